@@ -1,0 +1,1 @@
+"""From a source (path or Hub id) to adapters: files, one reader per format, health."""

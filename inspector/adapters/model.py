@@ -1,0 +1,54 @@
+"""What a reader returns: an adapter known from its headers, whose factors load on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inspector.names import ModuleId
+from inspector.study import AdapterInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The factor s of ΔW = s·B·A and where it comes from, such as `α/r = 16/8`."""
+
+    value: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoraModule:
+    """One adapted module as its headers describe it; ΔW = s·B·A with B (d_out, r), A (r, d_in)."""
+
+    id: ModuleId
+    d_out: int
+    d_in: int
+    rank: int
+    scale: Scale
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """The account of one tensor of the file: `used`, `ignored` (why) or `unknown` (why)."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An opened adapter. `load(id)` gives (B, A) in the file's own dtype, s not applied."""
+
+    info: AdapterInfo
+    modules: Mapping[ModuleId, LoraModule]
+    load: Callable[[ModuleId], tuple[Tensor, Tensor]] = field(repr=False)
+    tensors: tuple[TensorRecord, ...] = ()

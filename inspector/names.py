@@ -1,0 +1,66 @@
+"""Tensor key -> canonical module: the same place in the network under every name it goes by.
+
+`base_model.model.model.layers.3.self_attn.q_proj` -> layer 3, `self_attn.q_proj`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# What training wrappers put before (or inside) a module's own path.
+_WRAPPERS = re.compile(
+    r"(?:(?<=^)|(?<=\.))(?:base_model\.model|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
+_LEADING_MODULE = re.compile(r"^(?:module\.)+")
+# The numbered stack of blocks, by the names model families give it.
+_STACK = re.compile(r"^(?:(?P<before>.*?)\.)?(?:layers|layer|h|blocks|block)\.(?P<layer>\d+)\.(?P<path>.+)$")
+# Towers beside the language model have layers of their own that are no layers of it.
+_OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit)(?:$|[._])")
+
+
+class ModuleId(NamedTuple):
+    """Where a weight update sits: (layer, path below the layer), or (None, whole path)."""
+
+    layer: int | None
+    path: str
+
+    @property
+    def projection(self) -> str:
+        """The last component of the path, such as `q_proj`: what `--modules` filters by."""
+        return self.path.rpartition(".")[2]
+
+    def __str__(self) -> str:
+        return self.path if self.layer is None else f"{self.layer}.{self.path}"
+
+
+def strip_wrappers(path: str) -> str:
+    """Drop `base_model.model.` (also doubled), `_orig_mod.`, `_fsdp_wrapped_module.`, `module.`."""
+    previous = None
+    while previous != path:
+        previous = path
+        path = _LEADING_MODULE.sub("", _WRAPPERS.sub("", path))
+    return path
+
+
+def canonical(path: str) -> ModuleId:
+    """The canonical id of a module path, wrappers or not.
+
+    A vision or audio tower keeps its whole path and no layer. The halves of an encoder-decoder
+    share layer numbers, so the half stays in the path: `decoder.self_attn.q_proj`.
+    """
+    path = strip_wrappers(path)
+    found = _STACK.match(path)
+    if found is None:
+        return ModuleId(None, path)
+    before = found["before"] or ""
+    if _OTHER_TOWER.search(before):
+        return ModuleId(None, path)
+    half = before.rpartition(".")[2]
+    below = f"{half}.{found['path']}" if half in {"encoder", "decoder"} else found["path"]
+    return ModuleId(int(found["layer"]), below)
+
+
+def in_order(modules: set[ModuleId]) -> tuple[ModuleId, ...]:
+    """By layer, then by path; modules outside the layers last."""
+    return tuple(sorted(modules, key=lambda m: (m.layer is None, m.layer or 0, m.path)))

@@ -1,0 +1,160 @@
+"""The results of an analysis: who was measured, how, and every number, in numpy without torch.
+
+Numbers live in dense blocks, one per (metric, scope); a metric's subject (definitions.py) sets the
+leading axes:
+
+    adapter  (N, place[, k])      norm, effective ranks, singular values
+    pair     (N, N, place[, k])   symmetric: cosine, angles, overlap
+    ordered  (N, N, place[, k])   of a (row) against b (column): orthogonal fraction per module
+    chance   (place[, k])         what random subspaces of the same shape would give
+
+where place is the one global place, a layer of `layers`, or a module of `modules`. NaN is n/a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.names import ModuleId
+
+Floats = NDArray[np.float64]
+Scope = Literal["global", "layer", "module"]
+SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact about an adapter's health. Severity: `info`, `warning` or `error` (not analysed)."""
+
+    severity: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    """Who was measured: what the headers and the config say, plus findings."""
+
+    name: str
+    source: str
+    format: str
+    base: str = ""
+    ranks: tuple[int, ...] = ()
+    alpha: str = ""
+    scale: str = ""
+    targets: tuple[str, ...] = ()
+    dtype: str = ""
+    parameters: int = 0
+    modules: int = 0
+    tensors: int = 0
+    findings: tuple[Finding, ...] = ()
+    excluded: tuple[ModuleId, ...] = ()
+    digest: str = ""
+
+    @property
+    def rank(self) -> str:
+        """`8`, or `4-16` where modules differ."""
+        if not self.ranks:
+            return "-"
+        low, high = min(self.ranks), max(self.ranks)
+        return str(low) if low == high else f"{low}-{high}"
+
+    @property
+    def health(self) -> Literal["ok", "warning", "error"]:
+        """The worst severity among the findings; `ok` when nothing needs attention."""
+        severities = {finding.severity for finding in self.findings}
+        return "error" if "error" in severities else "warning" if "warning" in severities else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How it was measured."""
+
+    k: int = 10
+    sides: tuple[Literal["left", "right"], ...] = ("left",)
+    modules: Literal["union", "common"] = "union"
+    filter: str = ""
+    device: str = "cpu"
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One analysis: adapters × modules × metrics."""
+
+    adapters: tuple[AdapterInfo, ...]
+    modules: tuple[ModuleId, ...]
+    settings: Settings = Settings()
+    blocks: Mapping[tuple[str, Scope], Floats] = field(default_factory=dict)
+
+    @cached_property
+    def layers(self) -> tuple[int, ...]:
+        """The layers any module sits in, ascending."""
+        return tuple(sorted({m.layer for m in self.modules if m.layer is not None}))
+
+    @cached_property
+    def projections(self) -> tuple[str, ...]:
+        """The distinct last path components, in order of first appearance."""
+        return tuple(dict.fromkeys(m.projection for m in self.modules))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.adapters)
+
+    def index(self, name: str) -> int:
+        return self.names.index(name)
+
+    def block(self, metric: str, scope: Scope) -> Floats | None:
+        """The numbers of one metric at one scope, or None where it was not measured."""
+        return self.blocks.get((metric, scope))
+
+    def places(self, scope: Scope) -> tuple[ModuleId, ...]:
+        """What the place axis of a block of this scope runs over."""
+        if scope == "module":
+            return self.modules
+        if scope == "layer":
+            return tuple(ModuleId(layer, "") for layer in self.layers)
+        return (ModuleId(None, ""),)
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """(N, modules): whether adapter i adapts module m (and could be read there)."""
+        norm = self.blocks.get(("norm", "module"))
+        if norm is None:
+            return np.zeros((len(self.adapters), len(self.modules)), dtype=bool)
+        return ~np.isnan(norm)
+
+    @cached_property
+    def excluded(self) -> NDArray[np.bool_]:
+        """(N, modules): modules whose values could not be used (NaN/Inf), left out of all sums."""
+        where = {module: m for m, module in enumerate(self.modules)}
+        mask = np.zeros((len(self.adapters), len(self.modules)), dtype=bool)
+        for i, adapter in enumerate(self.adapters):
+            mask[i, [where[m] for m in adapter.excluded if m in where]] = True
+        return mask
+
+    def subset(self, order: tuple[int, ...]) -> Study:
+        """The study of these adapters only, in this order. Chance levels stay as they are."""
+        from inspector.definitions import DEFINITIONS
+
+        picked = list(order)
+        blocks: dict[tuple[str, Scope], Floats] = {}
+        for (metric, scope), values in self.blocks.items():
+            subject = DEFINITIONS[metric].subject
+            if subject == "adapter":
+                blocks[metric, scope] = values[picked]
+            elif subject == "chance":
+                blocks[metric, scope] = values
+            else:
+                blocks[metric, scope] = values[np.ix_(picked, picked)]
+        return replace(self, adapters=tuple(self.adapters[i] for i in picked), blocks=blocks)
+
+    def renamed(self, old: str, new: str) -> Study:
+        """The same study with one adapter under another name."""
+        adapters = tuple(replace(a, name=new) if a.name == old else a for a in self.adapters)
+        return replace(self, adapters=adapters)
