@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
 
 Floats = NDArray[np.float64]
@@ -89,6 +90,8 @@ class Study:
 
     adapters: tuple[AdapterInfo, ...]
     modules: tuple[ModuleId, ...]
+    shapes: NDArray[np.int64]
+    """(N, modules, 2): (d_out, d_in) of adapter i's ΔW at module m, 0 where it does not adapt m."""
     settings: Settings = Settings()
     blocks: Mapping[tuple[str, Scope], Floats] = field(default_factory=dict)
 
@@ -123,11 +126,22 @@ class Study:
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
-        """(N, modules): whether adapter i adapts module m (and could be read there)."""
-        norm = self.blocks.get(("norm", "module"))
-        if norm is None:
-            return np.zeros((len(self.adapters), len(self.modules)), dtype=bool)
-        return ~np.isnan(norm)
+        """(N, modules): whether adapter i adapts module m."""
+        return self.shapes[:, :, 0] > 0
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """(N, N, modules): whether module m may enter the sums of the pair (i, j).
+
+        Not where either update holds NaN/Inf, nor where the two have different shapes there.
+        """
+        one, other = self.shapes[:, None], self.shapes[None, :]
+        same = (one == other).all(-1) | (one == 0).any(-1) | (other == 0).any(-1)
+        return same & ~self.excluded[:, None] & ~self.excluded[None, :]
+
+    def one_sided(self, i: int, j: int) -> int:
+        """How many modules only one of the two adapts: zeros in the union, left out of `common`."""
+        return int((self.present[i] != self.present[j]).sum())
 
     @cached_property
     def excluded(self) -> NDArray[np.bool_]:
@@ -140,8 +154,6 @@ class Study:
 
     def subset(self, order: tuple[int, ...]) -> Study:
         """The study of these adapters only, in this order. Chance levels stay as they are."""
-        from inspector.definitions import DEFINITIONS
-
         picked = list(order)
         blocks: dict[tuple[str, Scope], Floats] = {}
         for (metric, scope), values in self.blocks.items():
@@ -152,9 +164,22 @@ class Study:
                 blocks[metric, scope] = values
             else:
                 blocks[metric, scope] = values[np.ix_(picked, picked)]
-        return replace(self, adapters=tuple(self.adapters[i] for i in picked), blocks=blocks)
+        adapters = tuple(self.adapters[i] for i in picked)
+        return replace(self, adapters=adapters, shapes=self.shapes[picked], blocks=blocks)
 
     def renamed(self, old: str, new: str) -> Study:
         """The same study with one adapter under another name."""
         adapters = tuple(replace(a, name=new) if a.name == old else a for a in self.adapters)
         return replace(self, adapters=adapters)
+
+
+def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:
+    """Write what every pair metric is of an adapter with itself, wherever its norm is not zero."""
+    for (metric, scope), values in blocks.items():
+        itself = DEFINITIONS[metric].itself
+        norm = blocks.get(("norm", scope))
+        if itself is None or norm is None:
+            continue
+        at = np.arange(len(norm))
+        filled = np.where(norm > 0, itself, np.nan)
+        values[at, at] = filled[..., None] if values.ndim == 4 else filled

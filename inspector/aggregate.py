@@ -1,0 +1,102 @@
+"""From module numbers to layers and the whole adapter, for all projections or chosen ones. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from inspector.definitions import DEFINITIONS
+from inspector.geometry import cosine, interference, orthogonal
+from inspector.study import SCOPES, Floats, Scope, Study
+
+Blocks = dict[tuple[str, Scope], Floats]
+
+
+def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
+    """The study with its layer and global blocks computed from its module blocks.
+
+    `projections` restricts the sums, means and medians to modules whose last path component is in it.
+    """
+    blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module"}
+    groups: dict[Scope, Floats] = {scope: _membership(study, scope, projections) for scope in SCOPES[:2]}
+    if ("norm", "module") in blocks:
+        _stacked(study, blocks, groups)
+    for (metric, _), values in list(blocks.items()):
+        kind = DEFINITIONS[metric].aggregate
+        for scope, member in groups.items():
+            if kind == "mean":
+                blocks[metric, scope] = _mean(values, member)
+            elif kind == "median":
+                quartiles = _quantiles(values, member, (0.25, 0.5, 0.75))
+                blocks[metric, scope] = quartiles[1]
+                if DEFINITIONS[metric].subject == "pair":
+                    blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = quartiles[0], quartiles[2]
+    return replace(study, blocks=blocks)
+
+
+def _membership(study: Study, scope: Scope, projections: frozenset[str] | None) -> Floats:
+    """(modules, places): 1 where a module counts for a place."""
+    member = np.zeros((len(study.modules), len(study.places(scope))))
+    where = {layer: at for at, layer in enumerate(study.layers)}
+    for m, module in enumerate(study.modules):
+        if projections is not None and module.projection not in projections:
+            continue
+        if scope == "global":
+            member[m, 0] = 1
+        elif module.layer is not None:
+            member[m, where[module.layer]] = 1
+    return member
+
+
+def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+    """Metrics of the stacked vector: sum inner products and squares over modules, then divide."""
+    norms = blocks["norm", "module"]
+    own = np.nan_to_num(norms) ** 2
+    for scope, member in groups.items():
+        blocks["norm", scope] = cosine.norm(own @ member)
+    if ("cosine", "module") not in blocks:
+        return
+    counted = study.usable
+    if study.settings.modules == "common":
+        counted = counted & study.present[:, None] & study.present[None, :]
+    square_a = own[:, None] * counted
+    square_b = np.swapaxes(square_a, 0, 1)
+    inner = np.nan_to_num(blocks["cosine", "module"] * norms[:, None] * norms[None, :])
+    residual = orthogonal.residual_square(inner, square_a, square_b)
+    sums: dict[Scope, Floats | None] = {"module": None, **groups}
+    for scope, group in sums.items():
+        inner_s, a, b, left = (x if group is None else x @ group for x in (inner, square_a, square_b, residual))
+        both = scope != "module" or np.asarray(study.present[:, None] & study.present[None, :] & study.usable)
+        cos = np.where(both, cosine.cosine(inner_s, a, b), np.nan)
+        blocks["cosine", scope] = cos
+        blocks["orthogonal_fraction_global", scope] = orthogonal.fraction_global(cos)
+        blocks["orthogonal_fraction_module", scope] = np.where(
+            np.isnan(cos), np.nan, orthogonal.fraction_module(left, a)
+        )
+        blocks["energy_ratio", scope] = np.where(both, interference.energy_ratio(inner_s, a, b), np.nan)
+
+
+def _mean(values: Floats, member: Floats) -> Floats:
+    """Mean over the modules of each place, NaN left out: (..., modules) -> (..., places)."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        out: Floats = (np.nan_to_num(values) @ member) / (known.astype(float) @ member)
+    return out
+
+
+def _quantiles(values: Floats, member: Floats, q: tuple[float, ...]) -> list[Floats]:
+    """Quantiles over the modules of each place, NaN left out: (..., modules, k) -> (..., places, k) per q."""
+    out = [np.full((*values.shape[:-2], member.shape[1], values.shape[-1]), np.nan) for _ in q]
+    for place in range(member.shape[1]):
+        chosen = np.sort(values[..., member[:, place] > 0, :], axis=-2)  # NaN sorts last
+        if chosen.shape[-2] == 0:
+            continue
+        last = (~np.isnan(chosen)).sum(axis=-2, keepdims=True) - 1
+        for at, quantile in enumerate(q):
+            position = quantile * np.maximum(last, 0)
+            low = np.floor(position).astype(int)
+            below = np.take_along_axis(chosen, low, axis=-2)
+            above = np.take_along_axis(chosen, np.minimum(low + 1, np.maximum(last, 0)), axis=-2)
+            out[at][..., place, :] = (below + (position - low) * (above - below))[..., 0, :]
+    return out

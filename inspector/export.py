@@ -1,0 +1,154 @@
+"""A study to files and back: JSON, CSV, Parquet. JSON and Parquet open again as the whole study.
+
+JSON: {"format", "version", "adapters", "modules", "shapes", "settings", "table"}, where table holds the
+tidy columns as lists (`pandas.DataFrame(study["table"])`). Parquet holds the same table, with the rest as
+JSON in its metadata. CSV is the table alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inspector.errors import InspectorError
+from inspector.names import ModuleId
+from inspector.study import AdapterInfo, Finding, Settings, Study
+from inspector.table import COLUMNS, blocks, rows
+
+FORMAT = "adapter-inspector study"
+VERSION = 1
+SUFFIXES = (".json", ".csv", ".parquet")
+
+
+def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> None:
+    """Write the study (or some metrics of it) by the path's suffix; complete or not at all."""
+    path = Path(path)
+    writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise InspectorError(f"Cannot write {path.name!r}: the name must end in {', '.join(SUFFIXES)}.")
+    with replacing(path) as temporary:
+        writers[path.suffix.lower()](study, temporary, metrics)
+
+
+def load(path: str | Path) -> Study:
+    """Read a study saved as JSON or Parquet."""
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _read_parquet(path)
+        head = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(head, dict) or head.get("format") != FORMAT:
+            raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
+        return _study(head, head["table"])
+    except OSError as error:
+        raise InspectorError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InspectorError(f"{path} is not a complete study ({error}): save it again.") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` only when the block succeeds."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _head(study: Study) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "adapters": [asdict(a) for a in study.adapters],
+        "modules": [list(m) for m in study.modules],
+        "shapes": study.shapes.tolist(),
+        "settings": asdict(study.settings),
+    }
+
+
+def _columns(study: Study, metrics: Sequence[str]) -> dict[str, list[Any]]:
+    columns = list(zip(*rows(study, metrics), strict=True)) or [()] * len(COLUMNS)
+    return {name: list(values) for name, values in zip(COLUMNS, columns, strict=True)}
+
+
+def _write_json(study: Study, path: Path, metrics: Sequence[str]) -> None:
+    document = _head(study) | {"table": _columns(study, metrics)}
+    path.write_text(json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")), encoding="utf-8")
+
+
+def _write_csv(study: Study, path: Path, metrics: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows(study, metrics))
+
+
+def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words = pa.dictionary(pa.int32(), pa.string())
+    types = dict.fromkeys(COLUMNS, words) | {"layer": pa.int32(), "k": pa.int32(), "value": pa.float64()}
+    schema = pa.schema(list(types.items()), metadata={"inspector": json.dumps(_head(study), ensure_ascii=False)})
+    pq.write_table(pa.table(_columns(study, metrics), schema=schema), path, compression="zstd")
+
+
+def _read_parquet(path: Path) -> Study:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    head = (table.schema.metadata or {}).get(b"inspector")
+    if head is None:
+        raise InspectorError(f"{path} is not a study saved by inspector: it has no study in its metadata.")
+    return _study(json.loads(head), table.to_pydict())
+
+
+def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
+    if head["version"] > VERSION:
+        raise InspectorError(f"The study is of format version {head['version']}: update adapter-inspector to open it.")
+    settings = head["settings"] | {"sides": tuple(head["settings"]["sides"])}
+    shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
+    study = Study(
+        tuple(_adapter(a) for a in head["adapters"]),
+        tuple(ModuleId(layer, path) for layer, path in head["modules"]),
+        shapes,
+        Settings(**settings),
+    )
+    return Study(study.adapters, study.modules, shapes, study.settings, blocks(study, columns))
+
+
+def _adapter(head: dict[str, Any]) -> AdapterInfo:
+    return AdapterInfo(
+        **head
+        | {
+            "ranks": tuple(head["ranks"]),
+            "targets": tuple(head["targets"]),
+            "findings": tuple(Finding(**f) for f in head["findings"]),
+            "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
+        }
+    )

@@ -1,0 +1,35 @@
+"""What adding two updates would do: what people ask before merging."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from inspector.study import Floats
+
+ALIGNED = 0.2
+CHANCE_RATIO = 3.0
+SHARED = 0.1
+
+
+def energy_ratio(inner: Floats, square_a: Floats, square_b: Floats) -> Floats:
+    """‖a + b‖² / (‖a‖² + ‖b‖²) from the scope's sums: 1 without interaction, 2 for equal updates, 0 for opposite."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = 1.0 + 2.0 * inner / (square_a + square_b)
+    return np.where(square_a + square_b > 0, value, np.nan)
+
+
+def classify(cosine: float, overlap: float, chance: float) -> str:
+    """Name the interference of two updates.
+
+    reinforcing: cosine ≥ 0.2; cancelling: cosine ≤ −0.2; colliding: |cosine| < 0.2 while the top-k output
+    subspaces overlap by at least 3× chance and at least 0.1; independent: none of these; n/a: a zero update.
+    """
+    if math.isnan(cosine):
+        return "n/a"
+    if abs(cosine) >= ALIGNED:
+        return "reinforcing" if cosine > 0 else "cancelling"
+    if overlap >= max(CHANCE_RATIO * chance, SHARED):
+        return "colliding"
+    return "independent"

@@ -1,0 +1,62 @@
+"""One pass over one module: every number about N updates there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inspector.geometry.angles import principal_angles
+from inspector.geometry.directions import crossings, top_direction
+from inspector.geometry.factorise import factorise
+from inspector.geometry.inner import inner_products
+from inspector.geometry.overlap import subspace_overlap
+from inspector.geometry.stack import Workspace
+
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleGeometry:
+    """N updates at one module. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
+
+    inner (N, N); sigma (N, r); rank (N,); u1, v1, overlap_left, overlap_right (P,);
+    angles: degrees (P, k) per side asked for; by_qr: how many adapters took the QR route.
+    """
+
+    inner: Tensor
+    sigma: Tensor
+    rank: Tensor
+    i: Tensor
+    j: Tensor
+    u1: Tensor
+    v1: Tensor
+    overlap_left: Tensor
+    overlap_right: Tensor
+    angles: dict[Side, Tensor]
+    by_qr: int
+
+
+def measure(
+    factors: Sequence[tuple[Tensor, Tensor, float]], k: int, sides: Sequence[Side], workspace: Workspace
+) -> ModuleGeometry:
+    """Measure (B_i (d_out, r_i), A_i (r_i, d_in), s_i), finite and of one shape, against each other."""
+    f = factorise(workspace.stack(factors), k)
+    c = crossings(f, k)
+    shared = torch.minimum(f.rank[c.i], f.rank[c.j]).clamp_max(k)
+    return ModuleGeometry(
+        inner=inner_products(f),
+        sigma=f.sigma,
+        rank=f.rank,
+        i=c.i,
+        j=c.j,
+        u1=top_direction(c.left, shared > 0),
+        v1=top_direction(c.right, shared > 0),
+        overlap_left=subspace_overlap(c.left, shared),
+        overlap_right=subspace_overlap(c.right, shared),
+        angles={side: principal_angles(f, c, side, k) for side in sides},
+        by_qr=int(f.orthonormal.sum()),
+    )

@@ -1,0 +1,128 @@
+"""A study as a tidy table, one number a row, and back: the contract of every export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from inspector.definitions import DEFINITIONS, Definition
+from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
+
+COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
+
+
+class Row(NamedTuple):
+    """One number. `b` is empty for one-adapter metrics, `a` too for chance levels; `k` is 1-based."""
+
+    metric: str
+    a: str
+    b: str
+    scope: Scope
+    layer: int | None
+    module: str
+    k: int | None
+    value: float | None
+
+
+def rows(study: Study, metrics: Sequence[str] = ()) -> Iterator[Row]:
+    """Every number of the study (of these metrics), a symmetric pair once, n/a as None."""
+    for metric, definition in DEFINITIONS.items():
+        if metrics and metric not in metrics:
+            continue
+        for scope in SCOPES:
+            values = study.block(metric, scope)
+            if values is None:
+                continue
+            for a, b, at in _subjects(study, definition.subject):
+                known = _measurable(study, scope, at)
+                for place, module in enumerate(study.places(scope)):
+                    if known[place]:
+                        for k, value in _numbers(values[(*at, place)], definition):
+                            yield Row(metric, a, b, scope, module.layer, module.path, k, value)
+
+
+def _numbers(values: Floats, definition: Definition) -> Iterator[tuple[int | None, float | None]]:
+    """(k, value) of one place: up to the last known k, or the one value, n/a as None."""
+    if not definition.indexed:
+        value = float(values)
+        yield None, None if np.isnan(value) else value
+        return
+    known = np.flatnonzero(~np.isnan(values))
+    count = int(known[-1]) + 1 if known.size else 0
+    for k, value in enumerate(values[:count].tolist(), 1):
+        yield k, None if np.isnan(value) else value
+
+
+def _subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """The names and the leading indices of a metric's numbers."""
+    names = study.names
+    if subject == "chance":
+        yield "", "", ()
+    elif subject == "adapter":
+        for i, a in enumerate(names):
+            yield a, "", (i,)
+    else:
+        for i, a in enumerate(names):
+            for j, b in enumerate(names):
+                if i < j or (subject == "ordered" and i != j):
+                    yield a, b, (i, j)
+
+
+def _measurable(study: Study, scope: Scope, at: tuple[int, ...]) -> Sequence[bool]:
+    """Per place: whether any adapter of the subject adapts it. Elsewhere there is no row at all."""
+    involved = study.present[list(at)] if at else study.present
+    here = involved.any(axis=0)
+    if scope == "module":
+        return here.tolist()
+    if scope == "global":
+        return [bool(here.any())]
+    of_layer = {module.layer for module, has in zip(study.modules, here, strict=True) if has}
+    return [layer in of_layer for layer in study.layers]
+
+
+def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str, Scope], Floats]:
+    """The study's blocks from the columns of its table; `study` says which adapters and modules.
+
+    Raises KeyError or ValueError where a row names a metric, adapter or place that is not there.
+    """
+    codes = {name: i for i, name in enumerate(study.names)} | {"": -1}
+    a = np.array([codes[name] for name in columns["a"]], dtype=np.intp)
+    b = np.array([codes[name] for name in columns["b"]], dtype=np.intp)
+    k = np.array([0 if k is None else k for k in columns["k"]], dtype=np.intp)
+    values = np.array([np.nan if v is None else v for v in columns["value"]], dtype=np.float64)
+    where: dict[tuple[str, Scope], int] = {}
+    key = np.array([where.setdefault(x, len(where)) for x in zip(columns["metric"], columns["scope"], strict=True)])
+    places = list(zip(columns["layer"], columns["module"], strict=True))
+    depth: dict[str, int] = {}
+    for (metric, _), code in where.items():
+        depth[metric] = max(depth.get(metric, 1), int(k[key == code].max()))
+    out: dict[tuple[str, Scope], Floats] = {}
+    for (metric, scope), code in where.items():
+        chosen = np.flatnonzero(key == code)
+        place_at = {(m.layer, m.path): p for p, m in enumerate(study.places(scope))}
+        place = np.array([place_at[places[row]] for row in chosen], dtype=np.intp)
+        out[metric, scope] = _filled(
+            DEFINITIONS[metric], len(study.names), len(place_at), depth[metric],
+            (a[chosen], b[chosen], place, k[chosen] - 1, values[chosen]),
+        )  # fmt: skip
+    fill_diagonals(out)
+    return out
+
+
+def _filled(definition: Definition, n: int, places: int, depth: int, rows: tuple[Any, Any, Any, Any, Floats]) -> Floats:
+    """One dense block from the index columns (a, b, place, k) and the values of its rows."""
+    a, b, place, k, values = rows
+    leading = {"adapter": (n,), "chance": ()}.get(definition.subject, (n, n))
+    block = np.full((*leading, places, *((depth,) if definition.indexed else ())), np.nan)
+    tail = (place, k) if definition.indexed else (place,)
+    if definition.subject == "chance":
+        block[tail] = values
+    elif definition.subject == "adapter":
+        block[(a, *tail)] = values
+    else:
+        block[(a, b, *tail)] = values
+        if definition.subject == "pair":
+            block[(b, a, *tail)] = values
+    return block
