@@ -12,7 +12,7 @@ import numpy as np
 from inspector import __version__
 from inspector.adapters.model import Adapter
 from inspector.aggregate import aggregate
-from inspector.errors import CancelledError
+from inspector.errors import CancelledError, InspectorError
 from inspector.geometry import chance, ranks
 from inspector.names import ModuleId, in_order
 from inspector.study import Finding, Floats, Scope, Settings, Study, fill_diagonals
@@ -53,6 +53,19 @@ def analyse(
             partial(table.study())
             next_snapshot = time.monotonic() + max(_SNAPSHOT_EVERY, 4 * (time.monotonic() - started))
     return table.study(finished=True)
+
+
+def device_named(name: str) -> str:
+    """The torch device `auto`, `cpu`, `cuda` or `cuda:1` stands for; auto takes CUDA where it is."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, dtype=torch.float64, device=name)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise InspectorError(f"No device {name!r} here for float64 work: use --device cpu.") from error
+    return name
 
 
 def chosen_modules(adapters: Sequence[Adapter], pattern: str) -> tuple[ModuleId, ...]:

@@ -127,7 +127,7 @@ class Study:
     @cached_property
     def present(self) -> NDArray[np.bool_]:
         """(N, modules): whether adapter i adapts module m."""
-        return self.shapes[:, :, 0] > 0
+        return np.asarray(self.shapes[:, :, 0] > 0)
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
@@ -137,7 +137,7 @@ class Study:
         """
         one, other = self.shapes[:, None], self.shapes[None, :]
         same = (one == other).all(-1) | (one == 0).any(-1) | (other == 0).any(-1)
-        return same & ~self.excluded[:, None] & ~self.excluded[None, :]
+        return np.asarray(same & ~self.excluded[:, None] & ~self.excluded[None, :])
 
     def one_sided(self, i: int, j: int) -> int:
         """How many modules only one of the two adapts: zeros in the union, left out of `common`."""

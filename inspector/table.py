@@ -35,7 +35,7 @@ def rows(study: Study, metrics: Sequence[str] = ()) -> Iterator[Row]:
             values = study.block(metric, scope)
             if values is None:
                 continue
-            for a, b, at in _subjects(study, definition.subject):
+            for a, b, at in subjects(study, definition.subject):
                 known = _measurable(study, scope, at)
                 for place, module in enumerate(study.places(scope)):
                     if known[place]:
@@ -55,7 +55,7 @@ def _numbers(values: Floats, definition: Definition) -> Iterator[tuple[int | Non
         yield k, None if np.isnan(value) else value
 
 
-def _subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """The names and the leading indices of a metric's numbers."""
     names = study.names
     if subject == "chance":
@@ -72,12 +72,11 @@ def _subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int,
 
 def _measurable(study: Study, scope: Scope, at: tuple[int, ...]) -> Sequence[bool]:
     """Per place: whether any adapter of the subject adapts it. Elsewhere there is no row at all."""
-    involved = study.present[list(at)] if at else study.present
-    here = involved.any(axis=0)
+    here: list[bool] = np.any(study.present[list(at)] if at else study.present, axis=0).tolist()
     if scope == "module":
-        return here.tolist()
+        return here
     if scope == "global":
-        return [bool(here.any())]
+        return [any(here)]
     of_layer = {module.layer for module, has in zip(study.modules, here, strict=True) if has}
     return [layer in of_layer for layer in study.layers]
 

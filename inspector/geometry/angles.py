@@ -35,7 +35,8 @@ def _vectors(f: Factorised, i: int, side: str, k: int) -> Tensor:
     m = min(int(f.rank[i]), k)
     columns = f.stack.columns(i)
     basis, coordinates = (f.stack.B[:, columns], f.X[i]) if side == "left" else (f.stack.A[columns].mT, f.Y[i])
-    return torch.linalg.qr(basis @ coordinates[:, :m])[0]
+    Q: Tensor = torch.linalg.qr(basis @ coordinates[:, :m])[0]
+    return Q
 
 
 def _from_vectors(U: Tensor, W: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def participation_ratio(sigma: Floats) -> Floats:
 def stable_rank(sigma: Floats) -> Floats:
     """Σσ² / σ₁² over the last axis, σ descending [Rudelson & Vershynin 2007]."""
     sigma = np.nan_to_num(sigma)
-    return np.sum(_divide(sigma, sigma[..., :1]) ** 2, axis=-1)
+    return np.asarray(np.sum(_divide(sigma, sigma[..., :1]) ** 2, axis=-1))
 
 
 def rank_90(sigma: Floats) -> Floats:
@@ -38,7 +38,7 @@ def rank_90(sigma: Floats) -> Floats:
 
 def _entropy_rank(weights: Floats) -> Floats:
     p = _share(weights)
-    return np.exp(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1))
+    return np.asarray(np.exp(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)))
 
 
 def _share(weights: Floats) -> Floats:

@@ -1,0 +1,20 @@
+"""What ships with the package: the demo set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inspector.errors import InspectorError
+
+
+def folder() -> Path:
+    """The assets: inside the installed package, or beside it in a checkout."""
+    for place in (Path(__file__).parent / "assets", Path(__file__).parent.parent / "assets"):
+        if place.is_dir():
+            return place
+    raise InspectorError("The bundled assets are missing: install adapter-inspector again.")
+
+
+def demo_sources() -> list[str]:
+    """The bundled adapters."""
+    return [str(folder() / "demo")]

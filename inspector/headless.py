@@ -1,0 +1,96 @@
+"""`inspector analyze`: sources -> study -> tables on stdout or a file, narration on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from inspector.definitions import DEFINITIONS
+from inspector.errors import InspectorError
+from inspector.export import SUFFIXES, load, save
+from inspector.study import Settings, Study
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+
+
+def analyze(sources: Sequence[str], *, settings: Settings, out: Path | None = None, metrics: Sequence[str] = ()) -> int:
+    """Measure the sources and print or write the result; 3 when something could not be analysed."""
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise InspectorError(f"Cannot write {str(out)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    study, complete = _measured(sources, settings)
+    if out is None:
+        from inspector.printing import print_study
+
+        print_study(study, metrics)
+    else:
+        save(study, out, metrics)
+        _say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
+    return 0 if complete else 3
+
+
+def metric_names(given: Sequence[str]) -> tuple[str, ...]:
+    """The metrics asked for, each known; commas separate too."""
+    names = tuple(name.strip() for word in given for name in word.split(",") if name.strip())
+    if unknown := [name for name in names if name not in DEFINITIONS]:
+        raise InspectorError(f"No metric {unknown[0]!r}. There are: {', '.join(DEFINITIONS)}.")
+    return names
+
+
+def settings(*, k: int = 10, modules: str = "union", sides: str = "left", device: str = "auto") -> Settings:
+    """Settings from what the command line says; `modules` mixes union or common with path ends."""
+    words = [word.strip() for word in modules.split(",") if word.strip()]
+    scope: Literal["union", "common"] = "common" if "common" in words else "union"
+    pattern = ",".join(word for word in words if word not in {"union", "common"})
+    both: tuple[Literal["left", "right"], ...] = ("left", "right")
+    chosen = both if sides == "both" else tuple(side for side in both if side == sides)
+    return Settings(k=k, sides=chosen, modules=scope, filter=pattern, device=device)
+
+
+def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
+    """The study of these sources and whether all of it could be analysed."""
+    if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:
+        study = load(sources[0])
+        return study, all(a.health != "error" for a in study.adapters)
+    from inspector.adapters.opening import open_sources
+
+    adapters, failures = open_sources(sources)
+    for failure in failures:
+        _say(f"{failure.source}: {failure.message}")
+    if not adapters:
+        raise InspectorError("No adapter could be opened." if len(failures) > 1 else failures[0].message)
+    from inspector.analysis import analyse, device_named
+
+    settings = replace(settings, device=device_named(settings.device))
+    total = sum(a.info.parameters for a in adapters)
+    _say(f"Measuring {len(adapters)} adapters ({total / 1e6:.1f} M parameters) on {settings.device} …")
+    study = analyse(adapters, settings, progress=_Progress())
+    if not study.modules:
+        raise InspectorError(_nothing(adapters, settings))
+    return study, not failures and all(a.health != "error" for a in study.adapters)
+
+
+def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
+    """Why no module was measured."""
+    if settings.filter:
+        known = sorted({module.projection for a in adapters for module in a.modules})
+        return f"No module matches --modules {settings.filter!r}. There are: {', '.join(known) or 'none'}."
+    reasons = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
+    return f"No adapter has a module that can be analysed. {reasons[0] if reasons else ''}".strip()
+
+
+class _Progress:
+    """One line on a terminal, rewritten in place; silent elsewhere."""
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            end = "\r\033[K" if done == total else ""
+            sys.stderr.write(f"\r{done}/{total} modules{end}")
+            sys.stderr.flush()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
