@@ -1,0 +1,109 @@
+"""One module against the dense float64 oracle, on well and badly behaved factors."""
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.geometry.factorise import NonFiniteError
+from tests.geometry.oracle import assert_exact, factors, gauge, measured, near
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(("d_out", "d_in"), [(120, 90), (90, 120), (64, 64)])
+def test_different_ranks_and_shapes(rng, d_out, d_in):
+    ranks = [16, 4, 12]
+    found = assert_exact([factors(rng, d_out, d_in, r) for r in ranks], ranks)
+    assert found.by_qr == 0
+
+
+def test_an_adapter_and_itself(rng):
+    a = factors(rng, 80, 70, 12)
+    found = assert_exact([a, a], [12, 12])
+    assert found.angles["left"].abs().max() < 1e-10
+    assert found.u1.item() == pytest.approx(1.0, abs=1e-14)
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-7, 1e-8])
+def test_nearly_identical_subspaces(rng, distance):
+    a = factors(rng, 100, 80, 12)
+    found = assert_exact([a, near(rng, a, distance)], [12, 12])
+    worst = np.radians(found.angles["left"][0, 9].item())
+    assert 0.1 * distance < worst < 10 * distance
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 1e5, 1e6])
+def test_ill_conditioned_gauge(rng, condition):
+    a, b = factors(rng, 100, 80, 12), factors(rng, 100, 80, 12)
+    found = assert_exact([gauge(rng, a, condition), a, b, near(rng, a, 1e-5)], [12] * 4)
+    assert found.by_qr == (condition > 3e3)
+
+
+@pytest.mark.parametrize("condition", [1e3, 1e5, 1e7, 1e9])
+def test_ill_conditioned_factor(rng, condition):
+    """σ falls by `condition`; the top 4 vectors have a gap and must hold the bound."""
+    B, A, s = factors(rng, 100, 80, 8)
+    steep = (np.linalg.qr(B)[0] * np.geomspace(1, 1 / condition, 8), A, s)
+    assert_exact([steep, factors(rng, 100, 80, 8)], [8, 8], k=3)
+
+
+def test_zero_factors(rng):
+    B, A, s = factors(rng, 60, 50, 8)
+    found = assert_exact([(0 * B, A, s), (B, 0 * A, s), (B, A, 0.0), (B, A, s)], [0, 0, 0, 8])
+    assert found.by_qr == 0
+
+
+def test_rank_deficient_factors(rng):
+    B, A, s = factors(rng, 60, 50, 4)
+    duplicated = (np.concatenate([B, B], 1), np.concatenate([A, A], 0), s / 2)
+    found = assert_exact([duplicated, (B, A, s), factors(rng, 60, 50, 8)], [4, 4, 8])
+    assert found.by_qr == 1
+    assert found.angles["left"][0, :4].abs().max() < 1e-6
+
+
+def test_rank_above_the_dimensions(rng):
+    assert_exact([factors(rng, 10, 30, 16), factors(rng, 10, 30, 4), factors(rng, 10, 30, 12)], [10, 4, 10])
+
+
+def test_low_precision_factors_are_taken_as_they_are(rng):
+    """bfloat16 values are exact in float64: the same numbers in either dtype give the same result."""
+    tensors = [torch.from_numpy(x).bfloat16() for f in (factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)) for x in f[:2]]
+    exact = [t.double().numpy() for t in tensors]
+    a = measured([(tensors[0], tensors[1], 1.0), (tensors[2], tensors[3], 1.0)])
+    b = assert_exact([(exact[0], exact[1], 1.0), (exact[2], exact[3], 1.0)], [8, 8])
+    assert torch.equal(a.inner, b.inner)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_factors_are_named(rng, bad):
+    a, b = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)
+    b[1][3, 7] = bad
+    with pytest.raises(NonFiniteError) as error:
+        measured([a, b])
+    assert error.value.which == [1]
+
+
+def test_one_adapter_alone(rng):
+    found = assert_exact([factors(rng, 60, 50, 8)], [8])
+    assert found.u1.numel() == 0
+
+
+def test_extreme_magnitudes(rng):
+    """‖ΔW‖ from 1e-20 to 1e20: nothing depends on the units."""
+    B, A, s = factors(rng, 60, 50, 8)
+    assert_exact([(B * 1e-20, A, s), (B, A * 1e20, s), (B * 1e8, A * 1e-8, s)], [8, 8, 8])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_cpu(rng):
+    from inspector.geometry.module import measure
+    from inspector.geometry.stack import Workspace
+
+    made = [factors(rng, 300, 200, 16) for _ in range(3)]
+    gpu = measure([(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in made], 10, ("left",), Workspace("cuda"))
+    cpu = measured(made)
+    assert torch.allclose(gpu.inner.cpu(), cpu.inner, rtol=1e-12)
+    assert torch.allclose(gpu.angles["left"].cpu(), cpu.angles["left"], atol=1e-6)
