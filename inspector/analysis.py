@@ -142,7 +142,8 @@ class _Table:
 
     def _enter(self, m: int, here: list[int], found: ModuleGeometry) -> None:
         """Write one module's numbers into the blocks."""
-        inner = found.inner.cpu().numpy()
+        inner = np.triu(found.inner.cpu().numpy())
+        inner += np.triu(inner, 1).T  # symmetric to the last bit
         norms = np.sqrt(np.diagonal(inner).clip(min=0))
         self._at("norm")[here, m] = norms
         sigma = found.sigma.cpu().numpy()
@@ -214,5 +215,5 @@ def angle_metric(side: str) -> str:
 def _cosines(inner: Floats, norms: Floats) -> Floats:
     """Module cosines from inner products; NaN where a norm is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        cosines = inner / norms[:, None] / norms[None, :]
+        cosines = inner / (norms[:, None] * norms[None, :])
     return np.where((norms[:, None] > 0) & (norms[None, :] > 0), cosines.clip(-1.0, 1.0), np.nan)

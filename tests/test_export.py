@@ -1,0 +1,132 @@
+"""The tidy table's contract, and studies that come back as they were."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from inspector.analysis import analyse
+from inspector.definitions import DEFINITIONS
+from inspector.errors import InspectorError
+from inspector.export import load, save
+from inspector.study import Settings
+from inspector.table import COLUMNS, rows
+from tests.memory import adapter, random_adapter
+
+
+@pytest.fixture(scope="module")
+def study():
+    a, b, c = (random_adapter(name, seed) for seed, name in enumerate(["a", "b", "ü [c]"]))
+    b = adapter("b", {m: b.load(m) for m in list(b.modules)[:-1]})
+    zero = adapter("zero", {m: (0 * B, A) for m, (B, A) in ((m, c.load(m)) for m in c.modules)})
+    return analyse([a, b, c, zero], Settings(k=3, sides=("left", "right")))
+
+
+def test_rows_keep_the_contract(study):
+    table = list(rows(study))
+    assert {row.metric for row in table} == {m for m in DEFINITIONS if any(k[0] == m for k in study.blocks)}
+    cosines = [r for r in table if r.metric == "cosine" and r.scope == "global"]
+    assert [(r.a, r.b) for r in cosines] == [
+        ("a", "b"), ("a", "ü [c]"), ("a", "zero"), ("b", "ü [c]"), ("b", "zero"), ("ü [c]", "zero"),
+    ]  # fmt: skip
+    assert all(r.layer is None and r.module == "" and r.k is None for r in cosines)
+    norms = [r for r in table if r.metric == "norm" and r.scope == "module" and r.a == "b"]
+    assert len(norms) == 5
+    assert all(r.b == "" and r.layer in {0, 1, 2} and r.module.startswith("self_attn.") for r in norms)
+    angles = [r for r in table if r.metric == "principal_angle" and r.scope == "global" and r.a == "a" and r.b == "b"]
+    assert [r.k for r in angles] == [1, 2, 3]
+    assert angles[0].value <= angles[1].value <= angles[2].value <= 90
+    ordered = [r for r in table if r.metric == "orthogonal_fraction_module" and r.scope == "global"]
+    assert len(ordered) == 12
+
+
+def test_not_available_is_null_and_absent_is_no_row(study):
+    with_zero = [r for r in rows(study, ["cosine"]) if r.b == "zero"]
+    assert with_zero and all(r.value is None for r in with_zero)
+    last = study.modules[-1]
+    assert not [r for r in rows(study, ["norm"]) if r.a == "b" and (r.layer, r.module) == (last.layer, last.path)]
+
+
+@pytest.mark.parametrize("suffix", ["json", "parquet"])
+def test_a_saved_study_is_the_same_study(study, tmp_path, suffix):
+    path = tmp_path / f"study.{suffix}"
+    save(study, path)
+    again = load(path)
+    assert again.adapters == study.adapters
+    assert (again.modules, again.settings) == (study.modules, study.settings)
+    assert set(again.blocks) == set(study.blocks)
+    for key, values in study.blocks.items():
+        depth = again.blocks[key].shape[-1]
+        if DEFINITIONS[key[0]].indexed:
+            assert np.isnan(values[..., depth:]).all(), key
+            values = values[..., :depth]
+        assert np.array_equal(again.blocks[key], values, equal_nan=True), key
+
+
+def test_csv_and_parquet_hold_the_same_table(study, tmp_path):
+    save(study, tmp_path / "t.csv")
+    save(study, tmp_path / "t.parquet")
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        head, *body = csv.reader(file)
+    table = pq.read_table(tmp_path / "t.parquet")
+    assert tuple(head) == COLUMNS == tuple(table.column_names)
+    assert len(body) == table.num_rows == len(list(rows(study)))
+    assert [float(r[-1]) if r[-1] else None for r in body] == table["value"].to_pylist()
+
+
+def test_json_table_is_columns(study, tmp_path):
+    save(study, tmp_path / "s.json", ["cosine", "norm"])
+    document = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    assert tuple(document["table"]) == COLUMNS
+    assert set(document["table"]["metric"]) == {"cosine", "norm"}
+    assert set(load(tmp_path / "s.json").blocks) == {
+        (m, s) for m in ("cosine", "norm") for s in ("global", "layer", "module")
+    }
+
+
+def test_nothing_half_written(study, tmp_path):
+    target = tmp_path / "s.json"
+    target.write_text("before")
+    with pytest.raises(InspectorError, match="must end in"):
+        save(study, tmp_path / "s.xlsx")
+    with pytest.raises(InspectorError, match="Cannot write"):
+        save(study, tmp_path / "missing" / "s.json")
+    broken = study.renamed("a", "\ud800")  # cannot be encoded: fails while writing
+    with pytest.raises(UnicodeEncodeError):
+        save(broken, target)
+    assert target.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"format": "other"}', '{"format": "adapter-inspector study", "version": 1}', "\x00\xff"],
+)
+def test_what_is_no_study_is_refused_in_a_sentence(tmp_path, text):
+    path = tmp_path / "s.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InspectorError, match="study"):
+        load(path)
+
+
+def test_a_study_of_the_future_is_refused(study, tmp_path):
+    save(study, tmp_path / "s.json")
+    text = (tmp_path / "s.json").read_text(encoding="utf-8").replace('"version":1', '"version":99')
+    (tmp_path / "s.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InspectorError, match="update"):
+        load(tmp_path / "s.json")
+
+
+def test_opening_a_study_needs_no_torch(study, tmp_path):
+    save(study, tmp_path / "s.json")
+    code = (
+        "import sys; from inspector.export import load; from inspector.printing import print_study;"
+        f"print_study(load({str(tmp_path / 's.json')!r})); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ü [c]" in done.stdout
