@@ -62,7 +62,7 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
         counted = counted & study.present[:, None] & study.present[None, :]
     square_a = own[:, None] * counted
     square_b = np.swapaxes(square_a, 0, 1)
-    inner = np.nan_to_num(blocks["cosine", "module"] * norms[:, None] * norms[None, :])
+    inner = np.nan_to_num(blocks["cosine", "module"] * (norms[:, None] * norms[None, :]))
     residual = orthogonal.residual_square(inner, square_a, square_b)
     sums: dict[Scope, Floats | None] = {"module": None, **groups}
     for scope, group in sums.items():
