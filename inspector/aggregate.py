@@ -8,7 +8,7 @@ import numpy as np
 
 from inspector.definitions import DEFINITIONS
 from inspector.geometry import cosine, interference, orthogonal
-from inspector.study import SCOPES, Floats, Scope, Study
+from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
 
 Blocks = dict[tuple[str, Scope], Floats]
 
@@ -32,6 +32,7 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
                 blocks[metric, scope] = quartiles[1]
                 if DEFINITIONS[metric].subject == "pair":
                     blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = quartiles[0], quartiles[2]
+    fill_diagonals(blocks)
     return replace(study, blocks=blocks)
 
 
