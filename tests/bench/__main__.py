@@ -1,0 +1,25 @@
+"""`make bench`: every figure of the README, as ratios against a reference measured in the same run.
+
+Each benchmark runs in a process of its own, so that peak memory is its own.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = ("geometry", "geometry_64", "dense_svd", "start", "scrub")
+
+
+def main(names: list[str]) -> int:
+    root = Path(__file__).parents[2]
+    failed = 0
+    for name in names or BENCHMARKS:
+        print(f"== {name}", flush=True)
+        done = subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], cwd=root, env=os.environ, check=False)
+        failed |= done.returncode
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
