@@ -1,0 +1,172 @@
+"""`inspector analyze` on the bundled adapters, against dense float64 sums made here."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from tests.acceptance.command import DEMO, inspector
+
+NAMES = ["dft_s42", "dpo_s42", "rft_s42", "sft_s123", "sft_s42"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """The exported rows of the whole demo set as dictionaries."""
+    out = tmp_path_factory.mktemp("out") / "t.csv"
+    done = inspector("analyze", DEMO, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """{name: {module: ΔW}} in float64, α/r = 2."""
+
+    def updates(name):
+        factors = load_file(DEMO / name / "adapter_model.safetensors")
+        ends = ("lora_A.weight", "lora_B.weight")
+        return {
+            key.removesuffix(ends[0]): 2 * (factors[key.replace(*ends)].double() @ A.double()).numpy()
+            for key, A in factors.items()
+            if key.endswith(ends[0])
+        }
+
+    return {name: updates(name) for name in NAMES}
+
+
+def value(table, metric, scope="global", **where):
+    found = [r for r in table if r["metric"] == metric and r["scope"] == scope]
+    found = [r for r in found if all(r[k] == str(v) for k, v in where.items())]
+    assert len(found) == 1, (metric, scope, where, len(found))
+    return float(found[0]["value"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_norms(table, dense, name):
+    expected = np.sqrt(sum((W**2).sum() for W in dense[name].values()))
+    assert value(table, "norm", a=name) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("a", "b"), [("dft_s42", "rft_s42"), ("rft_s42", "sft_s42"), ("sft_s123", "sft_s42")])
+def test_cosines(table, dense, a, b):
+    def stacked(keep):
+        inner = sum((dense[a][m] * dense[b][m]).sum() for m in dense[a] if keep(m))
+        squares = [sum((dense[x][m] ** 2).sum() for m in dense[x] if keep(m)) for x in (a, b)]
+        return inner / np.sqrt(squares[0] * squares[1])
+
+    assert value(table, "cosine", a=a, b=b) == pytest.approx(stacked(lambda _m: True), abs=1e-9)
+    assert value(table, "cosine", "layer", a=a, b=b, layer=7) == pytest.approx(
+        stacked(lambda m: ".layers.7." in m), abs=1e-9
+    )
+
+
+def test_directions_and_ranks_by_dense_svd(table, dense):
+    """The two seeds share output directions, not input directions: by SVD of every tenth module."""
+    modules = [m for m in dense["sft_s42"] if any(f".layers.{n}." in m for n in (0, 10, 20)) and "q_proj" in m]
+    for module in modules:
+        (U, s, Vh), (U2, _, Vh2) = (np.linalg.svd(dense[n][module]) for n in ("sft_s42", "sft_s123"))
+        where = {
+            "a": "sft_s123", "b": "sft_s42", "scope": "module",
+            "layer": module.split(".layers.")[1].split(".")[0], "module": "self_attn.q_proj",
+        }  # fmt: skip
+        assert value(table, "u1", **where) == pytest.approx(abs(U[:, 0] @ U2[:, 0]), abs=1e-7)
+        assert value(table, "v1", **where) == pytest.approx(abs(Vh[0] @ Vh2[0]), abs=1e-7)
+        p = s[:8] / s[:8].sum()
+        rank = value(table, "effective_rank", **where | {"a": "sft_s42", "b": ""})
+        assert rank == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-9)
+
+
+def test_tables_on_stdout(dense):
+    done = inspector("analyze", DEMO)
+    assert done.returncode == 0
+    for name in NAMES:
+        assert name in done.stdout
+    assert f"{np.sqrt(sum((W**2).sum() for W in dense['dft_s42'].values())):.4f}" in done.stdout
+    assert "interference" in done.stdout
+    assert "random" in done.stdout
+    assert "Measuring 5 adapters" in done.stderr
+    assert "\x1b" not in done.stdout
+
+
+def test_without_a_terminal_the_app_commands_print_the_tables():
+    for command in (("demo",), (str(DEMO / "sft_s42"), str(DEMO / "rft_s42"))):
+        done = inspector(*command)
+        assert done.returncode == 0, done.stderr
+        assert "‖ΔW‖" in done.stdout
+        assert "cosine" in done.stdout
+
+
+def test_metric_modules_and_k(table):
+    done = inspector("analyze", DEMO, "--metric", "cosine,norm", "--modules", "q_proj")
+    assert done.returncode == 0
+    assert "30 modules" in done.stdout
+    assert "cosine by layer" in done.stdout
+    assert "participation" not in done.stdout
+    done = inspector("analyze", DEMO / "sft_s42", DEMO / "rft_s42", "--metric", "principal_angle", "--k", "3")
+    assert done.returncode == 0
+    smallest = value(table, "principal_angle", a="rft_s42", b="sft_s42", k=1)
+    assert f"{smallest:.3f}" not in done.stdout  # k = 3 is another subspace than k = 10
+
+
+def test_a_saved_study_prints_the_same_tables(tmp_path):
+    two = (DEMO / "sft_s42", DEMO / "dpo_s42")
+    assert inspector("analyze", *two, "--out", tmp_path / "s.json").returncode == 0
+    assert json.loads((tmp_path / "s.json").read_text())["settings"]["k"] == 10
+    assert inspector("analyze", tmp_path / "s.json").stdout == inspector("analyze", *two).stdout
+
+
+def test_named_sources_and_duplicates(tmp_path):
+    done = inspector("analyze", f"mine={DEMO / 'sft_s42'}", f"theirs={DEMO / 'sft_s42'}", "--out", tmp_path / "t.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert value(rows, "cosine", a="mine", b="theirs") == 1.0
+    assert value(rows, "principal_angle", a="mine", b="theirs", k=8) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("analyze", "no/such/place"), 2, "no/such/place"),
+        (("analyze", DEMO, "--metric", "cosinus"), 2, "No metric 'cosinus'"),
+        (("analyze", DEMO, "--modules", "w_proj"), 2, "There are: k_proj, o_proj, q_proj, v_proj"),
+        (("analyze", DEMO, "--out", "/no/such/folder/t.csv"), 2, "Cannot write"),
+        (("analyze", DEMO, "--out", "t.xls"), 2, "must end in"),
+        (("analyze", DEMO, "--device", "cuda:99"), 2, "device"),
+        (("analyze", DEMO, "--k", "0"), 2, "--k"),
+        (("analyze",), 2, "SOURCES"),
+        ((), 2, "No terminal"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(args, code, says):
+    done = inspector(*args)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_bad_source_does_not_stop_the_others(tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
+    (broken / "adapter_model.safetensors").write_bytes(b"\x00\x01")
+    done = inspector("analyze", DEMO / "sft_s42", broken)
+    assert done.returncode == 3
+    assert "sft_s42" in done.stdout
+    assert "broken" in done.stderr
+
+
+def test_nothing_heavy_before_it_is_needed():
+    code = "import sys, inspector.cli as c; c.run(lambda: c.cli.main(['--help'], standalone_mode=False));"
+    code += "print([m for m in ('torch', 'numpy', 'textual', 'transformers', 'plotext') if m in sys.modules])"
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n"), done.stdout
