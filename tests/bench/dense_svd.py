@@ -24,7 +24,9 @@ def main() -> None:
     dense = 8 * 36 * sum(seconds[frozenset(shape)] for shape in QWEN3_4B.values())
     timed_analyse(adapters)
     ours = 18 * timed_analyse(adapters)
-    print(f"eight adapters, 144 modules: dense SVDs {dense / 60:.0f} min (from the sample), everything here {ours:.1f} s")
+    print(
+        f"eight adapters, 144 modules: dense SVDs {dense / 60:.0f} min (from the sample), everything here {ours:.1f} s"
+    )
     print(f"ratio {dense / ours:.0f}")
 
 

@@ -75,7 +75,9 @@ def assert_exact(all_factors: list[Factors], ranks: list[int], k: int = 10) -> M
 def assert_pair_exact(found: ModuleGeometry, p: int, one: Dense, other: Dense, i: int, j: int, k: int) -> None:
     m = min(one.rank, other.rank, k)
     if m == 0:
-        assert found.u1[p].isnan() and found.overlap_left[p].isnan() and found.angles["left"][p].isnan().all()
+        assert found.u1[p].isnan()
+        assert found.overlap_left[p].isnan()
+        assert found.angles["left"][p].isnan().all()
         return
     product = np.linalg.norm(one.W) * np.linalg.norm(other.W)
     assert abs(found.inner[i, j].item() - np.sum(one.W * other.W)) <= COSINE * product

@@ -70,7 +70,9 @@ def test_rank_above_the_dimensions(rng):
 
 def test_low_precision_factors_are_taken_as_they_are(rng):
     """bfloat16 values are exact in float64: the same numbers in either dtype give the same result."""
-    tensors = [torch.from_numpy(x).bfloat16() for f in (factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)) for x in f[:2]]
+    tensors = [
+        torch.from_numpy(x).bfloat16() for f in (factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)) for x in f[:2]
+    ]
     exact = [t.double().numpy() for t in tensors]
     a = measured([(tensors[0], tensors[1], 1.0), (tensors[2], tensors[3], 1.0)])
     b = assert_exact([(exact[0], exact[1], 1.0), (exact[2], exact[3], 1.0)], [8, 8])

@@ -1,0 +1,64 @@
+"""Energy ratio and class: closed forms, and adapters made to be each class."""
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.analysis import analyse
+from inspector.geometry.interference import classify, energy_ratio
+from inspector.names import ModuleId
+from inspector.study import Settings
+from tests.memory import adapter
+
+
+@pytest.mark.parametrize(("inner", "expected"), [(1.0, 2.0), (-1.0, 0.0), (0.0, 1.0)])
+def test_energy_ratio_of_equal_norms(inner, expected):
+    assert energy_ratio(np.array(inner), np.array(1.0), np.array(1.0)) == expected
+
+
+def test_energy_ratio_of_nothing_is_not_available():
+    assert np.isnan(energy_ratio(np.array(0.0), np.array(0.0), np.array(0.0)))
+
+
+@pytest.mark.parametrize(
+    ("cosine", "overlap", "chance", "expected"),
+    [
+        (0.9, 0.9, 0.01, "reinforcing"),
+        (-0.3, 0.9, 0.01, "cancelling"),
+        (0.05, 0.5, 0.01, "colliding"),
+        (0.05, 0.05, 0.01, "independent"),
+        (0.05, 0.5, 0.4, "independent"),
+        (float("nan"), 0.5, 0.01, "n/a"),
+    ],
+)
+def test_classes(cosine, overlap, chance, expected):
+    assert classify(cosine, overlap, chance) == expected
+
+
+def test_the_class_of_real_factors():
+    """Same outputs from other inputs collide; an equal update reinforces; its negative cancels; random: independent."""
+    rng = np.random.default_rng(0)
+
+    def random(*shape):
+        return torch.from_numpy(rng.standard_normal(shape))
+
+    module = ModuleId(0, "q_proj")
+    B, A = random(300, 4), random(4, 200)
+    made = {
+        "x": (B, A),
+        "same": (B, A),
+        "minus": (-B, A),
+        "collides": (B, random(4, 200)),
+        "other": (random(300, 4), random(4, 200)),
+    }
+    study = analyse([adapter(name, {module: factors}) for name, factors in made.items()], Settings(k=4))
+    chance = float(study.blocks["subspace_overlap_chance", "global"][0])
+    classes = [
+        classify(
+            float(study.blocks["cosine", "global"][0, j, 0]),
+            float(study.blocks["subspace_overlap", "global"][0, j, 0]),
+            chance,
+        )
+        for j in range(1, 5)
+    ]
+    assert classes == ["reinforcing", "cancelling", "colliding", "independent"]
