@@ -1,0 +1,117 @@
+"""Every action once: its keys, its name, its help, where it applies. Keys, footer, palette, help come from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+from inspector.tui.state import VIEWS
+
+_CURSOR = ("map",)
+_SCRUB = tuple(view for view in VIEWS if view not in {"map", "objectives"})
+_PAIRS = ("map", "layers", "angles", "pair")
+_METRIC = ("map", "layers", "size")
+_LIST = ("adapters", "map")
+_NUMBERS = tuple(view for view in VIEWS if view != "objectives")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the user can do. `weight` above 0 asks for a place in the footer, larger first."""
+
+    id: str
+    keys: str
+    label: str
+    help: str
+    views: tuple[str, ...] = VIEWS
+    weight: int = 0
+    shown_keys: str = ""
+
+    @property
+    def display(self) -> str:
+        """The keys as the footer and the help write them."""
+        return self.shown_keys or self.keys.replace(" ", "/")
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("go_adapters", "1", "Adapters", "who is open: ranks, scales, targets, norms, health"),
+    Action("go_map", "2", "Map", "one number for every pair of adapters"),
+    Action("go_layers", "3", "Layers", "a metric along the layers, for chosen pairs"),
+    Action("go_angles", "4", "Angles", "principal angles of every pair against chance"),
+    Action("go_size", "5", "Size & rank", "norms, effective ranks, singular spectra"),
+    Action("go_pair", "6", "Pair", "everything about two adapters"),
+    Action("go_objectives", "7", "Objectives", "the training losses written out, with their traps"),
+    Action("next_view", "tab", "next view", "go to the next view"),
+    Action("previous_view", "shift+tab", "previous view", "go to the previous view"),
+    Action("up", "up k", "up", "move the cursor or scroll up", shown_keys="↑/k"),
+    Action("down", "down j", "down", "move the cursor or scroll down", shown_keys="↓/j"),
+    Action("left", "left h", "left", "move the cursor left", _CURSOR, shown_keys="←/h"),
+    Action("right", "right l", "right", "move the cursor right", _CURSOR, shown_keys="→/l"),
+    Action("page_up", "pageup", "page up", "ten rows up"),
+    Action("page_down", "pagedown", "page down", "ten rows down"),
+    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _NUMBERS, 60, "[ ]"),
+    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _NUMBERS),
+    Action("scrub_down", "left h", "layer −1", "move the layer slider down by one", _SCRUB, shown_keys="←/h"),
+    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one", _SCRUB, shown_keys="→/l"),
+    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _NUMBERS),
+    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _NUMBERS),
+    Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _NUMBERS),
+    Action("layer_last", "end", "last layer", "move the layer slider to the last layer", _NUMBERS),
+    Action("scope", "g", "all layers / one", "switch between all layers and the slider's layer", _NUMBERS, 55),
+    Action("next_metric", "m", "metric", "the next metric (Size & rank: the next definition of rank)", _METRIC, 80),
+    Action("previous_metric", "M", "previous metric", "the previous metric", _METRIC),
+    Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _NUMBERS, 70),
+    Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _PAIRS[:3], 90, "⏎"),
+    Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85, "␣"),
+    Action("next_pair", "n", "next pair", "the next pair of the list", _PAIRS, 50, "n/N"),
+    Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
+    Action("next_module", "n", "module", "the next module whose spectrum is shown", ("size",), 50, "n/N"),
+    Action("previous_module", "N", "previous module", "the previous module", ("size",)),
+    Action("log", "v", "log σ", "logarithmic or linear spectrum", ("size",), 40),
+    Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _LIST, 45),
+    Action("more_k", "+ =", "k +1", "principal angles of one more direction (measures again)", ("angles", "pair")),
+    Action("fewer_k", "-", "k −1", "principal angles of one direction less", ("angles", "pair"), 75, "+/-"),
+    Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:subfolder]", weight=35),
+    Action("rename", "r", "rename", "rename the adapter under the cursor", _LIST, 30),
+    Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _LIST, 25, "x"),
+    Action("undo", "u", "undo", "undo the last removal, rename or reordering", weight=5),
+    Action("earlier", "<", "move up", "move the adapter under the cursor up", _LIST, 20, "< >"),
+    Action("later", ">", "move down", "move the adapter under the cursor down", _LIST),
+    Action("export", "e", "export", "write this view (.csv, .txt) or the whole study (.json, .parquet) to a file", weight=15),
+    Action("copy", "y", "copy", "copy this view as text (OSC 52)", weight=12),
+    Action("copy_command", "Y", "copy command", "copy the command that prints these numbers"),
+    Action("screenshot", "S", "screenshot", "write the screen as SVG"),
+    Action("theme", "t", "theme", "dark, light, or the terminal's own colours"),
+    Action("messages", "w", "messages", "what has been reported so far, in full"),
+    Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there", shown_keys="esc"),
+    Action("palette", "ctrl+p", "commands", "search every command by name", weight=8, shown_keys="^p"),
+    Action("help", "?", "help", "the keys of this view, and the definition of every number in it", weight=99),
+    Action("quit", "q", "quit", "leave; the next start shows the same view", weight=98),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+_FOOTER_LABELS = {"layer_down": "layer", "fewer_k": "k", "earlier": "move", "scope": "all/one layer"}
+
+
+def applies(action_id: str, view: str) -> bool:
+    return view in BY_ID[action_id].views
+
+
+def for_view(view: str) -> list[Action]:
+    return [action for action in ACTIONS if view in action.views]
+
+
+def footer(view: str) -> list[tuple[str, str]]:
+    """(keys, label) of a view's footer, most useful first, help and quit before all."""
+    wanted = sorted((a for a in for_view(view) if a.weight), key=lambda action: -action.weight)
+    return [(action.display, _FOOTER_LABELS.get(action.id, action.label)) for action in wanted]
+
+
+def bindings() -> list[Binding]:
+    """The keys of every action; which of them act is decided by the view shown."""
+    return [
+        Binding(",".join(action.keys.split()), f"app.act('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+        if action.id != "palette"
+    ]

@@ -1,0 +1,189 @@
+"""The app: what was asked to be opened, and what arrives from the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.command import Provider
+
+from inspector.study import Settings, Study
+from inspector.tui import session
+from inspector.tui.actions import applies
+from inspector.tui.commands import ActionCommands
+from inspector.tui.editing import Editing
+from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.navigation import Navigation
+from inspector.tui.output import Output
+from inspector.tui.shell import nobody
+from inspector.tui.state import AppState
+from inspector.tui.theme import THEMES, themes
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+
+
+class InspectorApp(Navigation, Editing, Output):
+    """Sources are opened after the first frame; a study is shown as it is."""
+
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
+
+    def __init__(self, sources: Sequence[str] = (), *, study: Study | None = None, k: int = 10) -> None:
+        self.session = session.read()
+        super().__init__(AppState.of(study or nobody(Settings(k=k)), k))
+        session.restore_choices(self.session, self.state)
+        if study is not None:
+            self.state.k = study.settings.k
+            session.restore_adapters(self.session, self.state)
+        self.asked = list(sources) or ([] if study is not None else self.session.sources)
+        self.arrived: list[Adapter] = []
+        for theme in themes():
+            self.register_theme(theme)
+        remembered = self.session.theme if self.session.theme in THEMES else THEMES[0]
+        self.theme = "inspector-terminal" if self.no_color else remembered
+
+    def on_mount(self) -> None:
+        if self.state.study.adapters and self.session.filter in self.state.study.projections:
+            self.refilter(self.session.filter)
+        if self.asked:
+            self.call_after_refresh(self.open_sources, self.asked)
+
+    def on_unmount(self) -> None:
+        if self.state.size:
+            session.write(session.of(self.state, self.theme if not self.no_color else self.session.theme))
+
+    def watch_theme(self) -> None:
+        self.call_after_refresh(self.repaint)
+
+    # Keys
+
+    def action_act(self, action_id: str) -> None:
+        """Run one action of the table."""
+        if applies(action_id, self.state.view):
+            getattr(self, f"do_{action_id}")()
+            self.repaint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "act":
+            return applies(str(parameters[0]), self.state.view)
+        return super().check_action(action, parameters)
+
+    # Opening
+
+    def open_sources(self, sources: list[str]) -> None:
+        from inspector.tui.workers import open_all
+
+        if self.state.study.adapters and not self.loaded:
+            sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
+        self.arrived = []
+        self.progress = ("opening", 0, 0)
+        self.start_work(lambda generation, cancelled: open_all(sources, generation, self.post_message, cancelled))
+        self.repaint("status")
+
+    def on_opened(self, message: Opened) -> None:
+        if not self.current(message.generation):
+            return
+        self.arrived.append(_renamed(message.adapter, {*self.loaded, *(a.info.name for a in self.arrived)}))
+        if not self.state.study.blocks:
+            self._show_headers()
+
+    def _show_headers(self) -> None:
+        """The list as far as it is known, before any number."""
+        from inspector.tui.workers import headers_only
+
+        everyone = [*self.loaded.values(), *self.arrived]
+        self.state.replace_study(headers_only(everyone, Settings(k=self.state.k)))
+        self.repaint()
+
+    def on_opening_done(self, message: OpeningDone) -> None:
+        if not self.current(message.generation):
+            return
+        self.progress = None
+        for failure in message.failures:
+            self.say(failure, "bad")
+        if message.cancelled:
+            self.say("opening cancelled: what was opened so far stays", "warn")
+        if not self.arrived:
+            self.repaint("status")
+            return
+        first = not self.loaded
+        self.loaded |= {adapter.info.name: adapter for adapter in self.arrived}
+        if first and not self.state.study.blocks:
+            session.restore_adapters(self.session, self.state)
+        self._measure_arrived()
+
+    def _measure_arrived(self) -> None:
+        """Measure those shown before and those that came."""
+        kept = [name for name in self._shown_names() if name in self.loaded]
+        names = [*kept, *(a.info.name for a in self.arrived if a.info.name not in kept)]
+        self.loaded = {name: self.loaded[name] for name in names}
+        self.undo.clear()
+        self.measure_again()
+
+    def _shown_names(self) -> list[str]:
+        return [info.name for info in self.state.infos]
+
+    # Results
+
+    def on_progress(self, message: Progress) -> None:
+        if self.current(message.generation):
+            self.progress = (message.text, message.done, message.total)
+            self.repaint("status")
+
+    def on_snapshot(self, message: Snapshot) -> None:
+        """A complete study replaces what is shown; a partial one only while nothing complete is there."""
+        if not self.current(message.generation):
+            return
+        if message.complete:
+            self.progress, self.complete = None, True
+        elif self.complete and self.state.study.blocks:
+            return
+        else:
+            self.complete = False
+        filter_ = self.state.filter or (self.session.filter if not self.state.study.blocks else "")
+        self.state.replace_study(message.study)
+        if filter_ in message.study.projections:
+            self.refilter(filter_)
+        if message.complete:
+            self.state.k = message.study.settings.k
+        self.repaint()
+
+    def on_filtered(self, message: Filtered) -> None:
+        state = self.state
+        if self.current(message.generation) and message.projection == state.filter:
+            state.shown, state.pending = message.study, False
+            self.repaint()
+
+    def on_stopped(self, message: Stopped) -> None:
+        if self.current(message.generation):
+            self.progress = None
+            self.state.k = self.state.study.settings.k
+            self.say(message.text, message.tone)
+            self.repaint()
+
+    def on_noted(self, message: Noted) -> None:
+        self.say(message.text, message.tone)
+
+    def do_cancel(self) -> None:
+        if self.progress is None or self.work is None:
+            return
+        self.work.cancel()
+        self.progress = ("stopping", 0, 0)
+
+
+def _renamed(adapter: Adapter, taken: set[str]) -> Adapter:
+    """The adapter under a name nobody has yet."""
+    from dataclasses import replace
+
+    name, n = adapter.info.name, 2
+    while name in taken:
+        name, n = f"{adapter.info.name}-{n}", n + 1
+    return adapter if name == adapter.info.name else replace(adapter, info=replace(adapter.info, name=name))
+
+
+def run_app(sources: Sequence[str], *, study: Study | None = None, k: int = 10) -> int:
+    """Open the app on sources or on a saved study; the exit code."""
+    app: App[int] = InspectorApp(sources, study=study, k=k)
+    app.run(mouse=False)
+    return app.return_code or 0

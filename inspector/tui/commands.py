@@ -1,0 +1,57 @@
+"""The command palette, and the shell command that prints what a view shows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from inspector.tui.actions import ACTIONS, Action
+from inspector.tui.state import AppState
+
+_OF_VIEW = {
+    "adapters": ("norm", "effective_rank"),
+    "angles": ("principal_angle",),
+    "objectives": (),
+    "pair": (),
+}
+
+
+class ActionCommands(Provider):
+    """Every action of the table by name."""
+
+    def _entries(self) -> Sequence[tuple[str, Action]]:
+        return [(f"{action.label}  ({action.display})", action) for action in ACTIONS]
+
+    async def discover(self) -> Hits:
+        for title, action in self._entries():
+            yield DiscoveryHit(title, partial(self._run, action.id), text=title, help=action.help)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for title, action in self._entries():
+            score = max(matcher.match(title), matcher.match(action.help) * 0.8)
+            if score > 0:
+                yield Hit(score, matcher.highlight(title), partial(self._run, action.id), text=title, help=action.help)
+
+    async def _run(self, action_id: str) -> None:
+        await self.app.run_action(f"app.act('{action_id}')")
+
+
+def shell_command(state: AppState) -> str:
+    """`inspector analyze NAME=SOURCE … --metric cosine --modules q_proj`."""
+    metrics = {"map": (state.metric,), "layers": (state.layers_metric,), "size": ("norm", state.rank_metric)}
+    words = ["inspector", "analyze"]
+    infos = state.infos
+    if state.view == "pair" and state.pair is not None:
+        infos = tuple(infos[at] for at in state.pair)
+    words += [f"{info.name}={info.source}" for info in infos]
+    for metric in metrics.get(state.view, _OF_VIEW.get(state.view, ())):
+        words += ["--metric", metric]
+    if state.filter:
+        words += ["--modules", state.filter]
+    if state.shown.settings.k != 10:
+        words += ["--k", str(state.shown.settings.k)]
+    return shlex.join(words)

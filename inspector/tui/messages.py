@@ -1,0 +1,106 @@
+"""What workers tell the app. Floods are coalesced: the latest progress or snapshot replaces those waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+    from inspector.study import Study
+
+Tone = Literal["info", "good", "warn", "bad"]
+
+
+@dataclass
+class Progress(Message):
+    """How far the work of one generation is."""
+
+    generation: int
+    text: str
+    done: int = 0
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether a waiting message makes this one obsolete."""
+        return isinstance(message, Progress) and message.generation == self.generation
+
+
+@dataclass
+class Opened(Message):
+    """One adapter's headers were read."""
+
+    generation: int
+    adapter: Adapter
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class OpeningDone(Message):
+    """Every source was tried; failures in words."""
+
+    generation: int
+    failures: Sequence[str]
+    cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Snapshot(Message):
+    """The numbers so far, or all of them."""
+
+    generation: int
+    study: Study
+    complete: bool
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        same = isinstance(message, Snapshot) and message.generation == self.generation
+        return same and not self.complete
+
+
+@dataclass
+class Filtered(Message):
+    """The study over one projection's modules, or over all."""
+
+    generation: int
+    projection: str
+    study: Study
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Stopped(Message):
+    """Work ended without a result: cancelled, or an error in words."""
+
+    generation: int
+    text: str
+    tone: Tone = "bad"
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Noted(Message):
+    """A short report, such as a file that was written."""
+
+    text: str
+    tone: Tone = "info"
+
+    def __post_init__(self) -> None:
+        super().__init__()

@@ -1,0 +1,109 @@
+"""Keys that take something out of the app: files, clipboard, screenshots, help, themes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from rich.text import Text
+
+from inspector.errors import InspectorError
+from inspector.export import replacing, save
+from inspector.tui.commands import shell_command
+from inspector.tui.screens.dialogs import Confirm, Prompt, Reader
+from inspector.tui.screens.help import help_text
+from inspector.tui.shell import Shell
+from inspector.tui.theme import THEMES
+
+_SUFFIXES = (".csv", ".txt", ".json", ".parquet")
+
+
+class Output(Shell):
+    """Handlers of the actions that leave state and list as they are."""
+
+    def do_export(self) -> None:
+        name = f"{self.state.view}.csv" if self.state.view != "objectives" else "objectives.txt"
+        question = "Write to (.csv or .txt: this view; .json or .parquet: the whole study)"
+        self.push_screen(Prompt(question, name), self._export)
+
+    def _export(self, name: str | None) -> None:
+        if not name:
+            return
+        path = Path(name).expanduser()
+        if path.suffix.lower() not in _SUFFIXES:
+            self.say(f"{path.name}: the name must end in {', '.join(_SUFFIXES)}", "bad")
+        elif path.exists():
+            self.push_screen(Confirm(f"{path} exists. Overwrite it?"), partial(self._overwrite, path))
+        else:
+            self.write(path)
+
+    def _overwrite(self, path: Path, answer: bool | None) -> None:
+        if answer:
+            self.write(path)
+        else:
+            self.say("nothing written")
+
+    def write(self, path: Path) -> None:
+        """The view's table or the whole study, complete or not at all."""
+        state = self.state
+        try:
+            if path.suffix.lower() in {".json", ".parquet"}:
+                save(state.study.subset(state.order), path)
+                what = "the whole study" + ("" if self.complete else " as far as it is measured")
+            else:
+                table = self.view.table(state)
+                with replacing(path) as temporary:
+                    temporary.write_text(table.csv() if path.suffix.lower() == ".csv" else table.text(), encoding="utf-8")
+                what = f"{len(table.rows)} rows of {self.view.title}"
+        except (InspectorError, OSError) as error:
+            self.say(str(error), "bad")
+            return
+        self.say(f"wrote {what} to {path}", "good")
+
+    def do_copy(self) -> None:
+        table = self.view.table(self.state)
+        self.copy_to_clipboard(table.text())
+        self.say(f"copied {self.view.title}: {len(table.rows)} rows", "good")
+
+    def do_copy_command(self) -> None:
+        if not self.state.size:
+            self.say("nothing is open", "warn")
+            return
+        command = shell_command(self.state)
+        self.copy_to_clipboard(command)
+        self.say(f"copied: {command}", "good")
+
+    def do_screenshot(self) -> None:
+        path = Path(f"inspector-{self.state.view}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.svg")
+        try:
+            with replacing(path) as temporary:
+                temporary.write_text(self.export_screenshot(), encoding="utf-8")
+        except (InspectorError, OSError) as error:
+            self.say(str(error), "bad")
+            return
+        self.say(f"wrote {path.resolve()}", "good")
+
+    def do_theme(self) -> None:
+        if self.no_color:
+            self.say("NO_COLOR is set: the app stays without colour")
+            return
+        at = THEMES.index(self.theme) if self.theme in THEMES else -1
+        self.theme = THEMES[(at + 1) % len(THEMES)]
+        self.say(f"theme {self.theme.removeprefix('inspector-')}")
+
+    def do_messages(self) -> None:
+        text = Text()
+        marks = {"info": "  ", "good": "  ", "warn": "! ", "bad": "✗ "}
+        for line, tone in reversed(self.log_lines):
+            text.append(f"{marks[tone]}{line}\n")
+        self.push_screen(Reader("Messages, newest first", text or Text("nothing was reported")))
+
+    def do_help(self) -> None:
+        self.push_screen(Reader(f"{self.view.title}: help", help_text(self.view, self.state, self.ink)))
+
+    def do_palette(self) -> None:
+        self.action_command_palette()
+
+    def do_quit(self) -> None:
+        self.exit(0)

@@ -1,0 +1,1 @@
+"""One file per view: state and an area in, lines out."""

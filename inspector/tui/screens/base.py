@@ -1,0 +1,122 @@
+"""What every view is: a function of the state, a table behind it, and how it moves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.definitions import DEFINITIONS
+from inspector.tui.state import AppState
+from inspector.tui.text import Line, page, plural
+from inspector.tui.theme import Ink
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Where to paint, and with what."""
+
+    ink: Ink
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A view's numbers as text: what is exported and copied, every row of them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def csv(self) -> str:
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+    def text(self) -> str:
+        """Aligned columns under the title."""
+        everything = [self.columns, *self.rows]
+        widths = [max((cell_len(row[c]) for row in everything), default=0) for c in range(len(self.columns))]
+        lines = ["  ".join(v + " " * (w - cell_len(v)) for v, w in zip(r, widths, strict=True)) for r in everything]
+        return "\n".join([self.title, *(line.rstrip() for line in lines)]) + "\n"
+
+
+class View(ABC):
+    """One of the app's screens."""
+
+    id: str
+    title: str
+    about: str = ""
+
+    @abstractmethod
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        """The view in exactly area.height strips of area.width cells."""
+
+    @abstractmethod
+    def table(self, state: AppState) -> Table:
+        """Everything the view shows, also what is scrolled out of sight."""
+
+    @abstractmethod
+    def metrics(self, state: AppState) -> tuple[str, ...]:
+        """The metrics whose definitions its help explains."""
+
+    def move(self, state: AppState, step: int) -> None:
+        """Cursor or scroll, down for positive steps."""
+        state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
+
+    def place(self, state: AppState) -> str:
+        """`all layers · all projections · 120 modules`: what the numbers run over."""
+        filter_ = state.filter or "all projections"
+        pending = " (filtering …)" if state.pending else ""
+        return f"{state.where} · {filter_}{pending} · {plural(int(state.counted().sum()), 'module')}"
+
+    def empty(self, state: AppState, area: Area, need: int) -> list[Strip] | None:
+        """What to say while there are too few adapters, or None."""
+        if state.size >= need:
+            return None
+        have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
+        lines = [Line(), Line("  " + have, area.ink.bold), Line()]
+        hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:subfolder]")
+        return page([*lines, hint], area.width, area.height)
+
+
+def window(top: int, cursor: int, height: int, count: int) -> int:
+    """The first visible row, moved no further than needed to keep the cursor in sight."""
+    top = min(top, cursor)
+    top = max(top, cursor - height + 1)
+    return max(min(top, count - height), 0)
+
+
+def rows_shown(top: int, height: int, count: int, noun: str) -> str:
+    """` · adapters 3–12 of 64` when not all fit, else nothing."""
+    if count <= height:
+        return ""
+    return f" · {noun} {top + 1}–{min(top + height, count)} of {count}"
+
+
+def metric_title(metric: str) -> str:
+    return DEFINITIONS[metric].title
+
+
+def tidy(value: float) -> str:
+    """A number for a file: all its digits, empty for n/a."""
+    return "" if value != value else repr(float(value))  # noqa: PLR0124 - NaN
+
+
+def scrolled(lines: Sequence[Line], state: AppState, view: str, area: Area) -> list[Strip]:
+    """A long text from its scroll position on, with a mark where more follows."""
+    last = max(len(lines) - area.height, 0)
+    top = state.tops[view] = min(max(state.tops.get(view, 0), 0), last)
+    shown = list(lines[top : top + area.height])
+    if last and shown:
+        mark = f" {'↑' if top else ' '}{'↓' if top < last else ' '} {top + len(shown)}/{len(lines)} "
+        shown[0].end(mark, area.width, area.ink.dim)
+    return page(shown, area.width, area.height)

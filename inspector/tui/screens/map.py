@@ -1,0 +1,113 @@
+"""One number for every pair: the heatmap, and the cursor's pair in words."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+
+from inspector.geometry.interference import classify
+from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
+from inspector.tui.state import MAP_METRICS, AppState, Pair
+from inspector.tui.text import NA, Line, page, plural, signed, small, unsigned
+from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
+
+_WORDS = (
+    ("u1", "output direction u₁"),
+    ("v1", "input direction v₁"),
+    ("subspace_overlap", "overlap, output"),
+    ("subspace_overlap_right", "overlap, input"),
+)
+
+
+def interference(state: AppState, pair: Pair) -> str:
+    """The interference class of a pair at the current place."""
+    overlap, chance = state.number("subspace_overlap", pair), state.chance("subspace_overlap")[0]
+    return classify(state.number("cosine", pair), overlap, float(chance))
+
+
+def against_chance(value: float, chance: float) -> str:
+    """`chance .03 · 31×`."""
+    if chance != chance or value != value:  # noqa: PLR0124 - NaN
+        return ""
+    ratio = value / chance if chance else float("inf")
+    return f"chance {small(chance)} · {ratio:.0f}×" if ratio >= 10 else f"chance {small(chance)} · {ratio:.1f}×"
+
+
+class MapView(View):
+    id = "map"
+    title = "Map"
+    about = "One number for every pair. Row is a, column is b where the two differ."
+
+    def __init__(self) -> None:
+        self.heatmap = Heatmap()
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        if (nothing := self.empty(state, area, 2)) is not None:
+            return nothing
+        ink, diverging = area.ink, state.metric == "cosine"
+        words = self._words(state, area)
+        tall = area.height - 1 - len(words) >= state.size + 1
+        if not tall:
+            words = [self._short(state, area)]
+        grid = Area(ink, area.width, area.height - 1 - len(words))
+        cursor = (state.row, state.col)
+        strips = self.heatmap.paint(state.matrix(state.metric), state.names, cursor, grid, diverging=diverging)
+        title = Line(f" {metric_title(state.metric)}", ink.bold)
+        title.add(f" · {self.place(state)}{self.heatmap.extent(state.names, grid)}", ink.dim)
+        legend = ramp_legend(area, diverging=diverging)
+        if ink.coloured and title.width + legend.width + 3 <= area.width:
+            title.to(area.width - legend.width - 1).segments.extend(legend.segments)
+            title.width += legend.width
+        return [*page([title], area.width, 1), *strips, *page(words, area.width, len(words))]
+
+    def _words(self, state: AppState, area: Area) -> list[Line]:
+        """The cursor's pair, a line a number."""
+        ink, pair = area.ink, state.pair
+        if pair is None:
+            return []
+        names = [state.names[pair[0]], state.names[pair[1]]]
+        head = Line(" ").add(f"{names[0]} ↔ {names[1]}", ink.accent)
+        rows = [("cosine", signed(state.number("cosine", pair)), "")]
+        for metric, label in _WORDS:
+            if state.has(metric):
+                value, chance = state.number(metric, pair), float(state.chance(metric)[0])
+                rows.append((label, unsigned(value), against_chance(value, chance)))
+        rows.append(("interference", interference(state, pair), ""))
+        lonely = state.one_sided(pair)
+        if lonely:
+            rows.append(("", f"{plural(lonely, 'module')} on one side only, counted as zeros", ""))
+        lines = [Line(), head]
+        half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
+        for at in range(half):
+            line = Line("  ")
+            for column, (label, value, note) in enumerate(rows[at::half][:2]):
+                line.to(2 + column * 38).add(label, ink.dim).to(2 + column * 38 + 20)
+                line.add(value, ink.bold).add("  " if note else "").add(note, ink.dim)
+            lines.append(line)
+        return lines
+
+    def _short(self, state: AppState, area: Area) -> Line:
+        """The same in one line."""
+        pair = state.pair
+        if pair is None:
+            return Line()
+        line = Line(f" {state.names[pair[0]]}↔{state.names[pair[1]]}", area.ink.accent)
+        line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
+        for metric, label in (("u1", "u₁"), ("v1", "v₁"), ("subspace_overlap", "overlap")):
+            if state.has(metric):
+                line.add(f" {label} {unsigned(state.number(metric, pair))}")
+                chance = float(state.chance(metric)[0])
+                line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
+        return line.add(f" {interference(state, pair)}", area.ink.bold)
+
+    def table(self, state: AppState) -> Table:
+        values, names = state.matrix(state.metric), state.names
+        rows = tuple((names[i], *(tidy(float(v)) for v in values[i])) for i in range(state.size))
+        return Table(f"{metric_title(state.metric)} · {self.place(state)}", ("a \\ b", *names), rows)
+
+    def metrics(self, state: AppState) -> tuple[str, ...]:
+        rest = [m for m in ("cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right") if m != state.metric]
+        return (state.metric, *(m for m in rest if state.has(m)))
+
+
+def map_metrics(state: AppState) -> tuple[str, ...]:
+    return state.available(MAP_METRICS)

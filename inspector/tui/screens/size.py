@@ -1,0 +1,122 @@
+"""How large and how many-dimensional each update is, and its singular spectrum at the slider's layer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.definitions import DEFINITIONS
+from inspector.tui.plotting import nice_limits
+from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
+from inspector.tui.screens.layers import MOST
+from inspector.tui.state import RANK_METRICS, AppState
+from inspector.tui.text import Line, clean, fit, general, page, plural
+from inspector.tui.widgets.bars import bar
+from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
+
+
+def spectrum_modules(state: AppState) -> list[int]:
+    """The modules of the slider's layer that pass the filter: indices into study.modules."""
+    layer = state.layers[state.layer] if state.layers else None
+    return [
+        m
+        for m, module in enumerate(state.study.modules)
+        if module.layer == layer and (not state.filter or module.projection == state.filter)
+    ]
+
+
+class SizeView(View):
+    id = "size"
+    title = "Size & rank"
+    about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        if (nothing := self.empty(state, area, 1)) is not None:
+            return nothing
+        bars = max(min(state.size, (area.height - 3) // 2), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
+        extent = rows_shown(top, bars, state.size, "adapters")
+        title = Line(" size and rank", area.ink.bold).add(f" · {self.place(state)}{extent}", area.ink.dim)
+        lines = [title, *self._bars(state, top, bars, area)]
+        room = area.height - len(lines)
+        return page([*lines, *self._spectra(state, room, area)], area.width, area.height)
+
+    def _bars(self, state: AppState, top: int, height: int, area: Area) -> list[Line]:
+        ink, ranks = area.ink, state.rank_metric
+        shown = range(top, min(top + height, state.size))
+        label = min(max(cell_len(name) for name in state.names), area.width // 4) + 3
+        half = (area.width - label) // 2
+        width = half - 11
+        norms = [state.own("norm", i) for i in range(state.size)]
+        sizes = [state.own(ranks, i) for i in range(state.size)]
+        header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
+        header.add(fit(f"{metric_title(ranks)}: {DEFINITIONS[ranks].formula}", half - 1), ink.dim)
+        lines = [header]
+        for i in shown:
+            here = i == state.row
+            line = Line("▸ " if here else "  ", ink.accent)
+            line.add(fit(state.names[i], label - 3), ink.bold if here else ink.plain).to(label)
+            for values, column in ((norms, 0), (sizes, half)):
+                most = max((v for v in values if math.isfinite(v)), default=0.0)
+                line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
+                line.add(f" {general(values[i])}", ink.bold if here else ink.plain)
+            lines.append(line)
+        return lines
+
+    def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
+        """Singular values of one module, a line per adapter."""
+        ink, modules = area.ink, spectrum_modules(state)
+        block = state.block("singular_value", "module")
+        if room < 6 or block is None or not modules:
+            return [Line(), Line("  no singular values here yet" if room >= 2 else "", ink.dim)]
+        module = modules[state.spectrum % len(modules)]
+        first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
+        shown = list(range(first, min(first + MOST, state.size)))
+        values = np.asarray(block[shown, module])
+        name = clean(str(state.study.modules[module]))
+        of = f" · {len(shown)} of {plural(state.size, 'adapter')}" if len(shown) < state.size else ""
+        title = Line(" singular values ", ink.bold).add(f"· {name} (module {state.spectrum % len(modules) + 1} of ", ink.dim)
+        title.add(f"{len(modules)} at this layer){of} · {'log' if state.log else 'linear'}", ink.dim)
+        legend = Line(" ")
+        for n, i in enumerate(shown):
+            here = i == state.row
+            legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(fit(state.names[i], 18), ink.bold if here else ink.plain)
+        cut = values[:, : max(_used(values), 2)]
+        drawn = plot(self._lines(cut, shown.index(state.row), log=state.log), ink, area.width - 1, room - 2)
+        return [title, *drawn, legend]
+
+    def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int, *, log: bool) -> Lines:
+        xs = tuple(float(n + 1) for n in range(values.shape[1]))
+        if log:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                logs = np.log10(values)
+            top = float(np.nanmax(np.where(np.isfinite(logs), logs, np.nan))) if np.isfinite(logs).any() else 0.0
+            logs = np.where(logs > top - 6, logs, np.nan)  # zeros and rounding noise: not a spectrum
+            curves = tuple(tuple(float(v) for v in row) for row in logs)
+            known = [v for row in curves for v in row if math.isfinite(v)]
+            return Lines(xs, curves, limits=nice_limits(min(known, default=-1), max(known, default=0)), strong=strong, log=True)
+        curves = tuple(tuple(float(v) for v in row) for row in values)
+        return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
+
+    def table(self, state: AppState) -> Table:
+        ranks = tuple(m for m in RANK_METRICS if state.has(m))
+        rows = tuple(
+            (state.names[i], *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
+        )
+        return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
+
+    def metrics(self, state: AppState) -> tuple[str, ...]:
+        return ("norm", state.rank_metric, "singular_value")
+
+
+def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
+    """How many singular values any of them has."""
+    some = np.flatnonzero(np.isfinite(values).any(axis=0))
+    return int(some[-1]) + 1 if some.size else 0
+
+
+def rank_metrics(state: AppState) -> tuple[str, ...]:
+    return state.available(RANK_METRICS)

@@ -1,0 +1,125 @@
+"""What is remembered between two starts: the view and its choices, and who was open."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_dir
+
+from inspector.tui.state import MAP_METRICS, RANK_METRICS, VIEWS, AppState
+
+
+@dataclass
+class Session:
+    """The part of the state that outlives the app. Adapters and pairs are remembered by name."""
+
+    view: str = "adapters"
+    layer: int = 0
+    one_layer: bool = False
+    metric: str = "cosine"
+    layers_metric: str = "cosine"
+    rank_metric: str = "effective_rank"
+    filter: str = ""
+    k: int = 0
+    log: bool = True
+    theme: str = ""
+    adapters: list[list[str]] | None = None
+    cursor: list[str] | None = None
+    pairs: list[list[str]] | None = None
+
+    @property
+    def sources(self) -> list[str]:
+        """`NAME=SOURCE` of everything that was open."""
+        return [f"{name}={source}" for name, source in self.adapters or []]
+
+
+def path() -> Path:
+    return Path(user_state_dir("adapter-inspector", appauthor=False)) / "session.json"
+
+
+def read() -> Session:
+    """The last session; a missing or damaged file is an empty one."""
+    try:
+        found: Any = json.loads(path().read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            return Session()
+        known = {f.name: type(f.default) for f in fields(Session) if f.default is not None}
+        lists = {"adapters", "cursor", "pairs"}
+        kept = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
+        kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
+        return Session(**kept)
+    except (OSError, ValueError, TypeError):
+        return Session()
+
+
+def _strings(value: Any) -> bool:
+    """Whether a value is a list of strings, or of pairs of strings."""
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(v, str) for v in value) or all(
+        isinstance(v, list) and len(v) == 2 and all(isinstance(s, str) for s in v) for v in value
+    )
+
+
+def write(session: Session) -> None:
+    """Write under a temporary name, then rename: a crash leaves the old session. An unwritable place is no error."""
+    target = path()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".session.", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(session), file, ensure_ascii=False, indent=1)
+        Path(name).replace(target)
+    except OSError:
+        return
+
+
+def of(state: AppState, theme: str) -> Session:
+    """What to remember of a state."""
+    names = [info.name for info in state.infos]
+    everyone = state.study.names
+    chosen = None if state.chosen is None else sorted([everyone[a], everyone[b]] for a, b in state.chosen)
+    return Session(
+        view=state.view,
+        layer=state.layer,
+        one_layer=state.one_layer,
+        metric=state.metric,
+        layers_metric=state.layers_metric,
+        rank_metric=state.rank_metric,
+        filter=state.filter,
+        k=state.k,
+        log=state.log,
+        theme=theme,
+        adapters=[[info.name, info.source] for info in state.infos],
+        cursor=[names[state.row], names[state.col]] if names else None,
+        pairs=chosen,
+    )
+
+
+def restore_choices(session: Session, state: AppState) -> None:
+    """What needs no adapters: view, metrics, scope."""
+    state.view = session.view if session.view in VIEWS else state.view
+    state.metric = session.metric if session.metric in MAP_METRICS else state.metric
+    state.layers_metric = session.layers_metric or state.layers_metric
+    state.rank_metric = session.rank_metric if session.rank_metric in RANK_METRICS else state.rank_metric
+    state.one_layer, state.log, state.layer = session.one_layer, session.log, max(session.layer, 0)
+
+
+def restore_adapters(session: Session, state: AppState) -> None:
+    """Order, cursor, pairs and filter, as far as they name adapters that are open again."""
+    ids = {name: at for at, name in enumerate(state.study.names)}
+    remembered = [name for name, _ in session.adapters or []]
+    if set(remembered) == set(ids) and len(remembered) == len(ids):
+        state.order = tuple(ids[name] for name in remembered)
+    shown = [info.name for info in state.infos]
+    if session.cursor and len(session.cursor) == 2 and all(name in shown for name in session.cursor):
+        state.row, state.col = (shown.index(name) for name in session.cursor)
+    if session.pairs is not None and set(remembered) & set(ids):
+        known = [(ids[a], ids[b]) for a, b in session.pairs if a in ids and b in ids and a != b]
+        state.chosen = frozenset((min(p), max(p)) for p in known) if known or not session.pairs else None
+    state.bound()

@@ -1,0 +1,173 @@
+"""The app's frame: five painted areas over one state, and how work is started, counted and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.worker import Worker, get_current_worker
+
+from inspector.study import Settings, Study
+from inspector.tui import actions
+from inspector.tui.messages import Tone
+from inspector.tui.screens.adapters import AdaptersView
+from inspector.tui.screens.angles import AnglesView
+from inspector.tui.screens.base import Area, View
+from inspector.tui.screens.layers import LayersView
+from inspector.tui.screens.map import MapView
+from inspector.tui.screens.objectives import ObjectivesView
+from inspector.tui.screens.pair import PairView
+from inspector.tui.screens.size import SizeView
+from inspector.tui.state import VIEWS, AppState
+from inspector.tui.text import Line, clean, page, plural
+from inspector.tui.theme import Ink, ink_for
+from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
+from inspector.tui.widgets.layer_slider import paint_slider
+from inspector.tui.widgets.painted import Painted
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+
+SMALLEST = (60, 15)
+
+
+def nobody(settings: Settings | None = None) -> Study:
+    return Study((), (), np.zeros((0, 0, 2), dtype=np.int64), settings or Settings())
+
+
+class MainScreen(Screen[None]):
+    """The one screen under the dialogs: its keys are the action table."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings()]
+
+    def __init__(self, app: Shell) -> None:
+        super().__init__(id="main")
+        self._shell = app
+
+    def compose(self) -> ComposeResult:
+        yield from self._shell.areas()
+
+
+class Shell(App[int]):
+    """State, areas and workers; what the keys do is in the classes on top of it."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "adapter-inspector"
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.state = state
+        self.views: dict[str, View] = {
+            view.id: view
+            for view in (AdaptersView(), MapView(), LayersView(), AnglesView(), SizeView(), PairView(), ObjectivesView())
+        }
+        self.loaded: dict[str, Adapter] = {}
+        """Adapters whose weights can be measured again, by name; empty for a saved study."""
+        self.generation = 0
+        self.complete = True
+        self.progress: tuple[str, int, int] | None = None
+        self.note: tuple[str, Tone] = ("", "info")
+        self.log_lines: list[tuple[str, Tone]] = []
+        self.undo: list[tuple[Study, Study, tuple[int, ...]]] = []
+        self.work: Worker[Any] | None = None
+
+    # Painting
+
+    @property
+    def ink(self) -> Ink:
+        return ink_for(self.theme, coloured=not self.no_color)
+
+    @property
+    def view(self) -> View:
+        return self.views[self.state.view]
+
+    def get_default_screen(self) -> Screen[None]:
+        return MainScreen(self)
+
+    def areas(self) -> ComposeResult:
+        yield Painted(self._paint_tabs, id="tabs")
+        yield Painted(self._paint_body, id="body")
+        yield Painted(lambda width, _h: paint_slider(self.state, self.ink, width), id="slider")
+        yield Painted(self._paint_status, id="status")
+        yield Painted(lambda width, _h: paint_keys(actions.footer(self.state.view), self.ink, width), id="keys")
+
+    def _paint_tabs(self, width: int, _height: int) -> list[Strip]:
+        return paint_tabs([self.views[v].title for v in VIEWS], VIEWS.index(self.state.view), self.ink, width)
+
+    def _paint_body(self, width: int, height: int) -> list[Strip]:
+        if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
+            needs = f" needs {SMALLEST[0]}×{SMALLEST[1]}, has {self.size.width}×{self.size.height}"
+            return page([Line(needs, self.ink.bold)], width, height)
+        return self.view.paint(self.state, Area(self.ink, width, height))
+
+    def _paint_status(self, width: int, _height: int) -> list[Strip]:
+        state = self.state
+        counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
+        if state.study.modules:
+            counts += f" · {plural(len(state.study.modules), 'module')}"
+        return paint_status(self.progress, self.note, counts, self.ink, width)
+
+    def repaint(self, *ids: str) -> None:
+        """Paint again; only cells that changed are sent."""
+        if not self.is_running or not self.screen_stack:
+            return
+        for area in self.screen_stack[0].query(Painted):
+            if not ids or area.id in ids:
+                area.repaint()
+
+    def say(self, text: str, tone: Tone = "info") -> None:
+        """Report in the status line; long or many reports are read with `w`."""
+        text = clean(" ".join(text.split()))
+        self.note = (text, tone)
+        if text:
+            self.log_lines.append((text, tone))
+        self.repaint("status")
+
+    # Work
+
+    def start_work(self, job: Callable[[int, Callable[[], bool]], None]) -> None:
+        """Run a job in a thread as the newest generation: what older ones still send is dropped."""
+        self.generation += 1
+        generation = self.generation
+        if self.work is not None:
+            self.work.cancel()
+
+        def run() -> None:
+            worker = get_current_worker()
+            job(generation, lambda: worker.is_cancelled)
+
+        self.work = self.run_worker(run, thread=True, group="work", exit_on_error=False)
+
+    def current(self, generation: int) -> bool:
+        """Whether a message belongs to the work the user is waiting for."""
+        return generation == self.generation
+
+    def measure_again(self) -> None:
+        """Measure every loaded adapter in the background; what is shown stays until the result is complete."""
+        from inspector.tui.workers import measure
+
+        adapters = [self.loaded[name] for name in self.state.study.names if name in self.loaded]
+        settings = Settings(k=self.state.k, sides=self.state.study.settings.sides)
+        self.progress = ("starting", 0, 0)
+        self.start_work(lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled))
+        self.repaint("status")
+
+    def refilter(self, projection: str) -> None:
+        """Show the numbers of one projection's modules, or of all."""
+        from inspector.tui.workers import filter_study
+
+        self.state.filter = projection
+        if not projection or not self.state.study.blocks:
+            self.state.shown, self.state.pending = self.state.study, False
+            return
+        self.state.pending = True
+        job = partial(filter_study, self.state.study, projection, self.generation, self.post_message)
+        self.run_worker(job, thread=True, group="filter", exclusive=True, exit_on_error=False)
+

@@ -1,0 +1,70 @@
+"""The lines around the views: tabs above, status and keys below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.tui.messages import Tone
+from inspector.tui.text import Line, fit
+from inspector.tui.theme import Ink
+
+_SHORT = {"Adapters": "Adapt", "Size & rank": "Size", "Objectives": "Object", "Layers": "Layer", "Angles": "Angle"}
+
+
+def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
+    """The views by number; the current one in brackets, so that it shows without colour."""
+    labels = list(titles)
+    if sum(map(cell_len, labels)) + 4 * len(labels) > width:
+        labels = [label if at == current else _SHORT.get(label, label) for at, label in enumerate(labels)]
+    if sum(map(cell_len, labels)) + 4 * len(labels) > width:
+        labels = [label if at == current else "" for at, label in enumerate(labels)]
+    line = Line()
+    for at, label in enumerate(labels):
+        text = f"{at + 1} {label}".rstrip()
+        if at == current:
+            line.add(f"[{text}]", ink.chosen)
+        else:
+            line.add(f" {text} ", ink.dim)
+    return [line.strip(width)]
+
+
+
+def paint_status(
+    progress: tuple[str, int, int] | None, note: tuple[str, Tone], counts: str, ink: Ink, width: int
+) -> list[Strip]:
+    """Work in progress first, then the last report, then what is open."""
+    line = Line(" ")
+    if progress is not None:
+        text, done, total = progress
+        line.add(fit(text, max(width // 2, 20)), ink.accent)
+        if total:
+            filled = 8 * done // total
+            line.add(" " + "█" * filled + "░" * (8 - filled), ink.accent)
+        line.add(" esc cancels", ink.dim).add("  ")
+    room = width - line.width - 1
+    style = {"info": ink.plain, "good": ink.good, "warn": ink.warn, "bad": ink.bad}[note[1]]
+    if cell_len(note[0]) <= room:
+        line.add(note[0], style)
+    elif room > 12:
+        line.add(fit(note[0], room - 9), style).add(" w: more", ink.dim)
+    line.end(counts + " ", width, ink.dim)
+    return [line.strip(width)]
+
+
+def paint_keys(entries: Sequence[tuple[str, str]], ink: Ink, width: int) -> list[Strip]:
+    """As many keys as fit, help and quit always among them; `?` shows the rest."""
+    must, rest = list(entries[:2]), list(entries[2:])
+    room = width - 1 - sum(cell_len(keys) + cell_len(label) + 3 for keys, label in must)
+    line = Line(" ")
+    for keys, label in rest:
+        need = cell_len(keys) + cell_len(label) + 3
+        if need > room:
+            continue
+        room -= need
+        line.add(keys, ink.accent).add(f" {label}  ", ink.dim)
+    for keys, label in must:
+        line.add(keys, ink.accent).add(f" {label}  ", ink.dim)
+    return [line.strip(width)]

@@ -1,0 +1,157 @@
+"""A line plot with axes, letters on its lines, and a cursor column that needs no new plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.style import Style
+
+from inspector.study import Floats
+from inspector.tui.plotting import Cell, Curve, Frame, canvas, nice_limits
+from inspector.tui.text import Line, general, right
+from inspector.tui.theme import Ink
+
+AXIS = 7
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What to plot: a curve per letter, over the numbers of the x axis."""
+
+    x: tuple[float, ...]
+    curves: tuple[tuple[float, ...], ...]
+    chance: tuple[float, ...] = ()
+    limits: tuple[float, float, float] = (0.0, 1.0, 0.25)
+    cursor: float | None = None
+    strong: int = -1
+    ticks: tuple[str, ...] = field(default=())
+    log: bool = False
+
+
+def as_curve(values: Floats) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
+
+
+def limits_of(curves: Sequence[Sequence[float]], *, floor: float | None = None, roof: float | None = None) -> tuple[float, float, float]:
+    """Round limits around everything finite, within bounds that the metric itself has."""
+    known = [v for curve in curves for v in curve if math.isfinite(v)]
+    low = min([*known, *([floor] if floor is not None else [])], default=0.0)
+    high = max(known, default=1.0)
+    bottom, top, step = nice_limits(low, high)
+    return bottom, min(top, roof) if roof is not None and high <= roof else top, step
+
+
+def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
+    """The plot in `height` lines of `width` cells: canvas, y numbers left, x numbers below."""
+    low, high, step = lines.limits
+    x0, x1 = (lines.x[0], lines.x[-1]) if lines.x else (0.0, 1.0)
+    frame = Frame(max(width - AXIS - 2, 2), max(height - 2, 2), (x0, x1), (low, high))
+    curves = tuple(Curve(lines.x, curve) for curve in lines.curves)
+    rows = [list(row) for row in canvas(curves, frame)]
+    letters = _place_letters(lines, frame)
+    labels = _y_labels(frame, step, log=lines.log)
+    cursor = frame.column(lines.cursor) if lines.cursor is not None else -1
+    chance = _chance_rows(lines, frame)
+    out = []
+    for y, row in enumerate(rows):
+        line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
+        _add_cells(line, row, y, letters, chance, cursor, lines.strong, ink)
+        out.append(line)
+    return [*out, *_x_axis(lines, frame, ink)]
+
+
+def _add_cells(
+    line: Line,
+    row: list[Cell],
+    y: int,
+    letters: dict[tuple[int, int], int],
+    chance: dict[int, int],
+    cursor: int,
+    strong: int,
+    ink: Ink,
+) -> None:
+    """One row of the canvas, neighbours of one style as one segment."""
+    run, style = "", Style()
+    for x, (char, curve) in enumerate(row):
+        at, want = char, ink.line(curve) + Style(bold=curve == strong or None) if curve >= 0 else ink.plain
+        if (y, x) in letters:
+            at, want = LETTERS[letters[y, x] % 26], ink.line(letters[y, x]) + ink.bold
+        elif curve < 0 and x == cursor:
+            at, want = "│", ink.accent
+        elif curve < 0 and chance.get(x) == y and x % 2 == 0:
+            at, want = "╌", ink.dim
+        if want != style and run:
+            line.add(run, style)
+            run = ""
+        run, style = run + at, want
+    line.add(run, style)
+
+
+def _place_letters(lines: Lines, frame: Frame) -> dict[tuple[int, int], int]:
+    """Where each curve's letter stands: on the curve, at columns staggered so that they do not meet."""
+    taken: dict[tuple[int, int], int] = {}
+    n, places = len(lines.curves), len(lines.x)
+    if places < 2:
+        return taken
+    repeats = 2 if frame.width >= 12 * n else 1
+    for index, curve in enumerate(lines.curves):
+        for repeat in range(repeats):
+            want = round((index + repeat * n + 0.5) / (n * repeats) * (places - 1))
+            for at in sorted(range(places), key=lambda at: abs(at - want)):
+                cell = (frame.row(curve[at]), frame.column(lines.x[at])) if math.isfinite(curve[at]) else (-1, -1)
+                if 0 <= cell[0] < frame.height and cell not in taken:
+                    taken[cell] = index
+                    break
+    return taken
+
+
+def _chance_rows(lines: Lines, frame: Frame) -> dict[int, int]:
+    """Column -> row of the chance line."""
+    rows: dict[int, int] = {}
+    for x in range(frame.width if lines.chance else 0):
+        at = round(x / max(frame.width - 1, 1) * (len(lines.chance) - 1))
+        value = lines.chance[at]
+        if math.isfinite(value) and frame.y[0] <= value <= frame.y[1]:
+            rows[x] = frame.row(value)
+    return rows
+
+
+def _y_labels(frame: Frame, step: float, *, log: bool) -> dict[int, str]:
+    """Row -> number, as many as have rows of their own."""
+    low, high = frame.y
+    count = round((high - low) / step) if step > 0 else 0
+    stride = max(1, math.ceil((count + 1) / max(frame.height, 1)))
+    labels: dict[int, str] = {}
+    for n in range(0, count + 1, stride):
+        value = low + n * step
+        value = 0.0 if abs(value) < step * 1e-6 else value
+        labels.setdefault(frame.row(value), (f"{10**value:.2g}" if log else general(value).replace("-", "−")) + " ")
+    return labels
+
+
+def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> list[Line]:
+    """The bottom edge and its numbers, as many as fit; the cursor's number always."""
+    ticks = lines.ticks or tuple(f"{x:g}" for x in lines.x)
+    edge, numbers = ["─"] * frame.width, [" "] * (frame.width + 2)
+    used: set[int] = set()
+    order = list(range(len(lines.x)))
+    stride = max(1, math.ceil(len(order) * 5 / max(frame.width, 1)))
+    wanted = sorted(order[::stride])
+    if lines.cursor in lines.x:
+        wanted.insert(0, lines.x.index(lines.cursor))
+    for at in wanted:
+        column = frame.column(lines.x[at])
+        start = min(max(column - len(ticks[at]) // 2, 0), len(numbers) - len(ticks[at]))
+        cells = range(start - 1, start + len(ticks[at]) + 1)
+        if used & set(cells):
+            continue
+        used |= set(range(start, start + len(ticks[at])))
+        numbers[start : start + len(ticks[at])] = ticks[at]
+        edge[column] = "┴" if lines.x[at] == lines.cursor else "┬"
+    return [
+        Line(" " * AXIS).add("└" + "".join(edge), ink.dim),
+        Line(" " * (AXIS + 1)).add("".join(numbers).rstrip(), ink.dim),
+    ]
