@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -125,7 +126,20 @@ def _read_parquet(path: Path) -> Study:
     head = (table.schema.metadata or {}).get(b"inspector")
     if head is None:
         raise InspectorError(f"{path} is not a study saved by inspector: it has no study in its metadata.")
-    return _study(json.loads(head), table.to_pydict())
+    return _study(json.loads(head), {name: _list(table[name].combine_chunks()) for name in table.column_names})
+
+
+def _list(column: Any) -> list[Any]:
+    """A Parquet column as a list, null as None (values: NaN); pyarrow's own `to_pylist` takes ten times as long."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        words = np.array(column.dictionary.to_pylist(), dtype=object)
+        return list(words[column.indices.to_numpy()])
+    numbers = column.to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(column.type):
+        return [None if math.isnan(number) else int(number) for number in numbers]
+    return list(numbers.tolist())
 
 
 def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
