@@ -78,7 +78,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("undo", "u", "undo", "undo the last removal, rename or reordering", weight=5),
     Action("earlier", "<", "move up", "move the adapter under the cursor up", _LIST, 20, "< >"),
     Action("later", ">", "move down", "move the adapter under the cursor down", _LIST),
-    Action("export", "e", "export", "write this view (.csv, .txt) or the whole study (.json, .parquet) to a file", weight=15),
+    Action(
+        "export",
+        "e",
+        "export",
+        "write this view (.csv, .txt) or the whole study (.json, .parquet) to a file",
+        weight=15,
+    ),
     Action("copy", "y", "copy", "copy this view as text (OSC 52)", weight=12),
     Action("copy_command", "Y", "copy command", "copy the command that prints these numbers"),
     Action("screenshot", "S", "screenshot", "write the screen as SVG"),
@@ -91,7 +97,8 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
-_FOOTER_LABELS = {"layer_down": "layer", "fewer_k": "k", "earlier": "move", "scope": "all/one layer"}
+_FOOTER_FIRST = {"adapters": ("open", "rename", "remove", "earlier", "similar"), "objectives": ("down",)}
+_FOOTER_LABELS = {"layer_down": "layer", "fewer_k": "k", "earlier": "move", "scope": "all/one layer", "down": "scroll"}
 
 
 def applies(action_id: str, view: str) -> bool:
@@ -104,7 +111,9 @@ def for_view(view: str) -> list[Action]:
 
 def footer(view: str) -> list[tuple[str, str]]:
     """(keys, label) of a view's footer, most useful first, help and quit before all."""
-    wanted = sorted((a for a in for_view(view) if a.weight), key=lambda action: -action.weight)
+    first = _FOOTER_FIRST.get(view, ())
+    here = [a for a in for_view(view) if a.weight or a.id in first]
+    wanted = sorted(here, key=lambda a: (a.weight < 98, a.id not in first, -a.weight))
     return [(action.display, _FOOTER_LABELS.get(action.id, action.label)) for action in wanted]
 
 

@@ -31,7 +31,11 @@ class Editing(Shell):
             self.say("nothing to undo: adapters were opened since")
             return
         renamed = study.names != self.state.study.names
-        self.loaded = {new: self.loaded[old] for old, new in zip(self.state.study.names, study.names, strict=True) if old in self.loaded}
+        self.loaded = {
+            new: self.loaded[old]
+            for old, new in zip(self.state.study.names, study.names, strict=True)
+            if old in self.loaded
+        }
         if renamed:
             self.state.study = replace(self.state.study, adapters=study.adapters)
             self.state.shown = replace(self.state.shown, adapters=shown.adapters)
@@ -135,7 +139,9 @@ class Editing(Shell):
         if not self.state.study.adapters:
             return
         if not self.loaded:
-            self.say(f"a saved study has its k = {self.state.study.settings.k}: open its adapters to choose another", "warn")
+            self.say(
+                f"a saved study has its k = {self.state.study.settings.k}: open its adapters to choose another", "warn"
+            )
             return
         wanted = max(self.state.k + step, 1)
         if wanted != self.state.k:

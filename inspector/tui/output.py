@@ -54,7 +54,9 @@ class Output(Shell):
             else:
                 table = self.view.table(state)
                 with replacing(path) as temporary:
-                    temporary.write_text(table.csv() if path.suffix.lower() == ".csv" else table.text(), encoding="utf-8")
+                    temporary.write_text(
+                        table.csv() if path.suffix.lower() == ".csv" else table.text(), encoding="utf-8"
+                    )
                 what = f"{len(table.rows)} rows of {self.view.title}"
         except (InspectorError, OSError) as error:
             self.say(str(error), "bad")

@@ -71,7 +71,7 @@ def _pieces(curve: Curve, frame: Frame) -> list[list[tuple[float, float]]]:
 def _render(pieces: list[tuple[int, list[tuple[float, float]]]], frame: Frame) -> tuple[tuple[Cell, ...], ...]:
     import plotext
 
-    plotext.terminal.limit(False, False)  # noqa: FBT003 - its own positional interface
+    plotext.terminal.limit(False, False)
     figure = plotext.figure
     figure.clear()
     figure.plot_size(frame.width, frame.height)

@@ -48,9 +48,9 @@ def read() -> Session:
         found: Any = json.loads(path().read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             return Session()
-        known = {f.name: type(f.default) for f in fields(Session) if f.default is not None}
+        known: dict[str, type] = {f.name: type(f.default) for f in fields(Session) if f.default is not None}
         lists = {"adapters", "cursor", "pairs"}
-        kept = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
+        kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
         return Session(**kept)
     except (OSError, ValueError, TypeError):

@@ -66,7 +66,15 @@ class Shell(App[int]):
         self.state = state
         self.views: dict[str, View] = {
             view.id: view
-            for view in (AdaptersView(), MapView(), LayersView(), AnglesView(), SizeView(), PairView(), ObjectivesView())
+            for view in (
+                AdaptersView(),
+                MapView(),
+                LayersView(),
+                AnglesView(),
+                SizeView(),
+                PairView(),
+                ObjectivesView(),
+            )
         }
         self.loaded: dict[str, Adapter] = {}
         """Adapters whose weights can be measured again, by name; empty for a saved study."""
@@ -156,7 +164,9 @@ class Shell(App[int]):
         adapters = [self.loaded[name] for name in self.state.study.names if name in self.loaded]
         settings = Settings(k=self.state.k, sides=self.state.study.settings.sides)
         self.progress = ("starting", 0, 0)
-        self.start_work(lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled))
+        self.start_work(
+            lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled)
+        )
         self.repaint("status")
 
     def refilter(self, projection: str) -> None:
@@ -170,4 +180,3 @@ class Shell(App[int]):
         self.state.pending = True
         job = partial(filter_study, self.state.study, projection, self.generation, self.post_message)
         self.run_worker(job, thread=True, group="filter", exclusive=True, exit_on_error=False)
-

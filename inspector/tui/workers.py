@@ -6,7 +6,7 @@ Torch is imported here, inside a thread, when the first measurement starts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from textual.message import Message
@@ -19,7 +19,7 @@ from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snap
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
-Post = Callable[[Message], object]
+Post = Callable[[Message], Any]
 Cancelled = Callable[[], bool]
 
 

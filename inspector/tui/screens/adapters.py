@@ -78,7 +78,7 @@ class AdaptersView(View):
         ]
         shown = _fitting(widths, area.width - 2)
         title = Line(f" {plural(len(infos), 'adapter')}", area.ink.bold)
-        title.add(f" · {self.place(state)}{rows_shown(top, height, len(infos), 'rows')}", area.ink.dim)
+        title.add(f"{rows_shown(top, height, len(infos), 'rows')} · {self.place(state)}", area.ink.dim)
         header = Line("  ")
         for c in shown:
             header.add(_aligned(_COLUMNS[c].title, widths[c], _COLUMNS[c]) + "  ", area.ink.dim)
@@ -88,7 +88,10 @@ class AdaptersView(View):
         lines.append(Line())
         room = area.height - len(lines)
         if len(detail) > room > 0:
-            detail = [*detail[: room - 1], Line(f"   … {plural(len(detail) - room + 1, 'more line')}: y copies all", area.ink.dim)]
+            detail = [
+                *detail[: room - 1],
+                Line(f"   … {plural(len(detail) - room + 1, 'more line')}: y copies all", area.ink.dim),
+            ]
         return page([*lines, *detail], area.width, area.height)
 
     def _cells(self, state: AppState) -> list[list[str]]:
@@ -97,7 +100,11 @@ class AdaptersView(View):
     def _detail(self, state: AppState, area: Area) -> list[Line]:
         """Everything about the adapter under the cursor."""
         ink, info = area.ink, state.infos[state.row]
-        lines = [Line(" ").add(clean(info.name), ink.accent).add(f"  {fit_left(clean(info.source), area.width - 20)}", ink.dim)]
+        lines = [
+            Line(" ")
+            .add(clean(info.name), ink.accent)
+            .add(f"  {fit_left(clean(info.source), area.width - 20)}", ink.dim)
+        ]
         rank = f"rank {info.rank} · α {clean(info.alpha) or '-'} · scale {clean(info.scale) or '-'}"
         size = f"{plural(info.modules, 'module')} · {plural(info.tensors, 'tensor')} · {info.parameters:,} parameters"
         norm, effective = (_pending(state, m, state.row) for m in ("norm", state.rank_metric))
@@ -109,14 +116,14 @@ class AdaptersView(View):
             ("measured", f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective} ({state.where})"),
         )
         for label, text in facts:
-            for n, part in enumerate(wrap(text, area.width - 12)):
-                lines.append(Line("   ").add(label if not n else "", ink.dim).to(11).add(part))
+            for n, part in enumerate(wrap(text, area.width - 13)):
+                lines.append(Line("   ").add(label if not n else "", ink.dim).to(12).add(part))
         styles = {"info": ink.dim, "warning": ink.warn, "error": ink.bad}
         signs = {"info": "i", "warning": "!", "error": "✗"}
         for finding in sorted(info.findings, key=lambda f: "eiw".index(f.severity[0]) % 3 != 0):
-            for n, part in enumerate(wrap(clean(finding.text), area.width - 12)):
+            for n, part in enumerate(wrap(clean(finding.text), area.width - 13)):
                 label = f"{signs[finding.severity]} {finding.severity}" if not n else ""
-                lines.append(Line(" ").add(label, styles[finding.severity]).to(11).add(part, styles[finding.severity]))
+                lines.append(Line(" ").add(label, styles[finding.severity]).to(12).add(part, styles[finding.severity]))
         return lines
 
     def table(self, state: AppState) -> Table:
@@ -131,7 +138,7 @@ class AdaptersView(View):
             rows.append(tuple(map(clean, (*facts, *rest, *numbers, findings))))
         return Table(f"adapters · {self.place(state)}", (*columns, *measured, "health"), tuple(rows))
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return ("norm", state.rank_metric)
 
 

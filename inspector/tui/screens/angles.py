@@ -42,16 +42,23 @@ class AnglesView(View):
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, room, len(pairs))
         label = min(max((cell_len(pair_label(state, p)) for p in pairs[top : top + room]), default=8), area.width // 3)
         wide = area.width >= 100
-        span = area.width - label - 4 - (32 if wide else 15)
-        title = Line(" principal angles", ink.bold)
-        title.add(f" · output side, k = {k} · {self.place(state)}{rows_shown(top, room, len(pairs), 'pairs')}", ink.dim)
+        span = area.width - label - 4 - (36 if wide else 15)
+        title = Line(" angles, output side", ink.bold)
+        title.add(f" · k = {k}{rows_shown(top, room, len(pairs), 'pairs')} · {self.place(state)}", ink.dim)
         lines = [title, self._scale(label, span, k, area, wide=wide)]
         lines += [self._row(state, p, label, span, area, wide=wide) for p in pairs[top : top + room]]
         lines += [Line()] * (area.height - 1 - len(lines))
-        legend = Line(f" █ {theta(1)} median  ▓▒ its middle half  ─┤ {theta(k)} median  ", ink.dim)
-        c1, ck = _ends(state.chance("principal_angle"))
-        legend.add("┊", ink.accent).add(f" chance {theta(1)} {degrees(c1)}, {theta(k)} {degrees(ck)}", ink.dim)
-        return page([*lines, legend], area.width, area.height)
+        return page([*lines, self._key(state, k, area)], area.width, area.height)
+
+    def _key(self, state: AppState, k: int, area: Area) -> Line:
+        """What the marks mean."""
+        c1, ck = (degrees(v) for v in _ends(state.chance("principal_angle")))
+        long, short = (
+            f" █ {theta(1)} median  ▓▒ its middle half  ─┤ {theta(k)} median  ",
+            f" █▓ {theta(1)}  ─┤ {theta(k)}  ",
+        )
+        key = Line(long if area.width >= 78 else short, area.ink.dim)
+        return key.add("┊", area.ink.accent).add(f" chance {theta(1)} {c1}, {theta(k)} {ck}", area.ink.dim)
 
     def _scale(self, label: int, span: int, k: int, area: Area, *, wide: bool) -> Line:
         """0° … 90° over the bars, names over the numbers."""
@@ -62,7 +69,7 @@ class AnglesView(View):
             start = min(max(round(angle / 90 * (span - 1)) - (len(text) // 2 if angle else 0), 0), span - len(text))
             marks[start : start + len(text)] = text
         line.add("".join(marks), area.ink.dim)
-        names = f"{theta(1):>6} {theta(k):>7}" + (f"  {'middle half of ' + theta(1):<17}" if wide else "")
+        names = f"{theta(1):>6} {theta(k):>7}" + (f"  {'middle half of ' + theta(1):<18}" if wide else "")
         return line.add(names, area.ink.dim)
 
     def _row(self, state: AppState, pair: Pair, label: int, span: int, area: Area, *, wide: bool) -> Line:
@@ -100,9 +107,13 @@ class AnglesView(View):
             rows.append((state.names[a], state.names[b], *angles, *([""] * (k - len(angles))), *quarters))
         chance = [tidy(float(v)) for v in state.chance("principal_angle")]
         rows.append(("chance", "", *chance, *([""] * (k - len(chance))), "", ""))
-        return Table(f"principal angles, degrees, medians · {self.place(state)} · {plural(len(rows) - 1, 'pair')}", columns, tuple(rows))
+        return Table(
+            f"principal angles, degrees, medians · {self.place(state)} · {plural(len(rows) - 1, 'pair')}",
+            columns,
+            tuple(rows),
+        )
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ("principal_angle", "principal_angle_chance")
 
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from inspector.definitions import DEFINITIONS
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, page, plural
+from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
 
 
@@ -65,7 +65,7 @@ class View(ABC):
         """Everything the view shows, also what is scrolled out of sight."""
 
     @abstractmethod
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
         """The metrics whose definitions its help explains."""
 
     def move(self, state: AppState, step: int) -> None:
@@ -73,10 +73,10 @@ class View(ABC):
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
     def place(self, state: AppState) -> str:
-        """`all layers · all projections · 120 modules`: what the numbers run over."""
-        filter_ = state.filter or "all projections"
+        """`all layers · q_proj · 30 modules`: what the numbers run over."""
+        filter_ = f" · {clean(state.filter)} only" if state.filter else ""
         pending = " (filtering …)" if state.pending else ""
-        return f"{state.where} · {filter_}{pending} · {plural(int(state.counted().sum()), 'module')}"
+        return f"{state.where}{filter_}{pending} · {plural(int(state.counted().sum()), 'module')}"
 
     def empty(self, state: AppState, area: Area, need: int) -> list[Strip] | None:
         """What to say while there are too few adapters, or None."""

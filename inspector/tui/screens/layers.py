@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -11,11 +12,18 @@ from inspector.definitions import DEFINITIONS
 from inspector.study import Floats
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
 from inspector.tui.state import LAYER_METRICS, AppState, Pair
-from inspector.tui.text import Line, degrees, fit, general, page, plural, signed, small, unsigned
+from inspector.tui.text import NA, Line, clean, degrees, fit, general, page, plural, signed, small, unsigned
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 MOST = 8
-_FRACTIONS = {"u1", "v1", "subspace_overlap", "subspace_overlap_right", "orthogonal_fraction_global", "orthogonal_fraction_module"}
+_FRACTIONS = {
+    "u1",
+    "v1",
+    "subspace_overlap",
+    "subspace_overlap_right",
+    "orthogonal_fraction_global",
+    "orthogonal_fraction_module",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ def number(metric: str, value: float) -> str:
         return signed(value)
     if metric in _FRACTIONS:
         return unsigned(value)
+    if metric == "energy_ratio":
+        return f"{value:.2f}" if math.isfinite(value) else NA
     return degrees(value) if DEFINITIONS[metric].unit == "°" else general(value)
 
 
@@ -90,7 +100,7 @@ class LayersView(View):
             what = f"showing {len(shown)} of {plural(state.size, 'adapter')}"
         else:
             what = f"showing {len(state.plotted)} of {plural(len(state.pairs), 'pair')}"
-        return f"{what} · {state.filter or 'all projections'}"
+        return f"{what}{f' · {clean(state.filter)} only' if state.filter else ''}"
 
     def _lines(self, state: AppState, shown: list[Item]) -> Lines:
         metric = state.layers_metric
@@ -134,7 +144,7 @@ class LayersView(View):
         title = f"{metric_title(metric)} per layer · {state.filter or 'all projections'}"
         return Table(title, ("layer", *(item.label for item in shown)), rows)
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return (state.layers_metric,)
 
 

@@ -7,14 +7,14 @@ from textual.strip import Strip
 from inspector.geometry.interference import classify
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
 from inspector.tui.state import MAP_METRICS, AppState, Pair
-from inspector.tui.text import NA, Line, page, plural, signed, small, unsigned
+from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
 from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
 
 _WORDS = (
-    ("u1", "output direction u₁"),
-    ("v1", "input direction v₁"),
-    ("subspace_overlap", "overlap, output"),
-    ("subspace_overlap_right", "overlap, input"),
+    ("u1", "u₁ output"),
+    ("v1", "v₁ input"),
+    ("subspace_overlap", "overlap output"),
+    ("subspace_overlap_right", "overlap input"),
 )
 
 
@@ -47,17 +47,19 @@ class MapView(View):
         words = self._words(state, area)
         tall = area.height - 1 - len(words) >= state.size + 1
         if not tall:
-            words = [self._short(state, area)]
-        grid = Area(ink, area.width, area.height - 1 - len(words))
+            words = self._short(state, area)
+        grid = Area(
+            ink, area.width, self.heatmap.height(state.names, Area(ink, area.width, area.height - 1 - len(words)))
+        )
         cursor = (state.row, state.col)
         strips = self.heatmap.paint(state.matrix(state.metric), state.names, cursor, grid, diverging=diverging)
         title = Line(f" {metric_title(state.metric)}", ink.bold)
-        title.add(f" · {self.place(state)}{self.heatmap.extent(state.names, grid)}", ink.dim)
+        title.add(f"{self.heatmap.extent(state.names, grid)} · {self.place(state)}", ink.dim)
         legend = ramp_legend(area, diverging=diverging)
         if ink.coloured and title.width + legend.width + 3 <= area.width:
             title.to(area.width - legend.width - 1).segments.extend(legend.segments)
             title.width += legend.width
-        return [*page([title], area.width, 1), *strips, *page(words, area.width, len(words))]
+        return [*page([title], area.width, 1), *strips, *page(words, area.width, area.height - 1 - len(strips))]
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
         """The cursor's pair, a line a number."""
@@ -79,17 +81,17 @@ class MapView(View):
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):
             line = Line("  ")
-            for column, (label, value, note) in enumerate(rows[at::half][:2]):
-                line.to(2 + column * 38).add(label, ink.dim).to(2 + column * 38 + 20)
-                line.add(value, ink.bold).add("  " if note else "").add(note, ink.dim)
+            for column, (label, text, note) in enumerate(rows[at::half][:2]):
+                line.to(2 + column * 39).add(label, ink.dim).to(2 + column * 39 + 15)
+                line.add(left(text, 5) if note else text, ink.bold).add(note, ink.dim)
             lines.append(line)
         return lines
 
-    def _short(self, state: AppState, area: Area) -> Line:
-        """The same in one line."""
+    def _short(self, state: AppState, area: Area) -> list[Line]:
+        """The same in one line, or two where one is too narrow."""
         pair = state.pair
         if pair is None:
-            return Line()
+            return []
         line = Line(f" {state.names[pair[0]]}↔{state.names[pair[1]]}", area.ink.accent)
         line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
         for metric, label in (("u1", "u₁"), ("v1", "v₁"), ("subspace_overlap", "overlap")):
@@ -97,14 +99,21 @@ class MapView(View):
                 line.add(f" {label} {unsigned(state.number(metric, pair))}")
                 chance = float(state.chance(metric)[0])
                 line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
-        return line.add(f" {interference(state, pair)}", area.ink.bold)
+        kind = interference(state, pair)
+        if line.width + len(kind) + 1 <= area.width:
+            return [line.add(f" {kind}", area.ink.bold)]
+        names, numbers = line.segments[0], line.segments[1:]
+        first, second = Line(names.text, area.ink.accent).add(f"  {kind}", area.ink.bold), Line()
+        for segment in numbers:
+            second.add(segment.text, segment.style or area.ink.plain)
+        return [first, second]
 
     def table(self, state: AppState) -> Table:
         values, names = state.matrix(state.metric), state.names
         rows = tuple((names[i], *(tidy(float(v)) for v in values[i])) for i in range(state.size))
         return Table(f"{metric_title(state.metric)} · {self.place(state)}", ("a \\ b", *names), rows)
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
         rest = [m for m in ("cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right") if m != state.metric]
         return (state.metric, *(m for m in rest if state.has(m)))
 

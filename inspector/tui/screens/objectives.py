@@ -55,5 +55,5 @@ class ObjectivesView(View):
     def table(self, state: AppState) -> Table:  # noqa: ARG002 - the same for every state
         return Table("objectives", ("text",), tuple((line,) for line in source().splitlines()))
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:  # noqa: ARG002
+    def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ()

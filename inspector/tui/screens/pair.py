@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.aggregate import aggregate
@@ -18,14 +19,15 @@ from inspector.tui.state import AppState, Pair
 from inspector.tui.text import Line, clean, degrees, general, left, plural, right, signed, unsigned
 
 _TABLE = (
-    ("cosine", "cosine"),
+    ("cosine", "cos"),
     ("u1", "u₁"),
     ("v1", "v₁"),
-    ("subspace_overlap", "ovl.out"),
-    ("subspace_overlap_right", "ovl.in"),
-    ("orthogonal_fraction_module", "orth a|b"),
+    ("subspace_overlap", "ov.out"),
+    ("subspace_overlap_right", "ov.in"),
+    ("orthogonal_fraction_module", "orth"),
     ("energy_ratio", "energy"),
 )
+_BRIEF = {"reinforcing": "reinf", "cancelling": "cancel", "colliding": "collid", "independent": "indep"}
 _GAP = 1e-3
 _STEEP = 0.9
 
@@ -69,7 +71,9 @@ class PairView(View):
         pair = state.pair or (0, 1)
         lines = [*self._head(state, pair, area), *self._sizes(state, pair, area), Line()]
         if state.layers:
-            lines += self._rows(self.of_layer(state, pair), f"layer {state.layers[state.layer]}, module by module", area)
+            lines += self._rows(
+                self.of_layer(state, pair), f"layer {state.layers[state.layer]}, module by module", area
+            )
             lines.append(Line())
         lines += self._rows(self.of_projections(state, pair), "per projection, over all layers", area)
         return scrolled([*lines, Line(), *self._angles(state, pair, area)], state, self.id, area)
@@ -114,23 +118,28 @@ class PairView(View):
             if at < len(left_column):
                 label, text, note = left_column[at]
                 line.add(label, ink.dim).to(22).add(left(text, 5), ink.bold).add(note, ink.dim)
-            label, text = right_column[at]
-            line.to(45).add(label, ink.dim).to(67).add(text, ink.bold)
-            lines.append(line)
+            if area.width >= 78:
+                label, text = right_column[at]
+                line.to(45).add(label, ink.dim).to(67).add(text, ink.bold)
+            if line.width > 2:
+                lines.append(line)
+        if area.width < 78:
+            lines += [Line("  ").add(label, ink.dim).to(25).add(text, ink.bold) for label, text in right_column]
         return lines
 
     def _rows(self, rows: list[PairRow], title: str, area: Area) -> list[Line]:
         ink = area.ink
-        label = max([len(row.label) for row in rows] + [12])
+        wide = area.width >= 76
+        label, column = max(cell_len(row.label) for row in rows), 7 if wide else 6
         header = Line(f"  {left('', label)}", ink.dim)
         for _, name in _TABLE:
-            header.add(right(name, 8), ink.dim)
-        lines = [Line(f" {title}", ink.bold), header]
+            header.add(right(name, column), ink.dim)
+        lines = [Line(f" {title}", ink.bold).add("   orth: per module, a off b" if wide else "", ink.dim), header]
         for row in rows:
             line = Line("  ").add(left(row.label, label))
             for (metric, _), value in zip(_TABLE, row.values, strict=True):
-                line.add(right(number(metric, value), 8), ink.bold if metric == "cosine" else ink.plain)
-            lines.append(line.add("  " + row.kind, ink.dim))
+                line.add(right(number(metric, value), column), ink.bold if metric == "cosine" else ink.plain)
+            lines.append(line.add("  " + (row.kind if wide else _BRIEF.get(row.kind, row.kind)), ink.dim))
         return lines
 
     def of_projections(self, state: AppState, pair: Pair) -> list[PairRow]:
@@ -145,10 +154,11 @@ class PairView(View):
         """A row per module of the slider's layer."""
         a, b = state.order[pair[0]], state.order[pair[1]]
         layer = state.layers[state.layer]
+        here = [(m, module) for m, module in enumerate(state.study.modules) if module.layer == layer]
+        distinct = len({module.projection for _, module in here}) == len(here)
         return [
-            _row(state.study, clean(module.path), "module", (a, b, m))
-            for m, module in enumerate(state.study.modules)
-            if module.layer == layer
+            _row(state.study, clean(module.projection if distinct else module.path), "module", (a, b, m))
+            for m, module in here
         ]
 
     def _angles(self, state: AppState, pair: Pair, area: Area) -> list[Line]:
@@ -185,7 +195,11 @@ class PairView(View):
                 values = sigma[adapter, m] if sigma is not None else np.zeros(2)
                 if len(values) > 1 and values[1] > _STEEP * values[0]:
                     steep.append(clean(state.study.modules[m].projection))
-                if gap is not None and np.isfinite(gap[adapter, m]).any() and np.nanmin(gap[adapter, m]) < _GAP * values[0]:
+                if (
+                    gap is not None
+                    and np.isfinite(gap[adapter, m]).any()
+                    and np.nanmin(gap[adapter, m]) < _GAP * values[0]
+                ):
                     loose.append(clean(state.study.modules[m].projection))
             if steep:
                 lines.append(Line(f"  ! {side}: u₁, v₁ unstable in {', '.join(steep)} (σ₂/σ₁ > 0.9)", area.ink.warn))
@@ -209,7 +223,7 @@ class PairView(View):
         title = f"a = {state.names[pair[0]]}, b = {state.names[pair[1]]} · {self.place(state)}"
         return Table(title, ("scope", "modules", *(metric for metric, _ in _TABLE), "interference"), rows)
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         known = tuple(metric for metric, _ in _TABLE)
         return (*known, "orthogonal_fraction_global", "principal_angle", "norm", "spectral_gap")
 

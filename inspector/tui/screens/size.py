@@ -36,10 +36,10 @@ class SizeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (nothing := self.empty(state, area, 1)) is not None:
             return nothing
-        bars = max(min(state.size, (area.height - 3) // 2), 1)
+        bars = max(min(state.size, (area.height - 6) // 2), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
         extent = rows_shown(top, bars, state.size, "adapters")
-        title = Line(" size and rank", area.ink.bold).add(f" · {self.place(state)}{extent}", area.ink.dim)
+        title = Line(" size and rank", area.ink.bold).add(f"{extent} · {self.place(state)}", area.ink.dim)
         lines = [title, *self._bars(state, top, bars, area)]
         room = area.height - len(lines)
         return page([*lines, *self._spectra(state, room, area)], area.width, area.height)
@@ -53,7 +53,7 @@ class SizeView(View):
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
         header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
-        header.add(fit(f"{metric_title(ranks)}: {DEFINITIONS[ranks].formula}", half - 1), ink.dim)
+        header.add(metric_title(ranks), ink.dim)
         lines = [header]
         for i in shown:
             here = i == state.row
@@ -64,26 +64,29 @@ class SizeView(View):
                 line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
                 line.add(f" {general(values[i])}", ink.bold if here else ink.plain)
             lines.append(line)
-        return lines
+        return [*lines, Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim)]
 
     def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
         """Singular values of one module, a line per adapter."""
         ink, modules = area.ink, spectrum_modules(state)
         block = state.block("singular_value", "module")
         if room < 6 or block is None or not modules:
-            return [Line(), Line("  no singular values here yet" if room >= 2 else "", ink.dim)]
+            why = "the spectrum needs a taller terminal" if room < 6 else "no singular values here yet"
+            return [Line(), Line("  " + why, ink.dim)]
         module = modules[state.spectrum % len(modules)]
         first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
         shown = list(range(first, min(first + MOST, state.size)))
         values = np.asarray(block[shown, module])
         name = clean(str(state.study.modules[module]))
         of = f" · {len(shown)} of {plural(state.size, 'adapter')}" if len(shown) < state.size else ""
-        title = Line(" singular values ", ink.bold).add(f"· {name} (module {state.spectrum % len(modules) + 1} of ", ink.dim)
+        title = Line(" singular values ", ink.bold).add(f"· {name} ({state.spectrum % len(modules) + 1} of ", ink.dim)
         title.add(f"{len(modules)} at this layer){of} · {'log' if state.log else 'linear'}", ink.dim)
         legend = Line(" ")
         for n, i in enumerate(shown):
             here = i == state.row
-            legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(fit(state.names[i], 18), ink.bold if here else ink.plain)
+            legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(
+                fit(state.names[i], 18), ink.bold if here else ink.plain
+            )
         cut = values[:, : max(_used(values), 2)]
         drawn = plot(self._lines(cut, shown.index(state.row), log=state.log), ink, area.width - 1, room - 2)
         return [title, *drawn, legend]
@@ -97,7 +100,9 @@ class SizeView(View):
             logs = np.where(logs > top - 6, logs, np.nan)  # zeros and rounding noise: not a spectrum
             curves = tuple(tuple(float(v) for v in row) for row in logs)
             known = [v for row in curves for v in row if math.isfinite(v)]
-            return Lines(xs, curves, limits=nice_limits(min(known, default=-1), max(known, default=0)), strong=strong, log=True)
+            return Lines(
+                xs, curves, limits=nice_limits(min(known, default=-1), max(known, default=0)), strong=strong, log=True
+            )
         curves = tuple(tuple(float(v) for v in row) for row in values)
         return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
 
@@ -108,7 +113,7 @@ class SizeView(View):
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
-    def metrics(self, state: AppState) -> tuple[str, ...]:
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return ("norm", state.rank_metric, "singular_value")
 
 

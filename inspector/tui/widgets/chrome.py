@@ -31,7 +31,6 @@ def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> lis
     return [line.strip(width)]
 
 
-
 def paint_status(
     progress: tuple[str, int, int] | None, note: tuple[str, Tone], counts: str, ink: Ink, width: int
 ) -> list[Strip]:

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from inspector.study import Floats
 from inspector.tui.screens.base import Area, window
 from inspector.tui.text import Line, centre, left, page, right, signed, unsigned
+from inspector.tui.theme import Ink
 
 _LABEL = 22
 
@@ -49,16 +50,25 @@ class Heatmap:
     top: int = 0
     first: int = 0
 
-    def paint(self, values: Floats, names: Sequence[str], cursor: tuple[int, int], area: Area, *, diverging: bool) -> list[Strip]:
+    def paint(
+        self, values: Floats, names: Sequence[str], cursor: tuple[int, int], area: Area, *, diverging: bool
+    ) -> list[Strip]:
         """Header line and as many rows as fit around the cursor."""
         form = layout(names, area)
         self.top = window(self.top, cursor[0], form.rows, len(names))
         self.first = window(self.first, cursor[1], form.cols, len(names))
-        lines = [self._header(names, cursor[1], form, area)]
-        for row in range(self.top, min(self.top + form.rows, len(names))):
-            for part in range(form.tall):
-                lines.append(self._row(values, names, row, part, cursor, form, area, diverging=diverging))
-        return page(lines, area.width, area.height)
+        rows = range(self.top, min(self.top + form.rows, len(names)))
+        lines = [
+            self._row(values, names, (row, part), cursor, form, area.ink, diverging=diverging)
+            for row in rows
+            for part in range(form.tall)
+        ]
+        return page([self._header(names, cursor[1], form, area), *lines], area.width, area.height)
+
+    def height(self, names: Sequence[str], area: Area) -> int:
+        """How many lines of the area the map needs."""
+        form = layout(names, area)
+        return form.rows * form.tall + 1
 
     def extent(self, names: Sequence[str], area: Area) -> str:
         """` · rows 1–18, columns 1–9 of 64` when not all fit."""
@@ -79,15 +89,16 @@ class Heatmap:
         self,
         values: Floats,
         names: Sequence[str],
-        row: int,
-        part: int,
+        at: tuple[int, int],
         cursor: tuple[int, int],
         form: Layout,
-        area: Area,
+        ink: Ink,
         *,
         diverging: bool,
     ) -> Line:
-        ink, middle = area.ink, part == (form.tall - 1) // 2
+        """Line `part` of the cells of one row; the number stands in the middle one."""
+        row, part = at
+        middle = part == (form.tall - 1) // 2
         line = Line()
         if middle:
             style = ink.accent if row == cursor[0] else ink.plain

@@ -35,7 +35,9 @@ def as_curve(values: Floats) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def limits_of(curves: Sequence[Sequence[float]], *, floor: float | None = None, roof: float | None = None) -> tuple[float, float, float]:
+def limits_of(
+    curves: Sequence[Sequence[float]], *, floor: float | None = None, roof: float | None = None
+) -> tuple[float, float, float]:
     """Round limits around everything finite, within bounds that the metric itself has."""
     known = [v for curve in curves for v in curve if math.isfinite(v)]
     low = min([*known, *([floor] if floor is not None else [])], default=0.0)
@@ -58,7 +60,7 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
     out = []
     for y, row in enumerate(rows):
         line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
-        _add_cells(line, row, y, letters, chance, cursor, lines.strong, ink)
+        _add_cells(line, row, y, letters, chance, (cursor, lines.strong), ink)
         out.append(line)
     return [*out, *_x_axis(lines, frame, ink)]
 
@@ -69,12 +71,11 @@ def _add_cells(
     y: int,
     letters: dict[tuple[int, int], int],
     chance: dict[int, int],
-    cursor: int,
-    strong: int,
+    mark: tuple[int, int],
     ink: Ink,
 ) -> None:
-    """One row of the canvas, neighbours of one style as one segment."""
-    run, style = "", Style()
+    """One row of the canvas, neighbours of one style as one segment; `mark`: the cursor's column, the bold curve."""
+    (cursor, strong), run, style = mark, "", Style()
     for x, (char, curve) in enumerate(row):
         at, want = char, ink.line(curve) + Style(bold=curve == strong or None) if curve >= 0 else ink.plain
         if (y, x) in letters:
@@ -133,15 +134,13 @@ def _y_labels(frame: Frame, step: float, *, log: bool) -> dict[int, str]:
 
 
 def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> list[Line]:
-    """The bottom edge and its numbers, as many as fit; the cursor's number always."""
+    """The bottom edge and its numbers, as many as fit; the slider names the cursor's."""
     ticks = lines.ticks or tuple(f"{x:g}" for x in lines.x)
     edge, numbers = ["─"] * frame.width, [" "] * (frame.width + 2)
     used: set[int] = set()
     order = list(range(len(lines.x)))
     stride = max(1, math.ceil(len(order) * 5 / max(frame.width, 1)))
     wanted = sorted(order[::stride])
-    if lines.cursor in lines.x:
-        wanted.insert(0, lines.x.index(lines.cursor))
     for at in wanted:
         column = frame.column(lines.x[at])
         start = min(max(column - len(ticks[at]) // 2, 0), len(numbers) - len(ticks[at]))
@@ -150,7 +149,7 @@ def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> list[Line]:
             continue
         used |= set(range(start, start + len(ticks[at])))
         numbers[start : start + len(ticks[at])] = ticks[at]
-        edge[column] = "┴" if lines.x[at] == lines.cursor else "┬"
+        edge[column] = "┬"
     return [
         Line(" " * AXIS).add("└" + "".join(edge), ink.dim),
         Line(" " * (AXIS + 1)).add("".join(numbers).rstrip(), ink.dim),
