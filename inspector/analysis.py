@@ -39,6 +39,7 @@ def analyse(
     """
     from inspector.geometry.stack import Workspace
 
+    settings = replace(settings, device=device_named(settings.device))
     modules = chosen_modules(adapters, settings.filter)
     table = _Table(adapters, modules, settings)
     workspace = Workspace(settings.device)

@@ -17,6 +17,7 @@ from inspector.table import subjects
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _MAX_PAIRS = 12
+UNSTABLE = 0.9
 
 
 def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
@@ -38,6 +39,16 @@ def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
             console.print(angles_table(study))
         console.print(interference_table(study))
         console.print(INTERFERENCE)
+
+
+def unstable_directions(study: Study) -> list[str]:
+    """`name in 3 of 120 modules` for every adapter whose top singular vectors are ill-defined somewhere."""
+    sigma = study.block("singular_value", "module")
+    if sigma is None or sigma.shape[2] < 2:
+        return []
+    close = sigma[:, :, 1] > UNSTABLE * sigma[:, :, 0]
+    counts = zip(study.names, close.sum(1).tolist(), study.present.sum(1).tolist(), strict=True)
+    return [f"{name} in {count} of {modules} modules" for name, count, modules in counts if count]
 
 
 def adapters_table(study: Study) -> Table:
@@ -80,6 +91,8 @@ def _print_metric(console: Console, study: Study, metric: str, *, layers: bool =
         else:
             console.print(_listed(study, metric, "module", values))
     chance = study.block(f"{metric}_chance", "global")
+    if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
+        console.print(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     by_chance = "" if chance is None or definition.indexed else f" By chance: {chance[0]:.3g}."
     trap = f" Note: {definition.trap}." if definition.trap else ""
     console.print(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")

@@ -80,7 +80,7 @@ class Settings:
     sides: tuple[Literal["left", "right"], ...] = ("left",)
     modules: Literal["union", "common"] = "union"
     filter: str = ""
-    device: str = "cpu"
+    device: str = "auto"
     version: str = ""
 
 
