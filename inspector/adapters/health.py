@@ -12,7 +12,9 @@ def value_findings(zero: Sequence[ModuleId], nonfinite: Sequence[ModuleId], tota
     """Findings about modules whose ΔW is exactly zero, or holds NaN or Inf, out of `total`."""
     findings = []
     if zero:
-        where = "every module: it was never trained" if len(zero) == total else f"{_some(zero, total)}: not trained there"
+        where = (
+            "every module: it was never trained" if len(zero) == total else f"{_some(zero, total)}: not trained there"
+        )
         findings.append(Finding("warning", f"ΔW is exactly zero in {where}"))
     if nonfinite:
         left_out = "left out of every number; the training diverged or the file is damaged"

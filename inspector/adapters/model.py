@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.names import ModuleId
@@ -52,3 +53,4 @@ class Adapter:
     modules: Mapping[ModuleId, LoraModule]
     load: Callable[[ModuleId], tuple[Tensor, Tensor]] = field(repr=False)
     tensors: tuple[TensorRecord, ...] = ()
+    files: tuple[Path, ...] = ()

@@ -1,0 +1,88 @@
+"""A path to the folders of adapters it stands for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from inspector.adapters.config_file import CONFIG
+from inspector.adapters.formats import file_names, holds_adapter
+from inspector.adapters.sources import Local, Place
+from inspector.adapters.text import plain
+from inspector.adapters.weights import has_weights
+from inspector.errors import InspectorError
+
+DEPTH = 3
+"""How many levels of sub-folders are looked through."""
+_MOST_FOLDERS = 20_000
+
+
+def expand(local: Local) -> list[Place]:
+    """The adapters at a path: the file's folder, the folder itself, and those below it in natural order.
+
+    Raises InspectorError where there is none.
+    """
+    if local.path.is_file():
+        return [_place(_folder_of(local.path), local.path, local.name)]
+    root = local.path.resolve()
+    folders = list(_adapter_folders(root))
+    if not folders:
+        raise InspectorError(
+            f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): an adapter is a folder with "
+            f"{CONFIG} and adapter_model.safetensors."
+        )
+    places = [_place(folder, local.path / folder.relative_to(root), "") for folder in folders]
+    if not local.name:
+        return places
+    if len(places) == 1:
+        return [replace(places[0], name=local.name)]
+    below = [folder.relative_to(root).parts for folder in folders]
+    return [replace(p, name="/".join((local.name, *parts))) for p, parts in zip(places, below, strict=True)]
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A sort key under which checkpoint-500 comes before checkpoint-1000."""
+    return [(0, int(part[:18]), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _folder_of(file: Path) -> Path:
+    """The adapter folder a file stands for."""
+    if file.name == CONFIG or has_weights({file.name}):
+        return file.parent.resolve()
+    raise InspectorError(
+        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its "
+        "adapter_model.safetensors."
+    )
+
+
+def _place(folder: Path, shown: Path, name: str) -> Place:
+    return Place(folder, plain(shown, 400), tuple(part for part in folder.parts if part != "/") or ("adapter",), name)
+
+
+def _adapter_folders(root: Path) -> Iterator[Path]:
+    """Folders that hold an adapter, each before those below it; a folder reached twice counts once."""
+    seen: set[str] = set()
+    todo = [(root, 0)]
+    while todo:
+        folder, depth = todo.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        if len(seen) > _MOST_FOLDERS:
+            raise InspectorError(f"{plain(root)} has more than {_MOST_FOLDERS} folders: name the adapters themselves.")
+        if holds_adapter(folder):
+            yield folder
+        if depth < DEPTH:
+            below = sorted(_sub_folders(folder), key=lambda path: natural(path.name))
+            todo.extend((path, depth + 1) for path in reversed(below))
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:
+        return []  # its files could be read: what lies below is another's

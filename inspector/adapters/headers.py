@@ -1,0 +1,53 @@
+"""What a weights file says of its tensors before any value is read. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.text import plain
+from inspector.errors import InspectorError
+
+FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+"""The types a factor may have, by safetensors' names."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """One tensor of a file: its key, shape and dtype (safetensors' name, such as BF16)."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    file: Path
+
+    @property
+    def numel(self) -> int:
+        size = 1
+        for d in self.shape:
+            size *= d
+        return size
+
+
+def read_headers(path: Path) -> dict[str, TensorHeader]:
+    """Key -> header of every tensor in a safetensors file.
+
+    safetensors checks that offsets and shapes cover the file exactly; what fails that raises InspectorError.
+    """
+    refuse_stand_in(path)
+    try:
+        # framework "np" keeps torch out; the shapes and dtypes of BF16 and F8 tensors are read all the same.
+        with safe_open(path, framework="np") as file:
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            return {
+                key: TensorHeader(key, tuple(found.get_shape()), found.get_dtype(), path)
+                for key, found in slices.items()
+            }
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InspectorError(
+            f"{plain(path)} is no valid safetensors file or is cut off ({plain(error)}, "
+            f"{path.stat().st_size} bytes): save or download it again."
+        ) from error

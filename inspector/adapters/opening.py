@@ -1,0 +1,126 @@
+"""From what the user wrote to open adapters; one bad source never stops the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.adapters.expand import expand
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.model import Adapter
+from inspector.adapters.sources import Local, Place, Remote, name_places, parse
+from inspector.adapters.text import plain
+from inspector.errors import CancelledError, InspectorError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source, or one adapter of it, that could not be opened, and why."""
+
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a download is: bytes of all files of the source, and the file at hand."""
+
+    source: str
+    file: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One result, with its place in the order of the sources."""
+
+    order: tuple[int, int]
+    result: Adapter | Failure
+
+
+def _silent(_progress: Progress) -> None:
+    """No progress shown."""
+
+
+def open_sources(
+    sources: Sequence[str],
+    *,
+    taken: Iterable[str] = (),
+    progress: Callable[[Progress], None] = _silent,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[Adapter], list[Failure]]:
+    """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
+    opened = sorted(
+        iterate(sources, taken=taken, progress=progress, cancelled=cancelled), key=lambda result: result.order
+    )
+    adapters = [found.result for found in opened if isinstance(found.result, Adapter)]
+    failures = [found.result for found in opened if isinstance(found.result, Failure)]
+    return adapters, failures
+
+
+def iterate(
+    sources: Sequence[str],
+    *,
+    taken: Iterable[str] = (),
+    progress: Callable[[Progress], None] = _silent,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Opened]:
+    """Open the sources one result at a time: what is on this machine first, then what must be downloaded.
+
+    Names are unique, and none is of `taken`. Raises CancelledError as soon as `cancelled()` holds.
+    """
+    names = set(taken)
+    remote: list[tuple[int, Remote]] = []
+    places: list[tuple[int, Place]] = []
+    for i, text in enumerate(sources):
+        try:
+            source = parse(text)
+            if isinstance(source, Local):
+                places += [(i, place) for place in expand(source)]
+            else:
+                remote.append((i, source))
+        except InspectorError as error:
+            yield Opened((i, 0), Failure(plain(text, 400), str(error)))
+    yield from _read(places, names, cancelled)
+    for i, source in remote:
+        if cancelled():
+            raise CancelledError("Cancelled before all adapters were opened.")
+        try:
+            from inspector.adapters.hub import fetch
+
+            found = fetch(source, progress=progress, cancelled=cancelled)
+        except CancelledError:
+            raise
+        except InspectorError as error:
+            yield Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
+        else:
+            yield from _read([(i, place) for place in found], names, cancelled)
+
+
+def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[Opened]:
+    """Read the headers of each place; its name joins `names`."""
+    given = name_places([place for _, place in places], names)
+    names.update(given)
+    for n, ((i, place), name) in enumerate(zip(places, given, strict=True)):
+        if cancelled():
+            raise CancelledError("Cancelled before all adapters were opened.")
+        try:
+            yield Opened((i, n), read_adapter(place.folder, name, place.source))
+        except InspectorError as error:
+            yield Opened((i, n), Failure(place.source, str(error)))
+
+
+def content_digest(paths: Sequence[Path]) -> str:
+    """The sha256 of the files' bytes, one after the other, in hexadecimal; raises InspectorError."""
+    digest = hashlib.sha256()
+    try:
+        for path in paths:
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+    except OSError as error:
+        raise InspectorError(f"Cannot read {plain(error.filename)}: {error.strerror or error}.") from error
+    return digest.hexdigest()

@@ -1,0 +1,62 @@
+"""`rank_pattern` and `alpha_pattern`: which entries hit a module, in PEFT's order, in bounded time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+_PLAIN = re.compile(r"[\w.\-]+")
+_REPEATS = re.compile(r"\{(\d*),?(\d*)\}")
+_LONGEST = 1000
+_LARGEST_REPEAT = 10_000
+_ONE_MATCH, _ALL_MATCHES = 0.1, 2.0
+
+
+class Patterns:
+    r"""One pattern table. A key hits a path by `(.*\.)?(KEY)$` [peft.utils.other.get_pattern_key].
+
+    Keys come from a file anyone may have written. Plain dotted names, nearly all there are, are looked up;
+    real regexes run under `regex`'s timeout, and one that is too long, too large or too slow is dropped.
+    """
+
+    def __init__(self, table: Mapping[str, float]) -> None:
+        self.dropped: list[str] = []
+        self._values = list(table.items())
+        self._plain = {key: i for i, key in enumerate(table) if _PLAIN.fullmatch(key)}
+        self._compiled = {i: c for i, key in enumerate(table) if key not in self._plain and (c := self._compile(key))}
+        self._left = _ALL_MATCHES
+
+    def hits(self, path: str) -> list[tuple[str, float]]:
+        """All (key, value) that hit this module path, in file order: PEFT takes the first."""
+        parts = path.split(".")
+        found = {self._plain[end] for n in range(len(parts)) if (end := ".".join(parts[n:])) in self._plain}
+        found |= {i for i in list(self._compiled) if self._match(i, path)}
+        return [self._values[i] for i in sorted(found)]
+
+    def _compile(self, key: str) -> Any:
+        # `regex` unrolls counted repeats: (((x{999}){999}){999}) would take all memory.
+        unrolled = prod(max(1, int(n[:6] or 1)) for pair in _REPEATS.findall(key[:_LONGEST]) for n in pair)
+        if len(key) > _LONGEST or unrolled > _LARGEST_REPEAT:
+            self.dropped.append(key)
+            return None
+        import regex  # type: ignore[import-untyped]
+
+        try:
+            return regex.compile(rf"(.*\.)?({key})$")
+        except (regex.error, RecursionError, OverflowError):
+            self.dropped.append(key)
+            return None
+
+    def _match(self, i: int, path: str) -> bool:
+        started = time.monotonic()
+        try:
+            return bool(self._compiled[i].match(path, timeout=max(1e-3, min(_ONE_MATCH, self._left))))
+        except TimeoutError:
+            del self._compiled[i]
+            self.dropped.append(self._values[i][0])
+            return False
+        finally:
+            self._left -= time.monotonic() - started

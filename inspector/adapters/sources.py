@@ -1,0 +1,111 @@
+"""What a user writes to name adapters: `NAME=SOURCE`, a path or a Hub id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.adapters.text import plain
+from inspector.errors import InspectorError
+
+_HUB_ID = re.compile(
+    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^\s:@]+))?(?::(?P<subfolder>\S+))?"
+)
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A path that exists."""
+
+    path: Path
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`org/repo[@revision][:subfolder]` on the Hugging Face Hub."""
+
+    repo: str
+    revision: str = ""
+    subfolder: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A local folder that holds one adapter, with the components of names it may go by."""
+
+    folder: Path
+    source: str
+    components: tuple[str, ...]
+    """Outermost first, such as ("runs", "sft", "checkpoint-500")."""
+    name: str = ""
+    """The name the user gave; empty for a name from the components."""
+
+
+def parse(text: str) -> Local | Remote:
+    """Read `[NAME=]SOURCE`. A path that exists wins over any other reading.
+
+    Raises InspectorError for a path that does not exist and for what is neither path nor Hub id.
+    """
+    if (path := Path(text).expanduser()).exists():
+        return Local(path)
+    name, equals, rest = text.partition("=")
+    if equals and name and "/" not in name:
+        if not rest:
+            raise InspectorError(f"{plain(text)!r} names no source: write NAME=PATH or NAME=org/repo.")
+        if (path := Path(rest).expanduser()).exists():
+            return Local(path, plain(name, 80))
+        return _remote(rest, plain(name, 80))
+    return _remote(text, "")
+
+
+def _remote(text: str, name: str) -> Remote:
+    """The Hub id in a text that is no existing path."""
+    match = _HUB_ID.fullmatch(text)
+    if match is None or text.startswith((".", "/", "~")):
+        raise InspectorError(
+            f"No file or folder {plain(text)!r} here, and it is no Hub id either (org/repo[@revision][:subfolder])."
+        )
+    subfolder = (match["subfolder"] or "").strip("/")
+    if "\\" in subfolder or {"..", "."} & set(subfolder.split("/")):
+        raise InspectorError(f"The subfolder in {plain(text)!r} must be a plain path inside the repo.")
+    return Remote(match["repo"], match["revision"] or "", subfolder, name)
+
+
+def name_places(places: Sequence[Place], taken: Iterable[str] = ()) -> list[str]:
+    """A name for each place, all different and none of `taken`: the same for the same input.
+
+    The last component (a `checkpoint-N` with its parent), with parents in front where that repeats;
+    then numbers.
+    """
+    widths = [2 if _CHECKPOINT.fullmatch(place.components[-1]) else 1 for place in places]
+    names = [_named(place, width) for place, width in zip(places, widths, strict=True)]
+    for _ in range(max((len(place.components) for place in places), default=0)):
+        repeated = {name for name in names if names.count(name) > 1}
+        if not repeated:
+            break
+        widths = [width + (name in repeated) for width, name in zip(widths, names, strict=True)]
+        names = [_named(place, width) for place, width in zip(places, widths, strict=True)]
+    return _numbered(names, set(taken))
+
+
+def _named(place: Place, width: int) -> str:
+    if place.name:
+        return place.name
+    return plain("/".join(place.components[-width:]), 80) or "adapter"
+
+
+def _numbered(names: Sequence[str], taken: set[str]) -> list[str]:
+    """The names, the second `x` as `x-2`."""
+    given = []
+    for name in names:
+        free, n = name, 2
+        while free in taken:
+            free, n = f"{name}-{n}", n + 1
+        taken.add(free)
+        given.append(free)
+    return given

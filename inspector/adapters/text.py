@@ -1,0 +1,23 @@
+"""Text from outside (names, configs, tensor keys) made fit to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """One line of printable characters, no longer than `limit`: no escapes, no bidi or zero-width marks."""
+    words = " ".join(str(text)[: 4 * limit].split())
+    kept = "".join(c for c in words if c.isprintable())
+    return kept if len(kept) <= limit else f"{kept[: limit - 1]}…"
+
+
+def some(names: Sequence[object], limit: int = 3) -> str:
+    """The first names and how many there are: `a, b, c, … (7 in all)`."""
+    shown = ", ".join(plain(name, 80) for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown}, … ({len(names)} in all)"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 tensor`, `3 tensors`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,158 @@
+"""The weights of a PEFT folder: which files, their headers, and tensors on demand."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspector.adapters.headers import TensorHeader, read_headers
+from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.text import plain
+from inspector.errors import InspectorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAFETENSORS = "adapter_model.safetensors"
+INDEX = "adapter_model.safetensors.index.json"
+PICKLE = "adapter_model.bin"
+_SHARD = re.compile(r"adapter_model-(\d{1,6})-of-(\d{1,6})\.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Files, headers, and `tensor(key)`: a copy in memory, in the file's own dtype."""
+
+    files: tuple[Path, ...]
+    headers: Mapping[str, TensorHeader]
+    tensor: Callable[[str], Tensor]
+
+
+def has_weights(names: set[str]) -> bool:
+    """Whether a folder with these file names holds a PEFT adapter's weights."""
+    return bool(names & {SAFETENSORS, INDEX, PICKLE}) or any(_SHARD.fullmatch(name) for name in names)
+
+
+def open_weights(folder: Path) -> Weights:
+    """The weights PEFT would load: one safetensors file, else its shards, else the pickle.
+
+    Raises InspectorError where there is none, or one is damaged.
+    """
+    if (whole := folder / SAFETENSORS).is_file():
+        return _safetensors((whole,))
+    if shards := _shards(folder):
+        return _safetensors(shards)
+    if (pickle := folder / PICKLE).is_file():
+        return _pickle(pickle)
+    raise InspectorError(f"{plain(folder)} has no {SAFETENSORS} (nor .bin): a config without its weights.")
+
+
+def _shards(folder: Path) -> tuple[Path, ...]:
+    """All shards, complete by their index or by `-of-N` in their names; empty where there are none."""
+    numbered = {path.name: match for path in folder.iterdir() if (match := _SHARD.fullmatch(path.name))}
+    named = set(numbered)
+    if (index := folder / INDEX).is_file():
+        refuse_stand_in(index)
+        try:
+            named = {str(shard) for shard in json.loads(index.read_bytes())["weight_map"].values()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InspectorError(f"{plain(index)} is no index of shards: it needs a `weight_map`.") from error
+    elif numbered:
+        total = max(int(match[2]) for match in numbered.values())
+        if {int(match[1]) for match in numbered.values()} != set(range(1, total + 1)):
+            raise InspectorError(f"{plain(folder)} holds {len(numbered)} of {total} shards: download the others.")
+    for name in sorted(named):
+        if "/" in name or "\\" in name or not (folder / name).is_file():
+            raise InspectorError(f"{plain(index)} names the shard {plain(name)!r}, which is not in the folder.")
+    return tuple(folder / name for name in sorted(named))
+
+
+def _safetensors(files: tuple[Path, ...]) -> Weights:
+    marks = {path: _mark(path) for path in files}
+    headers: dict[str, TensorHeader] = {}
+    for path in files:
+        found = read_headers(path)
+        if twice := headers.keys() & found.keys():
+            raise InspectorError(f"Two shards hold {plain(min(twice))!r}, one of them {plain(path)}.")
+        headers |= found
+    return Weights(files, headers, _Handles(headers, marks).tensor)
+
+
+class _Handles:
+    """One open handle per file, for any thread."""
+
+    def __init__(self, headers: Mapping[str, TensorHeader], marks: Mapping[Path, tuple[int, ...]]) -> None:
+        self._headers, self._marks = headers, marks
+        self._open: dict[Path, Any] = {}
+        self._lock = threading.Lock()
+
+    def tensor(self, key: str) -> Tensor:
+        """A copy: the handle maps the file, and reading a mapped tensor after truncation kills the process."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._headers[key].file
+        with self._lock:
+            _refuse_changed(path, self._marks[path])
+            try:
+                if path not in self._open:
+                    self._open[path] = safe_open(path, framework="pt")
+                tensor: Tensor = self._open[path].get_tensor(key).clone()
+            except (SafetensorError, OSError) as error:
+                raise InspectorError(f"Cannot read {plain(key)!r} from {plain(path)}: {plain(error)}.") from error
+            _refuse_changed(path, self._marks[path])
+        return tensor
+
+
+def _pickle(path: Path) -> Weights:
+    """A `.bin`, unpickled with `weights_only`: nothing in it can run code."""
+    import torch
+
+    refuse_stand_in(path)
+    mark = _mark(path)
+    try:
+        # What torch < 1.6 wrote is no zip file and cannot be mapped.
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:
+        raise InspectorError(
+            f"{plain(path)} cannot be read as plain tensors ({type(error).__name__}): it is damaged or would run code. "
+            f"Save the adapter as {SAFETENSORS}."
+        ) from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise InspectorError(f"{plain(path)} is no flat table of tensors: save the adapter as {SAFETENSORS}.")
+    tensors = {str(key): value for key, value in loaded.items()}
+
+    def tensor(key: str) -> Tensor:
+        _refuse_changed(path, mark)
+        copy: Tensor = tensors[key].detach().clone()
+        return copy
+
+    headers = {k: TensorHeader(k, tuple(t.shape), _dtype_name(t.dtype), path) for k, t in tensors.items()}
+    return Weights((path,), headers, tensor)
+
+
+def _dtype_name(dtype: object) -> str:
+    """torch's dtype under safetensors' name: torch.bfloat16 -> BF16."""
+    name = str(dtype).removeprefix("torch.")
+    if name.startswith("float8_"):
+        return f"F8_{name.split('_')[1].removesuffix('fn').upper()}"
+    return name.upper().replace("BFLOAT", "BF").replace("FLOAT", "F").replace("UINT", "U").replace("INT", "I")
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """What changes when a file is replaced, rewritten or cut: device, inode, size, time."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InspectorError(f"{plain(path)} is gone since it was opened: open it again.") from error
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _refuse_changed(path: Path, mark: tuple[int, ...]) -> None:
+    if _mark(path) != mark:
+        raise InspectorError(f"{plain(path)} changed since it was opened: open it again.")
