@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inspector.adapters.config_file import CONFIG
-from inspector.adapters.formats import file_names, holds_adapter
+from inspector.adapters.formats import holds_adapter
 from inspector.adapters.sources import Local, Place
 from inspector.adapters.text import plain
 from inspector.adapters.weights import has_weights
@@ -26,20 +26,19 @@ def expand(local: Local) -> list[Place]:
     Raises InspectorError where there is none.
     """
     if local.path.is_file():
-        return [_place(_folder_of(local.path), local.path, local.name)]
-    root = local.path.resolve()
-    folders = list(_adapter_folders(root))
+        return [_place(_folder_of(local.path), local.name)]
+    folders = list(_adapter_folders(local.path))
     if not folders:
         raise InspectorError(
             f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): an adapter is a folder with "
             f"{CONFIG} and adapter_model.safetensors."
         )
-    places = [_place(folder, local.path / folder.relative_to(root), "") for folder in folders]
+    places = [_place(folder, "") for folder in folders]
     if not local.name:
         return places
     if len(places) == 1:
         return [replace(places[0], name=local.name)]
-    below = [folder.relative_to(root).parts for folder in folders]
+    below = [folder.relative_to(local.path).parts for folder in folders]
     return [replace(p, name="/".join((local.name, *parts))) for p, parts in zip(places, below, strict=True)]
 
 
@@ -51,15 +50,16 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def _folder_of(file: Path) -> Path:
     """The adapter folder a file stands for."""
     if file.name == CONFIG or has_weights({file.name}):
-        return file.parent.resolve()
+        return file.parent
     raise InspectorError(
         f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its "
         "adapter_model.safetensors."
     )
 
 
-def _place(folder: Path, shown: Path, name: str) -> Place:
-    return Place(folder, plain(shown, 400), tuple(part for part in folder.parts if part != "/") or ("adapter",), name)
+def _place(folder: Path, name: str) -> Place:
+    components = Path(os.path.abspath(folder)).parts[1:]  # noqa: PTH100 - resolve() would lose the names of links
+    return Place(folder, plain(folder, 400), components or ("adapter",), name)
 
 
 def _adapter_folders(root: Path) -> Iterator[Path]:

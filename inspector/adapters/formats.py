@@ -27,7 +27,10 @@ READERS: tuple[Reader, ...] = (peft_reader,)
 
 def holds_adapter(folder: Path) -> bool:
     """Whether this folder itself, not a folder below it, holds an adapter of any known format."""
-    names = file_names(folder)
+    try:
+        names = file_names(folder)
+    except InspectorError:
+        return True  # reading it tells the error
     return any(reader.recognise(folder, names) for reader in READERS) or bool(_unsupported(names))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,16 +52,25 @@ def parse(text: str) -> Local | Remote:
 
     Raises InspectorError for a path that does not exist and for what is neither path nor Hub id.
     """
-    if (path := Path(text).expanduser()).exists():
+    if path := _existing(text):
         return Local(path)
     name, equals, rest = text.partition("=")
     if equals and name and "/" not in name:
         if not rest:
             raise InspectorError(f"{plain(text)!r} names no source: write NAME=PATH or NAME=org/repo.")
-        if (path := Path(rest).expanduser()).exists():
+        if path := _existing(rest):
             return Local(path, plain(name, 80))
         return _remote(rest, plain(name, 80))
     return _remote(text, "")
+
+
+def _existing(text: str) -> Path | None:
+    """The path, if there is one."""
+    try:
+        path = Path(text).expanduser()
+        return path if text and path.exists() else None
+    except (OSError, RuntimeError):  # a name too long, an unknown ~user
+        return None
 
 
 def _remote(text: str, name: str) -> Remote:
@@ -85,7 +95,8 @@ def name_places(places: Sequence[Place], taken: Iterable[str] = ()) -> list[str]
     widths = [2 if _CHECKPOINT.fullmatch(place.components[-1]) else 1 for place in places]
     names = [_named(place, width) for place, width in zip(places, widths, strict=True)]
     for _ in range(max((len(place.components) for place in places), default=0)):
-        repeated = {name for name in names if names.count(name) > 1}
+        distinct = {(name, place.components) for name, place in zip(names, places, strict=True) if not place.name}
+        repeated = {name for name, times in Counter(name for name, _ in distinct).items() if times > 1}
         if not repeated:
             break
         widths = [width + (name in repeated) for width, name in zip(widths, names, strict=True)]
