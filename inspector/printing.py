@@ -17,28 +17,74 @@ from inspector.table import subjects
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _MAX_PAIRS = 12
+_UNLIMITED = 100_000
 UNSTABLE = 0.9
 
 
+class _Page:
+    """Stdout: tables as wide as they are, text in lines of at most 100 columns."""
+
+    def __init__(self) -> None:
+        self._tables = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED)
+        self._text = Console(highlight=False, markup=False, emoji=False)
+        self._text.width = min(self._text.width, 100)
+
+    def table(self, table: Table) -> None:
+        self._tables.print(table)
+
+    def text(self, text: str) -> None:
+        self._text.print(Text(text))
+
+
 def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
-    """Everything at a glance, or the given metrics with their layers. Lines are never cut."""
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    console.print(adapters_table(study))
-    for adapter in study.adapters:
-        for finding in adapter.findings:
-            if finding.severity != "info":
-                console.print(f"{finding.severity}: {adapter.name}: {finding.text}")
+    """Everything at a glance, or the given metrics with their layers. Nothing is cut."""
+    page = _Page()
+    _print_adapters(page, study)
     if metrics:
         for metric in metrics:
-            _print_metric(console, study, metric)
+            _print_metric(page, study, metric)
         return
     if len(study.adapters) > 1:
         for metric in MATRICES:
-            _print_metric(console, study, metric, layers=False)
+            _print_metric(page, study, metric, layers=False)
         if ("principal_angle", "global") in study.blocks:
-            console.print(angles_table(study))
-        console.print(interference_table(study))
-        console.print(INTERFERENCE)
+            page.table(angles_table(study))
+        page.table(interference_table(study))
+        page.text(INTERFERENCE)
+
+
+def _print_adapters(page: _Page, study: Study) -> None:
+    """Who was measured, with norm and effective rank; what all adapters share stands once, above the table."""
+    norms, effective = study.block("norm", "global"), study.block("effective_rank", "global")
+    columns: dict[str, list[str]] = {
+        "base": [a.base or "?" for a in study.adapters],
+        "format": [a.format for a in study.adapters],
+        "dtype": [a.dtype for a in study.adapters],
+        "rank": [a.rank for a in study.adapters],
+        "scale": [a.scale for a in study.adapters],
+        "targets": [",".join(a.targets) for a in study.adapters],
+        "parameters": [f"{a.parameters:,}" for a in study.adapters],
+        "health": [a.health for a in study.adapters],
+    }
+    shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
+    table = _table(f"{len(study.adapters)} adapters, {len(study.modules)} modules, {len(study.layers)} layers")
+    table.add_column("adapter")
+    for name in columns:
+        if name not in shared:
+            table.add_column(name)
+    table.add_column("‖ΔW‖", justify="right")
+    table.add_column("effective rank", justify="right")
+    for i, adapter in enumerate(study.adapters):
+        own = [Text(values[i]) for name, values in columns.items() if name not in shared]
+        numbers = [number(float(block[i, 0]), 4) if block is not None else "-" for block in (norms, effective)]
+        table.add_row(Text(adapter.name), *own, *numbers)
+    page.table(table)
+    page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
+    for adapter in study.adapters:
+        for finding in adapter.findings:
+            if finding.severity != "info":
+                page.text(f"{finding.severity}: {adapter.name}: {finding.text}")
+    page.text("")
 
 
 def unstable_directions(study: Study) -> list[str]:
@@ -51,27 +97,7 @@ def unstable_directions(study: Study) -> list[str]:
     return [f"{name} in {count} of {modules} modules" for name, count, modules in counts if count]
 
 
-def adapters_table(study: Study) -> Table:
-    """Who was measured, with norm and effective rank."""
-    table = _table(f"{len(study.adapters)} adapters, {len(study.modules)} modules, {len(study.layers)} layers")
-    for heading in ("adapter", "base", "format", "rank", "scale", "targets", "dtype"):
-        table.add_column(heading)
-    for heading in ("parameters", "‖ΔW‖", "effective rank"):
-        table.add_column(heading, justify="right")
-    table.add_column("health")
-    norms, effective = study.block("norm", "global"), study.block("effective_rank", "global")
-    for i, a in enumerate(study.adapters):
-        table.add_row(
-            *map(Text, (a.name, a.base or "?", a.format, a.rank, a.scale, ",".join(a.targets), a.dtype)),
-            f"{a.parameters:,}",
-            number(norms[i, 0], 4) if norms is not None else "-",
-            number(effective[i, 0], 2) if effective is not None else "-",
-            a.health,
-        )
-    return table
-
-
-def _print_metric(console: Console, study: Study, metric: str, *, layers: bool = True) -> None:
+def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True) -> None:
     """One metric: its global numbers, its layers, and what it means."""
     definition = DEFINITIONS[metric]
     for scope in ("global", "layer") if layers else ("global",):
@@ -79,23 +105,23 @@ def _print_metric(console: Console, study: Study, metric: str, *, layers: bool =
         if values is None:
             continue
         if definition.subject in {"adapter", "chance"} or definition.indexed:
-            console.print(_listed(study, metric, scope, values))
+            page.table(_listed(study, metric, scope, values))
         elif scope == "global":
-            console.print(matrix_table(study, metric, values[:, :, 0]))
+            page.table(matrix_table(study, metric, values[:, :, 0]))
         else:
-            console.print(_by_layer(study, metric, values))
+            page.table(_by_layer(study, metric, values))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
         if values is None:
-            console.print(f"{metric}: not measured in this study.")
+            page.text(f"{metric}: not measured in this study.")
         else:
-            console.print(_listed(study, metric, "module", values))
+            page.table(_listed(study, metric, "module", values))
     chance = study.block(f"{metric}_chance", "global")
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
-        console.print(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
+        page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     by_chance = "" if chance is None or definition.indexed else f" By chance: {chance[0]:.3g}."
     trap = f" Note: {definition.trap}." if definition.trap else ""
-    console.print(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")
+    page.text(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")
 
 
 def matrix_table(study: Study, metric: str, values: Floats) -> Table:
@@ -145,13 +171,15 @@ def _listed(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
 
 def angles_table(study: Study) -> Table:
     """Median smallest and worst principal angle of every pair, beside chance."""
-    k = study.settings.k
-    table = _table(f"principal angles of the top-{k} output subspaces, median over modules, degrees")
+    median, low, high = (study.blocks[f"principal_angle{q}", "global"] for q in ("", "_q25", "_q75"))
+    off_diagonal = median[np.triu_indices(len(median), 1)]
+    k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
+    limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
+    table = _table(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("smallest", "IQR", "largest", "IQR"):
         table.add_column(heading, justify="right")
-    median, low, high = (study.blocks[f"principal_angle{q}", "global"] for q in ("", "_q25", "_q75"))
     for a, b, (i, j) in subjects(study, "pair"):
         known = np.flatnonzero(~np.isnan(median[i, j, 0]))
         cells = []
@@ -170,7 +198,7 @@ def interference_table(study: Study) -> Table:
     table = _table("interference, all modules")
     for heading in ("a", "b"):
         table.add_column(heading)
-    for heading in ("cosine", "overlap", "by chance", "energy ratio", "one-sided modules"):
+    for heading in ("cosine", "overlap", "by chance", "energy ratio", "one-sided"):
         table.add_column(heading, justify="right")
     table.add_column("class")
     cosine, overlap, energy = (study.blocks[m, "global"] for m in ("cosine", "subspace_overlap", "energy_ratio"))

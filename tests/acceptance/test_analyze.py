@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from tests.acceptance.command import DEMO, inspector
 
-NAMES = ["dft_s42", "dpo_s42", "rft_s42", "sft_s123", "sft_s42"]
+NAMES = ["dft_s42", "dpo_s42", "rft_s42", "sft_s42", "sft_s123"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_norms(table, dense, name):
     assert value(table, "norm", a=name) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("a", "b"), [("dft_s42", "rft_s42"), ("rft_s42", "sft_s42"), ("sft_s123", "sft_s42")])
+@pytest.mark.parametrize(("a", "b"), [("dft_s42", "rft_s42"), ("rft_s42", "sft_s42"), ("sft_s42", "sft_s123")])
 def test_cosines(table, dense, a, b):
     def stacked(keep):
         inner = sum((dense[a][m] * dense[b][m]).sum() for m in dense[a] if keep(m))
@@ -71,7 +71,7 @@ def test_directions_and_ranks_by_dense_svd(table, dense):
     for module in modules:
         (U, s, Vh), (U2, _, Vh2) = (np.linalg.svd(dense[n][module]) for n in ("sft_s42", "sft_s123"))
         where = {
-            "a": "sft_s123", "b": "sft_s42", "scope": "module",
+            "a": "sft_s42", "b": "sft_s123", "scope": "module",
             "layer": module.split(".layers.")[1].split(".")[0], "module": "self_attn.q_proj",
         }  # fmt: skip
         assert value(table, "u1", **where) == pytest.approx(abs(U[:, 0] @ U2[:, 0]), abs=1e-7)
