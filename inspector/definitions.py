@@ -82,7 +82,7 @@ _ALL = (
         "spectral gap",
         "adapter",
         "",
-        "σ_k − σ_(k+1) at the k of the principal angles",
+        "σ_k − σ_(k+1): how well the top-k subspace is separated from the rest",
         "per module only",
         "a small gap against σ₁ means the top-k subspace is not well defined",
         indexed=True,

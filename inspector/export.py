@@ -8,6 +8,7 @@ JSON in its metadata. CSV is the table alone.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import os
@@ -23,11 +24,13 @@ import numpy as np
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Finding, Settings, Study
-from inspector.table import COLUMNS, blocks, rows
+from inspector.table import COLUMNS, Row, blocks, rows
 
 FORMAT = "adapter-inspector study"
 VERSION = 1
 SUFFIXES = (".json", ".csv", ".parquet")
+_BATCH = 200_000
+"""Rows in memory at a time: a study of 64 adapters has millions."""
 
 
 def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> None:
@@ -93,7 +96,11 @@ def _head(study: Study) -> dict[str, Any]:
 
 
 def _columns(study: Study, metrics: Sequence[str]) -> dict[str, list[Any]]:
-    columns = list(zip(*rows(study, metrics), strict=True)) or [()] * len(COLUMNS)
+    return _transposed(list(rows(study, metrics)))
+
+
+def _transposed(table: Sequence[Row]) -> dict[str, list[Any]]:
+    columns = list(zip(*table, strict=True)) or [()] * len(COLUMNS)
     return {name: list(values) for name, values in zip(COLUMNS, columns, strict=True)}
 
 
@@ -116,7 +123,10 @@ def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
     words = pa.dictionary(pa.int32(), pa.string())
     types = dict.fromkeys(COLUMNS, words) | {"layer": pa.int32(), "k": pa.int32(), "value": pa.float64()}
     schema = pa.schema(list(types.items()), metadata={"inspector": json.dumps(_head(study), ensure_ascii=False)})
-    pq.write_table(pa.table(_columns(study, metrics), schema=schema), path, compression="zstd")
+    table = rows(study, metrics)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while batch := list(itertools.islice(table, _BATCH)):
+            writer.write_table(pa.table(_transposed(batch), schema=schema))
 
 
 def _read_parquet(path: Path) -> Study:

@@ -67,6 +67,15 @@ def test_a_saved_study_is_the_same_study(study, tmp_path, suffix):
         assert np.array_equal(again.blocks[key], values, equal_nan=True), key
 
 
+def test_a_large_parquet_is_written_in_batches(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("inspector.export._BATCH", 70)
+    save(study, tmp_path / "s.parquet")
+    assert pq.ParquetFile(tmp_path / "s.parquet").num_row_groups > 10
+    again = load(tmp_path / "s.parquet")
+    for key in (("cosine", "module"), ("norm", "global"), ("orthogonal_fraction_module", "layer")):
+        assert np.array_equal(again.blocks[key], study.blocks[key], equal_nan=True)
+
+
 def test_csv_and_parquet_hold_the_same_table(study, tmp_path):
     save(study, tmp_path / "t.csv")
     save(study, tmp_path / "t.parquet")
