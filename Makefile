@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench pictures format clean
 
 demo: .venv/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
@@ -17,6 +17,9 @@ check: .venv/installed  ## lint, types, import contracts
 
 bench: .venv/installed  ## speed as ratios, memory, terminal traffic
 	@$(BIN)/python -m tests.bench
+
+pictures: .venv/installed  ## the README's screenshots
+	@$(BIN)/python -m tests.pictures
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -59,7 +59,7 @@ def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
 
     adapters, failures = open_sources(sources)
     for failure in failures:
-        _say(f"{failure.source}: {failure.message}")
+        _say(failure.message if failure.source in failure.message else f"{failure.source}: {failure.message}")
     if not adapters:
         raise InspectorError("No adapter could be opened." if len(failures) > 1 else failures[0].message)
     from inspector.analysis import analyse, device_named
