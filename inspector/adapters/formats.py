@@ -31,7 +31,7 @@ def holds_adapter(folder: Path) -> bool:
         names = file_names(folder)
     except InspectorError:
         return True  # reading it tells the error
-    return any(reader.recognise(folder, names) for reader in READERS) or bool(_unsupported(names))
+    return any(reader.recognise(folder, names) for reader in READERS) or bool(unsupported_format(names))
 
 
 def read_adapter(folder: Path, name: str, source: str) -> Adapter:
@@ -40,7 +40,7 @@ def read_adapter(folder: Path, name: str, source: str) -> Adapter:
     for reader in READERS:
         if reader.recognise(folder, names):
             return reader.read(folder, name, source)
-    if other := _unsupported(names):
+    if other := unsupported_format(names):
         raise InspectorError(f"{plain(folder)} holds an adapter of a format that is not supported yet: {other}.")
     raise InspectorError(f"{plain(folder)} holds no adapter that could be recognised.")
 
@@ -54,7 +54,7 @@ def file_names(folder: Path) -> set[str]:
         raise InspectorError(f"Cannot read the folder {plain(folder)}: {error.strerror or error}.") from error
 
 
-def _unsupported(names: set[str]) -> str:
+def unsupported_format(names: set[str]) -> str:
     """The name of a format that is recognised but has no reader yet, by its file names."""
     if any(name == "adapters.safetensors" or name.endswith("_adapters.safetensors") for name in names):
         return "mlx-lm"

@@ -10,6 +10,7 @@ from pathlib import Path
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.model import Adapter
+from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.adapters.text import plain
 from inspector.errors import CancelledError, InspectorError
@@ -22,19 +23,12 @@ class Failure:
     source: str
     message: str
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a download is: bytes of all files of the source, and the file at hand."""
-
-    source: str
-    file: str
-    done: int
-    total: int
+    def __str__(self) -> str:
+        return f"{self.source}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class _Opened:
     """One result, with its place in the order of the sources."""
 
     order: tuple[int, int]
@@ -53,26 +47,29 @@ def open_sources(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Adapter], list[Failure]]:
     """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
-    opened = sorted(
-        iterate(sources, taken=taken, progress=progress, cancelled=cancelled), key=lambda result: result.order
-    )
+    opened = sorted(_iterate(sources, set(taken), progress, cancelled), key=lambda opened: opened.order)
     adapters = [found.result for found in opened if isinstance(found.result, Adapter)]
     failures = [found.result for found in opened if isinstance(found.result, Failure)]
     return adapters, failures
 
 
-def iterate(
+def open_each(
     sources: Sequence[str],
     *,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[Opened]:
+) -> Iterator[Adapter | Failure]:
     """Open the sources one result at a time: what is on this machine first, then what must be downloaded.
 
     Names are unique, and none is of `taken`. Raises CancelledError as soon as `cancelled()` holds.
     """
-    names = set(taken)
+    return (opened.result for opened in _iterate(sources, set(taken), progress, cancelled))
+
+
+def _iterate(
+    sources: Sequence[str], names: set[str], progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+) -> Iterator[_Opened]:
     remote: list[tuple[int, Remote]] = []
     places: list[tuple[int, Place]] = []
     for i, text in enumerate(sources):
@@ -83,7 +80,7 @@ def iterate(
             else:
                 remote.append((i, source))
         except InspectorError as error:
-            yield Opened((i, 0), Failure(plain(text, 400), str(error)))
+            yield _Opened((i, 0), Failure(plain(text, 400), str(error)))
     yield from _read(places, names, cancelled)
     for i, source in remote:
         if cancelled():
@@ -95,12 +92,12 @@ def iterate(
         except CancelledError:
             raise
         except InspectorError as error:
-            yield Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
+            yield _Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
         else:
             yield from _read([(i, place) for place in found], names, cancelled)
 
 
-def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[Opened]:
+def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[_Opened]:
     """Read the headers of each place; its name joins `names`."""
     given = name_places([place for _, place in places], names)
     names.update(given)
@@ -108,9 +105,9 @@ def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Calla
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            yield Opened((i, n), read_adapter(place.folder, name, place.source))
+            yield _Opened((i, n), read_adapter(place.folder, name, place.source))
         except InspectorError as error:
-            yield Opened((i, n), Failure(place.source, str(error)))
+            yield _Opened((i, n), Failure(place.source, str(error)))
 
 
 def content_digest(paths: Sequence[Path]) -> str:

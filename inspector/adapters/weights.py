@@ -36,7 +36,15 @@ class Weights:
 
 def has_weights(names: set[str]) -> bool:
     """Whether a folder with these file names holds a PEFT adapter's weights."""
-    return bool(names & {SAFETENSORS, INDEX, PICKLE}) or any(_SHARD.fullmatch(name) for name in names)
+    return bool(weight_files(names))
+
+
+def weight_files(names: set[str]) -> list[str]:
+    """Which of a folder's file names are the weights PEFT would load: safetensors, else shards, else the pickle."""
+    if SAFETENSORS in names:
+        return [SAFETENSORS]
+    shards = [name for name in sorted(names) if name == INDEX or _SHARD.fullmatch(name)]
+    return shards or sorted({PICKLE} & names)
 
 
 def open_weights(folder: Path) -> Weights:
