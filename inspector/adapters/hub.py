@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import logging as hub_logging
 
 from inspector.adapters.config_file import CONFIG
@@ -26,6 +26,9 @@ from inspector.errors import InspectorError
 
 # 10 MB by default: on a slow line progress and cancel would come once a minute.
 constants.DOWNLOAD_CHUNK_SIZE = 256 * 1024
+# Its warnings go to stderr, over whatever is on the screen; what matters is raised. An abandoned download may
+# still warn later, so this is for good.
+hub_logging.set_verbosity(logging.CRITICAL)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PATTERNS = ["*adapter_config.json", "*adapter_model*"]
 
@@ -43,15 +46,14 @@ def fetch(remote: Remote, *, progress: Callable[[Progress], None], cancelled: Ca
 
     Raises InspectorError with what to do, and CancelledError.
     """
-    with _quiet():
-        try:
-            listing = interruptible(lambda: _listing(remote), cancelled)
-            folders = _adapter_folders(listing, remote)
-            root = _download(remote, listing, folders, progress, cancelled)
-        except InspectorError:
-            raise
-        except Exception as error:
-            raise explain(error, remote) from error
+    try:
+        listing = interruptible(lambda: _listing(remote), cancelled)
+        folders = _adapter_folders(listing, remote)
+        root = _download(remote, listing, folders, progress, cancelled)
+    except InspectorError:
+        raise
+    except Exception as error:
+        raise explain(error, remote) from error
     return [_place(remote, listing.commit, root, folder, alone=len(folders) == 1) for folder in folders]
 
 
@@ -62,27 +64,23 @@ def _listing(remote: Remote) -> Listing:
         commit = str(api.resolve_revision(remote.repo, revision=remote.revision or None).resolved)
         info = api.model_info(remote.repo, revision=commit, files_metadata=True)
     except Exception as error:
-        if unreachable(error):
-            return _cached(remote, error)
+        if unreachable(error) and (cached := _cached(remote)) is not None:
+            return cached
         raise
     if not _COMMIT.fullmatch(commit):
         raise InspectorError(f"{remote.repo}: {plain(constants.ENDPOINT)} names no commit; is it a Hub?")
     return Listing(commit, {file.rfilename: file.size for file in info.siblings or ()})
 
 
-def _cached(remote: Remote, reason: Exception) -> Listing:
-    """The listing of what an earlier download left in the cache; raises `reason` where there is nothing."""
+def _cached(remote: Remote) -> Listing | None:
+    """The listing of what an earlier download left in the cache, or None."""
+    revision = remote.revision or None
     try:
-        root = Path(
-            snapshot_download(
-                remote.repo, revision=remote.revision or None, local_files_only=True, allow_patterns=_PATTERNS
-            )
-        )
-    except Exception:  # noqa: BLE001 - whatever the cache lacks, the reason to look there is what went wrong
-        raise reason from None
-    return Listing(
-        root.name, {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
-    )
+        root = Path(snapshot_download(remote.repo, revision=revision, local_files_only=True, allow_patterns=_PATTERNS))
+    except LocalEntryNotFoundError:
+        return None
+    files = (path for path in root.rglob("*") if path.is_file())
+    return Listing(root.name, {path.relative_to(root).as_posix(): path.stat().st_size for path in files})
 
 
 def _adapter_folders(listing: Listing, remote: Remote) -> dict[str, tuple[str, ...]]:
@@ -167,14 +165,3 @@ def _place(remote: Remote, commit: str, root: Path, folder: str, *, alone: bool)
 def _source(remote: Remote, commit: str, folder: str) -> str:
     """`org/repo@1a2b3c4:sub`: what was opened, pinned."""
     return plain(f"{remote.repo}@{commit[:7]}{':' + folder if folder else ''}", 400)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The library's warnings go to stderr, over whatever is on the screen: what matters is raised."""
-    before = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(before)

@@ -7,6 +7,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -28,14 +29,17 @@ _STATUS = {
 
 def unreachable(error: BaseException) -> bool:
     """Whether the Hub could not answer, so that the cache may."""
+    error = _root(error)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code >= 500 or error.response.status_code == 429
-    # httpx's errors are no OSErrors; the library hides which httpx it uses.
-    return isinstance(error, ConnectionError | RevisionResolutionError | TimeoutError) or _is_transport(error)
+    # The library hides which httpx it uses; its TransportError is no OSError.
+    transport = any(base.__name__ == "TransportError" for base in type(error).__mro__)
+    return transport or isinstance(error, ConnectionError | TimeoutError)
 
 
 def explain(error: BaseException, remote: Remote) -> InspectorError:
     """The error a user can act on."""
+    error = _root(error)
     repo = f"{remote.repo} on the Hub"
     revision = plain(remote.revision or "main", 60)
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
@@ -55,10 +59,13 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             f"{plain(remote.repo)!r} is no path here and no valid Hub id (org/repo).",
         ),
         (status > 0, f"{repo}: the Hub {_STATUS.get(status, f'answers {status}: try again later')}."),
-        (_offline(error), f"{remote.repo} is not in the cache, and HF_HUB_OFFLINE forbids asking the Hub for it."),
+        (
+            isinstance(error, OfflineModeIsEnabled),
+            f"{remote.repo} is not in the cache, and HF_HUB_OFFLINE forbids asking the Hub for it.",
+        ),
         ("Consistency check failed" in str(error), f"A file of {repo} came with the wrong length: try again."),
         (
-            unreachable(error) or (error.__cause__ is not None and unreachable(error.__cause__)),
+            unreachable(error),
             f"Cannot reach {constants.ENDPOINT} for {remote.repo}, and it is not in the cache: check the connection.",
         ),
     )
@@ -66,13 +73,8 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
     return InspectorError(next((text for holds, text in cases if holds), otherwise))
 
 
-def _is_transport(error: BaseException) -> bool:
-    return any(base.__name__ == "TransportError" for base in type(error).__mro__)
-
-
-def _offline(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OfflineModeIsEnabled):
-            return True
+def _root(error: BaseException) -> BaseException:
+    """What lies behind `not in the cache either`."""
+    while isinstance(error, RevisionResolutionError | LocalEntryNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
-    return False
+    return error

@@ -1,0 +1,171 @@
+"""A small Hugging Face Hub on localhost: model info, listings at a commit, files, and faults on request.
+
+`with HubServer() as hub:` then `hub.add("org/repo", folder)`; point HF_ENDPOINT at `hub.url` (in a new process),
+or call `hub.patch(monkeypatch, cache)` in this one.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong at requests whose path contains `where`."""
+
+    where: str
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    """Close the connection after this many bytes of the body."""
+    pause: float = 0.0
+    """Seconds before each piece of the body."""
+    once: bool = False
+    methods: tuple[str, ...] = ("GET", "HEAD")
+
+
+@dataclass
+class Repo:
+    """The files of a repo at its only commit."""
+
+    files: dict[str, bytes]
+    revisions: tuple[str, ...] = ("main",)
+    listed: tuple[str, ...] = ()
+    """Names that the listing carries besides the files."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Sizes that the listing says instead of the true ones."""
+
+    @property
+    def commit(self) -> str:
+        digest = hashlib.sha1()
+        for name, content in sorted(self.files.items()):
+            digest.update(name.encode() + content)
+        return digest.hexdigest()
+
+
+class HubServer:
+    """Serves until the `with` block ends; `requests` lists (method, path) of what was asked."""
+
+    def __init__(self) -> None:
+        self.repos: dict[str, Repo] = {}
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, str]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, repo: str, folder: Path, **options: Any) -> Repo:
+        """Publish a folder's files as a repo."""
+        files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        self.repos[repo] = Repo(files, **options)
+        return self.repos[repo]
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """What a new process needs to take this for the Hub, with its cache under `home`."""
+        return {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "3"}
+
+    def patch(self, monkeypatch: Any, home: Path) -> None:
+        """The same for this process, where huggingface_hub has read its environment already."""
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "ENDPOINT", self.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{self.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing on stderr."""
+
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path).strip("/")
+        self.hub.requests.append((self.command, path))
+        faults = [f for f in self.hub.faults if f.where in path and self.command in f.methods]
+        fault = faults[0] if faults else Fault("")
+        if fault.once:
+            self.hub.faults.remove(fault)
+        if fault.status:
+            self._send(fault.status, b"{}", fault.headers)
+            return
+        repo_name = "/".join(path.removeprefix("api/models/").split("/")[:2])
+        repo = self.hub.repos.get(repo_name)
+        if repo is None:
+            self._send(401, b"{}", {"X-Error-Code": "RepoNotFound"})
+        elif path.startswith("api/models/"):
+            self._info(repo_name, repo, path.removeprefix(f"api/models/{repo_name}").removeprefix("/revision/"), fault)
+        else:
+            revision, _, file = path.removeprefix(f"{repo_name}/resolve/").partition("/")
+            self._file(repo, revision, file, fault)
+
+    def _info(self, name: str, repo: Repo, revision: str, fault: Fault) -> None:
+        if revision and revision not in {*repo.revisions, repo.commit}:
+            self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            return
+        siblings = [
+            {"rfilename": file, "size": repo.sizes.get(file, len(content))} for file, content in repo.files.items()
+        ]
+        siblings += [{"rfilename": file, "size": 1} for file in repo.listed]
+        info = {"_id": "1", "id": name, "modelId": name, "sha": repo.commit, "siblings": siblings}
+        self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"}, fault)
+
+    def _file(self, repo: Repo, revision: str, file: str, fault: Fault) -> None:
+        headers = {"X-Repo-Commit": repo.commit}
+        if revision not in {*repo.revisions, repo.commit} or file not in repo.files:
+            self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"})
+            return
+        content = repo.files[file]
+        headers |= {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        status, wanted = 200, self.headers.get("Range", "")
+        if wanted.startswith("bytes="):
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            status, content = 206, content[start:]
+        self._send(status, content, headers, fault)
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str], fault: Fault = Fault("")) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        step = 16 * 1024 if fault.pause else max(1, len(body))
+        body, cut = body[: fault.cut_after], fault.cut_after is not None
+        try:
+            for start in range(0, len(body), step):
+                time.sleep(fault.pause)
+                self.wfile.write(body[start : start + step])
+                self.wfile.flush()
+        except OSError:
+            cut = True  # the other side hung up
+        self.close_connection = self.close_connection or cut
