@@ -95,7 +95,8 @@ def _info(config: PeftConfig, found: Account, modules: Iterable[LoraModule], sca
         ranks=tuple(sorted({m.rank for m in modules})),
         alpha=_span(scaling.alphas),
         scale=_scales(modules),
-        targets=tuple(plain(name, 80) for name in config.targets) or tuple(sorted({m.id.projection for m in modules})),
+        # Sorted: PEFT saves a set, in another order each time.
+        targets=tuple(sorted(plain(name, 80) for name in config.targets) or sorted({m.id.projection for m in modules})),
         dtype=", ".join(sorted({m.dtype for m in modules})),
         parameters=sum(pair.A.numel + pair.B.numel for pair in found.pairs.values()),
         tensors=len(found.records),

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 def plain(text: object, limit: int = 200) -> str:
     """One line of printable characters, no longer than `limit`: no escapes, no bidi or zero-width marks."""
-    words = " ".join(str(text)[: 4 * limit].split())
+    text = str(text)
+    if len(text) <= limit and text.isprintable():
+        return text
+    words = " ".join(text[: 4 * limit].split())
     kept = "".join(c for c in words if c.isprintable())
     return kept if len(kept) <= limit else f"{kept[: limit - 1]}…"
 

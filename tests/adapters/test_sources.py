@@ -1,0 +1,169 @@
+"""What the user writes, what it stands for, and the names that result."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from inspector.adapters.expand import natural
+from inspector.adapters.opening import open_each, open_sources
+from inspector.adapters.sources import Local, Place, Remote, name_places, parse
+from inspector.errors import CancelledError, InspectorError
+from tests.makers import write_random
+
+
+def names(*sources, taken=()):
+    adapters, failures = open_sources([str(source) for source in sources], taken=taken)
+    assert not failures
+    return [adapter.info.name for adapter in adapters]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("org/repo", Remote("org/repo")),
+        ("org/repo@v1.0", Remote("org/repo", "v1.0")),
+        ("org/repo@refs/pr/1", Remote("org/repo", "refs/pr/1")),
+        ("org/repo:runs/a", Remote("org/repo", "", "runs/a")),
+        ("org/repo@main:runs/a/", Remote("org/repo", "main", "runs/a")),
+        ("best=org/repo@main:a", Remote("org/repo", "main", "a", "best")),
+        ("a=b=org/repo", None),
+    ],
+)
+def test_hub_ids(text, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if expected is None:
+        with pytest.raises(InspectorError):
+            parse(text)
+    else:
+        assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "./org/repo",
+        "../x",
+        "/no/such",
+        "~/no/such",
+        "~nobody/x",
+        "a/b/c",
+        "name",
+        "",
+        "x=",
+        "org/",
+        "org/re po",
+        "y" * 5000,
+    ],
+)
+def test_missing_paths_are_no_hub_ids(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InspectorError, match=r"No file or folder|names no source"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["org/repo:../x", "org/repo:a/../../b", "org/repo:a\\b"])
+def test_subfolders_stay_inside(text):
+    with pytest.raises(InspectorError, match="plain path inside the repo"):
+        parse(text)
+
+
+def test_an_existing_path_always_wins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_random(tmp_path / "org" / "repo")
+    write_random(tmp_path / "lr=1e-4")
+    assert parse("org/repo") == Local(Path("org/repo"))
+    assert parse("lr=1e-4") == Local(Path("lr=1e-4"))
+    assert parse("x=lr=1e-4") == Local(Path("lr=1e-4"), "x")
+    assert names("lr=1e-4", "org/repo", "best=org/repo") == ["lr=1e-4", "repo", "best"]
+
+
+def test_a_run_with_its_checkpoints(tmp_path):
+    run = write_random(tmp_path / "run")
+    for step in (1000, 500, 2000):
+        write_random(run / f"checkpoint-{step}")
+    (run / "checkpoint-1000" / "optimizer").mkdir()
+    write_random(run / ".hidden")
+    expected = ["run", "run/checkpoint-500", "run/checkpoint-1000", "run/checkpoint-2000"]
+    assert names(run) == expected
+    assert names(f"x={run}") == ["x", "x/checkpoint-500", "x/checkpoint-1000", "x/checkpoint-2000"]
+    assert names(run / "checkpoint-500") == ["run/checkpoint-500"]
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json"])
+def test_a_file_of_the_adapter(tmp_path, file):
+    write_random(tmp_path / "one" / "checkpoint-1")
+    assert names(write_random(tmp_path / "one") / file) == ["one"]
+
+
+def test_other_files(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    _, failures = open_sources([str(tmp_path / "notes.txt"), str(tmp_path)])
+    assert "is no adapter file of a supported format" in failures[0].message
+    assert "No adapter in" in failures[1].message
+
+
+def test_repeated_names_get_their_parents(tmp_path):
+    one, two = write_random(tmp_path / "runs" / "x" / "sft"), write_random(tmp_path / "runs" / "y" / "sft")
+    dpo = write_random(tmp_path / "runs" / "x" / "dpo")
+    assert names(one, two, dpo) == ["x/sft", "y/sft", "dpo"]
+    assert names(one, one, f"sft={two}") == ["sft", "sft-2", "sft-3"]
+    assert names(one, taken=["sft", "sft-2"]) == ["sft-3"]
+    for folder in (tmp_path / "p" / "run", tmp_path / "q" / "run"):
+        write_random(folder / "checkpoint-5")
+    assert names(tmp_path / "p", tmp_path / "q") == ["p/run/checkpoint-5", "q/run/checkpoint-5"]
+
+
+def test_links_keep_their_names_and_loops_end(tmp_path):
+    run = write_random(tmp_path / "run" / "checkpoint-7").parent
+    (run / "loop").symlink_to(run)
+    (tmp_path / "best").symlink_to(run / "checkpoint-7")
+    assert names(tmp_path / "best") == ["best"]
+    assert names(run) == ["run/checkpoint-7"]
+
+
+def test_depth_is_bounded(tmp_path):
+    write_random(tmp_path / "a" / "b" / "c")
+    write_random(tmp_path / "a" / "b" / "d" / "e")
+    assert names(tmp_path) == ["c"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read(tmp_path):
+    write_random(tmp_path / "open")
+    closed = write_random(tmp_path / "closed")
+    closed.chmod(0)
+    adapters, failures = open_sources([str(tmp_path)])
+    closed.chmod(0o700)
+    assert (len(adapters), len(failures)) == (1, 1)
+
+
+def test_one_bad_adapter_leaves_the_others(tmp_path):
+    for name in "abc":
+        write_random(tmp_path / name)
+    (tmp_path / "b" / "adapter_model.safetensors").write_bytes(b"{}")
+    (tmp_path / "mlx").mkdir()
+    (tmp_path / "mlx" / "adapters.safetensors").write_bytes(b"x")
+    adapters, failures = open_sources([str(tmp_path)])
+    assert [a.info.name for a in adapters] == ["a", "c"]
+    assert [Path(f.source).name for f in failures] == ["b", "mlx"]
+    assert str(failures[1]).endswith("not supported yet: mlx-lm.")
+
+
+def test_one_at_a_time_and_cancelled(tmp_path):
+    for name in "abc":
+        write_random(tmp_path / name)
+    found = []
+    with pytest.raises(CancelledError):
+        found.extend(open_each([str(tmp_path)], cancelled=lambda: len(found) == 2))
+    assert [adapter.info.name for adapter in found] == ["a", "b"]
+
+
+def test_names_without_control_characters():
+    places = [Place(Path("/x"), "x", ("a", "evil\x1b[31m\u202e")), Place(Path("/y"), "y", ("\x07",))]
+    assert name_places(places) == ["evil[31m", "adapter"]
+
+
+def test_natural_order():
+    assert sorted(["a10", "a9", "b", "a", "10", "9"], key=natural) == ["9", "10", "a", "a9", "a10", "b"]
+    assert min(["x" + "9" * 50, "x1"], key=natural) == "x1"
