@@ -28,7 +28,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     """One result, with its place in the order of the sources."""
 
     order: tuple[int, int]
@@ -47,29 +47,26 @@ def open_sources(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Adapter], list[Failure]]:
     """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
-    opened = sorted(_iterate(sources, set(taken), progress, cancelled), key=lambda opened: opened.order)
+    opened = sorted(
+        iterate(sources, taken=taken, progress=progress, cancelled=cancelled), key=lambda opened: opened.order
+    )
     adapters = [found.result for found in opened if isinstance(found.result, Adapter)]
     failures = [found.result for found in opened if isinstance(found.result, Failure)]
     return adapters, failures
 
 
-def open_each(
+def iterate(
     sources: Sequence[str],
     *,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[Adapter | Failure]:
+) -> Iterator[Opened]:
     """Open the sources one result at a time: what is on this machine first, then what must be downloaded.
 
     Names are unique, and none is of `taken`. Raises CancelledError as soon as `cancelled()` holds.
     """
-    return (opened.result for opened in _iterate(sources, set(taken), progress, cancelled))
-
-
-def _iterate(
-    sources: Sequence[str], names: set[str], progress: Callable[[Progress], None], cancelled: Callable[[], bool]
-) -> Iterator[_Opened]:
+    names = set(taken)
     remote: list[tuple[int, Remote]] = []
     places: list[tuple[int, Place]] = []
     for i, text in enumerate(sources):
@@ -80,7 +77,7 @@ def _iterate(
             else:
                 remote.append((i, source))
         except InspectorError as error:
-            yield _Opened((i, 0), Failure(plain(text, 400), str(error)))
+            yield Opened((i, 0), Failure(plain(text, 400), str(error)))
     yield from _read(places, names, cancelled)
     for i, source in remote:
         if cancelled():
@@ -92,12 +89,12 @@ def _iterate(
         except CancelledError:
             raise
         except InspectorError as error:
-            yield _Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
+            yield Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
         else:
             yield from _read([(i, place) for place in found], names, cancelled)
 
 
-def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[_Opened]:
+def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[Opened]:
     """Read the headers of each place; its name joins `names`."""
     given = name_places([place for _, place in places], names)
     names.update(given)
@@ -105,9 +102,9 @@ def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Calla
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            yield _Opened((i, n), read_adapter(place.folder, name, place.source))
+            yield Opened((i, n), read_adapter(place.folder, name, place.source))
         except InspectorError as error:
-            yield _Opened((i, n), Failure(place.source, str(error)))
+            yield Opened((i, n), Failure(place.source, str(error)))
 
 
 def content_digest(paths: Sequence[Path]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inspector.adapters.expand import natural
-from inspector.adapters.opening import open_each, open_sources
+from inspector.adapters.opening import iterate, open_sources
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError
 from tests.makers import write_random
@@ -155,8 +155,8 @@ def test_one_at_a_time_and_cancelled(tmp_path):
         write_random(tmp_path / name)
     found = []
     with pytest.raises(CancelledError):
-        found.extend(open_each([str(tmp_path)], cancelled=lambda: len(found) == 2))
-    assert [adapter.info.name for adapter in found] == ["a", "b"]
+        found.extend(iterate([str(tmp_path)], cancelled=lambda: len(found) == 2))
+    assert [(opened.order, opened.result.info.name) for opened in found] == [((0, 0), "a"), ((0, 1), "b")]
 
 
 def test_names_without_control_characters():
