@@ -16,7 +16,7 @@ _LEADING_MODULE = re.compile(r"^(?:module\.)+")
 # The numbered stack of blocks, by the names model families give it.
 _STACK = re.compile(r"^(?:(?P<before>.*?)\.)?(?:layers|layer|h|blocks|block)\.(?P<layer>\d{1,6})\.(?P<path>.+)$")
 # Towers beside the language model have layers of their own that are no layers of it.
-_OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit)(?:$|[._])")
+_OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit|talker|mtp)(?:$|[._])")
 
 
 class ModuleId(NamedTuple):

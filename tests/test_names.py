@@ -31,6 +31,7 @@ from inspector.names import ModuleId, canonical, in_order, strip_wrappers
             None,
             "vision_tower.vision_model.encoder.layers.4.mlp.fc1",
         ),
+        ("model.mtp.layers.0.self_attn.q_proj", None, "model.mtp.layers.0.self_attn.q_proj"),
         ("audio_tower.layers.4.fc1", None, "audio_tower.layers.4.fc1"),
         (f"layers.{'9' * 5000}.q_proj", None, f"layers.{'9' * 5000}.q_proj"),
         ("", None, ""),
