@@ -52,8 +52,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", "pagedown", "page down", "ten rows down"),
     Action("layer_down", "[", "layer −1", "move the layer slider down by one", _NUMBERS, 60, "[ ]"),
     Action("layer_up", "]", "layer +1", "move the layer slider up by one", _NUMBERS),
-    Action("scrub_down", "left h", "layer −1", "move the layer slider down by one", _SCRUB, shown_keys="←/h"),
-    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one", _SCRUB, shown_keys="→/l"),
+    Action(
+        "scrub_down",
+        "left h",
+        "layer −1",
+        "move the layer slider down by one (on the map: [)",
+        _SCRUB,
+        shown_keys="←/h",
+    ),
+    Action(
+        "scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _SCRUB, shown_keys="→/l"
+    ),
     Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _NUMBERS),
     Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _NUMBERS),
     Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _NUMBERS),

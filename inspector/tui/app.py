@@ -37,7 +37,7 @@ class InspectorApp(Navigation, Editing, Output):
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
         self.asked = list(sources) or ([] if study is not None else self.session.sources)
-        self.arrived: list[Adapter] = []
+        self.arrived: list[tuple[tuple[int, int], Adapter]] = []
         for theme in themes():
             self.register_theme(theme)
         remembered = self.session.theme if self.session.theme in THEMES else THEMES[0]
@@ -72,19 +72,35 @@ class InspectorApp(Navigation, Editing, Output):
     # Opening
 
     def open_sources(self, sources: list[str]) -> None:
+        """Read headers in the background, then measure; a saved study's own adapters are read again with them."""
         from inspector.tui.workers import open_all
 
+        self._forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
         self.arrived = []
         self.progress = ("opening", 0, 0)
-        self.start_work(lambda generation, cancelled: open_all(sources, generation, self.post_message, cancelled))
+        taken = tuple(self.loaded)
+        self.start_work(
+            lambda generation, cancelled: open_all(sources, taken, generation, self.post_message, cancelled)
+        )
         self.repaint("status")
+
+    def _forget_removed(self) -> None:
+        """Removed adapters are neither measured again nor do they keep their names."""
+        state = self.state
+        if state.order != tuple(range(len(state.study.adapters))):
+            names = [info.name for info in state.infos]
+            self.loaded = {name: self.loaded[name] for name in names if name in self.loaded}
+            filter_ = state.filter
+            state.replace_study(state.study.subset(state.order))
+            self.refilter(filter_)
+        self.undo.clear()
 
     def on_opened(self, message: Opened) -> None:
         if not self.current(message.generation):
             return
-        self.arrived.append(_renamed(message.adapter, {*self.loaded, *(a.info.name for a in self.arrived)}))
+        self.arrived.append((message.order, message.adapter))
         if not self.state.study.blocks:
             self._show_headers()
 
@@ -92,9 +108,15 @@ class InspectorApp(Navigation, Editing, Output):
         """The list as far as it is known, before any number."""
         from inspector.tui.workers import headers_only
 
-        everyone = [*self.loaded.values(), *self.arrived]
+        everyone = [*self.loaded.values(), *self._arrivals()]
+        self.state.order = ()
         self.state.replace_study(headers_only(everyone, Settings(k=self.state.k)))
+        self.state.order = tuple(range(len(everyone)))
         self.repaint()
+
+    def _arrivals(self) -> list[Adapter]:
+        """What arrived, in the order of the sources."""
+        return [adapter for _, adapter in sorted(self.arrived, key=lambda found: found[0])]
 
     def on_opening_done(self, message: OpeningDone) -> None:
         if not self.current(message.generation):
@@ -104,25 +126,17 @@ class InspectorApp(Navigation, Editing, Output):
             self.say(failure, "bad")
         if message.cancelled:
             self.say("opening cancelled: what was opened so far stays", "warn")
-        if not self.arrived:
-            self.repaint("status")
-            return
-        first = not self.loaded
-        self.loaded |= {adapter.info.name: adapter for adapter in self.arrived}
-        if first and not self.state.study.blocks:
-            session.restore_adapters(self.session, self.state)
-        self._measure_arrived()
-
-    def _measure_arrived(self) -> None:
-        """Measure those shown before and those that came."""
-        kept = [name for name in self._shown_names() if name in self.loaded]
-        names = [*kept, *(a.info.name for a in self.arrived if a.info.name not in kept)]
-        self.loaded = {name: self.loaded[name] for name in names}
-        self.undo.clear()
-        self.measure_again()
-
-    def _shown_names(self) -> list[str]:
-        return [info.name for info in self.state.infos]
+        fresh = {adapter.info.name: adapter for adapter in self._arrivals()}
+        saved = bool(self.state.study.blocks) and not self.loaded
+        if saved and not set(self.state.study.names) <= set(fresh):
+            self.say("the adapters of this saved study could not all be read again: it stays as it is", "bad")
+        elif fresh:
+            first = not self.state.study.blocks
+            self.loaded |= fresh
+            if first:
+                session.restore_adapters(self.session, self.state)
+            self.measure_again()
+        self.repaint()
 
     # Results
 
@@ -170,16 +184,6 @@ class InspectorApp(Navigation, Editing, Output):
             return
         self.work.cancel()
         self.progress = ("stopping", 0, 0)
-
-
-def _renamed(adapter: Adapter, taken: set[str]) -> Adapter:
-    """The adapter under a name nobody has yet."""
-    from dataclasses import replace
-
-    name, n = adapter.info.name, 2
-    while name in taken:
-        name, n = f"{adapter.info.name}-{n}", n + 1
-    return adapter if name == adapter.info.name else replace(adapter, info=replace(adapter.info, name=name))
 
 
 def run_app(sources: Sequence[str], *, study: Study | None = None, k: int = 10) -> int:

@@ -24,9 +24,6 @@ class Progress(Message):
     done: int = 0
     total: int = 0
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def can_replace(self, message: Message) -> bool:
         """Whether a waiting message makes this one obsolete."""
         return isinstance(message, Progress) and message.generation == self.generation
@@ -38,9 +35,8 @@ class Opened(Message):
 
     generation: int
     adapter: Adapter
-
-    def __post_init__(self) -> None:
-        super().__init__()
+    order: tuple[int, int] = (0, 0)
+    """Its place among the sources: those on this machine arrive first."""
 
 
 @dataclass
@@ -51,9 +47,6 @@ class OpeningDone(Message):
     failures: Sequence[str]
     cancelled: bool = False
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 @dataclass
 class Snapshot(Message):
@@ -62,9 +55,6 @@ class Snapshot(Message):
     generation: int
     study: Study
     complete: bool
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
     def can_replace(self, message: Message) -> bool:
         same = isinstance(message, Snapshot) and message.generation == self.generation
@@ -79,9 +69,6 @@ class Filtered(Message):
     projection: str
     study: Study
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 @dataclass
 class Stopped(Message):
@@ -91,9 +78,6 @@ class Stopped(Message):
     text: str
     tone: Tone = "bad"
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 @dataclass
 class Noted(Message):
@@ -101,6 +85,3 @@ class Noted(Message):
 
     text: str
     tone: Tone = "info"
-
-    def __post_init__(self) -> None:
-        super().__init__()

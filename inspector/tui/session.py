@@ -95,10 +95,18 @@ def of(state: AppState, theme: str) -> Session:
         k=state.k,
         log=state.log,
         theme=theme,
-        adapters=[[info.name, info.source] for info in state.infos],
+        adapters=[[info.name, _findable(info.source)] for info in state.infos],
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
     )
+
+
+def _findable(source: str) -> str:
+    """A local source by its full path: the next start may be in another folder."""
+    try:
+        return str(Path(source).expanduser().resolve()) if Path(source).expanduser().exists() else source
+    except OSError:
+        return source
 
 
 def restore_choices(session: Session, state: AppState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,7 +62,8 @@ class Shell(App[int]):
     TITLE = "adapter-inspector"
 
     def __init__(self, state: AppState) -> None:
-        super().__init__()
+        # With colours off, Textual only turns them grey unless they are the terminal's own.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.animation_level = "none"
         self.state = state
         self.views: dict[str, View] = {
@@ -161,8 +163,8 @@ class Shell(App[int]):
         """Measure every loaded adapter in the background; what is shown stays until the result is complete."""
         from inspector.tui.workers import measure
 
-        adapters = [self.loaded[name] for name in self.state.study.names if name in self.loaded]
-        settings = Settings(k=self.state.k, sides=self.state.study.settings.sides)
+        adapters = list(self.loaded.values())
+        settings = Settings(k=self.state.k, device="auto")
         self.progress = ("starting", 0, 0)
         self.start_work(
             lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled)

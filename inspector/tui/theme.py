@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rich.color import Color
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 RAMP = (24, 25, 31, 68, 74, 110, 153, 231, 223, 216, 215, 209, 173, 166, 130)
 """Diverging from −1 to 1; its right half serves 0 to 1."""
@@ -133,19 +133,5 @@ def themes() -> tuple[Theme, ...]:
             panel="#dadada",
             dark=False,
         ),
-        Theme(
-            name="inspector-terminal",
-            primary="ansi_blue",
-            secondary="ansi_cyan",
-            warning="ansi_yellow",
-            error="ansi_red",
-            success="ansi_green",
-            accent="ansi_cyan",
-            foreground="ansi_default",
-            background="ansi_default",
-            surface="ansi_default",
-            panel="ansi_default",
-            boost="ansi_default",
-            ansi=True,
-        ),
+        replace(BUILTIN_THEMES["ansi-dark"], name="inspector-terminal"),
     )

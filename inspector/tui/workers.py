@@ -6,6 +6,7 @@ Torch is imported here, inside a thread, when the first measurement starts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snap
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
+    from inspector.adapters.progress import Progress as Download
 
 Post = Callable[[Message], Any]
 Cancelled = Callable[[], bool]
@@ -38,11 +40,11 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
     """Every number of every pair, with snapshots on the way."""
     post(Progress(generation, "loading torch"))
     try:
-        from inspector.analysis import analyse
+        from inspector.analysis import analyse, device_named
 
         study = analyse(
             adapters,
-            settings,
+            replace(settings, device=device_named(settings.device)),
             progress=lambda done, total: post(Progress(generation, f"analysing {done}/{total} modules", done, total)),
             partial=lambda study: post(Snapshot(generation, study, complete=False)),
             cancelled=cancelled,
@@ -66,20 +68,22 @@ def filter_study(study: Study, projection: str, generation: int, post: Post) -> 
         post(Stopped(generation, f"Filtering by {projection} failed: {type(error).__name__}: {error}"))
 
 
-def open_all(sources: Sequence[str], generation: int, post: Post, cancelled: Cancelled) -> None:
-    """Adapters one by one as their headers are read; failures in words at the end."""
+def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post: Post, cancelled: Cancelled) -> None:
+    """Adapters one by one as their headers are read, under names not `taken`; failures in words at the end."""
     failures: list[str] = []
     try:
-        from inspector.adapters.opening import Failure, open_sources
+        from inspector.adapters.opening import Failure, iterate
+        from inspector.adapters.text import plain
 
-        def progress(text: str, done: int = 0, total: int = 0) -> None:
-            post(Progress(generation, text, done, total))
+        def progress(at: Download) -> None:
+            size = f"{at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB" if at.total else f"{at.done / 1e6:.1f} MB"
+            post(Progress(generation, f"{plain(at.source)}: {size}", at.done, at.total))
 
-        for found in open_sources(sources, progress=progress, cancelled=cancelled):
-            if isinstance(found, Failure):
-                failures.append(str(found))
+        for found in iterate(sources, taken=taken, progress=progress, cancelled=cancelled):
+            if isinstance(found.result, Failure):
+                failures.append(f"{found.result.source}: {found.result.message}")
             else:
-                post(Opened(generation, found))
+                post(Opened(generation, found.result, found.order))
     except CancelledError:
         post(OpeningDone(generation, failures, cancelled=True))
         return

@@ -83,8 +83,10 @@ class AdaptersView(View):
         for c in shown:
             header.add(_aligned(_COLUMNS[c].title, widths[c], _COLUMNS[c]) + "  ", area.ink.dim)
         lines = [title, header]
-        for at in range(top, min(top + height, len(infos))):
-            lines.append(_row(cells[at], shown, widths, area.ink, chosen=at == state.row, info=infos[at]))
+        lines += [
+            _row(cells[at], shown, widths, area.ink, chosen=at == state.row, info=infos[at])
+            for at in range(top, min(top + height, len(infos)))
+        ]
         lines.append(Line())
         room = area.height - len(lines)
         if len(detail) > room > 0:

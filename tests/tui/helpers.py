@@ -1,0 +1,26 @@
+"""An app on a made-up study, and its screen as text."""
+
+from __future__ import annotations
+
+from inspector.tui.app import InspectorApp
+from inspector.tui.widgets.painted import Painted
+from tests.tui.factory import make_study
+
+NAMES = ("sft_s42", "rft_s42", "dft_s42", "dpo_s42", "sft_s123")
+SIZES = ((80, 24), (120, 40), (60, 15))
+
+
+def app_with(n: int = 5, **changes) -> InspectorApp:
+    return InspectorApp(study=make_study(n, names=NAMES if n == 5 else (), **changes))
+
+
+def area(app: InspectorApp, name: str) -> Painted:
+    return app.screen_stack[0].query_one(f"#{name}", Painted)
+
+
+def body(app: InspectorApp) -> str:
+    return area(app, "body").text
+
+
+def everything(app: InspectorApp) -> str:
+    return "\n".join(area(app, name).text for name in ("tabs", "body", "slider", "status", "keys"))

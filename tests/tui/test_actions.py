@@ -1,0 +1,73 @@
+"""One table: each action has keys, a handler, a palette entry, and a line in the help of its views."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.tui import actions
+from inspector.tui.actions import ACTIONS
+from inspector.tui.commands import ActionCommands
+from inspector.tui.screens.help import help_text
+from inspector.tui.state import VIEWS
+from tests.tui.helpers import app_with, area
+
+
+def test_ids_are_unique_and_no_key_does_two_things_in_one_view():
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    for view in VIEWS:
+        keys = [key for action in actions.for_view(view) for key in action.keys.split()]
+        assert len(keys) == len(set(keys)), view
+
+
+async def test_every_action_has_a_handler_a_key_a_palette_entry_and_help():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        bound = {binding.action for _, binding in app.screen._bindings}
+        provider = ActionCommands(app.screen)
+        entries = {hit.help async for hit in provider.discover()}
+        helps = {view: help_text(app.views[view], app.state, app.ink).plain for view in VIEWS}
+        await pilot.pause()
+    for action in ACTIONS:
+        assert callable(getattr(app, f"do_{action.id}")), action.id
+        assert action.id == "palette" or f"app.act('{action.id}')" in bound
+        assert action.help in entries
+        for view in VIEWS:
+            assert (f"{action.display:<10}{action.label}: {action.help}\n" in helps[view]) == (view in action.views)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_footer_shows_only_keys_of_the_view_and_always_help_and_quit(view):
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(str(VIEWS.index(view) + 1))
+        text = area(app, "keys").text
+    assert "? help" in text
+    assert "q quit" in text
+    assert "…" not in text
+
+
+async def test_palette_finds_and_runs_an_action():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.press(*"Angles")
+        await pilot.pause(0.4)
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        if len(app.screen_stack) > 1:
+            await pilot.press("enter")
+            await pilot.pause(0.2)
+        assert app.state.view == "angles"
+
+
+async def test_help_names_keys_and_definitions_of_the_view():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "?")
+        await pilot.pause()
+        text = help_text(app.view, app.state, app.ink).plain
+        assert "never the mean of module cosines" in text
+        assert "colliding" in text
+        assert "sum inner" not in text
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1

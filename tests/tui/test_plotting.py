@@ -1,0 +1,74 @@
+"""The braille canvas, and what must never reach plotext's kernel."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from inspector.tui.plotting import Curve, Frame, canvas, nice_limits
+from inspector.tui.text import Line, clean, degrees, fit, signed, small, unsigned, wrap
+from inspector.tui.widgets.bars import bar
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    "y",
+    [(NAN, NAN, NAN), (0.1, NAN, 0.5), (INF, 0.2, -INF), (NAN, 0.3, NAN), (1e300, -1e300, 0.0), (0.0, 0.0, 0.0)],
+)
+@pytest.mark.parametrize("size", [(2, 2), (40, 8), (150, 40)])
+def test_any_numbers_give_a_canvas_of_the_asked_size(y, size):
+    frame = Frame(*size, (0.0, 2.0), (-1.0, 1.0))
+    rows = canvas((Curve((0.0, 1.0, 2.0), y),), frame)
+    assert [len(row) for row in rows] == [size[0]] * size[1]
+
+
+def test_curves_keep_their_index_and_place():
+    frame = Frame(20, 5, (0.0, 1.0), (0.0, 1.0))
+    rows = canvas((Curve((0.0, 1.0), (1.0, 1.0)), Curve((0.0, 1.0), (0.0, 0.0))), frame)
+    assert {curve for char, curve in rows[0] if char != " "} == {0}
+    assert {curve for char, curve in rows[4] if char != " "} == {1}
+    assert {char for row in rows[1:4] for char, _ in row} == {" "}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-0.13, 0.93), (0, 3.3), (-9, 1), (5, 5), (0, 0), (NAN, 1)])
+def test_nice_limits_hold_the_data(low, high):
+    bottom, top, step = nice_limits(low, high)
+    assert step > 0
+    assert top > bottom
+    if math.isfinite(low):
+        assert bottom <= low + 1e-12
+        assert top >= high - 1e-12
+
+
+def test_numbers_in_their_short_form():
+    assert [signed(v) for v in (0.894, -0.16, 1.0, -1.0, 0.0, 0.004, -0.999, NAN)] == [
+        "+.89",
+        "−.16",
+        "1.00",
+        "−1.0",
+        " .00",
+        " .00",
+        "−1.0",
+        "·",
+    ]
+    assert [unsigned(v) for v in (0.93, 0.999, 0.0, NAN)] == [".93", "1.00", ".00", "·"]
+    assert [small(v) for v in (0.033, 0.0067, 0.25, NAN)] == [".033", ".0067", ".25", "·"]
+    assert [degrees(v) for v in (12.34, 0.0, 1e-6, NAN)] == ["12.3°", "0.0°", "1e-06°", "·"]
+
+
+def test_text_is_fitted_cleaned_and_wrapped():
+    assert fit("abcdef", 4) == "abc…"
+    assert fit("日本語", 4) == "日…"
+    assert clean("a\x1b[31m\nb") == "a�[31m�b"
+    assert wrap("one two " + "x" * 12, 7) == ["one two", "xxxxxxx", "xxxxx"]
+    assert Line("abcdef").strip(4).text == "abc…"
+    assert Line("ab").strip(4).text == "ab  "
+
+
+def test_bars_are_as_wide_as_asked():
+    assert bar(0.5, 10) == "█████     "
+    assert bar(1e-9, 4) == "▏   "
+    assert bar(NAN, 3) == "   "
+    assert len(bar(2.0, 7)) == 7

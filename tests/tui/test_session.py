@@ -1,0 +1,60 @@
+"""What one run leaves for the next."""
+
+from __future__ import annotations
+
+from inspector.tui import session
+from inspector.tui.app import InspectorApp
+from tests.tui.factory import make_study
+from tests.tui.helpers import NAMES, app_with
+
+
+async def test_round_trip():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "m", "]", "]", "f", "t", "down", "right", "right", "space", "1", ">", "4")
+        await app.workers.wait_for_complete()
+        before, theme = app.state, app.theme
+    again = app_with()
+    async with again.run_test(size=(80, 24)) as pilot:
+        await again.workers.wait_for_complete()
+        await pilot.pause()
+        after = again.state
+        assert again.theme == theme
+        for what in ("view", "metric", "layer", "one_layer", "filter", "order", "chosen", "row", "col"):
+            assert getattr(after, what) == getattr(before, what), what
+
+
+async def test_a_damaged_or_foreign_session_is_ignored():
+    for text in ("", "[]", "{", '{"view": 3, "layer": "x", "adapters": [1], "extra": {}}', '{"view": "nope"}'):
+        session.path().parent.mkdir(parents=True, exist_ok=True)
+        session.path().write_text(text, encoding="utf-8")
+        app = app_with()
+        async with app.run_test(size=(80, 24)):
+            assert app.state.view == "adapters"
+            assert app.state.names == NAMES
+
+
+async def test_choices_about_others_do_not_disturb():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "down", "right", "space", "end")
+    other = InspectorApp(study=make_study(3, layers=2))
+    async with other.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*"1234567")
+        assert other.state.layer <= 1
+        assert other.state.names == ("run_0", "run_1", "run_2")
+
+
+async def test_without_sources_the_last_ones_are_asked_for():
+    app = app_with()
+    async with app.run_test(size=(80, 24)):
+        pass
+    assert session.read().sources[0] == "sft_s42=/data/adapters/sft_s42"
+
+
+async def test_an_unwritable_state_folder_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file" / "below"))
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")

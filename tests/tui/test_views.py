@@ -1,0 +1,204 @@
+"""What each view shows, at three sizes, against the study's own numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.tui.state import VIEWS
+from inspector.tui.text import degrees, general, signed, unsigned
+from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_view_fills_its_area_exactly(size):
+    app = app_with()
+    async with app.run_test(size=size) as pilot:
+        for number, view in enumerate(VIEWS, 1):
+            await pilot.press(str(number))
+            for name in ("tabs", "body", "slider", "status", "keys"):
+                painted = area(app, name)
+                assert len(painted._strips) == painted.size.height, (view, name)
+                assert {strip.cell_length for strip in painted._strips} == {size[0]}, (view, name)
+            assert f"[{number}" in area(app, "tabs").text
+
+
+async def test_80_columns_cut_nothing_off():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number, view in enumerate(VIEWS, 1):
+            await pilot.press(str(number))
+            lines = [line for line in everything(app).splitlines() if line.endswith("…")]
+            assert not lines, (view, lines)
+
+
+async def test_too_small_says_so():
+    app = app_with()
+    async with app.run_test(size=(50, 12)):
+        assert "needs 60×15, has 50×12" in body(app)
+
+
+async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for name in NAMES:
+            assert name in body(app)
+        assert general(app.state.own("norm", 0)) in body(app)
+        await pilot.press("down")
+        assert "one tensor was not understood" in body(app)
+        assert "/data/adapters/rft_s42" in body(app)
+
+
+async def test_map_shows_every_cosine_and_the_pair_in_words():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        values = app.state.matrix("cosine")
+        for i, name in enumerate(NAMES):
+            line = next(line for line in body(app).splitlines() if f"{i + 1} {name}" in line)
+            assert line.replace("[", " ").replace("]", " ").split()[2:] == [signed(v).strip() for v in values[i]]
+        await pilot.press("down", "down", "right", "right")
+        assert (app.state.row, app.state.col) == (2, 3)
+        assert "dft_s42 ↔ dpo_s42" in body(app)
+        assert unsigned(app.state.number("u1", (2, 3))) in body(app)
+        assert "interference" in body(app)
+
+
+async def test_map_goes_through_metrics_and_says_which():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "m")
+        assert "output direction" in body(app)
+        assert app.state.metric == "u1"
+        await pilot.press("M", "M")
+        assert "orthogonal fraction (per module)" in body(app)
+
+
+async def test_layer_slider_changes_the_numbers_of_every_view():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        before = body(app)
+        await pilot.press("]", "}", "]")
+        assert "layer 7" in area(app, "slider").text
+        assert "layer 7 · 4 modules" in body(app)
+        assert body(app) != before
+        await pilot.press("{", "[", "home")
+        assert app.state.layer == 0
+        await pilot.press("end")
+        assert app.state.layer == 29
+        await pilot.press("g")
+        assert "all layers" in body(app)
+        assert body(app) == before
+
+
+async def test_layers_letters_legend_values_and_count():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "right", "right")
+        text = body(app)
+        assert "showing 4 of 10 pairs" in text
+        value = app.state.series("cosine", 0, 1)[2]
+        assert any("sft_s42↔rft_s42" in line and signed(value).strip() in line for line in text.splitlines())
+        await pilot.press("down", "down", "down", "down", "space")
+        assert "showing 5 of 10 pairs" in body(app)
+        assert "rft_s42↔dft_s42" in body(app)
+        await pilot.press("space")
+        assert "showing 4 of 10 pairs" in body(app)
+
+
+async def test_layers_shows_adapter_metrics_too():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "M")
+        while app.state.layers_metric != "norm":
+            await pilot.press("M")
+        assert "showing 5 of 5 adapters" in body(app)
+
+
+async def test_angles_numbers_and_chance():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        angles = app.state.indexed("principal_angle", (0, 1))
+        line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42" in line)
+        assert degrees(angles[0]) in line
+        assert degrees(angles[9]) in line
+        assert "┊" in line
+        assert "chance θ₁ 75.0°, θ₁₀ 89.5°" in body(app)
+
+
+async def test_size_names_the_definition_of_rank():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        assert "effective rank = exp(H(p)), p = σ/Σσ" in body(app)
+        assert "0.self_attn.q_proj (1 of 4 at this layer)" in body(app)
+        await pilot.press("m", "n", "v")
+        assert "effective rank (σ²) = exp(H(p)), p = σ²/Σσ²" in body(app)
+        assert "0.self_attn.k_proj (2 of 4 at this layer) · linear" in body(app)
+
+
+async def test_pair_opens_from_the_map_and_goes_on_with_n():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "enter")
+        assert app.state.view == "pair"
+        assert "a = sft_s42  ↔  b = rft_s42" in body(app)
+        assert "layer 0, module by module" in body(app)
+        await pilot.press("n")
+        assert "b = dft_s42" in body(app)
+        for _ in range(12):
+            await pilot.press("down")
+        assert "principal angles, output side, k = 10" in body(app)
+
+
+async def test_objectives_scroll_to_the_end():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("7")
+        assert "SFT" in body(app)
+        for _ in range(12):
+            await pilot.press("pagedown")
+        assert "differences between seeds" in body(app)
+
+
+async def test_64_adapters_scroll_with_headers_kept():
+    app = app_with(64, layers=4)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", *["down"] * 63, *["right"] * 62)
+        text = body(app)
+        assert "of 64" in text
+        assert "64 run_63" in text
+        assert text.splitlines()[1].split()[-1] == "64"
+        await pilot.press("4")
+        assert "of 2016" in body(app)
+        await pilot.press("1")
+        assert "rows 5" in body(app)
+        await pilot.press("3")
+        assert "of 2016 pairs" in body(app)
+
+
+async def test_wild_names_stay_plain_text():
+    names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
+    app = app_with()
+    from inspector.tui.app import InspectorApp
+    from tests.tui.factory import make_study
+
+    app = InspectorApp(study=make_study(3, names=names))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(1, 8):
+            await pilot.press(str(number))
+            assert "\x1b" not in everything(app)
+        await pilot.press("2")
+        assert "[bold]x[/]" in body(app)
+
+
+async def test_nothing_open_says_how_to_open():
+    from inspector.tui.app import InspectorApp
+
+    app = InspectorApp([])
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(1, 8):
+            await pilot.press(str(number))
+        await pilot.press("2")
+        assert "No adapter is open." in body(app)
