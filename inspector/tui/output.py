@@ -102,7 +102,11 @@ class Output(Shell):
         self.push_screen(Reader("Messages, newest first", text or Text("nothing was reported")))
 
     def do_help(self) -> None:
-        self.push_screen(Reader(f"{self.view.title}: help", help_text(self.view, self.state, self.ink)))
+        self.push_screen(
+            Reader(
+                f"{self.view.title}: help", help_text(self.view, self.state, self.ink, min(self.size.width, 100) - 9)
+            )
+        )
 
     def do_palette(self) -> None:
         self.action_command_palette()

@@ -110,7 +110,7 @@ def general(value: float) -> str:
     if math.isnan(value):
         return NA
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4g}"
+        return f"{value:#.4g}".rstrip(".") if value else "0"
     return f"{value:.2e}"
 
 

@@ -25,14 +25,14 @@ async def test_every_action_has_a_handler_a_key_a_palette_entry_and_help():
         bound = {binding.action for _, binding in app.screen._bindings}
         provider = ActionCommands(app.screen)
         entries = {hit.help async for hit in provider.discover()}
-        helps = {view: help_text(app.views[view], app.state, app.ink).plain for view in VIEWS}
+        helps = {view: help_text(app.views[view], app.state, app.ink, 200).plain for view in VIEWS}
         await pilot.pause()
     for action in ACTIONS:
         assert callable(getattr(app, f"do_{action.id}")), action.id
         assert action.id == "palette" or f"app.act('{action.id}')" in bound
         assert action.help in entries
         for view in VIEWS:
-            assert (f"{action.display:<10}{action.label}: {action.help}\n" in helps[view]) == (view in action.views)
+            assert (f"{action.display:<12}{action.label}: {action.help}\n" in helps[view]) == (view in action.views)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -65,7 +65,7 @@ async def test_help_names_keys_and_definitions_of_the_view():
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2", "?")
         await pilot.pause()
-        text = help_text(app.view, app.state, app.ink).plain
+        text = help_text(app.view, app.state, app.ink, 300).plain
         assert "never the mean of module cosines" in text
         assert "colliding" in text
         assert "sum inner" not in text

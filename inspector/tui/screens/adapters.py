@@ -41,9 +41,9 @@ def _name(_state: AppState, _at: int, info: AdapterInfo) -> str:
 _COLUMNS = (
     Column("name", 0, False, _name, 22),
     Column("rank", 1, True, lambda _s, _i, info: info.rank, 7),
-    Column("α", 2, True, lambda _s, _i, info: clean(info.alpha) or "-", 8),
-    Column("scale", 3, False, lambda _s, _i, info: clean(info.scale) or "-", 14),
-    Column("targets", 6, False, lambda _s, _i, info: targets(info) or "-", 16),
+    Column("α", 6, True, lambda _s, _i, info: clean(info.alpha) or "-", 8),
+    Column("scale", 2, False, lambda _s, _i, info: clean(info.scale) or "-", 14),
+    Column("targets", 4, False, lambda _s, _i, info: targets(info) or "-", 16),
     Column("params", 5, True, lambda _s, _i, info: count(info.parameters), 8),
     Column("‖ΔW‖", 1, True, lambda s, i, _info: _pending(s, "norm", i), 10),
     Column("eff.rank", 1, True, lambda s, i, _info: _pending(s, s.rank_metric, i), 9),

@@ -27,6 +27,12 @@ def worst(angles: Floats) -> int:
     return int(known[-1]) if known.size else 0
 
 
+def depth(state: AppState) -> int:
+    """How many angles the ranks allow: k, or fewer where the updates have a lower rank."""
+    chance = state.chance("principal_angle")
+    return worst(chance) + 1 if np.isfinite(chance).any() else state.shown.settings.k
+
+
 class AnglesView(View):
     id = "angles"
     title = "Angles"
@@ -36,15 +42,18 @@ class AnglesView(View):
         if (nothing := self.empty(state, area, 2)) is not None:
             return nothing
         ink, pairs = area.ink, state.pairs
-        k = state.shown.settings.k
+        asked, k = state.shown.settings.k, depth(state)
         room = max(area.height - 4, 1)
         here = pairs.index((min(state.pair or (0, 1)), max(state.pair or (0, 1))))
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, room, len(pairs))
         label = min(max((cell_len(pair_label(state, p)) for p in pairs[top : top + room]), default=8), area.width // 3)
         wide = area.width >= 100
-        span = area.width - label - 4 - (36 if wide else 15)
+        fewer = any(0 < worst(state.indexed("principal_angle", p)) < k - 1 for p in pairs[top : top + room])
+        span = area.width - label - 4 - (36 if wide else 15) - (4 if fewer else 0)
+        rank = f" (rank {k})" if k < asked else ""
+        extent = rows_shown(top, room, len(pairs), "pairs")
         title = Line(" angles, output side", ink.bold)
-        title.add(f" · k = {k}{rows_shown(top, room, len(pairs), 'pairs')} · {self.place(state)}", ink.dim)
+        title.add(f" · k = {asked}{rank}{extent} · {self.place(state)}", ink.dim)
         lines = [title, self._scale(label, span, k, area, wide=wide)]
         lines += [self._row(state, p, label, span, area, wide=wide) for p in pairs[top : top + room]]
         lines += [Line()] * (area.height - 1 - len(lines))
@@ -90,7 +99,7 @@ class AnglesView(View):
         line.add(f" {degrees(float(angles[0])):>6} {degrees(float(angles[last])):>7}", ink.bold if here else ink.plain)
         if wide:
             line.add(f"  {degrees(low)}–{degrees(high)}", ink.dim)
-        if last + 1 < state.shown.settings.k and np.isfinite(angles[last]):
+        if last + 1 < depth(state) and np.isfinite(angles[last]):
             line.add(f" {theta(last + 1)}", ink.warn)
         return line
 

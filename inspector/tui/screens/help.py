@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
+from rich.style import Style
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
-from inspector.tui.actions import for_view
+from inspector.tui.actions import Action, for_view
 from inspector.tui.screens.base import View
-from inspector.tui.state import AppState
+from inspector.tui.state import VIEWS, AppState
+from inspector.tui.text import wrap
 from inspector.tui.theme import Ink
 
+_KEYS = 12
 
-def help_text(view: View, state: AppState, ink: Ink) -> Text:
-    """What this view shows, what its keys do, and how each of its numbers is defined."""
+
+def help_text(view: View, state: AppState, ink: Ink, width: int = 72) -> Text:
+    """What the view shows, the keys that are its own, how its numbers are defined, the keys that work everywhere."""
     text = Text()
-    text.append(view.about + "\n\n")
+    _paragraph(text, view.about, ink.plain, width)
+    mine = for_view(view.id)
+    text.append("\nKeys of this view\n", ink.accent)
+    for action in (action for action in mine if action.views != VIEWS):
+        _key(text, action, ink, width)
     metrics = tuple(dict.fromkeys(view.metrics(state)))
     if metrics:
-        text.append("Numbers here (definitions at the end)\n", ink.accent)
-        for metric in metrics:
-            text.append(f"  {DEFINITIONS[metric].title}\n")
-        text.append("\n")
-    text.append("Keys\n", ink.accent)
-    for action in for_view(view.id):
-        text.append(f"  {action.display:<10}", ink.bold)
-        text.append(f"{action.label}: {action.help}\n")
-    if metrics:
-        text.append("\nDefinitions\n", ink.accent)
+        text.append("\nNumbers of this view\n", ink.accent)
     for metric in metrics:
-        _definition(text, metric, ink)
+        _definition(text, metric, ink, width)
     if metrics and view.id in {"map", "pair"}:
         text.append("  interference\n", ink.bold)
-        text.append(f"    {INTERFERENCE}\n")
+        _paragraph(text, INTERFERENCE, ink.plain, width, 4)
+    text.append("\nKeys everywhere\n", ink.accent)
+    for action in (action for action in mine if action.views == VIEWS):
+        _key(text, action, ink, width)
     return text
 
 
-def _definition(text: Text, metric: str, ink: Ink) -> None:
+def _paragraph(text: Text, words: str, style: Style, width: int, indent: int = 0) -> None:
+    for line in wrap(words, width - indent):
+        text.append(" " * indent + line + "\n", style)
+
+
+def _key(text: Text, action: Action, ink: Ink, width: int) -> None:
+    for n, line in enumerate(wrap(f"{action.label}: {action.help}", width - _KEYS - 2)):
+        text.append(f"  {action.display if not n else '':<{_KEYS}}", ink.bold)
+        text.append(line + "\n")
+
+
+def _definition(text: Text, metric: str, ink: Ink, width: int) -> None:
     definition = DEFINITIONS[metric]
     text.append(f"  {definition.title}", ink.bold)
     text.append(f"  ({metric} in exports)\n", ink.dim)
-    text.append(f"    {definition.formula}\n")
-    text.append(f"    over modules: {definition.over_modules}\n")
+    _paragraph(text, definition.formula, ink.plain, width, 4)
+    _paragraph(text, f"over modules: {definition.over_modules}", ink.plain, width, 4)
     if definition.trap:
-        text.append(f"    ! {definition.trap}\n", ink.warn)
+        _paragraph(text, f"! {definition.trap}", ink.warn, width, 4)
     if definition.source:
-        text.append(f"    {definition.source}\n", ink.dim)
+        _paragraph(text, definition.source, ink.dim, width, 4)

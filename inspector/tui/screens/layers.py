@@ -100,7 +100,8 @@ class LayersView(View):
             what = f"showing {len(shown)} of {plural(state.size, 'adapter')}"
         else:
             what = f"showing {len(state.plotted)} of {plural(len(state.pairs), 'pair')}"
-        return f"{what}{f' · {clean(state.filter)} only' if state.filter else ''}"
+        at = f" · values at layer {state.layers[state.layer]}"
+        return f"{what}{at}{f' · {clean(state.filter)} only' if state.filter else ''}"
 
     def _lines(self, state: AppState, shown: list[Item]) -> Lines:
         metric = state.layers_metric

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from inspector.aggregate import aggregate
 from inspector.geometry.interference import classify
 from inspector.study import Scope, Study
-from inspector.tui.screens.angles import theta
+from inspector.tui.screens.angles import depth, theta
 from inspector.tui.screens.base import Area, Table, View, scrolled, tidy
 from inspector.tui.screens.layers import number
 from inspector.tui.screens.map import against_chance, interference
@@ -104,10 +104,10 @@ class PairView(View):
         )
         left_column = []
         for metric, label in (
-            ("u1", "u₁ output direction"),
-            ("v1", "v₁ input direction"),
-            ("subspace_overlap", "overlap, output"),
-            ("subspace_overlap_right", "overlap, input"),
+            ("u1", "u₁ output"),
+            ("v1", "v₁ input"),
+            ("subspace_overlap", "overlap output"),
+            ("subspace_overlap_right", "overlap input"),
         ):
             if state.has(metric):
                 value, chance = state.number(metric, pair), float(state.chance(metric)[0])
@@ -117,10 +117,10 @@ class PairView(View):
             line = Line("  ")
             if at < len(left_column):
                 label, text, note = left_column[at]
-                line.add(label, ink.dim).to(22).add(left(text, 5), ink.bold).add(note, ink.dim)
+                line.add(label, ink.dim).to(18).add(left(text, 5), ink.bold).add(note, ink.dim)
             if area.width >= 78:
                 label, text = right_column[at]
-                line.to(45).add(label, ink.dim).to(67).add(text, ink.bold)
+                line.to(43).add(label, ink.dim).to(66).add(text, ink.bold)
             if line.width > 2:
                 lines.append(line)
         if area.width < 78:
@@ -167,8 +167,9 @@ class PairView(View):
         columns: list[tuple[str, Scope]] = [("all layers", "global")]
         if state.layers:
             columns.append((f"layer {state.layers[state.layer]}", "layer"))
-        k = state.shown.settings.k
-        lines = [Line(f" principal angles, output side, k = {k}, medians over modules", ink.bold)]
+        asked, k = state.shown.settings.k, depth(state)
+        rank = f" (rank {k})" if k < asked else ""
+        lines = [Line(f" principal angles, output side, k = {asked}{rank}, medians over modules", ink.bold)]
         blocks = [
             (name, state.indexed("principal_angle", pair, scope), state.chance("principal_angle", scope))
             for name, scope in columns
