@@ -165,7 +165,7 @@ class InspectorApp(Navigation, Editing, Output):
 
     def on_filtered(self, message: Filtered) -> None:
         state = self.state
-        if self.current(message.generation) and message.projection == state.filter:
+        if message.serial == self.filterings and message.projection == state.filter:
             state.shown, state.pending = message.study, False
             self.repaint()
 

@@ -63,9 +63,9 @@ class Snapshot(Message):
 
 @dataclass
 class Filtered(Message):
-    """The study over one projection's modules, or over all."""
+    """The study over one projection's modules; only the last one asked for is shown."""
 
-    generation: int
+    serial: int
     projection: str
     study: Study
 

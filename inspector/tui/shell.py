@@ -81,6 +81,7 @@ class Shell(App[int]):
         self.loaded: dict[str, Adapter] = {}
         """Adapters whose weights can be measured again, by name; empty for a saved study."""
         self.generation = 0
+        self.filterings = 0
         self.complete = True
         self.progress: tuple[str, int, int] | None = None
         self.note: tuple[str, Tone] = ("", "info")
@@ -176,9 +177,10 @@ class Shell(App[int]):
         from inspector.tui.workers import filter_study
 
         self.state.filter = projection
+        self.filterings += 1
         if not projection or not self.state.study.blocks:
             self.state.shown, self.state.pending = self.state.study, False
             return
         self.state.pending = True
-        job = partial(filter_study, self.state.study, projection, self.generation, self.post_message)
+        job = partial(filter_study, self.state.study, projection, self.filterings, self.post_message)
         self.run_worker(job, thread=True, group="filter", exclusive=True, exit_on_error=False)

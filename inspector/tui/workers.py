@@ -15,7 +15,7 @@ from textual.message import Message
 from inspector.errors import CancelledError, InspectorError
 from inspector.names import in_order
 from inspector.study import Settings, Study
-from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -58,14 +58,14 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
         post(Stopped(generation, f"The analysis stopped: {type(error).__name__}: {error}"))
 
 
-def filter_study(study: Study, projection: str, generation: int, post: Post) -> None:
+def filter_study(study: Study, projection: str, serial: int, post: Post) -> None:
     """Layer and global numbers over one projection's modules."""
     from inspector.aggregate import aggregate
 
     try:
-        post(Filtered(generation, projection, aggregate(study, frozenset({projection}))))
+        post(Filtered(serial, projection, aggregate(study, frozenset({projection}))))
     except Exception as error:  # noqa: BLE001
-        post(Stopped(generation, f"Filtering by {projection} failed: {type(error).__name__}: {error}"))
+        post(Noted(f"Filtering by {projection} failed: {type(error).__name__}: {error}", "bad"))
 
 
 def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post: Post, cancelled: Cancelled) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from inspector.tui.app import InspectorApp
 from inspector.tui.state import VIEWS
 from inspector.tui.text import degrees, general, signed, unsigned
+from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything
 
 
@@ -180,10 +184,6 @@ async def test_64_adapters_scroll_with_headers_kept():
 
 async def test_wild_names_stay_plain_text():
     names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
-    app = app_with()
-    from inspector.tui.app import InspectorApp
-    from tests.tui.factory import make_study
-
     app = InspectorApp(study=make_study(3, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(1, 8):
@@ -194,11 +194,63 @@ async def test_wild_names_stay_plain_text():
 
 
 async def test_nothing_open_says_how_to_open():
-    from inspector.tui.app import InspectorApp
-
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(1, 8):
             await pilot.press(str(number))
         await pilot.press("2")
         assert "No adapter is open." in body(app)
+
+
+@pytest.mark.parametrize("part", ["headers", "one module", "nothing but norms"])
+async def test_every_view_and_key_stands_missing_numbers(part):
+    import numpy as np
+
+    study = make_study(4, layers=3)
+    if part == "headers":
+        blocks = {}
+    elif part == "one module":
+        at = {"module": 12, "layer": 3, "global": 1}
+        blocks = {}
+        for (metric, scope), values in study.blocks.items():
+            axis = values.shape.index(at[scope], 0 if values.shape[0] == at[scope] else 1)
+            keep = np.arange(at[scope]) == 0
+            shape = [-1 if n == axis else 1 for n in range(values.ndim)]
+            blocks[metric, scope] = np.where(keep.reshape(shape) & (scope != "global"), values, np.nan)
+    else:
+        blocks = {key: values for key, values in study.blocks.items() if key[0] == "norm"}
+    app = InspectorApp(study=replace(study, blocks=blocks))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(1, 8):
+            await pilot.press(str(number), "m", "g", "]", "n", "s", "y", "f", "space", "enter", "down", "up")
+        await app.workers.wait_for_complete()
+        for number in range(1, 8):
+            await pilot.press(str(number), "?", "escape")
+            assert "nan" not in body(app)
+    assert app._exception is None
+
+
+async def test_modules_on_one_side_only_are_counted():
+    study = make_study(2, layers=3)
+    shapes = study.shapes.copy()
+    shapes[0, :5] = 0
+    app = InspectorApp(study=replace(study, shapes=shapes))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        assert "5 modules on one side only" in body(app)
+        await pilot.press("6")
+        assert "5 modules on one side only" in body(app)
+
+
+async def test_modules_outside_the_layers_leave_the_slider_idle():
+    from inspector.names import ModuleId
+
+    study = make_study(2, layers=1)
+    bare = tuple(ModuleId(None, f"head.{n}") for n in range(4))
+    blocks = {key: values for key, values in study.blocks.items() if key[1] != "layer"}
+    app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(1, 8):
+            await pilot.press(str(number), "]", "}", "home", "end", "g", "n", "f", "left")
+        await app.workers.wait_for_complete()
+        assert "no numbered layers" in area(app, "slider").text

@@ -95,7 +95,7 @@ async def test_another_k_measures_again_and_late_results_are_dropped(backstage):
         assert app.state.k == 8
         late = make_study(3, layers=4, seed=9)
         app.post_message(Snapshot(old, late, complete=True))
-        app.post_message(Filtered(old, "", late))
+        app.post_message(Filtered(-1, "", late))
         app.post_message(Progress(old, "late", 1, 2))
         await pilot.pause()
         assert app.state.study is not late

@@ -32,6 +32,13 @@ def against_chance(value: float, chance: float) -> str:
     return f"chance {small(chance)} · {ratio:.0f}×" if ratio >= 10 else f"chance {small(chance)} · {ratio:.1f}×"
 
 
+def one_sided(state: AppState, pair: Pair) -> str:
+    """`  5 modules on one side only: zeros` where there are such, else nothing."""
+    lonely = state.one_sided(pair)
+    treated = "zeros" if state.shown.settings.modules == "union" else "left out"
+    return f"  {plural(lonely, 'module')} on one side only: {treated}" if lonely else ""
+
+
 class MapView(View):
     id = "map"
     title = "Map"
@@ -74,9 +81,7 @@ class MapView(View):
                 value, chance = state.number(metric, pair), float(state.chance(metric)[0])
                 rows.append((label, unsigned(value), against_chance(value, chance)))
         rows.append(("interference", interference(state, pair), ""))
-        lonely = state.one_sided(pair)
-        if lonely:
-            rows.append(("", f"{plural(lonely, 'module')} on one side only, counted as zeros", ""))
+        head.add(one_sided(state, pair), ink.warn)
         lines = [Line(), head]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):

@@ -14,9 +14,9 @@ from inspector.study import Scope, Study
 from inspector.tui.screens.angles import depth, theta
 from inspector.tui.screens.base import Area, Table, View, scrolled, tidy
 from inspector.tui.screens.layers import number
-from inspector.tui.screens.map import against_chance, interference
+from inspector.tui.screens.map import against_chance, interference, one_sided
 from inspector.tui.state import AppState, Pair
-from inspector.tui.text import Line, clean, degrees, general, left, plural, right, signed, unsigned
+from inspector.tui.text import Line, clean, degrees, general, left, right, signed, unsigned
 
 _TABLE = (
     ("cosine", "cos"),
@@ -52,7 +52,9 @@ class _Projections:
     def of(self, study: Study, pair: Pair) -> tuple[tuple[str, Study], ...]:
         if self.source is not study or self.pair != pair:
             two = study.subset(pair)
-            self.studies = tuple((p, aggregate(two, frozenset({p}))) for p in study.projections)
+            present = two.present.any(axis=0)
+            adapted = dict.fromkeys(m.projection for m, here in zip(study.modules, present, strict=True) if here)
+            self.studies = tuple((p, aggregate(two, frozenset({p}))) for p in adapted)
             self.source, self.pair = study, pair
         return self.studies
 
@@ -85,9 +87,8 @@ class PairView(View):
         cosine = Line("  cosine ", ink.dim).add(signed(state.number("cosine", pair)).strip(), ink.bold)
         cosine.add("   interference ", ink.dim).add(interference(state, pair), ink.bold)
         cosine.add("   energy ratio ", ink.dim).add(general(state.number("energy_ratio", pair)), ink.bold)
-        lonely = state.one_sided(pair)
-        cosine.add(f"   {plural(lonely, 'module')} on one side only" if lonely else "", ink.warn)
-        return [title, cosine]
+        lonely = one_sided(state, pair)
+        return [title, cosine, *([Line(lonely, ink.warn)] if lonely else [])]
 
     def _sizes(self, state: AppState, pair: Pair, area: Area) -> list[Line]:
         """Two columns: directions and overlaps with chance; norms and orthogonal fractions."""
@@ -154,7 +155,8 @@ class PairView(View):
         """A row per module of the slider's layer."""
         a, b = state.order[pair[0]], state.order[pair[1]]
         layer = state.layers[state.layer]
-        here = [(m, module) for m, module in enumerate(state.study.modules) if module.layer == layer]
+        present = state.study.present[a] | state.study.present[b]
+        here = [(m, module) for m, module in enumerate(state.study.modules) if module.layer == layer and present[m]]
         distinct = len({module.projection for _, module in here}) == len(here)
         return [
             _row(state.study, clean(module.projection if distinct else module.path), "module", (a, b, m))

@@ -10,7 +10,7 @@ from rich.style import Style
 
 from inspector.study import Floats
 from inspector.tui.plotting import Cell, Curve, Frame, canvas, nice_limits
-from inspector.tui.text import Line, general, right
+from inspector.tui.text import Line, right
 from inspector.tui.theme import Ink
 
 AXIS = 7
@@ -129,7 +129,7 @@ def _y_labels(frame: Frame, step: float, *, log: bool) -> dict[int, str]:
     for n in range(0, count + 1, stride):
         value = low + n * step
         value = 0.0 if abs(value) < step * 1e-6 else value
-        labels.setdefault(frame.row(value), (f"{10**value:.2g}" if log else general(value).replace("-", "−")) + " ")
+        labels.setdefault(frame.row(value), (f"{10**value:.2g}" if log else f"{value:.4g}".replace("-", "−")) + " ")
     return labels
 
 
