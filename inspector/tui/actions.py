@@ -16,6 +16,21 @@ _LIST = ("adapters", "map")
 _NUMBERS = tuple(view for view in VIEWS if view != "objectives")
 
 
+_KEY_NAMES = {
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "enter": "⏎",
+    "space": "␣",
+    "escape": "esc",
+    "delete": "del",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "ctrl+p": "^p",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing the user can do. `weight` above 0 asks for a place in the footer, larger first."""
@@ -26,12 +41,13 @@ class Action:
     help: str
     views: tuple[str, ...] = VIEWS
     weight: int = 0
-    shown_keys: str = ""
+    footer_keys: str = ""
+    """The keys of a whole group, where the footer shows one entry for it."""
 
     @property
     def display(self) -> str:
-        """The keys as the footer and the help write them."""
-        return self.shown_keys or self.keys.replace(" ", "/")
+        """The keys as people know them: `↑/k`."""
+        return "/".join(_KEY_NAMES.get(key, key) for key in self.keys.split())
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -44,10 +60,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_objectives", "7", "Objectives", "the training losses written out, with their traps"),
     Action("next_view", "tab", "next view", "go to the next view"),
     Action("previous_view", "shift+tab", "previous view", "go to the previous view"),
-    Action("up", "up k", "up", "move the cursor or scroll up", shown_keys="↑/k"),
-    Action("down", "down j", "down", "move the cursor or scroll down", shown_keys="↓/j"),
-    Action("left", "left h", "left", "move the cursor left", _CURSOR, shown_keys="←/h"),
-    Action("right", "right l", "right", "move the cursor right", _CURSOR, shown_keys="→/l"),
+    Action("up", "up k", "up", "move the cursor or scroll up"),
+    Action("down", "down j", "down", "move the cursor or scroll down"),
+    Action("left", "left h", "left", "move the cursor left", _CURSOR),
+    Action("right", "right l", "right", "move the cursor right", _CURSOR),
     Action("page_up", "pageup", "page up", "ten rows up"),
     Action("page_down", "pagedown", "page down", "ten rows down"),
     Action("layer_down", "[", "layer −1", "move the layer slider down by one", _NUMBERS, 60, "[ ]"),
@@ -58,11 +74,8 @@ ACTIONS: tuple[Action, ...] = (
         "layer −1",
         "move the layer slider down by one (on the map: [)",
         _SCRUB,
-        shown_keys="←/h",
     ),
-    Action(
-        "scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _SCRUB, shown_keys="→/l"
-    ),
+    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _SCRUB),
     Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _NUMBERS),
     Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _NUMBERS),
     Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _NUMBERS),
@@ -71,8 +84,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_metric", "m", "metric", "the next metric (Size & rank: the next definition of rank)", _METRIC, 80),
     Action("previous_metric", "M", "previous metric", "the previous metric", _METRIC),
     Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _NUMBERS, 70),
-    Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _PAIRS[:3], 90, "⏎"),
-    Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85, "␣"),
+    Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _PAIRS[:3], 90),
+    Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85),
     Action("next_pair", "n", "next pair", "the next pair of the list", _PAIRS, 50, "n/N"),
     Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
     Action("next_module", "n", "module", "the next module whose spectrum is shown", ("size",), 50, "n/N"),
@@ -99,8 +112,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("screenshot", "S", "screenshot", "write the screen as SVG"),
     Action("theme", "t", "theme", "dark, light, or the terminal's own colours"),
     Action("messages", "w", "messages", "what has been reported so far, in full"),
-    Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there", shown_keys="esc"),
-    Action("palette", "ctrl+p", "commands", "search every command by name", weight=8, shown_keys="^p"),
+    Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there"),
+    Action("palette", "ctrl+p", "commands", "search every command by name", weight=8),
     Action("help", "?", "help", "the keys of this view, and the definition of every number in it", weight=99),
     Action("quit", "q", "quit", "leave; the next start shows the same view", weight=98),
 )
@@ -123,7 +136,7 @@ def footer(view: str) -> list[tuple[str, str]]:
     first = _FOOTER_FIRST.get(view, ())
     here = [a for a in for_view(view) if a.weight or a.id in first]
     wanted = sorted(here, key=lambda a: (a.weight < 98, a.id not in first, -a.weight))
-    return [(action.display, _FOOTER_LABELS.get(action.id, action.label)) for action in wanted]
+    return [(action.footer_keys or action.display, _FOOTER_LABELS.get(action.id, action.label)) for action in wanted]
 
 
 def bindings() -> list[Binding]:

@@ -104,7 +104,7 @@ class Output(Shell):
     def do_help(self) -> None:
         self.push_screen(
             Reader(
-                f"{self.view.title}: help", help_text(self.view, self.state, self.ink, min(self.size.width, 100) - 9)
+                f"{self.view.title}: help", help_text(self.view, self.state, self.ink, min(self.size.width, 100) - 12)
             )
         )
 

@@ -15,6 +15,7 @@ from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, wrap
 from inspector.tui.theme import Ink
 
+_BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
 _MARK = {"ok": "ok", "warning": "! note", "error": "✗ error"}
 
 
@@ -30,8 +31,8 @@ class Column:
 
 
 def targets(info: AdapterInfo) -> str:
-    """`q k v o` for q_proj, k_proj, …"""
-    return " ".join(clean(target).removesuffix("_proj") for target in info.targets)
+    """`q k v o` for q_proj, k_proj, …; other names in full."""
+    return " ".join(_BRIEF.get(target, clean(target)) for target in info.targets)
 
 
 def _name(_state: AppState, _at: int, info: AdapterInfo) -> str:

@@ -52,7 +52,7 @@ class _Projections:
     def of(self, study: Study, pair: Pair) -> tuple[tuple[str, Study], ...]:
         if self.source is not study or self.pair != pair:
             two = study.subset(pair)
-            present = two.present.any(axis=0)
+            present = two.present[0] | two.present[1]
             adapted = dict.fromkeys(m.projection for m, here in zip(study.modules, present, strict=True) if here)
             self.studies = tuple((p, aggregate(two, frozenset({p}))) for p in adapted)
             self.source, self.pair = study, pair

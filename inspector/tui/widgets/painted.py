@@ -25,15 +25,19 @@ class Painted(Widget):
         self._strips: list[Strip] = []
 
     def on_resize(self, event: events.Resize) -> None:
-        self._strips = self._paint(event.size.width, event.size.height)
+        self._strips = self._painted(event.size.width, event.size.height)
         self.refresh()
+
+    def _painted(self, width: int, height: int) -> list[Strip]:
+        """Neighbours of one style as one segment: fewer escape codes."""
+        return [strip.simplify() for strip in self._paint(width, height)]
 
     def repaint(self) -> list[Region]:
         """Paint again and refresh what differs; the regions that do."""
         width, height = self.size
         if not width or not height:
             return []
-        before, self._strips = self._strips, self._paint(width, height)
+        before, self._strips = self._strips, self._painted(width, height)
         if len(before) != len(self._strips):
             self.refresh()
             return [Region(0, 0, width, height)]
