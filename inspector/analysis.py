@@ -11,6 +11,7 @@ import numpy as np
 
 from inspector import __version__
 from inspector.adapters.model import Adapter
+from inspector.adapters.opening import content_digest
 from inspector.aggregate import aggregate
 from inspector.errors import CancelledError, InspectorError
 from inspector.geometry import chance, ranks
@@ -194,6 +195,7 @@ class _Table:
             replace(
                 adapter.info,
                 excluded=tuple(self.excluded[i]),
+                digest=content_digest(adapter.files) if finished else "",
                 findings=adapter.info.findings + (self._value_findings(i) if finished else ()),
             )
             for i, adapter in enumerate(self.adapters)

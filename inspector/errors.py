@@ -7,5 +7,9 @@ class InspectorError(Exception):
     """Something about the input: shown as its text alone, exit code 2."""
 
 
+class NotAnAdapterError(InspectorError):
+    """A plain file that is no adapter, such as the README a shell pattern swept up: skipped, and said so."""
+
+
 class CancelledError(InspectorError):
     """The user stopped the work: exit code 130."""

@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Finding, Settings, Study
 from inspector.table import COLUMNS, Row, blocks, rows
+from inspector.text import plain
 
 FORMAT = "adapter-inspector study"
 VERSION = 1
@@ -163,7 +164,12 @@ def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
         shapes,
         Settings(**settings),
     )
-    return Study(study.adapters, study.modules, shapes, study.settings, blocks(study, columns))
+    return replace(
+        study,
+        adapters=tuple(_shown(a) for a in study.adapters),
+        modules=tuple(ModuleId(layer, plain(path, 400)) for layer, path in study.modules),
+        blocks=blocks(study, columns),
+    )
 
 
 def _adapter(head: dict[str, Any]) -> AdapterInfo:
@@ -175,4 +181,15 @@ def _adapter(head: dict[str, Any]) -> AdapterInfo:
             "findings": tuple(Finding(**f) for f in head["findings"]),
             "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
         }
+    )
+
+
+def _shown(info: AdapterInfo) -> AdapterInfo:
+    """A study may come from anyone: its texts without control characters."""
+    texts = {key: plain(value, 400) for key, value in asdict(info).items() if isinstance(value, str)}
+    return replace(
+        info,
+        **texts,
+        targets=tuple(plain(target) for target in info.targets),
+        findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
     )

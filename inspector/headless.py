@@ -15,6 +15,7 @@ from inspector.study import Settings, Study
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
+    from inspector.adapters.progress import Progress as Download
 
 
 def analyze(sources: Sequence[str], *, settings: Settings, out: Path | None = None, metrics: Sequence[str] = ()) -> int:
@@ -57,11 +58,13 @@ def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
         return study, all(a.health != "error" for a in study.adapters)
     from inspector.adapters.opening import open_sources
 
-    adapters, failures = open_sources(sources)
+    adapters, failures = open_sources(sources, progress=_Download())
+    if not adapters and len(failures) == 1:
+        raise InspectorError(failures[0].message)
     for failure in failures:
-        _say(failure.message if failure.source in failure.message else f"{failure.source}: {failure.message}")
+        _say(str(failure))
     if not adapters:
-        raise InspectorError("No adapter could be opened." if len(failures) > 1 else failures[0].message)
+        raise InspectorError("No adapter could be opened.")
     from inspector.analysis import analyse, device_named
 
     settings = replace(settings, device=device_named(settings.device))
@@ -70,7 +73,7 @@ def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
     study = analyse(adapters, settings, progress=_Progress())
     if not study.modules:
         raise InspectorError(_nothing(adapters, settings))
-    return study, not failures and all(a.health != "error" for a in study.adapters)
+    return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
 
 
 def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
@@ -90,6 +93,23 @@ class _Progress:
             end = "\r\033[K" if done == total else ""
             sys.stderr.write(f"\r{done}/{total} modules{end}")
             sys.stderr.flush()
+
+
+class _Download:
+    """One line a file, rewritten in place on a terminal."""
+
+    def __init__(self) -> None:
+        self._file = ""
+
+    def __call__(self, at: Download) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{at.source} {at.file}: {at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB")
+            if at.done >= at.total:
+                sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+        elif at.file != self._file:
+            _say(f"Downloading {at.source} {at.file} …")
+        self._file = at.file
 
 
 def _say(text: str) -> None:

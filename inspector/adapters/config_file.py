@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from inspector.adapters.stand_ins import refuse_stand_in
-from inspector.adapters.text import plain
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 CONFIG = "adapter_config.json"
 _LIMIT = 16 * 2**20

@@ -11,9 +11,9 @@ from pathlib import Path
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.formats import holds_adapter
 from inspector.adapters.sources import Local, Place
-from inspector.adapters.text import plain
 from inspector.adapters.weights import has_weights
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, NotAnAdapterError
+from inspector.text import plain
 
 DEPTH = 3
 """How many levels of sub-folders are looked through."""
@@ -51,7 +51,7 @@ def _folder_of(file: Path) -> Path:
     """The adapter folder a file stands for."""
     if file.name == CONFIG or has_weights({file.name}):
         return file.parent
-    raise InspectorError(
+    raise NotAnAdapterError(
         f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its "
         "adapter_model.safetensors."
     )

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from inspector.adapters import peft_reader
 from inspector.adapters.model import Adapter
-from inspector.adapters.text import plain
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 
 class Reader(Protocol):

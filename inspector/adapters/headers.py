@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from inspector.adapters.stand_ins import refuse_stand_in
-from inspector.adapters.text import plain
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 """The types a factor may have, by safetensors' names."""

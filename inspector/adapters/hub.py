@@ -20,9 +20,9 @@ from inspector.adapters.formats import unsupported_format
 from inspector.adapters.hub_errors import explain, unreachable
 from inspector.adapters.progress import Progress, bar_class, interruptible
 from inspector.adapters.sources import Place, Remote
-from inspector.adapters.text import plain
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 # 10 MB by default: on a slow line progress and cancel would come once a minute.
 constants.DOWNLOAD_CHUNK_SIZE = 256 * 1024

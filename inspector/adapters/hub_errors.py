@@ -15,8 +15,8 @@ from huggingface_hub.errors import (
 )
 
 from inspector.adapters.sources import Remote
-from inspector.adapters.text import plain
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 _STATUS = {

@@ -12,8 +12,8 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.model import Adapter
 from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
-from inspector.adapters.text import plain
-from inspector.errors import CancelledError, InspectorError
+from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
+from inspector.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,12 @@ class Failure:
 
     source: str
     message: str
+    skipped: bool = False
+    """Whether it is a file that never was an adapter, swept up by a shell pattern."""
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.message}"
+        text = self.message if self.source in self.message else f"{self.source}: {self.message}"
+        return f"Skipped: {text}" if self.skipped else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def iterate(
             else:
                 remote.append((i, source))
         except InspectorError as error:
-            yield Opened((i, 0), Failure(plain(text, 400), str(error)))
+            skipped = isinstance(error, NotAnAdapterError)
+            yield Opened((i, 0), Failure(plain(text, 400), str(error), skipped=skipped))
     yield from _read(places, names, cancelled)
     for i, source in remote:
         if cancelled():

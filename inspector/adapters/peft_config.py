@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
-from inspector.adapters.text import plain, some
 from inspector.errors import InspectorError
 from inspector.study import Finding
+from inspector.text import plain, some
 
 DEFAULT_ALPHA = 8.0
 """PEFT's own, for configs without `lora_alpha`."""

@@ -12,11 +12,11 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.peft_config import PeftConfig, read_config
 from inspector.adapters.peft_tensors import MAGNITUDE, Account, Pair, account
 from inspector.adapters.scale import Scaling
-from inspector.adapters.text import plain
 from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.errors import InspectorError
 from inspector.names import ModuleId, in_order
 from inspector.study import AdapterInfo, Finding
+from inspector.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from inspector.adapters.headers import FLOATS, TensorHeader
 from inspector.adapters.model import TensorRecord
 from inspector.adapters.peft_config import PeftConfig
-from inspector.adapters.text import count, plain, some
 from inspector.names import ModuleId, canonical
 from inspector.study import Finding
+from inspector.text import count, plain, some
 
 # `.lora_A.weight`, `.lora_A.default.weight` (adapter name inside), `.lora_embedding_A`, `.lora_B.bias`
 _KEY = re.compile(

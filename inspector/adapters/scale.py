@@ -7,9 +7,9 @@ from math import sqrt
 from inspector.adapters.model import Scale
 from inspector.adapters.patterns import Patterns
 from inspector.adapters.peft_config import DEFAULT_ALPHA, PeftConfig
-from inspector.adapters.text import count, plain, some
 from inspector.names import strip_wrappers
 from inspector.study import Finding
+from inspector.text import count, plain, some
 
 
 class Scaling:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.headers import TensorHeader, read_headers
 from inspector.adapters.stand_ins import refuse_stand_in
-from inspector.adapters.text import plain
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -73,15 +73,17 @@ def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post
     failures: list[str] = []
     try:
         from inspector.adapters.opening import Failure, iterate
-        from inspector.adapters.text import plain
+        from inspector.text import plain
 
         def progress(at: Download) -> None:
             size = f"{at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB" if at.total else f"{at.done / 1e6:.1f} MB"
             post(Progress(generation, f"{plain(at.source)}: {size}", at.done, at.total))
 
         for found in iterate(sources, taken=taken, progress=progress, cancelled=cancelled):
-            if isinstance(found.result, Failure):
-                failures.append(f"{found.result.source}: {found.result.message}")
+            if isinstance(found.result, Failure) and found.result.skipped:
+                post(Noted(str(found.result), "info"))
+            elif isinstance(found.result, Failure):
+                failures.append(str(found.result))
             else:
                 post(Opened(generation, found.result, found.order))
     except CancelledError:

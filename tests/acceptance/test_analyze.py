@@ -162,6 +162,14 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path):
     assert "broken" in done.stderr
 
 
+def test_what_a_shell_pattern_sweeps_up_is_skipped(tmp_path):
+    (tmp_path / "README.md").write_text("about these adapters")
+    done = inspector("analyze", DEMO / "sft_s42", tmp_path / "README.md")
+    assert done.returncode == 0
+    assert "Skipped: " in done.stderr
+    assert inspector("analyze", tmp_path / "README.md").returncode == 2
+
+
 def test_nothing_heavy_before_it_is_needed():
     code = "import sys, inspector.cli as c; c.run(lambda: c.cli.main(['--help'], standalone_mode=False));"
     code += "print([m for m in ('torch', 'numpy', 'textual', 'transformers', 'plotext') if m in sys.modules])"
