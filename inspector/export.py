@@ -186,7 +186,7 @@ def _adapter(head: dict[str, Any]) -> AdapterInfo:
 
 def _shown(info: AdapterInfo) -> AdapterInfo:
     """A study may come from anyone: its texts without control characters."""
-    texts = {key: plain(value, 400) for key, value in asdict(info).items() if isinstance(value, str)}
+    texts: dict[str, Any] = {key: plain(value, 400) for key, value in asdict(info).items() if isinstance(value, str)}
     return replace(
         info,
         **texts,
