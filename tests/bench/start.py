@@ -24,7 +24,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as state:
             terminal = Terminal([str(ROOT / "assets" / "demo")], Path(state))
             first.append(terminal.until("Adapters"))
-            numbers.append(terminal.until("1.949"))
+            numbers.append(terminal.until("1.950"))
             terminal.close()
     bare = statistics.median(seconds("pass") for _ in range(ROUNDS))
     textual = statistics.median(seconds("import textual.app") for _ in range(ROUNDS))
