@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
-from inspector.geometry.interference import classify
+from inspector.geometry.interference import classify, energy_ratio_of_sum
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 
@@ -51,6 +51,9 @@ def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
             page.table(angles_table(study))
         page.table(interference_table(study))
         page.text(INTERFERENCE)
+        if study.settings.modules == "union" and study.usable.all():
+            ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
+            page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
 
 
 def _print_adapters(page: _Page, study: Study) -> None:

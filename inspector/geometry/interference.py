@@ -20,6 +20,14 @@ def energy_ratio(inner: Floats, square_a: Floats, square_b: Floats) -> Floats:
     return np.where(square_a + square_b > 0, value, np.nan)
 
 
+def energy_ratio_of_sum(cosine: Floats, norm: Floats) -> float:
+    """‖Σ_i ΔW_i‖² / Σ_i ‖ΔW_i‖² of N updates from their cosines (N, N) and norms (N,), all over the same modules."""
+    inner = np.nan_to_num(cosine) * np.outer(norm, norm)
+    np.fill_diagonal(inner, norm**2)
+    total = float(np.sum(norm**2))
+    return float(inner.sum()) / total if total > 0 else math.nan
+
+
 def classify(cosine: float, overlap: float, chance: float) -> str:
     """Name the interference of two updates.
 

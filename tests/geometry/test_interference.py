@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inspector.analysis import analyse
-from inspector.geometry.interference import classify, energy_ratio
+from inspector.geometry.interference import classify, energy_ratio, energy_ratio_of_sum
 from inspector.names import ModuleId
 from inspector.study import Settings
 from tests.memory import adapter
@@ -14,6 +14,14 @@ from tests.memory import adapter
 @pytest.mark.parametrize(("inner", "expected"), [(1.0, 2.0), (-1.0, 0.0), (0.0, 1.0)])
 def test_energy_ratio_of_equal_norms(inner, expected):
     assert energy_ratio(np.array(inner), np.array(1.0), np.array(1.0)) == expected
+
+
+def test_energy_ratio_of_a_sum():
+    """N equal updates give N, orthogonal ones 1; a zero update changes nothing."""
+    assert energy_ratio_of_sum(np.ones((4, 4)), np.full(4, 3.0)) == pytest.approx(4)
+    assert energy_ratio_of_sum(np.eye(3), np.array([1.0, 2.0, 3.0])) == pytest.approx(1)
+    with_zero = np.array([[1, 1, np.nan], [1, 1, np.nan], [np.nan] * 3])
+    assert energy_ratio_of_sum(with_zero, np.array([1.0, 1.0, 0.0])) == pytest.approx(2)
 
 
 def test_energy_ratio_of_nothing_is_not_available():
