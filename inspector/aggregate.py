@@ -18,7 +18,7 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
 
     `projections` restricts the sums, means and medians to modules whose last path component is in it.
     """
-    blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module"}
+    blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module" or _measured(key[0])}
     groups: dict[Scope, Floats] = {scope: _membership(study, scope, projections) for scope in SCOPES[:2]}
     if ("norm", "module") in blocks:
         _stacked(study, blocks, groups)
@@ -34,6 +34,11 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
                     blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = quartiles[0], quartiles[2]
     fill_diagonals(blocks)
     return replace(study, blocks=blocks)
+
+
+def _measured(metric: str) -> bool:
+    """Whether a metric's layers and whole are measured as they are, not made from modules."""
+    return DEFINITIONS[metric].probe != "" and DEFINITIONS[metric].aggregate == "none"
 
 
 def _membership(study: Study, scope: Scope, projections: frozenset[str] | None) -> Floats:
@@ -56,6 +61,8 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     own = np.nan_to_num(norms) ** 2
     for scope, member in groups.items():
         blocks["norm", scope] = cosine.norm(own @ member)
+    if ("base_norm", "module") in blocks:
+        _relative(study, blocks, groups)
     if ("cosine", "module") not in blocks:
         return
     counted = study.usable
@@ -76,6 +83,20 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
             np.isnan(cos), np.nan, orthogonal.fraction_module(left, a)
         )
         blocks["energy_ratio", scope] = np.where(both, interference.energy_ratio(inner_s, a, b), np.nan)
+
+
+def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+    """‖ΔW‖/‖W₀‖ over the modules each adapter has."""
+    base = np.nan_to_num(blocks["base_norm", "module"]) ** 2
+    own = np.nan_to_num(blocks["norm", "module"]) ** 2
+    here = study.present & (base > 0)
+    sums: dict[Scope, Floats | None] = {"module": None, **groups}
+    for scope, group in sums.items():
+        update, weights = ((x * here if group is None else (x * here) @ group) for x in (own, base))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            blocks["norm_relative", scope] = np.sqrt(update / weights)
+        if group is not None:
+            blocks["base_norm", scope] = np.sqrt(base @ group)
 
 
 def _mean(values: Floats, member: Floats) -> Floats:

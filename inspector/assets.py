@@ -1,4 +1,4 @@
-"""What ships with the package: the demo set."""
+"""What ships with the package: the demo set, problems."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def folder() -> Path:
 def demo_sources() -> list[str]:
     """The bundled adapters."""
     return [str(folder() / "demo")]
+
+
+def problems_folder() -> Path:
+    """The bundled problems."""
+    return folder() / "problems"

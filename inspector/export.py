@@ -23,7 +23,7 @@ import numpy as np
 
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
-from inspector.study import AdapterInfo, Finding, Settings, Study
+from inspector.study import AdapterInfo, Finding, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, Row, blocks, rows
 from inspector.text import plain
 
@@ -93,6 +93,9 @@ def _head(study: Study) -> dict[str, Any]:
         "modules": [list(m) for m in study.modules],
         "shapes": study.shapes.tolist(),
         "settings": asdict(study.settings),
+        "probes": [asdict(probe) for probe in study.probes],
+        "alphas": list(study.alphas),
+        "depth": study.depth,
     }
 
 
@@ -122,7 +125,7 @@ def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
     import pyarrow.parquet as pq
 
     words = pa.dictionary(pa.int32(), pa.string())
-    types = dict.fromkeys(COLUMNS, words) | {"layer": pa.int32(), "k": pa.int32(), "value": pa.float64()}
+    types = dict.fromkeys(COLUMNS, words) | {"layer": pa.int32(), "k": pa.float64(), "value": pa.float64()}
     schema = pa.schema(list(types.items()), metadata={"inspector": json.dumps(_head(study), ensure_ascii=False)})
     table = rows(study, metrics)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -163,6 +166,9 @@ def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
         tuple(ModuleId(layer, path) for layer, path in head["modules"]),
         shapes,
         Settings(**settings),
+        probes=tuple(_probe(probe) for probe in head.get("probes", ())),
+        alphas=tuple(float(alpha) for alpha in head.get("alphas", ())),
+        depth=int(head.get("depth", 0)),
     )
     return replace(
         study,
@@ -182,6 +188,11 @@ def _adapter(head: dict[str, Any]) -> AdapterInfo:
             "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
         }
     )
+
+
+def _probe(head: dict[str, Any]) -> ProbeInfo:
+    texts = {key: plain(value, 400) for key, value in head.items() if isinstance(value, str)}
+    return ProbeInfo(**head | texts)
 
 
 def _shown(info: AdapterInfo) -> AdapterInfo:

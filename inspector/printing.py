@@ -107,7 +107,7 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
         values = study.block(metric, scope)
         if values is None:
             continue
-        if definition.subject in {"adapter", "chance"} or definition.indexed:
+        if definition.subject in {"adapter", "none"} or definition.indexed:
             page.table(_listed(study, metric, scope, values))
         elif scope == "global":
             page.table(matrix_table(study, metric, values[:, :, 0]))

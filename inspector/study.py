@@ -6,9 +6,10 @@ leading axes:
     adapter  (N, place[, k])      norm, effective ranks, singular values
     pair     (N, N, place[, k])   symmetric: cosine, angles, overlap
     ordered  (N, N, place[, k])   of a (row) against b (column): orthogonal fraction per module
-    chance   (place[, k])         what random subspaces of the same shape would give
+    none     (place[, k])         of no adapter: chance levels, and the base model's own values
 
-where place is the one global place, a layer of `layers`, or a module of `modules`. NaN is n/a.
+where place is the one global place, a layer of `layers`, or a module of `modules`. The last axis of a
+curve along a path runs over `alphas` instead of k. NaN is n/a.
 """
 
 from __future__ import annotations
@@ -84,6 +85,29 @@ class Settings:
     version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeInfo:
+    """How one probe was measured: on which base, where, on what."""
+
+    probe: str
+    base: str
+    base_digest: str = ""
+    device: str = ""
+    dtype: str = ""
+    prompts: str = ""
+    prompts_digest: str = ""
+    examples: int = 0
+    detail: str = ""
+    """What else the numbers depend on: the loss, the pooling, the token limit."""
+    note: str = ""
+    """What happened on the way, such as a batch that was halved."""
+    version: str = ""
+
+    def comparable(self, other: ProbeInfo) -> bool:
+        """Whether numbers of the two may stand side by side."""
+        return replace(self, note="", version="") == replace(other, note="", version="")
+
+
 @dataclass(frozen=True)
 class Study:
     """One analysis: adapters × modules × metrics."""
@@ -94,11 +118,16 @@ class Study:
     """(N, modules, 2): (d_out, d_in) of adapter i's ΔW at module m, 0 where it does not adapt m."""
     settings: Settings = Settings()
     blocks: Mapping[tuple[str, Scope], Floats] = field(default_factory=dict)
+    probes: tuple[ProbeInfo, ...] = ()
+    alphas: tuple[float, ...] = ()
+    """The points of every path between two adapters, ascending."""
+    depth: int = 0
+    """How many layers the base has, where a probe has seen it."""
 
     @cached_property
     def layers(self) -> tuple[int, ...]:
-        """The layers any module sits in, ascending."""
-        return tuple(sorted({m.layer for m in self.modules if m.layer is not None}))
+        """The layers any module sits in, and those of the base where it is known, ascending."""
+        return tuple(sorted({m.layer for m in self.modules if m.layer is not None} | set(range(self.depth))))
 
     @cached_property
     def projections(self) -> tuple[str, ...]:
@@ -115,6 +144,10 @@ class Study:
     def block(self, metric: str, scope: Scope) -> Floats | None:
         """The numbers of one metric at one scope, or None where it was not measured."""
         return self.blocks.get((metric, scope))
+
+    def probe(self, name: str) -> ProbeInfo | None:
+        """How a probe was measured, None where it was not."""
+        return next((info for info in self.probes if info.probe == name), None)
 
     def places(self, scope: Scope) -> tuple[ModuleId, ...]:
         """What the place axis of a block of this scope runs over."""
@@ -153,14 +186,14 @@ class Study:
         return mask
 
     def subset(self, order: tuple[int, ...]) -> Study:
-        """The study of these adapters only, in this order. Chance levels stay as they are."""
+        """The study of these adapters only, in this order. Levels of no adapter stay as they are."""
         picked = list(order)
         blocks: dict[tuple[str, Scope], Floats] = {}
         for (metric, scope), values in self.blocks.items():
             subject = DEFINITIONS[metric].subject
             if subject == "adapter":
                 blocks[metric, scope] = values[picked]
-            elif subject == "chance":
+            elif subject == "none":
                 blocks[metric, scope] = values
             else:
                 blocks[metric, scope] = values[np.ix_(picked, picked)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
 
 
 class Row(NamedTuple):
-    """One number. `b` is empty for one-adapter metrics, `a` too for chance levels; `k` is 1-based."""
+    """One number. `b` is empty for one-adapter metrics, `a` too for levels of no adapter; `k` is 1-based, or α."""
 
     metric: str
     a: str
@@ -22,7 +23,7 @@ class Row(NamedTuple):
     scope: Scope
     layer: int | None
     module: str
-    k: int | None
+    k: float | None
     value: float | None
 
 
@@ -38,13 +39,21 @@ def rows(study: Study, metrics: Sequence[str] = ()) -> Iterator[Row]:
             for a, b, at in subjects(study, definition.subject):
                 known = _measurable(study, scope, at)
                 for place, module in enumerate(study.places(scope)):
-                    if known[place]:
-                        for k, value in _numbers(values[(*at, place)], definition):
+                    if known[place] or definition.probe:
+                        for k, value in _numbers(study, values[(*at, place)], definition):
                             yield Row(metric, a, b, scope, module.layer, module.path, k, value)
 
 
-def _numbers(values: Floats, definition: Definition) -> Iterator[tuple[int | None, float | None]]:
-    """(k, value) of one place: up to the last known k, or the one value, n/a as None."""
+def _numbers(study: Study, values: Floats, definition: Definition) -> Iterator[tuple[float | None, float | None]]:
+    """(k, value) of one place: up to the last known k, or the one value, n/a as None.
+
+    What a probe was not asked for has no row.
+    """
+    if definition.probe and np.isnan(values).all():
+        return
+    if definition.index == "alpha":
+        yield from ((a, v) for a, v in zip(study.alphas, values.tolist(), strict=True) if not np.isnan(v))
+        return
     if not definition.indexed:
         value = float(values)
         yield None, None if np.isnan(value) else value
@@ -58,7 +67,7 @@ def _numbers(values: Floats, definition: Definition) -> Iterator[tuple[int | Non
 def subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """The names and the leading indices of a metric's numbers."""
     names = study.names
-    if subject == "chance":
+    if subject == "none":
         yield "", "", ()
     elif subject == "adapter":
         for i, a in enumerate(names):
@@ -89,7 +98,13 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
     codes = {name: i for i, name in enumerate(study.names)} | {"": -1}
     a = np.array([codes[name] for name in columns["a"]], dtype=np.intp)
     b = np.array([codes[name] for name in columns["b"]], dtype=np.intp)
-    k = np.array([0 if k is None else k for k in columns["k"]], dtype=np.intp)
+    alphas = {alpha: at for at, alpha in enumerate(study.alphas, 1)}
+    curve = {metric for metric, definition in DEFINITIONS.items() if definition.index == "alpha"}
+    ks = zip(columns["metric"], columns["k"], strict=True)
+    k = np.array(
+        [0 if k is None or math.isnan(k) else alphas[k] if metric in curve else int(k) for metric, k in ks],
+        dtype=np.intp,
+    )
     values = np.array([np.nan if v is None else v for v in columns["value"]], dtype=np.float64)
     where: dict[tuple[str, Scope], int] = {}
     key = np.array([where.setdefault(x, len(where)) for x in zip(columns["metric"], columns["scope"], strict=True)])
@@ -103,7 +118,8 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
         place_at = {(m.layer, m.path): p for p, m in enumerate(study.places(scope))}
         place = np.array([place_at[places[row]] for row in chosen], dtype=np.intp)
         out[metric, scope] = _filled(
-            DEFINITIONS[metric], len(study.names), len(place_at), depth[metric],
+            DEFINITIONS[metric], len(study.names), len(place_at),
+            len(study.alphas) if metric in curve else depth[metric],
             (a[chosen], b[chosen], place, k[chosen] - 1, values[chosen]),
         )  # fmt: skip
     fill_diagonals(out)
@@ -113,10 +129,10 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
 def _filled(definition: Definition, n: int, places: int, depth: int, rows: tuple[Any, Any, Any, Any, Floats]) -> Floats:
     """One dense block from the index columns (a, b, place, k) and the values of its rows."""
     a, b, place, k, values = rows
-    leading = {"adapter": (n,), "chance": ()}.get(definition.subject, (n, n))
+    leading = {"adapter": (n,), "none": ()}.get(definition.subject, (n, n))
     block = np.full((*leading, places, *((depth,) if definition.indexed else ())), np.nan)
     tail = (place, k) if definition.indexed else (place,)
-    if definition.subject == "chance":
+    if definition.subject == "none":
         block[tail] = values
     elif definition.subject == "adapter":
         block[(a, *tail)] = values

@@ -150,7 +150,7 @@ class AppState:
     def block(self, metric: str, scope: Scope | None = None) -> Floats | None:
         """The block with its leading axes in display order."""
         values = self.shown.block(metric, self.scope if scope is None else scope)
-        if values is None or DEFINITIONS[metric].subject == "chance":
+        if values is None or DEFINITIONS[metric].subject == "none":
             return values
         order = list(self.order)
         return values[order] if DEFINITIONS[metric].subject == "adapter" else values[np.ix_(order, order)]

@@ -1,39 +1,8 @@
-"""Every number the product shows, defined once: what help, tables and reports quote."""
+"""The numbers that need only the weights of the adapters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Subject = Literal["adapter", "pair", "ordered", "chance"]
-Aggregate = Literal["stacked", "mean", "median", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One metric: its formula, how it is aggregated over modules, and its trap."""
-
-    metric: str
-    title: str
-    subject: Subject
-    unit: str
-    formula: str
-    over_modules: str
-    trap: str = ""
-    source: str = ""
-    indexed: bool = False
-    """Whether the numbers carry a 1-based index k."""
-    aggregate: Aggregate = "mean"
-
-    @property
-    def itself(self) -> float | None:
-        """The value of a pair metric for an adapter and itself; None for other metrics."""
-        if self.subject not in {"pair", "ordered"}:
-            return None
-        if self.metric == "energy_ratio":
-            return 2.0
-        return 0.0 if self.unit == "°" or self.metric.startswith("orthogonal") else 1.0
-
+from inspector.definitions.definition import Definition
 
 _STACKED = "inner products and squared norms are summed over the scope's modules first, then divided"
 _MEAN = "mean over the scope's modules"
@@ -46,7 +15,7 @@ _ANGLE_TRAP = (
 _V1_TRAP = "runs that share the random start of A agree here by construction: compare only with equal init"
 _BJORCK = "Björck & Golub 1973; Knyazev & Argentati 2002"
 
-_ALL = (
+GEOMETRY = (
     Definition(
         "cosine",
         "cosine",
@@ -74,7 +43,7 @@ _ALL = (
         "",
         "σ_k of ΔW, descending",
         "per module only",
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
@@ -85,7 +54,7 @@ _ALL = (
         "σ_k − σ_(k+1): how well the top-k subspace is separated from the rest",
         "per module only",
         "a small gap against σ₁ means the top-k subspace is not well defined",
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
@@ -155,7 +124,7 @@ _ALL = (
         _MEDIAN,
         _ANGLE_TRAP,
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="median",
     ),
     Definition(
@@ -167,7 +136,7 @@ _ALL = (
         "25 % quantile over the scope's modules",
         _ANGLE_TRAP,
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
@@ -179,17 +148,17 @@ _ALL = (
         "75 % quantile over the scope's modules",
         _ANGLE_TRAP,
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
         "principal_angle_chance",
         "principal angles by chance",
-        "chance",
+        "none",
         "°",
         "median of θ_k between random k-subspaces of the same dimension d (400 draws, fixed seed)",
         _MEDIAN,
-        indexed=True,
+        index="k",
         aggregate="median",
     ),
     Definition(
@@ -201,17 +170,17 @@ _ALL = (
         _MEDIAN,
         f"{_ANGLE_TRAP}; {_V1_TRAP}",
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="median",
     ),
     Definition(
         "principal_angle_right_chance",
         "principal angles (input) by chance",
-        "chance",
+        "none",
         "°",
         "median of θ_k between random k-subspaces of the same dimension d (400 draws, fixed seed)",
         _MEDIAN,
-        indexed=True,
+        index="k",
         aggregate="median",
     ),
     Definition(
@@ -223,7 +192,7 @@ _ALL = (
         "25 % quantile over the scope's modules",
         _ANGLE_TRAP,
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
@@ -235,7 +204,7 @@ _ALL = (
         "75 % quantile over the scope's modules",
         _ANGLE_TRAP,
         _BJORCK,
-        indexed=True,
+        index="k",
         aggregate="none",
     ),
     Definition(
@@ -250,7 +219,7 @@ _ALL = (
     Definition(
         "subspace_overlap_chance",
         "subspace overlap by chance",
-        "chance",
+        "none",
         "",
         "k/d",
         _MEAN,
@@ -267,13 +236,13 @@ _ALL = (
     Definition(
         "subspace_overlap_right_chance",
         "subspace overlap (input) by chance",
-        "chance",
+        "none",
         "",
         "k/d",
         _MEAN,
     ),
-    Definition("u1_chance", "output direction by chance", "chance", "", "√(2/πd), d = d_out", _MEAN),
-    Definition("v1_chance", "input direction by chance", "chance", "", "√(2/πd), d = d_in", _MEAN),
+    Definition("u1_chance", "output direction by chance", "none", "", "√(2/πd), d = d_out", _MEAN),
+    Definition("v1_chance", "input direction by chance", "none", "", "√(2/πd), d = d_in", _MEAN),
     Definition(
         "orthogonal_fraction_global",
         "orthogonal fraction (one coefficient)",
@@ -305,8 +274,6 @@ _ALL = (
         aggregate="stacked",
     ),
 )
-
-DEFINITIONS: dict[str, Definition] = {definition.metric: definition for definition in _ALL}
 
 INTERFERENCE = (
     "What adding two updates would do, from their cosine and their shared output directions. "

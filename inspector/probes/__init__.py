@@ -1,0 +1,1 @@
+"""What needs the base model: the only code that runs one."""

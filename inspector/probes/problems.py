@@ -1,0 +1,195 @@
+"""Problems with gold answers: from the Hub, from a JSONL or Parquet file, or the bundled sums. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inspector.assets import problems_folder
+from inspector.errors import InspectorError
+from inspector.text import plain, some
+
+INSTRUCTION = "Put the final answer in \\boxed{}."
+HUB = {
+    "gsm8k": ("openai/gsm8k", "main/test"),
+    "gsm8k-train": ("openai/gsm8k", "main/train"),
+    "aime24": ("HuggingFaceH4/aime_2024", "data/train"),
+    "aime25": ("math-ai/aime25", "test"),
+    "aime26": ("MathArena/aime_2026", "data/train"),
+}
+"""Name -> (dataset on the Hub, how its files begin)."""
+BUNDLED = ("arithmetic",)
+_QUESTIONS = ("question", "problem", "prompt", "query", "instruction", "input")
+_ANSWERS = ("answer", "final_answer", "gold", "solution", "expected_answer", "target", "output")
+_COMPLETIONS = ("completion", "response", "generation")
+_IDS = ("id", "unique_id", "problem_idx", "index")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem. `completion` is a rollout that came with it, empty where there is none."""
+
+    id: str
+    question: str
+    answer: str
+    completion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """A set of problems; `examples` are shown solved before every question."""
+
+    name: str
+    problems: tuple[Problem, ...]
+    examples: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything a model would be shown, in hexadecimal."""
+        content = [[p.id, p.question, p.answer, p.completion] for p in self.problems]
+        return hashlib.sha256(json.dumps([content, self.examples], ensure_ascii=False).encode()).hexdigest()
+
+    def first(self, count: int) -> Problems:
+        """The first `count` of them, all for 0."""
+        return replace(self, problems=self.problems[:count]) if count else self
+
+    def messages(self, problem: Problem) -> list[dict[str, str]]:
+        """The chat up to the answer: worked examples, then the question with what the answer should look like."""
+        turns = []
+        for question, answer in self.examples:
+            turns += [{"role": "user", "content": asked(question)}, {"role": "assistant", "content": answer}]
+        return [*turns, {"role": "user", "content": asked(problem.question)}]
+
+
+def asked(question: str) -> str:
+    """The question with the request for a boxed answer, once."""
+    return question if "\\boxed" in question else f"{question} {INSTRUCTION}"
+
+
+def load_problems(name: str, *, completions: bool = False) -> Problems:
+    """`gsm8k`, `aime26`, … from the Hub, `arithmetic` from the package, or a JSONL or Parquet file.
+
+    A question asked twice (several rollouts of it) stands once, unless the `completions` are wanted.
+    Raises InspectorError with what is missing.
+    """
+    if name in BUNDLED:
+        return _bundled(name)
+    path = Path(name).expanduser()
+    if path.suffix.lower() in {".jsonl", ".parquet"} and path.is_file():
+        return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
+    if name in HUB:
+        return Problems(name, _from_hub(name, completions=completions))
+    raise InspectorError(
+        f"No problems {plain(name)!r}: name a .jsonl or .parquet file that exists, or one of "
+        f"{', '.join((*BUNDLED, *HUB))}."
+    )
+
+
+def _bundled(name: str) -> Problems:
+    """One-digit sums of 2-3 terms with one worked example, so that a small model solves some."""
+    path = problems_folder() / f"{name}.jsonl"
+    first, *rest = _rows(path)
+    example = (str(first["question"]), str(first["completion"]))
+    return Problems(name, _problems(rest, path, completions=False), (example,))
+
+
+def _from_hub(name: str, *, completions: bool) -> tuple[Problem, ...]:
+    """The dataset's own files, through the Hub's cache."""
+    from inspector.probes.datasets import dataset_files
+
+    repo, start = HUB[name]
+    files = dataset_files(repo, start, (".parquet", ".jsonl"))
+    rows = [row for file in files for row in _rows(file)]
+    return _problems(rows, Path(repo), completions=completions)
+
+
+def _rows(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
+
+            rows: list[Mapping[str, Any]] = pq.read_table(path).to_pylist()
+            return rows
+        return list(_json_lines(path))
+    except OSError as error:
+        raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
+    except ValueError as error:  # pyarrow's errors are ValueErrors too
+        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120)}.") from error
+
+
+def _json_lines(path: Path) -> Iterable[Mapping[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InspectorError(f"{plain(path)}, line {number}: no JSON ({plain(error, 80)}).") from error
+            if not isinstance(row, dict):
+                raise InspectorError(f"{plain(path)}, line {number}: a row must be an object with named fields.")
+            yield row
+
+
+def _problems(rows: Sequence[Mapping[str, Any]], path: Path, *, completions: bool) -> tuple[Problem, ...]:
+    """Rows as problems, by the column names people use."""
+    found: dict[str, Problem] = {}
+    for number, row in enumerate(rows, 1):
+        question, answer = _text(row, _QUESTIONS), _answer(row)
+        if not question or not answer:
+            wanted = "question" if not question else "answer"
+            raise InspectorError(
+                f"{plain(path)}, row {number}: no {wanted} in its columns ({some(list(row), 8)}). "
+                f"Name it one of {', '.join(_QUESTIONS if not question else _ANSWERS)}."
+            )
+        completion = _text(row, _COMPLETIONS)
+        key = f"{question}\0{completion}" if completions else question
+        if key not in found and (completion or not completions):
+            identity = _text(row, _IDS) or f"{number}"
+            found[key] = Problem(identity, question, answer, completion)
+    if not found:
+        what = "a completion" if completions and rows else "a row"
+        raise InspectorError(f"{plain(path)} has not {what} in it: nothing to measure on.")
+    problems = tuple(found.values())
+    if len({p.id for p in problems}) < len(problems):
+        problems = tuple(replace(p, id=str(n)) for n, p in enumerate(problems, 1))
+    return problems
+
+
+def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of these columns that is there, as text; of a list of messages the last one."""
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, list) and value and isinstance(value[-1], dict):
+            value = value[-1].get("content")
+        if value is not None and str(value).strip():
+            return str(value).strip()
+    return ""
+
+
+def _answer(row: Mapping[str, Any]) -> str:
+    """The gold answer: what follows GSM8K's `####`, or the last `\\boxed{…}` of a worked solution."""
+    text = _text(row, _ANSWERS)
+    if "####" in text:
+        return re.sub(r"(?<=\d),(?=\d)", "", text.rpartition("####")[2].strip())
+    return last_boxed(text) or text
+
+
+def last_boxed(text: str) -> str:
+    """What stands in the last complete `\\boxed{…}`, braces matched; empty where there is none."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return ""
+    depth = 0
+    for at in range(start + 6, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        if depth == 0:
+            return text[start + 7 : at].strip()
+    return ""
