@@ -1,0 +1,201 @@
+"""What each model answered, problem by problem: appended as it comes, found again by what was asked. No torch.
+
+One JSONL file per model (base and adapter by content) and generation settings. Its first line says which; every
+other line is one problem. A problem is known by what the model was shown and the gold answer, not by its place in
+a task: with a larger --limit the problems answered before count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from inspector.errors import InspectorError
+from inspector.probes.cache import cache_folder
+from inspector.text import count, plain
+
+FORMAT = "adapter-inspector records"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One problem and one model's answer to it."""
+
+    key: str
+    """What was asked and what is right, by content: see `key_of`."""
+    id: str
+    correct: bool
+    status: str
+    """How the grading went: grading.Status."""
+    parsed: str
+    """What was read as the answer."""
+    completion: str
+    tokens: int
+    finish: str
+    """`stop`, or `length` where the token limit cut it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all records of one file have in common."""
+
+    task: str
+    base_digest: str
+    adapter_digest: str
+    """Empty for the base itself."""
+    settings: str
+
+    @property
+    def file(self) -> str:
+        """A name for it: readable, and of its own."""
+        digest = hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()
+        task = re.sub(r"[^\w.-]+", "_", self.task)[:40]
+        return f"{task}-{'adapter' if self.adapter_digest else 'base'}-{digest[:20]}.jsonl"
+
+
+def key_of(prompt: object, gold: str) -> str:
+    """What a problem is known by: sha256 of its prompt (token ids or messages) and gold answer, in 20 digits."""
+    return hashlib.sha256(json.dumps([prompt, gold]).encode()).hexdigest()[:20]
+
+
+def records_folder(given: Path | None) -> Path:
+    """Where records are kept: where the user says, else in the cache folder."""
+    return cache_folder("records") if given is None else given.expanduser()
+
+
+class Records:
+    """The records of one run, on disk and in `done` by key. One process at a time; close it.
+
+    Raises InspectorError where the file cannot be read or written, or another process writes it.
+    """
+
+    def __init__(
+        self, folder: Path, run: Run, label: str = "", note: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        self.path = folder / run.file
+        self.done: dict[str, Record] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise _cannot("write", self.path, error) from error
+        try:
+            _lock(self._file, self.path)
+            damaged = self._read()
+            if not self._size:
+                self._write([{"format": FORMAT, "version": VERSION, "model": label} | asdict(run)])
+        except BaseException:
+            self.close()
+            raise
+        if damaged:
+            note(f"{count(damaged, 'damaged line')} in {plain(self.path)}: done again")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file and its lock."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep these: on disk when this returns, all or none of them when it raises."""
+        new = {r.key: r for r in records if r.key not in self.done}
+        if new:
+            self._write([asdict(record) for record in new.values()])
+            self.done |= new
+
+    def _read(self) -> int:
+        """Fill `done`; cut what a killed process left of its last line. Returns how many lines are damaged."""
+        try:
+            with os.fdopen(os.dup(self._file), "rb") as file:
+                data = file.read()
+            self._size = data.rfind(b"\n") + 1
+            first, *rest = data[: self._size].splitlines() or [b""]
+            if self._size:
+                _check_first(first, self.path)
+            if self._size < len(data):
+                os.ftruncate(self._file, self._size)
+        except OSError as error:
+            raise _cannot("read", self.path, error) from error
+        damaged = 0
+        for line in rest:
+            record = _record(line)
+            if record is None:
+                damaged += 1
+            else:
+                self.done.setdefault(record.key, record)
+        return damaged
+
+    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
+        # A lone surrogate becomes its JSON escape.
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        data = memoryview(text.encode(errors="backslashreplace"))
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, self._size)
+            raise _cannot("write", self.path, error) from error
+        self._size += written
+
+
+def _check_first(line: bytes, path: Path) -> None:
+    head = _json(line)
+    if head.get("format") != FORMAT:
+        raise InspectorError(f"{plain(path)} holds no records of inspector: name another folder with --records.")
+    if not isinstance(head.get("version"), int) or head["version"] > VERSION:
+        raise InspectorError(f"{plain(path)} was written by a newer adapter-inspector: update, or use --records.")
+
+
+def _record(line: bytes) -> Record | None:
+    """The record of a line; None where it is none."""
+    found = _json(line)
+    kinds = {"correct": bool, "tokens": int}
+    if any(not isinstance(found.get(f.name), kinds.get(f.name, str)) for f in fields(Record)):
+        return None
+    return Record(**{f.name: found[f.name] for f in fields(Record)})
+
+
+def _json(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lock(file: int, path: Path) -> None:
+    """Take the file for this process; the system releases it however the process ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no lock
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InspectorError(
+            f"Another process is writing {plain(path)}: wait until it is done, or name another folder with --records."
+        ) from error
+    except OSError:  # a file system without locks
+        return
+
+
+def _cannot(what: str, path: Path, error: OSError) -> InspectorError:
+    advice = "what is in it is kept: free some space, or" if what == "write" else "check it, or"
+    return InspectorError(
+        f"Cannot {what} the records {plain(path)} ({error.strerror or error}): {advice} name a folder with --records."
+    )
