@@ -18,20 +18,28 @@ def dataset_files(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path
     Raises InspectorError with what to do.
     """
     try:
-        try:
-            names = [file.rfilename for file in HfApi().dataset_info(repo).siblings or ()]
-        except Exception as error:
-            if unreachable(error) and (cached := _cached(repo, start, suffixes)):
-                return cached
-            raise
-        wanted = sorted(name for name in names if name.startswith(start) and name.endswith(suffixes))
-        if not wanted:
-            raise InspectorError(f"The dataset {repo} has no {start}* file any more: download it, name the file.")
+        wanted = _listed(repo, start, suffixes)
+        if isinstance(wanted, list):
+            return wanted
         return [Path(hf_hub_download(repo, name, repo_type="dataset")) for name in wanted]
     except InspectorError:
         raise
     except Exception as error:
         raise explain(error, Remote(repo)) from error
+
+
+def _listed(repo: str, start: str, suffixes: tuple[str, ...]) -> tuple[str, ...] | list[Path]:
+    """The names on the Hub; when it cannot be reached, the paths in the cache."""
+    try:
+        names = [file.rfilename for file in HfApi().dataset_info(repo).siblings or ()]
+    except Exception as error:
+        if unreachable(error) and (cached := _cached(repo, start, suffixes)):
+            return cached
+        raise
+    wanted = sorted(name for name in names if name.startswith(start) and name.endswith(suffixes))
+    if not wanted:
+        raise InspectorError(f"The dataset {repo} has no {start}* file any more: download it and name the file.")
+    return tuple(wanted)
 
 
 def _cached(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path]:

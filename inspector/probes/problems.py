@@ -58,10 +58,10 @@ class Problems:
         """The first `count` of them, all for 0."""
         return replace(self, problems=self.problems[:count]) if count else self
 
-    def messages(self, problem: Problem) -> list[dict[str, str]]:
-        """The chat up to the answer: worked examples, then the question with what the answer should look like."""
+    def messages(self, problem: Problem, *, shots: bool = True) -> list[dict[str, str]]:
+        """The chat up to the answer: worked examples (if asked for), then the question."""
         turns = []
-        for question, answer in self.examples:
+        for question, answer in self.examples if shots else ():
             turns += [{"role": "user", "content": asked(question)}, {"role": "assistant", "content": answer}]
         return [*turns, {"role": "user", "content": asked(problem.question)}]
 
@@ -175,7 +175,7 @@ def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _answer(row: Mapping[str, Any]) -> str:
-    """The gold answer: what follows GSM8K's `####`, or the last `\\boxed{…}` of a worked solution."""
+    r"""The gold answer: what follows GSM8K's `####`, or the last `\boxed{…}` of a worked solution."""
     text = _text(row, _ANSWERS)
     if "####" in text:
         return re.sub(r"(?<=\d),(?=\d)", "", text.rpartition("####")[2].strip())
@@ -183,7 +183,7 @@ def _answer(row: Mapping[str, Any]) -> str:
 
 
 def last_boxed(text: str) -> str:
-    """What stands in the last complete `\\boxed{…}`, braces matched; empty where there is none."""
+    r"""What stands in the last complete `\boxed{…}`, braces matched; empty where there is none."""
     start = text.rfind("\\boxed{")
     if start < 0:
         return ""

@@ -1,0 +1,146 @@
+"""Adapters on a base, unmerged, through PEFT: attached once, then switched or mixed along a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from inspector.adapters.model import Adapter
+from inspector.errors import CancelledError, InspectorError
+from inspector.names import ModuleId, canonical
+from inspector.probes.base import Base
+from inspector.text import plain, some
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import LoraModel
+
+
+class Attached:
+    """A base with adapters on it, one, two or none of them active.
+
+    Adapters run in their own precision (never below the base's), and the base's weights are not touched.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self._modules = _linear_modules(base.model)
+        self._slots: dict[str, str] = {}
+        self._scales: dict[str, dict[str, float]] = {}
+        self._tuner: LoraModel | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._slots)
+
+    @property
+    def modules(self) -> dict[ModuleId, Any]:
+        """The base's linear maps, as they were before any adapter."""
+        return {id_: getattr(module, "base_layer", module) for id_, (_, module) in self._current().items()}
+
+    def _current(self) -> dict[ModuleId, tuple[str, Any]]:
+        """id -> (name, module as it is now, wrapped or not)."""
+        return {id_: (name, self.base.model.get_submodule(name)) for id_, name in self._modules.items()}
+
+    def check(self, adapter: Adapter) -> None:
+        """Raise InspectorError with the first module that the base does not have, or has in another shape."""
+        name, base = plain(adapter.info.name), self.base.name
+        if not adapter.modules:
+            raise InspectorError(f"{name} has no module that can run: see its findings.")
+        missing = [id_ for id_ in adapter.modules if id_ not in self._modules]
+        if missing:
+            raise InspectorError(
+                f"The base {base} does not fit {name}: it has no module {some(missing, 1)}. Give the base it was "
+                f"trained on with --base{f' ({plain(adapter.info.base)})' if adapter.info.base else ''}."
+            )
+        for id_, (_, module) in self._current().items():
+            if id_ in adapter.modules:
+                spec, shape = adapter.modules[id_], _shape(module)
+                if (spec.d_out, spec.d_in) != shape:
+                    raise InspectorError(
+                        f"The base {base} does not fit {name}: {plain(id_)} is {shape[0]}×{shape[1]} in the base, "
+                        f"{spec.d_out}×{spec.d_in} in the adapter."
+                    )
+
+    def add(self, adapter: Adapter) -> None:
+        """Attach an adapter; nothing where one of that name is there already."""
+        import torch
+        from peft import LoraConfig
+        from peft.tuners.lora import LoraModel
+
+        if adapter.info.name in self._slots:
+            return
+        self.check(adapter)
+        slot = f"a{len(self._slots)}"
+        targets = {self._modules[id_]: id_ for id_ in adapter.modules}
+        config = LoraConfig(r=1, target_modules=list(targets), inference_mode=True)
+        if self._tuner is None:
+            self._tuner = LoraModel(self.base.model, config, slot, low_cpu_mem_usage=True)
+        else:
+            self._tuner.peft_config[slot] = config
+            self._tuner.inject_adapter(self.base.model, slot, low_cpu_mem_usage=True)
+        scales: dict[str, float] = {}
+        for path, id_ in targets.items():
+            layer: Any = self.base.model.get_submodule(path)
+            B, A = adapter.load(id_)
+            weight = layer.get_base_layer().weight
+            for holder, factor in ((layer.lora_A, A), (layer.lora_B, B)):
+                if not bool(torch.isfinite(factor).all()):
+                    raise InspectorError(f"{plain(adapter.info.name)} holds NaN or Inf in {plain(id_)}: it cannot run.")
+                precision = torch.promote_types(factor.dtype, weight.dtype)
+                value = factor.to(device=weight.device, dtype=precision)
+                holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
+            scales[path] = adapter.modules[id_].scale.value
+        self._slots[adapter.info.name], self._scales[slot] = slot, scales
+        self.base.model.eval()
+
+    def use(self, name: str | None) -> None:
+        """Run one adapter, or the bare base."""
+        self.mix({} if name is None else {name: 1.0})
+
+    def mix(self, weights: dict[str, float]) -> None:
+        """Run Σ weight·ΔW over these adapters: exact, on ΔW and not on its factors. Weight 0 is left out."""
+        active = {self._slots[name]: weight for name, weight in weights.items() if weight != 0}
+        if self._tuner is None:
+            return
+        if not active:
+            self._tuner.disable_adapter_layers()
+            return
+        self._tuner.enable_adapter_layers()
+        self._tuner.set_adapter(list(active), inference_mode=True)
+        for slot, weight in active.items():
+            for path, scale in self._scales[slot].items():
+                self.base.model.get_submodule(path).scaling[slot] = weight * scale
+
+
+def attach(base: Base, adapters: Sequence[Adapter], *, cancelled: Callable[[], bool] = lambda: False) -> Attached:
+    """All adapters on the base, the bare base active. Raises InspectorError before anything is attached."""
+    attached = Attached(base)
+    for adapter in adapters:
+        attached.check(adapter)
+    for adapter in adapters:
+        if cancelled():
+            raise CancelledError("Cancelled while the adapters were attached.")
+        attached.add(adapter)
+    attached.use(None)
+    return attached
+
+
+def _linear_modules(model: Any) -> dict[ModuleId, str]:
+    """Every linear map of the model by its canonical id."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    found: dict[ModuleId, str] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Linear | Conv1D) or hasattr(module, "base_layer"):
+            found[canonical(name)] = name
+    return found
+
+
+def _shape(module: Any) -> tuple[int, int]:
+    """(d_out, d_in) of a linear map, whichever way round it stores its weight."""
+    from transformers.pytorch_utils import Conv1D
+
+    inner = getattr(module, "base_layer", module)
+    rows, columns = inner.weight.shape
+    return (columns, rows) if isinstance(inner, Conv1D) else (rows, columns)

@@ -1,0 +1,110 @@
+"""The files of a base model: from a folder, from the Hub's cache, or downloaded; and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from inspector.adapters.hub_errors import explain, unreachable
+from inspector.adapters.progress import bar_class, interruptible
+from inspector.adapters.sources import Remote, parse
+from inspector.errors import InspectorError
+from inspector.probes.cache import cache_folder, write_whole
+from inspector.text import plain
+
+Progress = Callable[[str, int, int], None]
+_KEPT = (".json", ".safetensors", ".model", ".txt", ".jinja", ".tiktoken")
+
+
+def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -> Path:
+    """The folder with the model's config, tokenizer and safetensors; downloaded where it must be.
+
+    Raises InspectorError with what to do, and CancelledError.
+    """
+    source = parse(name)
+    if not isinstance(source, Remote):
+        folder = source.path
+        if not (folder / "config.json").is_file():
+            raise InspectorError(f"{plain(folder)} is no base model: it has no config.json.")
+    else:
+        try:
+            folder = _downloaded(source, progress, cancelled)
+        except InspectorError:
+            raise
+        except Exception as error:
+            raise explain(error, source) from error
+    if not any(folder.glob("*.safetensors")):
+        raise InspectorError(f"{plain(name)} has no .safetensors: pickled weights are not loaded, convert them first.")
+    return folder
+
+
+def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool]) -> Path:
+    """The repo's snapshot at the revision; the cached one when the Hub cannot be reached."""
+    try:
+        info = interruptible(
+            lambda: HfApi().model_info(remote.repo, revision=remote.revision or None, files_metadata=True), cancelled
+        )
+    except Exception as error:
+        if unreachable(error) and (cached := _cached(remote)) is not None:
+            return cached
+        raise
+    sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if _wanted(f.rfilename)}
+    if "config.json" not in sizes:
+        raise InspectorError(f"{remote.repo} is no base model: it has no config.json.")
+    done, total = 0, sum(sizes.values())
+    for file, size in sizes.items():
+
+        def report(n: int, before: int = done) -> None:
+            progress(f"downloading {remote.repo}", min(before + n, total), total)
+
+        report(0)
+        call = partial(_file, remote.repo, str(info.sha), file, bar_class(report, cancelled))
+        path = interruptible(call, cancelled)
+        done += size
+    return path.parent
+
+
+def _wanted(name: str) -> bool:
+    """Files of the repo's top folder that transformers reads; no other formats of the weights."""
+    return "/" not in name and name.endswith(_KEPT)
+
+
+def _file(repo: str, commit: str, file: str, bar: Any) -> Path:
+    return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar))
+
+
+def _cached(remote: Remote) -> Path | None:
+    try:
+        root = Path(snapshot_download(remote.repo, revision=remote.revision or None, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return root if (root / "config.json").is_file() and any(root.glob("*.safetensors")) else None
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 over config and weights, in hexadecimal; remembered while size and time of the files stay."""
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
+    marks = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    memory = cache_folder("digests") / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+        if known["files"] == marks:
+            return str(known["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                digest.update(chunk)
+    found = digest.hexdigest()
+    write_whole(memory, json.dumps({"files": marks, "digest": found}).encode())
+    return found

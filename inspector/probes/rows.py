@@ -1,0 +1,99 @@
+"""Pooled hidden states of one model, in a temporary file: memory does not grow with the number of prompts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.errors import InspectorError
+from inspector.probes.cache import cache_folder
+from inspector.probes.encode import Encoded
+from inspector.probes.hidden import States
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+POOLINGS = ("last", "mean", "all")
+
+
+class Rows:
+    """(L, n, d): after each of L blocks one row per prompt (`last`, `mean`) or per token (`all`).
+
+    The first token is left out of `mean` and `all`: its activations are orders of magnitude larger.
+    """
+
+    def __init__(self, examples: Sequence[Encoded], pooling: str, layers: int) -> None:
+        self.pooling, self.layers = pooling, layers
+        lengths = [len(e.ids) - 1 if pooling == "all" else 1 for e in examples]
+        self._starts = [sum(lengths[:i]) for i in range(len(lengths))]
+        self.count = sum(lengths)
+        self.width = 0
+        self._held: Tensor | None = None
+
+    def write(self, indices: Sequence[int], states: States, mask: Tensor) -> None:
+        """Pool one batch: states are L+1 tensors (batch, length, d), the embedding first."""
+        import torch
+
+        held = self._open(states[0])
+        last = mask.sum(1) - 1
+        rows = torch.arange(len(indices), device=mask.device)
+        at = torch.tensor([self._starts[i] for i in indices])
+        for layer, h in enumerate(states[1:]):
+            ends, picked = last.to(h.device), rows.to(h.device)
+            if self.pooling == "last":
+                held[layer, at] = h[picked, ends].cpu()
+            elif self.pooling == "mean":
+                inside = mask[:, 1:, None].to(h.device)
+                mean = (h[:, 1:].double() * inside).sum(1) / inside.sum(1)
+                held[layer, at] = mean.to(held.dtype).cpu()
+            else:
+                for row, (start, end) in enumerate(zip(at.tolist(), last.tolist(), strict=True)):
+                    held[layer, start : start + end] = h[row, 1 : end + 1].cpu()
+
+    def read(self, layer: int, rows: slice | Tensor, device: str) -> Tensor:
+        """Rows of one layer in float64, shifted by the mean of the layer's first rows.
+
+        The shift changes no centred quantity and keeps a large common mean out of the rounding.
+        """
+        assert self._held is not None
+        here = self._held[layer]
+        shift = here[:256].double().mean(0)
+        return (here[rows].double() - shift).to(device)
+
+    def _open(self, like: Tensor) -> Tensor:
+        if self._held is None:
+            import torch
+
+            self.width = like.shape[-1]
+            dtype = torch.float32 if self.pooling == "mean" else like.dtype
+            size = self.layers * self.count * self.width
+            self._held = _mapped(size, dtype).view(self.layers, self.count, self.width)
+        return self._held
+
+
+def _mapped(size: int, dtype: torch.dtype) -> Tensor:
+    """A tensor over a file that has no name any more; its space is reserved, for a mapped file has no full disk."""
+    import torch
+
+    folder = cache_folder("states")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        try:
+            length = max(size * dtype.itemsize, 1)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(handle, 0, length)
+            else:
+                os.truncate(handle, length)
+            return torch.from_file(name, shared=True, size=size, dtype=dtype)
+        finally:
+            os.close(handle)
+            Path(name).unlink()
+    except OSError as error:
+        needed = f"{size * dtype.itemsize / 1e9:.1f} GB of hidden states"
+        advice = "take fewer prompts, or --pooling last"
+        raise InspectorError(f"No room for {needed} in {folder} ({error.strerror}): {advice}.") from error

@@ -1,0 +1,8 @@
+"""Running probes on a base model: requests, what they cost, and their results in a study."""
+
+from __future__ import annotations
+
+from inspector.probing.prober import Prober
+from inspector.probing.request import PROBES, Estimate, Request
+
+__all__ = ["PROBES", "Estimate", "Prober", "Request"]

@@ -1,0 +1,57 @@
+"""What every probe is given: the attached adapters, who they are by content, and how to report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inspector import __version__
+from inspector.probes.attach import Attached
+from inspector.probes.batches import Batches
+from inspector.probes.problems import Problems
+from inspector.probing.pace import Report
+from inspector.probing.request import Request
+from inspector.results import Blocks
+from inspector.study import ProbeInfo
+
+Deliver = Callable[[ProbeInfo, Blocks, tuple[float, ...]], None]
+"""Puts blocks into the study: (how measured, blocks, alphas)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request on one loaded base."""
+
+    request: Request
+    attached: Attached
+    names: tuple[str, ...]
+    """The study's adapters in its order."""
+    digests: Mapping[str, str]
+    """Name -> sha256 of the adapter's files, of those that are loaded."""
+    batches: Batches
+    deliver: Deliver
+    progress: Report
+    notes: list[str]
+
+    def info(self, probe: str, problems: Problems | None = None, detail: str = "") -> ProbeInfo:
+        base = self.attached.base
+        return ProbeInfo(
+            probe,
+            base.name,
+            base.digest,
+            base.device,
+            base.dtype,
+            problems.name if problems else "",
+            problems.digest if problems else "",
+            len(problems.problems) if problems else 0,
+            detail,
+            "; ".join(dict.fromkeys(self.notes)),
+            __version__,
+        )
+
+    def key(self, problems: Problems | None = None, **more: Any) -> dict[str, Any]:
+        """The cache key of a number: everything it depends on, and `more`."""
+        base = self.attached.base
+        where = {"base": base.digest, "dtype": base.dtype, "device": base.device.split(":")[0]}
+        return where | {"prompts": problems.digest if problems else "", **more}

@@ -1,0 +1,126 @@
+"""Running probes: one base kept in memory, adapters switched on it; results into the study as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from inspector.adapters.model import Adapter
+from inspector.adapters.opening import content_digest
+from inspector.errors import InspectorError
+from inspector.probing.request import Estimate, Request, estimate
+from inspector.results import Blocks, merged
+from inspector.study import ProbeInfo, Study
+from inspector.text import plain
+
+_BATCH = {"cpu": 16, "cuda": 64}
+
+
+class Prober:
+    """Keeps one base in memory from one request to the next."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[tuple[str, str, str], object] | None = None
+        self._attached: dict[str, str] = {}
+
+    def estimate(self, adapters: Sequence[Adapter], _study: Study, request: Request) -> Estimate:
+        """The cost before anything is loaded; no torch."""
+        return estimate(adapters, request)
+
+    def run(
+        self,
+        adapters: Sequence[Adapter],
+        study: Study,
+        request: Request,
+        *,
+        progress: Callable[[str, int, int], None] = lambda _text, _done, _total: None,
+        partial: Callable[[Study], None] = lambda _study: None,
+        note: Callable[[str], None] = lambda _text: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Study:
+        """Measure, and return the study with the results; `partial` receives it as points appear.
+
+        `progress(text, done, total)`; `note` tells what happened on the way (a halved batch, a base from
+        the cache). Raises CancelledError after `partial` got what is finished, InspectorError with what to do.
+        """
+        from inspector.probes.attach import Attached
+        from inspector.probes.batches import Batches
+        from inspector.probing import accuracy, lmc, states, weights
+        from inspector.probing.job import Job
+
+        request = request.checked(adapters)
+        for probe in request.probes:
+            if probe != "intruders":
+                request.problems(probe)  # a prompt file that cannot be read is said before the base is loaded
+        by_name = {adapter.info.name: adapter for adapter in adapters}
+        _refuse_lost(study, by_name)
+        digests = {name: content_digest(adapter.files) for name, adapter in by_name.items()}
+        notes = [text for adapter in adapters if (text := _left_out(adapter))]
+        for text in notes:
+            note(text)
+
+        def noted(text: str) -> None:
+            notes.append(text)
+            note(text)
+
+        attached = self._attach(adapters, digests, request, progress, noted, cancelled)
+        assert isinstance(attached, Attached)
+        current = [study]
+
+        def deliver(info: ProbeInfo, blocks: Blocks, alphas: tuple[float, ...]) -> None:
+            current[0] = merged(current[0], info, blocks, alphas=alphas, depth=attached.base.depth)
+            partial(current[0])
+
+        size = request.batch or _BATCH["cuda" if attached.base.device.startswith("cuda") else "cpu"]
+        job = Job(request, attached, study.names, digests, Batches(size, noted, cancelled), deliver, progress, notes)
+        weights.run_norms(job, study.modules)
+        if "lmc" in request.probes:
+            lmc.run(job)
+        if {"cka", "lens"} & set(request.probes):
+            states.run(job)
+        if "intruders" in request.probes:
+            weights.run_intruders(job, study.modules, by_name, cancelled)
+        if "accuracy" in request.probes:
+            accuracy.run(job, adapters, noted, cancelled)
+        attached.use(None)
+        return current[0]
+
+    def _attach(
+        self,
+        adapters: Sequence[Adapter],
+        digests: dict[str, str],
+        request: Request,
+        progress: Callable[[str, int, int], None],
+        note: Callable[[str], None],
+        cancelled: Callable[[], bool],
+    ) -> object:
+        """The base with these adapters on it: what is there already stays."""
+        from inspector.probes.attach import Attached, attach
+        from inspector.probes.base import load_base
+
+        wanted = (request.base, request.device, request.dtype)
+        changed = any(self._attached.get(name, digest) != digest for name, digest in digests.items())
+        if self._loaded is None or self._loaded[0] != wanted or changed:
+            self._loaded, self._attached = None, {}  # the old base leaves memory before the new one comes
+            base = load_base(*wanted, note=note, progress=progress, cancelled=cancelled)
+            progress("attaching the adapters", 0, 0)
+            self._loaded = (wanted, attach(base, adapters, cancelled=cancelled))
+        attached = self._loaded[1]
+        assert isinstance(attached, Attached)
+        for adapter in adapters:
+            attached.add(adapter)
+        self._attached |= digests
+        return attached
+
+
+def _refuse_lost(study: Study, by_name: dict[str, Adapter]) -> None:
+    if lost := [name for name in by_name if name not in study.names]:
+        raise InspectorError(f"{plain(lost[0])} was not measured yet: wait for its numbers, then probe.")
+
+
+def _left_out(adapter: Adapter) -> str:
+    """What of an adapter does not run with it, in words; empty where all of it does."""
+    lost = [tensor for tensor in adapter.tensors if tensor.role != "used"]
+    if not lost:
+        return ""
+    name = plain(adapter.info.name)
+    return f"{name} runs without {len(lost)} of its tensors ({plain(lost[0].key, 60)}: {lost[0].reason})"

@@ -1,0 +1,153 @@
+"""What can be asked of a base model, and what it will cost. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from inspector.adapters.model import Adapter
+from inspector.errors import InspectorError
+from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
+from inspector.text import count, plain
+
+PROBES = ("lmc", "cka", "lens", "intruders", "accuracy")
+ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
+LOSSES = ("boxed", "rollouts")
+POOLINGS = ("last", "mean", "all")
+_LIMITS = {"lmc": 64, "cka": 100, "lens": 100, "accuracy": 0}
+_TEMPLATE = 30
+"""Tokens a chat template adds, about."""
+_CHARACTERS = 3.0
+"""Characters of a token, about: fewer than in prose, for numbers."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to measure with the base model. Empty and 0 mean the default."""
+
+    probes: tuple[str, ...]
+    base: str = ""
+    """Hub id, folder or `smollm2`; empty: the base the adapters name."""
+    prompts: str = ""
+    """What problems.py knows, or a file; empty: `arithmetic`."""
+    limit: int = 0
+    """The first so many prompts; 0: 64 for lmc, 100 for cka and lens, all for accuracy."""
+    device: str = "auto"
+    dtype: str = "auto"
+    pairs: Pairs = ()
+    """Names; empty: all pairs."""
+    loss: str = "boxed"
+    alphas: tuple[float, ...] = ()
+    """Points of a path; 0 and 1 are always among them."""
+    pooling: str = "last"
+    batch: int = 0
+    new_tokens: int = 0
+    """Longest answer in tokens when generating."""
+
+    def checked(self, adapters: Sequence[Adapter]) -> Request:
+        """The request with its defaults filled in; raises InspectorError for what cannot be."""
+        for words, known, what in (
+            (self.probes, PROBES, "probe"),
+            ((self.loss,), LOSSES, "loss"),
+            ((self.pooling,), POOLINGS, "pooling"),
+        ):
+            if unknown := [word for word in words if word not in known]:
+                raise InspectorError(f"No {what} {plain(unknown[0])!r}: one of {', '.join(known)}.")
+        names = [adapter.info.name for adapter in adapters]
+        if lost := [name for pair in self.pairs for name in pair if name not in names]:
+            raise InspectorError(f"No adapter {plain(lost[0])!r} is open: a pair is of {', '.join(map(plain, names))}.")
+        if any(abs(alpha) > 10 for alpha in self.alphas):
+            raise InspectorError("A point of a path is a number α between -10 and 10, such as 0,0.5,1.")
+        every = tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
+        alphas = tuple(sorted({0.0, 1.0, *(round(float(alpha), 6) for alpha in self.alphas or ALPHAS)}))
+        base = self.base or next((a.info.base for a in adapters if a.info.base), "")
+        return replace(self, pairs=self.pairs or every, alphas=alphas, base=base, prompts=self.prompts or BUNDLED[0])
+
+    def problems(self, probe: str) -> Problems:
+        """The problems of one probe, cut to the limit."""
+        wants = probe == "lmc" and self.loss == "rollouts"
+        return load_problems(self.prompts, completions=wants).first(self.limit or _LIMITS[probe])
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request will cost. `seconds` is None until this base has run on this device once."""
+
+    passes: int
+    tokens: int
+    seconds: float | None
+    text: str
+
+
+def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
+    """The cost of what is not in the cache yet cannot be known without the base: this is the most it can be."""
+    request = request.checked(adapters)
+    if request.prompts in HUB:
+        per_prompt, sizes = 120.0, dict.fromkeys(_LIMITS, request.limit or 100) | {"accuracy": request.limit or 1319}
+    else:
+        found = {probe: request.problems(probe) for probe in request.probes if probe in _LIMITS}
+        per_prompt = _tokens(next(iter(found.values()))) if found else 0.0
+        sizes = {probe: len(problems.problems) for probe, problems in found.items()}
+    passes = tokens = 0
+    new = 0
+    for probe in request.probes:
+        if probe in {"lmc", "cka"} or (probe == "lens" and "cka" not in request.probes):
+            runs = _points(request) if probe == "lmc" else len(adapters) + 1
+            passes += runs
+            tokens += int(runs * sizes[probe] * per_prompt)
+        elif probe == "accuracy":
+            new += (len(adapters) + 1) * sizes[probe]
+    speed = speeds().get(f"{request.base} {request.device}")
+    seconds = tokens / speed if speed and tokens and not new else None
+    return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds))
+
+
+def _points(request: Request) -> int:
+    """Points of all paths: inner ones per pair, the adapters and the base once."""
+    names = {name for pair in request.pairs for name in pair}
+    return len(request.pairs) * (len(request.alphas) - 2) + len(names) + 1
+
+
+def _tokens(problems: Problems) -> float:
+    characters = sum(len(p.question) + len(p.answer) + len(p.completion) for p in problems.problems)
+    return characters / _CHARACTERS / len(problems.problems) + _TEMPLATE
+
+
+def _words(request: Request, passes: int, tokens: int, new: int, seconds: float | None) -> str:
+    parts = []
+    if passes:
+        parts.append(f"at most {count(passes, 'pass').replace('passs', 'passes')}, about {tokens:,} tokens")
+    if new:
+        parts.append(f"{new} answers to generate")
+    if "intruders" in request.probes:
+        parts.append("one SVD per module of the base, then cached")
+    known = f"about {clock(seconds)}" if seconds is not None else "the time shows after the first batch"
+    return "; ".join([*parts, known]) if parts else known
+
+
+def clock(seconds: float) -> str:
+    """`40 s`, `3:20 min`, `1:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def speeds() -> dict[str, float]:
+    """Tokens per second of earlier runs, by `base device`."""
+    try:
+        found = json.loads((cache_folder("speed") / "speeds.json").read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def remember_speed(request: Request, tokens_per_second: float) -> None:
+    known = speeds() | {f"{request.base} {request.device}": round(tokens_per_second, 1)}
+    write_whole(cache_folder("speed") / "speeds.json", json.dumps(known).encode())
