@@ -78,6 +78,16 @@ def demo(k: int) -> int:
 )
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--probe", "probes", multiple=True, help="Also run the base: lmc, cka, lens, intruders, accuracy.")
+@click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: what the adapters name.")
+@click.option("--prompts", default="", help="gsm8k, arithmetic (bundled, the default), a .jsonl or .parquet file …")
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
+@click.option("--pair", "pairs", multiple=True, metavar="A:B", help="Only this pair of adapters (repeat).")
+@click.option("--alphas", default="", help="Points of the paths.  [default: 0,0.1,…,1]")
+@click.option("--loss", type=click.Choice(["boxed", "rollouts"]), default="boxed", show_default=True)
+@click.option("--pooling", type=click.Choice(["last", "mean", "all"]), default="last", show_default=True)
+@click.option("--dtype", default="auto", show_default=True, help="Of the base: auto, float32, bfloat16, float16.")
+@click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
 @_DEBUG
 def analyze(
     sources: tuple[str, ...],
@@ -87,10 +97,13 @@ def analyze(
     modules: str,
     sides: str,
     device: str,
+    **probing: Any,
 ) -> int:
     """Measure adapters: tables on stdout, or every number to a file with --out.
 
     Principal angles compare output subspaces (--sides left); right or both adds input subspaces.
+    With --probe the base model runs too: loss between adapters (lmc), similarity of hidden states (cka),
+    logit lens, intruder dimensions, accuracy.
     """
     from inspector import headless
 
@@ -99,6 +112,7 @@ def analyze(
         out=out,
         metrics=headless.metric_names(metrics),
         settings=headless.settings(k=k, modules=modules, sides=sides, device=device),
+        request=headless.request(device=device, **probing),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
@@ -16,13 +17,24 @@ from inspector.study import Settings, Study
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.adapters.progress import Progress as Download
+    from inspector.probing.request import Request
 
 
-def analyze(sources: Sequence[str], *, settings: Settings, out: Path | None = None, metrics: Sequence[str] = ()) -> int:
-    """Measure the sources and print or write the result; 3 when something could not be analysed."""
+def analyze(
+    sources: Sequence[str],
+    *,
+    settings: Settings,
+    out: Path | None = None,
+    metrics: Sequence[str] = (),
+    request: Request | None = None,
+) -> int:
+    """Measure the sources and print or write the result; 3 when something could not be analysed.
+
+    With a request, also what it asks of the base model.
+    """
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot write {str(out)!r}: the name must end in {', '.join(SUFFIXES)}.")
-    study, complete = _measured(sources, settings)
+    study, complete = _measured(sources, settings, request)
     if out is None:
         from inspector.printing import print_study
 
@@ -51,9 +63,37 @@ def settings(*, k: int = 10, modules: str = "union", sides: str = "left", device
     return Settings(k=k, sides=chosen, modules=scope, filter=pattern, device=device)
 
 
-def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
+def request(
+    probes: Sequence[str],
+    *,
+    pairs: Sequence[str] = (),
+    alphas: str = "",
+    **options: Any,
+) -> Request | None:
+    """The request that the command line makes; None where no probe is asked for.
+
+    `pairs` are `A:B`; `alphas` is `0,0.5,1` or empty.
+    """
+    from inspector.probing.request import Request
+
+    names = tuple(name.strip() for word in probes for name in word.split(",") if name.strip())
+    if not names:
+        return None
+    both = [tuple(pair.split(":")) for pair in pairs]
+    if wrong := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) != 2 or parts[0] == parts[1]]:
+        raise InspectorError(f"--pair {wrong[0]!r} names no two adapters: write A:B.")
+    try:
+        points = tuple(float(word) for word in alphas.split(",") if word.strip())
+    except ValueError as error:
+        raise InspectorError(f"--alphas {alphas!r} is no list of numbers: write 0,0.5,1.") from error
+    return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
+
+
+def _measured(sources: Sequence[str], settings: Settings, request: Request | None) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
     if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:
+        if request is not None:
+            raise InspectorError(f"{sources[0]} is a saved study: name its adapters to probe them.")
         study = load(sources[0])
         return study, all(a.health != "error" for a in study.adapters)
     from inspector.adapters.opening import open_sources
@@ -70,10 +110,37 @@ def _measured(sources: Sequence[str], settings: Settings) -> tuple[Study, bool]:
     settings = replace(settings, device=device_named(settings.device))
     total = sum(a.info.parameters for a in adapters)
     _say(f"Measuring {len(adapters)} adapters ({total / 1e6:.1f} M parameters) on {settings.device} …")
-    study = analyse(adapters, settings, progress=_Progress())
+    tell = _Progress()
+    study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
     if not study.modules:
         raise InspectorError(_nothing(adapters, settings))
+    if request is not None:
+        study = _probed(adapters, study, request)
     return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
+
+
+def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Study:
+    """The study with what the request asks for; adapters that cannot run are left out, with a word."""
+    from inspector.probing import Prober
+
+    able = [a for a in adapters if a.modules and not study.adapters[study.index(a.info.name)].excluded]
+    for adapter in adapters:
+        if adapter not in able:
+            _say(f"{adapter.info.name} is not probed: {_first_error(study, adapter)}")
+    if not able:
+        raise InspectorError("No adapter can be probed: see the findings above.")
+    prober, latest = Prober(), [study]
+    _say(f"Probing: {prober.estimate(able, study, request).text}.")
+
+    def partial(so_far: Study) -> None:
+        latest[0] = so_far
+
+    return prober.run(able, study, request, progress=_Progress(), partial=partial, note=_say)
+
+
+def _first_error(study: Study, adapter: Adapter) -> str:
+    findings = study.adapters[study.index(adapter.info.name)].findings
+    return next((finding.text for finding in findings if finding.severity == "error"), "it has no usable module")
 
 
 def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
@@ -86,13 +153,20 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
 
 
 class _Progress:
-    """One line on a terminal, rewritten in place; silent elsewhere."""
+    """One line on a terminal, rewritten in place; elsewhere a line every ten seconds."""
 
-    def __call__(self, done: int, total: int) -> None:
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        share = f" ({100 * done // total} %)" if total else ""
         if sys.stderr.isatty():
             end = "\r\033[K" if done == total else ""
-            sys.stderr.write(f"\r{done}/{total} modules{end}")
+            sys.stderr.write(f"\r\033[K{text}{share}{end}")
             sys.stderr.flush()
+        elif time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            _say(f"{text}{share}")
 
 
 class _Download:

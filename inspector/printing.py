@@ -12,6 +12,7 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import classify, energy_ratio_of_sum
+from inspector.probe_tables import probe_tables
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 
@@ -54,6 +55,11 @@ def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
         if study.settings.modules == "union" and study.usable.all():
             ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
             page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+    for part in probe_tables(study):
+        if isinstance(part, str):
+            page.text(f"\n{part}")
+        else:
+            page.table(part)
 
 
 def _print_adapters(page: _Page, study: Study) -> None:
