@@ -35,7 +35,7 @@ class Attached:
     @property
     def modules(self) -> dict[ModuleId, Any]:
         """The base's linear maps, as they were before any adapter."""
-        return {id_: getattr(module, "base_layer", module) for id_, (_, module) in self._current().items()}
+        return {id_: _inner(module) for id_, (_, module) in self._current().items()}
 
     def _current(self) -> dict[ModuleId, tuple[str, Any]]:
         """id -> (name, module as it is now, wrapped or not)."""
@@ -66,13 +66,15 @@ class Attached:
         import torch
         from peft import LoraConfig
         from peft.tuners.lora import LoraModel
+        from transformers.pytorch_utils import Conv1D
 
         if adapter.info.name in self._slots:
             return
         self.check(adapter)
         slot = f"a{len(self._slots)}"
         targets = {self._modules[id_]: id_ for id_ in adapter.modules}
-        config = LoraConfig(r=1, target_modules=list(targets), inference_mode=True)
+        transposed = any(isinstance(_inner(self.base.model.get_submodule(path)), Conv1D) for path in targets)
+        config = LoraConfig(r=1, target_modules=list(targets), inference_mode=True, fan_in_fan_out=transposed)
         if self._tuner is None:
             self._tuner = LoraModel(self.base.model, config, slot, low_cpu_mem_usage=True)
         else:
@@ -141,6 +143,11 @@ def _shape(module: Any) -> tuple[int, int]:
     """(d_out, d_in) of a linear map, whichever way round it stores its weight."""
     from transformers.pytorch_utils import Conv1D
 
-    inner = getattr(module, "base_layer", module)
+    inner = _inner(module)
     rows, columns = inner.weight.shape
     return (columns, rows) if isinstance(inner, Conv1D) else (rows, columns)
+
+
+def _inner(module: Any) -> Any:
+    """The base's own module, adapters on it or not."""
+    return getattr(module, "base_layer", module)

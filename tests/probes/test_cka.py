@@ -1,0 +1,105 @@
+"""CKA against its textbook forms, closed forms, and the two routes against each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.probes import cka
+from inspector.probes.encode import Encoded
+from inspector.probes.rows import Rows
+
+
+def textbook_plain(X: np.ndarray, Y: np.ndarray) -> float:
+    """‖YᵀX‖² / (‖XᵀX‖‖YᵀY‖) on centred columns."""
+    X, Y = X - X.mean(0), Y - Y.mean(0)
+    return float(np.linalg.norm(Y.T @ X) ** 2 / (np.linalg.norm(X.T @ X) * np.linalg.norm(Y.T @ Y)))
+
+
+def hsic_unbiased(X: np.ndarray, Y: np.ndarray) -> float:
+    """Song et al. 2012, equation 5, written out."""
+    n = len(X)
+    X, Y = X - X.mean(0), Y - Y.mean(0)  # changes nothing but the rounding
+    K, L = X @ X.T, Y @ Y.T
+    np.fill_diagonal(K, 0)
+    np.fill_diagonal(L, 0)
+    one = np.ones(n)
+    return float(
+        (np.trace(K @ L) + one @ K @ one * (one @ L @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ K @ L @ one))
+        / (n * (n - 3))
+    )
+
+
+def textbook_debiased(X: np.ndarray, Y: np.ndarray) -> float:
+    return hsic_unbiased(X, Y) / (hsic_unbiased(X, X) * hsic_unbiased(Y, Y)) ** 0.5
+
+
+def rows(X: np.ndarray) -> Rows:
+    """X (n, d) as the only layer of n prompts of two tokens."""
+    held = Rows([Encoded((1, 2), 2)] * len(X), "last", 1)
+    states = torch.from_numpy(X)[:, None].repeat(1, 2, 1)
+    held.write(range(len(X)), [states, states], torch.ones(len(X), 2, dtype=torch.long))
+    return held
+
+
+def compared(X: np.ndarray, Y: np.ndarray) -> tuple[float, float, float, float]:
+    return cka.compare(rows(X), rows(Y), 0, "cpu")
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    """Two related sets of states with a large common mean, as real ones have."""
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((40, 6))
+    X = shared @ rng.standard_normal((6, 10)) + 0.5 * rng.standard_normal((40, 10)) + 100
+    Y = shared @ rng.standard_normal((6, 12)) + 0.5 * rng.standard_normal((40, 12)) - 50
+    return X, Y
+
+
+@pytest.mark.parametrize("gram", [True, False], ids=["gram", "covariance"])
+def test_both_routes_equal_the_textbook(
+    pair: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, gram: bool
+) -> None:
+    if not gram:
+        monkeypatch.setattr(cka, "_ALWAYS_GRAM", 0)
+        monkeypatch.setattr(cka, "_CHUNK", 7)
+    plain, debiased, null, null_debiased = compared(*pair)
+    assert plain == pytest.approx(textbook_plain(*pair), abs=1e-10)
+    assert debiased == pytest.approx(textbook_debiased(*pair), abs=1e-9)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0)).numpy()
+    assert null == pytest.approx(textbook_plain(pair[0], pair[1][order]), abs=1e-10)
+    assert null_debiased == pytest.approx(textbook_debiased(pair[0], pair[1][order]), abs=1e-9)
+
+
+def test_states_with_themselves_rotated_or_scaled_are_one(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    X = pair[0]
+    Q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((10, 10)))
+    for other in (X, X @ Q, -3 * X, X + 7):
+        assert compared(X, other)[:2] == pytest.approx((1.0, 1.0), abs=1e-9)
+
+
+def test_independent_gaussians_look_alike_to_the_plain_form_only() -> None:
+    """n = 100, d = 2560: geometry's .96 and about 0."""
+    rng = np.random.default_rng(0)
+    plain, debiased, *_ = compared(rng.standard_normal((100, 2560)), rng.standard_normal((100, 2560)))
+    assert plain == pytest.approx(0.96, abs=0.01)
+    assert abs(debiased) < 0.1
+
+
+def test_debiased_is_unbiased_around_zero() -> None:
+    rng = np.random.default_rng(3)
+    found = [compared(rng.standard_normal((12, 5)), rng.standard_normal((12, 5)))[1] for _ in range(300)]
+    assert abs(np.mean(found)) < 3 * np.std(found) / len(found) ** 0.5 + 0.01
+
+
+def test_states_without_spread_are_not_a_number() -> None:
+    rng = np.random.default_rng(0)
+    found = compared(np.ones((10, 4)), rng.standard_normal((10, 4)))
+    assert np.isnan(found[0])
+    assert np.isnan(found[1])
+
+
+def test_u_centred_rows_sum_to_zero() -> None:
+    K = torch.from_numpy(np.random.default_rng(0).standard_normal((9, 9)))
+    centred = cka.u_centred(K + K.T)
+    assert centred.sum(1).abs().max() < 1e-12
+    assert centred.diagonal().abs().max() == 0

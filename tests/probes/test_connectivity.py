@@ -1,0 +1,75 @@
+"""Losses along a path against one unpadded example at a time on a densely merged model."""
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.probes.attach import attach
+from inspector.probes.batches import Batches
+from inspector.probes.connectivity import Point, losses, on_path, points
+from inspector.probes.encode import Encoded, answers
+from inspector.probes.problems import Problem, Problems
+from tests.probes.bases import base, fitting, merged
+
+PROBLEMS = Problems("sums", tuple(Problem(str(n), f"{n} plus {n * n}?", str(n + n * n)) for n in range(7)))
+
+
+def reference(model: torch.nn.Module, example: Encoded) -> float:
+    """Σ −log p of the target tokens, by the definition."""
+    ids = torch.tensor([example.ids])
+    with torch.no_grad():
+        log_p = model(input_ids=ids).logits[0].double().log_softmax(-1)
+    return -sum(float(log_p[t - 1, example.ids[t]]) for t in range(example.start, len(example.ids)))
+
+
+def batches(size: int = 3) -> Batches:
+    return Batches(size, lambda _text: None, lambda: False)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_losses_equal_the_definition(family: str) -> None:
+    onto = base(family)
+    a, b = fitting(onto, "a", 1), fitting(onto, "b", 2)
+    examples = answers(onto.tokenizer, PROBLEMS, "boxed")
+    dense = merged(onto, [(a, 0.3), (b, 0.7)])
+    expected = [reference(dense, example) for example in examples]
+    attached = attach(onto, [a, b])
+    for size in (1, 3, 16):
+        found = losses(attached, on_path("a", "b", 0.3), examples, batches(size), lambda _n: None)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_target_is_the_boxed_answer_after_the_prompt() -> None:
+    onto = base()
+    example = answers(onto.tokenizer, PROBLEMS, "boxed")[3]
+    assert onto.tokenizer.decode(example.ids[example.start :]) == "\\boxed{12}"
+    prompt = onto.tokenizer.decode(example.ids[: example.start])
+    assert prompt.endswith("3 plus 9? Put the final answer in \\boxed{}.\n\nAnswer:")
+
+
+def test_rollouts_are_predicted_to_their_end() -> None:
+    onto = base()
+    problems = Problems("r", (Problem("1", "why?", "2", "because 2"),))
+    (example,) = answers(onto.tokenizer, problems, "rollouts")
+    assert onto.tokenizer.decode(example.ids[example.start :]) == "because 2<eos>"
+
+
+def test_every_token_is_counted_once() -> None:
+    onto = base()
+    examples = answers(onto.tokenizer, PROBLEMS, "boxed")
+    seen: list[int] = []
+    losses(attach(onto, []), Point(()), examples, batches(2), seen.append)
+    assert sum(seen) == sum(len(example.ids) for example in examples)
+
+
+def test_points_are_shared_between_paths() -> None:
+    found = points([("a", "b"), ("a", "c"), ("b", "c")], (0.0, 0.25, 0.5, 0.75, 1.0))
+    assert len(found) == len(set(found)) == 1 + 3 + 3 * 3
+    assert found[:4] == [Point(()), *(Point(((name, 1.0),)) for name in "abc")]
+
+
+def test_a_path_is_the_same_from_both_sides() -> None:
+    assert on_path("a", "b", 0.3) == on_path("b", "a", 0.7)
+    assert on_path("a", "b", 1.0) == Point((("a", 1.0),))
+    assert on_path("a", "b", 0.0) == Point((("b", 1.0),))
+    assert on_path("a", "b", 1.5) == Point((("a", 1.5), ("b", -0.5)))
