@@ -109,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         self.hub.requests.append((self.command, path))
+        path = path.replace("api/datasets/", "api/models/").removeprefix("datasets/")
         faults = [f for f in self.hub.faults if f.where in path and self.command in f.methods]
         fault = faults[0] if faults else Fault("")
         if fault.once:

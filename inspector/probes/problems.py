@@ -78,7 +78,7 @@ def load_problems(name: str, *, completions: bool = False) -> Problems:
     Raises InspectorError with what is missing.
     """
     if name in BUNDLED:
-        return _bundled(name)
+        return _bundled(name, completions=completions)
     path = Path(name).expanduser()
     if path.suffix.lower() in {".jsonl", ".parquet"} and path.is_file():
         return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
@@ -90,12 +90,12 @@ def load_problems(name: str, *, completions: bool = False) -> Problems:
     )
 
 
-def _bundled(name: str) -> Problems:
+def _bundled(name: str, *, completions: bool) -> Problems:
     """One-digit sums of 2-3 terms with one worked example, so that a small model solves some."""
     path = problems_folder() / f"{name}.jsonl"
     first, *rest = _rows(path)
     example = (str(first["question"]), str(first["completion"]))
-    return Problems(name, _problems(rest, path, completions=False), (example,))
+    return Problems(name, _problems(rest, path, completions=completions), (example,))
 
 
 def _from_hub(name: str, *, completions: bool) -> tuple[Problem, ...]:
@@ -156,7 +156,7 @@ def _problems(rows: Sequence[Mapping[str, Any]], path: Path, *, completions: boo
             found[key] = Problem(identity, question, answer, completion)
     if not found:
         what = "a completion" if completions and rows else "a row"
-        raise InspectorError(f"{plain(path)} has not {what} in it: nothing to measure on.")
+        raise InspectorError(f"{plain(path.name)} has not {what} in it: nothing to measure on.")
     problems = tuple(found.values())
     if len({p.id for p in problems}) < len(problems):
         problems = tuple(replace(p, id=str(n)) for n, p in enumerate(problems, 1))

