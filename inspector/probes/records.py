@@ -65,7 +65,7 @@ def key_of(prompt: object, gold: str) -> str:
     return hashlib.sha256(json.dumps([prompt, gold]).encode()).hexdigest()[:20]
 
 
-def records_folder(given: Path | None) -> Path:
+def folder_of(given: Path | None) -> Path:
     """Where records are kept: where the user says, else in the cache folder."""
     return cache_folder("records") if given is None else given.expanduser()
 
@@ -105,12 +105,17 @@ class Records:
 
     def close(self) -> None:
         """Release the file and its lock."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        file, self._file = self._file, -1
+        if file >= 0:
+            try:
+                os.fsync(file)
+            except OSError as error:
+                raise _cannot("write", self.path, error) from error
+            finally:
+                os.close(file)
 
     def append(self, records: Sequence[Record]) -> None:
-        """Keep these: on disk when this returns, all or none of them when it raises."""
+        """Keep these, all or none of them when it raises. From here on they survive the end of this process."""
         new = {r.key: r for r in records if r.key not in self.done}
         if new:
             self._write([asdict(record) for record in new.values()])
@@ -146,7 +151,6 @@ class Records:
         try:
             while written < len(data):
                 written += os.write(self._file, data[written:])
-            os.fsync(self._file)
         except OSError as error:
             os.ftruncate(self._file, self._size)
             raise _cannot("write", self.path, error) from error

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from inspector.errors import InspectorError
-from inspector.probes.records import Record, Records, Run, key_of, records_folder
+from inspector.probes.records import Record, Records, Run, folder_of, key_of
 from tests.acceptance.command import ROOT
 
 RUN = Run("sums", "b" * 64, "a" * 64, "greedy")
@@ -95,7 +95,7 @@ def test_a_folder_that_is_none(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InspectorError, match="Cannot write the records"):
         Records(tmp_path / "file", RUN)
-    assert records_folder(None).name == "records"
+    assert folder_of(None).name == "records"
 
 
 FULL = """

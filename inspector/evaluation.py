@@ -1,0 +1,216 @@
+"""`inspector eval`: sources and a task -> accuracy on stdout or a study in a file, narration on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.export import SUFFIXES, save
+from inspector.probing.request import clock
+from inspector.study import Settings
+from inspector.text import count, plain, some
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+    from inspector.probes.engines import Engine
+    from inspector.probes.solved import Results
+
+METRICS = (
+    "accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "accuracy_base_low", "accuracy_base_high",
+    "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm", "mcnemar_base_p", "mcnemar_base_p_holm",
+)  # fmt: skip
+"""What a CSV of an evaluation holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. Empty and 0 mean the default."""
+
+    task: str
+    limit: int = 0
+    base: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    batch: int = 0
+    max_new_tokens: int = 0
+    server: str = ""
+    concurrency: int = 16
+    records: Path | None = None
+    no_base: bool = False
+    out: Path | None = None
+
+
+def evaluate(sources: Sequence[str], options: Options) -> int:
+    """Answer the task with the base and every source, then print or write; 3 when something has no answer."""
+    from inspector.probes import accuracy
+    from inspector.probes.problems import load_problems
+    from inspector.probes.records import folder_of
+
+    if options.out is not None and options.out.suffix.lower() not in SUFFIXES:
+        raise InspectorError(f"Cannot write {str(options.out)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    problems = load_problems(options.task).first(options.limit)
+    adapters, whole = _opened(sources)
+    folder = folder_of(options.records)
+    try:
+        engine, able = _engine(adapters, options)
+        models = len(able) + (not options.no_base)
+        _say(
+            f"{count(len(problems.problems), 'problem')} of {problems.name}, {count(models, 'model')}; kept in {folder}."
+        )
+        watch = accuracy.Watch(progress=_Progress(), note=_note)
+        results = accuracy.evaluate(engine, able, problems, folder, watch, with_base=not options.no_base)
+    except (KeyboardInterrupt, CancelledError):
+        _clear()
+        _say(f"What was answered is kept in {folder}: the same command goes on from there.")
+        raise
+    _clear()
+    for failure in results.failures.values():
+        _say(failure)
+    _deliver(able, results, options)
+    return 0 if whole and len(able) == len(adapters) and results.complete else 3
+
+
+def _deliver(adapters: Sequence[Adapter], results: Results, options: Options) -> None:
+    """The tables, or the file."""
+    if options.out is None:
+        from inspector.evaluation_tables import print_results
+
+        print_results(results)
+        return
+    from inspector.analysis import analyse
+    from inspector.results import merged
+
+    # With the weights' numbers beside the answers', the file opens in the app as a whole study.
+    study = merged(analyse(adapters, Settings(device="cpu")), results.info, results.blocks())
+    save(study, options.out, METRICS if options.out.suffix.lower() == ".csv" else ())
+    _say(f"Wrote {options.out}.")
+
+
+def _opened(sources: Sequence[str]) -> tuple[list[Adapter], bool]:
+    """The adapters, and whether all sources are among them."""
+    from inspector.adapters.opening import open_sources
+
+    adapters, failures = open_sources(sources)
+    if not adapters and len(failures) == 1:
+        raise InspectorError(failures[0].message)
+    for failure in failures:
+        _say(str(failure))
+    if not adapters:
+        raise InspectorError("No adapter could be opened.")
+    return adapters, all(failure.skipped for failure in failures)
+
+
+def _engine(adapters: Sequence[Adapter], options: Options) -> tuple[Engine, list[Adapter]]:
+    """What answers, and the adapters it can answer with; the others are named on stderr."""
+    from inspector.probes.engines import token_limit
+
+    limit = options.max_new_tokens or token_limit(options.task)
+    if not options.server:
+        return _local(adapters, limit, options)
+    from inspector.probes.engines import Remote
+    from inspector.probes.server import Server
+
+    server = Server(options.server, limit, options.concurrency)
+    base = options.base or _served_base(server.models(), adapters)
+    if not options.no_base:
+        server.refuse_unknown(base)
+    _say(f"Asking {plain(server.root)}, {options.concurrency} problems at a time, at most {limit} tokens each.")
+    return Remote(server, base), _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+
+
+def _local(adapters: Sequence[Adapter], limit: int, options: Options) -> tuple[Engine, list[Adapter]]:
+    from inspector.probes.attach import Attached
+    from inspector.probes.base import load_base
+    from inspector.probes.engines import Local
+
+    base = load_base(
+        options.base or _named_base(adapters), options.device, options.dtype, note=_note, progress=_Progress()
+    )
+    _clear()
+    _say(f"Running {base.name} on {base.device} in {base.dtype}, adapters unmerged, at most {limit} tokens a problem.")
+    attached = Attached(base)
+    able = _able(adapters, attached.add)
+    return Local(attached, limit, options.batch), able
+
+
+def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], None]) -> list[Adapter]:
+    """The adapters that pass; raises the first error when none does."""
+    able, refused = [], []
+    for adapter in adapters:
+        try:
+            check(adapter)
+            able.append(adapter)
+        except InspectorError as error:
+            refused.append(error)
+    if not able:
+        raise refused[0]
+    for reason in refused:
+        _say(str(reason))
+    return able
+
+
+def _named_base(adapters: Sequence[Adapter]) -> str:
+    """The base the adapters name."""
+    names = sorted({adapter.info.base for adapter in adapters if adapter.info.base})
+    if len(names) > 1:
+        raise InspectorError(f"The adapters name different bases ({some(names)}): choose one with --base.")
+    return names[0] if names else ""
+
+
+def _served_base(models: Sequence[str], adapters: Sequence[Adapter]) -> str:
+    """The base among a server's models: as the adapters name it, else the first that is none of them."""
+    named = {adapter.info.base for adapter in adapters}
+    names = {adapter.info.name for adapter in adapters}
+    other = [model for model in models if model not in names]
+    found = next((model for model in other if model in named), other[0] if other else next(iter(named - {""}), ""))
+    if not found:
+        raise InspectorError("The server names no base model: give its name with --base, or leave it out (--no-base).")
+    return found
+
+
+class _Progress:
+    """One line on a terminal, rewritten in place, with the remaining time; elsewhere a line every ten seconds."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+        self._start: tuple[float, int] | None = None
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() and now - self._told < 10:
+            return
+        line = f"{text}{self._left(done, total, now)}"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+        else:
+            _say(line)
+        self._told = now
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        """Share and remaining time, by the answers of this run alone."""
+        if not total:
+            return ""
+        started, before = self._start = self._start or (now, done)
+        made = done - before
+        left = f", {clock((total - done) * (now - started) / made)} left" if made else ""
+        return f" ({100 * done // total} % of all{left})"
+
+
+def _note(text: str) -> None:
+    _clear()
+    _say(text)
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,123 @@
+"""What answers the problems: a base in this process with its adapters attached, or a server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from inspector.adapters.model import Adapter
+from inspector.adapters.opening import content_digest
+from inspector.probes.attach import Attached
+from inspector.probes.generation import Answer, Hooks, generate, room
+from inspector.probes.problems import Problems
+from inspector.probes.records import Run
+from inspector.probes.server import Server
+from inspector.study import ProbeInfo
+
+_TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
+
+
+def token_limit(task: str) -> int:
+    """The longest answer in tokens where the user names none: as long as the task's answers need."""
+    return _TOKENS.get(task, 512)
+
+
+def identity(adapter: Adapter) -> str:
+    """What an adapter is known by: sha256 of its weights and of every module's scale, which stands in its config."""
+    scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
+    return hashlib.sha256(json.dumps([content_digest(adapter.files), scales]).encode()).hexdigest()
+
+
+class Engine(Protocol):
+    """Greedy answers of the base (None) or an adapter (its name)."""
+
+    @property
+    def base(self) -> str:
+        """The base as it is shown."""
+        ...
+
+    def run(self, task: str, name: str | None, digest: str) -> Run:
+        """What the records of this model are kept under; `digest` is the adapter's `identity`, empty for the base."""
+        ...
+
+    def info(self) -> ProbeInfo:
+        """How it answers; the task is not in it."""
+        ...
+
+    def prompts(self, problems: Problems) -> list[Any]:
+        """What a model is shown for each problem, as JSON can hold it; None where it does not fit."""
+        ...
+
+    def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
+        """The answers, as they come; none where there is none, and a note says why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A base with adapters attached, through transformers."""
+
+    attached: Attached
+    max_new_tokens: int
+    batch: int = 0
+
+    @property
+    def base(self) -> str:
+        return self.attached.base.name
+
+    def run(self, task: str, name: str | None, digest: str) -> Run:  # noqa: ARG002 - an adapter is its content
+        base = self.attached.base
+        device = base.device.partition(":")[0]
+        return Run(task, base.digest, digest, f"transformers, {device}, {base.dtype}, {_greedy(self.max_new_tokens)}")
+
+    def info(self) -> ProbeInfo:
+        base = self.attached.base
+        return ProbeInfo(
+            "accuracy", base.name, base.digest, base.device, base.dtype, detail=_greedy(self.max_new_tokens)
+        )
+
+    def prompts(self, problems: Problems) -> list[Any]:
+        from inspector.probes.encode import prompt_ids
+
+        base = self.attached.base
+        ids = [prompt_ids(base.tokenizer, problems.messages(problem)) for problem in problems.problems]
+        return [prompt if room(base.model, len(prompt), 1) else None for prompt in ids]
+
+    def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
+        base = self.attached.base
+        # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
+        until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
+        self.attached.use(name)
+        try:
+            yield from generate(base.model, base.tokenizer, prompts, self.max_new_tokens, self.batch, until, hooks)
+        finally:
+            self.attached.use(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server that knows the base and every adapter by a name."""
+
+    server: Server
+    base: str
+
+    def run(self, task: str, name: str | None, digest: str) -> Run:
+        """Not by the server's address, which changes from job to job."""
+        model = json.dumps([self.base, name])
+        return Run(task, "", digest, f"server, models {model}, {_greedy(self.server.max_new_tokens)}")
+
+    def info(self) -> ProbeInfo:
+        return ProbeInfo("accuracy", self.base, device="server", detail=_greedy(self.server.max_new_tokens))
+
+    def prompts(self, problems: Problems) -> list[Any]:
+        return [problems.messages(problem) for problem in problems.problems]
+
+    def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
+        return self.server.answers(name or self.base, prompts, hooks)
+
+
+def _greedy(tokens: int) -> str:
+    return f"greedy, at most {tokens} new tokens"
