@@ -8,12 +8,16 @@ from textual.binding import Binding
 
 from inspector.tui.state import VIEWS
 
-_CURSOR = ("map",)
-_SCRUB = tuple(view for view in VIEWS if view not in {"map", "objectives"})
-_PAIRS = ("map", "layers", "angles", "pair")
-_METRIC = ("map", "layers", "size")
+_CURSOR = ("map", "accuracy")
+_PAIRS = ("map", "layers", "angles", "pair", "basins", "cka", "accuracy")
+_METRIC = ("map", "layers", "size", "basins", "cka")
+_OPENING = tuple(view for view in _PAIRS if view != "pair")
 _LIST = ("adapters", "map")
-_NUMBERS = tuple(view for view in VIEWS if view != "objectives")
+_WHOLE = {"objectives", "basins", "accuracy"}
+"""Views without layers."""
+_LAYERED = tuple(view for view in VIEWS if view not in _WHOLE)
+_SCRUB = tuple(view for view in _LAYERED if view != "map")
+_FILTERED = tuple(view for view in _LAYERED if view != "cka")
 
 
 _KEY_NAMES = {
@@ -58,6 +62,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_size", "5", "Size & rank", "norms, effective ranks, singular spectra"),
     Action("go_pair", "6", "Pair", "everything about two adapters"),
     Action("go_objectives", "7", "Objectives", "the training losses written out, with their traps"),
+    Action("go_basins", "8", "Basins", "the loss on the way from one adapter to the other, and its barriers"),
+    Action("go_cka", "9", "CKA", "how alike the hidden states are, layer by layer"),
+    Action("go_accuracy", "0", "Accuracy", "problems solved, with intervals and paired tests"),
+    Action("probe", "p", "run the base", "run the base model with the adapters: what, on which prompts, at what cost"),
     Action("next_view", "tab", "next view", "go to the next view"),
     Action("previous_view", "shift+tab", "previous view", "go to the previous view"),
     Action("up", "up k", "up", "move the cursor or scroll up"),
@@ -66,8 +74,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("right", "right l", "right", "move the cursor right", _CURSOR),
     Action("page_up", "pageup", "page up", "ten rows up"),
     Action("page_down", "pagedown", "page down", "ten rows down"),
-    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _NUMBERS, 60, "[ ]"),
-    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _NUMBERS),
+    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _LAYERED, 60, "[ ]"),
+    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _LAYERED),
     Action(
         "scrub_down",
         "left h",
@@ -76,15 +84,22 @@ ACTIONS: tuple[Action, ...] = (
         _SCRUB,
     ),
     Action("scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _SCRUB),
-    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _NUMBERS),
-    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _NUMBERS),
-    Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _NUMBERS),
-    Action("layer_last", "end", "last layer", "move the layer slider to the last layer", _NUMBERS),
-    Action("scope", "g", "all layers / one", "switch between all layers and the slider's layer", _NUMBERS, 55),
-    Action("next_metric", "m", "metric", "the next metric (Size & rank: the next definition of rank)", _METRIC, 80),
+    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _LAYERED),
+    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _LAYERED),
+    Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _LAYERED),
+    Action("layer_last", "end", "last layer", "move the layer slider to the last layer", _LAYERED),
+    Action("scope", "g", "all layers / one", "switch between all layers and the slider's layer", _LAYERED, 55),
+    Action(
+        "next_metric",
+        "m",
+        "metric",
+        "the next metric (Size & rank: the next definition of rank; Basins: the other loss)",
+        _METRIC,
+        80,
+    ),
     Action("previous_metric", "M", "previous metric", "the previous metric", _METRIC),
-    Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _NUMBERS, 70),
-    Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _PAIRS[:3], 90),
+    Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _FILTERED, 70),
+    Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _OPENING, 90),
     Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85),
     Action("next_pair", "n", "next pair", "the next pair of the list", _PAIRS, 50, "n/N"),
     Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
@@ -119,7 +134,13 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
-_FOOTER_FIRST = {"adapters": ("open", "rename", "remove", "earlier", "similar"), "objectives": ("down",)}
+_FOOTER_FIRST = {
+    "adapters": ("open", "rename", "remove", "earlier", "similar"),
+    "objectives": ("down",),
+    "basins": ("probe", "next_pair"),
+    "cka": ("probe",),
+    "accuracy": ("probe",),
+}
 _FOOTER_LABELS = {"layer_down": "layer", "fewer_k": "k", "earlier": "move", "scope": "all/one layer", "down": "scroll"}
 
 

@@ -16,6 +16,7 @@ from inspector.tui.editing import Editing
 from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
+from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
 from inspector.tui.state import AppState
 from inspector.tui.theme import THEMES, themes
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Output):
+class InspectorApp(Navigation, Editing, Output, Probing):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
@@ -75,7 +76,7 @@ class InspectorApp(Navigation, Editing, Output):
         """Read headers in the background, then measure; a saved study's own adapters are read again with them."""
         from inspector.tui.workers import open_all
 
-        self._forget_removed()
+        self.forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
         self.arrived = []
@@ -86,7 +87,7 @@ class InspectorApp(Navigation, Editing, Output):
         )
         self.repaint("status")
 
-    def _forget_removed(self) -> None:
+    def forget_removed(self) -> None:
         """Removed adapters are neither measured again nor do they keep their names."""
         state = self.state
         if state.order != tuple(range(len(state.study.adapters))):
@@ -130,6 +131,7 @@ class InspectorApp(Navigation, Editing, Output):
         saved = bool(self.state.study.blocks) and not self.loaded
         if saved and not set(self.state.study.names) <= set(fresh):
             self.say("the adapters of this saved study could not all be read again: it stays as it is", "bad")
+            self.ask_again = False
         elif fresh:
             first = not self.state.study.blocks
             self.loaded |= fresh
@@ -156,11 +158,12 @@ class InspectorApp(Navigation, Editing, Output):
         else:
             self.complete = False
         filter_ = self.state.filter or (self.session.filter if not self.state.study.blocks else "")
-        self.state.replace_study(message.study)
+        self.state.replace_study(self.carry(message.study))
         if filter_ in message.study.projections:
             self.refilter(filter_)
         if message.complete:
             self.state.k = message.study.settings.k
+            self.ask_when_ready()
         self.repaint()
 
     def on_filtered(self, message: Filtered) -> None:
@@ -171,7 +174,7 @@ class InspectorApp(Navigation, Editing, Output):
 
     def on_stopped(self, message: Stopped) -> None:
         if self.current(message.generation):
-            self.progress = None
+            self.progress, self.probing, self.ask_again = None, "", False
             self.state.k = self.state.study.settings.k
             self.say(message.text, message.tone)
             self.repaint()

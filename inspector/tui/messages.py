@@ -62,6 +62,29 @@ class Snapshot(Message):
 
 
 @dataclass
+class Probed(Message):
+    """The study with what a probe measured so far, or all of it."""
+
+    generation: int
+    study: Study
+    complete: bool
+    seconds: float = 0.0
+
+    def can_replace(self, message: Message) -> bool:
+        same = isinstance(message, Probed) and message.generation == self.generation
+        return same and not self.complete
+
+
+@dataclass
+class Estimated(Message):
+    """What a request will cost, in words, or why it cannot run; only the last one asked for is shown."""
+
+    serial: int
+    text: str
+    refused: bool = False
+
+
+@dataclass
 class Filtered(Message):
     """The study over one projection's modules; only the last one asked for is shown."""
 

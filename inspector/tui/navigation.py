@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from inspector.definitions.probes import LOSSES
 from inspector.tui.screens.layers import layers_metrics
 from inspector.tui.screens.map import map_metrics
 from inspector.tui.screens.size import rank_metrics, spectrum_modules
 from inspector.tui.shell import Shell
-from inspector.tui.state import MAP_METRICS, VIEWS
+from inspector.tui.state import CKA_METRICS, MAP_METRICS, VIEWS
 
 
 class Navigation(Shell):
@@ -37,6 +38,15 @@ class Navigation(Shell):
 
     def do_go_objectives(self) -> None:
         self.go("objectives")
+
+    def do_go_basins(self) -> None:
+        self.go("basins")
+
+    def do_go_cka(self) -> None:
+        self.go("cka")
+
+    def do_go_accuracy(self) -> None:
+        self.go("accuracy")
 
     def do_next_view(self) -> None:
         self.go(VIEWS[(VIEWS.index(self.state.view) + 1) % len(VIEWS)])
@@ -100,6 +110,10 @@ class Navigation(Shell):
             state.layers_metric = _cycled(layers_metrics(state), state.layers_metric, step)
             if state.layers_metric in MAP_METRICS:
                 state.metric = state.layers_metric
+        elif state.view == "cka":
+            state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
+        elif state.view == "basins":
+            state.loss = _cycled(tuple(LOSSES), state.loss, step)
         else:
             state.rank_metric = _cycled(rank_metrics(state), state.rank_metric, step)
 
@@ -116,7 +130,7 @@ class Navigation(Shell):
         if pair is not None:
             shown = self.state.toggle()
             names = " ↔ ".join(self.state.names[at] for at in pair)
-            self.say(f"{names}: {'plotted' if shown else 'not plotted'} in Layers")
+            self.say(f"{names}: {'plotted' if shown else 'not plotted'}")
 
     def do_next_pair(self) -> None:
         self.state.step_pair(1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_dir
 
-from inspector.tui.state import MAP_METRICS, RANK_METRICS, VIEWS, AppState
+from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Session:
     metric: str = "cosine"
     layers_metric: str = "cosine"
     rank_metric: str = "effective_rank"
+    cka_metric: str = "cka_debiased"
     filter: str = ""
     k: int = 0
     log: bool = True
@@ -31,6 +32,8 @@ class Session:
     adapters: list[list[str]] | None = None
     cursor: list[str] | None = None
     pairs: list[list[str]] | None = None
+    probe: dict[str, Any] | None = None
+    """The last ProbeChoices."""
 
     @property
     def sources(self) -> list[str]:
@@ -52,6 +55,8 @@ def read() -> Session:
         lists = {"adapters", "cursor", "pairs"}
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
+        if isinstance(found.get("probe"), dict):
+            kept["probe"] = found["probe"]
         return Session(**kept)
     except (OSError, ValueError, TypeError):
         return Session()
@@ -91,6 +96,7 @@ def of(state: AppState, theme: str) -> Session:
         metric=state.metric,
         layers_metric=state.layers_metric,
         rank_metric=state.rank_metric,
+        cka_metric=state.cka_metric,
         filter=state.filter,
         k=state.k,
         log=state.log,
@@ -98,7 +104,15 @@ def of(state: AppState, theme: str) -> Session:
         adapters=[[info.name, _findable(info.source)] for info in state.infos],
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
+        probe=asdict(state.probe),
     )
+
+
+def _choices(found: dict[str, Any] | None) -> ProbeChoices:
+    """Those remembered choices that are of the right kind."""
+    default = ProbeChoices()
+    kinds = {f.name: type(getattr(default, f.name)) for f in fields(ProbeChoices)}
+    return replace(default, **{k: v for k, v in (found or {}).items() if k in kinds and type(v) is kinds[k]})
 
 
 def _findable(source: str) -> str:
@@ -115,6 +129,8 @@ def restore_choices(session: Session, state: AppState) -> None:
     state.metric = session.metric if session.metric in MAP_METRICS else state.metric
     state.layers_metric = session.layers_metric or state.layers_metric
     state.rank_metric = session.rank_metric if session.rank_metric in RANK_METRICS else state.rank_metric
+    state.cka_metric = session.cka_metric if session.cka_metric in CKA_METRICS else state.cka_metric
+    state.probe = _choices(session.probe)
     state.one_layer, state.log, state.layer = session.one_layer, session.log, max(session.layer, 0)
 
 

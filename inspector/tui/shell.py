@@ -17,9 +17,12 @@ from textual.worker import Worker, get_current_worker
 from inspector.study import Settings, Study
 from inspector.tui import actions
 from inspector.tui.messages import Tone
+from inspector.tui.screens.accuracy import AccuracyView
 from inspector.tui.screens.adapters import AdaptersView
 from inspector.tui.screens.angles import AnglesView
 from inspector.tui.screens.base import Area, View
+from inspector.tui.screens.basins import BasinsView
+from inspector.tui.screens.cka import CkaView
 from inspector.tui.screens.layers import LayersView
 from inspector.tui.screens.map import MapView
 from inspector.tui.screens.objectives import ObjectivesView
@@ -76,6 +79,9 @@ class Shell(App[int]):
                 SizeView(),
                 PairView(),
                 ObjectivesView(),
+                BasinsView(),
+                CkaView(),
+                AccuracyView(),
             )
         }
         self.loaded: dict[str, Adapter] = {}

@@ -14,7 +14,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.study import AdapterInfo, Floats, Scope, Study
 from inspector.tui.text import clean
 
-VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives")
+VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy")
 MAP_METRICS = (
     "cosine",
     "u1",
@@ -25,10 +25,28 @@ MAP_METRICS = (
     "orthogonal_fraction_module",
 )
 RANK_METRICS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
-LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *RANK_METRICS)
+WITH_BASE = ("norm_relative", "intruder_dimensions", "intruder_dimensions_subspace")
+"""What the base's weights add to one adapter's own numbers."""
+LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *WITH_BASE[:1], *RANK_METRICS, *WITH_BASE[1:])
+CKA_METRICS = ("cka_debiased", "cka", "cka_debiased_base", "cka_base")
 DEFAULT_PAIRS = 7
 
 Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeChoices:
+    """What was last asked of the base model; empty and 0 stand for the defaults."""
+
+    what: str = "lmc"
+    loss: str = "boxed"
+    base: str = ""
+    base_for: str = ""
+    """What the adapters themselves name where `base` was chosen: another family has another base."""
+    prompts: str = "arithmetic"
+    limit: int = 0
+    device: str = "auto"
+    every_pair: bool = False
 
 
 @dataclass
@@ -44,6 +62,10 @@ class AppState:
     metric: str = "cosine"
     layers_metric: str = "cosine"
     rank_metric: str = "effective_rank"
+    cka_metric: str = "cka_debiased"
+    loss: str = ""
+    """Suffix of the loss whose basins are shown."""
+    probe: ProbeChoices = ProbeChoices()
     filter: str = ""
     k: int = 10
     row: int = 0
@@ -223,7 +245,7 @@ class AppState:
 
     def replace_study(self, study: Study) -> None:
         """Other numbers, possibly of other adapters: keep every choice that still has a meaning."""
-        before = self.study.names
+        before, layers = self.study.names, self.layers
         ids = {name: at for at, name in enumerate(study.names)}
         kept = [ids[before[i]] for i in self.order if before[i] in ids]
         fresh = [at for name, at in ids.items() if name not in before]
@@ -232,6 +254,8 @@ class AppState:
             mapped = ((ids[a], ids[b]) for a, b in pairs if a in ids and b in ids)
             self.chosen = frozenset((min(p), max(p)) for p in mapped)
         self.study, self.shown, self.order = study, study, tuple(kept + fresh)
+        if self.layer < len(layers) and layers[self.layer] in self.layers:  # a base has more layers than its adapters
+            self.layer = self.layers.index(layers[self.layer])
         self.bound()
 
     def bound(self) -> None:

@@ -5,6 +5,8 @@ Torch is imported here, inside a thread, when the first measurement starts.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,11 +17,12 @@ from textual.message import Message
 from inspector.errors import CancelledError, InspectorError
 from inspector.names import in_order
 from inspector.study import Settings, Study
-from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.messages import Estimated, Filtered, Noted, Opened, OpeningDone, Probed, Progress, Snapshot, Stopped
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.adapters.progress import Progress as Download
+    from inspector.probing import Prober, Request
 
 Post = Callable[[Message], Any]
 Cancelled = Callable[[], bool]
@@ -94,3 +97,65 @@ def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post
     except Exception as error:  # noqa: BLE001
         failures.append(f"Opening stopped: {type(error).__name__}: {error}")
     post(OpeningDone(generation, failures, cancelled=cancelled()))
+
+
+class Probers:
+    """The one Prober of the app, made by the first thread that asks: it keeps its base model from run to run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._prober: Prober | None = None
+
+    def get(self) -> Prober:
+        from inspector.probing import Prober
+
+        with self._lock:
+            self._prober = self._prober or Prober()
+            return self._prober
+
+
+def estimate(probers: Probers, adapters: Sequence[Adapter], study: Study, request: Request) -> tuple[str, bool]:
+    """What the request will cost, in words; or why it cannot run, and True."""
+    try:
+        return probers.get().estimate(adapters, study, request).text, False
+    except InspectorError as error:
+        return str(error), True
+    except Exception as error:  # noqa: BLE001 - a cost that cannot be told does not forbid the run
+        return f"cost unknown ({type(error).__name__}: {error})", False
+
+
+def cost(job: Callable[[], tuple[str, bool]], serial: int, post: Post) -> None:
+    """Estimate, and report to the dialog that asked."""
+    text, refused = job()
+    post(Estimated(serial, text, refused))
+
+
+def probe(
+    probers: Probers,
+    adapters: Sequence[Adapter],
+    study: Study,
+    request: Request,
+    generation: int,
+    post: Post,
+    cancelled: Cancelled,
+) -> None:
+    """Run the base model with the adapters; the study as points appear, and at the end."""
+    started = time.monotonic()
+    post(Progress(generation, "loading torch"))
+    try:
+        done = probers.get().run(
+            adapters,
+            study,
+            request,
+            progress=lambda text, at, total: post(Progress(generation, text, at, total)),
+            partial=lambda so_far: post(Probed(generation, so_far, complete=False)),
+            note=lambda text: post(Noted(text, "warn")),
+            cancelled=cancelled,
+        )
+        post(Probed(generation, done, complete=True, seconds=time.monotonic() - started))
+    except CancelledError:
+        post(Stopped(generation, "cancelled: what was measured so far stays", "warn"))
+    except InspectorError as error:
+        post(Stopped(generation, str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever a model or torch raises must not end the app
+        post(Stopped(generation, f"The probe stopped: {type(error).__name__}: {error}"))

@@ -11,7 +11,8 @@ from textual.strip import Strip
 
 from inspector.study import AdapterInfo
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.state import AppState
+from inspector.tui.screens.probed import facts
+from inspector.tui.state import WITH_BASE, AppState
 from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, wrap
 from inspector.tui.theme import Ink
 
@@ -111,14 +112,14 @@ class AdaptersView(View):
         rank = f"rank {info.rank} · α {clean(info.alpha) or '-'} · scale {clean(info.scale) or '-'}"
         size = f"{plural(info.modules, 'module')} · {plural(info.tensors, 'tensor')} · {info.parameters:,} parameters"
         norm, effective = (_pending(state, m, state.row) for m in ("norm", state.rank_metric))
-        facts = (
+        known = (
             ("base", clean(info.base) or "not named in its config"),
             ("format", f"{clean(info.format)} · {clean(info.dtype) or 'dtype unknown'} · {size}"),
             ("LoRA", rank),
             ("targets", ", ".join(clean(target) for target in info.targets) or "-"),
             ("measured", f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective} ({state.where})"),
         )
-        for label, text in facts:
+        for label, text in [*known, *([("with base", " · ".join(more))] if (more := facts(state, state.row)) else [])]:
             for n, part in enumerate(wrap(text, area.width - 13)):
                 lines.append(Line("   ").add(label if not n else "", ink.dim).to(12).add(part))
         styles = {"info": ink.dim, "warning": ink.warn, "error": ink.bad}
@@ -131,18 +132,18 @@ class AdaptersView(View):
 
     def table(self, state: AppState) -> Table:
         columns = ("name", "source", "base", "format", "rank", "alpha", "scale", "targets", "dtype", "parameters")
-        measured = tuple(m for m in ("norm", state.rank_metric) if state.has(m))
+        measured = tuple(m for m in ("norm", state.rank_metric, *WITH_BASE) if state.has(m))
         rows = []
         for at, info in enumerate(state.infos):
-            facts = (info.name, info.source, info.base, info.format, info.rank, info.alpha, info.scale)
+            known = (info.name, info.source, info.base, info.format, info.rank, info.alpha, info.scale)
             rest = (" ".join(info.targets), info.dtype, str(info.parameters))
             numbers = tuple(tidy(state.own(metric, at)) for metric in measured)
             findings = "; ".join(f"{f.severity}: {f.text}" for f in info.findings) or "ok"
-            rows.append(tuple(map(clean, (*facts, *rest, *numbers, findings))))
+            rows.append(tuple(map(clean, (*known, *rest, *numbers, findings))))
         return Table(f"adapters · {self.place(state)}", (*columns, *measured, "health"), tuple(rows))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        return ("norm", state.rank_metric)
+        return ("norm", state.rank_metric, *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:

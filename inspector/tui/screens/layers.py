@@ -81,7 +81,7 @@ class LayersView(View):
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
         shown = items(state)
-        title = Line(f" {metric_title(metric)} per layer", ink.bold).add(f" · {self._what(state, shown)}", ink.dim)
+        title = self._title(state, shown, area)
         beside = area.width >= 100
         side = min(max(cell_len(item.label) for item in shown) + 12, 40) if shown and beside else 0
         entries = self._legend(state, shown, area, side or (area.width - 2) // 2)
@@ -102,6 +102,14 @@ class LayersView(View):
             what = f"showing {len(state.plotted)} of {plural(len(state.pairs), 'pair')}"
         at = f" · values at layer {state.layers[state.layer]}"
         return f"{what}{at}{f' · {clean(state.filter)} only' if state.filter else ''}"
+
+    def _title(self, state: AppState, shown: list[Item], area: Area) -> Line:
+        """The metric and what is shown of it, in fewer words where they do not fit."""
+        name, what = f" {metric_title(state.layers_metric)}", self._what(state, shown)
+        for words in (f"{name} per layer", f" · {what}"), (name, f" · {what.replace('showing ', '')}"):
+            if sum(map(cell_len, words)) <= area.width:
+                break
+        return Line(words[0], area.ink.bold).add(words[1], area.ink.dim)
 
     def _lines(self, state: AppState, shown: list[Item]) -> Lines:
         metric = state.layers_metric

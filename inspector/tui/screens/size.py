@@ -12,8 +12,9 @@ from inspector.definitions import DEFINITIONS
 from inspector.tui.plotting import nice_limits
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.layers import MOST
-from inspector.tui.state import RANK_METRICS, AppState
-from inspector.tui.text import Line, clean, fit, general, page, plural
+from inspector.tui.screens.probed import facts
+from inspector.tui.state import RANK_METRICS, WITH_BASE, AppState
+from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 
@@ -64,7 +65,14 @@ class SizeView(View):
                 line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
                 line.add(f" {general(values[i])}", ink.bold if here else ink.plain)
             lines.append(line)
-        return [*lines, Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim)]
+        lines.append(Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim))
+        return [*lines, *self._with_base(state, area)]
+
+    def _with_base(self, state: AppState, area: Area) -> list[Line]:
+        """What the base adds about the adapter under the cursor, once it was measured."""
+        known = facts(state, state.row)
+        text = f"{state.names[state.row]}: {' · '.join(known)}" if known else ""
+        return [Line(" " + part, area.ink.plain) for part in wrap(text, area.width - 2) if part]
 
     def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
         """Singular values of one module, a line per adapter."""
@@ -107,14 +115,14 @@ class SizeView(View):
         return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
 
     def table(self, state: AppState) -> Table:
-        ranks = tuple(m for m in RANK_METRICS if state.has(m))
+        ranks = tuple(m for m in (*RANK_METRICS, *WITH_BASE) if state.has(m))
         rows = tuple(
             (state.names[i], *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        return ("norm", state.rank_metric, "singular_value")
+        return ("norm", state.rank_metric, "singular_value", *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
 
 
 def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:

@@ -11,23 +11,36 @@ from inspector.tui.messages import Tone
 from inspector.tui.text import Line, fit
 from inspector.tui.theme import Ink
 
-_SHORT = {"Adapters": "Adapt", "Size & rank": "Size", "Objectives": "Object", "Layers": "Layer", "Angles": "Angle"}
+_SHORT = {
+    "Adapters": "Adapt",
+    "Size & rank": "Size",
+    "Objectives": "Obj",
+    "Layers": "Layer",
+    "Angles": "Angle",
+    "Basins": "Basin",
+    "Accuracy": "Acc",
+}
 
 
 def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
     """The views by number; the current one in brackets, so that it shows without colour."""
-    labels = list(titles)
+    labels, extra = list(titles), 0
     if sum(map(cell_len, labels)) + 4 * len(labels) > width:
+        extra = max(cell_len(label) - cell_len(_SHORT.get(label, label)) for label in labels)
         labels = [label if at == current else _SHORT.get(label, label) for at, label in enumerate(labels)]
-    if sum(map(cell_len, labels)) + 4 * len(labels) > width:
+    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
         labels = [label if at == current else "" for at, label in enumerate(labels)]
+    shorts = sum(cell_len(_SHORT.get(label, label)) for label in titles)
+    wide = not extra or shorts + extra + 4 * len(labels) <= width  # for every current view alike
     line = Line()
     for at, label in enumerate(labels):
-        text = f"{at + 1} {label}".rstrip()
+        text = f"{(at + 1) % 10} {label}".rstrip()
         if at == current:
             line.add(f"[{text}]", ink.chosen)
-        else:
+        elif wide:
             line.add(f" {text} ", ink.dim)
+        else:  # neighbours share the blank between them
+            line.add(("" if at and at - 1 == current else " ") + text, ink.dim)
     return [line.strip(width)]
 
 
@@ -38,7 +51,7 @@ def paint_status(
     line = Line(" ")
     if progress is not None:
         text, done, total = progress
-        line.add(fit(text, max(width // 2, 20)), ink.accent)
+        line.add(_shortened(text, max(width - 26 if total else width // 2, 20)), ink.accent)
         if total:
             filled = 8 * done // total
             line.add(" " + "█" * filled + "░" * (8 - filled), ink.accent)
@@ -49,8 +62,18 @@ def paint_status(
         line.add(note[0], style)
     elif room > 12:
         line.add(fit(note[0], room - 9), style).add(" w: more", ink.dim)
+    elif note[1] in {"warn", "bad"} and room > 1:
+        line.add("!w"[:room], style)
     line.end(counts + " ", width, ink.dim)
     return [line.strip(width)]
+
+
+def _shortened(text: str, width: int) -> str:
+    """What is done gives way to how fast and how long still: the head of the text is cut, not its tail."""
+    head, dot, tail = text.partition(" · ")
+    if not dot or cell_len(tail) + 9 > width:
+        return fit(text, width)
+    return fit(head, width - cell_len(tail) - 3) + dot + tail
 
 
 def paint_keys(entries: Sequence[tuple[str, str]], ink: Ink, width: int) -> list[Strip]:
