@@ -58,10 +58,8 @@ def evaluate(sources: Sequence[str], options: Options) -> int:
     folder = folder_of(options.records)
     try:
         engine, able = _engine(adapters, options)
-        models = len(able) + (not options.no_base)
-        _say(
-            f"{count(len(problems.problems), 'problem')} of {problems.name}, {count(models, 'model')}; kept in {folder}."
-        )
+        models = count(len(able) + (not options.no_base), "model")
+        _say(f"{count(len(problems.problems), 'problem')} of {problems.name}, {models}; kept in {folder}.")
         watch = accuracy.Watch(progress=_Progress(), note=_note)
         results = accuracy.evaluate(engine, able, problems, folder, watch, with_base=not options.no_base)
     except (KeyboardInterrupt, CancelledError):

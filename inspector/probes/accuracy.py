@@ -11,7 +11,7 @@ from typing import Any
 
 from inspector import __version__
 from inspector.adapters.model import Adapter
-from inspector.errors import InspectorError
+from inspector.errors import CancelledError, InspectorError
 from inspector.probes.attach import Attached
 from inspector.probes.engines import Engine, Local, identity, token_limit
 from inspector.probes.generation import Answer, Hooks
@@ -131,6 +131,8 @@ class _Evaluation:
             return
         try:
             yield from self.engine.answers(name, prompts, hooks)
+        except CancelledError:
+            raise
         except InspectorError as error:
             self.failures[name or self.engine.base] = str(error)
             self.note(str(error))
