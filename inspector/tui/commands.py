@@ -5,18 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from inspector.tui.actions import ACTIONS, Action
-from inspector.tui.state import AppState
+from inspector.tui.screens.basins import shown_loss
+from inspector.tui.screens.probed import measured_pairs
+from inspector.tui.state import AppState, Pair
 
 _OF_VIEW = {
     "adapters": ("norm", "effective_rank"),
     "angles": ("principal_angle",),
     "objectives": (),
     "pair": (),
+    "basins": (),
+    "cka": (),
+    "accuracy": (),
 }
+_PROBE_OF_VIEW = {"basins": "lmc", "cka": "cka", "accuracy": "accuracy"}
 
 
 class ActionCommands(Provider):
@@ -48,6 +55,7 @@ def shell_command(state: AppState) -> str:
     if state.view == "pair" and state.pair is not None:
         infos = tuple(infos[at] for at in state.pair)
     words += [f"{info.name}={info.source}" for info in infos]
+    words += _probe_words(state)
     for metric in metrics.get(state.view, _OF_VIEW.get(state.view, ())):
         words += ["--metric", metric]
     if state.filter:
@@ -55,3 +63,23 @@ def shell_command(state: AppState) -> str:
     if state.shown.settings.k != 10:
         words += ["--k", str(state.shown.settings.k)]
     return shlex.join(words)
+
+
+def _probe_words(state: AppState) -> list[str]:
+    """`--probe lmc --base … --prompts … --limit 64 --pair a:b`, as the numbers of this view were measured."""
+    probe = _PROBE_OF_VIEW.get(state.view)
+    if probe is None:
+        return []
+    suffix = shown_loss(state) if probe == "lmc" else ""
+    words = ["--probe", probe, *(["--loss", "rollouts"] if suffix else [])]
+    info = state.study.probe(f"{probe}{suffix}")
+    if info is not None:
+        file = Path(state.probe.prompts)  # a study knows the name of a file, not where it is
+        prompts = state.probe.prompts if file.name == info.prompts else info.prompts
+        words += ["--base", info.base, "--prompts", prompts, "--limit", str(info.examples)]
+    metric = {"lmc": f"lmc_loss{suffix}", "cka": "cka"}.get(probe, "")
+    pairs = measured_pairs(state, metric) if metric else set[Pair]()
+    if 0 < len(pairs) < len(state.pairs):
+        for a, b in sorted(pairs):
+            words += ["--pair", f"{state.infos[a].name}:{state.infos[b].name}"]
+    return words

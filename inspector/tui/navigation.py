@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspector.definitions.probes import LOSSES
+from inspector.tui.screens.basins import losses_measured, shown_loss
 from inspector.tui.screens.layers import layers_metrics
 from inspector.tui.screens.map import map_metrics
 from inspector.tui.screens.size import rank_metrics, spectrum_modules
@@ -113,9 +113,15 @@ class Navigation(Shell):
         elif state.view == "cka":
             state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
         elif state.view == "basins":
-            state.loss = _cycled(tuple(LOSSES), state.loss, step)
+            self._other_loss(step)
         else:
             state.rank_metric = _cycled(rank_metrics(state), state.rank_metric, step)
+
+    def _other_loss(self, step: int) -> None:
+        known = losses_measured(self.state)
+        self.state.loss = _cycled(known or ("",), shown_loss(self.state), step)
+        if len(known) < 2:
+            self.say("only one loss was measured: p runs the other" if known else "no loss was measured: p runs one")
 
     def do_filter(self) -> None:
         self.refilter(_cycled(("", *self.state.study.projections), self.state.filter, 1))

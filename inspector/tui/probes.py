@@ -62,7 +62,8 @@ class Probing(Shell):
 
     def _ask(self) -> None:
         state = self.state
-        self.forget_removed()
+        if state.size < len(state.study.adapters):
+            self.forget_removed()
         names = [info.name for info in state.infos]
         preset = OF_VIEW.get(state.view, "")
         if state.view == "layers" and state.layers_metric.startswith(("norm_relative", "intruder")):
@@ -140,7 +141,7 @@ class Probing(Shell):
         raise NotImplementedError
 
     def forget_removed(self) -> None:
-        """Leave removed adapters out of the study for good."""
+        """Leave removed adapters out of the study for good: their modules may not be in what runs."""
         raise NotImplementedError
 
 

@@ -118,3 +118,14 @@ def probed_study(n: int = 5, **changes) -> Study:
     """Everything measured, on all pairs."""
     study = with_digests(make_study(n, **changes))
     return with_accuracy(with_weights(with_cka(with_lmc(study))))
+
+
+def unknown(study: Study) -> Study:
+    """The same study with NaN in every number of a probe."""
+    from inspector.definitions import DEFINITIONS
+
+    blocks = {
+        key: np.full_like(values, np.nan) if DEFINITIONS[key[0]].probe else values
+        for key, values in study.blocks.items()
+    }
+    return replace(study, blocks=blocks)

@@ -119,7 +119,7 @@ class AdaptersView(View):
             ("targets", ", ".join(clean(target) for target in info.targets) or "-"),
             ("measured", f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective} ({state.where})"),
         )
-        for label, text in [*known, *([("with base", " · ".join(more))] if (more := facts(state, state.row)) else [])]:
+        for label, text in [*known, *([("vs base", " · ".join(more))] if (more := facts(state, state.row)) else [])]:
             for n, part in enumerate(wrap(text, area.width - 13)):
                 lines.append(Line("   ").add(label if not n else "", ink.dim).to(12).add(part))
         styles = {"info": ink.dim, "warning": ink.warn, "error": ink.bad}

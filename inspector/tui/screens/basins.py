@@ -112,20 +112,24 @@ class BasinsView(View):
         return state.pair is not None and pair == (min(state.pair), max(state.pair))
 
     def _head(self, state: AppState, shown: list[Pair], area: Area) -> Line:
-        known = measured_pairs(state, f"lmc_loss{shown_loss(state)}")
-        missing = sum(pair not in known for pair in shown)
+        complete = sum(math.isfinite(barrier(state, "mean", pair).height) for pair in shown)
         title = Line(" loss on the way a → b", area.ink.bold).add(f" · {_ON[shown_loss(state)]}", area.ink.dim)
         title.add(f" · {len(shown)} of {plural(len(state.pairs), 'pair')}", area.ink.dim)
-        if missing:
-            title.add(f" · {missing} not measured (p)", area.ink.warn)
+        if complete < len(shown):
+            title.add(f" · {complete} measured to the end", area.ink.warn)
         return title
 
     def _lines(self, state: AppState, shown: list[Pair], strong: int) -> Lines:
         suffix = shown_loss(state)
         alphas = state.study.alphas
-        curves = tuple(as_curve(joined(along_path(state, f"lmc_loss{suffix}", *pair))) for pair in shown)
+        curves = tuple(as_curve(self._path(state, pair)) for pair in shown)
         base = (value(state, f"lmc_loss_base{suffix}"),) * len(alphas)
         return Lines(alphas, curves, base, limits_of([*curves, base], floor=_least([*curves, base])), None, strong)
+
+    def _path(self, state: AppState, pair: Pair) -> Floats:
+        """The losses of a pair; a path still being measured is not drawn as if it were straight."""
+        losses = along_path(state, f"lmc_loss{shown_loss(state)}", *pair)
+        return joined(losses) if math.isfinite(barrier(state, "mean", pair).height) else losses
 
     def _columns(self, state: AppState, shown: list[Pair], at: tuple[int, int, int], area: Area, *, full: bool) -> Line:
         """Names over the table, nats per token, and the base's own loss."""

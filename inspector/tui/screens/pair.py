@@ -131,7 +131,7 @@ class PairView(View):
     def _rows(self, rows: list[PairRow], title: str, area: Area) -> list[Line]:
         ink = area.ink
         wide = area.width >= 76
-        label, column = max(cell_len(row.label) for row in rows), 7 if wide else 6
+        label, column = max((cell_len(row.label) for row in rows), default=8), 7 if wide else 6
         header = Line(f"  {left('', label)}", ink.dim)
         for _, name in _TABLE:
             header.add(right(name, column), ink.dim)
@@ -141,7 +141,7 @@ class PairView(View):
             for (metric, _), value in zip(_TABLE, row.values, strict=True):
                 line.add(right(number(metric, value), column), ink.bold if metric == "cosine" else ink.plain)
             lines.append(line.add("  " + (row.kind if wide else _BRIEF.get(row.kind, row.kind)), ink.dim))
-        return lines
+        return lines if rows else [lines[0], Line("  neither adapter changes anything here", ink.dim)]
 
     def of_projections(self, state: AppState, pair: Pair) -> list[PairRow]:
         """A row per projection, aggregated over its modules in all layers."""

@@ -76,9 +76,13 @@ def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:
     where = " ".join(part for part in (clean(info.device), clean(info.dtype)) if part)
     on = f"{clean(info.prompts)}, {plural(info.examples, 'example')}" if info.prompts else ""
     words = " · ".join(part for part in (f"base {clean(info.base)}", where, on, clean(info.detail)) if part)
-    lines = [Line(" " + part, area.ink.dim) for part in wrap(words, area.width - 2)]
-    note = wrap(f"! {clean(info.note)}", area.width - 2) if info.note else []
-    return [*lines, *(Line(" " + part, area.ink.warn) for part in note)]
+    note = f" · ! {clean(info.note)}" if info.note else ""
+    lines, told = [], 0
+    for part in wrap(words + note, area.width - 2):
+        known = part[: max(len(words) - told, 0)]
+        lines.append(Line(" " + known, area.ink.dim).add(part[len(known) :], area.ink.warn))
+        told += len(part) + 1
+    return lines
 
 
 def unmeasured(what: str, shows: str, area: Area) -> list[Strip]:

@@ -1,0 +1,147 @@
+"""CKA: lines under the slider, the map of pairs and layers, shuffled prompts, the base."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inspector.tui.app import InspectorApp
+from inspector.tui.text import signed
+from inspector.tui.widgets.layer_map import Track, grid
+from inspector.tui.widgets.layer_map import _cell as cell
+from tests.tui.factory import make_study
+from tests.tui.helpers import NAMES, area, body, everything
+from tests.tui.probed import probed_study, unknown, with_cka
+
+SIZES = ((80, 24), (140, 40))
+
+
+def app_with(n: int = 5, layers: int = 30, depth: int = 0) -> InspectorApp:
+    study = make_study(n, names=NAMES if n == 5 else (), layers=layers)
+    return InspectorApp(study=with_cka(study, depth))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_pairs_along_the_layers_with_values_and_shuffled(size):
+    app = app_with()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("9", "]", "]", "]")
+        text = body(app)
+        assert "CKA (debiased) · 4 of 10 pairs plotted" in text
+        values = app.state.study.blocks["cka_debiased", "layer"]
+        line = next(line for line in text.splitlines() if "▸a sft_s42↔rft_s42" in line)
+        assert signed(values[0, 1, 3]).strip() in line
+        for metric in ("cka_debiased_null", "cka", "cka_null"):
+            assert signed(app.state.study.blocks[metric, "layer"][0, 1, 3]).strip() in text
+        assert "layer 3: debiased" in " ".join(text.split())
+        assert "╌" in text
+        assert "lens depth" in text
+        assert not [line for line in everything(app).splitlines() if line.endswith("…")]
+
+
+async def test_all_layers_give_the_mean():
+    app = app_with()
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("9")
+        line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42 " in line)
+        assert signed(app.state.study.blocks["cka_debiased", "global"][0, 1, 0]).strip() in line
+        assert "mean over layers" in body(app)
+
+
+async def test_m_goes_from_debiased_to_plain_to_the_base():
+    app = app_with()
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("9", "m")
+        assert " CKA · 4 of 10 pairs plotted" in body(app)
+        await pilot.press("m")
+        assert "CKA (debiased) to the base · 5 of 5 adapters plotted" in body(app)
+        await pilot.press("g", "down", "end")
+        line = next(line for line in body(app).splitlines() if "▸b rft_s42" in line)
+        assert signed(app.state.study.blocks["cka_debiased_base", "layer"][1, 29]).strip() in line
+        await pilot.press("m", "m")
+        assert app.state.cka_metric == "cka_debiased"
+
+
+async def test_cells_say_their_value_without_colour(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9")
+        line = next(line for line in body(app).splitlines() if "sft_s42↔dft_s42" in line)
+        values = app.state.study.blocks["cka_debiased", "layer"][0, 2]
+        assert line.split()[-1] == "".join(cell(v, 1) for v in values)
+        assert "tenths, * = 1" in body(app)
+
+
+def test_cells_by_width():
+    assert [cell(v, 1) for v in (1.0, 0.99, 0.9, 0.05, 0.0, -0.2, float("nan"))] == list("*9900−·")
+    assert [cell(v, 3) for v in (0.98, -0.03, 1.0)] == [" 98", " −3", "  *"]
+    assert cell(0.98, 4) == "+.98"
+
+
+def test_more_layers_than_cells_are_a_window_around_the_slider():
+    track = Track("a↔b", np.zeros(94), 0.0)
+    form = grid([track], 94, 80, 60)
+    assert form.cell == 1
+    assert form.count < 94
+    assert form.first <= 80 < form.first + form.count
+
+
+async def test_layers_of_the_base_beyond_those_adapted_keep_the_slider():
+    study = make_study(3, layers=4)
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9", "]", "]")
+        assert app.state.layers[app.state.layer] == 2
+        app.take(with_cka(study, depth=12))
+        app.repaint()
+        assert app.state.layers == tuple(range(12))
+        assert app.state.layers[app.state.layer] == 2
+        await pilot.press("end")
+        assert "layer 11" in area(app, "slider").text
+        await pilot.press("3", "2", "5", "4", "6")
+        assert "neither adapter changes anything here" in body(app)
+
+
+async def test_nothing_measured_and_one_adapter():
+    app = InspectorApp(study=make_study(2, layers=3))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9")
+        assert "No hidden states were compared yet." in body(app)
+        assert "p runs the base model" in body(app)
+    app = InspectorApp(study=with_cka(make_study(1, layers=3)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9")
+        assert "m compares it with the base" in body(app)
+        await pilot.press("m", "m")
+        assert "1 of 1 adapter plotted" in body(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_nan_everywhere(size):
+    app = InspectorApp(study=unknown(with_cka(make_study(4, layers=5))))
+    async with app.run_test(size=size) as pilot:
+        for key in ("9", "m", "]", "m", "g", "m", "down", "y"):
+            await pilot.press(key)
+            assert "nan" not in everything(app)
+
+
+async def test_64_adapters_are_windowed_and_counted():
+    app = InspectorApp(study=probed_study(64, layers=3))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9", *["pagedown"] * 5)
+        assert "of 2016" in body(app)
+        await pilot.press("m", "m", *["pagedown"] * 5)
+        assert "8 of 64 adapters plotted" in body(app)
+        assert "run_50" in body(app) or "run_55" in body(app)
+
+
+async def test_a_step_of_the_slider_repaints_little():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9", "]", "]")
+        painted = area(app, "body")
+        app.state.set_layer(app.state.layer + 1)
+        regions = painted.repaint()
+        assert 0 < sum(region.area for region in regions) < 500
+        assert painted.repaint() == []
