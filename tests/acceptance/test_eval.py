@@ -1,0 +1,196 @@
+"""`inspector eval` as a user runs it: against a server on localhost, and on a tiny base."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from huggingface_hub import constants
+
+from inspector import cli
+from tests.acceptance.command import ROOT, inspector
+from tests.makers import write_random
+from tests.probes.chat_server import ChatServer, Fault
+from tests.probes.tiny_model import saved_adapter, saved_base
+
+SIZE = 10
+
+
+def solver(model, question):
+    """The base solves 0-1, sft 0-7, dpo 0 and 8."""
+    n = int(question.split()[0])
+    right = {"base": n < 2, "sft": n < 8, "dpo": n in {0, 8}}[model]
+    return f"I think \\boxed{{{n + 1 if right else -1}}}." if n != 9 else "I do not know."
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with two adapters and a task of ten problems."""
+    for seed, name in enumerate(("sft", "dpo")):
+        write_random(tmp_path / name, seed, base_model_name_or_path="base")
+    rows = [json.dumps({"id": f"p{n}", "question": f"{n} + 1 = ?", "answer": f"#### {n + 1}"}) for n in range(SIZE)]
+    (tmp_path / "sums.jsonl").write_text("\n".join(rows))
+    return tmp_path
+
+
+@pytest.fixture
+def chat():
+    with ChatServer(("base", "sft", "dpo"), solver) as server:
+        yield server
+
+
+@pytest.fixture
+def evaluated(place, chat, monkeypatch, capsys):
+    """The command in this process: what a process of its own adds is tested below."""
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def run(*more, sources=("sft", "dpo")):
+        options = ("--task", "sums.jsonl", "--server", chat.url, "--records", "kept")
+        arguments = ["eval", *sources, *options, *map(str, more)]
+        code = cli.run(lambda: cli.cli.main(arguments, standalone_mode=False))
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    return run
+
+
+def test_tables(place, chat, evaluated):
+    """sft against dpo: 7 to 1 problems solved alone, p = 2·(1+8)/2⁸ = 0.070; sft against the base: 6 to 0, 0.031."""
+    command = ("--task", "sums.jsonl", "--server", chat.url, "--records", "kept")
+    done = inspector("eval", "sft", "dpo", *command, cwd=place)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["base", "base", "2", "10", "20.0", "%", "5.7-51.0", "%", "0", "1", "18"] in rows
+    assert ["sft", "8", "10", "80.0", "%", "49.0-94.3", "%", "0", "1", "18"] in rows
+    assert ["sft", "base", "2", "6", "0", "2", "0.031", "0.094"] in rows
+    assert ["sft", "dpo", "1", "7", "1", "1", "0.070", "0.141"] in rows
+    assert ["dpo", "base", "1", "1", "1", "7", "1.000", "1.000"] in rows
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "10 problems of sums.jsonl, 3 models; kept in kept." in done.stderr
+    assert len(chat.asked) == 30
+    assert evaluated().stdout == done.stdout
+    assert len(chat.asked) == 30
+
+
+def test_a_study_in_a_file(place, evaluated, capsys):
+    assert evaluated("--out", "table.csv").returncode == 0
+    done = evaluated("--out", "study.json")
+    assert (done.returncode, done.stdout) == (0, "")
+    with (place / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = {(r["metric"], r["a"], r["b"]): float(r["value"]) for r in csv.DictReader(file)}
+    assert rows["accuracy", "sft", ""] == 0.8
+    assert rows["accuracy_base", "", ""] == 0.2
+    assert (rows["mcnemar_wins", "sft", "dpo"], rows["mcnemar_wins", "dpo", "sft"]) == (7, 1)
+    assert rows["mcnemar_p", "sft", "dpo"] == pytest.approx(2 * 9 / 2**8)
+    assert rows["mcnemar_base_p_holm", "sft", ""] == pytest.approx(3 * 2 / 2**6)
+    assert not any(metric == "norm" for metric, _, _ in rows)
+    study = json.loads((place / "study.json").read_text())
+    assert {"accuracy", "cosine"} < set(study["table"]["metric"])
+    assert study["probes"][0]["examples"] == SIZE
+    assert cli.run(lambda: cli.cli.main(["analyze", "study.json"], standalone_mode=False)) == 0
+    assert "80.0%" in capsys.readouterr().out
+
+
+def test_limit_and_no_base(chat, evaluated):
+    assert evaluated("--limit", "4", "--no-base").returncode == 0
+    assert sorted({b["model"] for b in chat.asked}) == ["dpo", "sft"]
+    assert len(chat.asked) == 8
+
+
+def test_what_cannot_be_asked_is_said_and_the_rest_done(chat, evaluated):
+    chat.models = ("base", "sft")
+    done = evaluated()
+    assert done.returncode == 3
+    assert "serves no model 'dpo', but base, sft." in done.stderr
+    assert "80.0 %" in done.stdout
+    chat.models = ("base", "sft", "dpo")
+    chat.faults = [Fault(400, where="5 + 1", times=1)]
+    done = evaluated()
+    assert done.returncode == 3
+    assert "dpo has no answer to 1 problem: run again to ask once more." in done.stderr
+    assert evaluated().returncode == 0
+    assert evaluated(sources=("other=sft",)).returncode == 2
+
+
+def test_interrupted_and_resumed(place, chat, evaluated):
+    """Ctrl-C while answers come slowly: 130, and the next run asks only what is missing."""
+    chat.faults = [Fault(pause=0.15, times=99)]
+    options = ["--task", "sums.jsonl", "--server", chat.url, "--records", "kept", "--concurrency", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inspector", "eval", "sft", *options], cwd=place, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and len(chat.asked) < 7:
+        time.sleep(0.01)
+    refused = evaluated(sources=("sft",))
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=10)[1].decode()
+    assert process.returncode == 130, said
+    assert "What was answered is kept in kept: the same command goes on from there." in said
+    assert said.endswith("Interrupted.\n")
+    assert refused.returncode == 2
+    assert "Another process is writing" in refused.stderr
+    chat.faults.clear()
+    before = sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))
+    chat.asked.clear()
+    assert evaluated(sources=("sft",)).returncode == 0
+    assert before >= 5
+    assert len(chat.asked) == 2 * SIZE - before
+
+
+def test_a_base_in_this_process(tmp_path, monkeypatch, capsys):
+    """The adapters name their base; one that does not fit it is left out."""
+    monkeypatch.chdir(tmp_path)
+    base = saved_base(tmp_path / "base")
+    for seed, name in enumerate(("one", "two"), 1):
+        saved_adapter(tmp_path / name, seed, base=str(base))
+    write_random(tmp_path / "other", base_model_name_or_path=str(base))
+    command = ["eval", "one", "two", "other", "--task", "arithmetic", "--limit", "3", "--device", "cpu"]
+    command += ["--max-new-tokens", "8", "--records", "kept"]
+    assert cli.run(lambda: cli.cli.main(command, standalone_mode=False)) == 3
+    out, err = capsys.readouterr()
+    assert "does not fit other" in err
+    assert f"Running {base} on cpu in float32, adapters unmerged, at most 8 tokens a problem." in err
+    assert out.count("one") == 3
+    assert len(list((tmp_path / "kept").glob("arithmetic-*.jsonl"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--task", "nothing"), "No problems 'nothing'"),
+        ((), "Missing option '--task'"),
+        (("--task", "arithmetic", "--out", "t.xls"), "must end in"),
+        (("--task", "arithmetic", "--server", "http://127.0.0.1:9"), "cannot be reached"),
+        (("--task", "arithmetic", "--base", "no/such/base"), "no/such/base"),
+        (("--task", "arithmetic", "--batch", "-1"), "--batch"),
+        (
+            ("--task", "sums.jsonl", "--records", "sums.jsonl", "--base", "base", "--server", "{}"),
+            "Cannot write the",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(place, chat, more, says, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    arguments = ["eval", "sft", *(word.format(chat.url) for word in more)]
+    assert cli.run(lambda: cli.cli.main(arguments, standalone_mode=False)) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
+
+
+def test_a_server_needs_no_torch(place, chat):
+    code = (
+        "import sys; from inspector.cli import cli; "
+        "cli.main(sys.argv[1:], standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    command = ["eval", "sft", "--task", "sums.jsonl", "--server", chat.url, "--records", "kept"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, *command], cwd=place, env=environment, check=True, capture_output=True)
