@@ -10,10 +10,13 @@ from textual.strip import Strip
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.layers import MOST, pair_label
 from inspector.tui.screens.probed import along_layers, here, measured_pairs, provenance, unmeasured, value
-from inspector.tui.state import AppState, Pair
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, page, plural, signed, wrap
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
+
+Subject = tuple[int, ...]
+"""Positions: of a pair, the smaller first, or of one adapter."""
 
 
 def to_base(state: AppState) -> bool:
@@ -21,40 +24,31 @@ def to_base(state: AppState) -> bool:
     return state.cka_metric.endswith("_base")
 
 
-def shown_pairs(state: AppState) -> list[Pair]:
-    """Measured and plotted pairs, and the cursor's."""
-    mine = {(min(state.pair), max(state.pair))} if state.pair else set[Pair]()
-    return sorted(measured_pairs(state, state.cka_metric) | set(state.plotted) | mine)
+def subjects(state: AppState) -> list[Subject]:
+    """The rows of the map: measured and plotted pairs and the cursor's; or every adapter."""
+    if to_base(state):
+        return [(at,) for at in range(state.size)]
+    return sorted(measured_pairs(state, state.cka_metric) | set(lettered(state)))
 
 
-def tracks(state: AppState) -> list[Track]:
-    """A row per pair, or per adapter; the plotted ones have letters."""
-    metric = state.cka_metric
+def lettered(state: AppState) -> list[Subject]:
+    """Those that are plotted, the cursor's own among them."""
     if to_base(state):
         first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
-        return [
-            Track(
-                state.names[i],
-                along_layers(state, metric, i),
-                here(state, metric, i),
-                i == state.row,
-                i - first if first <= i < first + MOST else -1,
-            )
-            for i in range(state.size)
-        ]
-    mine = None if state.pair is None else (min(state.pair), max(state.pair))
-    lettered = sorted({*state.plotted, *([mine] if mine else [])})
-    letters = {pair: n for n, pair in enumerate(lettered)}
-    return [
-        Track(
-            pair_label(state, pair),
-            along_layers(state, metric, *pair),
-            here(state, metric, *pair),
-            pair == mine,
-            letters.get(pair, -1),
-        )
-        for pair in shown_pairs(state)
-    ]
+        return [(at,) for at in range(first, min(first + MOST, state.size))]
+    mine = set() if state.pair is None else {_cursor(state)}
+    return sorted(set[Subject](state.plotted) | mine)
+
+
+def _cursor(state: AppState) -> Subject:
+    return (state.row,) if to_base(state) or state.pair is None else (min(state.pair), max(state.pair))
+
+
+def track(state: AppState, subject: Subject, letter: int) -> Track:
+    """A pair or an adapter as a row of the map."""
+    label = state.names[subject[0]] if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
+    values, number = along_layers(state, state.cka_metric, *subject), here(state, state.cka_metric, *subject)
+    return Track(label, values, number, subject == _cursor(state), letter)
 
 
 class CkaView(View):
@@ -78,28 +72,31 @@ class CkaView(View):
         if not state.layers or (state.size < 2 and not to_base(state)):
             hint = Line("  One adapter is open: ").add("m", area.ink.accent).add(" compares it with the base.")
             return page([Line(), hint], area.width, area.height)
-        rows = tracks(state)
-        at = next((n for n, row in enumerate(rows) if row.here), 0)
+        rows, plotted = subjects(state), lettered(state)
+        at = rows.index(_cursor(state)) if _cursor(state) in rows else 0
         words = self._words(state, area)
-        form = grid(rows, len(state.layers), state.layer, area.width)
         head = provenance(state.study.probe("cka"), area)
         height = max(min(len(rows), area.height - len(head) - len(words) - 2 - max(8, area.height // 2 - 4)), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), at, height, len(rows))
         extent = rows_shown(top, height, len(rows), "adapters" if to_base(state) else "pairs")
+        letters = {subject: n for n, subject in enumerate(plotted)}
+        seen = [track(state, subject, letters.get(subject, -1)) for subject in rows[top : top + height]]
+        form = grid(seen, len(state.layers), state.layer, area.width)
         where = "mean" if state.scope == "global" else f"L{state.layers[state.layer]}"
-        table = paint(rows[top : top + height], state.layers, state.layer, form, where, area)
+        table = paint(seen, state.layers, state.layer, form, where, area)
         room = area.height - 1 - len(head) - len(table) - len(words)
-        drawn = plot(self._lines(state, rows), area.ink, area.width, room) if room >= 4 else []
+        drawn = plot(self._lines(state, plotted), area.ink, area.width, room) if room >= 4 else []
         return page(
-            [self._head(state, rows, extent, form, area), *head, *drawn, *table, *words], area.width, area.height
+            [self._head(state, len(plotted), extent, form, area), *head, *drawn, *table, *words],
+            area.width,
+            area.height,
         )
 
-    def _head(self, state: AppState, rows: list[Track], extent: str, form: Grid, area: Area) -> Line:
+    def _head(self, state: AppState, plotted: int, extent: str, form: Grid, area: Area) -> Line:
         """Metric, how many lines of how many, which rows and layers of the map, what its cells say."""
-        lettered = sum(row.letter >= 0 for row in rows)
         every = plural(state.size, "adapter") if to_base(state) else plural(len(state.pairs), "pair")
         title = Line(f" {metric_title(state.cka_metric)}", area.ink.bold)
-        parts = [f" · {lettered} of {every} plotted", extent, f" · {form.caption}" if form.caption else ""]
+        parts = [f" · {plotted} of {every} plotted", extent, f" · {form.caption}" if form.caption else ""]
         if form.count < len(state.layers):
             last = state.layers[form.first + form.count - 1]
             parts.append(f" · layers {state.layers[form.first]}–{last} of {len(state.layers)}")
@@ -108,13 +105,12 @@ class CkaView(View):
                 title.add(part, area.ink.dim)
         return title
 
-    def _lines(self, state: AppState, rows: list[Track]) -> Lines:
-        lettered = sorted((row for row in rows if row.letter >= 0), key=lambda row: row.letter)
-        curves = tuple(as_curve(row.values) for row in lettered)
+    def _lines(self, state: AppState, plotted: list[Subject]) -> Lines:
+        curves = tuple(as_curve(along_layers(state, state.cka_metric, *subject)) for subject in plotted)
         null: tuple[float, ...] = ()
         if not to_base(state) and state.pair is not None:
             null = as_curve(along_layers(state, f"{state.cka_metric}_null", *sorted(state.pair)))
-        strong = next((n for n, row in enumerate(lettered) if row.here), -1)
+        strong = plotted.index(_cursor(state)) if _cursor(state) in plotted else -1
         xs = tuple(float(layer) for layer in state.layers)
         at = float(state.layers[state.layer])
         return Lines(xs, curves, null, _limits([*curves, null]), at, strong)
