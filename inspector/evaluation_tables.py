@@ -14,7 +14,7 @@ from rich.text import Text
 from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
 from inspector.study import Floats
-from inspector.text import plain
+from inspector.text import count, plain
 
 _UNLIMITED = 100_000
 _MEANING = (
@@ -29,6 +29,10 @@ def print_results(results: Results) -> None:
     tables = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED)
     text = Console(highlight=False, markup=False, emoji=False)
     text.width = min(text.width, 100)
+    info = results.info
+    where = ", ".join(word for word in (info.device, info.dtype) if word)
+    problems = count(info.examples, "problem")
+    text.print(Text(f"{info.prompts}: {problems}, {info.base} ({where}), {info.detail}"))
     tables.print(_accuracy(results))
     if len(results.names) + (results.base is not None) > 1:
         tables.print(_pairs(results))
@@ -38,16 +42,14 @@ def print_results(results: Results) -> None:
 
 
 def _accuracy(results: Results) -> Table:
-    info = results.info
-    where = ", ".join(word for word in (info.device, info.dtype) if word)
-    table = _table(f"{info.prompts}: {info.examples} problems, {info.base} ({where}), {info.detail}")
+    table = _table("right answers")
     table.add_column("model")
     for heading in ("right", "of", "accuracy", "95 % interval", "cut", "unread", "tokens"):
         table.add_column(heading, justify="right")
     blocks = results.blocks()
     if results.base is not None:
         share = [float(blocks[f"accuracy_base{end}", "global"][0]) for end in ("", "_low", "_high")]
-        table.add_row(Text(f"base {plain(info.base)}"), *_cells(results.base, share))
+        table.add_row(Text(f"base {plain(results.info.base)}"), *_cells(results.base, share))
     for i, name in enumerate(results.names):
         share = [float(blocks[f"accuracy{end}", "global"][i, 0]) for end in ("", "_low", "_high")]
         table.add_row(Text(name), *_cells(results.adapters[i], share))

@@ -96,6 +96,8 @@ class _Evaluation:
                 opened[run.file] = stack.enter_context(Records(folder, run, name or self.engine.base, self.note))
             self.models.append((name, opened[run.file]))
         self.done = sum(key in records.done for _, records in self.models for key in self.asked)
+        if self.done:
+            self.watch.note(f"{self.done} of {len(self.models) * len(self.asked)} answers are in the records already")
 
     def fill(self, name: str | None, records: Records, grader: Grader) -> None:
         """Generate, grade and keep what this model has no record of yet."""

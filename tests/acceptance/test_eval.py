@@ -74,7 +74,9 @@ def test_tables(place, chat, evaluated):
     assert "\x1b" not in done.stdout + done.stderr
     assert "10 problems of sums.jsonl, 3 models; kept in kept." in done.stderr
     assert len(chat.asked) == 30
-    assert evaluated().stdout == done.stdout
+    again = evaluated()
+    assert again.stdout == done.stdout
+    assert "30 of 30 answers are in the records already" in again.stderr
     assert len(chat.asked) == 30
 
 
