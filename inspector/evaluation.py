@@ -117,7 +117,8 @@ def _engine(adapters: Sequence[Adapter], options: Options) -> tuple[Engine, list
     base = options.base or _served_base(server.models(), adapters)
     if not options.no_base:
         server.refuse_unknown(base)
-    _say(f"Asking {plain(server.root)}, {count(options.concurrency, 'problem')} at a time, at most {limit} tokens each.")
+    at_once = count(options.concurrency, "problem")
+    _say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
     return Remote(server, base), _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
 
 
