@@ -106,6 +106,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_module", "n", "module", "the next module whose spectrum is shown", ("size",), 50, "n/N"),
     Action("previous_module", "N", "previous module", "the previous module", ("size",)),
     Action("log", "v", "log σ", "logarithmic or linear spectrum", ("size",), 40),
+    Action(
+        "zoom", "v", "zoom", "draw close around the curves, or with the dashed line in sight", ("basins", "cka"), 60
+    ),
     Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _LIST, 45),
     Action("more_k", "+ =", "k +1", "principal angles of one more direction (measures again)", ("angles", "pair")),
     Action("fewer_k", "-", "k −1", "principal angles of one direction less", ("angles", "pair"), 75, "+/-"),
@@ -137,7 +140,7 @@ BY_ID = {action.id: action for action in ACTIONS}
 _FOOTER_FIRST = {
     "adapters": ("open", "rename", "remove", "earlier", "similar"),
     "objectives": ("down",),
-    "basins": ("probe", "next_pair"),
+    "basins": ("probe",),
     "cka": ("probe",),
     "accuracy": ("probe",),
 }

@@ -155,6 +155,9 @@ class Navigation(Shell):
         if modules:
             self.state.spectrum = (self.state.spectrum + step) % len(modules)
 
+    def do_zoom(self) -> None:
+        self.state.zoom = not self.state.zoom
+
     def do_log(self) -> None:
         self.state.log = not self.state.log
 

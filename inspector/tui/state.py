@@ -65,6 +65,8 @@ class AppState:
     cka_metric: str = "cka_debiased"
     loss: str = ""
     """Suffix of the loss whose basins are shown."""
+    zoom: bool = False
+    """Whether basins and CKA are drawn close around their curves, the reference perhaps out of sight."""
     probe: ProbeChoices = ProbeChoices()
     filter: str = ""
     k: int = 10

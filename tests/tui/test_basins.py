@@ -152,6 +152,25 @@ async def test_every_measured_pair_is_exported_with_its_curve():
         assert float(rows[0]["barrier_mean_at"]) == barrier(app.state, "mean", (0, 1)).at
 
 
+async def test_zoom_leaves_the_far_base_to_its_number():
+    app = app_of(with_lmc(named()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        assert "╌ ╌ ╌" in body(app)
+        await pilot.press("v")
+        assert "╌ ╌ ╌" not in body(app)
+        assert "╌ base 2.000" in body(app)
+
+
+async def test_the_smallest_screen_keeps_plot_barriers_and_intervals():
+    app = app_of(with_lmc(named()))
+    async with app.run_test(size=(60, 15)) as pilot:
+        await pilot.press("8")
+        assert "sft_s42↔rft_s42" in body(app)
+        assert barrier(app.state, "strict", (0, 1)).interval in body(app)
+        assert "┤" in body(app)
+
+
 def test_points_of_several_grids_are_joined_but_nothing_is_invented_outside():
     nan = math.nan
     assert joined(np.array([nan, 1.0, nan, 3.0, nan])).tolist()[1:4] == [1.0, 2.0, 3.0]

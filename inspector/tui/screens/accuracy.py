@@ -63,7 +63,11 @@ class AccuracyView(View):
     def _head(self, state: AppState, top: int, bars: int, area: Area) -> Line:
         title = Line(" accuracy", area.ink.bold).add(" (pass@1)", area.ink.dim)
         extent = rows_shown(top, bars, state.size, "adapters") or f" · {plural(state.size, 'adapter')}"
-        return title.add(f"{extent} · * p < .05 (Holm) against the base", area.ink.dim)
+        title.add(extent, area.ink.dim)
+        for star in (" · * p < .05 (Holm) against the base", " · * p < .05"):
+            if title.width + len(star) <= area.width:
+                return title.add(star, area.ink.dim)
+        return title
 
     def _bar(self, state: AppState, at: int | None, label: int, area: Area) -> Line:
         """One adapter (or the base, for None): bar with the base's mark, value, interval, p against the base."""

@@ -21,7 +21,7 @@ from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 KINDS = (("mean", "above mean"), ("chord", "above chord"), ("strict", "above both"))
 _LONG = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
 _ON = {"": "on gold answers", "_rollouts": "on rollouts"}
-_FULL, _BRIEF, _ENDS = 31, 12, 8
+_FULL, _BRIEF, _ENDS, _NARROW = 31, 12, 8, 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ class BasinsView(View):
         at = next((n for n, pair in enumerate(shown) if self._here(state, pair)), 0)
         widest = max((cell_len(pair_label(state, pair)) for pair in shown), default=0)
         full = area.width >= min(widest, 34) + 3 + 3 * _FULL + 2 * _ENDS
-        label = min(widest, area.width - (3 * _FULL if full else 3 * _BRIEF) - 2 * _ENDS - 5)
+        ends = 2 * _ENDS if area.width >= _NARROW else 0
+        label = min(widest, area.width - (3 * _FULL if full else 3 * _BRIEF) - ends - 5)
         head = [self._head(state, shown, area), *provenance(state.study.probe(f"lmc{suffix}"), area)]
         below = [] if full else self._detail(state, shown[at], area)
         rows = max(min(len(shown), area.height - len(head) - len(below) - 9), 1)
@@ -124,7 +125,8 @@ class BasinsView(View):
         alphas = state.study.alphas
         curves = tuple(as_curve(self._path(state, pair)) for pair in shown)
         base = (value(state, f"lmc_loss_base{suffix}"),) * len(alphas)
-        return Lines(alphas, curves, base, limits_of([*curves, base], floor=_least([*curves, base])), None, strong)
+        seen = [*curves, *([] if state.zoom else [base])]
+        return Lines(alphas, curves, base, limits_of(seen, floor=_least(seen)), None, strong)
 
     def _path(self, state: AppState, pair: Pair) -> Floats:
         """The losses of a pair; a path still being measured is not drawn as if it were straight."""
@@ -138,7 +140,8 @@ class BasinsView(View):
         line = Line(f"   {extent}", area.ink.dim).to(label + 4)
         for _, title in KINDS:
             line.add(f"   {title:<{_FULL - 3}}" if full else right(title, _BRIEF), area.ink.dim)
-        line.add(right("L(a)", _ENDS) + right("L(b)", _ENDS), area.ink.dim)
+        if area.width >= _NARROW:
+            line.add(right("L(a)", _ENDS) + right("L(b)", _ENDS), area.ink.dim)
         base = value(state, f"lmc_loss_base{shown_loss(state)}")
         return line.end(f"╌ base {nats(base)} ", area.width, area.ink.dim)
 
@@ -156,6 +159,8 @@ class BasinsView(View):
             else:
                 line.add(right(nats(found.height), _BRIEF), style)
         ends = _ends(state, pair)
+        if area.width < _NARROW:
+            return line
         return line.add(right(nats(ends[0]), _ENDS) + right(nats(ends[1]), _ENDS), ink.plain)
 
     def _detail(self, state: AppState, pair: Pair, area: Area) -> list[Line]:

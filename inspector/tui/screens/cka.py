@@ -113,7 +113,7 @@ class CkaView(View):
         strong = plotted.index(_cursor(state)) if _cursor(state) in plotted else -1
         xs = tuple(float(layer) for layer in state.layers)
         at = float(state.layers[state.layer])
-        return Lines(xs, curves, null, _limits([*curves, null]), at, strong)
+        return Lines(xs, curves, null, _limits([*curves, *([] if state.zoom else [null])]), at, strong)
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
         """The cursor's pair in every kind: both CKAs with their nulls, both ends against the base, lens depth."""
@@ -168,6 +168,9 @@ def _texts(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[st
 
 
 def _of_base(state: AppState, positions: tuple[int, ...]) -> str:
-    """`to the base .98, .97`, of the kind that is shown."""
-    metric = "cka_debiased_base" if "debiased" in state.cka_metric else "cka_base"
-    return "to the base " + ", ".join(signed(here(state, metric, at)).strip() for at in positions)
+    """`to the base (plain) .98, .97`, of the kind that is shown."""
+    debiased = "debiased" in state.cka_metric
+    metric = "cka_debiased_base" if debiased else "cka_base"
+    return f"to the base{'' if debiased else ' (plain)'} " + ", ".join(
+        signed(here(state, metric, at)).strip() for at in positions
+    )

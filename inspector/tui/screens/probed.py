@@ -12,6 +12,9 @@ from inspector.tui.screens.base import Area
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, page, plural, wrap
 
+_ROOMY = 14
+"""Lines of a view below which its provenance takes one of them; exports and a larger screen have it in full."""
+
 
 def value(state: AppState, metric: str, *positions: int, scope: Scope = "global", place: int = 0) -> float:
     """One number, of the adapters at these positions."""
@@ -77,12 +80,13 @@ def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:
     on = f"{clean(info.prompts)}, {plural(info.examples, 'example')}" if info.prompts else ""
     words = " · ".join(part for part in (f"base {clean(info.base)}", where, on, clean(info.detail)) if part)
     note = f" · ! {clean(info.note)}" if info.note else ""
-    lines, told = [], 0
+    lines: list[Line] = []
+    told = 0
     for part in wrap(words + note, area.width - 2):
         known = part[: max(len(words) - told, 0)]
         lines.append(Line(" " + known, area.ink.dim).add(part[len(known) :], area.ink.warn))
         told += len(part) + 1
-    return lines
+    return lines if area.height >= _ROOMY or len(lines) < 2 else [lines[0].add(" …", area.ink.dim)]
 
 
 def unmeasured(what: str, shows: str, area: Area) -> list[Strip]:
@@ -110,5 +114,5 @@ def facts(state: AppState, position: int) -> list[str]:
 
 
 def relative(number: float) -> str:
-    """A relative norm in two significant digits, marked where a bfloat16 merge would lose it."""
-    return f"{number:.2g}" + (" (!)" if number < 4e-3 else "")
+    """A relative norm in two significant digits, and what a bfloat16 merge would do to it."""
+    return f"{number:.2g}" + (" (much of it lost in a bf16 merge)" if number < 4e-3 else "")
