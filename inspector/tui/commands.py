@@ -10,9 +10,10 @@ from pathlib import Path
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from inspector.tui.actions import ACTIONS, Action
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.basins import shown_loss
 from inspector.tui.screens.probed import measured_pairs
-from inspector.tui.state import AppState, Pair
+from inspector.tui.state import AppState
 
 _OF_VIEW = {
     "adapters": ("norm", "effective_rank"),

@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.study import Floats
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.screens.layers import pair_label
-from inspector.tui.state import AppState, Pair
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, degrees, fit, page, plural
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")

@@ -11,10 +11,11 @@ from textual.strip import Strip
 
 from inspector.definitions.probes import LOSSES
 from inspector.study import Floats
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.screens.layers import pair_label
 from inspector.tui.screens.probed import along_path, measured_pairs, nats, provenance, unmeasured, value
-from inspector.tui.state import AppState, Pair
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, fit, page, plural, right
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 

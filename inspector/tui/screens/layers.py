@@ -10,8 +10,9 @@ from textual.strip import Strip
 
 from inspector.definitions import DEFINITIONS
 from inspector.study import Floats
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
-from inspector.tui.state import LAYER_METRICS, AppState, Pair
+from inspector.tui.state import LAYER_METRICS, AppState
 from inspector.tui.text import NA, Line, clean, degrees, fit, general, page, plural, signed, small, unsigned
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 

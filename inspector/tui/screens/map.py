@@ -5,8 +5,9 @@ from __future__ import annotations
 from textual.strip import Strip
 
 from inspector.geometry.interference import classify
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
-from inspector.tui.state import MAP_METRICS, AppState, Pair
+from inspector.tui.state import MAP_METRICS, AppState
 from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
 from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
 

@@ -11,11 +11,12 @@ from textual.strip import Strip
 from inspector.aggregate import aggregate
 from inspector.geometry.interference import classify
 from inspector.study import Scope, Study
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.angles import depth, theta
 from inspector.tui.screens.base import Area, Table, View, scrolled, tidy
 from inspector.tui.screens.layers import number
 from inspector.tui.screens.map import against_chance, interference, one_sided
-from inspector.tui.state import AppState, Pair
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, degrees, general, left, right, signed, unsigned
 
 _TABLE = (

@@ -1,0 +1,157 @@
+"""The numbers a view asks for, by position in the order shown, at the slider's place. No widgets, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inspector.definitions import DEFINITIONS
+from inspector.study import AdapterInfo, Floats, Scope, Study
+from inspector.tui.text import clean
+
+Pair = tuple[int, int]
+
+
+@dataclass
+class Numbers:
+    """Two studies (all of it, and the filtered part that is shown), an order, and a place."""
+
+    study: Study
+    shown: Study
+    order: tuple[int, ...] = ()
+    layer: int = 0
+    one_layer: bool = False
+    filter: str = ""
+
+    # Who is shown
+
+    @property
+    def size(self) -> int:
+        return len(self.order)
+
+    @property
+    def infos(self) -> tuple[AdapterInfo, ...]:
+        return tuple(self.study.adapters[i] for i in self.order)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(clean(info.name) for info in self.infos)
+
+    # Where they are looked at
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return self.study.layers
+
+    @property
+    def scope(self) -> Scope:
+        return "layer" if self.one_layer and self.layers else "global"
+
+    @property
+    def place(self) -> int:
+        return self.layer if self.scope == "layer" else 0
+
+    @property
+    def where(self) -> str:
+        """`layer 14`, or `all layers`."""
+        return f"layer {self.layers[self.layer]}" if self.scope == "layer" else "all layers"
+
+    def counted(self, scope: Scope | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """(modules,): which modules the numbers of this scope and filter run over."""
+        scope = self.scope if scope is None else scope
+        layer = self.layers[self.layer] if scope == "layer" else None
+        return np.array(
+            [
+                (not self.filter or m.projection == self.filter) and (layer is None or m.layer == layer)
+                for m in self.study.modules
+            ],
+            dtype=bool,
+        )
+
+    def one_sided(self, pair: Pair) -> int:
+        """How many counted modules only one of the two adapts."""
+        a, b = self.order[pair[0]], self.order[pair[1]]
+        present = self.study.present
+        return int(((present[a] != present[b]) & self.counted()).sum())
+
+    # Numbers
+
+    def has(self, metric: str) -> bool:
+        return self.shown.block(metric, "global") is not None
+
+    def available(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that were measured; all of them while nothing is known yet."""
+        return tuple(m for m in metrics if self.has(m)) or metrics
+
+    def block(self, metric: str, scope: Scope | None = None) -> Floats | None:
+        """The block with its leading axes in display order."""
+        values = self.shown.block(metric, self.scope if scope is None else scope)
+        if values is None or DEFINITIONS[metric].subject == "none":
+            return values
+        order = list(self.order)
+        return values[order] if DEFINITIONS[metric].subject == "adapter" else values[np.ix_(order, order)]
+
+    def matrix(self, metric: str, k: int = 1) -> Floats:
+        """(N, N) at the current place; NaN where nothing is known."""
+        values = self.shown.block(metric, self.scope)
+        if values is None:
+            return np.full((self.size, self.size), np.nan)
+        flat = values[:, :, self.place]
+        if flat.ndim == 3:
+            flat = flat[:, :, min(k, flat.shape[2]) - 1]
+        return np.asarray(flat[np.ix_(self.order, self.order)])
+
+    def number(self, metric: str, pair: Pair, scope: Scope | None = None) -> float:
+        """One pair's number at the current place (or over all layers)."""
+        scope = self.scope if scope is None else scope
+        values = self.shown.block(metric, scope)
+        if values is None:
+            return float("nan")
+        at = values[self.order[pair[0]], self.order[pair[1]], self.layer if scope == "layer" else 0]
+        return float(at if np.ndim(at) == 0 else at[0])
+
+    def own(self, metric: str, position: int, scope: Scope | None = None) -> float:
+        """One adapter's number at the current place."""
+        scope = self.scope if scope is None else scope
+        values = self.shown.block(metric, scope)
+        if values is None:
+            return float("nan")
+        return float(values[self.order[position], self.layer if scope == "layer" else 0])
+
+    def series(self, metric: str, one: int, other: int | None = None) -> Floats:
+        """(layers,) of one adapter or one pair; the smallest of several angles."""
+        values = self.shown.block(metric, "layer")
+        if values is None:
+            return np.full(len(self.layers), np.nan)
+        line = values[self.order[one]] if other is None else values[self.order[one], self.order[other]]
+        return np.asarray(line[:, 0] if line.ndim == 2 else line)
+
+    def indexed(self, metric: str, pair: Pair, scope: Scope | None = None) -> Floats:
+        """(k,) principal angles of a pair at the current place."""
+        scope = self.scope if scope is None else scope
+        values = self.shown.block(metric, scope)
+        if values is None:
+            return np.full(1, np.nan)
+        place = self.layer if scope == "layer" else 0
+        return np.asarray(values[self.order[pair[0]], self.order[pair[1]], place])
+
+    def chance(self, metric: str, scope: Scope | None = None) -> Floats:
+        """(k or 1,) what random subspaces would give at the current place; NaN where undefined."""
+        scope = self.scope if scope is None else scope
+        values = self.shown.block(f"{metric}_chance", scope)
+        if values is None:
+            return np.full(1, np.nan)
+        return np.atleast_1d(values[self.layer if scope == "layer" else 0])
+
+    def chance_series(self, metric: str) -> Floats:
+        values = self.shown.block(f"{metric}_chance", "layer")
+        if values is None:
+            return np.full(len(self.layers), np.nan)
+        return np.asarray(values[:, 0] if values.ndim == 2 else values)
+
+    @property
+    def measured(self) -> int:
+        """Modules with numbers so far."""
+        norm = self.study.block("norm", "module")
+        return 0 if norm is None else int((~np.isnan(norm)).any(axis=0).sum())
