@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inspector.results import carried
 from inspector.study import Study
 from inspector.tui.messages import Probed
+from inspector.tui.screens.basins import items
 from inspector.tui.screens.dialogs import Confirm
 from inspector.tui.screens.probe_dialog import Asked, ProbeDialog, Scene
 from inspector.tui.shell import Shell
@@ -71,7 +72,7 @@ class Probing(Shell):
         scene = Scene(
             preset=preset,
             named=next((info.base for info in state.infos if info.base), ""),
-            plotted=tuple((names[a], names[b]) for a, b in state.plotted),
+            plotted=tuple((names[a], names[b]) for a, b in items(state)),
             every=tuple((names[a], names[b]) for a, b in state.pairs),
             adapters=len(names),
         )

@@ -112,6 +112,7 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
         await pilot.press("enter")
         await settle(pilot, lambda: "4 of 10 pairs · 1 measured" in body(app))
         assert "1,234 tokens/s · 3:20 min left" in area(app, "status").text
+        assert area(app, "status").text.endswith("!w")  # there is a warning to read
         assert "esc cancels" in area(app, "status").text
         await pilot.press("2")
         assert "cosine" in body(app)
@@ -245,6 +246,34 @@ async def test_cancel_keeps_what_was_measured(prober):
         assert "cancelled: what was measured so far stays" in area(app, "status").text
         assert "4 of 10 pairs · 1 measured" in body(app)
         assert not app.probing
+
+
+async def test_the_cursor_s_pair_runs_with_the_plotted_ones(prober):
+    app = app_with(prober)
+    prober.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", *["down"] * 4, "p")
+        await pilot.pause()
+        assert "plotted (5)" in visible(app)
+        await pilot.press("enter")
+        await settle(pilot, lambda: prober.requests and app.progress is None)
+        assert (NAMES[1], NAMES[2]) in prober.requests[0].pairs
+
+
+async def test_other_work_takes_over_and_says_so(prober, monkeypatch):
+    monkeypatch.setattr(workers, "measure", lambda *_rest: None)
+    app = app_with(prober)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", "p")
+        await pilot.pause()
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.state.study.probe("lmc"))
+        await pilot.press("4", "+")
+        await pilot.pause()
+        assert ("the probe gave way: what it measured so far stays", "warn") in app.log_lines
+        assert not app.probing
+        await pilot.press("8")
+        assert "4 of 10 pairs · 1 measured" in body(app)
 
 
 async def test_errors_are_words_in_status_and_log(prober):

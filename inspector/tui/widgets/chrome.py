@@ -51,7 +51,8 @@ def paint_status(
     line = Line(" ")
     if progress is not None:
         text, done, total = progress
-        line.add(_shortened(text, max(width - 26 if total else width // 2, 20)), ink.accent)
+        mark = 3 if note[1] in {"warn", "bad"} else 0
+        line.add(_shortened(text, max(width - 26 - mark if total else width // 2, 20)), ink.accent)
         if total:
             filled = 8 * done // total
             line.add(" " + "█" * filled + "░" * (8 - filled), ink.accent)
