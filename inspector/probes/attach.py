@@ -68,6 +68,8 @@ class Attached:
         from peft.tuners.lora import LoraModel
         from transformers.pytorch_utils import Conv1D
 
+        from inspector.probes.fused import Fused
+
         if adapter.info.name in self._slots:
             return
         self.check(adapter)
@@ -91,6 +93,7 @@ class Attached:
                 precision = torch.promote_types(factor.dtype, weight.dtype)
                 value = factor.to(device=weight.device, dtype=precision)
                 holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
+            layer.lora_variant[slot] = Fused()
             scales[path] = adapter.modules[id_].scale.value
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
         self.base.model.eval()

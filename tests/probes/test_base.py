@@ -13,12 +13,6 @@ from tests.hub_server import HubServer
 from tests.probes.tiny_model import saved_base
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    for module in (model_files, offline):
-        monkeypatch.setattr(module, "cache_folder", lambda kind: tmp_path / "cache" / kind)
-
-
 @pytest.fixture
 def folder(tmp_path):
     return saved_base(tmp_path / "base")
