@@ -1,0 +1,1 @@
+"""Adapters from one shared set of rollouts, by eight objectives. `inspector` reads what this writes: files alone."""

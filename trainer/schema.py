@@ -1,0 +1,230 @@
+"""One rollout a row: what training reads, and who sampled it how. No torch.
+
+A row has the same keys whoever wrote it, and none is null: what is not known is -1 or empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from inspector.errors import InspectorError
+from inspector.probes.grading import Status
+from inspector.text import plain, some
+
+SCHEMA_VERSION = 1
+UNKNOWN = -1
+SUFFIXES = (".jsonl", ".parquet")
+_STATUSES = get_args(Status)
+
+Message = dict[str, str]
+"""`role` and `content`."""
+
+
+class RowError(ValueError):
+    """What is wrong with one row; who reads the file adds which file and row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One completion of one prompt. Counts in tokens, -1 where unknown."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str = ""
+    """Prompt, gold answer, teacher, settings, seed and k, by content."""
+    group_id: str
+    """All completions of one prompt share it."""
+    k: int = 0
+    """Which of the prompt's completions, from 0."""
+    source: str = ""
+    source_index: int = UNKNOWN
+    """Place of the problem in its source, from 0."""
+    prompt: tuple[Message, ...]
+    """The chat that is trained on: without the worked examples the teacher may have been shown."""
+    completion: tuple[Message, ...]
+    """One message of the assistant."""
+    problem: str = ""
+    solution: str = ""
+    """The gold answer."""
+    reward: float
+    reward_status: Status = "ok"
+    answer_parsed: str = ""
+    teacher: str = ""
+    temperature: float = float(UNKNOWN)
+    top_p: float = float(UNKNOWN)
+    max_tokens: int = UNKNOWN
+    seed: int = UNKNOWN
+    """Of this one draw."""
+    finish_reason: str = ""
+    """`stop`, or `length` where the token limit cut it."""
+    prompt_tokens: int = UNKNOWN
+    """By the teacher's tokenizer, worked examples included."""
+    completion_tokens: int = UNKNOWN
+    created: str = ""
+    split: str = "train"
+
+    @property
+    def text(self) -> str:
+        """The completion alone."""
+        return self.completion[0]["content"]
+
+    def to_row(self) -> dict[str, Any]:
+        """Every field under its name, as JSON holds it."""
+        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        return row | {name: [dict(m) for m in row[name]] for name in ("prompt", "completion")}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """A row of this schema, or of the simple form prompt / completion / reward, with answer and group if known.
+
+        Raises RowError with what is wrong.
+        """
+        values = dict(row) if "schema_version" in row else _complete(row)
+        if missing := [f.name for f in fields(cls) if f.name not in values]:
+            raise RowError(f"no {some(missing, 6)}")
+        version = _integer(values, "schema_version")
+        if version > SCHEMA_VERSION:
+            raise RowError(f"schema_version {version} is newer than {SCHEMA_VERSION}: update adapter-inspector")
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            read = {"int": _integer, "float": _number}.get(str(field.type), _words)
+            if field.name not in {"prompt", "completion"}:
+                found[field.name] = read(values, field.name)
+        if found["reward_status"] not in _STATUSES:
+            raise RowError(f"reward_status is none of {', '.join(_STATUSES)} ({plain(found['reward_status'], 40)!r})")
+        prompt = _messages(values["prompt"], "prompt", "user")
+        return cls(prompt=prompt, completion=_completion(values["completion"]), **found)
+
+
+def read_rollouts(path: str | Path) -> list[Rollout]:
+    """The rollouts of a JSONL or Parquet file, by source, place in it and k: however they came in, one order.
+
+    Raises InspectorError naming the file, and the row where one is bad.
+    """
+    path = Path(path)
+    found: list[Rollout] = []
+    seen: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    for number, row in read_rows(path):
+        try:
+            rollout = Rollout.from_row(row)
+        except RowError as error:
+            raise InspectorError(f"{plain(path)}, row {number}: {error}.") from error
+        if not rollout.id:
+            k = sizes[rollout.group_id] = sizes.get(rollout.group_id, -1) + 1
+            rollout = replace(rollout, id=f"{rollout.group_id}-{k}", k=k)
+        if (first := seen.setdefault(rollout.id, number)) != number:
+            raise InspectorError(f"{plain(path)}, row {number}: it has the id of row {first}. Remove one of them.")
+        found.append(rollout)
+    if not found:
+        raise InspectorError(f"{plain(path)} has not a row in it: sample some with `inspector rollouts`.")
+    return sorted(found, key=lambda r: (r.source, r.source_index, r.k if r.source else 0))
+
+
+def digest(rollouts: Sequence[Rollout]) -> str:
+    """sha256 over what training sees, in this order: prompt, completion, reward, group, and whether it was cut."""
+    total = hashlib.sha256()
+    for r in rollouts:
+        seen = [r.group_id, list(r.prompt), list(r.completion), r.reward, r.finish_reason == "length"]
+        total.update(json.dumps(seen, sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(number from 1, row) of a JSONL or Parquet file. Raises InspectorError with what to do."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InspectorError(f"Cannot read {plain(path)}: its name must end in {' or '.join(SUFFIXES)}.")
+    try:
+        yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else _json_rows(path)
+    except OSError as error:
+        raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or plain(error, 120)}.") from error
+    except UnicodeDecodeError as error:
+        raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
+    except ValueError as error:  # pyarrow's errors are ValueErrors too
+        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120)}.") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    number = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1000):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InspectorError(f"{plain(path)}, row {number}: no JSON ({plain(error, 80)}).") from error
+            if not isinstance(row, dict):
+                raise InspectorError(f"{plain(path)}, row {number}: a row must be an object with named fields.")
+            yield number, row
+
+
+def _complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the simple form with every key of the schema; the group is the prompt where none is named."""
+    if missing := [name for name in ("prompt", "completion", "reward") if row.get(name) is None]:
+        raise RowError(f"no {' and no '.join(missing)}")
+    answer = next((row[name] for name in ("answer", "solution") if row.get(name) is not None), "")
+    prompt = _messages(row["prompt"], "prompt", "user")
+    group = next((row[name] for name in ("group", "group_id") if row.get(name) is not None), None)
+    named = hashlib.sha256(json.dumps([prompt, str(answer)]).encode()).hexdigest()[:16] if group is None else str(group)
+    known = {f.name: f.default for f in fields(Rollout)} | {"problem": prompt[-1]["content"], "solution": str(answer)}
+    given = {f: row[f] for f in ("reward", "prompt", "completion")}
+    return known | given | {"group_id": named}
+
+
+def _messages(value: Any, name: str, role: str) -> tuple[Message, ...]:
+    """Text as one message of this role; messages as they are, their role and content alone."""
+    if isinstance(value, str):
+        return ({"role": role, "content": value},)
+    if not isinstance(value, list) or not value:
+        raise RowError(f"{name} is neither text nor a list of messages")
+    found = []
+    for message in value:
+        ok = isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+        if not ok:
+            raise RowError(f"a message of the {name} has no role and content")
+        found.append({"role": message["role"], "content": message["content"]})
+    return tuple(found)
+
+
+def _completion(value: Any) -> tuple[Message, ...]:
+    found = _messages(value, "completion", "assistant")
+    if len(found) != 1 or found[0]["role"] != "assistant":
+        raise RowError("the completion is not one message of the assistant")
+    return found
+
+
+def _integer(row: Mapping[str, Any], name: str) -> int:
+    value = row[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RowError(f"{name} is no whole number ({plain(value, 40)!r})")
+    return value
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    value = row[name]
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise RowError(f"{name} is no finite number ({plain(value, 40)!r})")
+    return float(value)
+
+
+def _words(row: Mapping[str, Any], name: str) -> str:
+    value = row[name]
+    if not isinstance(value, str):
+        raise RowError(f"{name} is no text ({plain(value, 40)!r})")
+    return value
