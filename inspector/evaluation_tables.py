@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
 from inspector.study import Floats
 from inspector.text import count, plain
+from inspector.text_tables import titled
 
 _UNLIMITED = 100_000
 _MEANING = (
@@ -42,7 +42,7 @@ def print_results(results: Results) -> None:
 
 
 def _accuracy(results: Results) -> Table:
-    table = _table("right answers")
+    table = titled("right answers")
     table.add_column("model")
     for heading in ("right", "of", "accuracy", "95 % interval", "cut", "unread", "tokens"):
         table.add_column(heading, justify="right")
@@ -75,7 +75,7 @@ def _cells(records: Mapping[str, Record], share: list[float]) -> list[str]:
 
 def _pairs(results: Results) -> Table:
     """The base against every adapter, then every pair of adapters."""
-    table = _table("pairs, problem by problem")
+    table = titled("pairs, problem by problem")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("both", "only a", "only b", "neither", "p", "Holm"):
@@ -103,7 +103,3 @@ def _p(value: float) -> str:
     if np.isnan(value):
         return "n/a"
     return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from inspector.geometry.interference import classify, energy_ratio_of_sum
 from inspector.probe_tables import probe_tables
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
+from inspector.text_tables import titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _MAX_PAIRS = 12
@@ -76,7 +76,7 @@ def _print_adapters(page: _Page, study: Study) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    table = _table(f"{len(study.adapters)} adapters, {len(study.modules)} modules, {len(study.layers)} layers")
+    table = titled(f"{len(study.adapters)} adapters, {len(study.modules)} modules, {len(study.layers)} layers")
     table.add_column("adapter")
     for name in columns:
         if name not in shared:
@@ -136,7 +136,7 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
 def matrix_table(study: Study, metric: str, values: Floats) -> Table:
     """N×N numbers with names on both sides; for an ordered metric the row is a, the column b."""
     ordered = " (row off column)" if DEFINITIONS[metric].subject == "ordered" else ""
-    table = _table(f"{DEFINITIONS[metric].title}{ordered}, all modules")
+    table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules")
     table.add_column("")
     for name in study.names:
         table.add_column(Text(name), justify="right")
@@ -151,7 +151,7 @@ def _by_layer(study: Study, metric: str, values: Floats) -> Table:
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     shown = pairs[:_MAX_PAIRS]
     left_out = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
-    table = _table(f"{DEFINITIONS[metric].title} by layer{left_out}")
+    table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}")
     table.add_column("layer", justify="right")
     for i, j in shown:
         table.add_column(Text(f"{study.names[i]} · {study.names[j]}"), justify="right")
@@ -163,7 +163,7 @@ def _by_layer(study: Study, metric: str, values: Floats) -> Table:
 def _listed(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
     """One row per subject and place, with k across where the metric has an index."""
     definition = DEFINITIONS[metric]
-    table = _table(f"{definition.title}, {scope}")
+    table = titled(f"{definition.title}, {scope}")
     for heading in ("a", "b", "layer", "module"):
         table.add_column(heading)
     numbers = values if definition.indexed else values[..., None]
@@ -184,7 +184,7 @@ def angles_table(study: Study) -> Table:
     off_diagonal = median[np.triu_indices(len(median), 1)]
     k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
     limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
-    table = _table(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
+    table = titled(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("smallest", "IQR", "largest", "IQR"):
@@ -204,7 +204,7 @@ def angles_table(study: Study) -> Table:
 
 def interference_table(study: Study) -> Table:
     """What adding each pair would do."""
-    table = _table("interference, all modules")
+    table = titled("interference, all modules")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("cosine", "overlap", "by chance", "energy ratio", "one-sided"):
@@ -222,7 +222,3 @@ def interference_table(study: Study) -> Table:
 def number(value: float, digits: int) -> str:
     """A number with fixed digits; n/a for NaN."""
     return "n/a" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)

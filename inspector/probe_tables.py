@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions.probes import LOSSES
 from inspector.study import Floats, ProbeInfo, Study
 from inspector.table import subjects
+from inspector.text_tables import titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12
@@ -46,7 +46,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def _of_adapters(study: Study) -> Iterator[Table | str]:
     """Per adapter: relative norm, lens depth, intruders."""
-    table = _table("")
+    table = titled("")
     table.add_column("adapter")
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
@@ -74,7 +74,7 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     base = study.block(f"lmc_loss_base{suffix}", "global")
     known = np.isfinite(curves).any(axis=(0, 1))
     yield f"connectivity: {measured_on(study.probe(f'lmc{suffix}'))}"
-    table = _table("loss along α·a + (1−α)·b")
+    table = titled("loss along α·a + (1−α)·b")
     for heading in ("a", "b"):
         table.add_column(heading)
     for alpha in np.array(study.alphas)[known]:
@@ -89,7 +89,7 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
 
 
 def _barriers(study: Study, suffix: str) -> Table:
-    table = _table("barriers with 95 % bootstrap intervals over examples")
+    table = titled("barriers with 95 % bootstrap intervals over examples")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("above endpoints' mean", "at α", "above the chord", "at α", "above both endpoints", "at α"):
@@ -128,7 +128,7 @@ def _cka(study: Study) -> Iterator[Table | str]:
 
 
 def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:
-    table = _table(title)
+    table = titled(title)
     table.add_column("layer", justify="right")
     for heading, _ in columns:
         table.add_column(Text(heading), justify="right")
@@ -141,7 +141,7 @@ def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Ta
 def _accuracy(study: Study) -> Iterator[Table | str]:
     """Shares with Wilson intervals; every comparison with its p-values."""
     yield f"accuracy: {measured_on(study.probe('accuracy'))}"
-    table = _table("share of right answers, greedy")
+    table = titled("share of right answers, greedy")
     for heading in ("", "accuracy", "95 % interval", "p against the base", "Holm"):
         table.add_column(heading, justify="left" if not heading else "right")
     low, high, p, holm = (
@@ -162,7 +162,7 @@ def _accuracy(study: Study) -> Iterator[Table | str]:
 
 
 def _mcnemar(study: Study) -> Table:
-    table = _table("McNemar, exact, two-sided")
+    table = titled("McNemar, exact, two-sided")
     for heading in ("a", "b"):
         table.add_column(heading)
     for heading in ("only a", "only b", "p", "Holm"):
@@ -179,7 +179,3 @@ def _p(block: Floats | None, at: tuple[int, ...]) -> str:
     """A p-value in three significant digits."""
     value = float("nan") if block is None else float(block[at])
     return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)

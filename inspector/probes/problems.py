@@ -5,25 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inspector.assets import problems_folder
 from inspector.errors import InspectorError
-from inspector.text import plain, some
+from inspector.text import count, plain, some
 
 INSTRUCTION = "Put the final answer in \\boxed{}."
 HUB = {
     "gsm8k": ("openai/gsm8k", "main/test"),
     "gsm8k-train": ("openai/gsm8k", "main/train"),
+    "deepscaler": ("agentica-org/DeepScaleR-Preview-Dataset", "deepscaler"),
     "aime24": ("HuggingFaceH4/aime_2024", "data/train"),
     "aime25": ("math-ai/aime25", "test"),
     "aime26": ("MathArena/aime_2026", "data/train"),
 }
 """Name -> (dataset on the Hub, how its files begin)."""
-BUNDLED = ("arithmetic",)
+BUNDLED = ("arithmetic", "arithmetic-train")
 _QUESTIONS = ("question", "problem", "prompt", "query", "instruction", "input")
 _ANSWERS = ("answer", "final_answer", "gold", "solution", "expected_answer", "target", "output")
 _COMPLETIONS = ("completion", "response", "generation")
@@ -71,10 +72,13 @@ def asked(question: str) -> str:
     return question if "\\boxed" in question else f"{question} {INSTRUCTION}"
 
 
-def load_problems(name: str, *, completions: bool = False) -> Problems:
+def load_problems(
+    name: str, *, completions: bool = False, note: Callable[[str], None] = lambda _text: None
+) -> Problems:
     """`gsm8k`, `aime26`, … from the Hub, `arithmetic` from the package, or a JSONL or Parquet file.
 
-    A question asked twice (several rollouts of it) stands once, unless the `completions` are wanted.
+    A question asked twice (several rollouts of it) stands once, unless the `completions` are wanted. Rows of the
+    Hub without a question or an answer, which no user can mend, are left out with a note.
     Raises InspectorError with what is missing.
     """
     if name in BUNDLED:
@@ -83,7 +87,7 @@ def load_problems(name: str, *, completions: bool = False) -> Problems:
     if path.suffix.lower() in {".jsonl", ".parquet"} and path.is_file():
         return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
     if name in HUB:
-        return Problems(name, _from_hub(name, completions=completions))
+        return Problems(name, _from_hub(name, note, completions=completions))
     raise InspectorError(
         f"No problems {plain(name)!r}: name a .jsonl or .parquet file that exists, or one of "
         f"{', '.join((*BUNDLED, *HUB))}."
@@ -98,14 +102,17 @@ def _bundled(name: str, *, completions: bool) -> Problems:
     return Problems(name, _problems(rest, path, completions=completions), (example,))
 
 
-def _from_hub(name: str, *, completions: bool) -> tuple[Problem, ...]:
+def _from_hub(name: str, note: Callable[[str], None], *, completions: bool) -> tuple[Problem, ...]:
     """The dataset's own files, through the Hub's cache."""
     from inspector.probes.datasets import dataset_files
 
     repo, start = HUB[name]
-    files = dataset_files(repo, start, (".parquet", ".jsonl"))
+    files = dataset_files(repo, start, (".parquet", ".jsonl", ".json"))
     rows = [row for file in files for row in _rows(file)]
-    return _problems(rows, Path(repo), completions=completions)
+    whole = [row for row in rows if _text(row, _QUESTIONS) and _answer(row)]
+    if len(whole) < len(rows):
+        note(f"{count(len(rows) - len(whole), 'row')} of {repo} without a question or an answer: left out")
+    return _problems(whole, Path(repo), completions=completions)
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
@@ -115,6 +122,8 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
 
             rows: list[Mapping[str, Any]] = pq.read_table(path).to_pylist()
             return rows
+        if path.suffix.lower() == ".json":
+            return _json_array(path)
         return list(_json_lines(path))
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or error}.") from error
@@ -122,6 +131,17 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
         raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120)}.") from error
+
+
+def _json_array(path: Path) -> list[Mapping[str, Any]]:
+    """One array of rows, as some datasets of the Hub are; lines where it is none."""
+    text = path.read_text(encoding="utf-8")
+    if not text.lstrip().startswith("["):
+        return list(_json_lines(path))
+    rows: list[Any] = json.loads(text)
+    if bad := next((n for n, row in enumerate(rows, 1) if not isinstance(row, dict)), 0):
+        raise InspectorError(f"{plain(path)}, row {bad}: a row must be an object with named fields.")
+    return rows
 
 
 def _json_lines(path: Path) -> Iterable[Mapping[str, Any]]:

@@ -54,6 +54,18 @@ def test_aime_has_its_own_columns(hub, tmp_path):
     assert [(p.id, p.question, p.answer) for p in found] == [("1", "Find 1.", "101"), ("2", "Find 2.", "102")]
 
 
+def test_deepscaler_is_one_array_and_its_bad_rows_are_said(hub, tmp_path):
+    rows = [{"problem": f"Find {n}.", "answer": answer, "solution": "…"} for n, answer in enumerate(("1", "2", ""))]
+    path = tmp_path / "data" / "deepscaler.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([*rows[:2], rows[2] | {"solution": ""}]))
+    hub.add("agentica-org/DeepScaleR-Preview-Dataset", path.parent)
+    notes = []
+    found = load_problems("deepscaler", note=notes.append).problems
+    assert [(p.question, p.answer) for p in found] == [("Find 0.", "1"), ("Find 1.", "2")]
+    assert notes == ["1 row of agentica-org/DeepScaleR-Preview-Dataset without a question or an answer: left out"]
+
+
 def test_a_hub_that_cannot_be_reached_is_a_sentence(hub):
     with pytest.raises(InspectorError, match="openai/gsm8k"):
         load_problems("gsm8k")
@@ -65,9 +77,17 @@ def test_a_dataset_without_its_file(hub, tmp_path):
         load_problems("gsm8k")
 
 
-def test_the_bundled_sums_work_offline_and_have_right_answers():
-    found = load_problems("arithmetic")
-    assert len(found.problems) == 200
+def test_what_is_trained_on_is_not_what_is_tested_on():
+    trained, tested = (
+        {p.question for p in load_problems(name).problems} for name in ("arithmetic-train", "arithmetic")
+    )
+    assert not trained & tested
+
+
+@pytest.mark.parametrize(("name", "size"), [("arithmetic", 200), ("arithmetic-train", 600)])
+def test_the_bundled_sums_work_offline_and_have_right_answers(name, size):
+    found = load_problems(name)
+    assert len(found.problems) == size
     for problem in found.problems:
         terms = problem.question.removeprefix("What is ").partition("?")[0].split()
         total = int(terms[0])

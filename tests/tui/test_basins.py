@@ -70,9 +70,17 @@ async def test_the_place_of_a_barrier_follows_the_first_adapter_of_the_pair():
         assert one.at == pytest.approx(1 - other.at)
 
 
+async def test_without_a_choice_the_measured_pairs_are_shown():
+    app = app_of(with_lmc(named(), pairs=((2, 3), (1, 4))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        assert "3 of 10 pairs · 2 measured to the end" in body(app), "these two and the cursor's"
+
+
 async def test_unmeasured_pairs_are_dots_and_counted():
     app = app_of(with_lmc(named(), pairs=((0, 1),)))
     async with app.run_test(size=(80, 24)) as pilot:
+        app.state.chosen = frozenset((0, other) for other in range(1, 5))
         await pilot.press("8")
         assert "4 of 10 pairs · 1 measured to the end" in body(app)
         line = next(line for line in body(app).splitlines() if "sft_s42↔dft_s42" in line)

@@ -14,7 +14,7 @@ from inspector.study import Floats
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.screens.layers import pair_label
-from inspector.tui.screens.probed import along_path, measured_pairs, nats, provenance, unmeasured, value
+from inspector.tui.screens.probed import along_path, chosen_pairs, measured_pairs, nats, provenance, unmeasured, value
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, fit, page, plural, right
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
@@ -60,9 +60,9 @@ def barrier(state: AppState, kind: str, pair: Pair) -> Barrier:
 
 
 def items(state: AppState) -> list[Pair]:
-    """The plotted pairs, and the cursor's."""
+    """The chosen pairs, and the cursor's."""
     mine = None if state.pair is None else (min(state.pair), max(state.pair))
-    toggled = state.plotted
+    toggled = chosen_pairs(state, f"lmc_loss{shown_loss(state)}")
     return toggled if mine is None or mine in toggled else [*toggled, mine]
 
 

@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.layers import MOST, pair_label
-from inspector.tui.screens.probed import along_layers, here, measured_pairs, provenance, unmeasured, value
+from inspector.tui.screens.probed import along_layers, chosen_pairs, here, measured_pairs, provenance, unmeasured, value
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, page, plural, signed, wrap
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
@@ -37,7 +37,7 @@ def lettered(state: AppState) -> list[Subject]:
         first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
         return [(at,) for at in range(first, min(first + MOST, state.size))]
     mine = set() if state.pair is None else {_cursor(state)}
-    return sorted(set[Subject](state.plotted) | mine)
+    return sorted(set[Subject](chosen_pairs(state, state.cka_metric)) | mine)
 
 
 def _cursor(state: AppState) -> Subject:

@@ -8,8 +8,9 @@ import numpy as np
 from textual.strip import Strip
 
 from inspector.study import Floats, ProbeInfo, Scope
+from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area
-from inspector.tui.state import AppState
+from inspector.tui.state import DEFAULT_PAIRS, AppState
 from inspector.tui.text import NA, Line, clean, page, plural, wrap
 
 _ROOMY = 14
@@ -44,6 +45,14 @@ def along_path(state: AppState, metric: str, one: int, other: int) -> Floats:
     if values is None:
         return np.full(len(state.study.alphas), np.nan)
     return np.asarray(values[state.order[one], state.order[other], 0])
+
+
+def chosen_pairs(state: AppState, metric: str) -> list[Pair]:
+    """The plotted pairs; those that were measured, where the user has chosen none and others were."""
+    measured, plotted = measured_pairs(state, metric), state.plotted
+    if state.chosen is not None or not measured or set(plotted) <= measured:
+        return plotted
+    return sorted(measured)[:DEFAULT_PAIRS]
 
 
 def measured_pairs(state: AppState, metric: str) -> set[tuple[int, int]]:

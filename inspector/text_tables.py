@@ -1,0 +1,13 @@
+"""How every table on stdout looks."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+
+def titled(title: str) -> Table:
+    """An empty table; a title wider than its columns stays on one line."""
+    heading = Text(title, no_wrap=True, overflow="ignore") if title else None
+    return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
