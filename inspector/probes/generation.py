@@ -1,8 +1,8 @@
-"""Greedy answers of a transformers model, in batches."""
+"""Answers of a transformers model in batches: greedy, unless a caller chooses the tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,16 +24,20 @@ class Answer:
     text: str
     tokens: int
     finish: Literal["stop", "length"]
+    prompt_tokens: int = 0
+    """Length of the prompt in tokens, where a server tells it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Who hears of the work while it runs, and who may end it."""
+    """Who hears of the work while it runs, who may end it, and who chooses the tokens."""
 
     cancelled: Callable[[], bool] = lambda: False
     note: Callable[[str], None] = lambda _text: None
     step: Callable[[int], None] = lambda _tokens: None
     """Receives how many tokens were made since the last call."""
+    choose: Callable[[Sequence[int]], Any] | None = None
+    """Prompt indices of a batch, in its order -> a LogitsProcessor that leaves one token a row; None: greedy."""
 
 
 _NO_HOOKS = Hooks()
@@ -48,7 +52,7 @@ def generate(
     until: str = "",
     hooks: Hooks = _NO_HOOKS,
 ) -> Iterator[Answer]:
-    """The most probable token at every step, for prompts of token ids; answers come batch by batch.
+    """The most probable (or the chosen) token at every step, for prompts of token ids; answers come batch by batch.
 
     The longest prompts go first, so that memory runs out at once or never; then the batch is halved for good,
     a note says so, and nothing is lost. `until` is text that ends an answer besides the end-of-text tokens. The
@@ -64,7 +68,7 @@ def generate(
             raise CancelledError("Cancelled between two batches.")
         limits = [room(model, len(prompts[i]), max_new_tokens) for i in order[at : at + size]]
         chosen = [i for i, limit in zip(order[at : at + size], limits, strict=True) if limit == limits[0]]
-        made = _attempt(model, tokenizer, [prompts[i] for i in chosen], limits[0], until, hooks)
+        made = _attempt(model, tokenizer, {i: prompts[i] for i in chosen}, limits[0], until, hooks)
         if made is None:
             size = _halved(min(size, len(chosen)), len(prompts[chosen[0]]), hooks.note)
             continue
@@ -79,9 +83,9 @@ def room(model: Any, prompt: int, wanted: int) -> int:
 
 
 def _attempt(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], limit: int, until: str, hooks: Hooks
+    model: Any, tokenizer: Any, prompts: Mapping[int, Sequence[int]], limit: int, until: str, hooks: Hooks
 ) -> list[Answer] | None:
-    """The answers of one batch by row, or None where memory ran out."""
+    """The answers of one batch (index -> prompt) by row, or None where memory ran out."""
     from inspector.probes.batches import out_of_memory
 
     try:
@@ -107,18 +111,18 @@ def _halved(size: int, length: int, note: Callable[[str], None]) -> int:
 
 
 def _batch(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], limit: int, until: str, hooks: Hooks
+    model: Any, tokenizer: Any, prompts: Mapping[int, Sequence[int]], limit: int, until: str, hooks: Hooks
 ) -> list[Answer]:
     import torch
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, LogitsProcessorList
 
     from inspector.probes.batches import filler_of
 
     ends, filler = _ends(model, tokenizer), filler_of(tokenizer)
-    longest = max(map(len, prompts))
+    longest = max(map(len, prompts.values()))
     ids = torch.full((len(prompts), longest), filler)
     mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
+    for row, prompt in enumerate(prompts.values()):
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
     device = model.get_input_embeddings().weight.device
@@ -129,10 +133,12 @@ def _batch(
         eos_token_id=sorted(ends) or None, pad_token_id=filler, use_cache=True,
     )  # fmt: skip
     stopping = _stopping(tokenizer, longest, ends | {filler}, until, hooks)
+    choosing = LogitsProcessorList([hooks.choose(list(prompts))] if hooks.choose else [])
     with torch.inference_mode():
         out = model.generate(
-            ids.to(device), attention_mask=mask.to(device), generation_config=greedy, stopping_criteria=[stopping]
-        )
+            ids.to(device), attention_mask=mask.to(device), generation_config=greedy, stopping_criteria=[stopping],
+            logits_processor=choosing,
+        )  # fmt: skip
     if hooks.cancelled():
         raise CancelledError("Cancelled in the middle of a batch.")
     return [_answer(tokenizer, row, ends, filler, until) for row in out[:, longest:].tolist()]

@@ -1,4 +1,4 @@
-"""Greedy answers through any OpenAI-compatible server (vLLM with LoRA: one model name per adapter). No torch."""
+"""Answers through any OpenAI-compatible server (vLLM with LoRA: one model name per adapter). No torch."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _GIVE_UP = 5
 """Problems in a row without an answer after which the server is taken for broken."""
 
 Messages = Sequence[dict[str, str]]
+Body = dict[str, Any]
 
 
 class _ProblemError(Exception):
@@ -73,9 +74,13 @@ class Server:
                 "Name the source as the server does, as in NAME=SOURCE, and the base with --base."
             )
 
-    def answers(self, model: str, prompts: Sequence[Messages], hooks: Hooks) -> Iterator[Answer]:
+    def answers(
+        self, model: str, prompts: Sequence[Messages], hooks: Hooks, more: Callable[[int], Body] = lambda _index: {}
+    ) -> Iterator[Answer]:
         """An answer to each chat, as they come; a chat the server refuses has none, and a note says why.
 
+        `more` is called by the thread that asks prompt `index`, right before (it may wait there), for what else
+        the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
         self.refuse_unknown(model)
@@ -88,9 +93,11 @@ class Server:
         def work() -> None:
             while not stopped():
                 try:
-                    made.put(self._answer(*todo.get_nowait(), model, stopped))
+                    index, messages = todo.get_nowait()
                 except Empty:
                     return
+                try:
+                    made.put(self._answer(index, {"model": model, "messages": list(messages), **more(index)}, stopped))
                 except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
                     made.put(error)
 
@@ -127,17 +134,18 @@ class Server:
             else:
                 raise found
 
-    def _answer(self, index: int, messages: Messages, model: str, stopped: Callable[[], bool]) -> Answer:
-        """One chat completion at temperature 0."""
-        body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": self.max_new_tokens}
-        found = self._ask("chat/completions", body, stopped)
+    def _answer(self, index: int, body: Body, stopped: Callable[[], bool]) -> Answer:
+        """One chat completion, at temperature 0 unless the body says otherwise."""
+        body = {"temperature": 0, "max_tokens": self.max_new_tokens} | body
+        found = self._ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped)
         try:
             choice = found["choices"][0]
             text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
-            tokens = int((found.get("usage") or {}).get("completion_tokens") or 0)
+            usage = found.get("usage") or {}
+            tokens, before = (int(usage.get(f"{which}_tokens") or 0) for which in ("completion", "prompt"))
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise _ProblemError("its answer is no chat completion") from error
-        return Answer(index, str(text), tokens, "length" if reason == "length" else "stop")
+        return Answer(index, str(text), tokens, "length" if reason == "length" else "stop", before)
 
     def _ask(self, path: str, body: object, stopped: Callable[[], bool]) -> dict[str, Any]:
         """One request, again where it may help. Raises _ProblemError, or InspectorError where all would fail."""
