@@ -73,6 +73,11 @@ class Rollout:
         """The completion alone."""
         return self.completion[0]["content"]
 
+    @classmethod
+    def columns(cls) -> list[tuple[str, str]]:
+        """(name, type) of every column, in order."""
+        return [(f.name, str(f.type)) for f in fields(cls)]
+
     def to_row(self) -> dict[str, Any]:
         """Every field under its name, as JSON holds it."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -1,0 +1,47 @@
+"""Tokens drawn row by row, each from a random stream of its own: what shares a batch does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from trainer.teachers import Sampling
+
+
+class Chooser(LogitsProcessor):
+    """Leaves one token a row, drawn by `draw` with the row's next uniform number."""
+
+    def __init__(self, seeds: Sequence[int], sampling: Sampling) -> None:
+        self._streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._sampling = sampling
+
+    def __call__(self, _input_ids: Tensor, scores: Tensor, **_more: Any) -> Tensor:
+        u = torch.cat([torch.rand(1, generator=stream, dtype=torch.float64) for stream in self._streams])
+        chosen = draw(scores, u.to(scores.device), self._sampling.temperature, self._sampling.top_p)
+        return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
+
+
+def draw(logits: Tensor, u: Tensor, temperature: float, top_p: float) -> Tensor:
+    """(rows, vocabulary) and uniform numbers in [0, 1), (rows,) -> one token a row: the inverse of the distribution.
+
+    p = softmax(logits / temperature), cut to the fewest most probable tokens that reach `top_p`; the token is the
+    first whose cumulated p exceeds u of the total. Temperature 0 takes the most probable token.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    p = torch.softmax(logits.float() / temperature, -1)
+    order = None
+    if top_p < 1:
+        p, order = p.sort(dim=-1, descending=True, stable=True)
+        before = p.cumsum(-1, dtype=torch.float64) - p
+        p = p.masked_fill(before >= top_p, 0)
+    cumulated = p.cumsum(-1, dtype=torch.float64)
+    total = cumulated[:, -1:]
+    found = torch.searchsorted(cumulated, u[:, None] * total, right=True)
+    # u·total may round up to the total, which only the last possible token reaches.
+    found = torch.minimum(found, (cumulated < total).sum(-1, keepdim=True))
+    return (found if order is None else order.gather(1, found))[:, 0]
