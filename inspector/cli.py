@@ -80,7 +80,11 @@ def demo(k: int) -> int:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option("--probe", "probes", multiple=True, help="Also run the base: lmc, cka, lens, intruders, accuracy.")
 @click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: what the adapters name.")
-@click.option("--prompts", default="", help="gsm8k, arithmetic (bundled, the default), a .jsonl or .parquet file …")
+@click.option(
+    "--prompts",
+    default="",
+    help="gsm8k, arithmetic (bundled, default for SmolLM2), aime26, a .jsonl …",
+)
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
 @click.option("--pair", "pairs", multiple=True, metavar="A:B", help="Only this pair of adapters (repeat).")
 @click.option("--alphas", default="", help="Points of the paths.  [default: 0,0.1,…,1]")

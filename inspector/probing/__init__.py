@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from inspector.probing.prober import Prober
-from inspector.probing.request import PROBES, Estimate, Request
+from inspector.probing.request import PROBES, Estimate, Request, default_prompts
 
-__all__ = ["PROBES", "Estimate", "Prober", "Request"]
+__all__ = ["PROBES", "Estimate", "Prober", "Request", "default_prompts"]

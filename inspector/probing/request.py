@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from inspector.adapters.model import Adapter
 from inspector.errors import InspectorError
 from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.offline import HUB_ID, NAME
 from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
 from inspector.text import count, plain
 
@@ -33,7 +34,7 @@ class Request:
     base: str = ""
     """Hub id, folder or `smollm2`; empty: the base the adapters name."""
     prompts: str = ""
-    """What problems.py knows, or a file; empty: `arithmetic`."""
+    """What problems.py knows, or a file; empty: see `default_prompts`."""
     limit: int = 0
     """The first so many prompts; 0: 64 for lmc, 100 for cka and lens, all for accuracy."""
     device: str = "auto"
@@ -65,12 +66,18 @@ class Request:
         every = tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
         alphas = tuple(sorted({0.0, 1.0, *(round(float(alpha), 6) for alpha in self.alphas or ALPHAS)}))
         base = self.base or next((a.info.base for a in adapters if a.info.base), "")
-        return replace(self, pairs=self.pairs or every, alphas=alphas, base=base, prompts=self.prompts or BUNDLED[0])
+        prompts = self.prompts or default_prompts(base)
+        return replace(self, pairs=self.pairs or every, alphas=alphas, base=base, prompts=prompts)
 
     def problems(self, probe: str) -> Problems:
         """The problems of one probe, cut to the limit."""
         wants = probe == "lmc" and self.loss == "rollouts"
         return load_problems(self.prompts, completions=wants).first(self.limit or _LIMITS[probe])
+
+
+def default_prompts(base: str) -> str:
+    """GSM8K; the bundled sums for SmolLM2, which solves none of GSM8K and is there to work offline."""
+    return BUNDLED[0] if base in {NAME, HUB_ID} else "gsm8k"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class ProbeChoices:
     base: str = ""
     base_for: str = ""
     """What the adapters themselves name where `base` was chosen: another family has another base."""
-    prompts: str = "arithmetic"
+    prompts: str = ""
     limit: int = 0
     device: str = "auto"
     every_pair: bool = False

@@ -21,7 +21,8 @@ def place(tmp_path_factory):
 
 def probe(place, *args, **env):
     env = {"XDG_CACHE_HOME": str(place / "cache"), "OMP_NUM_THREADS": "1"} | env
-    return inspector("analyze", place / "a", place / "b", "--limit", "6", "--device", "cpu", *args, **env)
+    given = ("--limit", "6", "--device", "cpu", "--prompts", "arithmetic")
+    return inspector("analyze", place / "a", place / "b", *given, *args, **env)
 
 
 def test_tables_on_stdout(place):

@@ -10,13 +10,14 @@ from inspector import results
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
-from inspector.probes import cache, connectivity, hidden
+from inspector.probes import cache, connectivity, hidden, offline
 from inspector.probing import Prober, Request
+from inspector.probing import request as requests
 from inspector.study import Settings
 from tests.makers import random_factors, write_adapter
 from tests.probes.tiny_model import MODULES, saved_adapter, saved_base
 
-LMC = Request(("lmc",), limit=6, alphas=(0, 0.5, 1), batch=4)
+LMC = Request(("lmc",), prompts="arithmetic", limit=6, alphas=(0, 0.5, 1), batch=4)
 EVERYTHING = replace(LMC, probes=("lmc", "cka", "lens", "intruders"))
 
 
@@ -171,13 +172,18 @@ def test_what_cannot_be_asked(opened, tmp_path):
 
 def test_accuracy_of_some_adapters_stands_at_their_places(opened):
     adapters, study = opened
-    asked = Request(("accuracy",), limit=3, new_tokens=4)
+    asked = Request(("accuracy",), prompts="arithmetic", limit=3, new_tokens=4)
     found = Prober().run([adapters[2], adapters[0]], study, asked)
     shares = found.block("accuracy", "global")[:, 0]
     assert np.isfinite(shares[[0, 2]]).all()
     assert np.isnan(shares[1])
     assert np.isfinite(found.block("mcnemar_p", "global")[0, 2, 0])
     assert found.probe("accuracy").examples == 3
+
+
+def test_the_default_prompts_follow_the_base():
+    assert requests.default_prompts("Qwen/Qwen3-4B-Instruct-2507") == "gsm8k"
+    assert requests.default_prompts("smollm2") == requests.default_prompts(offline.HUB_ID) == "arithmetic"
 
 
 def test_an_estimate_needs_no_base_and_bounds_the_work(opened):

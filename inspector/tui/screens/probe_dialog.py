@@ -81,9 +81,16 @@ class ProbeDialog(ModalScreen[Asked | None]):
     def __init__(
         self, scene: Scene, choices: ProbeChoices, cost: Callable[[Request], tuple[str, bool]], serial: int = 0
     ) -> None:
+        from inspector.probing import default_prompts
+
         super().__init__()
         base = choices.base if choices.base_for == scene.named else ""
-        self.scene, self.choices = scene, replace(choices, what=scene.preset or choices.what, base=base)
+        self.usual = default_prompts(base or scene.named)
+        prompts = choices.prompts or self.usual
+        self.scene, self.choices = (
+            scene,
+            replace(choices, what=scene.preset or choices.what, base=base, prompts=prompts),
+        )
         self.cost, self.serial, self.refused = cost, serial, ""
 
     def compose(self) -> ComposeResult:
@@ -181,7 +188,7 @@ class ProbeDialog(ModalScreen[Asked | None]):
         request = Request(
             PROBES[choices.what],
             base=choices.base or self.scene.named,
-            prompts=choices.prompts if "prompts" in asks else "",
+            prompts=(choices.prompts or self.usual) if "prompts" in asks else "",
             limit=choices.limit if "limit" in asks else 0,
             device=choices.device,
             pairs=pairs,
@@ -205,7 +212,7 @@ class ProbeDialog(ModalScreen[Asked | None]):
             loss=self._value("loss"),
             base=base,
             base_for=self.scene.named if base else "",
-            prompts=prompts,
+            prompts="" if prompts == self.usual else prompts,
             limit=int(limit or 0),
             device=device,
             every_pair=self._value("pairs") == "all",

@@ -49,10 +49,9 @@ def along_path(state: AppState, metric: str, one: int, other: int) -> Floats:
 
 def chosen_pairs(state: AppState, metric: str) -> list[Pair]:
     """The plotted pairs; those that were measured, where the user has chosen none and others were."""
-    measured, plotted = measured_pairs(state, metric), state.plotted
-    if state.chosen is not None or not measured or set(plotted) <= measured:
-        return plotted
-    return sorted(measured)[:DEFAULT_PAIRS]
+    measured, plotted = measured_pairs(state, metric), set(state.plotted)
+    others = state.chosen is None and not measured <= plotted and not plotted <= measured
+    return sorted(measured)[:DEFAULT_PAIRS] if others else sorted(plotted)
 
 
 def measured_pairs(state: AppState, metric: str) -> set[tuple[int, int]]:
