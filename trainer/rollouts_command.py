@@ -1,0 +1,111 @@
+"""`inspector rollouts`: sample, map, or sum up a file. No torch unless a local model answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.errors import InspectorError
+from inspector.probes.grading import Grader
+from inspector.text import count, plain
+from trainer.mapping import Mapped, columns_of, mapped
+from trainer.rollout_progress import say
+from trainer.rollouts import DONE, Options, sample
+from trainer.row_file import check_suffix, write_rows
+from trainer.schema import read_rollouts
+from trainer.summary import lines, summarise
+
+
+@click.command("rollouts")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--task", default="", help="deepscaler, gsm8k-train, arithmetic-train (bundled), a .jsonl/.parquet file.")
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.jsonl or FILE.parquet; one that is there goes on.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
+@click.option("--k", type=click.IntRange(1), default=4, show_default=True, help="Completions a prompt.")
+@click.option("--teacher", default="", help="Hub id, folder, or smollm2; with --server the model's name there.")
+@click.option("--server", default="", metavar="URL", help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY).")
+@click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Requests at a time.")
+@click.option("--per-minute", type=click.FloatRange(0), default=0.0, help="At most so many requests a minute.")
+@click.option("--body", default="", metavar="JSON", help="More fields of a request; null leaves one out.")
+@click.option("--temperature", type=click.FloatRange(0), default=1.0, show_default=True)
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--max-new-tokens", type=click.IntRange(0), default=0,
+    help="Longest completion.  [default: arithmetic 128, gsm8k 512, else 4096]",
+)  # fmt: skip
+@click.option("--seed", type=int, default=42, show_default=True, help="Every draw's own seed follows from it.")
+@click.option(
+    "--shots", type=click.IntRange(-1), default=-1, help="Worked examples shown.  [default: all the task has]"
+)
+@click.option("--split", default="train", show_default=True, help="What the rows say under `split`.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16, float16.")
+@click.option("--batch", type=click.IntRange(0), default=0, help="Completions at a time.  [default: 16, on a GPU 64]")
+@click.option("--from", "origin", type=click.Path(path_type=Path), help="Rollouts of others, to be mapped to --out.")
+@click.option("--map", "columns", multiple=True, metavar="FIELD=COLUMN,…", help="Their columns; or open-r1, verl.")
+@click.option("--summary", is_flag=True, help="Sum up FILE: rewards, groups, lengths, pairs.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def rollouts(
+    file: Path | None,
+    out: Path | None,
+    origin: Path | None,
+    columns: tuple[str, ...],
+    *,
+    summary: bool,
+    **options: Any,
+) -> int:
+    """Sample K completions a prompt from a teacher, graded by math-verify: one row a completion.
+
+    Rows are appended as they come. What was interrupted, or killed, goes on with the same command, and each
+    completion is there once. Ends with a summary, which --summary prints of any FILE.
+
+    \b
+    inspector rollouts --task deepscaler --server http://localhost:8000/v1 --teacher NAME --out r.parquet
+    inspector rollouts --task arithmetic-train --teacher smollm2 --limit 100 --out r.jsonl
+    inspector rollouts r.jsonl --summary
+    inspector rollouts --from theirs.parquet --map verl --out r.parquet
+    """  # noqa: D301 - click's own mark for lines to leave as they are
+    if file is not None:
+        _one_mode(file, summary=summary, out=out, origin=origin, task=options["task"])
+        _print(file)
+        return DONE
+    if summary or out is None:
+        raise InspectorError("Name what to write with --out, or sum up a file: `inspector rollouts FILE --summary`.")
+    if origin is not None:
+        _map(origin, columns, out, options)
+        code = DONE
+    elif columns or not options["task"]:
+        raise InspectorError(
+            "Name the prompts with --task (such as arithmetic-train), or others' rollouts with --from."
+        )
+    else:
+        code = sample(Options(out=out, **options))
+    _print(out)
+    return code
+
+
+def _one_mode(file: Path, *, summary: bool, out: Path | None, origin: Path | None, task: str) -> None:
+    if out is not None or origin is not None or task:
+        raise InspectorError(f"{plain(file)} stands alone: a file is for --summary, prompts are named with --task.")
+    if not summary:
+        raise InspectorError(f"What about {plain(file)}? Sum it up with --summary.")
+
+
+def _map(origin: Path, columns: tuple[str, ...], out: Path, options: dict[str, Any]) -> None:
+    """Their rows to ours, the file complete or not at all."""
+    check_suffix(out)
+    if options["task"]:
+        raise InspectorError("--from maps rollouts that are there, --task samples new ones: leave out one of them.")
+    if out.exists():
+        raise InspectorError(f"{plain(out)} exists already: name another file by --out.")
+    where = Mapped(origin, columns_of(columns), options["teacher"], options["split"])
+    with Grader() as grader:
+        made = write_rows(out, mapped(where, grader))
+    say(f"{count(made, 'rollout')} of {plain(origin)} written to {plain(out)}.")
+
+
+def _print(path: Path) -> None:
+    for line in lines(summarise(read_rollouts(path))):
+        click.echo(line)
