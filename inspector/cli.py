@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import sys
 import traceback
@@ -150,6 +151,25 @@ def eval_(sources: tuple[str, ...], **options: Any) -> int:
     from inspector import evaluation
 
     return evaluation.evaluate(sources, evaluation.Options(**options))
+
+
+class _Lazy(click.Command):
+    """A command of the trainer, imported when it runs: its name and one line of help stand here."""
+
+    def __init__(self, name: str, module: str, help: str) -> None:  # noqa: A002 - click's own name for it
+        super().__init__(name, help=help)
+        self._module = module
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
+        """That of the command itself."""
+        command: click.Command = getattr(importlib.import_module(self._module), self.name or "")
+        return command.make_context(info_name, args, *more, **extra)
+
+
+cli.add_command(_Lazy("train", "trainer.train_command", "Train adapters from rollouts: sft, rft, dft, rift, dpo …"))
+cli.add_command(
+    _Lazy("rollouts", "trainer.rollouts_command", "Sample completions from a teacher, graded: what training reads.")
+)
 
 
 def _open(sources: Sequence[str], k: int) -> int:
