@@ -32,7 +32,16 @@ _CHOICES = {
     "probability": ("token", "geo-mean", "sequence"),
     "reduction": ("token-mean",),
 }
-_AT_LEAST = {"rank": 1, "steps": 1, "batch": 1, "max_length": 2, "micro_batch": 0, "save_steps": 0, "keep": 1}
+_AT_LEAST = {
+    "rank": 1,
+    "steps": 1,
+    "batch": 1,
+    "max_length": 2,
+    "micro_batch": 0,
+    "save_steps": 0,
+    "keep": 1,
+    "alpha": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Recipe:
     dtype: str = "auto"
     device: str = "auto"
     rank: int = 32
-    alpha: float = 64.0
+    alpha: int = 64
     dropout: float = 0.0
     targets: tuple[str, ...] = ("k_proj", "o_proj", "q_proj", "v_proj")
     init_seed: int = 42
@@ -151,7 +160,7 @@ def checked(recipe: Recipe) -> Recipe:
     for name, least in _AT_LEAST.items():
         if getattr(recipe, name) < least:
             raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be at least {least}.")
-    for name in ("lr", "alpha", "beta", "simpo_beta"):
+    for name in ("lr", "beta", "simpo_beta"):
         if not getattr(recipe, name) > 0:
             raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be above 0.")
     if not recipe.targets:

@@ -1,0 +1,166 @@
+"""The TRL trainer of a method: its configuration, its examples, the shared start."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inspector.errors import InspectorError
+from inspector.probes.base import Base
+from trainer import start
+from trainer.checkpoints import Guard
+from trainer.examples import Examples, order
+from trainer.methods import Method
+from trainer.recipe import Recipe
+
+_LARGEST_MICRO_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One optimizer step: micro_batch × accumulation × processes = batch."""
+
+    micro_batch: int
+    accumulation: int
+    processes: int
+
+
+def split(recipe: Recipe, processes: int) -> Split:
+    """How a step is cut. Raises InspectorError where the batch does not divide."""
+    share, rest = divmod(recipe.batch, processes)
+    if rest:
+        raise InspectorError(f"batch {recipe.batch} does not divide by {processes} processes: change one of them.")
+    micro = recipe.micro_batch or max(n for n in range(1, _LARGEST_MICRO_BATCH + 1) if share % n == 0)
+    if share % micro:
+        raise InspectorError(
+            f"micro_batch {micro} does not divide the {share} examples that each of {processes} processes has of a "
+            f"batch of {recipe.batch}: change one of them."
+        )
+    return Split(micro, share // micro, processes)
+
+
+def refuse_unfit(environment: Mapping[str, str]) -> None:
+    """Raises InspectorError for the set-ups in which adapter weights cannot stay float32."""
+    if (
+        environment.get("ACCELERATE_USE_DEEPSPEED") == "true"
+        and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
+    ):
+        raise InspectorError(
+            "DeepSpeed ZeRO-3 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their "
+            "updates at these learning rates are lost): use DDP, or FSDP2 where the base does not fit."
+        )
+    if environment.get("ACCELERATE_USE_FSDP") == "true" and environment.get("FSDP_VERSION", "1") == "1":
+        raise InspectorError(
+            "FSDP1 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their updates at "
+            "these learning rates are lost): set fsdp_version 2, or use DDP."
+        )
+
+
+def build(
+    method: Method, recipe: Recipe, base: Base, found: Examples, folder: Path, trackers: list[str], guard: Guard
+) -> Any:
+    """The method's trainer, its adapter not loaded yet."""
+    cut = split(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"}
+    lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
+    more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
+    laid = order(len(found), recipe.steps * recipe.batch, recipe.data_seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired}[method.data]
+        trainer = make(method, recipe, found, laid, common, more)
+    guard.trainer, trainer.keep = trainer, recipe.keep
+    return trainer
+
+
+def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str, Any]:
+    """What all of TRL's configurations share; what is left out has a default that does not bite."""
+    on_cpu = base.device == "cpu"
+    return {
+        "output_dir": str(folder), "max_steps": recipe.steps, "per_device_train_batch_size": cut.micro_batch,
+        "gradient_accumulation_steps": cut.accumulation, "learning_rate": recipe.lr,
+        "lr_scheduler_type": recipe.schedule, "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay, "max_grad_norm": recipe.clip, "seed": recipe.data_seed,
+        "data_seed": recipe.data_seed, "bf16": base.dtype == "bfloat16", "use_cpu": on_cpu,
+        "gradient_checkpointing": recipe.gradient_checkpointing, "logging_steps": 1, "logging_nan_inf_filter": False,
+        "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps, "disable_tqdm": True,
+        "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu, "max_length": None,
+        "ddp_find_unused_parameters": False,
+    }  # fmt: skip
+
+
+def _weighted(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.sft_config import SFTConfig
+
+    from trainer.weighted import Collator, WeightedTrainer, objective
+
+    variant = method.variant(recipe.variant).name
+    tokenizer = more["processing_class"]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return WeightedTrainer(
+        args=SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0),
+        train_dataset=Dataset.from_dict(found.columns).select(laid),
+        data_collator=Collator(pad_token_id=pad),
+        objective=objective(variant, recipe),
+        probability=recipe.probability if variant == "rift" else "",
+        kl=recipe.kl if variant == "krafton" else 0.0,
+        **more,
+    )
+
+
+def _pairs(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.dpo_config import DPOConfig
+
+    from trainer.preference import LOSSES, PairTrainer, ReferenceFreeTrainer
+
+    simpo = method.name == "simpo"
+    beta = recipe.simpo_beta if simpo else recipe.beta
+    more |= {
+        "args": DPOConfig(**common, loss_type=[LOSSES[method.name]], beta=beta, precompute_ref_log_probs=True),
+        "train_dataset": Dataset.from_dict(found.columns),
+        "order": laid,
+    }
+    return ReferenceFreeTrainer(margin=recipe.gamma / beta, **more) if simpo else PairTrainer(**more)
+
+
+def _unpaired(
+    _method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.kto_config import KTOConfig
+
+    from trainer.preference import UnpairedTrainer, turned
+
+    micro = common["per_device_train_batch_size"]
+    if micro < 2:
+        raise InspectorError("kto estimates its reference point within a micro-batch: set micro_batch to 2 or more.")
+    weights: dict[str, Any] = {"desirable_weight": recipe.weight_right, "undesirable_weight": recipe.weight_wrong}
+    return UnpairedTrainer(
+        args=KTOConfig(**common, beta=recipe.beta, **weights),
+        train_dataset=Dataset.from_dict(turned(found.columns, laid, micro)),
+        **more,
+    )
+
+
+def main_process() -> bool:
+    """Whether this process writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def device_here(recipe: Recipe) -> str:
+    """The device of this process: its own GPU where several share the work."""
+    if recipe.device != "auto":
+        return recipe.device
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"

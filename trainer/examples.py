@@ -1,0 +1,128 @@
+"""What a method learns from: the rows, pairs or labelled rows of the shared rollouts, and in which order. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inspector.errors import InspectorError
+from inspector.text import count
+from trainer import weights
+from trainer.methods import Method
+from trainer.recipe import Recipe
+from trainer.rows import Row, Rows, unique
+
+Columns = dict[str, list[Any]]
+_IGNORED = -100
+_MISSING = {
+    "positive": "no row has a reward above 0",
+    "negative": "every row has a reward above 0",
+    "mixed": "no group has right and wrong answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Columns as the trainer takes them, and where each example came from."""
+
+    columns: Columns
+    noun: str
+    """row or pair."""
+    tokens: tuple[int, ...]
+    """Of each example, prompt included."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
+    """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
+    _learnable(method, rows)
+    if method.data == "pairs":
+        return _pairs(recipe, rows)
+    return _labelled(rows) if method.data == "unpaired" else _weighted(method, recipe, rows)
+
+
+def row_weights(method: Method, recipe: Recipe, rows: Rows) -> list[float]:
+    """A weight for each row, as the method's variant has it; rows of weight 0 teach nothing."""
+    variant = method.variant(recipe.variant).name
+    if variant == "rft":
+        return weights.positive(rows.rewards)
+    if variant == "rift":
+        return weights.signs(rows.rewards, recipe.reward_right, recipe.reward_wrong)
+    if variant == "rift-linear":
+        if recipe.rift_lambda is None:
+            raise InspectorError("rift-linear needs its λ: --set rift_lambda=0.2, for one.")
+        return weights.linear(rows.rewards, recipe.rift_lambda)
+    if variant == "study":
+        return weights.advantages(rows.rewards, rows.groups, recipe.b)
+    if variant == "krafton":
+        return weights.krafton_advantages(rows.rewards, rows.groups, recipe.b)
+    return [1.0] * len(rows.rows)
+
+
+def order(size: int, length: int, seed: int) -> list[int]:
+    """`length` examples of `size`: one permutation an epoch, each drawn from (seed, epoch).
+
+    The steps take them as they come, so that a step's rows do not depend on how it is cut into micro-batches, on
+    the number of processes, or on an interruption.
+    """
+    epochs = -(-length // size)
+    drawn = [np.random.default_rng([seed, epoch]).permutation(size) for epoch in range(epochs)]
+    return [int(n) for n in np.concatenate(drawn)[:length]]
+
+
+def _learnable(method: Method, rows: Rows) -> None:
+    told = weights.statistics([r.reward for r in rows.rows if r.targets], [r.group for r in rows.rows if r.targets])
+    there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
+    for need in method.needs:
+        if not there[need]:
+            raise InspectorError(
+                f"{method.name} has nothing to learn here: {_MISSING[need]} ({count(told.rows, 'row')}, "
+                f"{told.positive} of them right, {count(told.groups, 'group')}). Sample more, or easier, prompts."
+            )
+
+
+def _weighted(method: Method, recipe: Recipe, rows: Rows) -> Examples:
+    found = row_weights(method, recipe, rows)
+    kept = list(range(len(found)))
+    if method.name == "rft":
+        alone = set(unique(rows.rows)) if recipe.unique else set(kept)
+        kept = [n for n in kept if found[n] and n in alone]
+    if not any(found[n] and rows.rows[n].targets for n in kept):
+        raise InspectorError(f"{method.name} has nothing to learn here: every row's weight is 0.")
+    chosen = [rows.rows[n] for n in kept]
+    columns: Columns = {
+        "input_ids": [list(row.ids) for row in chosen],
+        "labels": [[_IGNORED] * row.start + row.completion for row in chosen],
+        "weight": [found[n] for n in kept],
+    }
+    return Examples(columns, "row", tuple(len(row.ids) for row in chosen))
+
+
+def _pairs(recipe: Recipe, rows: Rows) -> Examples:
+    learned = [row for row in rows.rows if row.targets]
+    chosen = weights.pairs([r.reward for r in learned], [r.group for r in learned], every=recipe.pairs == "all")
+    both: Sequence[tuple[Row, Row]] = [(learned[w], learned[l]) for w, l in chosen]  # noqa: E741 - w wins, l loses
+    for right, wrong in both:
+        if right.prompt != wrong.prompt:
+            raise InspectorError(f"Group {right.group!r} holds answers to different prompts: one prompt a group.")
+    columns: Columns = {
+        "prompt_ids": [right.prompt for right, _ in both],
+        "chosen_ids": [right.completion for right, _ in both],
+        "rejected_ids": [wrong.completion for _, wrong in both],
+    }
+    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both))
+
+
+def _labelled(rows: Rows) -> Examples:
+    learned = [row for row in rows.rows if row.targets]
+    columns: Columns = {
+        "prompt_ids": [row.prompt for row in learned],
+        "completion_ids": [row.completion for row in learned],
+        "label": [row.reward > 0 for row in learned],
+    }
+    return Examples(columns, "row", tuple(len(row.ids) for row in learned))

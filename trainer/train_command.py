@@ -1,0 +1,35 @@
+"""`inspector train`. What is heavy is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.argument("method")
+@click.option("--rollouts", type=click.Path(path_type=Path), required=True, help="The shared rows: .jsonl or .parquet.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the set; the adapter: OUT/METHOD."
+)
+@click.option("--recipe", default="study-qwen3-4b", show_default=True, help="Name or .yaml file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, or METHOD.KEY=VALUE.")
+@click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: the recipe's.")
+@click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
+@click.option("--tracker", "trackers", multiple=True, help="tensorboard, wandb or trackio. Default: none.")
+@click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
+    """Train an adapter from rollouts: METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, or all.
+
+    All methods start from the same A and read the same token ids. The same command again goes on after an
+    interruption. Ctrl-C stops after the step, with a checkpoint.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from trainer import train as training
+
+    return training.train(training.Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))

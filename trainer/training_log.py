@@ -1,0 +1,95 @@
+"""What is seen of a training: one line on a terminal, plain lines elsewhere, and log.jsonl with every step."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+from trainer.rollout_progress import clock
+
+_EVERY = 10.0
+"""Seconds between plain lines."""
+_KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",
+         "rewards/accuracies", "rewards/margins", "kl")  # fmt: skip
+
+
+class TrainingLog(TrainerCallback):
+    """Loss, tokens a second, remaining time; every step's numbers to log.jsonl."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self._name, self._path = name, log
+        self._start = self._told = time.monotonic()
+        self._first = self._tokens = 0
+        self._seen = 0
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """Cut the log to where the training goes on."""
+        self._start, self._first = time.monotonic(), state.global_step
+        if state.is_world_process_zero:
+            kept = [line for line in read_log(self._path) if line["step"] <= state.global_step]
+            self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def on_log(
+        self,
+        args: Any,  # noqa: ARG002 - the signature is transformers'
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """One line."""
+        if not state.is_world_process_zero or logs is None or "loss" not in logs:
+            return
+        # TRL's trainers count the tokens since they began, ours those of the step.
+        whole = int(logs.get("num_tokens", self._seen))
+        step_tokens = int(logs["tokens"]) if "tokens" in logs else whole - self._seen
+        self._seen, self._tokens = whole, self._tokens + step_tokens
+        line = {key: logs[key] for key in _KEPT if key in logs and math.isfinite(logs[key])}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **line, "tokens": step_tokens}) + "\n")
+        self._show(state, logs)
+
+    def _show(self, state: TrainerState, logs: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        terminal, last = sys.stderr.isatty(), state.global_step == state.max_steps
+        if not terminal and not last and now - self._told < _EVERY and state.global_step > self._first + 1:
+            return
+        self._told, spent = now, max(now - self._start, 1e-9)
+        left = (state.max_steps - state.global_step) * spent / max(state.global_step - self._first, 1)
+        text = (
+            f"{self._name}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}, "
+            f"{self._tokens / spent:,.0f} tokens/s, {clock(left)} left"
+        )
+        if not terminal:
+            sys.stderr.write(f"{text}\n")
+            return
+        sys.stderr.write(f"\r\033[K{text}" + ("\n" if last else ""))
+        sys.stderr.flush()
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The steps in log.jsonl; a last line cut by a kill is left out."""
+    found = []
+    if path.is_file():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(text))
+            except ValueError:
+                break
+    return found
+
+
+def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:
+    """Sums over the run: negatives seen, vanished ones, steps in which the loss ran away."""
+    found = {}
+    for key in ("negatives", "vanished", "runaway"):
+        if any(key in line for line in log):
+            found[key] = sum(line.get(key, 0.0) for line in log)
+    return found
