@@ -16,6 +16,7 @@ class Progress:
         self._before, self._start = done, time.monotonic()
         self._told = self._start
         self._tokens = 0
+        self._said = -1
 
     def step(self, tokens: int) -> None:
         """So many tokens more."""
@@ -27,7 +28,9 @@ class Progress:
         terminal = sys.stderr.isatty()
         if now - self._told < (_DRAWN_EVERY if terminal else _PLAIN_EVERY) and not last:
             return
-        self._told = now
+        if not terminal and self._said == self.done:
+            return
+        self._told, self._said = now, self.done
         line, end = f"{self.line(now - self._start)}, {what}", "\n" if last else ""
         sys.stderr.write(f"\r\033[K{line}{end}" if terminal else f"{line}\n")
         sys.stderr.flush()

