@@ -12,7 +12,7 @@ import numpy as np
 
 from inspector import __version__
 from inspector.adapters.model import Adapter
-from inspector.adapters.opening import content_digest
+from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
 from inspector.errors import CancelledError, InspectorError
 from inspector.geometry import chance, ranks
@@ -222,7 +222,7 @@ class _Table:
             replace(
                 adapter.info,
                 excluded=tuple(self.excluded[i]),
-                digest=content_digest(adapter.files) if finished else "",
+                digest=identity(adapter) if finished else "",
                 findings=adapter.info.findings + (self._value_findings(i) if finished else ()),
             )
             for i, adapter in enumerate(self.adapters)

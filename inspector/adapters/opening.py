@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,3 +123,9 @@ def content_digest(paths: Sequence[Path]) -> str:
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(error.filename)}: {error.strerror or error}.") from error
     return digest.hexdigest()
+
+
+def identity(adapter: Adapter) -> str:
+    """What an adapter is known by: sha256 of its weights and of every module's scale, which stands in its config."""
+    scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
+    return hashlib.sha256(json.dumps([content_digest(adapter.files), scales]).encode()).hexdigest()

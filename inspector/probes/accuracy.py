@@ -11,9 +11,10 @@ from typing import Any
 
 from inspector import __version__
 from inspector.adapters.model import Adapter
+from inspector.adapters.opening import identity
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.attach import Attached
-from inspector.probes.engines import Engine, Local, identity, token_limit
+from inspector.probes.engines import Engine, Local, token_limit
 from inspector.probes.generation import Answer, Hooks
 from inspector.probes.grading import Grader
 from inspector.probes.problems import Problem, Problems

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from inspector.adapters.model import Adapter
-from inspector.adapters.opening import content_digest
 from inspector.probes.attach import Attached
 from inspector.probes.generation import Answer, Hooks, generate, room
 from inspector.probes.problems import Problems
@@ -23,12 +20,6 @@ _TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_3
 def token_limit(task: str) -> int:
     """The longest answer in tokens where the user names none: as long as the task's answers need."""
     return _TOKENS.get(task, 512)
-
-
-def identity(adapter: Adapter) -> str:
-    """What an adapter is known by: sha256 of its weights and of every module's scale, which stands in its config."""
-    scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
-    return hashlib.sha256(json.dumps([content_digest(adapter.files), scales]).encode()).hexdigest()
 
 
 class Engine(Protocol):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from inspector.adapters.model import Adapter
-from inspector.adapters.opening import content_digest
+from inspector.adapters.opening import identity
 from inspector.errors import InspectorError
 from inspector.probing.request import Estimate, Request, estimate
 from inspector.results import Blocks, merged
 from inspector.study import ProbeInfo, Study
 from inspector.text import plain
+
+if TYPE_CHECKING:
+    from inspector.probes.attach import Attached
 
 _BATCH = {"cpu": 16, "cuda": 64}
 
@@ -19,8 +23,9 @@ class Prober:
     """Keeps one base in memory from one request to the next."""
 
     def __init__(self) -> None:
-        self._loaded: tuple[tuple[str, str, str], object] | None = None
-        self._attached: dict[str, str] = {}
+        self._loaded: tuple[tuple[str, str, str], Attached] | None = None
+        self._digests: dict[str, str] = {}
+        """Of the adapters on it, by name."""
 
     def estimate(self, adapters: Sequence[Adapter], _study: Study, request: Request) -> Estimate:
         """The cost before anything is loaded; no torch."""
@@ -42,7 +47,6 @@ class Prober:
         `progress(text, done, total)`; `note` tells what happened on the way (a halved batch, a base from
         the cache). Raises CancelledError after `partial` got what is finished, InspectorError with what to do.
         """
-        from inspector.probes.attach import Attached
         from inspector.probes.batches import Batches
         from inspector.probing import accuracy, lmc, states, weights
         from inspector.probing.job import Job
@@ -53,7 +57,7 @@ class Prober:
                 request.problems(probe)  # a prompt file that cannot be read is said before the base is loaded
         by_name = {adapter.info.name: adapter for adapter in adapters}
         _refuse_lost(study, by_name)
-        digests = {name: content_digest(adapter.files) for name, adapter in by_name.items()}
+        digests = {name: identity(adapter) for name, adapter in by_name.items()}
         notes = [text for adapter in adapters if (text := _left_out(adapter))]
         for text in notes:
             note(text)
@@ -63,7 +67,6 @@ class Prober:
             note(text)
 
         attached = self._attach(adapters, digests, request, progress, noted, cancelled)
-        assert isinstance(attached, Attached)
         current = [study]
 
         def deliver(info: ProbeInfo, blocks: Blocks, alphas: tuple[float, ...]) -> None:
@@ -92,23 +95,22 @@ class Prober:
         progress: Callable[[str, int, int], None],
         note: Callable[[str], None],
         cancelled: Callable[[], bool],
-    ) -> object:
+    ) -> Attached:
         """The base with these adapters on it: what is there already stays."""
-        from inspector.probes.attach import Attached, attach
+        from inspector.probes.attach import attach
         from inspector.probes.base import load_base
 
         wanted = (request.base, request.device, request.dtype)
-        changed = any(self._attached.get(name, digest) != digest for name, digest in digests.items())
+        changed = any(self._digests.get(name, digest) != digest for name, digest in digests.items())
         if self._loaded is None or self._loaded[0] != wanted or changed:
-            self._loaded, self._attached = None, {}  # the old base leaves memory before the new one comes
+            self._loaded, self._digests = None, {}  # the old base leaves memory before the new one comes
             base = load_base(*wanted, note=note, progress=progress, cancelled=cancelled)
             progress("attaching the adapters", 0, 0)
             self._loaded = (wanted, attach(base, adapters, cancelled=cancelled))
         attached = self._loaded[1]
-        assert isinstance(attached, Attached)
         for adapter in adapters:
             attached.add(adapter)
-        self._attached |= digests
+        self._digests |= digests
         return attached
 
 

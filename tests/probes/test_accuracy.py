@@ -21,7 +21,6 @@ from inspector.evaluation import evaluate as evaluate_sources
 from inspector.probes.accuracy import Watch, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base
-from inspector.probes.engines import identity
 from inspector.probes.generation import Answer, generate
 from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
@@ -241,7 +240,7 @@ def test_the_same_adapter_under_two_names_is_asked_once(tmp_path, here):
 def test_identity_knows_weights_and_scale(tmp_path):
     folders = [write_random(tmp_path / "x"), write_random(tmp_path / "y"), write_random(tmp_path / "z", alpha=17)]
     found, _ = open_sources([str(folder) for folder in folders])
-    x, y, z = map(identity, found)
+    x, y, z = map(found)
     assert x == y
     assert x != z
 

@@ -1,5 +1,6 @@
 """Requests end to end on a tiny base: results, cache, cancel, memory; numbers against the parts."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,20 @@ def test_the_cache_knows_adapters_by_content_not_by_name(opened, tmp_path, monke
     Prober().run(changed, analyse(changed, Settings()), LMC)
     assert ran
     assert all("a" in dict(point.weights) for point in ran)
+
+
+def test_the_same_weights_at_another_scale_are_another_adapter(opened, tmp_path):
+    adapters, study = opened
+    first = Prober().run(adapters, study, LMC).block("lmc_loss", "global")
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    (tmp_path / "a" / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 1}))
+    changed, _ = open_sources([f"{a.info.name}={a.info.source}" for a in adapters])
+    fresh = analyse(changed, Settings())
+    assert fresh.adapters[0].digest != study.adapters[0].digest
+    assert fresh.adapters[1].digest == study.adapters[1].digest
+    found = Prober().run(changed, fresh, LMC).block("lmc_loss", "global")
+    assert found[0, 1, 0, -1] != first[0, 1, 0, -1]
+    assert found[0, 1, 0, 0] == first[0, 1, 0, 0]
 
 
 def test_one_forward_pass_per_model_whatever_the_pairs(opened, monkeypatch):
