@@ -143,7 +143,7 @@ def resolve(source: Source, method: str, settings: Sequence[str]) -> list[tuple[
         if dot and scope not in METHODS:
             raise InspectorError(f"--set {plain(text)!r}: {plain(scope)!r} is no method.")
         field = inner if dot else key.strip()
-        found = typed(_TYPES, field, yaml.safe_load(value) if field == "targets" else value, "--set")
+        found = typed(_TYPES, field, value, "--set")
         if scope in {"", method}:
             given[field] = found
             grid.pop(field, None)

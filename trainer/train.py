@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,7 @@ def _run(task: Task, rollouts: Sequence[Rollout], options: Options) -> None:
     data = digest(rollouts)
     mark = {"method": task.method.name, "rollouts": data, "recipe": _comparable(recipe)}
     if (done := runs.read(folder)) is not None:
-        _same(
-            mark,
-            {"method": done["method"], "rollouts": done["rollouts"], "recipe": _comparable(done["recipe"])},
-            folder,
-        )
+        _same(mark, {key: done[key] for key in mark}, folder)
         _narrate(f"{folder.name}: done before ({done['step']} steps).")
         return
     base = load_base(recipe.base, device_here(recipe), recipe.dtype, note=_narrate)
@@ -139,7 +136,8 @@ def _trained(
     resumed = checkpoints.newest(place)
     _announce(task, found, resumed)
     began = time.monotonic()
-    with checkpoints.signals(guard):
+    with checkpoints.signals(guard), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about libraries
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if guard.stopped:
         _narrate(f"Stopped at step {trainer.state.global_step}: the same command goes on from there.")
@@ -211,7 +209,8 @@ def _begin(mark: dict[str, Any], task: Task) -> None:
     except OSError as error:
         raise InspectorError(f"Cannot write to {plain(task.folder)}: {error.strerror or error}.") from error
     checkpoints.clean(path.parent)
-    for target, text in ((path, json.dumps(mark)), (task.folder / runs.RECIPE, to_yaml(task.recipe))):
+    shown = task.recipe if task.recipe.base == offline.NAME else replace(task.recipe, base=_base_id(task.recipe))
+    for target, text in ((path, json.dumps(mark)), (task.folder / runs.RECIPE, to_yaml(shown))):
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -227,11 +226,11 @@ def _same(mark: dict[str, Any], there: dict[str, Any], folder: Path) -> None:
         )
 
 
-def _comparable(recipe: Recipe | dict[str, Any]) -> dict[str, Any]:
-    """The recipe as JSON has it, without where it runs."""
-    values = dict(recipe) if isinstance(recipe, dict) else asdict(recipe)
-    loose = {"device", "keep", "save_steps"}
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if key not in loose}
+def _comparable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON has it, the base by its id, without where it runs and what is kept."""
+    loose = {"device", "keep", "save_steps", "base_id"}
+    values = asdict(recipe) | {"base": _base_id(recipe), "targets": list(recipe.targets)}
+    return {key: value for key, value in values.items() if key not in loose}
 
 
 def _base_id(recipe: Recipe) -> str:

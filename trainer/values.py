@@ -56,7 +56,7 @@ def _text(value: Any) -> str:
 
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = [word.strip() for word in value.split(",") if word.strip()]
+        value = [word.strip() for word in value.strip("[] ").split(",") if word.strip()]
     if not isinstance(value, Sequence) or not all(isinstance(word, str) for word in value):
         raise TypeError
     return tuple(sorted(set(value)))
