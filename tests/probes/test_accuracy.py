@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.adapters.opening import open_sources
+from inspector.adapters.opening import identity, open_sources
 from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import CancelledError, InspectorError
@@ -240,7 +240,7 @@ def test_the_same_adapter_under_two_names_is_asked_once(tmp_path, here):
 def test_identity_knows_weights_and_scale(tmp_path):
     folders = [write_random(tmp_path / "x"), write_random(tmp_path / "y"), write_random(tmp_path / "z", alpha=17)]
     found, _ = open_sources([str(folder) for folder in folders])
-    x, y, z = map(found)
+    x, y, z = map(identity, found)
     assert x == y
     assert x != z
 
