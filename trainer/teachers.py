@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from inspector.errors import InspectorError
 from inspector.probes.server import Body, Server
-from inspector.text import plain, some
+from inspector.text import count, plain, some
 from trainer.schema import UNKNOWN, Message
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Local:
         prompts = [prompt_ids(tokenizer, draw.messages) for draw in draws]
         fits = [n for n, ids in enumerate(prompts) if room(model, len(ids), 1)]
         if len(fits) < len(draws):
-            hooks.note(f"{len(draws) - len(fits)} prompts are longer than the context of {self.name}: left out")
+            hooks.note(f"{count(len(draws) - len(fits), 'prompt')} longer than the context of {self.name}: left out")
         seeds = [draws[n].seed for n in fits]
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(tokenizer, "chat_template", None) else "\n\nQuestion:"
