@@ -1,8 +1,6 @@
 """A run goes on from what is there: each (group, k) once, whatever happened in between."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,11 +8,11 @@ import pytest
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.generation import Hooks
-from tests.acceptance.command import ROOT
+from inspector.probes.grading import Grader, correct
 from tests.probes.chat_server import ChatServer, Fault
 from tests.trainer.rollout_rows import jsonl, rollout, undated
 from trainer.rollouts import Options, sample, working_file
-from trainer.row_file import RowFile, write_rows
+from trainer.row_file import RowFile
 from trainer.schema import read_rollouts
 
 SIZE = 5
@@ -32,9 +30,17 @@ def chat(monkeypatch):
         yield server
 
 
+class InProcess(Grader):
+    """The same grading without a second process to start."""
+
+    def grade(self, answer, gold):
+        return correct(answer, gold)
+
+
 @pytest.fixture
 def run(tmp_path, chat, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("trainer.rollouts.Grader", InProcess)
     jsonl(tmp_path / "sums.jsonl", [{"question": f"{n} + 1 = ?", "answer": f"{n + 1}"} for n in range(SIZE)])
 
     def go(out="r.jsonl", task="sums.jsonl", **more):
@@ -116,16 +122,22 @@ def test_a_first_line_that_was_cut(run):
 
 
 def test_an_interrupted_run_keeps_what_came(run, chat, monkeypatch, capsys):
-    """After seven rows, in the place of a signal."""
-    seen = []
-    real = RowFile.append
-    monkeypatch.setattr(RowFile, "append", lambda self, rows: (real(self, rows), seen.extend(rows))[0])
-    monkeypatch.setattr("trainer.rollouts.Hooks", lambda _c, note, *more: Hooks(lambda: len(seen) >= 7, note, *more))
-    with pytest.raises(CancelledError):
-        run(concurrency=1)
-    assert "7 rollouts in r.jsonl: the same command goes on from there." in capsys.readouterr().err
-    monkeypatch.undo()
+    """After seven requests, in the place of a signal."""
+
+    def hooks(_cancelled, note, *more):
+        return Hooks(lambda: len(chat.asked) >= 7, note, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trainer.rollouts.Hooks", hooks)
+        with pytest.raises(CancelledError):
+            run(concurrency=1)
+    kept = places()
+    assert 5 <= len(kept) <= 7
+    assert f"{len(kept)} rollouts in r.jsonl: the same command goes on from there." in capsys.readouterr().err
     chat.asked.clear()
+    assert run() == 0
+    assert len(chat.asked) == 15 - len(kept)
+    assert places() == EVERY
 
 
 @pytest.mark.parametrize(
@@ -186,17 +198,12 @@ def test_what_the_server_refuses_is_missing_and_said(run, chat, capsys):
     assert places() == EVERY
 
 
-def test_a_server_that_fails_loses_nothing(run, chat):
-    """Gone for good after a while: what came is kept."""
-    chat.reply = lambda model, question: solver(model, question) if len(chat.asked) < 6 else [][0]
-    chat.faults = []
-    real = chat.fault
-    chat.fault = lambda question: Fault(400) if len(chat.asked) > 6 else real(question)
-    with pytest.raises(InspectorError, match="fails again and again: it answers 400"):
-        run(concurrency=1)
-    kept = read_rollouts("r.jsonl")
-    assert len(kept) == 5 or len(kept) == 6
-    chat.fault, chat.reply = real, solver
+def test_a_server_that_fails_for_good_loses_nothing(run, chat, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(chat, "fault", lambda _question: Fault(400 if len(chat.asked) > 6 else 0))
+        with pytest.raises(InspectorError, match="fails again and again: it answers 400"):
+            run(concurrency=1)
+    assert len(read_rollouts("r.jsonl")) == 6
     assert run() == 0
     assert places() == EVERY
 
@@ -234,46 +241,3 @@ def test_two_at_once_are_refused(run):
 def test_bad_input(run, more, said):
     with pytest.raises(InspectorError, match=said):
         run(**more)
-
-
-FULL = """
-import resource, signal, sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from tests.trainer.rollout_rows import rollout
-from inspector.errors import InspectorError
-from trainer.row_file import RowFile
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with RowFile(Path("r.jsonl")) as file:
-    file.append([rollout(0, 0)])
-    size = file.path.stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, size + 100))
-    try:
-        file.append([rollout(0, 1), rollout(0, 2)])
-    except InspectorError as error:
-        print(error)
-    assert file.path.stat().st_size == size
-    assert file.rows == [rollout(0, 0)]
-"""
-
-
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path):
-    """By a limit on the size of files, in a process of its own."""
-    code = FULL.format(root=str(ROOT))
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Cannot write r.jsonl" in done.stdout
-    assert "what is in it is kept: free some space and run again" in done.stdout
-    with RowFile(tmp_path / "r.jsonl") as file:
-        file.append([rollout(0, 1)])
-    assert read_rollouts(tmp_path / "r.jsonl") == [rollout(0, 0), rollout(0, 1)]
-
-
-def test_a_whole_file_or_none(tmp_path):
-    def failing():
-        yield rollout(0, 0)
-        raise InspectorError("row 2 is bad")
-
-    for name in ("r.jsonl", "r.parquet"):
-        with pytest.raises(InspectorError, match="row 2 is bad"):
-            write_rows(tmp_path / name, failing())
-    assert not list(tmp_path.iterdir())
