@@ -25,8 +25,6 @@ from inspector.errors import InspectorError
 from inspector.text import plain
 from trainer.runs import save_adapter
 
-FOLDER = ".checkpoints"
-"""Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 _WRITING = ".writing"
 _STATE = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "scaler.pt")
@@ -127,8 +125,17 @@ class Guard(TrainerCallback):
 
     def __init__(self) -> None:
         self.trainer: Any = None
+        self.training = False
         self.asked = False
         self.stopped = False
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """From here on there is a step to finish."""
+        self.training = True
+
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """The last checkpoint is written."""
+        self.training = False
 
     def on_pre_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
         """Look at the loss before it reaches the weights."""
@@ -145,10 +152,10 @@ class Guard(TrainerCallback):
 
 @contextmanager
 def signals(guard: Guard) -> Iterator[None]:
-    """SIGINT and SIGTERM ask the guard to stop; the second one stops at once."""
+    """SIGINT and SIGTERM ask the guard to stop; the second one, or one where nothing is trained, stops at once."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if guard.asked:
+        if guard.asked or not guard.training:
             raise KeyboardInterrupt
         guard.asked = True
         sys.stderr.write("\nStopping after this step, with a checkpoint (once more: at once).\n")

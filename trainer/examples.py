@@ -46,6 +46,18 @@ def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     return _labelled(rows) if method.data == "unpaired" else _weighted(method, recipe, rows)
 
 
+def remark(method: Method, rows: Rows) -> str:
+    """What the rewards make of a method that runs all the same; empty where nothing is odd."""
+    told = weights.statistics(rows.rewards, rows.groups)
+    if method.name == "offline-grpo" and not told.mixed:
+        return "No group has right and wrong answers: Offline GRPO is b times SFT here."
+    if method.name == "rift" and told.positive == told.rows:
+        return "Every answer is right: RIFT is SFT here."
+    if not told.positive:
+        return "No answer is right: there is nothing here that was rewarded."
+    return ""
+
+
 def row_weights(method: Method, recipe: Recipe, rows: Rows) -> list[float]:
     """A weight for each row, as the method's variant has it; rows of weight 0 teach nothing."""
     variant = method.variant(recipe.variant).name

@@ -6,6 +6,7 @@ each example is computed on the examples, before they are laid out over the epoc
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,10 +38,12 @@ class PairTrainer(Durable, DPOTrainer):
     def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
         """The reference's log-probs of every pair, once, then the pairs in the order of the steps."""
         disable_progress_bars()
+        os.environ["TQDM_DISABLE"] = "1"  # what TRL looks at for its own bar
         try:
             scored = super()._precompute_ref_logps(dataset, name, batch_size)
         finally:
             enable_progress_bars()
+            del os.environ["TQDM_DISABLE"]
         return scored.select(self._order)
 
 

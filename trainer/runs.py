@@ -63,6 +63,7 @@ class Run:
     epochs: float
     tokens: int
     seconds: float
+    """Of the last session, where it was interrupted."""
     loss: float
     norms: Mapping[str, float]
     diagnostics: Mapping[str, float] = field(default_factory=dict)

@@ -30,6 +30,7 @@ def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from trainer import train as training
+    from trainer.tasks import Options
+    from trainer.train import train as run
 
-    return training.train(training.Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))
+    return run(Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))

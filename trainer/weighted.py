@@ -18,6 +18,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trainer import objectives
 from trainer.checkpoints import Durable
 from trainer.recipe import Recipe
+from trainer.rollout_progress import say
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 _RUNAWAY = 3.0
@@ -122,3 +123,5 @@ class WeightedTrainer(Durable, SFTTrainer):
                 f"Step {self.state.global_step}: the rows of negative weight went from {self._first:.2f} to {now:.2f} "
                 "nats a token. Their loss has no lower bound: lower lr, or raise b."
             )
+            if self.accelerator.is_main_process:
+                say(self.warned)

@@ -15,11 +15,13 @@ from trainer.methods import method
 from trainer.recipe import Source, resolve
 from trainer.rows import tokenised
 from trainer.schema import read_rollouts
-from trainer.train import Options, train
+from trainer.tasks import Options
+from trainer.train import train
 
 SETTINGS = {
     "device": "cpu", "dtype": "float32", "rank": 4, "alpha": 8, "targets": "q_proj,v_proj", "steps": 4, "batch": 8,
     "micro_batch": 8, "lr": 1e-2, "save_steps": 2, "gradient_checkpointing": "false", "max_length": 200,
+    "save_dtype": "float32",
 }  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def adapter_of(folder: Path) -> dict[str, torch.Tensor]:
 
 def trained(base: Path, name: str, file: Path, out: Path, **more) -> dict[str, torch.Tensor]:
     """The adapter after a whole run, in this process."""
-    train(options(base, name, file, out, save_dtype="float32", **more))
+    train(options(base, name, file, out, **more))
     return adapter_of(out / name)
 
 

@@ -1,0 +1,157 @@
+"""`inspector train` as a user runs it, on a tiny base; and on two processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from inspector import cli
+from tests.acceptance.command import ROOT, inspector
+from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def words(base, tmp_path):
+    """The command's words after its method; `more` overrides settings."""
+    file = rollouts(tmp_path)
+
+    def make(out="out", **more):
+        settings = SETTINGS | {"base": base} | more
+        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        return ["--rollouts", str(file), "--out", str(tmp_path / out), "--recipe", "demo-smollm2", *pairs]
+
+    return make
+
+
+def run(*command):
+    return cli.run(lambda: cli.cli.main(["train", *command], standalone_mode=False))
+
+
+def test_all_then_analyze(words, tmp_path, capsys):
+    """Six adapters from one start, opened by the inspector; the same command again does nothing."""
+    made = inspector("train", "all", *words(), OMP_NUM_THREADS="1")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == ""
+    names = {"sft", "rft", "dft", "rift", "offline-grpo", "dpo"}
+    assert {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")} == names
+    assert "24 rollouts, 6 runs: sft, rft, dft, rift, offline-grpo, dpo." in made.stderr
+    assert "sft: 24 rows, 4 steps of 8 (1.33 epochs), lr 0.01." in made.stderr
+    assert "sft: step 4 of 4, loss " in made.stderr
+    assert "Warning" not in made.stderr
+    assert "\x1b" not in made.stderr
+    a0 = {json.loads((tmp_path / "out" / name / "run.json").read_text())["a0"] for name in names}
+    assert len(a0) == 1
+    analyze = ["analyze", str(tmp_path / "out"), "--out", str(tmp_path / "study.json")]
+    assert cli.run(lambda: cli.cli.main(analyze, standalone_mode=False)) == 0
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert {adapter["name"] for adapter in study["adapters"]} == names
+    assert run("all", *words()) == 0
+    assert capsys.readouterr().err.count("done before (4 steps)") == 6
+
+
+def test_dry_run(words, tmp_path, capsys):
+    assert run("all", *words(), "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "dpo (dpo): −log σ(" in out
+    assert "rows      24 of 6 prompts, 12 right, 6 mixed groups" in out
+    assert "examples  6 pairs" in out
+    assert "steps     4, 1.33 epochs" in out
+    assert "batch     8 = 8 × 1 accumulated × 1 processes" in out
+    assert "memory    about" in out
+    assert "time      about" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path):
+    """Gloo on the CPU: the same rows in every step, the same adapter up to the order of the sums."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "trainer"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    two = [*launch, "train", "offline-grpo", *words("two", micro_batch=2, batch=8)]
+    done = subprocess.run(two, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert run("offline-grpo", *words("one", micro_batch=2, batch=8)) == 0
+    one, other = (adapter_of(tmp_path / place / "offline-grpo") for place in ("one", "two"))
+    assert close(one, other, 1e-5)
+    record = json.loads((tmp_path / "two" / "offline-grpo" / "run.json").read_text())
+    assert (record["processes"], record["micro_batch"], record["batch"]) == (2, 2, 8)
+    lines = [[json.loads(text) for text in (tmp_path / place / "offline-grpo" / "log.jsonl").read_text().splitlines()]
+             for place in ("one", "two")]  # fmt: skip
+    for a, b in zip(*lines, strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+        assert b["tokens"] == a["tokens"]
+
+
+def test_bfloat16_base_float32_adapter(words, tmp_path):
+    assert run("sft", *words(dtype="bfloat16")) == 0
+    record = json.loads((tmp_path / "out" / "sft" / "run.json").read_text())
+    assert record["dtype"] == "bfloat16"
+    assert {str(t.dtype) for t in adapter_of(tmp_path / "out" / "sft").values()} == {"torch.float32"}
+
+
+def test_a_name_for_the_run(words, tmp_path):
+    assert run("sft", *words(), "--name", "sft_s7", "--set", "data_seed=7") == 0
+    assert run("sft", *words(), "--name", "again") == 0
+    assert not equal(adapter_of(tmp_path / "out" / "sft_s7"), adapter_of(tmp_path / "out" / "again"))
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "says"),
+    [
+        ("sfft", (), "No method 'sfft': there are sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, and all."),
+        ("sft", ("--set", "stepz=3"), "no setting 'stepz'. Did you mean steps?"),
+        ("sft", ("--set", "batch=7", "--set", "micro_batch=2"), "micro_batch 2 does not divide"),
+        ("sft", ("--set", "targets=c_attn"), "The base has no linear module c_attn"),
+        ("sft", ("--tracker", "mlflow"), "No tracker 'mlflow'"),
+        ("rift", ("--set", "variant=linear"), "rift has no variant 'linear': choose rift, rift-linear."),
+        ("rift", ("--set", "variant=rift-linear"), "rift-linear needs its λ"),
+        ("kto", ("--set", "micro_batch=1"), "set micro_batch to 2 or more"),
+        ("all", ("--name", "x"), "--name names one run, and these are 6"),
+        ("sft", ("--recipe", "study"), "No recipe 'study'"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(words, capsys, method, more, says):
+    assert run(method, *words(), *more) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert "Traceback" not in error
+
+
+def test_bad_rows_are_named(words, tmp_path, capsys):
+    lines = (tmp_path / "rollouts.jsonl").read_text().splitlines()
+    lines[2] = '{"prompt": "What?", "completion": "this"}'
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines))
+    assert run("sft", *words(), "--rollouts", str(tmp_path / "bad.jsonl")) == 2
+    assert "bad.jsonl, row 3: no reward" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZeRO-3 needs one dtype"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP1 needs one dtype"),
+    ],
+)
+def test_set_ups_without_float32_are_refused(words, monkeypatch, capsys, environment, says):
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    assert run("sft", *words()) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; import trainer.train_command; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
+    shown = inspector("train", "--help")
+    assert "--dry-run" in shown.stdout
+    assert "inspector train" in shown.stdout
+    assert "train" in inspector("--help").stdout

@@ -1,0 +1,152 @@
+"""One run: from the shared start to an adapter with its record, resumed where it was stopped."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.probes.base import Base, load_base
+from inspector.text import count
+from trainer import checkpoints, runs, start
+from trainer.build import build, device_here, main_process, split
+from trainer.examples import Examples, examples, remark
+from trainer.rollout_progress import clock, say
+from trainer.rows import Rows, tokenised
+from trainer.schema import Rollout
+from trainer.tasks import CHECKPOINTS, Task, begin
+from trainer.training_log import TrainingLog, diagnostics, read_log
+from trainer.weights import statistics
+
+STARTS = ".start"
+"""Beside the runs of a set: what all of them started from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything a run is made of."""
+
+    task: Task
+    base: Base
+    rows: Rows
+    found: Examples
+    rollouts: str
+    """Their digest."""
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.task.folder / CHECKPOINTS
+
+
+def run(task: Task, rollouts: Sequence[Rollout], digest: str, trackers: Sequence[str]) -> None:
+    """Make the adapter. Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt."""
+    recipe = task.recipe
+    base = load_base(recipe.base, device_here(recipe), recipe.dtype, note=narrate)
+    base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
+    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
+    setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest)
+    for text in filter(None, (rows.account(), remark(task.method, rows))):
+        narrate(text)
+    if main_process():
+        begin(task, digest)
+        checkpoints.clean(setup.checkpoints)
+    guard = checkpoints.Guard()
+    with checkpoints.signals(guard), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about libraries
+        _train(setup, guard, trackers)
+
+
+def narrate(text: str) -> None:
+    """A line on stderr, of the main process alone."""
+    if main_process():
+        say(text)
+
+
+def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> None:
+    """Load the start, train, check that the base is what it was, write."""
+    task, recipe = setup.task, setup.task.recipe
+    before = start.base_digest(setup.base.model)
+    tensors = start.initial(setup.base.model, recipe.rank, recipe.targets, recipe.init_seed)
+    trainer = build(task.method, recipe, setup.base, setup.found, setup.checkpoints, list(trackers), guard)
+    trainer.base_id = task.base_id
+    _silence(trainer)
+    trainer.add_callback(TrainingLog(task.folder.name, task.folder / runs.LOG))
+    with trainer.accelerator.main_process_first():
+        a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors))
+    resumed = checkpoints.newest(setup.checkpoints)
+    _announce(setup, resumed)
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    if guard.stopped:
+        narrate(f"Stopped at step {trainer.state.global_step}: the same command goes on from there.")
+        raise CancelledError
+    if start.base_digest(trainer.accelerator.unwrap_model(trainer.model)) != before:
+        raise InspectorError("The base's weights changed while the adapter was trained: please report this.")
+    if main_process():
+        _write(setup, trainer, {"base_weights": before, "a0": a0, "seconds": round(time.monotonic() - began, 1)})
+    trainer.accelerator.wait_for_everyone()
+
+
+def _write(setup: Setup, trainer: Any, more: dict[str, Any]) -> None:
+    """The adapter, then its card and record; what only resuming needed goes."""
+    task = setup.task
+    runs.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype)
+    record = runs.Run(**_record(setup, read_log(task.folder / runs.LOG), trainer), **more)
+    runs.write(record, task.folder)
+    checkpoints.thin(setup.checkpoints, 0)
+    if gone := record.diagnostics.get("vanished"):
+        say(
+            f"{gone:.0f} of {record.diagnostics['negatives']:.0f} negatives had a probability of 0 in float32 and "
+            "taught nothing: RIFT was RFT there. probability=token has no such limit."
+        )
+    say(f"{task.folder.name}: {record.step} steps in {clock(record.seconds)}, in {task.folder}.")
+
+
+def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
+    """The fields of run.json that the set-up, the log and the adapter tell."""
+    task, recipe, method = setup.task, setup.task.recipe, setup.task.method
+    variant = method.variant(recipe.variant)
+    cut = split(recipe, trainer.accelerator.num_processes)
+    tensors = start.adapter(trainer.model)
+    last = [line["loss"] for line in log[-10:] if "loss" in line]
+    return {
+        "name": task.folder.name, "method": method.name, "variant": variant.name, "formula": variant.formula,
+        "source": method.source, "reduction": recipe.reduction if method.data == "rows" else "example-mean",
+        "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
+        "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
+        "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
+        "examples": len(setup.found), "noun": setup.found.noun, "cut": setup.rows.cut,
+        "too_long": setup.rows.too_long, "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
+        "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
+        "micro_batch": cut.micro_batch, "processes": cut.processes,
+        "epochs": recipe.steps * recipe.batch / len(setup.found),
+        "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
+        "norms": {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}, "diagnostics": diagnostics(log),
+        "settings": {name: getattr(recipe, name) for name in variant.settings}, "recipe": task.settings,
+        "versions": runs.versions(),
+    }  # fmt: skip
+
+
+def _norm(tensors: dict[str, Any], side: str) -> float:
+    return float(sum(float(t.double().square().sum()) for name, t in tensors.items() if side in name) ** 0.5)
+
+
+def _announce(setup: Setup, resumed: Path | None) -> None:
+    recipe, found = setup.task.recipe, setup.found
+    narrate(
+        f"{setup.task.folder.name}: {count(len(found), found.noun)}, {recipe.steps} steps of {recipe.batch} "
+        f"({recipe.steps * recipe.batch / len(found):.2f} epochs), lr {recipe.lr:g}."
+        + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
+    )
+
+
+def _silence(trainer: Any) -> None:
+    """transformers prints every log line itself; ours says it."""
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    for unwanted in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(unwanted)

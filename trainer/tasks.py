@@ -1,0 +1,115 @@
+"""Which runs a command stands for, and which run a folder holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inspector.errors import InspectorError
+from inspector.export import replacing
+from inspector.probes import offline
+from inspector.text import plain
+from trainer import runs
+from trainer.methods import Method, chosen
+from trainer.recipe import Recipe, read, resolve, to_yaml
+
+CHECKPOINTS = ".checkpoints"
+"""Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
+_STARTED = "started.json"
+_LOOSE = {"device", "keep", "save_steps", "base_id"}
+"""Where a run runs and what it keeps do not make it another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    method: str
+    rollouts: Path
+    out: Path
+    recipe: str = "study-qwen3-4b"
+    settings: tuple[str, ...] = ()
+    name: str = ""
+    trackers: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run: which method, how, where."""
+
+    method: Method
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def base_id(self) -> str:
+        """An id for the adapter to name: never a path of this machine."""
+        recipe = self.recipe
+        if recipe.base_id:
+            return recipe.base_id
+        if recipe.base == offline.NAME:
+            return offline.HUB_ID
+        path = Path(recipe.base).expanduser()
+        return path.resolve().name if path.is_dir() else recipe.base.partition("@")[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as JSON has it, the base by its id."""
+        values = asdict(self.recipe) | {"base": self.base_id, "targets": list(self.recipe.targets)}
+        return {key: value for key, value in values.items() if key not in _LOOSE}
+
+    def mark(self, rollouts: str) -> dict[str, Any]:
+        """What makes this run this run; `rollouts` is their digest."""
+        return {"method": self.method.name, "rollouts": rollouts, "recipe": self.settings}
+
+
+def tasks(options: Options) -> list[Task]:
+    """All runs, their settings checked before the first one begins. Raises InspectorError."""
+    source = read(options.recipe)
+    found = []
+    for method in chosen(options.method):
+        for name, recipe in resolve(source, method.name, options.settings):
+            method.variant(recipe.variant)
+            found.append(Task(method, recipe, options.out / (options.name or name)))
+    if options.name and len(found) > 1:
+        raise InspectorError(f"--name names one run, and these are {len(found)}: leave it out.")
+    return found
+
+
+def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:
+    """The record of a finished run, None where it is not finished; refused where it is another run's."""
+    record = runs.read(task.folder)
+    if record is not None:
+        _same(task.mark(rollouts), record, task.folder)
+    return record
+
+
+def begin(task: Task, rollouts: str) -> None:
+    """The folder, and what is being made in it; refused where it was begun as something else."""
+    path = task.folder / CHECKPOINTS / _STARTED
+    mark = task.mark(rollouts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            _same(mark, json.loads(path.read_text(encoding="utf-8")), task.folder)
+    except OSError as error:
+        raise InspectorError(f"Cannot write to {plain(task.folder)}: {error.strerror or error}.") from error
+    shown = task.recipe if task.recipe.base == offline.NAME else replace(task.recipe, base=task.base_id)
+    for target, text in ((path, json.dumps(mark)), (task.folder / runs.RECIPE, to_yaml(shown))):
+        with replacing(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
+    wanted, found = {**mark, **mark["recipe"]}, {**there, **there["recipe"]}
+    differs = [key for key in (*mark["recipe"], "method", "rollouts") if wanted[key] != found.get(key)]
+    if differs:
+        key = differs[0]
+        raise InspectorError(
+            f"{plain(folder)} holds a run with another {key} ({plain(found.get(key), 40)}, not "
+            f"{plain(wanted[key], 40)}): choose another --out or --name, or remove it."
+        )
