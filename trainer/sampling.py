@@ -10,6 +10,8 @@ from transformers import LogitsProcessor
 
 from trainer.teachers import Sampling
 
+_FEW = 1024
+
 
 class Chooser(LogitsProcessor):
     """Leaves one token a row, drawn by `draw` with the row's next uniform number."""
@@ -35,12 +37,19 @@ def draw(logits: Tensor, u: Tensor, temperature: float, top_p: float) -> Tensor:
     p = torch.softmax(logits.float() / temperature, -1)
     order = None
     if top_p < 1:
-        p, order = p.sort(dim=-1, descending=True, stable=True)
-        before = p.double().cumsum(-1) - p
-        p = p.masked_fill(before >= top_p, 0)
+        p, order = _ranked(p, top_p)
+        p = p.masked_fill(p.double().cumsum(-1) - p >= top_p, 0)
     cumulated = p.double().cumsum(-1)  # `dtype=` of cumsum takes six times as long
     total = cumulated[:, -1:]
     found = torch.searchsorted(cumulated, u[:, None] * total, right=True)
     if (found == p.shape[-1]).any():  # u·total rounded up to the total, which the last possible token reaches
         found = torch.minimum(found, (cumulated < total).sum(-1, keepdim=True))
     return (found if order is None else order.gather(1, found))[:, 0]
+
+
+def _ranked(p: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """The most probable tokens first, (p, tokens): at least those that reach `top_p`. All take ten times as long."""
+    few = p.topk(min(_FEW, p.shape[-1]))
+    if (few.values.double().sum(-1) >= top_p).all():
+        return few.values, few.indices
+    return p.sort(dim=-1, descending=True)

@@ -37,6 +37,14 @@ def test_top_p_keeps_the_fewest_most_probable():
     assert drawn([0, 0.999], top_p=1e-9) == [1, 1]
 
 
+def test_top_p_of_many_tokens():
+    """5,000 alike: more are needed for 0.9 than are looked at first; for 0.1 the first do."""
+    p = torch.full((5000,), 1 / 5000)
+    u = torch.linspace(0, 0.999, 400).tolist()
+    assert len(set(drawn(u, top_p=0.9, p=p))) == 400
+    assert len(set(drawn(torch.linspace(0, 0.9999, 5000).tolist(), top_p=0.1, p=p))) in {500, 501}
+
+
 def test_temperature():
     """0 is the most probable token; 1/2 squares: 0.01, 0.16, 0, 0.09, 0.04 of 0.3."""
     assert drawn([0, 0.5, 0.999], temperature=0) == [1, 1, 1]
