@@ -9,29 +9,27 @@ _PLAIN_EVERY, _DRAWN_EVERY = 10.0, 0.2
 
 
 class Progress:
-    """Say `what`, how far, how fast and how long it will take, on stderr."""
+    """Say how far, how fast, how long it will take, and `what` more there is to say, on stderr."""
 
     def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.done = total, done
+        self.total, self.done, self.what = total, done, ""
         self._before, self._start = done, time.monotonic()
         self._told = self._start
         self._tokens = 0
-        self._said = -1
 
     def step(self, tokens: int) -> None:
         """So many tokens more."""
         self._tokens += tokens
+        self.show()
 
-    def show(self, what: str, *, last: bool = False) -> None:
+    def show(self, *, last: bool = False) -> None:
         """Tell, unless it was told just now."""
         now = time.monotonic()
         terminal = sys.stderr.isatty()
         if now - self._told < (_DRAWN_EVERY if terminal else _PLAIN_EVERY) and not last:
             return
-        if not terminal and self._said == self.done:
-            return
-        self._told, self._said = now, self.done
-        line, end = f"{self.line(now - self._start)}, {what}", "\n" if last else ""
+        self._told = now
+        line, end = f"{self.line(now - self._start)}{self.what}", "\n" if last else ""
         sys.stderr.write(f"\r\033[K{line}{end}" if terminal else f"{line}\n")
         sys.stderr.flush()
 

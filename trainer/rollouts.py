@@ -137,8 +137,8 @@ def _draw(todo: Plan, teacher: Teacher, file: RowFile, hooks: Hooks) -> int:
             made += len(samples)
             right += sum(got.value > 0 for got in rewards)
             progress.done += len(samples)
-            progress.show(f"{100 * right / max(made, 1):.0f} % right")
-    progress.show(f"{100 * right / max(made, 1):.0f} % right", last=True)
+            progress.what = f", {100 * right / max(made, 1):.0f} % right"
+            progress.show(last=made == len(wanted))
     return len(wanted) - made
 
 
