@@ -52,9 +52,9 @@ def after(process, log, step):
     raise AssertionError(process.communicate()[1].decode())
 
 
-def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path, name="rift"):
+def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path):
     """kill -9 some steps after a checkpoint; with dropout, so that random states matter."""
-    more = {"steps": 60, "save_steps": 7, "dropout": 0.1}
+    name, more = "rift", {"steps": 60, "save_steps": 7, "dropout": 0.1}
     process = begun(command(base, name, file, tmp_path / "killed", **more))
     after(process, tmp_path / "killed" / name / "log.jsonl", 10)
     process.kill()
