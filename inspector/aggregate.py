@@ -20,15 +20,17 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
     """
     blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module" or _measured(key[0])}
     groups: dict[Scope, Floats] = {scope: _membership(study, scope, projections) for scope in SCOPES[:2]}
+    shared = {scope: _shared(study, member) for scope, member in groups.items()}
     if ("norm", "module") in blocks:
         _stacked(study, blocks, groups)
     for (metric, _), values in list(blocks.items()):
         kind = DEFINITIONS[metric].aggregate
         for scope, member in groups.items():
+            counted = shared[scope] if metric.endswith("_chance") else member
             if kind == "mean":
-                blocks[metric, scope] = _mean(values, member)
+                blocks[metric, scope] = _mean(values, counted)
             elif kind == "median":
-                quartiles = _quantiles(values, member, (0.25, 0.5, 0.75))
+                quartiles = _quantiles(values, counted, (0.25, 0.5, 0.75))
                 blocks[metric, scope] = quartiles[1]
                 if DEFINITIONS[metric].subject == "pair":
                     blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = quartiles[0], quartiles[2]
@@ -53,6 +55,12 @@ def _membership(study: Study, scope: Scope, projections: frozenset[str] | None) 
         elif module.layer is not None:
             member[m, where[module.layer]] = 1
     return member
+
+
+def _shared(study: Study, member: Floats) -> Floats:
+    """Only the modules that some pair has in common: another base's modules say nothing of this one's chance."""
+    common = study.present.sum(0) > 1
+    return member * common[:, None] if common.any() else member
 
 
 def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:

@@ -88,7 +88,8 @@ def device_named(name: str) -> str:
     try:
         torch.empty(0, dtype=torch.float64, device=name)
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise InspectorError(f"No device {name!r} here for float64 work: use --device cpu.") from error
+        why = "" if not name.startswith("cuda") or torch.cuda.is_available() else " (torch sees no CUDA GPU)"
+        raise InspectorError(f"No device {name!r} here for float64 work{why}: use --device cpu.") from error
     return name
 
 

@@ -174,13 +174,13 @@ cli.add_command(
 
 def _open(sources: Sequence[str], k: int) -> int:
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
+    _suggest_command(sources)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         from inspector import headless
 
         if not sources:
             raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
         return headless.analyze(sources, settings=headless.settings(k=k))
-    _suggest_command(sources)
     from inspector.tui.app import run_app
 
     if len(sources) == 1 and is_study(sources[0]):

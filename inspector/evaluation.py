@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.errors import CancelledError, InspectorError
-from inspector.export import SUFFIXES, save
+from inspector.export import refuse_unwritable, save
 from inspector.probing.request import clock
 from inspector.study import Settings
 from inspector.text import count, plain, some
@@ -51,8 +51,8 @@ def evaluate(sources: Sequence[str], options: Options) -> int:
     from inspector.probes.problems import load_problems
     from inspector.probes.records import folder_of
 
-    if options.out is not None and options.out.suffix.lower() not in SUFFIXES:
-        raise InspectorError(f"Cannot write {str(options.out)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    if options.out is not None:
+        refuse_unwritable(options.out)
     problems = load_problems(options.task).first(options.limit)
     adapters, whole = _opened(sources)
     folder = folder_of(options.records)

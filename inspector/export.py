@@ -44,6 +44,16 @@ def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> None:
         writers[path.suffix.lower()](study, temporary, metrics)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise InspectorError where `save` could not write: said before the work, not after it."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InspectorError(f"Cannot write {str(path)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    if not path.parent.is_dir():
+        raise InspectorError(f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}.")
+    if not os.access(path.parent, os.W_OK):
+        raise InspectorError(f"Cannot write {str(path)!r}: {str(path.parent)!r} is read-only for you.")
+
+
 def load(path: str | Path) -> Study:
     """Read a study saved as JSON or Parquet."""
     path = Path(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import time
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
-from inspector.export import SUFFIXES, load, save
+from inspector.export import load, refuse_unwritable, save
 from inspector.study import Settings, Study
+from inspector.text import count
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -32,8 +34,8 @@ def analyze(
 
     With a request, also what it asks of the base model.
     """
-    if out is not None and out.suffix.lower() not in SUFFIXES:
-        raise InspectorError(f"Cannot write {str(out)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    if out is not None:
+        refuse_unwritable(out)
     study, complete = _measured(sources, settings, request)
     if out is None:
         from inspector.printing import print_study
@@ -49,7 +51,9 @@ def metric_names(given: Sequence[str]) -> tuple[str, ...]:
     """The metrics asked for, each known; commas separate too."""
     names = tuple(name.strip() for word in given for name in word.split(",") if name.strip())
     if unknown := [name for name in names if name not in DEFINITIONS]:
-        raise InspectorError(f"No metric {unknown[0]!r}. There are: {', '.join(DEFINITIONS)}.")
+        close = difflib.get_close_matches(unknown[0], DEFINITIONS, n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else " The README and `?` in the app list them."
+        raise InspectorError(f"No metric {unknown[0]!r}.{hint}")
     return names
 
 
@@ -78,9 +82,14 @@ def request(
 
     names = tuple(name.strip() for word in probes for name in word.split(",") if name.strip())
     if not names:
+        asked = {key: value for key, value in options.items() if key != "device"} | {"pair": pairs, "alphas": alphas}
+        if given := [name for name, value in asked.items() if value not in _UNASKED]:
+            raise InspectorError(f"--{given[0]} says how to run the base, and nothing asks for that: add --probe.")
         return None
     both = [tuple(pair.split(":")) for pair in pairs]
-    if wrong := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) != 2 or parts[0] == parts[1]]:
+    if same := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) == 2 and parts[0] == parts[1]]:
+        raise InspectorError(f"--pair {same[0]!r} names the same adapter twice: write A:B.")
+    if wrong := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) != 2]:
         raise InspectorError(f"--pair {wrong[0]!r} names no two adapters: write A:B.")
     try:
         points = tuple(float(word) for word in alphas.split(",") if word.strip())
@@ -109,7 +118,9 @@ def _measured(sources: Sequence[str], settings: Settings, request: Request | Non
 
     settings = replace(settings, device=device_named(settings.device))
     total = sum(a.info.parameters for a in adapters)
-    _say(f"Measuring {len(adapters)} adapters ({total / 1e6:.1f} M parameters) on {settings.device} …")
+    if request is not None:
+        request.refuse_unknown(adapters)
+    _say(f"Measuring {count(len(adapters), 'adapter')} ({total / 1e6:.1f} M parameters) on {settings.device} …")
     tell = _Progress()
     study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
     if not study.modules:
@@ -150,6 +161,10 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
         return f"No module matches --modules {settings.filter!r}. There are: {', '.join(known) or 'none'}."
     reasons = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
     return f"No adapter has a module that can be analysed. {reasons[0] if reasons else ''}".strip()
+
+
+_UNASKED = ("", (), 0, None, "auto", "boxed", "last")
+"""Values of the options of --probe that say nothing."""
 
 
 class _Progress:

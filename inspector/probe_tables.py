@@ -15,6 +15,8 @@ from inspector.text_tables import titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12
+_NONE = 1e-9
+"""What rounding leaves of no barrier."""
 
 
 def probe_tables(study: Study) -> Iterator[Table | str]:
@@ -102,7 +104,7 @@ def _barriers(study: Study, suffix: str) -> Table:
                 for bound in ("", "_low", "_high", "_at")
             )
             if not np.isnan(value):
-                cells += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{at:g}"]
+                cells += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{at:g}" if value > _NONE else "–"]
         if cells:
             table.add_row(Text(a), Text(b), *cells)
     return table

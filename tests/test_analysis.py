@@ -159,3 +159,13 @@ def test_subset_and_rename_keep_the_numbers():
     assert swapped.names == ("new", "a")
     assert swapped.block("cosine", "global")[0, 1, 0] == study.block("cosine", "global")[2, 0, 0]
     assert swapped.block("singular_value", "module")[0].tolist() == study.block("singular_value", "module")[2].tolist()
+
+
+def test_chance_is_of_the_modules_that_a_pair_has_in_common():
+    """An adapter of another base, with other shapes, changes nothing for the pair beside it."""
+    pair = [random_adapter("a", 1), random_adapter("b", 2)]
+    foreign = random_adapter("c", 3, shapes={"attn.c_attn": (2304, 768)})
+    alone, beside = analyse(pair, SETTINGS), analyse([*pair, foreign], SETTINGS)
+    for metric in ("u1_chance", "subspace_overlap_chance", "principal_angle_chance"):
+        for scope in ("global", "layer"):
+            np.testing.assert_array_equal(alone.block(metric, scope), beside.block(metric, scope))

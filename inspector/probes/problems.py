@@ -88,6 +88,8 @@ def load_problems(
         return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
     if name in HUB:
         return Problems(name, _from_hub(name, note, completions=completions))
+    if path.is_file():
+        raise InspectorError(f"{plain(path.name)} is neither .jsonl nor .parquet: convert it first.")
     raise InspectorError(
         f"No problems {plain(name)!r}: name a .jsonl or .parquet file that exists, or one of "
         f"{', '.join((*BUNDLED, *HUB))}."

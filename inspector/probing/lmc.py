@@ -41,7 +41,7 @@ def run(job: Job) -> None:
         results.add(point, found)
         job.deliver(info, results.blocks(), request.alphas)
     if pace.done:
-        remember_speed(request, pace.speed)
+        remember_speed(request, "lmc", pace.speed)
     job.deliver(job.info(f"lmc{suffix}", problems, f"loss: {request.loss}"), results.blocks(), request.alphas)
 
 

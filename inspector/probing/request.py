@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from inspector.adapters.model import Adapter
@@ -69,6 +69,13 @@ class Request:
         prompts = self.prompts or default_prompts(base)
         return replace(self, pairs=self.pairs or every, alphas=alphas, base=base, prompts=prompts)
 
+    def refuse_unknown(self, adapters: Sequence[Adapter]) -> None:
+        """Raise InspectorError for what can be known without a base: probes, pairs, prompts on this machine."""
+        request = self.checked(adapters)
+        for probe in request.probes:
+            if probe in _LIMITS and request.prompts not in HUB:
+                request.problems(probe)
+
     def problems(self, probe: str) -> Problems:
         """The problems of one probe, cut to the limit."""
         wants = probe == "lmc" and self.loss == "rollouts"
@@ -100,16 +107,17 @@ def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
         per_prompt = _tokens(next(iter(found.values()))) if found else 0.0
         sizes = {probe: len(problems.problems) for probe, problems in found.items()}
     passes = tokens = 0
+    work: dict[str, float] = {}
     new = 0
     for probe in request.probes:
         if probe in {"lmc", "cka"} or (probe == "lens" and "cka" not in request.probes):
             runs = _points(request) if probe == "lmc" else len(adapters) + 1
             passes += runs
             tokens += int(runs * sizes[probe] * per_prompt)
+            work[_kind(request, probe)] = runs * sizes[probe] * per_prompt
         elif probe == "accuracy":
             new += (len(adapters) + 1) * sizes[probe]
-    speed = speeds().get(f"{request.base} {request.device}")
-    seconds = tokens / speed if speed and tokens and not new else None
+    seconds = _seconds(request, work) if work and not new else None
     return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds))
 
 
@@ -132,7 +140,9 @@ def _words(request: Request, passes: int, tokens: int, new: int, seconds: float 
         parts.append(f"{new} answers to generate")
     if "intruders" in request.probes:
         parts.append("one SVD per module of the base, then cached")
-    known = f"about {clock(seconds)}" if seconds is not None else "the time shows after the first batch"
+    known = "the time shows after the first batch"
+    if seconds is not None:
+        known = f"at most {clock(seconds)} as fast as the last time, and loading the base"
     return "; ".join([*parts, known]) if parts else known
 
 
@@ -155,6 +165,20 @@ def speeds() -> dict[str, float]:
         return {}
 
 
-def remember_speed(request: Request, tokens_per_second: float) -> None:
-    known = speeds() | {f"{request.base} {request.device}": round(tokens_per_second, 1)}
+def _kind(request: Request, probe: str) -> str:
+    """What a pass does beside the forward pass: unembedding every layer takes as long again."""
+    return "lmc" if probe == "lmc" else "lens" if "lens" in request.probes else "cka"
+
+
+def _seconds(request: Request, work: Mapping[str, float]) -> float | None:
+    """Tokens by kind of pass over the speeds of earlier runs; None where one is unknown."""
+    known = speeds()
+    each = [(tokens, known.get(f"{request.base} {request.device} {kind}")) for kind, tokens in work.items()]
+    return sum(tokens / speed for tokens, speed in each if speed) if all(speed for _, speed in each) else None
+
+
+def remember_speed(request: Request, probe: str, tokens_per_second: float) -> None:
+    """For the next estimate."""
+    key = f"{request.base} {request.device} {_kind(request, probe)}"
+    known = speeds() | {key: round(tokens_per_second, 1)}
     write_whole(cache_folder("speed") / "speeds.json", json.dumps(known).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ def run(job: Job) -> None:
         work.forward(who, pace)
         work.deliver()
     if pace.done:
-        remember_speed(job.request, pace.speed)
+        remember_speed(job.request, "cka", pace.speed)
     work.deliver()
 
 
@@ -64,7 +65,10 @@ class _States:
             self.lens["lens_depth_base", "global"] = np.full(1, np.nan)
         names = dict.fromkeys(name for pair in job.request.pairs for name in pair)
         self.names: tuple[Who, ...] = (None, *(names or job.digests))
-        self.pairs: list[tuple[Who, Who]] = [*job.request.pairs, *((name, None) for name in self.names if name)]
+        self.asked: set[tuple[Who, Who]] = {*job.request.pairs, *((name, None) for name in self.names if name)}
+        others = [name for name in self.names if name]
+        self.pairs: list[tuple[Who, Who]] = [*combinations(others, 2), *((name, None) for name in others)]
+        """All of them: once both sides have run, a pair costs next to nothing."""
 
     def recall(self) -> None:
         """What is in the cache already."""
@@ -77,7 +81,7 @@ class _States:
 
     def wanted(self) -> list[Who]:
         """Who must run: both sides of every pair that is missing, and those without a lens depth."""
-        missing = [pair for pair in self.pairs if self.cka and np.isnan(self._of(pair)).all()]
+        missing = [pair for pair in self.asked if self.cka and np.isnan(self._of(pair)).all()]
         needed = {who for pair in missing for who in pair}
         if self.lens:
             needed |= {who for who in self.names if np.isnan(self._lens_of(who))}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -45,12 +48,24 @@ class InspectorApp(Navigation, Editing, Output, Probing):
         self.theme = "inspector-terminal" if self.no_color else remembered
 
     def on_mount(self) -> None:
+        # A dropped connection, or `kill`: leave in order, so that the next start opens here.
+        for name in ("SIGHUP", "SIGTERM"):
+            if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._leave)
         if self.state.study.adapters and self.session.filter in self.state.study.projections:
             self.refilter(self.session.filter)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
 
+    def _leave(self) -> None:
+        """The session first: what follows may fail on a terminal that is gone."""
+        self._write_session()
+        self.exit()
+
     def on_unmount(self) -> None:
+        self._write_session()
+
+    def _write_session(self) -> None:
         if self.state.size:
             session.write(session.of(self.state, self.theme if not self.no_color else self.session.theme))
 
@@ -76,6 +91,7 @@ class InspectorApp(Navigation, Editing, Output, Probing):
         """Read headers in the background, then measure; a saved study's own adapters are read again with them."""
         from inspector.tui.workers import open_all
 
+        self.note = ("", "info")
         self.forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from inspector.tui.screens.dialogs import Prompt
 from inspector.tui.shell import Shell
 from inspector.tui.similarity import similarity_order
 from inspector.tui.text import clean
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
 
 
 class Editing(Shell):
@@ -32,7 +36,7 @@ class Editing(Shell):
             return
         renamed = study.names != self.state.study.names
         self.loaded = {
-            new: self.loaded[old]
+            new: _named(self.loaded[old], new)
             for old, new in zip(self.state.study.names, study.names, strict=True)
             if old in self.loaded
         }
@@ -73,8 +77,11 @@ class Editing(Shell):
         state.study = state.study.renamed(old, name)
         state.shown = state.shown.renamed(old, name)
         if old in self.loaded:
-            adapter = self.loaded.pop(old)
-            self.loaded[name] = replace(adapter, info=replace(adapter.info, name=name))
+            # In its place: the order of `loaded` is the order of the next measurement.
+            self.loaded = {
+                name if at == old else at: _named(adapter, name) if at == old else adapter
+                for at, adapter in self.loaded.items()
+            }
         self.say(f"{clean(old)} is now {name} (u undoes)")
         self.repaint()
 
@@ -148,3 +155,7 @@ class Editing(Shell):
             self.state.k = wanted
             self.say(f"measuring angles again with k = {wanted}")
             self.measure_again()
+
+
+def _named(adapter: Adapter, name: str) -> Adapter:
+    return replace(adapter, info=replace(adapter.info, name=name))

@@ -178,3 +178,24 @@ def test_nothing_heavy_before_it_is_needed():
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n"), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("analyse", DEMO), "Did you mean the command `inspector analyze`?"),
+        (("analyze", DEMO, "--metric", "cosin"), "Did you mean cosine"),
+        (
+            ("analyze", DEMO, "--base", "smollm2"),
+            "--base says how to run the base, and nothing asks for that: add --probe",
+        ),
+        (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder '/no/such/folder'"),
+        (("analyze", DEMO, "--probe", "lmx"), "No probe 'lmx'"),
+        (("analyze", DEMO, "--probe", "lmc", "--pair", "sft_s42:sft_s42"), "names the same adapter twice"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_measured(args, said):
+    done = inspector(*args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Measuring" not in done.stderr

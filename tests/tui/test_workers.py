@@ -151,3 +151,25 @@ def test_headers_only_study_lists_modules_and_shapes():
     assert headers.modules == tuple(sorted(study.modules, key=lambda m: (m.layer, m.path)))
     assert (headers.shapes == 576).all()
     assert headers.blocks == {}
+
+
+async def test_what_was_undone_stays_undone_when_another_is_opened(backstage):
+    app = InspectorApp(["a"])
+    backstage.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
+        await pilot.press("down", "r", "ctrl+a", "ctrl+k", *"other", "enter", "x", "u", "u")
+        assert app.state.names == ("run_0", "run_1", "run_2")
+        await pilot.press("o", *"b", "enter")
+        await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
+        assert backstage.measured[1][0][:3] == ["run_0", "run_1", "run_2"]
+
+
+async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):
+    app = InspectorApp(["a"])
+    backstage.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
+        await pilot.press("r", "ctrl+a", "ctrl+k", *"other", "enter", "o", *"b", "enter")
+        await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
+        assert backstage.measured[1][0][:3] == ["other", "run_1", "run_2"]

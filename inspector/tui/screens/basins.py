@@ -25,6 +25,10 @@ _ON = {"": "on gold answers", "_rollouts": "on rollouts"}
 _FULL, _BRIEF, _ENDS, _NARROW = 31, 12, 8, 76
 
 
+_NONE = 1e-9
+"""What rounding leaves of no barrier."""
+
+
 @dataclass(frozen=True, slots=True)
 class Barrier:
     """One barrier of one pair: height, bootstrap interval, and the α of the maximum."""
@@ -36,9 +40,11 @@ class Barrier:
 
     @property
     def interval(self) -> str:
-        """`[0.101, 0.144] α=0.4`; empty where it was not measured."""
+        """`[0.101, 0.144] α=0.4`; no α where there is no barrier, empty where it was not measured."""
         if math.isnan(self.height):
             return ""
+        if self.height <= _NONE:
+            return f"[{nats(self.low)}, {nats(self.high)}]"
         return f"[{nats(self.low)}, {nats(self.high)}] α={self.at:g}"
 
 
@@ -107,7 +113,7 @@ class BasinsView(View):
         table = [self._columns(state, shown, (top, rows, label), area, full=full)]
         table += [self._row(state, shown, n, label, area, full=full) for n in range(top, min(top + rows, len(shown)))]
         height = area.height - len(head) - len(table) - len(below)
-        drawn = plot(self._lines(state, shown, at), area.ink, area.width, height) if height >= 4 else []
+        drawn = plot(self._lines(state, shown, at), area.ink, area.width, height) if height >= 6 else []
         return page([*head, *drawn, *table, *below], area.width, area.height)
 
     def _here(self, state: AppState, pair: Pair) -> bool:
@@ -115,7 +121,7 @@ class BasinsView(View):
 
     def _head(self, state: AppState, shown: list[Pair], area: Area) -> Line:
         complete = sum(math.isfinite(barrier(state, "mean", pair).height) for pair in shown)
-        title = Line(" loss on the way a → b", area.ink.bold).add(f" · {_ON[shown_loss(state)]}", area.ink.dim)
+        title = Line(" loss along the path", area.ink.bold).add(f" · {_ON[shown_loss(state)]}", area.ink.dim)
         title.add(f" · {len(shown)} of {plural(len(state.pairs), 'pair')}", area.ink.dim)
         if complete < len(shown):
             title.add(f" · {complete} measured to the end", area.ink.warn)
@@ -142,7 +148,7 @@ class BasinsView(View):
         for _, title in KINDS:
             line.add(f"   {title:<{_FULL - 3}}" if full else right(title, _BRIEF), area.ink.dim)
         if area.width >= _NARROW:
-            line.add(right("L(a)", _ENDS) + right("L(b)", _ENDS), area.ink.dim)
+            line.add(right("L(α=1)", _ENDS) + right("L(α=0)", _ENDS), area.ink.dim)
         base = value(state, f"lmc_loss_base{shown_loss(state)}")
         return line.end(f"╌ base {nats(base)} ", area.width, area.ink.dim)
 
@@ -173,7 +179,7 @@ class BasinsView(View):
             line = Line("   ").add(_LONG[kind], area.ink.dim).to(29).add(right(nats(found.height), 7), area.ink.bold)
             lines.append(line.add(f"  {found.interval}"))
         lines[0].end(f"╌ base {nats(base)} ", area.width, area.ink.dim)
-        lines[1].end("α = 1 is a ", area.width, area.ink.dim)
+        lines[1].end("α = 1: the first name ", area.width, area.ink.dim)
         lines[2].end("nats per token ", area.width, area.ink.dim)
         return lines
 

@@ -85,7 +85,7 @@ class CkaView(View):
         where = "mean" if state.scope == "global" else f"L{state.layers[state.layer]}"
         table = paint(seen, state.layers, state.layer, form, where, area)
         room = area.height - 1 - len(head) - len(table) - len(words)
-        drawn = plot(self._lines(state, plotted), area.ink, area.width, room) if room >= 4 else []
+        drawn = plot(self._lines(state, plotted), area.ink, area.width, room) if room >= 6 else []
         return page(
             [self._head(state, len(plotted), extent, form, area), *head, *drawn, *table, *words],
             area.width,

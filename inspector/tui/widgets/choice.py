@@ -35,8 +35,8 @@ class Choice(Widget):
         self.value = value if value in known else known[0]
 
     def render(self) -> Text:
-        """`[one] two  three`, the chosen one reversed while the field has the focus."""
-        text = Text(no_wrap=True)
+        """`[one] two  three`, the chosen one reversed while the field has the focus, `▸` before it without colours."""
+        text = Text("▸" if self.has_focus and self.app.no_color else "", no_wrap=True)
         for option, label in self.options:
             here = option == self.value
             style = Style(bold=True, reverse=self.has_focus or None) if here else Style()
