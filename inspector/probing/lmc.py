@@ -46,7 +46,9 @@ def run(job: Job) -> None:
 
 
 def described(point: Point) -> str:
-    """`0.3·sft + 0.7·dpo`, or `of the base`."""
+    """`0.3·sft + 0.7·dpo`, `of sft`, or `of the base`."""
+    if len(point.weights) == 1 and point.weights[0][1] == 1:
+        return f"of {point.weights[0][0]}"
     return " + ".join(f"{weight:g}·{name}" for name, weight in point.weights) or "of the base"
 
 
