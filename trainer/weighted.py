@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
+from trl.trainer.utils import add_fused_lm_head
 
 from trainer import objectives
 from trainer.checkpoints import Durable
@@ -53,6 +54,8 @@ class WeightedTrainer(Durable, SFTTrainer):
 
     def __init__(self, *args: Any, objective: Objective, probability: str = "", kl: float = 0.0, **more: Any) -> None:
         super().__init__(*args, **more)
+        # TRL also asks for entropy and the top token, for metrics that are not read here.
+        add_fused_lm_head(self.model.get_base_model(), outputs=("log_probs",))
         self._objective, self._kind, self._kl = objective, probability, kl
         self._sums = torch.zeros(len(_SUMS), dtype=torch.float64)
         self._first: float | None = None
