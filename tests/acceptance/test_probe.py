@@ -103,7 +103,7 @@ def test_a_base_that_does_not_fit_is_refused_with_the_first_mismatch(place):
 
 def test_a_saved_study_cannot_be_probed_without_its_adapters(place):
     out = place / "plain.json"
-    assert probe(place, "--out", out).returncode == 0
+    assert inspector("analyze", place / "a", place / "b", "--out", out).returncode == 0
     done = inspector("analyze", out, "--probe", "lmc")
     assert done.returncode == 2
     assert "name its adapters to probe them" in done.stderr
