@@ -53,13 +53,15 @@ def refuse_unfit(environment: Mapping[str, str]) -> None:
     ):
         raise InspectorError(
             "DeepSpeed ZeRO-3 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their "
-            "updates at these learning rates are lost): use DDP, or FSDP2 where the base does not fit."
+            "updates at these learning rates are lost): use DDP."
         )
-    if environment.get("ACCELERATE_USE_FSDP") == "true" and environment.get("FSDP_VERSION", "1") == "1":
-        raise InspectorError(
-            "FSDP1 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their updates at "
-            "these learning rates are lost): set fsdp_version 2, or use DDP."
-        )
+    if environment.get("ACCELERATE_USE_FSDP") == "true":
+        if environment.get("FSDP_VERSION", "1") == "1":
+            raise InspectorError(
+                "FSDP1 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their updates at "
+                "these learning rates are lost): use DDP."
+            )
+        raise InspectorError("FSDP2 is not supported yet (the shared start is loaded unsharded): use DDP.")
 
 
 def build(

