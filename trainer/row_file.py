@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from inspector.appending import Appending
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.text import plain
@@ -27,14 +27,10 @@ class RowFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[Rollout] = []
+        self._file = Appending(path, "", "name another file by --out")
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise _cannot("write", path, error) from error
-        try:
-            _lock(self._file, path)
             self._read()
-        except BaseException:
+        except InspectorError:
             self.close()
             raise
 
@@ -46,44 +42,22 @@ class RowFile:
 
     def close(self) -> None:
         """Release the file and its lock."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            try:
-                os.fsync(file)
-            except OSError as error:
-                raise _cannot("write", self.path, error) from error
-            finally:
-                os.close(file)
+        self._file.close()
 
     def append(self, rollouts: Sequence[Rollout]) -> None:
         """Keep these, all or none when it raises. From here on they survive the end of this process."""
-        data = memoryview(b"".join(map(_line, rollouts)))
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-        except OSError as error:
-            os.ftruncate(self._file, self._size)
-            raise _cannot("write", self.path, error) from error
-        self._size += written
+        self._file.append(b"".join(map(_line, rollouts)))
         self.rows += rollouts
 
     def _read(self) -> None:
-        try:
-            with os.fdopen(os.dup(self._file), "rb") as file:
-                data = file.read()
-            self._size = data.rfind(b"\n") + 1
-            self.rows = [
-                _rollout(line, number, self.path)
-                for number, line in enumerate(data[: self._size].split(b"\n"), 1)
-                if line.strip()
-            ]
-            if self._size < len(data):  # only after all lines before it were found to be ours
-                if not self._size and not b'{"schema_version"'.startswith(data[:17]):
-                    raise _foreign(self.path, 1)
-                os.ftruncate(self._file, self._size)
-        except OSError as error:
-            raise _cannot("read", self.path, error) from error
+        lines, rest = self._file.read()
+        self.rows = [
+            _rollout(line, number, self.path) for number, line in enumerate(lines.split(b"\n"), 1) if line.strip()
+        ]
+        if rest:  # only after all lines before it were found to be ours
+            if not lines and not b'{"schema_version"'.startswith(rest[:17]):
+                raise _foreign(self.path, 1)
+            self._file.cut()
 
 
 def write_rows(path: Path, rollouts: Iterable[Rollout]) -> int:
@@ -150,27 +124,4 @@ def _rollout(line: bytes, number: int, path: Path) -> Rollout:
 def _foreign(path: Path, number: int) -> InspectorError:
     return InspectorError(
         f"{plain(path)}, row {number}: not written by `inspector rollouts`. Name another file by --out."
-    )
-
-
-def _lock(file: int, path: Path) -> None:
-    """Take the file for this process; the system releases it however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InspectorError(
-            f"Another process is writing {plain(path)}: wait until it is done, or name another file by --out."
-        ) from error
-    except OSError:  # a file system without locks
-        return
-
-
-def _cannot(what: str, path: Path, error: OSError) -> InspectorError:
-    advice = "what is in it is kept: free some space and run again" if what == "write" else "check it"
-    return InspectorError(
-        f"Cannot {what} {plain(path)} ({error.strerror or error}): {advice}, or name another by --out."
     )

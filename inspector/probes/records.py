@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from inspector.appending import Appending
 from inspector.errors import InspectorError
 from inspector.probes.cache import cache_folder
 from inspector.text import count, plain
@@ -81,17 +81,12 @@ class Records:
     ) -> None:
         self.path = folder / run.file
         self.done: dict[str, Record] = {}
+        self._file = Appending(self.path, "the records ", "name another folder with --records")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise _cannot("write", self.path, error) from error
-        try:
-            _lock(self._file, self.path)
-            damaged = self._read()
-            if not self._size:
+            empty, damaged = self._read()
+            if empty:
                 self._write([{"format": FORMAT, "version": VERSION, "model": label} | asdict(run)])
-        except BaseException:
+        except InspectorError:
             self.close()
             raise
         if damaged:
@@ -105,14 +100,7 @@ class Records:
 
     def close(self) -> None:
         """Release the file and its lock."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            try:
-                os.fsync(file)
-            except OSError as error:
-                raise _cannot("write", self.path, error) from error
-            finally:
-                os.close(file)
+        self._file.close()
 
     def append(self, records: Sequence[Record]) -> None:
         """Keep these, all or none of them when it raises. From here on they survive the end of this process."""
@@ -121,40 +109,27 @@ class Records:
             self._write([asdict(record) for record in new.values()])
             self.done |= new
 
-    def _read(self) -> int:
-        """Fill `done`; cut what a killed process left of its last line. Returns how many lines are damaged."""
-        try:
-            with os.fdopen(os.dup(self._file), "rb") as file:
-                data = file.read()
-            self._size = data.rfind(b"\n") + 1
-            first, *rest = data[: self._size].splitlines() or [b""]
-            if self._size:
-                _check_first(first, self.path)
-            if self._size < len(data):
-                os.ftruncate(self._file, self._size)
-        except OSError as error:
-            raise _cannot("read", self.path, error) from error
+    def _read(self) -> tuple[bool, int]:
+        """Fill `done`; cut what a killed process left of its last line. (no line at all, how many are damaged)."""
+        lines, rest = self._file.read()
+        first, *others = lines.splitlines() or [b""]
+        if lines:
+            _check_first(first, self.path)
+        if rest:
+            self._file.cut()
         damaged = 0
-        for line in rest:
+        for line in others:
             record = _record(line)
             if record is None:
                 damaged += 1
             else:
                 self.done.setdefault(record.key, record)
-        return damaged
+        return not lines, damaged
 
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
         # A lone surrogate becomes its JSON escape.
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
-        data = memoryview(text.encode(errors="backslashreplace"))
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-        except OSError as error:
-            os.ftruncate(self._file, self._size)
-            raise _cannot("write", self.path, error) from error
-        self._size += written
+        self._file.append(text.encode(errors="backslashreplace"))
 
 
 def _check_first(line: bytes, path: Path) -> None:
@@ -180,26 +155,3 @@ def _json(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _lock(file: int, path: Path) -> None:
-    """Take the file for this process; the system releases it however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InspectorError(
-            f"Another process is writing {plain(path)}: wait until it is done, or name another folder with --records."
-        ) from error
-    except OSError:  # a file system without locks
-        return
-
-
-def _cannot(what: str, path: Path, error: OSError) -> InspectorError:
-    advice = "what is in it is kept: free some space, or" if what == "write" else "check it, or"
-    return InspectorError(
-        f"Cannot {what} the records {plain(path)} ({error.strerror or error}): {advice} name a folder with --records."
-    )
