@@ -15,7 +15,7 @@ from inspector.errors import InspectorError
 from inspector.probes.base import Base
 from trainer import start
 from trainer.checkpoints import Guard
-from trainer.examples import Examples, order
+from trainer.examples import Examples, by_length, order, taken
 from trainer.methods import Method
 from trainer.recipe import Recipe
 
@@ -72,10 +72,12 @@ def build(
     common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"}
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
-    laid = order(len(found), recipe.steps * recipe.batch, recipe.data_seed)
+    laid = order(len(found), taken(method, recipe), recipe.data_seed)
+    if method.data in {"rows", "pairs"}:  # KTO's reference point is estimated within a micro-batch
+        laid = by_length(laid, found.tokens, recipe.batch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired}[method.data]
+        make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
         trainer = make(method, recipe, found, laid, common, more)
     guard.trainer, trainer.keep = trainer, recipe.keep
     return trainer
@@ -92,7 +94,7 @@ def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str
         "data_seed": recipe.data_seed, "bf16": base.dtype == "bfloat16", "use_cpu": on_cpu,
         "gradient_checkpointing": recipe.gradient_checkpointing, "logging_steps": 1, "logging_nan_inf_filter": False,
         "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps, "disable_tqdm": True,
-        "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu, "max_length": None,
+        "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
         "ddp_find_unused_parameters": False,
     }  # fmt: skip
 
@@ -109,7 +111,9 @@ def _weighted(
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return WeightedTrainer(
-        args=SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0),
+        args=SFTConfig(
+            **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
+        ),
         train_dataset=Dataset.from_dict(found.columns).select(laid),
         data_collator=Collator(pad_token_id=pad),
         objective=objective(variant, recipe),
@@ -130,7 +134,9 @@ def _pairs(
     simpo = method.name == "simpo"
     beta = recipe.simpo_beta if simpo else recipe.beta
     more |= {
-        "args": DPOConfig(**common, loss_type=[LOSSES[method.name]], beta=beta, precompute_ref_log_probs=True),
+        "args": DPOConfig(
+            **common, max_length=None, loss_type=[LOSSES[method.name]], beta=beta, precompute_ref_log_probs=True
+        ),
         "train_dataset": Dataset.from_dict(found.columns),
         "order": laid,
     }
@@ -150,10 +156,53 @@ def _unpaired(
         raise InspectorError("kto estimates its reference point within a micro-batch: set micro_batch to 2 or more.")
     weights: dict[str, Any] = {"desirable_weight": recipe.weight_right, "undesirable_weight": recipe.weight_wrong}
     return UnpairedTrainer(
-        args=KTOConfig(**common, beta=recipe.beta, **weights),
+        args=KTOConfig(**common, max_length=None, beta=recipe.beta, **weights),
         train_dataset=Dataset.from_dict(turned(found.columns, laid, micro)),
         **more,
     )
+
+
+def _online(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+
+    from trainer.online import CLIP_HIGH, LOSSES, OnlineTrainer
+    from trainer.rows import Prompt
+    from trainer.teachers import Sampling
+
+    _whole_groups(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    prompts = [
+        Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
+    ]
+    limit = recipe.max_new_tokens or recipe.max_length - max(len(prompt.ids) for prompt in prompts)
+    dapo = method.name == "online-dapo"
+    high = CLIP_HIGH[method.name] if recipe.clip_high is None else recipe.clip_high
+    arguments = GRPOConfig(
+        **common, loss_type=LOSSES[method.name], scale_rewards="group", beta=0.0, epsilon=recipe.clip_low,
+        epsilon_high=high, num_generations=recipe.generations, num_iterations=recipe.iterations,
+        max_completion_length=limit, temperature=recipe.temperature, top_p=recipe.top_p, shuffle_dataset=False,
+        disable_dropout=False,
+    )  # fmt: skip
+    return OnlineTrainer(
+        args=arguments,
+        train_dataset=Dataset.from_dict({"prompt": [str(n) for n in laid]}),
+        prompts=prompts,
+        sampling=Sampling(recipe.temperature, recipe.top_p, limit, recipe.data_seed),
+        redraws=recipe.redraws if dapo else 0,
+        overlong=round(recipe.overlong * limit) if dapo else 0,
+        **more,
+    )
+
+
+def _whole_groups(recipe: Recipe, processes: int) -> None:
+    share = recipe.batch // processes
+    if share % recipe.generations:
+        raise InspectorError(
+            f"batch {recipe.batch} on {processes} processes is {share} completions each, which are no whole groups of "
+            f"{recipe.generations}: change batch or generations."
+        )
 
 
 def main_process() -> bool:

@@ -30,9 +30,9 @@ class Examples:
 
     columns: Columns
     noun: str
-    """row or pair."""
+    """row, pair or prompt."""
     tokens: tuple[int, ...]
-    """Of each example, prompt included."""
+    """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -43,10 +43,19 @@ def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     _learnable(method, rows)
     if method.data == "pairs":
         return _pairs(recipe, rows)
+    if method.data == "prompts":
+        return _prompts(recipe, rows)
     return _labelled(rows) if method.data == "unpaired" else _weighted(method, recipe, rows)
 
 
-def remark(method: Method, rows: Rows) -> str:
+def taken(method: Method, recipe: Recipe) -> int:
+    """How many examples a whole run reads."""
+    if method.data == "prompts":
+        return -(-recipe.steps // recipe.iterations) * (recipe.batch // recipe.generations)
+    return recipe.steps * recipe.batch
+
+
+def remark(method: Method, recipe: Recipe, rows: Rows) -> str:
     """What the rewards make of a method that runs all the same; empty where nothing is odd."""
     told = weights.statistics(rows.rewards, rows.groups)
     if method.name == "offline-grpo" and not told.mixed:
@@ -55,6 +64,11 @@ def remark(method: Method, rows: Rows) -> str:
         return "Every answer is right: RIFT is SFT here."
     if not told.positive:
         return "No answer is right: there is nothing here that was rewarded."
+    if method.data == "prompts" and recipe.iterations == 1:
+        return (
+            "One step on each batch of completions: the ratio is 1 and nothing is clipped, so that GRPO and DAPO "
+            "differ by normalisation, drawing again and the length penalty alone."
+        )
     return ""
 
 
@@ -85,6 +99,16 @@ def order(size: int, length: int, seed: int) -> list[int]:
     epochs = -(-length // size)
     drawn = [np.random.default_rng([seed, epoch]).permutation(size) for epoch in range(epochs)]
     return [int(n) for n in np.concatenate(drawn)[:length]]
+
+
+def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int) -> list[int]:
+    """The same steps of `batch` examples, within each the longest first.
+
+    Micro-batches then hold examples of one length, and next to nothing is padded. A step's gradient is a mean over
+    the step, whatever the order in it.
+    """
+    steps = (laid[at : at + batch] for at in range(0, len(laid), batch))
+    return [n for step in steps for n in sorted(step, key=lambda n: -tokens[n])]
 
 
 def _learnable(method: Method, rows: Rows) -> None:
@@ -138,3 +162,18 @@ def _labelled(rows: Rows) -> Examples:
         "label": [row.reward > 0 for row in learned],
     }
     return Examples(columns, "row", tuple(len(row.ids) for row in learned))
+
+
+def _prompts(recipe: Recipe, rows: Rows) -> Examples:
+    graded = [prompt for prompt in rows.prompts if prompt.gold]
+    if not graded:
+        raise InspectorError(
+            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
+            "offline methods can learn from them."
+        )
+    chosen = [prompt for prompt in graded if len(prompt.ids) < recipe.max_length]
+    if not chosen:
+        raise InspectorError(f"Every prompt is longer than max_length, {recipe.max_length} tokens: raise it.")
+    answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
+    columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
+    return Examples(columns, "prompt", tuple(round(recipe.generations * (len(p.ids) + answer)) for p in chosen))

@@ -9,7 +9,8 @@ from typing import Literal
 from inspector.errors import InspectorError
 from inspector.text import plain
 
-Data = Literal["rows", "pairs", "unpaired"]
+Data = Literal["rows", "pairs", "unpaired", "prompts"]
+"""What a step reads: of the shared rollouts, or their prompts alone, which are answered anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,12 @@ _DPO = "−log σ(β[(log π_w − log ref_w) − (log π_l − log ref_l)]), su
 _IPO = "([(log π_w − log ref_w)/|w| − (log π_l − log ref_l)/|l|] − 1/(2β))², mean over pairs"
 _SIMPO = "−log σ(β·log π_w/|w| − β·log π_l/|l| − γ), mean over pairs"
 _KTO = "1 − σ(β(log π − log ref − z)) for right, 1 − σ(β(z − log π + log ref)) for wrong; z: KL of the micro-batch"
+_GRPO = "−mean over completions of (1/|o|) Σ_t min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â), Â = (r − mean_g)/std_g, no KL"
+_DAPO = (
+    "−(1/Σ|o|) Σ_t min(ρ_t·Â, clip(ρ_t, 1 − ε, 1 + ε')·Â), Â = (r − mean_g)/std_g, no KL; groups of equal rewards are "
+    "drawn again; r falls by up to 1 over the last part of the length limit"
+)
+_SAMPLES = ("generations", "max_new_tokens", "temperature", "top_p", "iterations", "clip_low", "clip_high")
 
 METHODS = {
     method.name: method
@@ -87,11 +94,18 @@ METHODS = {
             "simpo", "pairs", "Meng 2024, arXiv:2405.14734",
             (Variant("simpo", _SIMPO, ("simpo_beta", "gamma", "pairs")),), ("mixed",),
         ),
+        Method(
+            "online-grpo", "prompts", "Shao 2024, arXiv:2402.03300", (Variant("grpo", _GRPO, _SAMPLES),),
+        ),
+        Method(
+            "online-dapo", "prompts", "Yu 2025, arXiv:2503.14476",
+            (Variant("dapo", _DAPO, (*_SAMPLES, "redraws", "overlong")),),
+        ),
     )
 }  # fmt: skip
 
 STUDY = ("sft", "rft", "dft", "rift", "offline-grpo", "dpo", "online-grpo", "online-dapo")
-"""What `all` runs, as far as it is there, in this order."""
+"""What `all` runs, in this order."""
 
 
 def method(name: str) -> Method:
@@ -105,4 +119,4 @@ def method(name: str) -> Method:
 
 def chosen(name: str) -> tuple[Method, ...]:
     """The method of this name, or those of `all`."""
-    return tuple(METHODS[n] for n in STUDY if n in METHODS) if name == "all" else (method(name),)
+    return tuple(METHODS[n] for n in STUDY) if name == "all" else (method(name),)

@@ -41,6 +41,10 @@ _AT_LEAST = {
     "save_steps": 0,
     "keep": 1,
     "alpha": 1,
+    "generations": 2,
+    "max_new_tokens": 0,
+    "iterations": 1,
+    "redraws": 0,
 }
 
 
@@ -96,6 +100,21 @@ class Recipe:
     gamma: float = 1.0
     weight_right: float = 1.0
     weight_wrong: float = 1.0
+    generations: int = 8
+    """Online: completions of a prompt; batch / generations prompts a step."""
+    max_new_tokens: int = 0
+    """Online: of a completion; 0: what max_length leaves."""
+    temperature: float = 1.0
+    top_p: float = 1.0
+    iterations: int = 1
+    """Online: steps on one batch of completions. With 1 the ratio is 1 and nothing is ever clipped."""
+    clip_low: float = 0.2
+    clip_high: float | None = None
+    """Unset: 0.2, and 0.28 for DAPO."""
+    redraws: int = 3
+    """DAPO: how many times groups of equal rewards are drawn again, from other prompts."""
+    overlong: float = 0.2
+    """DAPO: share of the length limit over which the reward falls by 1."""
 
 
 _TYPES = {f.name: str(f.type) for f in fields(Recipe)}
@@ -160,9 +179,12 @@ def checked(recipe: Recipe) -> Recipe:
     for name, least in _AT_LEAST.items():
         if getattr(recipe, name) < least:
             raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be at least {least}.")
-    for name in ("lr", "beta", "simpo_beta"):
+    for name in ("lr", "beta", "simpo_beta", "temperature"):
         if not getattr(recipe, name) > 0:
             raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be above 0.")
+    for name in ("top_p", "overlong"):
+        if not 0 < getattr(recipe, name) <= 1:
+            raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be above 0 and at most 1.")
     if not recipe.targets:
         raise InspectorError("targets is empty: name the projections that get an adapter, such as q_proj.")
     return recipe

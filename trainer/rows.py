@@ -41,6 +41,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the online methods answer anew; `gold` grades the answers, empty where it is not known."""
+
+    ids: tuple[int, ...]
+    gold: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """All rows, and what was cut: by the teacher's token limit, or longer than fits."""
 
@@ -49,6 +58,8 @@ class Rows:
     too_long: int = 0
     masked: bool = False
     """Whether the cut ones stand among the rows, without targets, or were left out."""
+    prompts: tuple[Prompt, ...] = ()
+    """One a group, in the order of the rollouts; also of groups whose rows were all left out."""
 
     @property
     def rewards(self) -> list[float]:
@@ -86,11 +97,13 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
     if end is None:
         raise InspectorError("The base's tokenizer has no end-of-text token: a completion could not be ended.")
     rows: list[Row] = []
+    prompts: dict[str, Prompt] = {}
     stopped = long = 0
     for number, rollout in enumerate(rollouts, 1):
         if rollout.split != "train":
             continue
         opening = _opening(tokenizer, rollout, number)
+        prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
         body = [*opening, *tokenizer(rollout.text, add_special_tokens=False)["input_ids"]]
         short = rollout.finish_reason == "length"
         ids = body if short else [*body, end]
@@ -101,7 +114,7 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
         elif cut == "mask":
             kept = tuple(ids[:max_length])
             rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id))
-    found = Rows(tuple(rows), stopped, long, masked=cut == "mask")
+    found = Rows(tuple(rows), stopped, long, masked=cut == "mask", prompts=tuple(prompts.values()))
     if not any(row.targets for row in rows):
         raise InspectorError(f"No row is left to learn from. {found.account()}".strip())
     return found

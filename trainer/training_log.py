@@ -16,8 +16,10 @@ from trainer.rollout_progress import clock
 
 _EVERY = 10.0
 """Seconds between plain lines."""
+_ENDS = 10
 _KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",
-         "rewards/accuracies", "rewards/margins", "kl")  # fmt: skip
+         "rewards/accuracies", "rewards/margins", "kl", "right", "groups_drawn", "groups_learned",
+         "completions/mean_length", "completions/clipped_ratio", "entropy", "clip_ratio/region_mean")  # fmt: skip
 
 
 class TrainingLog(TrainerCallback):
@@ -65,7 +67,8 @@ class TrainingLog(TrainerCallback):
         left = (state.max_steps - state.global_step) * spent / max(state.global_step - self._first, 1)
         text = (
             f"{self._name}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}, "
-            f"{self._tokens / spent:,.0f} tokens/s, {clock(left)} left"
+            + (f"{logs['right']:.0%} right, " if "right" in logs else "")
+            + f"{self._tokens / spent:,.0f} tokens/s, {clock(left)} left"
         )
         if not terminal:
             sys.stderr.write(f"{text}\n")
@@ -87,9 +90,15 @@ def read_log(path: Path) -> list[dict[str, float]]:
 
 
 def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:
-    """Sums over the run: negatives seen, vanished ones, steps in which the loss ran away."""
+    """Of the whole run: negatives seen and vanished, steps in which the loss ran away, groups drawn and learned from.
+
+    `right_first` and `right_last` are the mean share of right answers among the first and last `_ENDS` steps' draws.
+    """
     found = {}
-    for key in ("negatives", "vanished", "runaway"):
+    for key in ("negatives", "vanished", "runaway", "groups_drawn", "groups_learned"):
         if any(key in line for line in log):
             found[key] = sum(line.get(key, 0.0) for line in log)
+    if right := [line["right"] for line in log if "right" in line]:
+        first, last = right[:_ENDS], right[-_ENDS:]
+        found |= {"right_first": sum(first) / len(first), "right_last": sum(last) / len(last)}
     return found

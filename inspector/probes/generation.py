@@ -26,6 +26,8 @@ class Answer:
     finish: Literal["stop", "length"]
     prompt_tokens: int = 0
     """Length of the prompt in tokens, where a server tells it."""
+    ids: tuple[int, ...] = ()
+    """The tokens with the one that ended it, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ def _answer(tokenizer: Any, new: list[int], ends: set[int], filler: int, until: 
     ended = until != "" and until in text
     if ended:
         text = text.partition(until)[0]
-    return Answer(0, text, end + stopped, "stop" if stopped or ended else "length")
+    ids = tuple(new[: end + stopped])
+    return Answer(0, text, len(ids), "stop" if stopped or ended else "length", ids=ids)
 
 
 def _stopping(tokenizer: Any, start: int, silent: set[int], until: str, hooks: Hooks) -> Any:
