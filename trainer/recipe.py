@@ -1,7 +1,8 @@
 """A recipe: every setting of a run, from defaults, a YAML file and the command line. No torch.
 
 A file holds fields of `Recipe`, and may hold three keys more: `extends` (another recipe), `methods` (method ->
-fields that differ for it), `grid` (field -> values; one run for each combination).
+fields that differ for it), `grid` (field -> values; one run for each combination). Wherever a field is set, `seed` sets
+`init_seed` and `data_seed` alike.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ class Recipe:
     """DAPO: share of the length limit over which the reward falls by 1."""
 
 
-_TYPES = {f.name: str(f.type) for f in fields(Recipe)}
+_SEED = "seed"
+_TYPES = {f.name: str(f.type) for f in fields(Recipe)} | {_SEED: "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +166,11 @@ def resolve(source: Source, method: str, settings: Sequence[str]) -> list[tuple[
         field = inner if dot else key.strip()
         found = typed(_TYPES, field, value, "--set")
         if scope in {"", method}:
-            given[field] = found
+            given |= _spread({field: found})
             grid.pop(field, None)
     recipe = checked(replace(Recipe(), **given))
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    return [(_folder(method, point), checked(replace(recipe, **point))) for point in points]
+    return [(_folder(method, point), checked(replace(recipe, **_spread(point)))) for point in points]
 
 
 def checked(recipe: Recipe) -> Recipe:
@@ -198,11 +200,20 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def _folder(method: str, point: Mapping[str, Any]) -> str:
-    """`sft`, or `sft_lr5e-06_s42` in a grid."""
-    short = {"lr": "lr", "data_seed": "s", "init_seed": "i", "rank": "r"}
-    parts = [f"{short.get(key, key)}{value:g}" if isinstance(value, float) else f"{short.get(key, key)}{value}"
-             for key, value in point.items()]  # fmt: skip
+    """`sft`, or `sft_lr5e-6_s42` in a grid."""
+    short = {"lr": "lr", _SEED: "s", "data_seed": "d", "init_seed": "i", "rank": "r"}
+    parts = [f"{short.get(key, key)}{_number(value)}" for key, value in point.items()]
     return "_".join((method, *parts))
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
+
+
+def _spread(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, `seed` as the two that it stands for."""
+    seed = {"init_seed": values[_SEED], "data_seed": values[_SEED]} if _SEED in values else {}
+    return seed | {key: value for key, value in values.items() if key != _SEED}
 
 
 def _read(path: Path, depth: int) -> Source:
@@ -251,4 +262,4 @@ def _values(key: str, values: Any, path: Path) -> tuple[Any, ...]:
 
 
 def _fields(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    return {str(key): typed(_TYPES, str(key), value, str(path)) for key, value in values.items()}
+    return _spread({str(key): typed(_TYPES, str(key), value, str(path)) for key, value in values.items()})

@@ -37,8 +37,9 @@ def test_defaults_are_the_study():
 
 def test_the_grid():
     found = resolve(read("seeds-and-lrs"), "sft", ())
-    assert [name for name, _ in found][:3] == ["sft_lr5e-07_s42", "sft_lr5e-07_s123", "sft_lr5e-06_s42"]
+    assert [name for name, _ in found][:3] == ["sft_lr5e-7_s42", "sft_lr5e-7_s123", "sft_lr5e-6_s42"]
     assert len({(r.lr, r.data_seed) for _, r in found}) == len(found) == 6
+    assert all(r.init_seed == r.data_seed for _, r in found)
     assert {r.init_seed for _, r in found} == {42}
     assert [name for name, _ in resolve(read("seeds-and-lrs"), "dpo", ["lr=1e-5"])] == ["dpo_s42", "dpo_s123"]
 
@@ -107,6 +108,13 @@ def test_numbers_as_yaml_reads_them(tmp_path):
     assert (found.lr, found.alpha, found.base) == (5e-6, 16, "smollm2")
 
 
+def test_one_seed_sets_both(tmp_path):
+    assert one("demo-smollm2", "sft", "seed=7").init_seed == one("demo-smollm2", "sft", "seed=7").data_seed == 7
+    (tmp_path / "mine.yaml").write_text("seed: 5\ndata_seed: 6\n")
+    recipe = one(str(tmp_path / "mine.yaml"), "sft")
+    assert (recipe.init_seed, recipe.data_seed) == (5, 6)
+
+
 def test_no_such_recipe():
     with pytest.raises(InspectorError, match="Did you mean demo-smollm2"):
         read("demo-smolm2")
@@ -125,7 +133,8 @@ def test_frozen():
 
 
 def test_methods_by_name():
-    assert [m.name for m in chosen("all")] == ["sft", "rft", "dft", "rift", "offline-grpo", "dpo"]
+    assert [m.name for m in chosen("all")] == ["sft", "rft", "dft", "rift", "offline-grpo", "dpo",
+                                                 "online-grpo", "online-dapo"]  # fmt: skip
     with pytest.raises(InspectorError, match="Did you mean offline-grpo"):
         method("offline_grpo")
     with pytest.raises(InspectorError, match="offline-grpo has no variant 'best': choose study, krafton"):
