@@ -40,7 +40,7 @@ def test_the_grid():
     assert [name for name, _ in found][:3] == ["sft_lr5e-7_s42", "sft_lr5e-7_s123", "sft_lr5e-6_s42"]
     assert len({(r.lr, r.data_seed) for _, r in found}) == len(found) == 6
     assert all(r.init_seed == r.data_seed for _, r in found)
-    assert {r.init_seed for _, r in found} == {42}
+    assert {r.init_seed for _, r in found} == {42, 123}
     assert [name for name, _ in resolve(read("seeds-and-lrs"), "dpo", ["lr=1e-5"])] == ["dpo_s42", "dpo_s123"]
 
 
