@@ -15,7 +15,7 @@ from inspector.probes import offline
 from inspector.text import plain
 from trainer import start
 from trainer.build import split
-from trainer.examples import Examples, order
+from trainer.examples import Examples, order, taken
 from trainer.methods import Method
 from trainer.recipe import Recipe
 from trainer.rollout_progress import clock
@@ -55,21 +55,24 @@ def lines(
 ) -> list[str]:
     """The plan of one run, in words and numbers."""
     cut = split(recipe, processes)
-    seen = recipe.steps * recipe.batch
+    seen = taken(method, recipe)
+    online = method.data == "prompts"
     tokens = sum(found.tokens[n] for n in order(len(found), seen, recipe.data_seed))
-    widest = max(found.tokens)
+    tokens *= recipe.iterations if online else 1
+    widest = recipe.max_length if online else max(found.tokens)
     trained = sum(t.numel() for t in _adapter(shape, recipe))
     variant = method.variant(recipe.variant)
     seconds, flops = _time(shape, recipe, tokens, method)
     return [
         f"{method.name} ({variant.name}): {variant.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
-        f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {widest:,}",
+        f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {cut.processes} processes",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
         f"  memory    about {_memory(shape, recipe, trained, cut.micro_batch * widest) / 1e9:.1f} GB a process",
-        f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here",
+        f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
+        + (", and the time to sample" if online else ""),
     ]
 
 

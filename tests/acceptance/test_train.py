@@ -11,7 +11,9 @@ from inspector import cli
 from inspector.probes import offline
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
+from trainer.methods import STUDY
 
+ONLINE = {"generations": 4, "max_new_tokens": 12}
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -38,15 +40,17 @@ def run(*command):
 
 
 def test_all_then_analyze(words, tmp_path, capsys):
-    """Six adapters from one start, opened by the inspector; the same command again does nothing."""
-    made = inspector("train", "all", *words(), OMP_NUM_THREADS="1")
+    """Eight adapters from one start, opened by the inspector; the same command again does nothing."""
+    made = inspector("train", "all", *words(**ONLINE), OMP_NUM_THREADS="1")
     assert made.returncode == 0, made.stderr
     assert made.stdout == ""
-    names = {"sft", "rft", "dft", "rift", "offline-grpo", "dpo"}
+    names = set(STUDY)
     assert {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")} == names
-    assert "24 rollouts, 6 runs: sft, rft, dft, rift, offline-grpo, dpo." in made.stderr
+    assert f"24 rollouts, 8 runs: {', '.join(STUDY)}." in made.stderr
     assert "sft: 24 rows, 4 steps of 8 (1.33 epochs), lr 0.01." in made.stderr
     assert "sft: step 4 of 4, loss " in made.stderr
+    assert "online-dapo: step 4 of 4, loss " in made.stderr
+    assert "% right, " in made.stderr
     assert "Warning" not in made.stderr
     assert "\x1b" not in made.stderr
     a0 = {json.loads((tmp_path / "out" / name / "run.json").read_text())["a0"] for name in names}
@@ -55,13 +59,15 @@ def test_all_then_analyze(words, tmp_path, capsys):
     assert cli.run(lambda: cli.cli.main(analyze, standalone_mode=False)) == 0
     study = json.loads((tmp_path / "study.json").read_text())
     assert {adapter["name"] for adapter in study["adapters"]} == names
-    assert run("all", *words()) == 0
-    assert capsys.readouterr().err.count("done before (4 steps)") == 6
+    assert run("all", *words(**ONLINE)) == 0
+    assert capsys.readouterr().err.count("done before (4 steps)") == 8
 
 
 def test_dry_run(words, tmp_path, capsys):
-    assert run("all", *words(), "--dry-run") == 0
+    assert run("all", *words(**ONLINE), "--dry-run") == 0
     out = capsys.readouterr().out
+    assert "examples  6 prompts" in out
+    assert "steps     4, 1.33 epochs" in out.partition("online-grpo (grpo)")[2]
     assert "dpo (dpo): −log σ(" in out
     assert "rows      24 of 6 prompts, 12 right, 6 mixed groups" in out
     assert "examples  6 pairs" in out
@@ -72,22 +78,25 @@ def test_dry_run(words, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path):
-    """Gloo on the CPU: the same rows in every step, the same adapter up to the order of the sums."""
+@pytest.mark.parametrize("method", ["offline-grpo", "online-grpo"])
+def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path, method):
+    """Gloo on the CPU: the same rows (or draws) in every step, the same adapter up to the order of the sums."""
+    more = {"micro_batch": 2, "batch": 8} | ONLINE
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "trainer"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    two = [*launch, "train", "offline-grpo", *words("two", micro_batch=2, batch=8)]
+    two = [*launch, "train", method, *words("two", **more)]
     done = subprocess.run(two, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert run("offline-grpo", *words("one", micro_batch=2, batch=8)) == 0
-    one, other = (adapter_of(tmp_path / place / "offline-grpo") for place in ("one", "two"))
+    assert run(method, *words("one", **more)) == 0
+    one, other = (adapter_of(tmp_path / place / method) for place in ("one", "two"))
     assert close(one, other, 1e-5)
-    record = json.loads((tmp_path / "two" / "offline-grpo" / "run.json").read_text())
+    record = json.loads((tmp_path / "two" / method / "run.json").read_text())
     assert (record["processes"], record["micro_batch"], record["batch"]) == (2, 2, 8)
-    lines = [[json.loads(text) for text in (tmp_path / place / "offline-grpo" / "log.jsonl").read_text().splitlines()]
+    lines = [[json.loads(text) for text in (tmp_path / place / method / "log.jsonl").read_text().splitlines()]
              for place in ("one", "two")]  # fmt: skip
     for a, b in zip(*lines, strict=True):
-        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4, abs=1e-6)
+        assert b.get("right") == a.get("right")
         assert b["tokens"] == a["tokens"]
 
 
@@ -107,7 +116,12 @@ def test_a_name_for_the_run(words, tmp_path):
 @pytest.mark.parametrize(
     ("method", "more", "says"),
     [
-        ("sfft", (), "No method 'sfft': there are sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, and all."),
+        (
+            "sfft",
+            (),
+            "No method 'sfft': there are sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo, "
+            "online-dapo, and all.",
+        ),
         ("sft", ("--set", "stepz=3"), "no setting 'stepz'. Did you mean steps?"),
         ("sft", ("--set", "batch=7", "--set", "micro_batch=2"), "micro_batch 2 does not divide"),
         ("sft", ("--set", "targets=c_attn"), "The base has no linear module c_attn"),
@@ -115,7 +129,7 @@ def test_a_name_for_the_run(words, tmp_path):
         ("rift", ("--set", "variant=linear"), "rift has no variant 'linear': choose rift, rift-linear."),
         ("rift", ("--set", "variant=rift-linear"), "rift-linear needs its λ"),
         ("kto", ("--set", "micro_batch=1"), "set micro_batch to 2 or more"),
-        ("all", ("--name", "x"), "--name names one run, and these are 6"),
+        ("all", ("--name", "x"), "--name names one run, and these are 8"),
         ("sft", ("--recipe", "study"), "No recipe 'study'"),
     ],
 )
