@@ -153,6 +153,29 @@ def eval_(sources: tuple[str, ...], **options: Any) -> int:
     return evaluation.evaluate(sources, evaluation.Options(**options))
 
 
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
+@click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
+@_K
+@_DEBUG
+def watch(run: Path, against: str, table: bool, k: int) -> int:
+    """Watch a training: norm, effective rank, cosines and loss over its steps.
+
+    RUN is the --out of a training, or one run in it. The app follows the checkpoints as they land; without a
+    terminal every number is printed once, tab separated.
+    """
+    if table or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from inspector.trajectory.command import print_once
+
+        return print_once(run, against)
+    from inspector.trajectory.command import refuse_unknown
+    from inspector.tui.app import run_app
+
+    refuse_unknown(run, against)
+    return run_app([], k=k, watch=str(run), against=against)
+
+
 class _Lazy(click.Command):
     """A command of the trainer, imported when it runs: its name and one line of help stand here."""
 

@@ -35,6 +35,8 @@ class Options:
     name: str = ""
     trackers: tuple[str, ...] = ()
     dry_run: bool = False
+    push: str = ""
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

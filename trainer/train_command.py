@@ -20,6 +20,14 @@ import click
 @click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: the recipe's.")
 @click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
 @click.option("--tracker", "trackers", multiple=True, help="tensorboard, wandb or trackio. Default: none.")
+@click.option(
+    "--push",
+    default="",
+    metavar="ORG/REPO",
+    help="Upload each finished adapter to this repo of the Hub, into the sub-folder of its name: `inspector ORG/REPO` "
+    "opens them all. Token: HF_TOKEN or `hf auth login`; asked for before training.",
+)
+@click.option("--private", is_flag=True, help="With --push: make the repo private, where it is not there yet.")
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
