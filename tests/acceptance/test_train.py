@@ -116,7 +116,7 @@ def test_a_name_for_the_run(words, tmp_path):
 @pytest.mark.parametrize(
     ("method", "more", "says"),
     [
-        ("sfft", (), "No method 'sfft': there are sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo,"),
+        ("sfft", (), "No method 'sfft': there are sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo,"),
         ("sft", ("--set", "stepz=3"), "no setting 'stepz'. Did you mean steps?"),
         ("sft", ("--set", "batch=7", "--set", "micro_batch=2"), "micro_batch 2 does not divide"),
         ("sft", ("--set", "targets=c_attn"), "The base has no linear module c_attn"),
