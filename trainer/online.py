@@ -6,7 +6,7 @@ rounding in the base. TRL's `rollout_func` is experimental; tests/trainer/test_o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -64,6 +64,16 @@ class OnlineTrainer(Durable, GRPOTrainer):
         if self._buffered_inputs is None:
             self._step = self.state.global_step * self.args.gradient_accumulation_steps
         return super().training_step(*args, **more)
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """As TRL's, the completions of a step in order of length: its micro-batches are then hardly padded."""
+        before: Any = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        drawn: Any = self._buffered_inputs
+        if drawn is before:
+            return inputs
+        self._buffered_inputs = by_length(drawn)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """With the share of groups that had right and wrong answers, and how many were drawn for each one kept."""
@@ -123,6 +133,27 @@ class OnlineTrainer(Durable, GRPOTrainer):
                 yield model
             finally:
                 model.train(training)
+
+
+def by_length(batches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows in micro-batches of the same size, the longest rows first, each cut to its longest row.
+
+    Prompts are padded on the left, completions on the right.
+    """
+    sizes = [len(batch["advantages"]) for batch in batches]
+    whole = {key: torch.cat([b[key] for b in batches]) if value.dim() else value for key, value in batches[0].items()}
+    lengths = {side: whole[f"{side}_mask"].sum(1) for side in ("prompt", "completion")}
+    ranked = (lengths["prompt"] + lengths["completion"]).argsort(descending=True, stable=True)
+    found = []
+    for rows in ranked.split(sizes):
+        prompt, completion = (int(lengths[side][rows].max()) for side in ("prompt", "completion"))
+        widest = whole["prompt_mask"].shape[1]
+        part = {key: value[rows] if value.dim() else value for key, value in whole.items()}
+        for key, value in part.items():
+            if value.dim() == 2:
+                part[key] = value[:, widest - prompt :] if key.startswith("prompt") else value[:, : max(completion, 1)]
+        found.append(part)
+    return found
 
 
 def _graded(graded: Sequence[float], **_: Any) -> list[float]:
