@@ -37,6 +37,8 @@ class OnlineTrainer(Durable, GRPOTrainer):
     `overlong` is the number of last tokens of the limit over which DAPO's reward falls, 0 for GRPO.
     """
 
+    _buffered_inputs: Any
+
     def __init__(
         self, *, args: Any, prompts: Sequence[Prompt], sampling: Sampling, redraws: int, overlong: int, **more: Any
     ) -> None:
@@ -67,12 +69,11 @@ class OnlineTrainer(Durable, GRPOTrainer):
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """As TRL's, the completions of a step in order of length: its micro-batches are then hardly padded."""
-        before: Any = self._buffered_inputs
+        before = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
-        drawn: Any = self._buffered_inputs
-        if drawn is before:
+        if self._buffered_inputs is before:
             return inputs
-        self._buffered_inputs = by_length(drawn)
+        self._buffered_inputs = by_length(self._buffered_inputs)
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
