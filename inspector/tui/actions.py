@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
-from inspector.tui.state import VIEWS
+from inspector.tui.state import TRAJECTORY, VIEWS
 
 _CURSOR = ("map", "accuracy")
 _PAIRS = ("map", "layers", "angles", "pair", "basins", "cka", "accuracy")
-_METRIC = ("map", "layers", "size", "basins", "cka")
+_METRIC = ("map", "layers", "size", "basins", "cka", TRAJECTORY)
 _OPENING = tuple(view for view in _PAIRS if view != "pair")
 _LIST = ("adapters", "map")
 _WHOLE = {"objectives", "basins", "accuracy"}
@@ -65,6 +65,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_basins", "8", "Basins", "the loss on the way from one adapter to the other, and its barriers"),
     Action("go_cka", "9", "CKA", "how alike the hidden states are, layer by layer"),
     Action("go_accuracy", "0", "Accuracy", "problems solved, with intervals and paired tests"),
+    Action("go_trajectory", "T", "Trajectory", "a training over its steps, where one is watched (inspector watch RUN)"),
     Action("probe", "p", "run the base", "run the base model with the adapters: what, on which prompts, at what cost"),
     Action("next_view", "tab", "next view", "go to the next view"),
     Action("previous_view", "shift+tab", "previous view", "go to the previous view"),
@@ -105,6 +106,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
     Action("next_module", "n", "module", "the next module whose spectrum is shown", ("size",), 50, "n/N"),
     Action("previous_module", "N", "previous module", "the previous module", ("size",)),
+    Action("step_back", "left h", "step −", "the checkpoint before", (TRAJECTORY,), 60, "←/→"),
+    Action(
+        "step_on", "right l", "step +", "the next checkpoint; after the last one the newest is followed", (TRAJECTORY,)
+    ),
+    Action("next_other", "n", "other run", "the next run that cosines are taken with", (TRAJECTORY,), 70, "n/N"),
+    Action("previous_other", "N", "previous other run", "the one before", (TRAJECTORY,)),
+    Action(
+        "take_newest",
+        "enter",
+        "newest to 1–6",
+        "open the newest adapter of every run in the other views, in place of older ones of the same runs",
+        (TRAJECTORY,),
+        90,
+    ),
     Action("log", "v", "log σ", "logarithmic or linear spectrum", ("size",), 40),
     Action(
         "zoom", "v", "zoom", "draw close around the curves, or with the dashed line in sight", ("basins", "cka"), 60
@@ -144,15 +159,26 @@ _FOOTER_FIRST = {
     "cka": ("probe",),
     "accuracy": ("probe",),
 }
-_FOOTER_LABELS = {"layer_down": "layer", "fewer_k": "k", "earlier": "move", "scope": "all/one layer", "down": "scroll"}
+_FOOTER_LABELS = {
+    "layer_down": "layer",
+    "fewer_k": "k",
+    "earlier": "move",
+    "scope": "all/one layer",
+    "down": "scroll",
+    "step_back": "step",
+}
 
 
 def applies(action_id: str, view: str) -> bool:
-    return view in BY_ID[action_id].views
+    return _in(BY_ID[action_id], view)
 
 
 def for_view(view: str) -> list[Action]:
-    return [action for action in ACTIONS if view in action.views]
+    return [action for action in ACTIONS if _in(action, view)]
+
+
+def _in(action: Action, view: str) -> bool:
+    return view in action.views or (view == TRAJECTORY and action.views == VIEWS)
 
 
 def footer(view: str) -> list[tuple[str, str]]:

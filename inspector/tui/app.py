@@ -21,26 +21,38 @@ from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
-from inspector.tui.state import AppState
+from inspector.tui.state import TRAJECTORY, AppState
 from inspector.tui.theme import THEMES, themes
+from inspector.tui.watch import Watch
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Output, Probing):
+class InspectorApp(Navigation, Editing, Output, Probing, Watch):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
 
-    def __init__(self, sources: Sequence[str] = (), *, study: Study | None = None, k: int = 10) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str] = (),
+        *,
+        study: Study | None = None,
+        k: int = 10,
+        watch: str = "",
+        against: str = "",
+    ) -> None:
         self.session = session.read()
         super().__init__(AppState.of(study or nobody(Settings(k=k)), k))
         session.restore_choices(self.session, self.state)
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
-        self.asked = list(sources) or ([] if study is not None else self.session.sources)
+        self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
+        self.state.watched.root, self.state.watched.against = watch, against
+        if watch:
+            self.state.view = TRAJECTORY
         self.arrived: list[tuple[tuple[int, int], Adapter]] = []
         for theme in themes():
             self.register_theme(theme)
@@ -56,6 +68,8 @@ class InspectorApp(Navigation, Editing, Output, Probing):
             self.refilter(self.session.filter)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
+        if self.state.watched.root:
+            self.start_watching()
 
     def _leave(self) -> None:
         """The session first: what follows may fail on a terminal that is gone."""
@@ -205,8 +219,10 @@ class InspectorApp(Navigation, Editing, Output, Probing):
         self.progress = ("stopping", 0, 0)
 
 
-def run_app(sources: Sequence[str], *, study: Study | None = None, k: int = 10) -> int:
-    """Open the app on sources or on a saved study; the exit code."""
-    app: App[int] = InspectorApp(sources, study=study, k=k)
+def run_app(
+    sources: Sequence[str], *, study: Study | None = None, k: int = 10, watch: str = "", against: str = ""
+) -> int:
+    """Open the app on sources, on a saved study, or on a folder of runs to watch; the exit code."""
+    app: App[int] = InspectorApp(sources, study=study, k=k, watch=watch, against=against)
     app.run(mouse=False)
     return app.return_code or 0

@@ -13,7 +13,7 @@ from inspector.tui.actions import ACTIONS, Action
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.basins import shown_loss
 from inspector.tui.screens.probed import measured_pairs
-from inspector.tui.state import AppState
+from inspector.tui.state import TRAJECTORY, AppState
 
 _OF_VIEW = {
     "adapters": ("norm", "effective_rank"),
@@ -50,6 +50,9 @@ class ActionCommands(Provider):
 
 def shell_command(state: AppState) -> str:
     """`inspector analyze NAME=SOURCE … --metric cosine --modules q_proj`."""
+    if state.view == TRAJECTORY:
+        against = ["--against", state.watched.against] if state.watched.against else []
+        return shlex.join(["inspector", "watch", state.watched.root, "--table", *against])
     metrics = {"map": (state.metric,), "layers": (state.layers_metric,), "size": ("norm", state.rank_metric)}
     words = ["inspector", "analyze"]
     infos = state.infos

@@ -11,6 +11,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.study import Study
+    from inspector.trajectory.result import Trajectory
 
 Tone = Literal["info", "good", "warn", "bad"]
 
@@ -82,6 +83,24 @@ class Estimated(Message):
     serial: int
     text: str
     refused: bool = False
+
+
+@dataclass
+class Landed(Message):
+    """What a watched training has come to; `missing` cosines are still being measured."""
+
+    trajectory: Trajectory
+    missing: int = 0
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Landed)
+
+
+@dataclass
+class LandingFailed(Message):
+    """Why the watched folder could not be looked at, in words."""
+
+    text: str
 
 
 @dataclass

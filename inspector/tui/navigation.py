@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from inspector.trajectory.result import METRICS
 from inspector.tui.screens.basins import losses_measured, shown_loss
 from inspector.tui.screens.layers import layers_metrics
 from inspector.tui.screens.map import map_metrics
 from inspector.tui.screens.size import rank_metrics, spectrum_modules
 from inspector.tui.shell import Shell
-from inspector.tui.state import CKA_METRICS, MAP_METRICS, VIEWS
+from inspector.tui.state import CKA_METRICS, MAP_METRICS, TRAJECTORY
 
 
 class Navigation(Shell):
@@ -49,10 +50,14 @@ class Navigation(Shell):
         self.go("accuracy")
 
     def do_next_view(self) -> None:
-        self.go(VIEWS[(VIEWS.index(self.state.view) + 1) % len(VIEWS)])
+        self._step_view(1)
 
     def do_previous_view(self) -> None:
-        self.go(VIEWS[VIEWS.index(self.state.view) - 1])
+        self._step_view(-1)
+
+    def _step_view(self, step: int) -> None:
+        tabs = self.state.tabs
+        self.go(tabs[(tabs.index(self.state.view) + step) % len(tabs)])
 
     def do_up(self) -> None:
         self.view.move(self.state, -1)
@@ -114,6 +119,8 @@ class Navigation(Shell):
             state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
         elif state.view == "basins":
             self._other_loss(step)
+        elif state.view == TRAJECTORY:
+            state.watched.metric = _cycled(METRICS, state.watched.metric, step)
         else:
             state.rank_metric = _cycled(rank_metrics(state), state.rank_metric, step)
 

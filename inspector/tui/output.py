@@ -14,6 +14,7 @@ from inspector.tui.commands import shell_command
 from inspector.tui.screens.dialogs import Confirm, Prompt, Reader
 from inspector.tui.screens.help import help_text
 from inspector.tui.shell import Shell
+from inspector.tui.state import TRAJECTORY
 from inspector.tui.theme import THEMES
 
 _SUFFIXES = (".csv", ".txt", ".json", ".parquet")
@@ -69,7 +70,7 @@ class Output(Shell):
         self.say(f"copied {self.view.title}: {len(table.rows)} rows", "good")
 
     def do_copy_command(self) -> None:
-        if not self.state.size:
+        if not self.state.size and self.state.view != TRAJECTORY:
             self.say("nothing is open", "warn")
             return
         command = shell_command(self.state)

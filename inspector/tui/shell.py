@@ -28,7 +28,8 @@ from inspector.tui.screens.map import MapView
 from inspector.tui.screens.objectives import ObjectivesView
 from inspector.tui.screens.pair import PairView
 from inspector.tui.screens.size import SizeView
-from inspector.tui.state import VIEWS, AppState
+from inspector.tui.screens.trajectory import TrajectoryView
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink, ink_for
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
@@ -82,6 +83,7 @@ class Shell(App[int]):
                 BasinsView(),
                 CkaView(),
                 AccuracyView(),
+                TrajectoryView(),
             )
         }
         self.loaded: dict[str, Adapter] = {}
@@ -116,7 +118,8 @@ class Shell(App[int]):
         yield Painted(lambda width, _h: paint_keys(actions.footer(self.state.view), self.ink, width), id="keys")
 
     def _paint_tabs(self, width: int, _height: int) -> list[Strip]:
-        return paint_tabs([self.views[v].title for v in VIEWS], VIEWS.index(self.state.view), self.ink, width)
+        tabs = self.state.tabs
+        return paint_tabs([self.views[v].title for v in tabs], tabs.index(self.state.view), self.ink, width)
 
     def _paint_body(self, width: int, height: int) -> list[Strip]:
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 from inspector.study import Study
 from inspector.tui.numbers import Numbers, Pair
+from inspector.tui.watched import Watched
 
 VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy")
+TRAJECTORY = "trajectory"
+"""The view of a watched training: there only while one is watched."""
 MAP_METRICS = (
     "cosine",
     "u1",
@@ -67,12 +70,18 @@ class AppState(Numbers):
     sorted: bool = False
     pending: bool = False
     tops: dict[str, int] = field(default_factory=dict)
+    watched: Watched = field(default_factory=Watched)
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
         return cls(study=study, shown=study, order=tuple(range(len(study.adapters))), k=k)
 
     # Who is shown
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """The views there are."""
+        return (*VIEWS, TRAJECTORY) if self.watched.root else VIEWS
 
     @property
     def pairs(self) -> list[Pair]:

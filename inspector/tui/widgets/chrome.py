@@ -19,7 +19,9 @@ _SHORT = {
     "Angles": "Angle",
     "Basins": "Basin",
     "Accuracy": "Acc",
+    "Trajectory": "Traj",
 }
+_KEYS = "1234567890T"
 
 
 def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
@@ -29,12 +31,14 @@ def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> lis
         extra = max(cell_len(label) - cell_len(_SHORT.get(label, label)) for label in labels)
         labels = [label if at == current else _SHORT.get(label, label) for at, label in enumerate(labels)]
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
-        labels = [label if at == current else "" for at, label in enumerate(labels)]
+        labels = [_SHORT.get(label, label) for label in titles]
+    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
+        labels = [label if at == current else "" for at, label in enumerate(titles)]
     shorts = sum(cell_len(_SHORT.get(label, label)) for label in titles)
     wide = not extra or shorts + extra + 4 * len(labels) <= width  # for every current view alike
     line = Line()
     for at, label in enumerate(labels):
-        text = f"{(at + 1) % 10} {label}".rstrip()
+        text = f"{_KEYS[at]} {label}".rstrip()
         if at == current:
             line.add(f"[{text}]", ink.chosen)
         elif wide:

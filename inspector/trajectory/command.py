@@ -1,0 +1,53 @@
+"""`inspector watch` without a terminal: every number once, tab separated."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from inspector.errors import InspectorError
+from inspector.text import plain, some
+from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
+from inspector.trajectory.runs import Run, Scanner
+
+
+def print_once(root: Path, against: str = "") -> int:
+    """The table on stdout, what was left out on stderr; 3 when something was.
+
+    Raises InspectorError where there is no such folder or run, or no checkpoint in it.
+    """
+    from inspector.trajectory.measure import Meter
+
+    runs = Scanner(root).scan(time.time())
+    _refuse_other(runs, against)
+    if not any(run.points for run in runs):
+        what = f"of {some([run.name for run in runs])} " if runs else ""
+        raise InspectorError(f"No checkpoint {what}in {plain(root)} yet: on a terminal `inspector watch` waits for it.")
+    trajectory = Meter().update(runs, against)
+    for note in trajectory.notes:
+        sys.stderr.write(f"{note}\n")
+    if not any(curve.points for curve in trajectory.curves):
+        raise InspectorError(f"No checkpoint in {plain(root)} could be read.")
+    sys.stdout.write(table(trajectory))
+    return 3 if trajectory.notes else 0
+
+
+def table(trajectory: Trajectory) -> str:
+    """Header and rows, tab separated."""
+    lines = [COLUMNS, *(tuple(plain(cell) for cell in cells(row)) for row in rows(trajectory))]
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def refuse_unknown(root: Path, against: str) -> None:
+    """Raise InspectorError where there is no such folder or run; one without checkpoints may still get some."""
+    runs = Scanner(root).scan(time.time())
+    if runs:
+        _refuse_other(runs, against)
+
+
+def _refuse_other(runs: Sequence[Run], against: str) -> None:
+    names = [run.name for run in runs]
+    if against and against not in names:
+        raise InspectorError(f"No run {plain(against)!r} here: --against takes one of {some(names, 8) or 'none yet'}.")

@@ -1,0 +1,188 @@
+"""Checkpoints to numbers, each measured once, by the analysis that every other view has.
+
+A group of checkpoints goes through `analyse` together: their norms, effective ranks and all cosines among them are
+kept by what is on disk. A checkpoint that lands makes its run's last one another: the cosines of that run to it are
+measured, nothing else. On the CPU: the GPU belongs to the training that is watched.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.model import Adapter
+from inspector.analysis import analyse
+from inspector.errors import CancelledError, InspectorError
+from inspector.study import Settings, Study
+from inspector.text import count, plain
+from inspector.trajectory.result import Curve, Measured, Trajectory
+from inspector.trajectory.runs import Point, Run, Stamp
+
+_TOGETHER = 8
+"""Checkpoints of one group beside the two they are compared with: pairs nobody asked for grow with its square."""
+_SETTINGS = Settings(k=1, sides=(), device="cpu")
+
+Key = tuple[Path, Stamp]
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What one checkpoint says alone."""
+
+    norm: float
+    effective_rank: float
+    note: str = ""
+
+
+class Meter:
+    """Keeps every number of every checkpoint it has seen."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own: dict[Key, _Own] = {}
+        self._cosines: dict[frozenset[Key], float] = {}
+        self._failed: dict[Key, str] = {}
+
+    def update(
+        self,
+        runs: Sequence[Run],
+        against: str = "",
+        *,
+        partial: Callable[[Trajectory, int], None] = lambda _so_far, _missing: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Trajectory:
+        """The trajectory of these runs; only what is new is measured.
+
+        `partial` receives it as far as it is, and how many numbers are missing. What cannot be read is left out, with
+        a note. Raises CancelledError once `cancelled()` holds.
+        """
+        with self._lock:
+            self._forget(runs)
+            while group := self._next(runs, against):
+                if cancelled():
+                    raise CancelledError
+                partial(*self._assembled(runs, against))
+                self._measure(group)
+            return self._assembled(runs, against)[0]
+
+    def _forget(self, runs: Sequence[Run]) -> None:
+        """Drop what is no longer on disk as it was."""
+        there = {key(point) for run in runs for point in run.points}
+        self._own = {at: own for at, own in self._own.items() if at in there}
+        self._failed = {at: why for at, why in self._failed.items() if at in there}
+        self._cosines = {pair: value for pair, value in self._cosines.items() if pair <= there}
+
+    def _readable(self, run: Run) -> list[Point]:
+        return [point for point in run.points if key(point) not in self._failed]
+
+    def _pairs(self, runs: Sequence[Run], against: str) -> Iterable[tuple[Point, Point]]:
+        """The checkpoints whose cosine is asked for."""
+        other = next((self._readable(run) for run in runs if run.name == against), [])
+        same = {point.step: point for point in other}
+        for run in runs:
+            mine = self._readable(run)
+            yield from ((point, mine[-1]) for point in mine[:-1])
+            if run.name != against and other:
+                yield from ((point, other[-1]) for point in mine)
+                yield from ((point, same[point.step]) for point in mine if point.step in same)
+
+    def _next(self, runs: Sequence[Run], against: str) -> list[Point]:
+        """Who to measure together next; nobody when all is known.
+
+        The checkpoint that most cosines wait for, some it is to be compared with, and a second one that most of these
+        wait for.
+        """
+        missing = [pair for pair in self._pairs(runs, against) if frozenset(map(key, pair)) not in self._cosines]
+        if not missing:
+            alone = (point for run in runs for point in self._readable(run) if key(point) not in self._own)
+            return [point for point, _ in zip(alone, range(_TOGETHER), strict=False)]
+        centre = _wanted(missing)
+        partners = [b if a == centre else a for a, b in missing if centre in (a, b)][:_TOGETHER]
+        left = [pair for pair in missing if centre not in pair and (pair[0] in partners or pair[1] in partners)]
+        return list(dict.fromkeys([centre, *partners, *([_wanted(left)] if left else [])]))
+
+    def _measure(self, group: Sequence[Point]) -> None:
+        """Measure a group; where one of it cannot be read, the others alone are measured, and the group again."""
+        opened = {point: adapter for point in group if (adapter := self._opened(point)) is not None}
+        if len(opened) < len(group):
+            return  # who is compared with whom changes
+        try:
+            self._keep(group, analyse(list(opened.values()), _SETTINGS))
+        except InspectorError as error:
+            if len(group) == 1:
+                self._failed[key(group[0])] = str(error)
+                return
+            for point in group:
+                self._measure([point])
+            if not any(key(point) in self._failed for point in group):
+                raise
+
+    def _opened(self, point: Point) -> Adapter | None:
+        try:
+            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", plain(point.folder, 400))
+        except InspectorError as error:
+            self._failed[key(point)] = str(error)
+            return None
+        if not adapter.modules:
+            reasons = [finding.text for finding in adapter.info.findings if finding.severity == "error"]
+            self._failed[key(point)] = reasons[0] if reasons else "no module that could be analysed"
+            return None
+        return adapter
+
+    def _keep(self, group: Sequence[Point], study: Study) -> None:
+        norm, rank = (study.blocks[metric, "global"][:, 0].tolist() for metric in ("norm", "effective_rank"))
+        for i, point in enumerate(group):
+            excluded = len(study.adapters[i].excluded)
+            note = f"NaN or Inf in {count(excluded, 'module')}, left out" if excluded else ""
+            known = bool(study.present[i].sum() > excluded)
+            self._own[key(point)] = _Own(norm[i] if known else math.nan, rank[i] if known else math.nan, note)
+        cosines = study.blocks["cosine", "global"][..., 0].tolist()
+        for i, j in combinations(range(len(group)), 2):
+            self._cosines[frozenset((key(group[i]), key(group[j])))] = cosines[i][j]
+
+    def _assembled(self, runs: Sequence[Run], against: str) -> tuple[Trajectory, int]:
+        """What is known of these runs, and how many cosines are missing."""
+        other = next((self._readable(run) for run in runs if run.name == against), [])
+        same = {point.step: point for point in other}
+        curves, notes = [], []
+        for run in runs:
+            mine = self._readable(run)
+            measured = []
+            for point in mine:
+                own = self._own.get(key(point), _UNKNOWN)
+                ends = (mine[-1], other[-1] if other else None, same.get(point.step))
+                measured.append(
+                    Measured(point.step, own.norm, own.effective_rank, *(self._cosine(point, end) for end in ends))
+                )
+            why = {p: self._failed.get(key(p)) or self._own.get(key(p), _UNKNOWN).note for p in run.points}
+            notes += [f"{p.label}: {text}" for p, text in why.items() if text]
+            curves.append(Curve(run, tuple(measured)))
+        pairs = {frozenset(map(key, pair)) for pair in self._pairs(runs, against)}
+        return Trajectory(tuple(curves), against, tuple(notes)), len(pairs - self._cosines.keys())
+
+    def _cosine(self, one: Point, other: Point | None) -> float:
+        """1 for a checkpoint and itself unless it is zero."""
+        if other is None:
+            return math.nan
+        if one == other:
+            return 1.0 if self._own.get(key(one), _UNKNOWN).norm > 0 else math.nan
+        return self._cosines.get(frozenset((key(one), key(other))), math.nan)
+
+
+_UNKNOWN = _Own(math.nan, math.nan)
+
+
+def key(point: Point) -> Key:
+    """What a checkpoint's numbers are kept by."""
+    return point.folder, point.stamp
+
+
+def _wanted(pairs: Sequence[tuple[Point, Point]]) -> Point:
+    """Who is in most pairs."""
+    return Counter(point for pair in pairs for point in pair).most_common(1)[0][0]

@@ -1,0 +1,193 @@
+"""The runs in a folder: their checkpoints, their losses, and whether they still train. Files alone, no torch.
+
+A run is a folder OUT/NAME with checkpoints in `.checkpoints/checkpoint-N` (what `inspector train` writes) or directly
+beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finished, with the adapter itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from inspector.adapters.config_file import CONFIG
+from inspector.adapters.expand import natural
+from inspector.adapters.weights import SAFETENSORS
+from inspector.errors import InspectorError
+from inspector.text import plain
+
+CHECKPOINTS = ".checkpoints"
+RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
+_STATE = "trainer_state.json"
+_NAME = re.compile(r"checkpoint-(\d{1,9})")
+_QUIET_GAPS, _QUIET_LEAST, _QUIET_FIRST = 3, 120.0, 900.0
+"""A run that wrote nothing for so many of its longest gaps between checkpoints, and so many seconds, has stopped;
+seconds before it had two checkpoints."""
+
+State = Literal["training", "finished", "stopped"]
+Stamp = tuple[int, int, int]
+Losses = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One checkpoint on disk. `stamp` changes with its content."""
+
+    run: str
+    step: int
+    folder: Path
+    stamp: Stamp
+
+    @property
+    def landed(self) -> float:
+        """When its weights were written, seconds since 1970."""
+        return self.stamp[0] / 1e9
+
+    @property
+    def label(self) -> str:
+        return f"{self.run} step {self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as its files are now; `step` of `steps` (0: unknown) optimizer steps are done."""
+
+    name: str
+    folder: Path
+    points: tuple[Point, ...]
+    state: State
+    step: int
+    steps: int
+    losses: Losses = ()
+    newest: Path | None = None
+    """The adapter to look at: the finished one, else the last checkpoint."""
+
+
+class Scanner:
+    """Looks at a folder again and again; files that did not change are not read again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.parent if root.name == CHECKPOINTS else root
+        self._kept: dict[Path, tuple[Stamp, Any]] = {}
+
+    def scan(self, now: float) -> tuple[Run, ...]:
+        """Every run, by name. Raises InspectorError where the folder cannot be read."""
+        if not self.root.is_dir():
+            raise InspectorError(f"No folder {plain(self.root)}: name a training's --out, or one run in it.")
+        try:
+            if _is_run(self.root):
+                return (self._run(self.root, now),)
+            below = [p for p in self.root.iterdir() if p.is_dir() and not p.name.startswith(".") and _is_run(p)]
+        except OSError as error:
+            raise InspectorError(f"Cannot read {plain(self.root)}: {error.strerror or error}.") from error
+        return tuple(self._run(folder, now) for folder in sorted(below, key=lambda p: natural(p.name)))
+
+    def _run(self, folder: Path, now: float) -> Run:
+        name, record = folder.resolve().name, self._json(folder / RECORD)
+        points = _points(name, folder)
+        own = stamp_of(folder / SAFETENSORS) if record else None
+        done = _whole(record.get("step"))
+        if own and (folder / CONFIG).is_file() and done > max((p.step for p in points), default=0):
+            points += (Point(name, done, folder, own),)
+        hugging = self._json(points[-1].folder / _STATE) if points else {}
+        losses = self._read(folder / LOG, _losses) or _history(hugging)
+        steps = _whole(self._json(folder / CHECKPOINTS / STARTED).get("recipe", {}).get("steps"))
+        steps = done or steps or _whole(hugging.get("max_steps"))
+        step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
+        over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
+        state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
+        newest = folder if own else points[-1].folder if points else None
+        return Run(name, folder, points, state, step, steps, losses, newest)
+
+    def _json(self, path: Path) -> dict[str, Any]:
+        """The object in a file, empty where there is none (yet)."""
+        found = self._read(path, json.loads)
+        return found if isinstance(found, dict) else {}
+
+    def _read(self, path: Path, parse: Callable[[str], Any]) -> Any:
+        stamp = stamp_of(path)
+        if stamp is None:
+            return None
+        if path not in self._kept or self._kept[path][0] != stamp:
+            try:
+                found = parse(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
+                found = None
+            self._kept[path] = stamp, found
+        return self._kept[path][1]
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Time, size and inode of a file, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _is_run(folder: Path) -> bool:
+    record = (folder / RECORD).is_file() and (folder / SAFETENSORS).is_file()
+    return record or (folder / CHECKPOINTS).is_dir() or bool(_checkpoints(folder))
+
+
+def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of what is named a checkpoint, by step: what is still being written has another name."""
+    try:
+        with os.scandir(folder) as entries:
+            named = [(_NAME.fullmatch(entry.name), Path(entry.path)) for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+    return sorted((int(match[1]), path) for match, path in named if match)
+
+
+def _points(run: str, folder: Path) -> tuple[Point, ...]:
+    """The checkpoints whose config and weights are there."""
+    found = []
+    for step, path in _checkpoints(folder / CHECKPOINTS) or _checkpoints(folder):
+        stamp = stamp_of(path / SAFETENSORS)
+        if stamp is not None and (path / CONFIG).is_file():
+            found.append(Point(run, step, path, stamp))
+    return tuple(found)
+
+
+def _busy(folder: Path, points: tuple[Point, ...], now: float) -> bool:
+    """Whether something was written lately: nothing else tells a training that was killed from a slow one."""
+    places = (folder / LOG, folder / CHECKPOINTS, folder / CHECKPOINTS / STARTED)
+    last = max([stamp[0] / 1e9 for path in places if (stamp := stamp_of(path))] + [p.landed for p in points], default=0)
+    landings = sorted(point.landed for point in points)
+    gaps = [later - earlier for earlier, later in pairwise(landings)]
+    return now - last < (max(_QUIET_GAPS * max(gaps), _QUIET_LEAST) if gaps else _QUIET_FIRST)
+
+
+def _losses(text: str) -> Losses:
+    """(step, loss) of log.jsonl; a last line still being written is left out."""
+    lines = []
+    for line in text.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return _pairs(lines)
+
+
+def _history(state: dict[str, Any]) -> Losses:
+    """(step, loss) of transformers' own trainer_state.json."""
+    history = state.get("log_history")
+    return _pairs(history) if isinstance(history, list) else ()
+
+
+def _pairs(lines: list[Any]) -> Losses:
+    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get("loss"), int | float)]
+    return tuple((_whole(line.get("step")), float(line["loss"])) for line in known if math.isfinite(line["loss"]))
+
+
+def _whole(value: Any) -> int:
+    """A step count from someone else's JSON, 0 for what is none."""
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,209 @@
+"""A training over its steps: a line a run, the numbers beneath, and everything about one checkpoint."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+import numpy as np
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.trajectory.result import COLUMNS, Curve, cells, rows
+from inspector.trajectory.runs import Run
+from inspector.tui.screens.base import Area, Table, View, rows_shown, window
+from inspector.tui.state import AppState
+from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, wrap
+from inspector.tui.watched import Watched
+from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
+
+_TITLES = {
+    "norm": "norm ‖ΔW‖",
+    "effective_rank": "effective rank",
+    "cosine_final": "cosine to its own last checkpoint",
+    "cosine_other_final": "cosine to the last of {}",
+    "cosine_other_step": "cosine to {} at the same step",
+    "loss": "loss, as logged",
+}
+_CELL = 7
+_LEAST_PLOT = 6
+
+
+class TrajectoryView(View):
+    id = "trajectory"
+    title = "Trajectory"
+    about = (
+        "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
+        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, "
+        "unsmoothed. A run without its record that has written nothing for three times the longest gap between its "
+        "checkpoints (at least two minutes) is called stopped. The other views show the adapters that were newest at the start; "
+        "enter takes the newest again."
+    )
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        watched = state.watched
+        curves = watched.curves
+        head = [self._head(watched, area), *self._news(watched, area)]
+        if not curves:
+            return page([*head, *_waiting(watched, area)], area.width, area.height)
+        below = self._detail(watched, area)
+        height = max(min(len(curves), area.height - len(head) - len(below) - 3 - _LEAST_PLOT), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), watched.row, height, len(curves))
+        table = _table(watched, top, height, area)
+        room = area.height - len(head) - len(table) - len(below)
+        drawn = plot(_lines(watched), area.ink, area.width, room) if room >= _LEAST_PLOT else []
+        if not any(curve.values(watched.metric) for curve in curves):
+            drawn = [*_waiting(watched, area), *[Line()] * room][: max(room, 0)]
+        return page([*head, *drawn, *table, *below], area.width, area.height)
+
+    def _head(self, watched: Watched, area: Area) -> Line:
+        """The metric, and how much of it there is."""
+        line = Line(f" {_title(watched)} over steps", area.ink.bold)
+        points = sum(len(curve.points) for curve in watched.curves)
+        parts = [f" · {plural(len(watched.curves), 'run')}", f" · {plural(points, 'checkpoint')}"]
+        if watched.missing:
+            parts.append(f" · measuring, {plural(watched.missing, 'cosine')} to go")
+        for part in parts:
+            if line.width + cell_len(part) <= area.width:
+                line.add(part, area.ink.dim)
+        return line
+
+    def _news(self, watched: Watched, area: Area) -> list[Line]:
+        """Who trains, has finished, has stopped; and what landed last."""
+        if watched.trouble:
+            return [Line(" " + part, area.ink.bad) for part in wrap(clean(watched.trouble), area.width - 2)]
+        runs = [curve.run for curve in watched.curves]
+        parts = []
+        for kind in ("training", "finished", "stopped"):
+            if some := [run for run in runs if run.state == kind]:
+                names = ", ".join(clean(run.name) for run in some)
+                parts.append(f"{kind} {names if len(names) <= area.width // 4 else len(some)}")
+        if landed := [run for run in runs if run.points]:
+            last = max(landed, key=lambda run: run.points[-1].landed)
+            parts.append(f"last landed: {clean(last.name)} step {last.points[-1].step} at {clock(last)}")
+        if watched.trajectory and watched.trajectory.notes:
+            parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
+        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][:2]
+
+    def _detail(self, watched: Watched, area: Area) -> list[Line]:
+        """The run under the cursor at the step under the cursor, in every metric."""
+        curve = watched.curves[watched.row]
+        run, step = curve.run, watched.at
+        if step is None or all(point.step != step for point in curve.points):
+            step = curve.points[-1].step if curve.points else None
+        of = f" of {run.steps}" if run.steps else ""
+        parts = [f"{clean(run.name)}: {run.state}, step {run.step}{of}"]
+        if step is not None:
+            other = clean(watched.against)
+            known = {
+                "‖ΔW‖": general(curve.at("norm", step)),
+                "effective rank": general(curve.at("effective_rank", step)),
+                "cosine to its last": shown("cosine", curve.at("cosine_final", step)),
+            }
+            if other and watched.against != run.name:
+                known[f"to {other}'s last"] = shown("cosine", curve.at("cosine_other_final", step))
+                known[f"to {other} here"] = shown("cosine", curve.at("cosine_other_step", step))
+            known["loss"] = general(curve.at("loss", step))
+            parts += [f"at step {step}", *(f"{name} {value}" for name, value in known.items() if value != NA)]
+        else:
+            parts.append("no checkpoint yet")
+        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][:3]
+
+    def move(self, state: AppState, step: int) -> None:
+        state.watched.move(step)
+
+    def table(self, state: AppState) -> Table:
+        """Every number of every run, one a row."""
+        trajectory = state.watched.trajectory
+        found = tuple(tuple(map(clean, cells(row))) for row in rows(trajectory)) if trajectory else ()
+        return Table(f"trajectory of {clean(state.watched.root)}", COLUMNS, found)
+
+    def metrics(self, _state: AppState, /) -> tuple[str, ...]:
+        return ("norm", "effective_rank", "cosine")
+
+
+def clock(run: Run) -> str:
+    """When its last checkpoint landed: `14:03:59`, with the day where it was another."""
+    at = datetime.fromtimestamp(run.points[-1].landed).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return f"{at:%H:%M:%S}" if today else f"{at:%Y-%m-%d %H:%M}"
+
+
+def shown(metric: str, value: float) -> str:
+    """A number in at most seven cells: a cosine to three digits, for it ends near 1."""
+    if math.isnan(value):
+        return NA
+    return f"{value:.3f}".replace("-", "−") if metric.startswith("cosine") else general(value)
+
+
+def _title(watched: Watched) -> str:
+    return _TITLES[watched.metric].format(clean(watched.against) or "another run")
+
+
+def _waiting(watched: Watched, area: Area) -> list[Line]:
+    """What there is to wait for."""
+    ink = area.ink
+    if not watched.curves:
+        what = f"Waiting for the first run in {clean(watched.root)}."
+    elif watched.metric.startswith("cosine_other") and len(watched.curves) < 2:
+        what = "There is one run here: another one is needed to compare with."
+    else:
+        what = "Waiting for the first checkpoint." + (
+            "" if watched.metric == "loss" else " m shows the loss meanwhile."
+        )
+    return [Line(), *(Line("  " + part, ink.bold) for part in wrap(what, area.width - 4))]
+
+
+def _lines(watched: Watched) -> Lines:
+    """Curves over the union of their steps; straight between a run's own checkpoints."""
+    metric = watched.metric
+    series = [[(s, v) for s, v in curve.values(metric) if math.isfinite(v)] for curve in watched.curves]
+    grid = sorted({step for known in series for step, _ in known} | {0})
+    curves = tuple(_joined(grid, known) for known in series)
+    bounded = metric.startswith("cosine")
+    limits = limits_of(curves, floor=0.0 if metric == "norm" else None, roof=1.0 if bounded else None)
+    cursor = float(watched.at) if watched.at is not None and watched.at <= grid[-1] else None
+    return Lines(tuple(map(float, grid)), curves, (), limits, cursor, watched.row)
+
+
+def _joined(grid: list[int], known: list[tuple[int, float]]) -> tuple[float, ...]:
+    if not known:
+        return (math.nan,) * len(grid)
+    steps, values = zip(*known, strict=True)
+    return tuple(np.interp(grid, steps, values, left=math.nan, right=math.nan).tolist())
+
+
+def _table(watched: Watched, top: int, height: int, area: Area) -> list[Line]:
+    """The metric at as many steps as fit, those around the cursor: a line a run."""
+    names = [clean(curve.run.name) for curve in watched.curves]
+    label = min(max(map(cell_len, names)), max(area.width // 4, 8))
+    wide = area.width >= 76
+    column = label + 4 + (15 if wide else 9)
+    steps, at = watched.steps, watched.at
+    fit_in = max((area.width - column - 1) // _CELL, 1)
+    first = window(0, steps.index(at), fit_in, len(steps)) if at is not None else 0
+    seen = steps[first : first + fit_in]
+    extent = rows_shown(top, height, len(names), "runs").removeprefix(" · ")
+    header = Line(f"   {extent}", area.ink.dim).to(column)
+    for step in seen:
+        header.add(right(str(step), _CELL), area.ink.accent if step == at else area.ink.dim)
+    lines = [header]
+    for n in range(top, min(top + height, len(names))):
+        curve, here = watched.curves[n], n == watched.row
+        style = area.ink.bold if here else area.ink.plain
+        line = Line("▸" if here else " ", area.ink.accent)
+        line.add(f"{LETTERS[n % 26]} ", area.ink.line(n) + area.ink.bold).add(fit(names[n], label), style)
+        line.to(label + 4).add(_progress(curve, wide=wide), area.ink.dim).to(column)
+        for step in seen:
+            value = shown(watched.metric, curve.at(watched.metric, step))
+            line.add(right(value, _CELL), area.ink.bold if here and step == at else area.ink.plain)
+        lines.append(line)
+    return lines
+
+
+def _progress(curve: Curve, *, wide: bool) -> str:
+    """`training 37/60`, or `finished`."""
+    run = curve.run
+    if not wide or run.state == "finished":
+        return run.state
+    return f"{run.state} {run.step}" + (f"/{run.steps}" if run.steps else "")

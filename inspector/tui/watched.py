@@ -1,0 +1,63 @@
+"""What the app knows of a watched training, and what of it is looked at. No widgets, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inspector.trajectory.result import Curve, Trajectory
+
+
+@dataclass
+class Watched:
+    """A folder of runs over their steps; `root` is empty where nothing is watched."""
+
+    root: str = ""
+    trajectory: Trajectory | None = None
+    missing: int = 0
+    """Cosines still being measured."""
+    metric: str = "norm"
+    against: str = ""
+    row: int = 0
+    step: int | None = None
+    """The step under the cursor, None to follow the newest."""
+    trouble: str = ""
+    """Why the folder cannot be read, while that is so."""
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        return self.trajectory.curves if self.trajectory else ()
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return self.trajectory.steps if self.trajectory else ()
+
+    @property
+    def at(self) -> int | None:
+        """The step shown: the cursor's, else the newest of all."""
+        return self.step if self.step in self.steps else self.steps[-1] if self.steps else None
+
+    def take(self, trajectory: Trajectory, missing: int) -> None:
+        """Other numbers: the cursor stays on its run."""
+        name = self.curves[self.row].run.name if self.curves else ""
+        self.trajectory, self.missing, self.trouble = trajectory, missing, ""
+        names = [curve.run.name for curve in self.curves]
+        self.row = names.index(name) if name in names else min(self.row, max(len(names) - 1, 0))
+        if self.against not in names:
+            self.against = names[0] if len(names) > 1 else ""
+
+    def move(self, step: int) -> None:
+        """The next or previous run."""
+        self.row = min(max(self.row + step, 0), max(len(self.curves) - 1, 0))
+
+    def scrub(self, step: int) -> None:
+        """The next or previous checkpoint; beyond the last one the newest is followed."""
+        if self.at is None:
+            return
+        at = max(self.steps.index(self.at) + step, 0)
+        self.step = self.steps[at] if at < len(self.steps) - 1 else None
+
+    def step_other(self, step: int) -> None:
+        """Take cosines with the next or previous run."""
+        names = [curve.run.name for curve in self.curves]
+        if len(names) > 1:
+            self.against = names[((names.index(self.against) if self.against in names else -1) + step) % len(names)]
