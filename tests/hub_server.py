@@ -53,11 +53,13 @@ class Repo:
 class HubServer:
     """Serves until the `with` block ends; `requests` lists (method, path) of what was asked."""
 
+    handler: type["_Handler"]
+
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -170,3 +172,6 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             cut = True  # the other side hung up
         self.close_connection = self.close_connection or cut
+
+
+HubServer.handler = _Handler

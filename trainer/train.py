@@ -10,7 +10,7 @@ from inspector.errors import InspectorError
 from inspector.text import count, plain
 from trainer.build import main_process, refuse_unfit
 from trainer.examples import examples
-from trainer.rollout_progress import say
+from trainer.push import Uploads
 from trainer.rows import tokenised
 from trainer.schema import Rollout, digest, read_rollouts
 from trainer.tasks import Options, Task, done, tasks
@@ -24,14 +24,15 @@ def train(options: Options) -> int:
     """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
     refuse_unfit(os.environ)
     _trackers(options.trackers)
-    upload = _Upload(options)
+    uploads = Uploads(options.push, private=options.private)
     asked = tasks(options)
     rollouts = read_rollouts(options.rollouts)
     if options.dry_run:
         return _plan(asked, rollouts)
     from trainer.one_run import narrate, run
 
-    upload.check()
+    if main_process():
+        uploads.check()
     data = digest(rollouts)
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
@@ -41,45 +42,10 @@ def train(options: Options) -> int:
             narrate(f"{task.folder.name}: done before ({record['step']} steps).")
         else:
             run(task, rollouts, data, options.trackers)
-        upload(task)
-    upload.close()
+        if main_process():
+            uploads.push(task.folder)
+    uploads.close()
     return 0
-
-
-class _Upload:
-    """The main process's uploads, where any are asked for; what fails is said at once and raised at the end."""
-
-    def __init__(self, options: Options) -> None:
-        if options.private and not options.push:
-            raise InspectorError("--private is for the repo that --push names: add --push org/repo, or leave it out.")
-        self._target = None
-        self._failed: list[InspectorError] = []
-        if options.push:
-            from trainer.push import Target
-
-            self._target = Target(options.push, options.private)
-
-    def check(self) -> None:
-        """Before the first run. Raises InspectorError."""
-        if self._target and main_process():
-            self._target.check()
-
-    def __call__(self, task: Task) -> None:
-        """After a run: a failure must not keep the runs to come from being trained."""
-        if not self._target or not main_process():
-            return
-        try:
-            say(f"{task.folder.name}: pushed, {self._target.push(task.folder)} for the inspector.")
-        except InspectorError as error:
-            self._failed.append(error)
-            say(str(error))
-
-    def close(self) -> None:
-        """Raises InspectorError where an upload failed."""
-        if len(self._failed) == 1:
-            raise self._failed[0]
-        if self._failed:
-            raise InspectorError(f"{len(self._failed)} adapters were not pushed; the last: {self._failed[-1]}")
 
 
 def _trackers(names: Sequence[str]) -> None:
