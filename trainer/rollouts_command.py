@@ -1,4 +1,4 @@
-"""`inspector rollouts`: sample, map, or sum up a file. No torch unless a local model answers."""
+"""`inspector rollouts`: sample, map, export, or sum up a file. No torch unless a local model answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
 from inspector.text import count, plain
+from trainer.exporting import FORMS, export
 from trainer.mapping import Mapped, columns_of, mapped
 from trainer.rollout_progress import say
 from trainer.rollouts import DONE, Options, sample
@@ -45,6 +46,11 @@ from trainer.summary import lines, summarise
 @click.option("--batch", type=click.IntRange(0), default=0, help="Completions at a time.  [default: 16, on a GPU 64]")
 @click.option("--from", "origin", type=click.Path(path_type=Path), help="Rollouts of others, to be mapped to --out.")
 @click.option("--map", "columns", multiple=True, metavar="FIELD=COLUMN,…", help="Their columns; or open-r1, verl.")
+@click.option(
+    "--export", "form", type=click.Choice(list(FORMS)),
+    help="Write FILE to --out for others: TRL's conversational data, verl (one row a prompt; its trainer needs a "
+    "reward function for sources it does not know), or OpenR1's groups.",
+)  # fmt: skip
 @click.option("--summary", is_flag=True, help="Sum up FILE: rewards, groups, lengths, pairs.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def rollouts(
@@ -52,6 +58,7 @@ def rollouts(
     out: Path | None,
     origin: Path | None,
     columns: tuple[str, ...],
+    form: str | None,
     *,
     summary: bool,
     **options: Any,
@@ -66,11 +73,17 @@ def rollouts(
     inspector rollouts --task arithmetic-train --teacher smollm2 --limit 100 --out r.jsonl
     inspector rollouts r.jsonl --summary
     inspector rollouts --from theirs.parquet --map verl --out r.parquet
+    inspector rollouts r.jsonl --export trl-preference --out pairs.parquet
     """  # noqa: D301 - click's own mark for lines to leave as they are
     if file is not None:
-        _one_mode(file, summary=summary, out=out, origin=origin, task=options["task"])
-        _print(file)
+        _one_mode(file, summary=summary, form=form, out=out, other=origin is not None or bool(options["task"]))
+        if form is not None and out is not None:
+            say(export(read_rollouts(file), form, out))
+        else:
+            _print(file)
         return DONE
+    if form is not None:
+        raise InspectorError("Which rollouts? Name them: `inspector rollouts FILE --export FORM --out OUT`.")
     if summary or out is None:
         raise InspectorError("Name what to write with --out, or sum up a file: `inspector rollouts FILE --summary`.")
     if origin is not None:
@@ -86,11 +99,17 @@ def rollouts(
     return code
 
 
-def _one_mode(file: Path, *, summary: bool, out: Path | None, origin: Path | None, task: str) -> None:
-    if out is not None or origin is not None or task:
-        raise InspectorError(f"{plain(file)} stands alone: a file is for --summary, prompts are named with --task.")
-    if not summary:
-        raise InspectorError(f"What about {plain(file)}? Sum it up with --summary.")
+def _one_mode(file: Path, *, summary: bool, form: str | None, out: Path | None, other: bool) -> None:
+    if other or (out is not None and form is None):
+        raise InspectorError(
+            f"{plain(file)} stands alone: a file is for --summary or --export, prompts are named with --task."
+        )
+    if summary and form is not None:
+        raise InspectorError("--summary prints, --export writes: leave out one of them.")
+    if form is not None and out is None:
+        raise InspectorError("Name what to write with --out: FILE.jsonl or FILE.parquet.")
+    if not summary and form is None:
+        raise InspectorError(f"What about {plain(file)}? Sum it up with --summary, or --export it.")
 
 
 def _map(origin: Path, columns: tuple[str, ...], out: Path, options: dict[str, Any]) -> None:
