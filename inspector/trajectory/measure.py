@@ -147,7 +147,7 @@ class Meter:
             self._cosines[frozenset((key(group[i]), key(group[j])))] = cosines[i][j]
 
     def _assembled(self, runs: Sequence[Run], against: str) -> tuple[Trajectory, int]:
-        """What is known of these runs, and how many cosines are missing."""
+        """What is known of these runs, and how many cosines and checkpoints' own numbers are missing."""
         other = next((self._readable(run) for run in runs if run.name == against), [])
         same = {point.step: point for point in other}
         curves, notes = [], []
@@ -164,7 +164,8 @@ class Meter:
             notes += [f"{p.label}: {text}" for p, text in why.items() if text]
             curves.append(Curve(run, tuple(measured)))
         pairs = {frozenset(map(key, pair)) for pair in self._pairs(runs, against)}
-        return Trajectory(tuple(curves), against, tuple(notes)), len(pairs - self._cosines.keys())
+        alone = {key(point) for run in runs for point in self._readable(run)} - self._own.keys()
+        return Trajectory(tuple(curves), against, tuple(notes)), len(pairs - self._cosines.keys()) + len(alone)
 
     def _cosine(self, one: Point, other: Point | None) -> float:
         """1 for a checkpoint and itself unless it is zero."""

@@ -87,7 +87,7 @@ class Estimated(Message):
 
 @dataclass
 class Landed(Message):
-    """What a watched training has come to; `missing` cosines are still being measured."""
+    """What a watched training has come to; `missing` numbers are still being measured."""
 
     trajectory: Trajectory
     missing: int = 0

@@ -14,7 +14,6 @@ from textual.worker import Worker, get_current_worker
 from inspector.study import Settings
 from inspector.trajectory.runs import Run, Scanner
 from inspector.tui.messages import Landed, LandingFailed
-from inspector.tui.screens.trajectory import clock
 from inspector.tui.shell import Shell, nobody
 from inspector.tui.state import TRAJECTORY
 from inspector.tui.text import clean
@@ -67,7 +66,7 @@ class Watch(Shell):
             if curve.run.state == "finished" and (old is None or old.run.state != "finished"):
                 self.say(f"{name} has finished: {curve.run.step} steps", "good")
             elif len(curve.run.points) > len(old.run.points if old else ()):
-                self.say(f"{name}: checkpoint of step {curve.run.points[-1].step} at {clock(curve.run)}")
+                self.say(f"{name}: step {curve.run.points[-1].step} landed · ⏎ takes it to views 1–6")
         for note in message.trajectory.notes:
             if before is None or note not in before.notes:
                 self.say(note, "bad")

@@ -14,7 +14,7 @@ class Watched:
     root: str = ""
     trajectory: Trajectory | None = None
     missing: int = 0
-    """Cosines still being measured."""
+    """Numbers still being measured."""
     metric: str = "norm"
     against: str = ""
     row: int = 0
@@ -43,7 +43,7 @@ class Watched:
         names = [curve.run.name for curve in self.curves]
         self.row = names.index(name) if name in names else min(self.row, max(len(names) - 1, 0))
         if self.against not in names:
-            self.against = names[0] if len(names) > 1 else ""
+            self.against = names[1] if len(names) > 1 else ""
 
     def move(self, step: int) -> None:
         """The next or previous run."""

@@ -36,8 +36,8 @@ class TrajectoryView(View):
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
         "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, "
         "unsmoothed. A run without its record that has written nothing for three times the longest gap between its "
-        "checkpoints (at least two minutes) is called stopped. The other views show the adapters that were newest at the start; "
-        "enter takes the newest again."
+        "checkpoints (at least two minutes) is called stopped. The other views show the adapters that were newest at "
+        "the start; enter takes the newest again."
     )
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -52,7 +52,7 @@ class TrajectoryView(View):
         table = _table(watched, top, height, area)
         room = area.height - len(head) - len(table) - len(below)
         drawn = plot(_lines(watched), area.ink, area.width, room) if room >= _LEAST_PLOT else []
-        if not any(curve.values(watched.metric) for curve in curves):
+        if not any(math.isfinite(value) for curve in curves for _, value in curve.values(watched.metric)):
             drawn = [*_waiting(watched, area), *[Line()] * room][: max(room, 0)]
         return page([*head, *drawn, *table, *below], area.width, area.height)
 
@@ -62,7 +62,7 @@ class TrajectoryView(View):
         points = sum(len(curve.points) for curve in watched.curves)
         parts = [f" · {plural(len(watched.curves), 'run')}", f" · {plural(points, 'checkpoint')}"]
         if watched.missing:
-            parts.append(f" · measuring, {plural(watched.missing, 'cosine')} to go")
+            parts.insert(0, f" · measuring, {plural(watched.missing, 'number')} to go")
         for part in parts:
             if line.width + cell_len(part) <= area.width:
                 line.add(part, area.ink.dim)
@@ -86,28 +86,22 @@ class TrajectoryView(View):
         return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][:2]
 
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
-        """The run under the cursor at the step under the cursor, in every metric."""
-        curve = watched.curves[watched.row]
-        run, step = curve.run, watched.at
-        if step is None or all(point.step != step for point in curve.points):
+        """The run under the cursor at the step under the cursor, in every metric: always two lines."""
+        curve, step = watched.curves[watched.row], watched.at
+        name, other = clean(curve.run.name), clean(watched.against)
+        if all(point.step != step for point in curve.points):
             step = curve.points[-1].step if curve.points else None
-        of = f" of {run.steps}" if run.steps else ""
-        parts = [f"{clean(run.name)}: {run.state}, step {run.step}{of}"]
-        if step is not None:
-            other = clean(watched.against)
-            known = {
-                "‖ΔW‖": general(curve.at("norm", step)),
-                "effective rank": general(curve.at("effective_rank", step)),
-                "cosine to its last": shown("cosine", curve.at("cosine_final", step)),
-            }
-            if other and watched.against != run.name:
-                known[f"to {other}'s last"] = shown("cosine", curve.at("cosine_other_final", step))
-                known[f"to {other} here"] = shown("cosine", curve.at("cosine_other_step", step))
-            known["loss"] = general(curve.at("loss", step))
-            parts += [f"at step {step}", *(f"{name} {value}" for name, value in known.items() if value != NA)]
-        else:
-            parts.append("no checkpoint yet")
-        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][:3]
+        if step is None:
+            return [Line(f" {name}: no checkpoint yet"), Line()]
+        size = f"‖ΔW‖ {general(curve.at('norm', step))} · effective rank {general(curve.at('effective_rank', step))}"
+        cosines = [f"its last {shown('cosine', curve.at('cosine_final', step))}"]
+        if other and watched.against != curve.run.name:
+            cosines.append(f"{other}'s last {shown('cosine', curve.at('cosine_other_final', step))}")
+            cosines.append(f"{other} here {shown('cosine', curve.at('cosine_other_step', step))}")
+        first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
+        loss = curve.at("loss", step)
+        first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
+        return [first, Line(f" cosine to {' · '.join(cosines)}")]
 
     def move(self, state: AppState, step: int) -> None:
         state.watched.move(step)
@@ -142,16 +136,19 @@ def _title(watched: Watched) -> str:
 
 def _waiting(watched: Watched, area: Area) -> list[Line]:
     """What there is to wait for."""
-    ink = area.ink
-    if not watched.curves:
+    if watched.missing:
+        what = "Measuring …"
+    elif not watched.curves:
         what = f"Waiting for the first run in {clean(watched.root)}."
     elif watched.metric.startswith("cosine_other") and len(watched.curves) < 2:
-        what = "There is one run here: another one is needed to compare with."
+        what = "There is one run here: a second one is needed to compare with."
+    elif watched.metric == "loss":
+        what = "No loss was logged yet."
+    elif watched.steps:
+        what = "Not defined for any checkpoint so far."
     else:
-        what = "Waiting for the first checkpoint." + (
-            "" if watched.metric == "loss" else " m shows the loss meanwhile."
-        )
-    return [Line(), *(Line("  " + part, ink.bold) for part in wrap(what, area.width - 4))]
+        what = "Waiting for the first checkpoint. M shows the loss meanwhile."
+    return [Line(), *(Line("  " + part, area.ink.bold) for part in wrap(what, area.width - 4))]
 
 
 def _lines(watched: Watched) -> Lines:
@@ -202,8 +199,8 @@ def _table(watched: Watched, top: int, height: int, area: Area) -> list[Line]:
 
 
 def _progress(curve: Curve, *, wide: bool) -> str:
-    """`training 37/60`, or `finished`."""
+    """`training 37/60`, `finished`; where there is little room, `37/60`."""
     run = curve.run
-    if not wide or run.state == "finished":
+    if run.state == "finished":
         return run.state
-    return f"{run.state} {run.step}" + (f"/{run.steps}" if run.steps else "")
+    return f"{run.state} " * wide + f"{run.step}" + (f"/{run.steps}" if run.steps else "")

@@ -1,0 +1,60 @@
+"""`inspector watch` as a script runs it."""
+
+import csv
+import io
+
+import pytest
+
+from inspector.errors import InspectorError
+from inspector.trajectory.command import print_once, refuse_unknown
+from tests.acceptance.command import inspector
+from tests.trajectory.training import begin, damage, trained
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+
+
+def test_prints_every_number_once(tmp_path):
+    trained(tmp_path / "sft", 10, 20)
+    trained(tmp_path / "dpo", 20, seed=1, done=True)
+    done = inspector("watch", tmp_path, "--against", "dpo")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = table(done.stdout)
+    assert list(found[0]) == ["run", "step", "metric", "against", "against_step", "value"]
+    assert [row["step"] for row in found if (row["run"], row["metric"]) == ("sft", "norm")] == ["10", "20"]
+    (last,) = [r for r in found if (r["run"], r["step"], r["metric"]) == ("sft", "20", "cosine_final")]
+    assert (last["against"], last["against_step"], last["value"]) == ("sft", "20", "1.0")
+    assert any(row["metric"] == "cosine_other_step" and row["against"] == "dpo" for row in found)
+
+
+def test_a_damaged_checkpoint_is_told_on_stderr_and_by_the_code(tmp_path):
+    damage(trained(tmp_path / "sft", 10, 20) / ".checkpoints" / "checkpoint-20")
+    done = inspector("watch", tmp_path / "sft", "--table")
+    assert done.returncode == 3
+    assert done.stderr.startswith("sft step 20: ")
+    assert "Traceback" not in done.stderr
+    assert {row["step"] for row in table(done.stdout) if row["metric"] == "norm"} == {"10"}
+
+
+def refused(*args):
+    with pytest.raises(InspectorError) as caught:
+        print_once(*args)
+    return str(caught.value)
+
+
+def test_errors_are_a_sentence(tmp_path):
+    done = inspector("watch", tmp_path / "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: No folder")
+    assert "No checkpoint in" in refused(tmp_path)
+    begin(tmp_path / "sft")
+    assert "No checkpoint of sft in" in refused(tmp_path)
+    assert "No run 'dpo' here: --against takes one of sft." in refused(tmp_path, "dpo")
+    refuse_unknown(tmp_path, "sft")
+
+
+def test_nothing_readable_is_an_error(tmp_path, capsys):
+    damage(trained(tmp_path / "sft", 10) / ".checkpoints" / "checkpoint-10")
+    assert "could be read" in refused(tmp_path)
+    assert "sft step 10" in capsys.readouterr().err

@@ -1,0 +1,109 @@
+"""Which runs and checkpoints a folder holds, and what state they are in."""
+
+import json
+import time
+
+import pytest
+
+from inspector.errors import InspectorError
+from inspector.trajectory.runs import Scanner
+from tests.makers import write_random
+from tests.trajectory.training import aged, begin, finish, land, trained
+
+
+def scan(root, now=None):
+    return Scanner(root).scan(time.time() if now is None else now)
+
+
+def test_runs_by_name_and_checkpoints_by_step(tmp_path):
+    trained(tmp_path / "sft-10", 100, 20, 5)
+    trained(tmp_path / "sft-9", 10)
+    (tmp_path / ".start").mkdir()
+    (tmp_path / "notes").mkdir()
+    nine, ten = scan(tmp_path)
+    assert (nine.name, ten.name) == ("sft-9", "sft-10")
+    assert [point.step for point in ten.points] == [5, 20, 100]
+    assert (ten.state, ten.step, ten.steps) == ("training", 100, 40)
+    assert ten.newest == tmp_path / "sft-10" / ".checkpoints" / "checkpoint-100"
+    assert ten.losses[:2] == ((1, 2.0), (2, 1.0))
+
+
+@pytest.mark.parametrize("below", ["", ".checkpoints"])
+def test_one_run_alone(tmp_path, below):
+    trained(tmp_path / "sft", 10)
+    (run,) = scan(tmp_path / "sft" / below)
+    assert (run.name, len(run.points)) == ("sft", 1)
+
+
+def test_what_is_half_there_is_no_checkpoint(tmp_path):
+    run = begin(tmp_path / "sft")
+    write_random(run / ".checkpoints" / ".writing" / "checkpoint-10")
+    (write_random(run / ".checkpoints" / "checkpoint-20") / "adapter_config.json").unlink()
+    (write_random(run / ".checkpoints" / "checkpoint-30") / "adapter_model.safetensors").unlink()
+    write_random(run / ".checkpoints" / "checkpoint-40.tmp")
+    assert scan(tmp_path)[0].points == ()
+
+
+def test_finished_by_its_record_alone(tmp_path):
+    trained(tmp_path / "sft", 10, 20, done=True)
+    aged(tmp_path, 1e6)
+    (run,) = scan(tmp_path)
+    assert (run.state, run.step, run.steps, run.newest) == ("finished", 20, 20, tmp_path / "sft")
+    assert [point.folder.name for point in run.points] == ["checkpoint-10", "checkpoint-20"]
+
+
+def test_a_finished_adapter_without_its_checkpoint_is_the_last_point(tmp_path):
+    finish(trained(tmp_path / "sft", 10), 30)
+    assert [point.step for point in scan(tmp_path)[0].points] == [10, 30]
+    assert scan(tmp_path)[0].points[-1].folder == tmp_path / "sft"
+
+
+def test_silence_is_a_stop_and_a_record_that_is_damaged_is_none(tmp_path):
+    run = trained(tmp_path / "sft", 10, 20)
+    (run / "run.json").write_text("{")
+    assert scan(tmp_path)[0].state == "training"
+    assert scan(tmp_path, time.time() + 100)[0].state == "training"
+    assert scan(tmp_path, time.time() + 130)[0].state == "stopped"
+    land(run, 30)
+    assert scan(tmp_path)[0].state == "training"
+
+
+def test_a_slow_run_is_given_three_of_its_gaps(tmp_path):
+    run = trained(tmp_path / "sft", 10)
+    aged(run, 1000)
+    land(run, 20)
+    assert scan(tmp_path, time.time() + 2900)[0].state == "training"
+    assert scan(tmp_path, time.time() + 3100)[0].state == "stopped"
+
+
+def test_checkpoints_of_a_plain_trainer(tmp_path):
+    for step in (5, 10):
+        folder = write_random(tmp_path / "out" / f"checkpoint-{step}", step)
+        state = {"max_steps": 10, "log_history": [{"step": 5, "loss": 1.5}, {"step": 10, "eval_loss": 1.0}]}
+        (folder / "trainer_state.json").write_text(json.dumps(state))
+    (run,) = scan(tmp_path / "out")
+    assert ([p.step for p in run.points], run.state, run.losses) == ([5, 10], "finished", ((5, 1.5),))
+
+
+def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):
+    run = trained(tmp_path / "sft", 10)
+    (run / "log.jsonl").write_text('{"step": 1, "loss": 3}\n{"step": 2}\n[]\n{"step": 3, "loss": NaN}\n{"step": 4, "lo')
+    assert scan(tmp_path)[0].losses == ((1, 3.0),)
+
+
+def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
+    run, scanner = trained(tmp_path / "sft", 10), Scanner(tmp_path)
+    first = scanner.scan(time.time())
+    reads = []
+    real = type(run).read_text
+    monkeypatch.setattr(type(run), "read_text", lambda self, **k: (reads.append(self.name), real(self, **k))[1])
+    assert scanner.scan(time.time()) == first
+    assert reads == []
+    land(run, 20)
+    assert len(scanner.scan(time.time())[0].points) == 2
+    assert reads == ["log.jsonl"]
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(InspectorError, match="No folder"):
+        scan(tmp_path / "nowhere")

@@ -1,0 +1,193 @@
+"""A training is watched: what lands appears, what is damaged is said, what has finished is named."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from inspector.tui import watch
+from inspector.tui.app import InspectorApp
+from tests.trajectory.training import begin, damage, finish, land, log, trained
+from tests.tui.helpers import area, body, everything
+from tests.tui.test_workers import settle
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 0.05)
+
+
+def watching(root, **more) -> InspectorApp:
+    return InspectorApp(watch=str(root), **more)
+
+
+async def measured(pilot, app, checkpoints: int) -> None:
+    def known() -> bool:
+        watched = app.state.watched
+        points = sum(len(curve.points) for curve in watched.curves)
+        return points == checkpoints and not watched.missing and app.progress is None
+
+    for _ in range(30):  # torch is imported meanwhile
+        try:
+            await settle(pilot, known)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError(body(app))
+
+
+async def test_a_checkpoint_lands_and_appears(tmp_path):
+    sft = trained(tmp_path / "runs" / "sft", 10, 20)
+    trained(tmp_path / "runs" / "dpo", 10, 20, seed=1, done=True)
+    app = watching(tmp_path / "runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "[T Traj]" in area(app, "tabs").text
+        await measured(pilot, app, 4)
+        text = body(app)
+        assert "norm ‖ΔW‖ over steps · 2 runs · 4 checkpoints" in text
+        assert "training sft · finished dpo · last landed: " in text
+        assert "training 20/40" in text
+        await settle(pilot, lambda: app.state.size == 2 and app.progress is None)
+        land(sft, 30)
+        await settle(pilot, lambda: "5 checkpoints" in body(app) and not app.state.watched.missing)
+        assert "last landed: sft step 30" in body(app)
+        assert "training 30/40" in body(app)
+        assert "sft: step 30 landed" in app.note[0]
+        assert [info.source.rpartition("/")[2] for info in app.state.infos] == ["dpo", "checkpoint-20"]
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.progress is None and app.state.size == 2)
+        assert {info.source.rpartition("/")[2] for info in app.state.infos} == {"dpo", "checkpoint-30"}
+
+
+async def test_keys_change_metric_run_step_and_other_run(tmp_path):
+    for n, name in enumerate(("a", "b", "c")):
+        trained(tmp_path / name, 10, 20, 30, seed=n)
+    app = watching(tmp_path, against="b")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 9)
+        titles = []
+        for _ in range(6):
+            titles.append(body(app).splitlines()[0].split(" over steps")[0].strip())
+            await pilot.press("m")
+        assert titles == [
+            "norm ‖ΔW‖",
+            "effective rank",
+            "cosine to its own last checkpoint",
+            "cosine to the last of b",
+            "cosine to b at the same step",
+            "loss, as logged",
+        ]
+        assert "a step 30" in body(app)
+        await pilot.press("left", "left")
+        assert "a step 10" in body(app)
+        known = app.state.watched.curves[0].points[0]
+        own, other = (f"{x:.3f}".replace("-", "−") for x in (known.cosine_final, known.cosine_other_final))
+        assert f"its last {own} · b's last {other}" in body(app)
+        await pilot.press("right", "right")
+        assert app.state.watched.step is None
+        await pilot.press("down", "n")
+        await settle(pilot, lambda: "c's last" in body(app) and "c's last ·" not in body(app))
+        assert "▸b b" in body(app)
+        await pilot.press("y", "Y")
+        assert "inspector watch" in app.note[0]
+        assert "--against c" in app.note[0]
+        assert app.view.table(app.state).columns[:3] == ("run", "step", "metric")
+        await pilot.press("tab")
+        assert app.state.view == "adapters"
+        await pilot.press("shift+tab")
+        assert app.state.view == "trajectory"
+        await pilot.press("2", "T", "?")
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+
+
+async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes(tmp_path):
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: "Waiting for the first run" in body(app))
+        run = begin(tmp_path / "sft")
+        log(run, 3)
+        await settle(pilot, lambda: "Waiting for the first checkpoint" in body(app))
+        assert "training 3/40" in body(app)
+        await pilot.press("M")
+        assert "loss, as logged" in body(app)
+        assert "No loss" not in body(app)
+        await pilot.press("m")
+        land(run, 10)
+        await measured(pilot, app, 1)
+        land(run, 20)
+        finish(run, 20)
+        await settle(pilot, lambda: "finished sft" in body(app))
+        assert any(text == "sft has finished: 20 steps" for text, _ in app.log_lines)
+
+
+async def test_a_damaged_checkpoint_is_a_message(tmp_path):
+    run = trained(tmp_path / "sft", 10, 20)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 2)
+        damage(land(run, 30))
+        await settle(pilot, lambda: any("sft step 30: " in text and tone == "bad" for text, tone in app.log_lines))
+        await settle(pilot, lambda: "1 note (w)" in body(app))
+        land(run, 40)
+        await measured(pilot, app, 3)
+    assert app._exception is None
+
+
+async def test_the_folder_goes_and_comes_back(tmp_path):
+    trained(tmp_path / "runs" / "sft", 10)
+    app = watching(tmp_path / "runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 1)
+        (tmp_path / "runs").rename(tmp_path / "away")
+        await settle(pilot, lambda: "No folder" in body(app))
+        (tmp_path / "away").rename(tmp_path / "runs")
+        await settle(pilot, lambda: "No folder" not in body(app))
+        shutil.rmtree(tmp_path / "runs" / "sft")
+        await settle(pilot, lambda: "Waiting for the first run" in body(app))
+    assert app._exception is None
+
+
+async def test_nothing_is_done_while_nothing_changes(tmp_path, monkeypatch):
+    trained(tmp_path / "sft", 10, 20)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 2)
+        await settle(pilot, lambda: app.state.size == 1 and app.progress is None)
+        taken, painted, scans = [], [], []
+        monkeypatch.setattr(app.state.watched, "take", lambda *a: taken.append(a), raising=False)
+        monkeypatch.setattr(app, "repaint", lambda *a: painted.append(a))
+        real = app.scanner.scan
+        monkeypatch.setattr(app.scanner, "scan", lambda now: (scans.append(now), real(now))[1])
+        await settle(pilot, lambda: len(scans) > 4)
+        assert (taken, painted) == ([], [])
+
+
+@pytest.mark.parametrize("colour", [True, False])
+async def test_every_size_stands(tmp_path, colour, monkeypatch):
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    for n in range(6):
+        trained(tmp_path / f"a_method_with_a_rather_long_name_{n}", 10, 20 + n, seed=n)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 12)
+        for size in ((60, 15), (20, 5), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.press(*"mmmmmm", "down", "left", "pagedown")
+            for line in everything(app).splitlines():
+                assert len(line) <= size[0]
+            if size[0] >= 60:
+                assert "a_method" in body(app)
+                assert "nan" not in body(app)
+    assert app._exception is None
+
+
+async def test_without_a_training_there_is_no_such_tab():
+    app = InspectorApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "Traj" not in area(app, "tabs").text
+        await pilot.press("T")
+        assert app.state.view == "adapters"
+        assert "inspector watch RUN" in app.note[0]
