@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from inspector.errors import InspectorError
-from inspector.probes.server import Body, Server
+from inspector.probes.endpoint import Body
+from inspector.probes.server import Server
 from inspector.text import count, plain, some
 from trainer.schema import UNKNOWN, Message
 

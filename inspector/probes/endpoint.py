@@ -1,0 +1,224 @@
+"""Requests to an OpenAI-compatible server: retried where it may help, several at a time. No torch."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.text import plain
+
+KEY = "OPENAI_API_KEY"
+_BUSY = {408, 409, 425, 429, 500, 502, 503, 504}
+_T = TypeVar("_T")
+
+Body = dict[str, Any]
+
+
+class ProblemError(Exception):
+    """One request came to nothing: the text says why. Others may go on."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def never() -> bool:
+    """Nobody cancels."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask, and how patiently.
+
+    huggingface_hub's own client would refuse any server under HF_HUB_OFFLINE, which is set where vLLM runs
+    without a network: hence urllib.
+    """
+
+    url: str
+    _: KW_ONLY
+    key: str = field(default_factory=lambda: os.environ.get(KEY, ""), repr=False)
+    timeout: float = 600.0
+    tries: int = 5
+    pause: float = 1.0
+    """Seconds before the second try; doubles with each further one."""
+
+    def cards(self) -> list[Body]:
+        """What it says of its models; empty where it does not. Raises InspectorError where it cannot be reached."""
+        try:
+            found = self.ask("models", None)
+        except ProblemError as error:
+            if error.status == 404:
+                return []
+            raise InspectorError(f"{self.where}: {error}.") from error
+        return [card for card in found.get("data") or () if isinstance(card, dict) and "id" in card]
+
+    def models(self) -> tuple[str, ...]:
+        """The names of its models; empty where it does not tell. Raises InspectorError where it cannot be reached."""
+        return tuple(str(card["id"]) for card in self.cards())
+
+    def ask(self, path: str, body: object, stopped: Callable[[], bool] = never) -> Body:
+        """One request, again where it may help. Raises ProblemError, or InspectorError where all would fail."""
+        found = self._patiently(path, body, stopped, json.loads)
+        return found if isinstance(found, dict) else {}
+
+    def tell(self, path: str, body: object) -> None:
+        """The same where nothing but success is to be read from the answer, which may be no JSON."""
+        self._patiently(path, body, never, bytes)
+
+    def _patiently(self, path: str, body: object, stopped: Callable[[], bool], read: Callable[[bytes], _T]) -> _T:
+        reason = ""
+        for attempt in range(self.tries):
+            if attempt:
+                _sleep(self.pause * 2 ** (attempt - 1), stopped)
+            try:
+                return read(self._once(path, body))
+            except urllib.error.HTTPError as error:
+                with error:
+                    said = _said(error)
+                self._refuse(error.code)
+                reason = f"it answers {error.code}{said}"
+                if error.code not in _BUSY:
+                    raise ProblemError(reason, error.code) from error
+                _sleep(_retry_after(error), stopped)
+            except (OSError, http.client.HTTPException) as error:  # refused, timed out, cut
+                cause = getattr(error, "reason", error)
+                if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+                    raise self._unreachable(cause) from error
+                slow = isinstance(cause, TimeoutError)
+                reason = (
+                    f"no answer within {self.timeout:g} s" if slow else f"the connection broke ({plain(cause, 80)})"
+                )
+            except ValueError:
+                reason = "its answer is no JSON"
+        raise ProblemError(f"{reason}, {self.tries} times")
+
+    def _once(self, path: str, body: object) -> bytes:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.root}/{path}", data, headers)  # noqa: S310 - checked in `root`
+        with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
+            return bytes(response.read())
+
+    @property
+    def root(self) -> str:
+        """The address up to `/v1`. Raises InspectorError where it is none."""
+        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise InspectorError(f"{plain(self.url)!r} is no server: give its address, as in http://localhost:8000/v1.")
+        path = parts.path.rstrip("/").removesuffix("/chat/completions")
+        return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
+
+    @property
+    def where(self) -> str:
+        """The server, in an error."""
+        return f"The server {plain(self.root)}"
+
+    def _refuse(self, status: int) -> None:
+        """Raise InspectorError for what no other request will change."""
+        if status in {401, 403}:
+            known = "does not take the" if self.key else "needs a"
+            raise InspectorError(f"{self.where} answers {status}: it {known} key in {KEY}. Set that to the server's.")
+
+    def _unreachable(self, cause: object) -> InspectorError:
+        reason = plain(getattr(cause, "strerror", None) or cause, 80)
+        return InspectorError(f"{self.where} cannot be reached ({reason}): start it, or check the address.")
+
+
+def concurrently(
+    count: int,
+    at_once: int,
+    work: Callable[[int, Callable[[], bool]], _T],
+    cancelled: Callable[[], bool] = never,
+) -> Iterator[_T | Exception]:
+    """`work(n, stopped)` for each n below `count`, `at_once` at a time: what it returns or raises, as it comes.
+
+    Raises CancelledError when cancelled. `stopped` tells the work that nobody waits for it any more.
+    """
+    todo: SimpleQueue[int] = SimpleQueue()
+    for n in range(count):
+        todo.put(n)
+    made: SimpleQueue[_T | Exception] = SimpleQueue()
+    stopped = _Flag(cancelled)
+
+    def worker() -> None:
+        while not stopped():
+            try:
+                n = todo.get_nowait()
+            except Empty:
+                return
+            try:
+                made.put(work(n, stopped))
+            except Exception as error:  # noqa: BLE001 - handed to the thread that waits
+                made.put(error)
+
+    try:
+        # Daemons: a request in flight must not hold up the end of an interrupted program.
+        for _ in range(min(at_once, count)):
+            threading.Thread(target=worker, name="server", daemon=True).start()
+        for _ in range(count):
+            yield _next(made, cancelled)
+    finally:
+        stopped.up = True
+
+
+def _next(made: SimpleQueue[_T | Exception], cancelled: Callable[[], bool]) -> _T | Exception:
+    while True:
+        if cancelled():
+            raise CancelledError("Cancelled between two answers.")
+        try:
+            return made.get(timeout=0.1)
+        except Empty:
+            continue
+
+
+@dataclass(slots=True)
+class _Flag:
+    """Whether workers should stop: the user said so, or nobody waits for them any more."""
+
+    cancelled: Callable[[], bool]
+    up: bool = False
+
+    def __call__(self) -> bool:
+        return self.up or self.cancelled()
+
+
+def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if stopped():
+            raise CancelledError("Cancelled while waiting for the server.")
+        time.sleep(min(left, 0.1))
+
+
+def _retry_after(error: urllib.error.HTTPError) -> float:
+    """Seconds the server asks for, at most a minute."""
+    try:
+        return min(60.0, max(0.0, float(error.headers.get("Retry-After") or 0)))
+    except ValueError:
+        return 0.0
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """What an error's body explains."""
+    try:
+        found = json.loads(error.read(20_000))
+        inner = found.get("error", found)
+        text = inner.get("message", "") if isinstance(inner, dict) else inner
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        return ""
+    return f" ({plain(text, 160)})" if text else ""
