@@ -126,12 +126,13 @@ class Watch(Shell):
     def take_newest(self) -> None:
         """Open the newest adapter of every run, in place of older ones of the same name; others stay."""
         self.opened_newest = True
-        names = {run.name for run in self.runs if run.newest}
-        others = [f"{info.name}={info.source}" for info in self.state.infos if info.name not in names]
+        newest = {run.name.replace("=", "-"): run.newest for run in self.runs if run.newest}  # NAME=SOURCE
+        sources = [f"{name}={path}" for name, path in newest.items()]
+        others = [f"{info.name}={info.source}" for info in self.state.infos if info.name not in newest]
         self.loaded = {}
         self.undo.clear()
         self.state.replace_study(nobody(Settings(k=self.state.k)))
-        self.open_sources([f"{run.name}={run.newest}" for run in self.runs if run.newest] + others)
+        self.open_sources(sources + others)
 
     def go(self, view: str) -> None:
         raise NotImplementedError

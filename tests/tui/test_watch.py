@@ -76,14 +76,14 @@ async def test_keys_change_metric_run_step_and_other_run(tmp_path):
             "cosine to its own last checkpoint",
             "cosine to the last of b",
             "cosine to b at the same step",
-            "loss, as logged",
+            "loss",
         ]
         assert "a step 30" in body(app)
         await pilot.press("left", "left")
         assert "a step 10" in body(app)
         known = app.state.watched.curves[0].points[0]
         own, other = (f"{x:.3f}".replace("-", "−") for x in (known.cosine_final, known.cosine_other_final))
-        assert f"its last {own} · b's last {other}" in body(app)
+        assert f"own last {own} · b's last {other}" in body(app)
         await pilot.press("right", "right")
         assert app.state.watched.step is None
         await pilot.press("down", "n")
@@ -111,7 +111,7 @@ async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes
         await settle(pilot, lambda: "Waiting for the first checkpoint" in body(app))
         assert "training 3/40" in body(app)
         await pilot.press("M")
-        assert "loss, as logged" in body(app)
+        assert " loss over steps" in body(app)
         assert "No loss" not in body(app)
         await pilot.press("m")
         land(run, 10)
@@ -182,6 +182,17 @@ async def test_every_size_stands(tmp_path, colour, monkeypatch):
                 assert "a_method" in body(app)
                 assert "nan" not in body(app)
     assert app._exception is None
+
+
+async def test_a_long_log_is_drawn_as_means(tmp_path):
+    log(trained(tmp_path / "sft", 10), 1000)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 1)
+        await pilot.press("M")
+        assert "loss over steps, means of 13" in body(app)
+        await pilot.resize_terminal(120, 40)
+        assert "loss over steps, means of 9" in body(app)
 
 
 async def test_without_a_training_there_is_no_such_tab():

@@ -23,7 +23,7 @@ _TITLES = {
     "cosine_final": "cosine to its own last checkpoint",
     "cosine_other_final": "cosine to the last of {}",
     "cosine_other_step": "cosine to {} at the same step",
-    "loss": "loss, as logged",
+    "loss": "loss",
 }
 _CELL = 7
 _LEAST_PLOT = 6
@@ -34,10 +34,10 @@ class TrajectoryView(View):
     title = "Trajectory"
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
-        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, "
-        "unsmoothed. A run without its record that has written nothing for three times the longest gap between its "
-        "checkpoints (at least two minutes) is called stopped. The other views show the adapters that were newest at "
-        "the start; enter takes the newest again."
+        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
+        "as means where there are more steps than columns. A run without its record that has written nothing for "
+        "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
+        "views show the adapters that were newest at the start; enter takes the newest again."
     )
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -47,18 +47,20 @@ class TrajectoryView(View):
         if not curves:
             return page([*head, *_waiting(watched, area)], area.width, area.height)
         below = self._detail(watched, area)
-        height = max(min(len(curves), area.height - len(head) - len(below) - 3 - _LEAST_PLOT), 1)
+        room = area.height - len(head) - len(below) - 1
+        fits = room - min(len(curves), 3) >= _LEAST_PLOT
+        height = max(min(len(curves), room - _LEAST_PLOT if fits else room), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), watched.row, height, len(curves))
         table = _table(watched, top, height, area)
-        room = area.height - len(head) - len(table) - len(below)
-        drawn = plot(_lines(watched), area.ink, area.width, room) if room >= _LEAST_PLOT else []
+        drawn = plot(_lines(watched, area.width), area.ink, area.width, room - height) if fits else []
         if not any(math.isfinite(value) for curve in curves for _, value in curve.values(watched.metric)):
-            drawn = [*_waiting(watched, area), *[Line()] * room][: max(room, 0)]
+            drawn = [*_waiting(watched, area), *[Line()] * area.height][: max(room - height, 0)]
         return page([*head, *drawn, *table, *below], area.width, area.height)
 
     def _head(self, watched: Watched, area: Area) -> Line:
         """The metric, and how much of it there is."""
-        line = Line(f" {_title(watched)} over steps", area.ink.bold)
+        each = _together(watched, area.width)
+        line = Line(f" {_title(watched)} over steps{f', means of {each}' if each > 1 else ''}", area.ink.bold)
         points = sum(len(curve.points) for curve in watched.curves)
         parts = [f" · {plural(len(watched.curves), 'run')}", f" · {plural(points, 'checkpoint')}"]
         if watched.missing:
@@ -83,7 +85,9 @@ class TrajectoryView(View):
             parts.append(f"last landed: {clean(last.name)} step {last.points[-1].step} at {clock(last)}")
         if watched.trajectory and watched.trajectory.notes:
             parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
-        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][:2]
+        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][
+            : 2 if area.height > 14 else 1
+        ]
 
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
         """The run under the cursor at the step under the cursor, in every metric: always two lines."""
@@ -93,15 +97,15 @@ class TrajectoryView(View):
             step = curve.points[-1].step if curve.points else None
         if step is None:
             return [Line(f" {name}: no checkpoint yet"), Line()]
-        size = f"‖ΔW‖ {general(curve.at('norm', step))} · effective rank {general(curve.at('effective_rank', step))}"
-        cosines = [f"its last {shown('cosine', curve.at('cosine_final', step))}"]
+        size = f"‖ΔW‖ {general(curve.at('norm', step))} · eff.rank {general(curve.at('effective_rank', step))}"
+        cosines = [f"own last {shown('cosine', curve.at('cosine_final', step))}"]
         if other and watched.against != curve.run.name:
             cosines.append(f"{other}'s last {shown('cosine', curve.at('cosine_other_final', step))}")
             cosines.append(f"{other} here {shown('cosine', curve.at('cosine_other_step', step))}")
         first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
-        return [first, Line(f" cosine to {' · '.join(cosines)}")]
+        return [first, Line(f" cosine: {' · '.join(cosines)}")]
 
     def move(self, state: AppState, step: int) -> None:
         state.watched.move(step)
@@ -151,19 +155,36 @@ def _waiting(watched: Watched, area: Area) -> list[Line]:
     return [Line(), *(Line("  " + part, area.ink.bold) for part in wrap(what, area.width - 4))]
 
 
-def _lines(watched: Watched) -> Lines:
+def _lines(watched: Watched, width: int) -> Lines:
     """Curves over the union of their steps; straight between a run's own checkpoints."""
-    metric = watched.metric
-    series = [[(s, v) for s, v in curve.values(metric) if math.isfinite(v)] for curve in watched.curves]
-    grid = sorted({step for known in series for step, _ in known} | {0})
+    metric, each = watched.metric, _together(watched, width)
+    series = [_series(curve, metric, each) for curve in watched.curves]
+    grid = sorted({step for known in series for step, _ in known} | {0.0})
     curves = tuple(_joined(grid, known) for known in series)
     bounded = metric.startswith("cosine")
     limits = limits_of(curves, floor=0.0 if metric == "norm" else None, roof=1.0 if bounded else None)
     cursor = float(watched.at) if watched.at is not None and watched.at <= grid[-1] else None
-    return Lines(tuple(map(float, grid)), curves, (), limits, cursor, watched.row)
+    return Lines(tuple(grid), curves, (), limits, cursor, watched.row, tuple(f"{step:.0f}" for step in grid))
 
 
-def _joined(grid: list[int], known: list[tuple[int, float]]) -> tuple[float, ...]:
+def _together(watched: Watched, width: int) -> int:
+    """How many steps' losses are drawn as their mean: a log may have more steps than the screen has columns."""
+    last = max((curve.run.losses[-1][0] for curve in watched.curves if curve.run.losses), default=0)
+    return max(-(-last // max(width, 20)), 1) if watched.metric == "loss" else 1
+
+
+def _series(curve: Curve, metric: str, each: int) -> list[tuple[float, float]]:
+    """(step, value) to draw; means stand in the middle of their steps."""
+    known = [(float(step), value) for step, value in curve.values(metric) if math.isfinite(value)]
+    if each == 1:
+        return known
+    bins: dict[int, list[float]] = {}
+    for step, value in known:
+        bins.setdefault(int(step - 1) // each, []).append(value)
+    return [(at * each + (each + 1) / 2, sum(values) / len(values)) for at, values in sorted(bins.items())]
+
+
+def _joined(grid: list[float], known: list[tuple[float, float]]) -> tuple[float, ...]:
     if not known:
         return (math.nan,) * len(grid)
     steps, values = zip(*known, strict=True)
