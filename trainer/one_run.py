@@ -22,6 +22,7 @@ from trainer.rows import Rows, tokenised
 from trainer.schema import Rollout
 from trainer.tasks import CHECKPOINTS, Task, begin
 from trainer.training_log import TrainingLog, diagnostics, read_log
+from trainer.vllm_sampler import Place, sampler
 from trainer.weights import statistics
 
 STARTS = ".start"
@@ -39,20 +40,22 @@ class Setup:
     found: Examples
     rollouts: str
     """Their digest."""
+    vllm: str = ""
+    """The server that samples for an online method."""
 
     @property
     def checkpoints(self) -> Path:
         return self.task.folder / CHECKPOINTS
 
 
-def run(task: Task, rollouts: Sequence[Rollout], digest: str, trackers: Sequence[str]) -> None:
+def run(task: Task, rollouts: Sequence[Rollout], digest: str, trackers: Sequence[str], vllm: str = "") -> None:
     """Make the adapter. Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt."""
     recipe = task.recipe
     _keep_freed_memory()
     base = load_base(recipe.base, device_here(recipe), recipe.dtype, note=narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
-    setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest)
+    setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
     for text in filter(None, (rows.account(), remark(task.method, recipe, rows))):
         narrate(text)
     if main_process():
@@ -93,6 +96,9 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     trainer.add_callback(TrainingLog(task.folder.name, task.folder / runs.LOG))
     with trainer.accelerator.main_process_first():
         a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors))
+    if setup.vllm:
+        place = Place(setup.vllm, task.base_id, recipe.rank)
+        trainer.elsewhere = sampler(trainer, place, task.folder.name, setup.checkpoints / "vllm")
     resumed = checkpoints.newest(setup.checkpoints)
     _announce(setup, resumed)
     began = time.monotonic()
@@ -144,6 +150,7 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "norms": {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}, "diagnostics": diagnostics(log),
         "settings": {name: getattr(recipe, name) for name in variant.settings}, "recipe": task.settings,
         "versions": runs.versions(),
+        "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ rounding in the base. TRL's `rollout_func` is experimental; tests/trainer/test_o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from trainer.rewards import reward
 from trainer.rows import Prompt
 from trainer.sampling import Chooser
 from trainer.teachers import Sampling
+from trainer.vllm_sampler import VllmSampler
 
 LOSSES = {"online-grpo": "grpo", "online-dapo": "dapo"}
 """Method -> TRL's name of the normalisation: per completion, or over all tokens of the step."""
@@ -34,9 +35,11 @@ _SUMS = ("groups_drawn", "groups_learned", "groups", "reward_sum")
 class OnlineTrainer(Durable, GRPOTrainer):
     """TRL's losses; prompts, sampling, grading and dynamic sampling are ours.
 
-    `overlong` is the number of last tokens of the limit over which DAPO's reward falls, 0 for GRPO.
+    `overlong` is the number of last tokens of the limit over which DAPO's reward falls, 0 for GRPO. Completions are
+    drawn by the model here, or by `elsewhere` where that is set before training.
     """
 
+    elsewhere: VllmSampler | None = None
     _buffered_inputs: Any
 
     def __init__(
@@ -47,7 +50,7 @@ class OnlineTrainer(Durable, GRPOTrainer):
             rewards.append(get_soft_overlong_punishment(sampling.max_tokens, overlong))
         more |= {"reward_funcs": rewards, "rollout_func": lambda given, _: self._rollouts(given)}
         super().__init__(args=args, **more)
-        self._sampling = sampling
+        self.prompts, self.sampling = prompts, sampling
         self._grader = ExitStack()
         grader = self._grader.enter_context(Grader())
         self._groups = Groups(
@@ -57,8 +60,8 @@ class OnlineTrainer(Durable, GRPOTrainer):
         self._sums = dict.fromkeys(_SUMS, 0.0)
 
     def train(self, *args: Any, **more: Any) -> Any:
-        """As TRL's; the process that grades ends with it."""
-        with self._grader:
+        """As TRL's; the process that grades ends with it, and what a server was given goes."""
+        with self._grader, self.elsewhere or nullcontext():
             return super().train(*args, **more)
 
     def training_step(self, *args: Any, **more: Any) -> Tensor:
@@ -94,6 +97,8 @@ class OnlineTrainer(Durable, GRPOTrainer):
             self.accelerator.process_index,
             self.accelerator.num_processes,
         )
+        if self.elsewhere:
+            self.elsewhere.serve(self.model, self.accelerator)
         found = self._groups.round(chosen, place)
         self._count(found)
         answers = [answer for group in found.groups for answer in group.answers]
@@ -114,10 +119,12 @@ class OnlineTrainer(Durable, GRPOTrainer):
 
     def _sample(self, draws: Sequence[Draw]) -> list[Answer]:
         """Completions by the adapter as it stands, base and LoRA side by side."""
+        if self.elsewhere:
+            return self.elsewhere(draws)
         prompts, seeds = [list(prompt.ids) for prompt, _ in draws], [seed for _, seed in draws]
-        choosing = Hooks(choose=lambda rows: Chooser([seeds[row] for row in rows], self._sampling))
+        choosing = Hooks(choose=lambda rows: Chooser([seeds[row] for row in rows], self.sampling))
         with self._generating() as model:
-            limit = self._sampling.max_tokens
+            limit = self.sampling.max_tokens
             found = list(generate(model, self.processing_class, prompts, limit, hooks=choosing))
         return sorted(found, key=lambda answer: answer.index)
 

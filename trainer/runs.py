@@ -71,6 +71,8 @@ class Run:
     """The variant's own."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    sampled_by: str = ""
+    """transformers or vllm, of an online method."""
     format: str = FORMAT
     version: int = VERSION
 

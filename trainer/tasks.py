@@ -37,6 +37,7 @@ class Options:
     dry_run: bool = False
     push: str = ""
     private: bool = False
+    vllm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Task:
     method: Method
     recipe: Recipe
     folder: Path
+
+    @property
+    def online(self) -> bool:
+        """Whether it samples while it trains."""
+        return self.method.data == "prompts"
 
     @property
     def base_id(self) -> str:

@@ -26,14 +26,21 @@ def train(options: Options) -> int:
     _trackers(options.trackers)
     uploads = Uploads(options.push, private=options.private)
     asked = tasks(options)
+    online = [task for task in asked if task.online]
+    if options.vllm and not online:
+        raise InspectorError("--vllm samples for online-grpo and online-dapo: the other methods sample nothing.")
     rollouts = read_rollouts(options.rollouts)
     if options.dry_run:
         return _plan(asked, rollouts)
     from trainer.one_run import narrate, run
+    from trainer.vllm_sampler import Place
 
+    data = digest(rollouts)
     if main_process():
         uploads.check()
-    data = digest(rollouts)
+        for task in online:
+            if options.vllm and not done(task, data):
+                Place(options.vllm, task.base_id, task.recipe.rank).check()
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
     )
@@ -41,7 +48,7 @@ def train(options: Options) -> int:
         if record := done(task, data):
             narrate(f"{task.folder.name}: done before ({record['step']} steps).")
         else:
-            run(task, rollouts, data, options.trackers)
+            run(task, rollouts, data, options.trackers, options.vllm)
         if main_process():
             uploads.push(task.folder)
     uploads.close()

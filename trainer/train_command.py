@@ -21,6 +21,14 @@ import click
 @click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
 @click.option("--tracker", "trackers", multiple=True, help="tensorboard, wandb or trackio. Default: none.")
 @click.option(
+    "--vllm",
+    default="",
+    metavar="URL",
+    help="Sample the online methods from this vLLM server, which gets the adapter anew before each batch. It must see "
+    "--out under the same path (same machine, or a shared file system), and be started as: "
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve BASE --enable-lora --max-lora-rank RANK.",
+)
+@click.option(
     "--push",
     default="",
     metavar="ORG/REPO",

@@ -120,7 +120,7 @@ def _batch(
 
     from inspector.probes.batches import filler_of
 
-    ends, filler = _ends(model, tokenizer), filler_of(tokenizer)
+    ends, filler = end_tokens(model, tokenizer), filler_of(tokenizer)
     longest = max(map(len, prompts.values()))
     ids = torch.full((len(prompts), longest), filler)
     mask = torch.zeros_like(ids)
@@ -146,7 +146,7 @@ def _batch(
     return [_answer(tokenizer, row, ends, filler, until) for row in out[:, longest:].tolist()]
 
 
-def _ends(model: Any, tokenizer: Any) -> set[int]:
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     """The tokens that end an answer: the model's and the tokenizer's."""
     own = getattr(model.generation_config, "eos_token_id", None)
     ids = own if isinstance(own, list) else [own]
