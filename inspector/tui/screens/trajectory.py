@@ -25,7 +25,7 @@ _TITLES = {
     "cosine_other_step": "cosine to {} at the same step",
     "loss": "loss",
 }
-_CELL = 7
+_CELL = 8
 _LEAST_PLOT = 6
 
 
@@ -76,18 +76,23 @@ class TrajectoryView(View):
             return [Line(" " + part, area.ink.bad) for part in wrap(clean(watched.trouble), area.width - 2)]
         runs = [curve.run for curve in watched.curves]
         parts = []
-        for kind in ("training", "finished", "stopped"):
+        for kind in ("training", "stopped", "finished"):
             if some := [run for run in runs if run.state == kind]:
                 names = ", ".join(clean(run.name) for run in some)
                 parts.append(f"{kind} {names if len(names) <= area.width // 4 else len(some)}")
+        if watched.trajectory and watched.trajectory.notes:
+            parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
         if landed := [run for run in runs if run.points]:
             last = max(landed, key=lambda run: run.points[-1].landed)
             parts.append(f"last landed: {clean(last.name)} step {last.points[-1].step} at {clock(last)}")
-        if watched.trajectory and watched.trajectory.notes:
-            parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
-        return [Line(" " + part, area.ink.plain) for part in wrap(" · ".join(parts), area.width - 2)][
-            : 2 if area.height > 14 else 1
-        ]
+        lines = [Line()]
+        for part in parts:
+            dot = " · " if lines[-1].width else " "
+            if lines[-1].width + cell_len(dot + part) > area.width:
+                lines.append(Line())
+                dot = " "
+            lines[-1].add(dot + part)
+        return lines[: 2 if area.height > 14 else 1]
 
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
         """The run under the cursor at the step under the cursor, in every metric: always two lines."""
@@ -128,10 +133,12 @@ def clock(run: Run) -> str:
 
 
 def shown(metric: str, value: float) -> str:
-    """A number in at most seven cells: a cosine to three digits, for it ends near 1."""
+    """A number that leaves a blank in its cell: a cosine to three digits, for it ends near 1."""
     if math.isnan(value):
         return NA
-    return f"{value:.3f}".replace("-", "−") if metric.startswith("cosine") else general(value)
+    if metric.startswith("cosine"):
+        return f"{value:.3f}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−") if metric == "loss" else general(value)
 
 
 def _title(watched: Watched) -> str:
