@@ -14,12 +14,13 @@ from inspector.probes import offline
 from inspector.text import plain
 from trainer import runs
 from trainer.methods import Method, chosen
-from trainer.recipe import Recipe, read, resolve, to_yaml
+from trainer.recipe import Recipe
+from trainer.recipe_file import read, resolve, to_yaml
 
 CHECKPOINTS = ".checkpoints"
 """Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
 _STARTED = "started.json"
-_LOOSE = {"device", "keep", "save_steps", "base_id"}
+_LOOSE = {"device", "padding", "keep", "save_steps", "base_id"}
 """Where a run runs and what it keeps do not make it another run."""
 
 
@@ -82,10 +83,20 @@ def tasks(options: Options) -> list[Task]:
     for method in chosen(options.method):
         for name, recipe in resolve(source, method.name, options.settings):
             method.variant(recipe.variant)
+            _paddable(method, recipe)
             found.append(Task(method, recipe, options.out / (options.name or name)))
     if options.name and len(found) > 1:
         raise InspectorError(f"--name names one run, and these are {len(found)}: leave it out.")
     return found
+
+
+def _paddable(method: Method, recipe: Recipe) -> None:
+    """Raises InspectorError for the methods whose rows cannot stand end to end."""
+    if recipe.padding == "free" and method.data != "rows":
+        raise InspectorError(
+            f"padding=free is not for {method.name}, which TRL scores a padded row at a time: leave it padded, or set "
+            "it for one method alone, such as --set sft.padding=free."
+        )
 
 
 def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:

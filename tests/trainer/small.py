@@ -12,7 +12,7 @@ from trainer import checkpoints, start
 from trainer.build import build
 from trainer.examples import examples
 from trainer.methods import method
-from trainer.recipe import Source, resolve
+from trainer.recipe_file import Source, resolve
 from trainer.rows import tokenised
 from trainer.schema import read_rollouts
 from trainer.tasks import Options

@@ -7,7 +7,8 @@ import yaml
 
 from inspector.errors import InspectorError
 from trainer.methods import METHODS, chosen, method
-from trainer.recipe import Recipe, read, recipes, resolve, to_yaml
+from trainer.recipe import Recipe
+from trainer.recipe_file import read, recipes, resolve, to_yaml
 
 
 def one(name, how="sft", *settings):
