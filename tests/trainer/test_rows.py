@@ -2,13 +2,14 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from inspector.errors import InspectorError
 from tests.probes.tiny_model import tiny_tokenizer
-from trainer.examples import examples, order
+from trainer.examples import by_length, examples, order
 from trainer.methods import METHODS, method
 from trainer.preference import turned
 from trainer.recipe import Recipe
@@ -45,7 +46,7 @@ def test_no_newline_after_the_end_with_chatml():
     assert tokenizer.decode(row.ids) == "<user>2+2?#\n<a>4<eos>"
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].data != "prompts"])
 def test_every_method_sees_the_same_ids(name):
     rows = tokenised(MIXED, TOKENIZER, 100)
     known = {row.ids for row in rows.rows}
@@ -62,6 +63,18 @@ def test_every_method_sees_the_same_ids(name):
     wanted = [row for row in rows.rows if name != "rft" or row.reward > 0]
     if method(name).data != "pairs":
         assert len(found) == len({row.ids for row in wanted})
+
+
+def test_online_methods_see_the_same_prompts():
+    rows = tokenised([replace(r, solution=r.group_id) for r in MIXED], TOKENIZER, 100)
+    columns = examples(method("online-grpo"), Recipe(), rows).columns
+    assert {tuple(ids) for ids in columns["ids"]} == {row.ids[: row.start] for row in rows.rows}
+    assert columns["gold"] == ["0", "1", "2"]
+
+
+def test_a_prompt_stays_though_its_rows_were_cut():
+    cut = [rollout(text="44", finish_reason="length"), rollout(group="1", text="2")]
+    assert [prompt.group for prompt in tokenised(cut, TOKENIZER, 100).prompts] == [r.group_id for r in cut]
 
 
 @pytest.mark.parametrize("cut", ["drop", "mask"])
@@ -151,3 +164,12 @@ def test_kto_pairs_with_a_neighbour_of_its_micro_batch():
     for a, b in itertools.batched(range(6), 2) if hasattr(itertools, "batched") else ((0, 1), (2, 3), (4, 5)):
         own, turned_ids = (Counter(map(tuple, laid[c][a : b + 1])) for c in ("completion_ids", "KL_completion_ids"))
         assert own == turned_ids
+
+
+def test_a_step_keeps_its_rows_the_longest_first():
+    laid, tokens = order(10, 35, seed=7), [5, 3, 9, 3, 8, 1, 9, 2, 4, 4]
+    found = by_length(laid, tokens, 8)
+    for at in range(0, 35, 8):
+        assert Counter(found[at : at + 8]) == Counter(laid[at : at + 8])
+        lengths = [tokens[n] for n in found[at : at + 8]]
+        assert lengths == sorted(lengths, reverse=True)
