@@ -39,7 +39,9 @@ import click
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
-    """Train an adapter from rollouts: METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, or all.
+    """Train an adapter from rollouts.
+
+    METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo, online-dapo, or all.
 
     All methods start from the same A and read the same token ids. The same command again goes on after an
     interruption. Ctrl-C stops after the step, with a checkpoint.
