@@ -105,17 +105,21 @@ def _weighted(
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.sft_config import SFTConfig
 
+    from trainer import padding
     from trainer.weighted import Collator, WeightedTrainer, objective
 
     variant = method.variant(recipe.variant).name
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    collate = Collator(pad_token_id=pad, padding_free=recipe.padding == "free")
+    if collate.padding_free:
+        padding.prepare(more["model"], collate)
     return WeightedTrainer(
         args=SFTConfig(
             **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
         ),
         train_dataset=Dataset.from_dict(found.columns).select(laid),
-        data_collator=Collator(pad_token_id=pad),
+        data_collator=collate,
         objective=objective(variant, recipe),
         probability=recipe.probability if variant == "rift" else "",
         kl=recipe.kl if variant == "krafton" else 0.0,

@@ -16,7 +16,7 @@ from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from trainer import objectives
+from trainer import objectives, padding
 from trainer.checkpoints import Durable
 from trainer.recipe import Recipe
 from trainer.rollout_progress import say
@@ -41,7 +41,7 @@ class Collator(DataCollatorForLanguageModeling):
     """TRL's, and the weight of each row."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Padded ids, labels and mask, with `weight` (rows,)."""
+        """Ids and labels, padded or end to end, with `weight` (rows,)."""
         weight = torch.tensor([example["weight"] for example in examples], dtype=torch.float32)
         return super().torch_call(examples) | {"weight": weight}
 
@@ -67,10 +67,10 @@ class WeightedTrainer(Durable, SFTTrainer):
         """Σ over this micro-batch, divided by the completion tokens of the whole step on all ranks."""
         weight = inputs.pop("weight")
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-        log_p, mask = outputs.log_probs, outputs.label_mask
+        log_p, mask = (padding.by_row(part, inputs, len(weight)) for part in (outputs.log_probs, outputs.label_mask))
         per_token = self._objective(log_p, mask, weight)
         if self._kl:
-            per_token = per_token + self._kl * objectives.kl(log_p, self._reference(inputs), mask)
+            per_token = per_token + self._kl * objectives.kl(log_p, self._reference(inputs, len(weight)), mask)
         tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
         loss = objectives.token_mean(per_token, tokens)
         if num_items_in_batch is not None:
@@ -99,20 +99,20 @@ class WeightedTrainer(Durable, SFTTrainer):
         columns: Any = ["input_ids", "labels", "weight"]
         self._signature_columns = columns
 
-    def _reference(self, inputs: dict[str, Any]) -> Tensor:
+    def _reference(self, inputs: dict[str, Any], rows: int) -> Tensor:
         """log π_ref: the base, with the adapter switched off."""
         inner = self.accelerator.unwrap_model(self.model)
         with torch.no_grad(), inner.disable_adapter():
             reference: Tensor = inner(**inputs, use_cache=False, fused_lm_head=True).log_probs
-        return reference
+        return padding.by_row(reference, inputs, rows)
 
     def _watch(self, log_p: Tensor, mask: Tensor, weight: Tensor, inputs: dict[str, Any]) -> None:
-        """Add to the sums; nothing is brought to the CPU before the step is logged."""
+        """Add to the sums; nothing is brought to the CPU (as indexing by a mask would) before the step is logged."""
         up, down = mask & (weight > 0)[:, None], mask & (weight < 0)[:, None]
         negatives = (weight < 0) & mask.any(dim=1)
         gone = objectives.vanished(log_p, mask, weight, self._kind) if self._kind else negatives & ~negatives
-        parts = [-log_p[up].sum(), up.sum(), -log_p[down].sum(), down.sum(), negatives.sum(), gone.sum()]
-        parts.append(inputs["attention_mask"].sum())
+        nll = [-log_p.masked_fill(~side, 0).sum() for side in (up, down)]
+        parts = [nll[0], up.sum(), nll[1], down.sum(), negatives.sum(), gone.sum(), padding.tokens(inputs)]
         self._sums = self._sums.to(log_p.device) + torch.stack([part.double() for part in parts])
 
     def _warn(self, logs: dict[str, float]) -> None:
