@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from tests.acceptance.command import DEMO, inspector
 
-NAMES = ["dft_s42", "dpo_s42", "rft_s42", "sft_s42", "sft_s123"]
+NAMES = ["dft", "dpo", "rft", "sft", "sft_s123"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_norms(table, dense, name):
     assert value(table, "norm", a=name) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("a", "b"), [("dft_s42", "rft_s42"), ("rft_s42", "sft_s42"), ("sft_s42", "sft_s123")])
+@pytest.mark.parametrize(("a", "b"), [("dft", "rft"), ("rft", "sft"), ("sft", "sft_s123")])
 def test_cosines(table, dense, a, b):
     def stacked(keep):
         inner = sum((dense[a][m] * dense[b][m]).sum() for m in dense[a] if keep(m))
@@ -67,17 +67,17 @@ def test_cosines(table, dense, a, b):
 
 def test_directions_and_ranks_by_dense_svd(table, dense):
     """The two seeds share output directions, not input directions: by SVD of every tenth module."""
-    modules = [m for m in dense["sft_s42"] if any(f".layers.{n}." in m for n in (0, 10, 20)) and "q_proj" in m]
+    modules = [m for m in dense["sft"] if any(f".layers.{n}." in m for n in (0, 10, 20)) and "q_proj" in m]
     for module in modules:
-        (U, s, Vh), (U2, _, Vh2) = (np.linalg.svd(dense[n][module]) for n in ("sft_s42", "sft_s123"))
+        (U, s, Vh), (U2, _, Vh2) = (np.linalg.svd(dense[n][module]) for n in ("sft", "sft_s123"))
         where = {
-            "a": "sft_s42", "b": "sft_s123", "scope": "module",
+            "a": "sft", "b": "sft_s123", "scope": "module",
             "layer": module.split(".layers.")[1].split(".")[0], "module": "self_attn.q_proj",
         }  # fmt: skip
         assert value(table, "u1", **where) == pytest.approx(abs(U[:, 0] @ U2[:, 0]), abs=1e-7)
         assert value(table, "v1", **where) == pytest.approx(abs(Vh[0] @ Vh2[0]), abs=1e-7)
         p = s[:8] / s[:8].sum()
-        rank = value(table, "effective_rank", **where | {"a": "sft_s42", "b": ""})
+        rank = value(table, "effective_rank", **where | {"a": "sft", "b": ""})
         assert rank == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-9)
 
 
@@ -86,15 +86,15 @@ def test_tables_on_stdout(dense):
     assert done.returncode == 0
     for name in NAMES:
         assert name in done.stdout
-    assert f"{np.sqrt(sum((W**2).sum() for W in dense['dft_s42'].values())):.4f}" in done.stdout
+    assert f"{np.sqrt(sum((W**2).sum() for W in dense['dft'].values())):.4f}" in done.stdout
     assert "interference" in done.stdout
     assert "random" in done.stdout
-    assert "Measuring 5 adapters" in done.stderr
+    assert "Measuring 11 adapters" in done.stderr
     assert "\x1b" not in done.stdout
 
 
 def test_without_a_terminal_the_app_commands_print_the_tables():
-    for command in (("demo",), (str(DEMO / "sft_s42"), str(DEMO / "rft_s42"))):
+    for command in (("demo",), (str(DEMO / "sft"), str(DEMO / "rft"))):
         done = inspector(*command)
         assert done.returncode == 0, done.stderr
         assert "‖ΔW‖" in done.stdout
@@ -107,21 +107,21 @@ def test_metric_modules_and_k(table):
     assert "30 modules" in done.stdout
     assert "cosine by layer" in done.stdout
     assert "participation" not in done.stdout
-    done = inspector("analyze", DEMO / "sft_s42", DEMO / "rft_s42", "--metric", "principal_angle", "--k", "3")
+    done = inspector("analyze", DEMO / "sft", DEMO / "rft", "--metric", "principal_angle", "--k", "3")
     assert done.returncode == 0
-    smallest = value(table, "principal_angle", a="rft_s42", b="sft_s42", k=1)
+    smallest = value(table, "principal_angle", a="rft", b="sft", k=1)
     assert f"{smallest:.3f}" not in done.stdout  # k = 3 is another subspace than k = 10
 
 
 def test_a_saved_study_prints_the_same_tables(tmp_path):
-    two = (DEMO / "sft_s42", DEMO / "dpo_s42")
+    two = (DEMO / "sft", DEMO / "dpo")
     assert inspector("analyze", *two, "--out", tmp_path / "s.json").returncode == 0
     assert json.loads((tmp_path / "s.json").read_text())["settings"]["k"] == 10
     assert inspector("analyze", tmp_path / "s.json").stdout == inspector("analyze", *two).stdout
 
 
 def test_named_sources_and_duplicates(tmp_path):
-    done = inspector("analyze", f"mine={DEMO / 'sft_s42'}", f"theirs={DEMO / 'sft_s42'}", "--out", tmp_path / "t.csv")
+    done = inspector("analyze", f"mine={DEMO / 'sft'}", f"theirs={DEMO / 'sft'}", "--out", tmp_path / "t.csv")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -156,15 +156,15 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path):
     broken.mkdir()
     (broken / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
     (broken / "adapter_model.safetensors").write_bytes(b"\x00\x01")
-    done = inspector("analyze", DEMO / "sft_s42", broken)
+    done = inspector("analyze", DEMO / "sft", broken)
     assert done.returncode == 3
-    assert "sft_s42" in done.stdout
+    assert "sft" in done.stdout
     assert "broken" in done.stderr
 
 
 def test_what_a_shell_pattern_sweeps_up_is_skipped(tmp_path):
     (tmp_path / "README.md").write_text("about these adapters")
-    done = inspector("analyze", DEMO / "sft_s42", tmp_path / "README.md")
+    done = inspector("analyze", DEMO / "sft", tmp_path / "README.md")
     assert done.returncode == 0
     assert "Skipped: " in done.stderr
     assert inspector("analyze", tmp_path / "README.md").returncode == 2
@@ -191,7 +191,7 @@ def test_nothing_heavy_before_it_is_needed():
         ),
         (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder '/no/such/folder'"),
         (("analyze", DEMO, "--probe", "lmx"), "No probe 'lmx'"),
-        (("analyze", DEMO, "--probe", "lmc", "--pair", "sft_s42:sft_s42"), "names the same adapter twice"),
+        (("analyze", DEMO, "--probe", "lmc", "--pair", "sft:sft"), "names the same adapter twice"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_measured(args, said):

@@ -16,7 +16,7 @@ from inspector.study import Settings
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 PROBLEMS = Path(__file__).parents[2] / "assets" / "problems" / "arithmetic.jsonl"
-NAMES = ("sft_s42", "dpo_s42")
+NAMES = ("sft", "dpo")
 COUNT = 6
 
 pytestmark = [
@@ -76,7 +76,7 @@ def loss(model, prompts, golds):
     return total / sum(map(len, golds))
 
 
-@pytest.mark.parametrize(("at", "weights"), [(2, {"sft_s42": 1}), (1, {"sft_s42": 0.5, "dpo_s42": 0.5})])
+@pytest.mark.parametrize(("at", "weights"), [(2, {"sft": 1}), (1, {"sft": 0.5, "dpo": 0.5})])
 def test_the_loss_along_the_path(probed, script, at, weights):
     merged, prompts, golds = script
     found = probed[0].block("lmc_loss", "global")[0, 1, 0, at]

@@ -1,0 +1,100 @@
+"""The bundled set: one start, one set of rollouts, and nothing of the machine it was made on."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from inspector.adapters.opening import open_sources
+from inspector.analysis import analyse
+from inspector.probes import offline
+from inspector.study import Settings
+from tests.acceptance.command import DEMO
+from trainer.methods import METHODS, STUDY
+from trainer.schema import digest, read_rollouts
+from trainer.summary import summarise
+
+MORE = {"sft_s123": "sft", "sft_lr2e-3": "sft", "dpo_lr2e-4": "dpo"}
+METHOD = {name: name for name in STUDY} | MORE
+
+
+@pytest.fixture(scope="module")
+def records():
+    return {name: json.loads((DEMO / name / "run.json").read_text()) for name in METHOD}
+
+
+def test_all_of_the_study_and_three_more(records):
+    assert {path.name for path in DEMO.iterdir() if path.is_dir()} == set(METHOD)
+    assert {name: record["method"] for name, record in records.items()} == METHOD
+
+
+def test_one_start_but_for_the_other_seed(records):
+    starts = {name: record["a0"] for name, record in records.items()}
+    assert len({start for name, start in starts.items() if name != "sft_s123"}) == 1
+    assert starts["sft_s123"] != starts["sft"]
+
+
+def test_one_set_of_rollouts_which_is_here(records):
+    rollouts = read_rollouts(DEMO / "rollouts.jsonl")
+    assert {record["rollouts"] for record in records.values()} == {digest(rollouts)}
+    assert len({record["rows_digest"] for record in records.values()}) == 1
+    found = summarise(rollouts)
+    assert (found.rows, found.groups) == (960, 240)
+    assert records["dpo"]["rewards"]["mixed"] <= found.mixed
+
+
+def test_the_recipe_is_the_bundled_one(records):
+    for name, record in records.items():
+        variant = METHODS[METHOD[name]].variant("")
+        assert (record["variant"], record["formula"]) == (variant.name, variant.formula)
+        steps = 20 if name.startswith("online") else 40
+        assert (record["step"], record["recipe"]["rank"], record["recipe"]["alpha"]) == (steps, 8, 16)
+    rates = {name: record["lr"] for name, record in records.items()}
+    assert (rates.pop("dpo"), rates.pop("sft_lr2e-3")) == (2e-5, 2e-3)
+    assert set(rates.values()) == {2e-4}
+
+
+@pytest.mark.parametrize("name", METHOD)
+def test_an_ordinary_peft_folder_of_two_megabytes(name):
+    tensors = load_file(DEMO / name / "adapter_model.safetensors")
+    assert len(tensors) == 240
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+    assert all(tensor.any() for key, tensor in tensors.items() if "lora_B" in key)
+    assert (DEMO / name / "adapter_model.safetensors").stat().st_size < 2e6
+    config = json.loads((DEMO / name / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == offline.HUB_ID
+    assert config["target_modules"] == ["k_proj", "o_proj", "q_proj", "v_proj"]
+
+
+def test_no_path_of_a_machine():
+    texts = [path for path in DEMO.rglob("*") if path.suffix in {".json", ".yaml", ".md", ".jsonl"}]
+    assert len(texts) > 4 * len(METHOD)
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\W/(tmp|home|root|work|Users)/", text), path
+
+
+def test_what_the_readme_says_of_it():
+    """The findings of the study that the set shows, and those that it does not, as bounds on the measured numbers."""
+    names = [*STUDY, *MORE]
+    study = analyse(open_sources([str(DEMO / name) for name in names])[0], Settings(device="cpu"))
+    cosine, u1, v1 = (
+        {(a, b): study.blocks[metric, "global"][i, j, 0] for i, a in enumerate(names) for j, b in enumerate(names)}
+        for metric in ("cosine", "u1", "v1")
+    )
+    norm = dict(zip(names, study.blocks["norm", "global"][:, 0], strict=True))
+    cluster = ("sft", "rft", "rift")
+    assert all(cosine[a, b] > 0.75 for a in cluster for b in cluster)
+    assert all(0.7 < cosine["offline-grpo", a] < 0.85 for a in cluster)
+    assert all(0.2 < cosine["dpo", a] < 0.4 for a in cluster)  # .06 in the study: apart, but not orthogonal
+    assert all(cosine["online-grpo", a] < 0.1 for a in cluster)
+    assert cosine["online-grpo", "online-dapo"] > 0.15  # −.16 in the study
+    assert 13 < norm["sft"] / norm["dpo"] < 16
+    assert norm["sft"] / norm["dpo_lr2e-4"] < 1.5
+    assert cosine["dpo", "dpo_lr2e-4"] > 0.95
+    assert cosine["sft", "sft_s123"] < 0.1
+    assert u1["sft", "sft_s123"] > 0.75
+    assert v1["sft", "sft_s123"] < 0.1
+    assert 0.6 < cosine["sft", "sft_lr2e-3"] < 0.75
