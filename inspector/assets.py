@@ -6,6 +6,11 @@ from pathlib import Path
 
 from inspector.errors import InspectorError
 
+DEMO = (
+    "sft", "rft", "rift", "dft", "offline-grpo", "dpo", "online-grpo", "online-dapo", "sft_s123", "sft_lr2e-3",
+    "dpo_lr2e-4",
+)  # fmt: skip
+
 
 def folder() -> Path:
     """The assets: inside the installed package, or beside it in a checkout."""
@@ -16,8 +21,8 @@ def folder() -> Path:
 
 
 def demo_sources() -> list[str]:
-    """The bundled adapters."""
-    return [str(folder() / "demo")]
+    """The bundled adapters, in the study's order."""
+    return [str(folder() / "demo" / name) for name in DEMO]
 
 
 def problems_folder() -> Path:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from inspector import assets
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.probes import offline
@@ -26,7 +27,7 @@ def records():
 
 
 def test_all_of_the_study_and_three_more(records):
-    assert {path.name for path in DEMO.iterdir() if path.is_dir()} == set(METHOD)
+    assert {path.name for path in DEMO.iterdir() if path.is_dir()} == set(METHOD) == set(assets.DEMO)
     assert {name: record["method"] for name, record in records.items()} == METHOD
 
 
