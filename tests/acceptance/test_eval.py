@@ -128,7 +128,11 @@ def test_interrupted_and_resumed(place, chat, evaluated):
         [sys.executable, "-m", "inspector", "eval", "sft", *options], cwd=place, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    while process.poll() is None and len(chat.asked) < 7:
+
+    def kept():
+        return sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))
+
+    while process.poll() is None and kept() < 5:  # grading begins late where the machine is busy
         time.sleep(0.01)
     refused = evaluated(sources=("sft",))
     process.send_signal(signal.SIGINT)
@@ -139,10 +143,10 @@ def test_interrupted_and_resumed(place, chat, evaluated):
     assert refused.returncode == 2
     assert "Another process is writing" in refused.stderr
     chat.faults.clear()
-    before = sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))
+    before = kept()
     chat.asked.clear()
     assert evaluated(sources=("sft",)).returncode == 0
-    assert before >= 5
+    assert 5 <= before < 2 * SIZE
     assert len(chat.asked) == 2 * SIZE - before
 
 
