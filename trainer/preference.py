@@ -6,11 +6,13 @@ each example is computed on the examples, before they are laid out over the epoc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import Dataset, disable_progress_bars, enable_progress_bars  # type: ignore[import-untyped]
+import torch
+from datasets import Dataset  # type: ignore[import-untyped]
+from torch import Tensor
+from torch.utils.data import DataLoader
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_trainer import KTOTrainer
 
@@ -35,16 +37,20 @@ class PairTrainer(Durable, DPOTrainer):
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
-    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
-        """The reference's log-probs of every pair, once, then the pairs in the order of the steps."""
-        disable_progress_bars()
-        os.environ["TQDM_DISABLE"] = "1"  # what TRL looks at for its own bar
-        try:
-            scored = super()._precompute_ref_logps(dataset, name, batch_size)
-        finally:
-            enable_progress_bars()
-            del os.environ["TQDM_DISABLE"]
-        return scored.select(self._order)
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002 - TRL's signature
+        """The reference's log-probs of every pair, once, then the pairs in the order of the steps.
+
+        TRL hands them to the other processes through a cache file, which for rows in memory lies in a temporary
+        folder of each process: with two of them it is not found. Here all get them from `gather`.
+        """
+        loader = self.accelerator.prepare(DataLoader(dataset, batch_size=batch_size, collate_fn=self.data_collator))
+        score: Any = self.compute_ref_log_probs
+        parts: list[tuple[Tensor, Tensor]] = [
+            self.accelerator.gather_for_metrics(score(self.model, batch)) for batch in loader
+        ]
+        chosen, rejected = (torch.cat(side).tolist() for side in zip(*parts, strict=True))
+        columns = dataset.to_dict() | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+        return Dataset.from_dict(columns).select(self._order)
 
 
 class ReferenceFreeTrainer(PairTrainer):

@@ -78,7 +78,7 @@ def test_dry_run(words, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("method", ["offline-grpo", "online-grpo"])
+@pytest.mark.parametrize("method", ["offline-grpo", "dpo", "online-grpo"])
 def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path, method):
     """Gloo on the CPU: the same rows (or draws) in every step, the same adapter up to the order of the sums."""
     more = {"micro_batch": 2, "batch": 8} | ONLINE
