@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from inspector.probes.base import Base
 from trainer import start
 from trainer.checkpoints import Guard
 from trainer.examples import Examples, by_length, order, taken
+from trainer.launchers import accumulation
 from trainer.methods import Method
 from trainer.recipe import Recipe
+from trainer.sharded import keep_float32
 
 _LARGEST_MICRO_BATCH = 8
 
@@ -45,25 +46,6 @@ def split(recipe: Recipe, processes: int) -> Split:
     return Split(micro, share // micro, processes)
 
 
-def refuse_unfit(environment: Mapping[str, str]) -> None:
-    """Raises InspectorError for the set-ups in which adapter weights cannot stay float32."""
-    if (
-        environment.get("ACCELERATE_USE_DEEPSPEED") == "true"
-        and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
-    ):
-        raise InspectorError(
-            "DeepSpeed ZeRO-3 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their "
-            "updates at these learning rates are lost): use DDP."
-        )
-    if environment.get("ACCELERATE_USE_FSDP") == "true":
-        if environment.get("FSDP_VERSION", "1") == "1":
-            raise InspectorError(
-                "FSDP1 needs one dtype, and adapter weights must stay float32 (in bfloat16 most of their updates at "
-                "these learning rates are lost): use DDP."
-            )
-        raise InspectorError("FSDP2 is not supported yet (the shared start is loaded unsharded): use DDP.")
-
-
 def build(
     method: Method, recipe: Recipe, base: Base, found: Examples, folder: Path, trackers: list[str], guard: Guard
 ) -> Any:
@@ -79,6 +61,7 @@ def build(
         warnings.simplefilter("ignore")
         make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
         trainer = make(method, recipe, found, laid, common, more)
+    keep_float32(trainer.accelerator)
     guard.trainer, trainer.keep = trainer, recipe.keep
     return trainer
 
@@ -96,6 +79,7 @@ def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str
         "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps, "disable_tqdm": True,
         "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
         "ddp_find_unused_parameters": False,
+        "accelerator_config": {"gradient_accumulation_kwargs": accumulation(os.environ)},
     }  # fmt: skip
 
 

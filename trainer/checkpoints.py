@@ -24,6 +24,8 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from inspector.errors import InspectorError
 from inspector.text import plain
 from trainer.runs import save_adapter
+from trainer.sharded import Sharded, full
+from trainer.start import adapter
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _WRITING = ".writing"
@@ -58,7 +60,7 @@ def thin(folder: Path, keep: int) -> None:
                 file.unlink(missing_ok=True)
 
 
-class Durable:
+class Durable(Sharded):
     """Mixed into a TRL trainer, before it: whole checkpoints, no telemetry, a stop at the first non-finite step."""
 
     args: Any
@@ -79,7 +81,7 @@ class Durable:
         """Before the optimizer's step. Raises InspectorError where loss or gradient is no number."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         loss, self._loss = self._loss, None
-        norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+        norm = full(torch.nn.utils.get_total_norm(gradients)) if gradients else torch.zeros(())
         if (loss is None or bool(torch.isfinite(loss))) and bool(torch.isfinite(norm)):
             return
         last = newest(Path(self.args.output_dir))
@@ -113,8 +115,9 @@ class Durable:
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:  # noqa: ARG002
         """The adapter alone: no tokenizer, no card, no pickled arguments."""
+        tensors = adapter(self.model)
         if self.args.should_save:
-            save_adapter(self.model, Path(output_dir or self.args.output_dir), self.base_id, "float32")
+            save_adapter(self.model, Path(output_dir or self.args.output_dir), self.base_id, "float32", tensors)
 
     def _send_telemetry(self) -> None:
         """Nothing is sent home."""

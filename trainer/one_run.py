@@ -6,10 +6,12 @@ import ctypes
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.base import Base, load_base
@@ -108,16 +110,20 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         raise CancelledError
     if start.base_digest(trainer.accelerator.unwrap_model(trainer.model)) != before:
         raise InspectorError("The base's weights changed while the adapter was trained: please report this.")
+    tensors = start.adapter(trainer.model)
     if main_process():
-        _write(setup, trainer, {"base_weights": before, "a0": a0, "seconds": round(time.monotonic() - began, 1)})
+        more = {"base_weights": before, "a0": a0, "seconds": round(time.monotonic() - began, 1)}
+        _write(setup, trainer, tensors, more)
     trainer.accelerator.wait_for_everyone()
 
 
-def _write(setup: Setup, trainer: Any, more: dict[str, Any]) -> None:
+def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict[str, Any]) -> None:
     """The adapter, then its card and record; what only resuming needed goes."""
     task = setup.task
-    runs.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype)
-    record = runs.Run(**_record(setup, read_log(task.folder / runs.LOG), trainer), **more)
+    runs.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype, tensors)
+    told = _record(setup, read_log(task.folder / runs.LOG), trainer)
+    told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
+    record = runs.Run(**told, **more)
     runs.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
     if gone := record.diagnostics.get("vanished"):
@@ -133,7 +139,6 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
     task, recipe, method = setup.task, setup.task.recipe, setup.task.method
     variant = method.variant(recipe.variant)
     cut = split(recipe, trainer.accelerator.num_processes)
-    tensors = start.adapter(trainer.model)
     last = [line["loss"] for line in log[-10:] if "loss" in line]
     return {
         "name": task.folder.name, "method": method.name, "variant": variant.name, "formula": variant.formula,
@@ -147,7 +152,7 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "micro_batch": cut.micro_batch, "processes": cut.processes,
         "epochs": taken(method, recipe) / len(setup.found),
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
-        "norms": {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}, "diagnostics": diagnostics(log),
+        "diagnostics": diagnostics(log),
         "settings": {name: getattr(recipe, name) for name in variant.settings}, "recipe": task.settings,
         "versions": runs.versions(),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
@@ -160,7 +165,7 @@ def _reduction(task: Task) -> str:
     return task.recipe.reduction if task.method.data == "rows" or task.method.name == "online-dapo" else "example-mean"
 
 
-def _norm(tensors: dict[str, Any], side: str) -> float:
+def _norm(tensors: Mapping[str, Tensor], side: str) -> float:
     return float(sum(float(t.double().square().sum()) for name, t in tensors.items() if side in name) ** 0.5)
 
 

@@ -88,10 +88,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def save_adapter(model: Any, folder: Path, base_id: str, dtype: str) -> None:
+def save_adapter(model: Any, folder: Path, base_id: str, dtype: str, tensors: Mapping[str, Any] | None = None) -> None:
     """adapter_model.safetensors and adapter_config.json, as PEFT reads them: no path of this machine in them.
 
-    Raises InspectorError where they cannot be written.
+    `tensors` are the model's where they were gathered before. Raises InspectorError where they cannot be written.
     """
     import torch
     from safetensors.torch import save_file
@@ -99,9 +99,10 @@ def save_adapter(model: Any, folder: Path, base_id: str, dtype: str) -> None:
     from trainer.start import adapter
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.to(getattr(torch, dtype)) for name, tensor in adapter(model).items()}
+    found = adapter(model) if tensors is None else tensors
+    rounded = {name: tensor.to(getattr(torch, dtype)) for name, tensor in found.items()}
     with replacing(folder / "adapter_model.safetensors") as path:
-        save_file(tensors, path, metadata={"format": "pt"})
+        save_file(rounded, path, metadata={"format": "pt"})
     with replacing(folder / "adapter_config.json") as path:
         path.write_text(json.dumps(_config(model, base_id), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.text import plain, some
+from trainer.sharded import full
 
 _PREFIX = "base_model.model."
 
@@ -104,11 +105,13 @@ def load(model: Any, path: Path) -> str:
 
 
 def adapter(model: Any) -> dict[str, Tensor]:
-    """The adapter's tensors under PEFT's keys, on the CPU, in float32."""
+    """The adapter's tensors under PEFT's keys, on the CPU, in float32; all processes call it where they are sharded."""
     from peft import get_peft_model_state_dict
 
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous() for name, tensor in state.items()}
+    return {
+        name: full(tensor.detach()).to("cpu", torch.float32, copy=True).contiguous() for name, tensor in state.items()
+    }
 
 
 def a_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -129,7 +132,7 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     """sha256 over name, dtype, shape and bytes, by name."""
     total = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name].detach()
+        tensor = full(tensors[name].detach())
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()

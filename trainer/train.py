@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from inspector.errors import InspectorError
 from inspector.text import count, plain
-from trainer.build import main_process, refuse_unfit
+from trainer.build import main_process
 from trainer.examples import examples
+from trainer.launchers import refuse_unfit
 from trainer.push import Uploads
 from trainer.rows import tokenised
 from trainer.schema import Rollout, digest, read_rollouts
@@ -22,10 +23,10 @@ _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio
 
 def train(options: Options) -> int:
     """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
-    refuse_unfit(os.environ)
     _trackers(options.trackers)
     uploads = Uploads(options.push, private=options.private)
     asked = tasks(options)
+    refuse_unfit(os.environ, [task.method for task in asked])
     online = [task for task in asked if task.online]
     if options.vllm and not online:
         raise InspectorError("--vllm samples for online-grpo and online-dapo: the other methods sample nothing.")

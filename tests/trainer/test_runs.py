@@ -67,8 +67,9 @@ def test_run_json(every, name):
     assert run["rewards"] | {"mean": 0.5} == {
         "rows": 24, "positive": 12, "groups": 6, "mixed": 6, "all_right": 0, "all_wrong": 0, "mean": 0.5,
     }  # fmt: skip
-    examples = {"rft": 12, "dpo": 6, "ipo": 6, "simpo": 6}.get(name, 24)
-    assert (run["examples"], run["epochs"]) == (examples, pytest.approx(32 / examples))
+    examples = {"rft": 12, "dpo": 6, "ipo": 6, "simpo": 6, "online-grpo": 6, "online-dapo": 6}.get(name, 24)
+    read = 4 if METHODS[name].data == "prompts" else 32
+    assert (run["examples"], run["epochs"]) == (examples, pytest.approx(read / examples))
     assert set(run["settings"]) == set(METHODS[name].variants[0].settings)
     assert {"torch", "trl", "peft", "transformers"} <= set(run["versions"])
     assert math.isfinite(run["loss"])
