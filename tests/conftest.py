@@ -1,6 +1,13 @@
 """No test reads or leaves anything in the user's own cache."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure():
+    """A shell lets background jobs ignore Ctrl-C, and their children with them: here it is sent on purpose."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

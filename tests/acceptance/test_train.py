@@ -144,17 +144,18 @@ def test_bad_rows_are_named(words, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("environment", "says"),
+    ("method", "environment", "says"),
     [
-        ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZeRO-3 needs one dtype"),
-        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP1 needs one dtype"),
-        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, "FSDP2 is not supported yet"),
+        ("sft", {"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZeRO-3 needs one dtype"),
+        ("sft", {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP1 needs one dtype"),
+        ("online-grpo", {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, "FSDP2 is not for online-grpo"),
+        ("kto", {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, "not for kto: use DDP"),
     ],
 )
-def test_set_ups_that_do_not_fit_are_refused(words, monkeypatch, capsys, environment, says):
+def test_set_ups_that_do_not_fit_are_refused(words, monkeypatch, capsys, method, environment, says):
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    assert run("sft", *words()) == 2
+    assert run(method, *words()) == 2
     assert says in capsys.readouterr().err
 
 
