@@ -46,6 +46,13 @@ def split(recipe: Recipe, processes: int) -> Split:
     return Split(micro, share // micro, processes)
 
 
+def check(method: Method, recipe: Recipe, processes: int) -> None:
+    """Before anything is written. Raises InspectorError for a batch that cannot be cut into the parts asked for."""
+    split(recipe, processes)
+    if method.data == "prompts":
+        _whole_groups(recipe, processes)
+
+
 def build(
     method: Method, recipe: Recipe, base: Base, found: Examples, folder: Path, trackers: list[str], guard: Guard
 ) -> Any:
@@ -160,7 +167,6 @@ def _online(
     from trainer.rows import Prompt
     from trainer.teachers import Sampling
 
-    _whole_groups(recipe, int(os.environ.get("WORLD_SIZE", "1")))
     prompts = [
         Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
     ]

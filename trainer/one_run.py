@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 import warnings
@@ -17,7 +18,7 @@ from inspector.errors import CancelledError, InspectorError
 from inspector.probes.base import Base, load_base
 from inspector.text import count
 from trainer import checkpoints, runs, start
-from trainer.build import build, device_here, main_process, split
+from trainer.build import build, check, device_here, main_process, split
 from trainer.examples import Examples, examples, remark, taken
 from trainer.rollout_progress import clock, say
 from trainer.rows import Rows, tokenised
@@ -53,6 +54,7 @@ class Setup:
 def run(task: Task, rollouts: Sequence[Rollout], digest: str, trackers: Sequence[str], vllm: str = "") -> None:
     """Make the adapter. Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt."""
     recipe = task.recipe
+    check(task.method, recipe, int(os.environ.get("WORLD_SIZE", "1")))
     _keep_freed_memory()
     base = load_base(recipe.base, device_here(recipe), recipe.dtype, note=narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it

@@ -131,6 +131,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def card(run: Run) -> str:
     """The model card."""
+    of = "completion" if run.noun == "prompt" else run.noun
     settings = "".join(f", {key} {value}" for key, value in run.settings.items())
     return f"""---
 base_model: {run.base}
@@ -145,9 +146,9 @@ A LoRA adapter of [{run.base}](https://huggingface.co/{run.base}), trained by `{
 
     {run.formula}
 
-Reduction: {run.reduction} over the whole optimizer step. {run.step} steps of {run.batch} {run.noun}s
-({run.epochs:.2f} epochs of {run.examples}), peak learning rate {run.lr:g}, seeds {run.init_seed} (start) and
-{run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
+Reduction: {run.reduction} over the whole optimizer step. {run.step} steps of {run.batch} {of}s
+({run.epochs:.2f} epochs of {run.examples} {run.noun}s), peak learning rate {run.lr:g}, seeds {run.init_seed} (start)
+and {run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
 
 `{FILE}` holds every setting, digest and version. Look at it with `inspector`.
 """

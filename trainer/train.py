@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from inspector.errors import InspectorError
 from inspector.text import count, plain
-from trainer.build import main_process
+from trainer.build import check, main_process
 from trainer.examples import examples
 from trainer.launchers import refuse_unfit
 from trainer.push import Uploads
@@ -72,6 +72,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout]) -> int:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     for task in asked:
         recipe = task.recipe
+        check(task.method, recipe, processes)
         shape = shapes[recipe.base] = shapes.get(recipe.base) or estimates.skeleton(recipe.base)
         rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
         told = statistics(rows.rewards, rows.groups)

@@ -34,6 +34,7 @@ class TrainingLog(TrainerCallback):
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
         """Cut the log to where the training goes on."""
         self._start, self._first = time.monotonic(), state.global_step
+        self._seen = int(state.num_input_tokens_seen)  # TRL's count goes on after a resumption
         if state.is_world_process_zero:
             kept = [line for line in read_log(self._path) if line["step"] <= state.global_step]
             self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
