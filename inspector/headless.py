@@ -17,6 +17,7 @@ from inspector.study import Settings, Study
 from inspector.text import count
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
     from inspector.adapters.progress import Progress as Download
     from inspector.probing.request import Request
@@ -29,6 +30,7 @@ def analyze(
     out: Path | None = None,
     metrics: Sequence[str] = (),
     request: Request | None = None,
+    given: Given | None = None,
 ) -> int:
     """Measure the sources and print or write the result; 3 when something could not be analysed.
 
@@ -36,7 +38,7 @@ def analyze(
     """
     if out is not None:
         refuse_unwritable(out)
-    study, complete = _measured(sources, settings, request)
+    study, complete = _measured(sources, settings, request, given)
     if out is None:
         from inspector.printing import print_study
 
@@ -98,16 +100,19 @@ def request(
     return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
 
 
-def _measured(sources: Sequence[str], settings: Settings, request: Request | None) -> tuple[Study, bool]:
+def _measured(
+    sources: Sequence[str], settings: Settings, request: Request | None, given: Given | None
+) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
     if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:
         if request is not None:
             raise InspectorError(f"{sources[0]} is a saved study: name its adapters to probe them.")
         study = load(sources[0])
         return study, all(a.health != "error" for a in study.adapters)
+    from inspector.adapters.given import NOTHING
     from inspector.adapters.opening import open_sources
 
-    adapters, failures = open_sources(sources, progress=_Download())
+    adapters, failures = open_sources(sources, given=given or NOTHING, progress=_Download())
     if not adapters and len(failures) == 1:
         raise InspectorError(failures[0].message)
     for failure in failures:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from inspector.adapters.config_file import CONFIG
-from inspector.adapters.formats import holds_adapter
+from inspector.adapters.formats import places as places_in
+from inspector.adapters.listing import Folder
 from inspector.adapters.sources import Local, Place
 from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError, NotAnAdapterError
@@ -26,19 +27,19 @@ def expand(local: Local) -> list[Place]:
     Raises InspectorError where there is none.
     """
     if local.path.is_file():
-        return [_place(_folder_of(local.path), local.name)]
-    folders = list(_adapter_folders(local.path))
-    if not folders:
+        return [_place(_adapter_of(local.path), local.name)]
+    paths = list(_adapters_below(local.path))
+    if not paths:
         raise InspectorError(
             f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): an adapter is a folder with "
-            f"{CONFIG} and adapter_model.safetensors."
+            f"{CONFIG} and adapter_model.safetensors, or a file of one of the formats the README lists."
         )
-    places = [_place(folder, "") for folder in folders]
+    places = [_place(path, "") for path in paths]
     if not local.name:
         return places
     if len(places) == 1:
         return [replace(places[0], name=local.name)]
-    below = [folder.relative_to(local.path).parts for folder in folders]
+    below = [path.relative_to(local.path).parts for path in paths]
     return [replace(p, name="/".join((local.name, *parts))) for p, parts in zip(places, below, strict=True)]
 
 
@@ -47,23 +48,26 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part[:18]), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
 
 
-def _folder_of(file: Path) -> Path:
-    """The adapter folder a file stands for."""
-    if file.name == CONFIG or has_weights({file.name}):
+def _adapter_of(file: Path) -> Path:
+    """The adapter a file stands for: itself, or the folder it is the config or the weights of."""
+    found = [path for path, _ in places_in(Folder(file.parent))]
+    if file in found:
+        return file
+    if file.parent in found and (file.name == CONFIG or has_weights({file.name})):
         return file.parent
     raise NotAnAdapterError(
-        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its "
-        "adapter_model.safetensors."
+        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights."
     )
 
 
-def _place(folder: Path, name: str) -> Place:
-    components = Path(os.path.abspath(folder)).parts[1:]  # noqa: PTH100 - resolve() would lose the names of links
-    return Place(folder, plain(folder, 400), components or ("adapter",), name)
+def _place(path: Path, name: str) -> Place:
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would lose the names of links
+    components = (*whole.parts[1:-1], whole.stem if path.is_file() else whole.name)
+    return Place(path, plain(path, 400), components if any(components) else ("adapter",), name)
 
 
-def _adapter_folders(root: Path) -> Iterator[Path]:
-    """Folders that hold an adapter, each before those below it; a folder reached twice counts once."""
+def _adapters_below(root: Path) -> Iterator[Path]:
+    """Adapters of a folder, then those of the folders below it; a folder reached twice counts once."""
     seen: set[str] = set()
     todo = [(root, 0)]
     while todo:
@@ -74,8 +78,10 @@ def _adapter_folders(root: Path) -> Iterator[Path]:
         seen.add(real)
         if len(seen) > _MOST_FOLDERS:
             raise InspectorError(f"{plain(root)} has more than {_MOST_FOLDERS} folders: name the adapters themselves.")
-        if holds_adapter(folder):
-            yield folder
+        try:
+            yield from sorted((path for path, _ in places_in(Folder(folder))), key=lambda path: natural(path.name))
+        except InspectorError:
+            yield folder  # reading it tells the error
         if depth < DEPTH:
             below = sorted(_sub_folders(folder), key=lambda path: natural(path.name))
             todo.extend((path, depth + 1) for path in reversed(below))

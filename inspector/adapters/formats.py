@@ -1,12 +1,14 @@
-"""Which format a folder has: one reader per format, and the names of those not supported yet."""
+"""Which format a folder or a file has, found by what it holds: one reader per format."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from inspector.adapters import peft_reader
+from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -15,43 +17,38 @@ from inspector.text import plain
 class Reader(Protocol):
     """What a format's module offers."""
 
-    def recognise(self, folder: Path, names: set[str]) -> bool:
-        """Whether a folder with these file names is of this format."""
+    def places(self, folder: Folder) -> list[Path]:
+        """The adapters of this format in a folder, without those below it: the folder itself, or files of it."""
 
-    def read(self, folder: Path, name: str, source: str) -> Adapter:
-        """The adapter of such a folder, from its headers; raises InspectorError."""
+    def read(self, path: Path, name: str, source: str, given: Given) -> Adapter:
+        """The adapter at such a place, from its headers; raises InspectorError."""
 
 
 READERS: tuple[Reader, ...] = (peft_reader,)
+"""The first that finds the folder, or a file, has it."""
 
 
-def holds_adapter(folder: Path) -> bool:
-    """Whether this folder itself, not a folder below it, holds an adapter of any known format."""
-    try:
-        names = file_names(folder)
-    except InspectorError:
-        return True  # reading it tells the error
-    return any(reader.recognise(folder, names) for reader in READERS) or bool(unsupported_format(names))
-
-
-def read_adapter(folder: Path, name: str, source: str) -> Adapter:
-    """Read the folder with the reader that recognises it; raises InspectorError where none does."""
-    names = file_names(folder)
+def places(folder: Folder) -> Iterator[tuple[Path, Reader | None]]:
+    """The adapters of a folder, with their reader; one of a format without a reader with None."""
+    taken: set[Path] = set()
     for reader in READERS:
-        if reader.recognise(folder, names):
-            return reader.read(folder, name, source)
-    if other := unsupported_format(names):
-        raise InspectorError(f"{plain(folder)} holds an adapter of a format that is not supported yet: {other}.")
-    raise InspectorError(f"{plain(folder)} holds no adapter that could be recognised.")
+        for path in reader.places(folder):
+            if path not in taken and folder.path not in taken:
+                taken.add(path)
+                yield path, reader
+    if not taken and unsupported_format(folder.names):
+        yield folder.path, None
 
 
-def file_names(folder: Path) -> set[str]:
-    """The names of the plain files in a folder."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except OSError as error:
-        raise InspectorError(f"Cannot read the folder {plain(folder)}: {error.strerror or error}.") from error
+def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> Adapter:
+    """Read the folder or file with its reader; raises InspectorError where none does."""
+    folder = Folder(path.parent if path.is_file() else path)
+    for found, reader in places(folder):
+        if found == path and reader is not None:
+            return reader.read(path, name, source, given)
+    if other := unsupported_format(folder.names):
+        raise InspectorError(f"{plain(path)} holds an adapter of a format that is not supported yet: {other}.")
+    raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")
 
 
 def unsupported_format(names: set[str]) -> str:

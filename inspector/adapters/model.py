@@ -32,6 +32,8 @@ class LoraModule:
     rank: int
     scale: Scale
     dtype: str
+    path: str = ""
+    """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
@@ -46,13 +47,15 @@ def _silent(_progress: Progress) -> None:
 def open_sources(
     sources: Sequence[str],
     *,
+    given: Given = NOTHING,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Adapter], list[Failure]]:
     """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
     opened = sorted(
-        iterate(sources, taken=taken, progress=progress, cancelled=cancelled), key=lambda opened: opened.order
+        iterate(sources, given=given, taken=taken, progress=progress, cancelled=cancelled),
+        key=lambda opened: opened.order,
     )
     adapters = [found.result for found in opened if isinstance(found.result, Adapter)]
     failures = [found.result for found in opened if isinstance(found.result, Failure)]
@@ -62,6 +65,7 @@ def open_sources(
 def iterate(
     sources: Sequence[str],
     *,
+    given: Given = NOTHING,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
@@ -83,7 +87,7 @@ def iterate(
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError)
             yield Opened((i, 0), Failure(plain(text, 400), str(error), skipped=skipped))
-    yield from _read(places, names, cancelled)
+    yield from _read(places, given, names, cancelled)
     for i, source in remote:
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
@@ -96,18 +100,20 @@ def iterate(
         except InspectorError as error:
             yield Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
         else:
-            yield from _read([(i, place) for place in found], names, cancelled)
+            yield from _read([(i, place) for place in found], given, names, cancelled)
 
 
-def _read(places: Sequence[tuple[int, Place]], names: set[str], cancelled: Callable[[], bool]) -> Iterator[Opened]:
+def _read(
+    places: Sequence[tuple[int, Place]], given: Given, names: set[str], cancelled: Callable[[], bool]
+) -> Iterator[Opened]:
     """Read the headers of each place; its name joins `names`."""
-    given = name_places([place for _, place in places], names)
-    names.update(given)
-    for n, ((i, place), name) in enumerate(zip(places, given, strict=True)):
+    called = name_places([place for _, place in places], names)
+    names.update(called)
+    for n, ((i, place), name) in enumerate(zip(places, called, strict=True)):
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            yield Opened((i, n), read_adapter(place.folder, name, place.source))
+            yield Opened((i, n), read_adapter(place.path, name, place.source, given))
         except InspectorError as error:
             yield Opened((i, n), Failure(place.source, str(error)))
 

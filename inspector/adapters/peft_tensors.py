@@ -6,14 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
+from inspector.adapters.account import EMPTY, HALF, MISFIT, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict
 from inspector.adapters.headers import FLOATS, TensorHeader
-from inspector.adapters.model import TensorRecord
 from inspector.adapters.peft_config import PeftConfig
 from inspector.names import ModuleId, canonical
-from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.text import plain
 
 # `.lora_A.weight`, `.lora_A.default.weight` (adapter name inside), `.lora_embedding_A`, `.lora_B.bias`
 _KEY = re.compile(
@@ -21,15 +19,6 @@ _KEY = re.compile(
 )
 
 
-class Verdict(NamedTuple):
-    """What is done with a tensor, why, and how much that matters."""
-
-    role: Literal["used", "ignored", "unknown"]
-    reason: str = ""
-    severity: Literal["info", "warning"] = "info"
-
-
-USED = Verdict("used")
 SAVED = Verdict("ignored", "modules_to_save: absolute values, no update without the base")
 BASE_COPY = Verdict("ignored", "weights of the base saved along: absolute values, no update without the base")
 TOKENS = Verdict("ignored", "trainable tokens: absolute values despite the name, no update without the base", "warning")
@@ -40,12 +29,6 @@ SAMPLER = Verdict("ignored", "state of training only: merging does not use it")
 EMBEDDING = Verdict("ignored", "embedding updates are not supported yet", "warning")
 PARAMETER = Verdict("ignored", "target_parameters (expert weights) are not supported yet", "warning")
 CONVOLUTION = Verdict("ignored", "convolutions are not supported yet", "warning")
-HALF = Verdict("unknown", "only A or only B of the module is there", "warning")
-TWICE = Verdict("unknown", "several tensors claim the same module", "warning")
-EMPTY = Verdict("unknown", "1-D or zero-size factor, as ZeRO-3 and FSDP leave when they save ungathered", "warning")
-MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in a LoRA", "warning")
-NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "warning")
-UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +42,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Usable pairs by module, a record per tensor, what was found, and the modules left out."""
+    """Usable pairs by module, a verdict per tensor, and the modules left out."""
 
     pairs: Mapping[ModuleId, Pair]
-    records: tuple[TensorRecord, ...]
-    findings: tuple[Finding, ...]
+    verdicts: Mapping[str, Verdict]
     excluded: tuple[ModuleId, ...]
 
 
@@ -86,11 +68,7 @@ def account(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Account:
             pairs[module] = Pair(found[0][1], factors["lora_A"], factors["lora_B"])
         else:
             excluded.append(module)
-    records = tuple(
-        TensorRecord(plain(key, 300), header.shape, header.dtype, verdicts[key].role, verdicts[key].reason)
-        for key, header in headers.items()
-    )
-    return Account(pairs, records, _findings(verdicts), tuple(excluded))
+    return Account(pairs, verdicts, tuple(excluded))
 
 
 def _verdict(found: list[tuple[str, str, TensorHeader]], config: PeftConfig) -> Verdict:
@@ -137,19 +115,3 @@ def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict
         (names[-1] == "weight" and bool(base_names), BASE_COPY),
     )
     return next((verdict for holds, verdict in rules if holds), UNKNOWN)
-
-
-def _findings(verdicts: Mapping[str, Verdict]) -> tuple[Finding, ...]:
-    """One finding per class: how many tensors, why, and the first of them."""
-    by_verdict: dict[Verdict, list[str]] = defaultdict(list)
-    for key, verdict in verdicts.items():
-        by_verdict[verdict].append(key)
-    return tuple(
-        Finding(
-            verdict.severity,
-            f"{count(len(keys), 'tensor')} {'ignored' if verdict.role == 'ignored' else 'not understood'}, "
-            f"{verdict.reason}: {some(keys)}",
-        )
-        for verdict, keys in by_verdict.items()
-        if verdict is not USED
-    )

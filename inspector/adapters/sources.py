@@ -37,9 +37,9 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A local folder that holds one adapter, with the components of names it may go by."""
+    """A local folder or file that holds one adapter, with the components of names it may go by."""
 
-    folder: Path
+    path: Path
     source: str
     components: tuple[str, ...]
     """Outermost first, such as ("runs", "sft", "checkpoint-500")."""

@@ -1,4 +1,4 @@
-"""The weights of a PEFT folder: which files, their headers, and tensors on demand."""
+"""Files of weights: which of a PEFT folder's they are, their headers, and tensors on demand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inspector.adapters.given import Given
 from inspector.adapters.headers import TensorHeader, read_headers
 from inspector.adapters.stand_ins import refuse_stand_in
 from inspector.errors import InspectorError
@@ -47,17 +48,17 @@ def weight_files(names: set[str]) -> list[str]:
     return shards or sorted({PICKLE} & names)
 
 
-def open_weights(folder: Path) -> Weights:
+def open_weights(folder: Path, given: Given) -> Weights:
     """The weights PEFT would load: one safetensors file, else its shards, else the pickle.
 
-    Raises InspectorError where there is none, or one is damaged.
+    Raises InspectorError where there is none, or one is damaged, or a pickle without leave.
     """
     if (whole := folder / SAFETENSORS).is_file():
-        return _safetensors((whole,))
+        return safetensors_weights((whole,))
     if shards := _shards(folder):
-        return _safetensors(shards)
+        return safetensors_weights(shards)
     if (pickle := folder / PICKLE).is_file():
-        return _pickle(pickle)
+        return pickle_weights(pickle, given)
     raise InspectorError(f"{plain(folder)} has no {SAFETENSORS} (nor .bin): a config without its weights.")
 
 
@@ -81,7 +82,8 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in sorted(named))
 
 
-def _safetensors(files: tuple[Path, ...]) -> Weights:
+def safetensors_weights(files: tuple[Path, ...]) -> Weights:
+    """The tensors of these files together. Raises InspectorError for a damaged file and for a key in two of them."""
     marks = {path: _mark(path) for path in files}
     headers: dict[str, TensorHeader] = {}
     for path in files:
@@ -117,11 +119,19 @@ class _Handles:
         return tensor
 
 
-def _pickle(path: Path) -> Weights:
-    """A `.bin`, unpickled with `weights_only`: nothing in it can run code."""
+def pickle_weights(path: Path, given: Given) -> Weights:
+    """A `.bin` or `.pt`, unpickled with `weights_only`: nothing in it can run code.
+
+    Raises InspectorError without leave to unpickle, for a damaged file, and for what is no table of tensors.
+    """
     import torch
 
     refuse_stand_in(path)
+    if not given.allow_pickle:
+        raise InspectorError(
+            f"{plain(path)} is a pickle, which is opened only with --allow-pickle (nothing in it is run even then): "
+            "better save the adapter as .safetensors."
+        )
     mark = _mark(path)
     try:
         # What torch < 1.6 wrote is no zip file and cannot be mapped.

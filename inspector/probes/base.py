@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inspector.adapters.base_weights import BaseWeights
 from inspector.errors import InspectorError
 from inspector.probes import offline
 from inspector.probes.model_files import Progress, model_digest, model_folder
@@ -53,7 +54,7 @@ def load_base(
     auto takes CUDA in bfloat16 where there is one, else the CPU in float32; a base larger than the first
     GPU is spread over all devices. Raises InspectorError with what to do.
     """
-    folder = _folder(name, note, progress, cancelled)
+    folder = base_folder(name, note, progress, cancelled)
     progress("loading the base", 0, 0)
     target, number_type = chosen(device, dtype)
     with _quiet():
@@ -63,6 +64,11 @@ def load_base(
     return Base(
         model, tokenizer, plain(name), model_digest(folder), "+".join(places), str(number_type).removeprefix("torch.")
     )
+
+
+def base_weights(name: str) -> BaseWeights | None:
+    """The weights of the base `name`, not run, found when the first is needed; None without a name."""
+    return BaseWeights(name, lambda: base_folder(name)) if name else None
 
 
 def chosen(device: str, dtype: str) -> tuple[str, torch.dtype]:
@@ -82,7 +88,13 @@ def chosen(device: str, dtype: str) -> tuple[str, torch.dtype]:
     return device, getattr(torch, dtype)
 
 
-def _folder(name: str, note: Callable[[str], None], progress: Progress, cancelled: Callable[[], bool]) -> Path:
+def base_folder(
+    name: str,
+    note: Callable[[str], None] = lambda _text: None,
+    progress: Progress = lambda _text, _done, _total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Path:
+    """The folder of the base `name`, downloaded or unpacked where it must be. Raises InspectorError."""
     if not name:
         raise InspectorError("The adapters name no base model: give one with --base (Hub id, folder, or smollm2).")
     if name == offline.NAME:

@@ -26,6 +26,7 @@ from inspector.tui.theme import THEMES, themes
 from inspector.tui.watch import Watch
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
 
 
@@ -42,6 +43,7 @@ class InspectorApp(Navigation, Editing, Output, Probing, Watch):
         k: int = 10,
         watch: str = "",
         against: str = "",
+        given: Given | None = None,
     ) -> None:
         self.session = session.read()
         super().__init__(AppState.of(study or nobody(Settings(k=k)), k))
@@ -49,6 +51,7 @@ class InspectorApp(Navigation, Editing, Output, Probing, Watch):
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
+        self.given = given
         self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
         self.state.watched.root, self.state.watched.against = watch, against
         if watch:
@@ -113,7 +116,7 @@ class InspectorApp(Navigation, Editing, Output, Probing, Watch):
         self.progress = ("opening", 0, 0)
         taken = tuple(self.loaded)
         self.start_work(
-            lambda generation, cancelled: open_all(sources, taken, generation, self.post_message, cancelled)
+            lambda generation, cancelled: open_all(sources, self.given, taken, generation, self.post_message, cancelled)
         )
         self.repaint("status")
 
@@ -220,9 +223,15 @@ class InspectorApp(Navigation, Editing, Output, Probing, Watch):
 
 
 def run_app(
-    sources: Sequence[str], *, study: Study | None = None, k: int = 10, watch: str = "", against: str = ""
+    sources: Sequence[str],
+    *,
+    study: Study | None = None,
+    k: int = 10,
+    watch: str = "",
+    against: str = "",
+    given: Given | None = None,
 ) -> int:
     """Open the app on sources, on a saved study, or on a folder of runs to watch; the exit code."""
-    app: App[int] = InspectorApp(sources, study=study, k=k, watch=watch, against=against)
+    app: App[int] = InspectorApp(sources, study=study, k=k, watch=watch, against=against, given=given)
     app.run(mouse=False)
     return app.return_code or 0

@@ -32,6 +32,7 @@ from inspector.tui.messages import (
 )
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
     from inspector.adapters.progress import Progress as Download
     from inspector.probing import Prober, Request
@@ -86,10 +87,18 @@ def filter_study(study: Study, projection: str, serial: int, post: Post) -> None
         post(Noted(f"Filtering by {projection} failed: {type(error).__name__}: {error}", "bad"))
 
 
-def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post: Post, cancelled: Cancelled) -> None:
+def open_all(
+    sources: Sequence[str],
+    given: Given | None,
+    taken: Sequence[str],
+    generation: int,
+    post: Post,
+    cancelled: Cancelled,
+) -> None:
     """Adapters one by one as their headers are read, under names not `taken`; failures in words at the end."""
     failures: list[str] = []
     try:
+        from inspector.adapters.given import NOTHING
         from inspector.adapters.opening import Failure, iterate
         from inspector.text import plain
 
@@ -97,7 +106,7 @@ def open_all(sources: Sequence[str], taken: Sequence[str], generation: int, post
             size = f"{at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB" if at.total else f"{at.done / 1e6:.1f} MB"
             post(Progress(generation, f"{plain(at.source)}: {size}", at.done, at.total))
 
-        for found in iterate(sources, taken=taken, progress=progress, cancelled=cancelled):
+        for found in iterate(sources, given=given or NOTHING, taken=taken, progress=progress, cancelled=cancelled):
             if isinstance(found.result, Failure) and found.result.skipped:
                 post(Noted(str(found.result), "info"))
             elif isinstance(found.result, Failure):

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.health import value_findings
 from inspector.adapters.opening import content_digest, open_sources
 from inspector.errors import InspectorError
@@ -23,8 +24,11 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
 FIRST = ModuleId(0, "self_attn.q_proj")
 
 
-def read(folder):
-    return read_adapter(folder, "a", str(folder))
+PICKLES = Given(allow_pickle=True)
+
+
+def read(folder, given=NOTHING):
+    return read_adapter(folder, "a", str(folder), given)
 
 
 def header(**tensors):
@@ -141,8 +145,10 @@ def test_a_pickle_that_would_run_code(tmp_path):
             return (os.mkdir, (str(ran),))
 
     torch.save({"model.layers.0.q_proj.lora_A.weight": Hostile()}, tmp_path / "adapter_model.bin")
-    with pytest.raises(InspectorError, match="it is damaged or would run code"):
+    with pytest.raises(InspectorError, match="only with --allow-pickle"):
         read(tmp_path)
+    with pytest.raises(InspectorError, match="it is damaged or would run code"):
+        read(tmp_path, PICKLES)
     assert not ran.exists()
 
 
@@ -152,7 +158,7 @@ def test_pickles_new_and_old(tmp_path, old_format):
     (tmp_path / WEIGHTS).unlink()
     tensors = lora_tensors(random_factors(dtype=torch.bfloat16))
     torch.save(tensors, tmp_path / "adapter_model.bin", _use_new_zipfile_serialization=not old_format)
-    adapter = read(tmp_path)
+    adapter = read(tmp_path, PICKLES)
     assert adapter.info.dtype == "BF16"
     assert adapter.load(FIRST)[0].dtype == torch.bfloat16
 
@@ -164,7 +170,7 @@ def test_a_file_that_changes_while_open(tmp_path, change, name):
     if name.endswith(".bin"):
         (tmp_path / WEIGHTS).unlink()
         torch.save(lora_tensors(random_factors()), tmp_path / name)
-    adapter = read(tmp_path)
+    adapter = read(tmp_path, PICKLES)
     kept = adapter.load(FIRST)[0]
     if change == "replace":
         (write_random(tmp_path / "new", seed=7) / WEIGHTS).replace(tmp_path / name)

@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig
 
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.peft_config import KNOWN
 from inspector.names import ModuleId
 from tests.adapters.peft_models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
@@ -15,8 +16,8 @@ from tests.adapters.peft_models import assert_same, gpt2, llama, our_deltas, pef
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
 
-def read(folder):
-    return read_adapter(folder, folder.name, str(folder))
+def read(folder, given=NOTHING):
+    return read_adapter(folder, folder.name, str(folder), given)
 
 
 def texts(adapter, severity):
@@ -98,7 +99,7 @@ def test_fan_in_fan_out(tmp_path, stored_transposed):
 
 def test_pickle(tmp_path):
     model = trained(llama(), LoraConfig(r=4, target_modules=["q_proj"]))
-    adapter = read(saved(model, tmp_path, safe_serialization=False))
+    adapter = read(saved(model, tmp_path, safe_serialization=False), Given(allow_pickle=True))
     assert_same(our_deltas(adapter), peft_deltas(model))
     assert adapter.info.dtype == "F64"
     assert texts(adapter, "info") == ["a pickle, read with weights_only: nothing in it was run"]

@@ -1,0 +1,53 @@
+"""What is done with every tensor of a file: used, ignored (why) or not understood, and what is said of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from inspector.adapters.headers import TensorHeader
+from inspector.adapters.model import TensorRecord
+from inspector.study import Finding
+from inspector.text import count, plain, some
+
+
+class Verdict(NamedTuple):
+    """What is done with a tensor, why, and how much that matters."""
+
+    role: Literal["used", "ignored", "unknown"]
+    reason: str = ""
+    severity: Literal["info", "warning"] = "info"
+
+
+USED = Verdict("used")
+HALF = Verdict("unknown", "only A or only B of the module is there", "warning")
+TWICE = Verdict("unknown", "several tensors claim the same module", "warning")
+EMPTY = Verdict("unknown", "1-D or zero-size factor, as ZeRO-3 and FSDP leave when they save ungathered", "warning")
+MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in a LoRA", "warning")
+NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "warning")
+UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
+
+
+def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:
+    """One record a tensor, in the file's order."""
+    return tuple(
+        TensorRecord(plain(key, 300), header.shape, header.dtype, verdicts[key].role, verdicts[key].reason)
+        for key, header in headers.items()
+    )
+
+
+def findings(verdicts: Mapping[str, Verdict]) -> tuple[Finding, ...]:
+    """One finding per verdict: how many tensors, why, and the first of them."""
+    by_verdict: dict[Verdict, list[str]] = defaultdict(list)
+    for key, verdict in verdicts.items():
+        by_verdict[verdict].append(key)
+    return tuple(
+        Finding(
+            verdict.severity,
+            f"{count(len(keys), 'tensor')} {'ignored' if verdict.role == 'ignored' else 'not understood'}, "
+            f"{verdict.reason}: {some(keys)}",
+        )
+        for verdict, keys in by_verdict.items()
+        if verdict is not USED
+    )

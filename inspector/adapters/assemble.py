@@ -1,0 +1,102 @@
+"""What a reader understood of a file, put together as an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from inspector.adapters.account import Verdict, findings, records
+from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.weights import Weights
+from inspector.names import ModuleId
+from inspector.study import AdapterInfo, Finding
+from inspector.text import plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The update of one module: `load` gives (B (d_out, r), A (r, d_in)), s not applied, without reading before."""
+
+    module: LoraModule
+    load: Callable[[], tuple[Tensor, Tensor]]
+    parameters: int
+    """How many numbers the file spends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of the adapter as a whole."""
+
+    format: str
+    base: str = ""
+    alphas: Collection[float] = ()
+    targets: Collection[str] = ()
+    """As configured; where nothing says it, the projections of its modules."""
+    excluded: tuple[ModuleId, ...] = ()
+    """Modules the file has tensors of which cannot be used."""
+    refusal: str = ""
+    """Why no module may be analysed, or nothing."""
+
+
+def assemble(
+    name: str,
+    source: str,
+    facts: Facts,
+    parts: Sequence[Part],
+    weights: Weights,
+    verdicts: Mapping[str, Verdict],
+    said: Sequence[Finding] = (),
+) -> Adapter:
+    """The adapter, its modules in order; one that may not be analysed has none, and an error that says why.
+
+    Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
+    """
+    refusal = facts.refusal or ("" if parts else NO_PAIR)
+    parts = sorted(parts, key=lambda part: _place(part.module.id))
+    modules = {part.module.id: part.module for part in parts}
+    loads = {part.module.id: part.load for part in parts}
+    kept = tuple(
+        replace(t, role="ignored", reason=refusal) if refusal and t.role == "used" else t
+        for t in records(weights.headers, verdicts)
+    )
+    info = AdapterInfo(
+        name,
+        source,
+        facts.format,
+        base=facts.base,
+        ranks=tuple(sorted({m.rank for m in modules.values()})),
+        alpha=_span(facts.alphas),
+        scale=_scales(list(modules.values())),
+        # Sorted: PEFT saves a set, in another order each time.
+        targets=tuple(sorted(plain(t, 80) for t in facts.targets) or sorted({id_.projection for id_ in modules})),
+        dtype=", ".join(sorted({m.dtype for m in modules.values()})),
+        parameters=sum(part.parameters for part in parts),
+        modules=0 if refusal else len(modules),
+        tensors=len(kept),
+        findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
+        excluded=facts.excluded,
+    )
+    return Adapter(info, {} if refusal else modules, lambda id_: loads[id_](), kept, weights.files)
+
+
+def _place(id_: ModuleId) -> tuple[bool, int, str]:
+    return id_.layer is None, id_.layer or 0, id_.path
+
+
+def _scales(modules: list[LoraModule]) -> str:
+    """`2 (α/r = 16/8)`, or the span where modules differ."""
+    origins = {m.scale.origin for m in modules}
+    if len(origins) == 1:
+        return f"{modules[0].scale.value:g} ({origins.pop()})"
+    return f"{_span({m.scale.value for m in modules})} (per module)" if modules else ""
+
+
+def _span(values: Collection[float]) -> str:
+    """`16`, or `8-32`."""
+    return "-".join(f"{value:g}" for value in sorted({min(values), max(values)})) if values else ""

@@ -1,0 +1,21 @@
+"""What the user gives beside the sources, for the formats that need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inspector.adapters.base_weights import BaseWeights
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates."""
+
+    base: BaseWeights | None = None
+    allow_pickle: bool = False
+    rank: int = 64
+
+
+NOTHING = Given()

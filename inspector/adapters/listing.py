@@ -1,0 +1,33 @@
+"""A folder as the readers look at it: its plain files, and what their headers hold, each read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from inspector.adapters.headers import TensorHeader, read_headers
+from inspector.errors import InspectorError
+from inspector.text import plain
+
+
+class Folder:
+    """The plain files of a folder. Raises InspectorError where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._headers: dict[str, Mapping[str, TensorHeader]] = {}
+        try:
+            with os.scandir(path) as entries:
+                self.names = {entry.name for entry in entries if entry.is_file()}
+        except OSError as error:
+            raise InspectorError(f"Cannot read the folder {plain(path)}: {error.strerror or error}.") from error
+
+    def headers(self, name: str) -> Mapping[str, TensorHeader]:
+        """The headers of a safetensors file here; none where it is damaged, which only reading it shall tell."""
+        if name not in self._headers:
+            try:
+                self._headers[name] = read_headers(self.path / name)
+            except InspectorError:
+                self._headers[name] = {}
+        return self._headers[name]

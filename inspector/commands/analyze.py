@@ -1,0 +1,70 @@
+"""`inspector analyze`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
+@click.option("--metric", "metrics", multiple=True, help="Only this metric (repeat, or separate by commas).")
+@K
+@click.option(
+    "--modules",
+    default="union",
+    show_default=True,
+    help="union or common (what sums run over), and/or path ends such as q_proj,v_proj.",
+)
+@click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
+@DEVICE
+@click.option("--probe", "probes", multiple=True, help="Also run the base: lmc, cka, lens, intruders, accuracy.")
+@BASE
+@PICKLE
+@SVD_RANK
+@click.option(
+    "--prompts",
+    default="",
+    help="gsm8k, arithmetic (bundled, default for SmolLM2), aime26, a .jsonl …",
+)
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
+@click.option("--pair", "pairs", multiple=True, metavar="A:B", help="Only this pair of adapters (repeat).")
+@click.option("--alphas", default="", help="Points of the paths.  [default: 0,0.1,…,1]")
+@click.option("--loss", type=click.Choice(["boxed", "rollouts"]), default="boxed", show_default=True)
+@click.option("--pooling", type=click.Choice(["last", "mean", "all"]), default="last", show_default=True)
+@DTYPE
+@click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
+@DEBUG
+def analyze(
+    sources: tuple[str, ...],
+    out: Path | None,
+    metrics: tuple[str, ...],
+    k: int,
+    modules: str,
+    sides: str,
+    device: str,
+    **more: Any,
+) -> int:
+    """Measure adapters: tables on stdout, or every number to a file with --out.
+
+    Principal angles compare output subspaces (--sides left); right or both adds input subspaces.
+    With --probe the base model runs too: loss between adapters (lmc), similarity of hidden states (cka),
+    logit lens, intruder dimensions, accuracy.
+    """
+    from inspector import headless
+
+    base = more.pop("base")
+    giving = given(base, more.pop("allow_pickle"), more.pop("svd_rank"))
+    return headless.analyze(
+        sources,
+        out=out,
+        metrics=headless.metric_names(metrics),
+        settings=headless.settings(k=k, modules=modules, sides=sides, device=device),
+        request=headless.request(device=device, base=base if more["probes"] else "", **more),
+        given=giving,
+    )

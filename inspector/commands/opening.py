@@ -1,0 +1,70 @@
+"""`inspector SOURCE…` and `inspector demo`: the app on a terminal, the tables anywhere else."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.errors import InspectorError
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
+
+
+@click.command("open", context_settings=SETTINGS)
+@click.argument("sources", nargs=-1)
+@K
+@BASE
+@PICKLE
+@SVD_RANK
+@DEBUG
+def open_(sources: tuple[str, ...], k: int, base: str, **giving: Any) -> int:
+    """Open adapters in the app (the default command)."""
+    return _open(sources, k, given(base, **giving))
+
+
+@click.command(context_settings=SETTINGS)
+@K
+@DEBUG
+def demo(k: int) -> int:
+    """Open the bundled adapters."""
+    from inspector.assets import demo_sources
+
+    return _open(demo_sources(), k)
+
+
+def _open(sources: Sequence[str], k: int, giving: Given | None = None) -> int:
+    """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
+    _suggest_command(sources)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from inspector import headless
+
+        if not sources:
+            raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
+        return headless.analyze(sources, settings=headless.settings(k=k), given=giving)
+    from inspector.tui.app import run_app
+
+    if len(sources) == 1 and is_study(sources[0]):
+        from inspector.export import load
+
+        return run_app([], study=load(sources[0]), k=k)
+    return run_app(sources, k=k, given=giving)
+
+
+def is_study(source: str) -> bool:
+    """Whether a source names a saved study rather than an adapter."""
+    return Path(source).suffix.lower() in {".json", ".parquet"} and Path(source).name != "adapter_config.json"
+
+
+def _suggest_command(sources: Sequence[str]) -> None:
+    if sources and not Path(sources[0]).exists() and "/" not in sources[0] and "=" not in sources[0]:
+        commands = getattr(click.get_current_context().find_root().command, "commands", {})
+        close = difflib.get_close_matches(sources[0], commands, n=1, cutoff=0.7)
+        hint = f" Did you mean the command `inspector {close[0]}`?" if close else ""
+        raise InspectorError(f"No file or folder {sources[0]!r} here, and no Hub id (org/repo).{hint}")

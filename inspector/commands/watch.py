@@ -1,0 +1,33 @@
+"""`inspector watch`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from inspector.commands.options import DEBUG, SETTINGS, K
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
+@click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
+@K
+@DEBUG
+def watch(run: Path, against: str, table: bool, k: int) -> int:
+    """Watch a training: norm, effective rank, cosines and loss over its steps.
+
+    RUN is the --out of a training, or one run in it. The app follows the checkpoints as they land; without a
+    terminal every number is printed once, tab separated.
+    """
+    if table or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from inspector.trajectory.command import print_once
+
+        return print_once(run, against)
+    from inspector.trajectory.command import refuse_unknown
+    from inspector.tui.app import run_app
+
+    refuse_unknown(run, against)
+    return run_app([], k=k, watch=str(run), against=against)
