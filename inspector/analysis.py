@@ -48,7 +48,7 @@ def analyse(
     table = _Table(adapters, modules, settings)
     workspace = Workspace(settings.device)
     next_snapshot = time.monotonic() + _SNAPSHOT_EVERY
-    with _threads_for(table.largest_product()):
+    with threads_for(table.largest_product()):
         for m, module in enumerate(modules):
             if cancelled():
                 raise CancelledError("Cancelled before the analysis was complete.")
@@ -62,7 +62,7 @@ def analyse(
 
 
 @contextmanager
-def _threads_for(product: float) -> Iterator[None]:
+def threads_for(product: float) -> Iterator[None]:
     """One thread where the products are small.
 
     Threads then gain nothing, and on a busy machine their barriers wait for cores that others hold: twenty
@@ -124,8 +124,11 @@ class _Table:
         self._add((n, count), "norm")
         self._add((n, count, r), "singular_value")
         self._add((n, count, k), "spectral_gap")
-        self._add((n, n, count), "cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right")
+        self._add(
+            (n, n, count), "cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap"
+        )
         self._add((count,), "u1_chance", "v1_chance", "subspace_overlap_chance", "subspace_overlap_right_chance")
+        self._add((count,), "row_space_overlap_chance")
         for side in settings.sides:
             self._add((n, n, count, k), angle_metric(side))
             self._add((count, k), f"{angle_metric(side)}_chance")
@@ -190,6 +193,7 @@ class _Table:
             "v1": found.v1,
             "subspace_overlap": found.overlap_left,
             "subspace_overlap_right": found.overlap_right,
+            "row_space_overlap": found.rows,
         } | {angle_metric(side): angles for side, angles in found.angles.items()}
         for metric, values in pairs.items():
             block, numbers = self._at(metric), values.cpu().numpy()
@@ -202,6 +206,7 @@ class _Table:
         self._at("u1_chance")[m], self._at("v1_chance")[m] = map(chance.direction_chance, (d_out, d_in))
         self._at("subspace_overlap_chance")[m] = chance.overlap_chance(d_out, k)
         self._at("subspace_overlap_right_chance")[m] = chance.overlap_chance(d_in, k)
+        self._at("row_space_overlap_chance")[m] = chance.overlap_chance(d_in, min(widest, d_out, d_in))
         for side in self.settings.sides:
             angles = chance.angle_chance(d_out if side == "left" else d_in, k)
             self._at(f"{angle_metric(side)}_chance")[m, :k] = angles

@@ -241,6 +241,16 @@ GEOMETRY = (
         "k/d",
         _MEAN,
     ),
+    Definition(
+        "row_space_overlap",
+        "row-space overlap",
+        "pair",
+        "",
+        "‖VᵀV'‖²_F / min(r, r') over all right singular vectors: the row spaces of A and A'",
+        _MEAN,
+        "high for runs that share the random start of A or are one run: a fingerprint of lineage, not of learning",
+    ),
+    Definition("row_space_overlap_chance", "row-space overlap by chance", "none", "", "max(r, r')/d_in", _MEAN),
     Definition("u1_chance", "output direction by chance", "none", "", "√(2/πd), d = d_out", _MEAN),
     Definition("v1_chance", "input direction by chance", "none", "", "√(2/πd), d = d_in", _MEAN),
     Definition(

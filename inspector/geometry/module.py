@@ -13,6 +13,7 @@ from inspector.geometry.angles import principal_angles
 from inspector.geometry.directions import crossings, top_direction
 from inspector.geometry.factorise import factorise
 from inspector.geometry.inner import inner_products
+from inspector.geometry.lineage import row_space_overlap
 from inspector.geometry.overlap import subspace_overlap
 from inspector.geometry.stack import Workspace
 
@@ -23,7 +24,7 @@ Side = Literal["left", "right"]
 class ModuleGeometry:
     """N updates at one module. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
 
-    inner (N, N); sigma (N, r); rank (N,); u1, v1, overlap_left, overlap_right (P,);
+    inner (N, N); sigma (N, r); rank (N,); u1, v1, overlap_left, overlap_right, rows (P,);
     angles: degrees (P, k) per side asked for; by_qr: how many adapters took the QR route.
     """
 
@@ -36,6 +37,7 @@ class ModuleGeometry:
     v1: Tensor
     overlap_left: Tensor
     overlap_right: Tensor
+    rows: Tensor
     angles: dict[Side, Tensor]
     by_qr: int
 
@@ -57,6 +59,7 @@ def measure(
         v1=top_direction(c.right, shared > 0),
         overlap_left=subspace_overlap(c.left, shared),
         overlap_right=subspace_overlap(c.right, shared),
+        rows=row_space_overlap(f, c.i, c.j),
         angles={side: principal_angles(f, c, side, k) for side in sides},
         by_qr=int(f.orthonormal.sum()),
     )

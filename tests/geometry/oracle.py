@@ -12,6 +12,8 @@ from inspector.geometry.stack import Workspace
 Factors = tuple[np.ndarray, np.ndarray, float]
 
 COSINE = NORM = SIGMA = 1e-9
+ROWS = 1e-6
+"""Trailing singular vectors are not held to more."""
 ANGLE = 1e-6
 """Degrees."""
 
@@ -78,7 +80,10 @@ def assert_pair_exact(found: ModuleGeometry, p: int, one: Dense, other: Dense, i
         assert found.u1[p].isnan()
         assert found.overlap_left[p].isnan()
         assert found.angles["left"][p].isnan().all()
+        assert found.rows[p].isnan()
         return
+    rows = np.linalg.norm(one.V[:, : one.rank].T @ other.V[:, : other.rank]) ** 2 / min(one.rank, other.rank)
+    assert abs(found.rows[p].item() - rows) <= ROWS
     product = np.linalg.norm(one.W) * np.linalg.norm(other.W)
     assert abs(found.inner[i, j].item() - np.sum(one.W * other.W)) <= COSINE * product
     k_one, k_other = min(one.rank, k), min(other.rank, k)
