@@ -4,60 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from inspector.errors import InspectorError
 from inspector.probes.base import Base
 from trainer import start
 from trainer.checkpoints import Guard
 from trainer.examples import Examples, by_length, order, taken
-from trainer.launchers import accumulation
+from trainer.launchers import Split, accumulation, process_count, split
 from trainer.methods import Method
 from trainer.recipe import Recipe
 from trainer.sharded import keep_float32
-
-_LARGEST_MICRO_BATCH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One optimizer step: micro_batch × accumulation × processes = batch."""
-
-    micro_batch: int
-    accumulation: int
-    processes: int
-
-
-def split(recipe: Recipe, processes: int) -> Split:
-    """How a step is cut. Raises InspectorError where the batch does not divide."""
-    share, rest = divmod(recipe.batch, processes)
-    if rest:
-        raise InspectorError(f"batch {recipe.batch} does not divide by {processes} processes: change one of them.")
-    micro = recipe.micro_batch or max(n for n in range(1, _LARGEST_MICRO_BATCH + 1) if share % n == 0)
-    if share % micro:
-        raise InspectorError(
-            f"micro_batch {micro} does not divide the {share} examples that each of {processes} processes has of a "
-            f"batch of {recipe.batch}: change one of them."
-        )
-    return Split(micro, share // micro, processes)
-
-
-def check(method: Method, recipe: Recipe, processes: int) -> None:
-    """Before anything is written. Raises InspectorError for a batch that cannot be cut into the parts asked for."""
-    split(recipe, processes)
-    if method.data == "prompts":
-        _whole_groups(recipe, processes)
 
 
 def build(
     method: Method, recipe: Recipe, base: Base, found: Examples, folder: Path, trackers: list[str], guard: Guard
 ) -> Any:
     """The method's trainer, its adapter not loaded yet."""
-    cut = split(recipe, int(os.environ.get("WORLD_SIZE", "1")))
+    cut = split(recipe, process_count())
     common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"}
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
@@ -147,8 +113,6 @@ def _unpaired(
     from trainer.preference import UnpairedTrainer, turned
 
     micro = common["per_device_train_batch_size"]
-    if micro < 2:
-        raise InspectorError("kto estimates its reference point within a micro-batch: set micro_batch to 2 or more.")
     weights: dict[str, Any] = {"desirable_weight": recipe.weight_right, "undesirable_weight": recipe.weight_wrong}
     return UnpairedTrainer(
         args=KTOConfig(**common, max_length=None, beta=recipe.beta, **weights),
@@ -188,20 +152,6 @@ def _online(
         overlong=round(recipe.overlong * limit) if dapo else 0,
         **more,
     )
-
-
-def _whole_groups(recipe: Recipe, processes: int) -> None:
-    share = recipe.batch // processes
-    if share % recipe.generations:
-        raise InspectorError(
-            f"batch {recipe.batch} on {processes} processes is {share} completions each, which are no whole groups of "
-            f"{recipe.generations}: change batch or generations."
-        )
-
-
-def main_process() -> bool:
-    """Whether this process writes and speaks."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def device_here(recipe: Recipe) -> str:

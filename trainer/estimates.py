@@ -4,50 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 
-from inspector.errors import InspectorError
-from inspector.probes import offline
-from inspector.text import plain
 from trainer import start
-from trainer.build import split
+from trainer.bases import Skeleton
 from trainer.examples import Examples, order, taken
+from trainer.launchers import split
 from trainer.methods import Method
 from trainer.recipe import Recipe
 from trainer.rollout_progress import clock
 from trainer.weights import RewardStatistics
-
-
-@dataclass(frozen=True, slots=True)
-class Skeleton:
-    """A base without its weights."""
-
-    tokenizer: Any
-    model: Any
-    """On the meta device."""
-
-    @property
-    def parameters(self) -> int:
-        return sum(p.numel() for p in self.model.parameters())
-
-
-def skeleton(name: str) -> Skeleton:
-    """The base's tokenizer and empty shape. Raises InspectorError where they cannot be had."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    place = str(offline.offline_folder()) if name == offline.NAME else str(Path(name).expanduser())
-    try:
-        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise InspectorError(f"Cannot read the base {plain(name)}: {plain(error, 160)}") from error
-    return Skeleton(tokenizer, model)
 
 
 def lines(
@@ -62,13 +29,14 @@ def lines(
     widest = recipe.max_length if online else max(found.tokens)
     trained = sum(t.numel() for t in _adapter(shape, recipe))
     variant = method.variant(recipe.variant)
+    shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
     seconds, flops = _time(shape, recipe, tokens, method)
     return [
         f"{method.name} ({variant.name}): {variant.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
         f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
-        f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {cut.processes} processes",
+        f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
         f"  memory    about {_memory(shape, recipe, trained, cut.micro_batch * widest) / 1e9:.1f} GB a process",
         f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"

@@ -80,8 +80,7 @@ def row_weights(method: Method, recipe: Recipe, rows: Rows) -> list[float]:
     if variant == "rift":
         return weights.signs(rows.rewards, recipe.reward_right, recipe.reward_wrong)
     if variant == "rift-linear":
-        if recipe.rift_lambda is None:
-            raise InspectorError("rift-linear needs its λ: --set rift_lambda=0.2, for one.")
+        assert recipe.rift_lambda is not None
         return weights.linear(rows.rewards, recipe.rift_lambda)
     if variant == "study":
         return weights.advantages(rows.rewards, rows.groups, recipe.b)

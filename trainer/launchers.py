@@ -1,12 +1,17 @@
-"""How several processes share a run: what accelerate is told by its environment, and what does not fit. No torch."""
+"""How processes share a run and its steps: what their environment says, and what does not fit. No torch."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import InspectorError
 from trainer.methods import Method
+from trainer.recipe import Recipe
+
+_LARGEST_MICRO_BATCH = 8
 
 _LOST = (
     "adapter weights must stay float32 (in bfloat16 most of their updates at these learning rates are lost): use DDP."
@@ -17,6 +22,50 @@ _OFF = {
     "FSDP_ACTIVATION_CHECKPOINTING": "the recipe's gradient_checkpointing does the same",
 }
 """accelerate's switches that FSDP2 is not run with here, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One optimizer step: micro_batch × accumulation × processes = batch."""
+
+    micro_batch: int
+    accumulation: int
+    processes: int
+
+
+def process_count() -> int:
+    """How many share the work."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def main_process() -> bool:
+    """Whether this process writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def split(recipe: Recipe, processes: int) -> Split:
+    """How a step is cut. Raises InspectorError where the batch does not divide."""
+    share, rest = divmod(recipe.batch, processes)
+    if rest:
+        raise InspectorError(f"batch {recipe.batch} does not divide by {processes} processes: change one of them.")
+    micro = recipe.micro_batch or max(n for n in range(1, _LARGEST_MICRO_BATCH + 1) if share % n == 0)
+    if share % micro:
+        raise InspectorError(f"micro_batch {micro} does not divide {_shared(recipe, processes)}: change one of them.")
+    return Split(micro, share // micro, processes)
+
+
+def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
+    """Raises InspectorError for a batch that cannot be cut into the parts that the method needs."""
+    cut = split(recipe, processes)
+    if method.data == "unpaired" and cut.micro_batch < 2:
+        raise InspectorError(
+            f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."
+        )
+    if method.data == "prompts" and cut.micro_batch * cut.accumulation % recipe.generations:
+        raise InspectorError(
+            f"{_shared(recipe, processes)} makes no whole groups of {recipe.generations} completions: change batch or "
+            "generations."
+        )
 
 
 def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> None:
@@ -49,6 +98,11 @@ def accumulation(environment: Mapping[str, str]) -> dict[str, Any]:
     it ('FSDPParam' object has no attribute '_unsharded_param').
     """
     return {"sync_each_batch": True} if "ACCELERATE_USE_FSDP" in _on(environment) else {}
+
+
+def _shared(recipe: Recipe, processes: int) -> str:
+    each = f" ({recipe.batch // processes} on each of {processes} processes)" if processes > 1 else ""
+    return f"batch {recipe.batch}{each}"
 
 
 def _on(environment: Mapping[str, str]) -> set[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,13 @@ from typing import Any
 from torch import Tensor
 
 from inspector.errors import CancelledError, InspectorError
-from inspector.probes.base import Base, load_base
+from inspector.probes.base import Base
 from inspector.text import count
 from trainer import checkpoints, runs, start
-from trainer.build import build, check, device_here, main_process, split
+from trainer.bases import loaded
+from trainer.build import build, device_here
 from trainer.examples import Examples, examples, remark, taken
+from trainer.launchers import main_process, split
 from trainer.rollout_progress import clock, say
 from trainer.rows import Rows, tokenised
 from trainer.schema import Rollout
@@ -51,17 +52,26 @@ class Setup:
         return self.task.folder / CHECKPOINTS
 
 
-def run(task: Task, rollouts: Sequence[Rollout], digest: str, trackers: Sequence[str], vllm: str = "") -> None:
-    """Make the adapter. Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt."""
+def run(
+    task: Task,
+    rollouts: Sequence[Rollout],
+    digest: str,
+    trackers: Sequence[str],
+    vllm: str,
+    note: Callable[[str], None],
+) -> None:
+    """Make the adapter; `note` is told what holds for other runs too.
+
+    Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt.
+    """
     recipe = task.recipe
-    check(task.method, recipe, int(os.environ.get("WORLD_SIZE", "1")))
     _keep_freed_memory()
-    base = load_base(recipe.base, device_here(recipe), recipe.dtype, note=narrate)
+    base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
     setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
-    for text in filter(None, (rows.account(), remark(task.method, recipe, rows))):
-        narrate(text)
+    for text in filter(None, ("" if task.online else rows.account(), remark(task.method, recipe, rows))):
+        note(text)
     if main_process():
         begin(task, digest)
         checkpoints.clean(setup.checkpoints)
@@ -104,7 +114,7 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         place = Place(setup.vllm, task.base_id, recipe.rank)
         trainer.elsewhere = sampler(trainer, place, task.folder.name, setup.checkpoints / "vllm")
     resumed = checkpoints.newest(setup.checkpoints)
-    _announce(setup, resumed)
+    _announce(setup, trainer, resumed)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if guard.stopped:
@@ -171,7 +181,7 @@ def _norm(tensors: Mapping[str, Tensor], side: str) -> float:
     return float(sum(float(t.double().square().sum()) for name, t in tensors.items() if side in name) ** 0.5)
 
 
-def _announce(setup: Setup, resumed: Path | None) -> None:
+def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:
     recipe, found = setup.task.recipe, setup.found
     epochs = taken(setup.task.method, recipe) / len(found)
     narrate(
@@ -179,6 +189,9 @@ def _announce(setup: Setup, resumed: Path | None) -> None:
         f"({epochs:.2f} epochs), lr {recipe.lr:g}."
         + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
     )
+    if setup.task.online:
+        limit = trainer.sampling.max_tokens
+        narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …")
 
 
 def _silence(trainer: Any) -> None:

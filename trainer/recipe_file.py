@@ -64,20 +64,24 @@ def resolve(source: Source, method: str, settings: Sequence[str]) -> list[tuple[
     """
     given, grid = dict(source.values) | dict(source.methods.get(method, {})), dict(source.grid)
     for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InspectorError(f"--set {plain(text)!r}: write key=value.")
-        scope, dot, inner = key.strip().rpartition(".")
-        if dot and scope not in METHODS:
-            raise InspectorError(f"--set {plain(text)!r}: {plain(scope)!r} is no method.")
-        field = inner if dot else key.strip()
-        found = typed(_TYPES, field, value, "--set")
+        scope, field, found = setting(text)
         if scope in {"", method}:
             given |= _spread({field: found})
             grid.pop(field, None)
     recipe = checked(replace(Recipe(), **given))
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     return [(_folder(method, point), checked(replace(recipe, **_spread(point)))) for point in points]
+
+
+def setting(text: str) -> tuple[str, str, Any]:
+    """(method, field, value) of `key=value`, whose method is empty, or `method.key=value`. Raises InspectorError."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InspectorError(f"--set {plain(text)!r}: write key=value.")
+    scope, dot, field = key.strip().rpartition(".")
+    if dot and scope not in METHODS:
+        raise InspectorError(f"--set {plain(text)!r}: {plain(scope)!r} is no method.")
+    return scope, field, typed(_TYPES, field, value, "--set")
 
 
 def to_yaml(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 _PLAIN_EVERY, _DRAWN_EVERY = 10.0, 0.2
 
@@ -61,3 +62,15 @@ def say(text: str) -> None:
     """A line of its own on stderr."""
     sys.stderr.write(f"\r\033[K{text}\n" if sys.stderr.isatty() else f"{text}\n")
     sys.stderr.flush()
+
+
+def once(note: Callable[[str], None]) -> Callable[[str], None]:
+    """Every note once: each batch, or run, may have the same to say."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            note(text)
+
+    return tell

@@ -17,7 +17,7 @@ from inspector.probes.problems import BUNDLED, Problems, load_problems
 from inspector.text import count, plain
 from trainer.rewards import reward
 from trainer.rollout_plan import Plan, planned
-from trainer.rollout_progress import Progress, say, status
+from trainer.rollout_progress import Progress, once, say, status
 from trainer.row_file import RowFile, check_suffix, write_rows
 from trainer.schema import read_rollouts
 from trainer.teachers import Sampling, Teacher, local, remote
@@ -62,7 +62,7 @@ def sample(options: Options) -> int:
         options.temperature, options.top_p, options.max_new_tokens or token_limit(options.task), options.seed
     )
     with stop_signals() as stopped, _opened(options.out) as file:
-        hooks = Hooks(stopped, _once(say))
+        hooks = Hooks(stopped, once(say))
         try:
             teacher = _teacher(options, hooks)
             shots = len(problems.examples) if options.shots < 0 else options.shots
@@ -162,15 +162,3 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _once(note: Callable[[str], None]) -> Callable[[str], None]:
-    """Every note once: each batch may have the same to say."""
-    told: set[str] = set()
-
-    def tell(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            note(text)
-
-    return tell

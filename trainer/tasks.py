@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from trainer import runs
 from trainer.methods import Method, chosen
 from trainer.recipe import Recipe
 from trainer.recipe_file import read, resolve, to_yaml
+from trainer.settings import refuse_unread, refuse_unset
 
 CHECKPOINTS = ".checkpoints"
 """Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
+_ADAPTER = "adapter_config.json"
 _STARTED = "started.json"
 _LOOSE = {"device", "padding", "keep", "save_steps", "base_id"}
 """Where a run runs and what it keeps do not make it another run."""
@@ -83,10 +86,12 @@ def tasks(options: Options) -> list[Task]:
     for method in chosen(options.method):
         for name, recipe in resolve(source, method.name, options.settings):
             method.variant(recipe.variant)
+            refuse_unset(method, recipe)
             _paddable(method, recipe)
             found.append(Task(method, recipe, options.out / (options.name or name)))
     if options.name and len(found) > 1:
         raise InspectorError(f"--name names one run, and these are {len(found)}: leave it out.")
+    refuse_unread(options.settings, [(task.method, task.recipe) for task in found])
     return found
 
 
@@ -107,28 +112,48 @@ def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:
     return record
 
 
+def refuse_taken(task: Task, rollouts: str) -> None:
+    """Raise InspectorError where the run's folder cannot be one, or holds something else; nothing is written."""
+    there = next(path for path in (task.folder, *task.folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InspectorError(f"{plain(there)} is a file, and --out must be a folder: name another one.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InspectorError(f"Cannot write to {plain(there)}: no permission. Name another --out.")
+    if done(task, rollouts) is not None:
+        return
+    started = task.folder / CHECKPOINTS / _STARTED
+    try:
+        _same(task.mark(rollouts), json.loads(started.read_text(encoding="utf-8")), task.folder)
+    except FileNotFoundError:
+        if (task.folder / _ADAPTER).exists():
+            raise InspectorError(
+                f"{plain(task.folder)} holds an adapter that was not trained here, and would be overwritten: choose "
+                "another --out or --name."
+            ) from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InspectorError(f"{plain(started)} is damaged: remove {plain(task.folder)} and run again.") from error
+
+
 def begin(task: Task, rollouts: str) -> None:
     """The folder, and what is being made in it; refused where it was begun as something else."""
+    refuse_taken(task, rollouts)
     path = task.folder / CHECKPOINTS / _STARTED
-    mark = task.mark(rollouts)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            _same(mark, json.loads(path.read_text(encoding="utf-8")), task.folder)
     except OSError as error:
         raise InspectorError(f"Cannot write to {plain(task.folder)}: {error.strerror or error}.") from error
     shown = task.recipe if task.recipe.base == offline.NAME else replace(task.recipe, base=task.base_id)
-    for target, text in ((path, json.dumps(mark)), (task.folder / runs.RECIPE, to_yaml(shown))):
+    for target, text in ((path, json.dumps(task.mark(rollouts))), (task.folder / runs.RECIPE, to_yaml(shown))):
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
     wanted, found = {**mark, **mark["recipe"]}, {**there, **there["recipe"]}
-    differs = [key for key in (*mark["recipe"], "method", "rollouts") if wanted[key] != found.get(key)]
-    if differs:
-        key = differs[0]
-        raise InspectorError(
-            f"{plain(folder)} holds a run with another {key} ({plain(found.get(key), 40)}, not "
-            f"{plain(wanted[key], 40)}): choose another --out or --name, or remove it."
-        )
+    differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
+    if not differs:
+        return
+    key = differs[0]
+    what = f"{key} is {plain(found.get(key), 40)} there and {plain(wanted[key], 40)} here"
+    what = "it was trained from other rollouts" if key == "rollouts" else what
+    raise InspectorError(f"{plain(folder)} holds another run: {what}. Choose another --out or --name, or remove it.")

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from inspector.errors import InspectorError
 from inspector.text import count, plain
-from trainer.build import check, main_process
 from trainer.examples import examples
-from trainer.launchers import refuse_unfit
+from trainer.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.push import Uploads
+from trainer.rollout_progress import once
 from trainer.rows import tokenised
 from trainer.schema import Rollout, digest, read_rollouts
-from trainer.tasks import Options, Task, done, tasks
+from trainer.tasks import Options, Task, done, refuse_taken, tasks
 from trainer.weights import statistics
 
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
@@ -23,37 +23,50 @@ _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio
 
 def train(options: Options) -> int:
     """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
-    _trackers(options.trackers)
     uploads = Uploads(options.push, private=options.private)
-    asked = tasks(options)
-    refuse_unfit(os.environ, [task.method for task in asked])
-    online = [task for task in asked if task.online]
-    if options.vllm and not online:
-        raise InspectorError("--vllm samples for online-grpo and online-dapo: the other methods sample nothing.")
-    rollouts = read_rollouts(options.rollouts)
+    asked, rollouts, data = _checked(options)
     if options.dry_run:
-        return _plan(asked, rollouts)
+        return _plan(asked, rollouts, data)
     from trainer.one_run import narrate, run
     from trainer.vllm_sampler import Place
 
-    data = digest(rollouts)
     if main_process():
         uploads.check()
-        for task in online:
-            if options.vllm and not done(task, data):
+        for task in asked:
+            if options.vllm and task.online and not done(task, data):
                 Place(options.vllm, task.base_id, task.recipe.rank).check()
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
     )
+    note = once(narrate)
     for task in asked:
         if record := done(task, data):
-            narrate(f"{task.folder.name}: done before ({record['step']} steps).")
+            narrate(f"{task.folder.name}: done before ({count(record['step'], 'step')}).")
         else:
-            run(task, rollouts, data, options.trackers, options.vllm)
+            run(task, rollouts, data, options.trackers, options.vllm, note)
         if main_process():
             uploads.push(task.folder)
     uploads.close()
     return 0
+
+
+def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
+    """The runs, the rollouts and their digest. What can be wrong is found here, for all runs, before torch is imported.
+
+    Raises InspectorError.
+    """
+    _trackers(options.trackers)
+    asked = tasks(options)
+    refuse_unfit(os.environ, [task.method for task in asked])
+    if options.vllm and not any(task.online for task in asked):
+        raise InspectorError("--vllm samples for online-grpo and online-dapo: the other methods sample nothing.")
+    for task in asked:
+        refuse_uncut(task.method, task.recipe, process_count())
+    rollouts = read_rollouts(options.rollouts)
+    data = digest(rollouts)
+    for task in asked:
+        refuse_taken(task, data)
+    return asked, rollouts, data
 
 
 def _trackers(names: Sequence[str]) -> None:
@@ -64,19 +77,26 @@ def _trackers(names: Sequence[str]) -> None:
             raise InspectorError(f"The tracker {name} needs the package {_TRACKERS[name]}: pip install it first.")
 
 
-def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout]) -> int:
+def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     """Print what would be done."""
     from trainer import estimates
+    from trainer.bases import Skeleton, skeleton
 
-    shapes: dict[str, estimates.Skeleton] = {}
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    shapes: dict[str, Skeleton] = {}
+    say = once(print)
     for task in asked:
         recipe = task.recipe
-        check(task.method, recipe, processes)
-        shape = shapes[recipe.base] = shapes.get(recipe.base) or estimates.skeleton(recipe.base)
-        rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
-        told = statistics(rows.rewards, rows.groups)
-        text = estimates.lines(task.method, recipe, shape, examples(task.method, recipe, rows), told, processes)
+        if record := done(task, data):
+            text, account = [f"  done before ({count(record['step'], 'step')}): it stays as it is"], ""
+        else:
+            shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base)
+            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
+            told = statistics(rows.rewards, rows.groups)
+            found = examples(task.method, recipe, rows)
+            text = estimates.lines(task.method, recipe, shape, found, told, process_count())
+            account = "" if task.online else rows.account()
         if main_process():
-            print(f"{task.folder}", *text, *filter(None, [rows.account()]), sep="\n")  # noqa: T201 - the answer
+            print(task.folder, *text, sep="\n")  # noqa: T201 - the answer
+            if account:
+                say(account)
     return 0

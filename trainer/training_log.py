@@ -43,7 +43,7 @@ class TrainingLog(TrainerCallback):
         self,
         args: Any,  # noqa: ARG002 - the signature is transformers'
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
@@ -57,11 +57,11 @@ class TrainingLog(TrainerCallback):
         line = {key: logs[key] for key in _KEPT if key in logs and math.isfinite(logs[key])}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **line, "tokens": step_tokens}) + "\n")
-        self._show(state, logs)
+        self._show(state, logs, last=control.should_training_stop or state.global_step == state.max_steps)
 
-    def _show(self, state: TrainerState, logs: Mapping[str, float]) -> None:
-        now = time.monotonic()
-        terminal, last = sys.stderr.isatty(), state.global_step == state.max_steps
+    def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
+        """On a terminal always, the last one to stay; elsewhere the first, the last and one every ten seconds."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
         if not terminal and not last and now - self._told < _EVERY and state.global_step > self._first + 1:
             return
         self._told, spent = now, max(now - self._start, 1e-9)

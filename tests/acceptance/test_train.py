@@ -72,16 +72,37 @@ def test_dry_run(words, tmp_path, capsys):
     assert "rows      24 of 6 prompts, 12 right, 6 mixed groups" in out
     assert "examples  6 pairs" in out
     assert "steps     4, 1.33 epochs" in out
-    assert "batch     8 = 8 × 1 accumulated × 1 processes" in out
+    assert "batch     8 = 8 × 1 accumulated × 1 process" in out
     assert "memory    about" in out
     assert "time      about" in out
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_says_once_what_was_left_out_and_refuses_what_the_run_would(words, tmp_path, capsys):
+    assert run("sft", *words(max_length=40)) == 0
+    lines = (tmp_path / "rollouts.jsonl").read_text().splitlines()
+    lines[0] = lines[0].replace('"completion": "', '"completion": "' + "so " * 99)
+    (tmp_path / "rollouts.jsonl").write_text("\n".join(lines))
+    assert run("sft", *words(), "--dry-run") == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'out' / 'sft'} holds another run: it was trained from other rollouts." in error
+    assert run("all", *words("new", **ONLINE), "--dry-run") == 0
+    assert capsys.readouterr().out.count("1 row left out") == 1
+    assert run("online-grpo", *words("new", **ONLINE), "--dry-run") == 0
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_a_dry_run_names_what_is_done(words, tmp_path, capsys):
+    assert run("sft", *words()) == 0
+    capsys.readouterr()
+    assert run("sft", *words(), "--dry-run") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'sft'}\n  done before (4 steps): it stays as it is\n"
+
+
 @pytest.mark.parametrize("method", ["offline-grpo", "dpo", "online-grpo"])
 def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path, method):
     """Gloo on the CPU: the same rows (or draws) in every step, the same adapter up to the order of the sums."""
-    more = {"micro_batch": 2, "batch": 8} | ONLINE
+    more = {"micro_batch": 2, "batch": 8} | (ONLINE if method in {"online-grpo", "online-dapo"} else {})
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "trainer"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     two = [*launch, "train", method, *words("two", **more)]
@@ -167,6 +188,40 @@ def test_help_loads_nothing_heavy():
     assert "--dry-run" in shown.stdout
     assert "inspector train" in shown.stdout
     assert "train" in inspector("--help").stdout
+
+
+def test_usage_errors_come_before_anything_heavy(words, tmp_path):
+    """All of them in one process, in which importing torch, transformers or trl fails."""
+    (tmp_path / "file").touch()
+    wrong = [
+        ["sfft", *words()],
+        ["sft", *words(), "--push", "nowhere"],
+        ["sft", *words(), "--tracker", "mlflow"],
+        ["sft", *words(), "--vllm", "http://localhost:1"],
+        ["sft", *words(), "--set", "stepz=3"],
+        ["sft", *words(), "--set", "beta=3"],
+        ["sft", *words(), "--set", "batch=7", "--set", "micro_batch=2"],
+        ["sft", *words(), "--rollouts", str(tmp_path / "none.jsonl")],
+        ["sft", *words(), "--out", str(tmp_path / "file")],
+        ["sft", *words(), "--out", str(tmp_path / "file"), "--dry-run"],
+    ]
+    code = (
+        "import json, sys\n"
+        "sys.modules |= dict.fromkeys(('torch', 'transformers', 'trl', 'peft', 'datasets'))\n"
+        "from inspector import cli\n"
+        "print([cli.run(lambda: cli.cli.main(['train', *w], standalone_mode=False)) for w in json.load(sys.stdin)])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=json.dumps(wrong), capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"{[2] * len(wrong)}\n"
+    says = ["No method 'sfft'", "--push 'nowhere' is no repo", "No tracker 'mlflow'", "--vllm samples for", "'stepz'",
+            "beta is not read by sft", "micro_batch 2 does not divide batch 7", "none.jsonl", "file is a file",
+            "file is a file"]  # fmt: skip
+    errors = told.stderr.splitlines()
+    assert len(errors) == len(says)
+    for error, part in zip(errors, says, strict=True):
+        assert part in error
 
 
 @pytest.mark.slow

@@ -236,7 +236,7 @@ def test_the_record(base, file, tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"generations": 3}, "batch 8 on 1 processes is 8 completions each, which are no whole groups of 3"),
+        ({"generations": 3}, "batch 8 makes no whole groups of 3 completions"),
         ({"generations": 1}, "generations is 1: it must be at least 2"),
         ({"max_length": 5}, "No row is left"),
         ({"temperature": 0}, "temperature is 0.0: it must be above 0"),

@@ -123,10 +123,10 @@ def test_done_before_and_not_the_same(base, tmp_path, capsys):
     first = trained(base, "sft", file, tmp_path)
     assert equal(trained(base, "sft", file, tmp_path), first)
     assert "sft: done before (4 steps)." in capsys.readouterr().err
-    with pytest.raises(InspectorError, match=r"holds a run with another lr \(0.01, not 0.02\)"):
+    with pytest.raises(InspectorError, match=r"holds another run: lr is 0.01 there and 0.02 here\. Choose"):
         trained(base, "sft", file, tmp_path, lr=0.02)
     other = rollouts(tmp_path, groups=5)
-    with pytest.raises(InspectorError, match="holds a run with another rollouts"):
+    with pytest.raises(InspectorError, match="holds another run: it was trained from other rollouts"):
         trained(base, "sft", other, tmp_path)
 
 

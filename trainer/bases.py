@@ -1,0 +1,104 @@
+"""The base of a run: loaded, or its shape and tokenizer alone. Where the Hub is away, errors say what works without."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+from huggingface_hub.utils import logging as hub_logging
+
+from inspector.adapters.hub_errors import explain, unreachable
+from inspector.adapters.sources import Remote, parse
+from inspector.errors import InspectorError
+from inspector.probes import offline
+from inspector.probes.base import Base, load_base
+from inspector.text import plain
+
+_SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
+"""What config and tokenizer are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A base without its weights."""
+
+    tokenizer: Any
+    model: Any
+    """On the meta device."""
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+
+def loaded(name: str, device: str, dtype: str, note: Callable[[str], None]) -> Base:
+    """The base with its weights. Raises InspectorError with what to do."""
+    with _hinted():
+        return load_base(name, device, dtype, note=note)
+
+
+def skeleton(name: str) -> Skeleton:
+    """The base's tokenizer and empty shape. Raises InspectorError with what to do."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    with _hinted():
+        place = offline.offline_folder() if name == offline.NAME else _small_files(name)
+    try:
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InspectorError(f"Cannot read the base {plain(name)}: {plain(error, 160)}") from error
+    return Skeleton(tokenizer, model)
+
+
+def _small_files(name: str) -> Path:
+    """The folder with config and tokenizer: local, from the Hub, or what its cache has where it is away."""
+    source = parse(name)
+    if not isinstance(source, Remote):
+        return source.path
+    disable_progress_bars()
+    hub_logging.set_verbosity(logging.CRITICAL)
+    try:
+        return _downloaded(source)
+    except InspectorError:
+        raise
+    except Exception as error:
+        if unreachable(error):
+            with suppress(LocalEntryNotFoundError):
+                return Path(snapshot_download(source.repo, revision=source.revision or None, local_files_only=True))
+            if source.repo == offline.HUB_ID and offline.installed():
+                return offline.offline_folder()
+        raise explain(error, source) from error
+
+
+def _downloaded(source: Remote) -> Path:
+    info = HfApi().model_info(source.repo, revision=source.revision or None)
+    names = [f.rfilename for f in info.siblings or () if "/" not in f.rfilename and f.rfilename.endswith(_SMALL)]
+    if "config.json" not in names:
+        raise InspectorError(f"{source.repo} is no base model: it has no config.json.")
+    files = [hf_hub_download(source.repo, name, revision=info.sha) for name in names]
+    return Path(files[0]).parent
+
+
+@contextmanager
+def _hinted() -> Iterator[None]:
+    """Add to an error of a Hub that is away what can be trained without it."""
+    try:
+        yield
+    except InspectorError as error:
+        cause = error.__cause__
+        if cause is None or not unreachable(cause):
+            raise
+        raise InspectorError(
+            f"{error} Without the Hub: --base FOLDER, or --recipe demo-smollm2, whose base is a package."
+        ) from cause
