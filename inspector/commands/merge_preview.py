@@ -1,0 +1,35 @@
+"""`inspector merge-preview`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, given
+
+
+@click.command("merge-preview", context_settings=SETTINGS)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…")
+@click.option("--rank", type=click.IntRange(1), help="Target rank.  [default: the parents' largest]")
+@click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
+@DEVICE
+@BASE
+@PICKLE
+@SVD_RANK
+@DEBUG
+def merge_preview(
+    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, **more: Any
+) -> int:
+    """Tell what a weighted sum of adapters would be, before it is made.
+
+    The weight is the number after the last colon of a source, and 1 without one: sft=out/sft:0.5 out/dpo:-0.2. Norm,
+    cosine to each parent, energy ratio, interference by layer and projection, rank, and the energy kept at --rank.
+    Nothing is written but what is asked for: --write DEST is the exact sum (of rank Σr), or with --rank R its best
+    approximation of that rank.
+    """
+    from inspector.merging import command
+
+    return command.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, given=given(**more))

@@ -1,0 +1,114 @@
+"""`inspector merge-preview`: weighted sources -> what their sum would be, and, where asked, the sum."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.model import Adapter
+from inspector.adapters.opening import Failure, iterate
+from inspector.adapters.peft_writer import refuse_destination
+from inspector.analysis import analyse
+from inspector.errors import InspectorError
+from inspector.export import refuse_unwritable, save
+from inspector.merging.preview import Preview, refused
+from inspector.merging.spectra import spectra
+from inspector.merging.tables import print_preview
+from inspector.merging.writing import write
+from inspector.narration import Downloads, Progress, say
+from inspector.study import Settings
+from inspector.text import plain
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """`SOURCE:WEIGHT`: the weight is what follows the last colon, where that is a number; else it is 1.
+
+    A path that exists is a source as it is.
+    """
+    source, colon, weight = text.rpartition(":")
+    if not colon or not _NUMBER.fullmatch(weight) or Path(text).exists():
+        return text, 1.0
+    return source, float(weight)
+
+
+def merge_preview(
+    sources: Sequence[str],
+    *,
+    rank: int | None,
+    dest: Path | None,
+    out: Path | None,
+    device: str,
+    given: Given = NOTHING,
+) -> int:
+    """Print what Σ w·ΔW would be; write the numbers to `out`, the sum itself to `dest`, where these are given.
+
+    3 where some module could not be added.
+    """
+    if dest is not None:
+        refuse_destination(dest)
+    if out is not None:
+        refuse_unwritable(out)
+    tell = Progress()
+
+    def telling(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: tell(f"{done}/{total} {what}", done, total)
+
+    adapters, weights = _opened(sources, given)
+    study = analyse(adapters, Settings(device=device), progress=telling("modules measured"))
+    if not study.modules:
+        raise InspectorError(f"No module can be added: {_first_error(adapters)}")
+    _warn(adapters)
+    sigma = spectra(adapters, study, weights, device=device, progress=telling("modules added"))
+    preview = Preview(study, weights, sigma)
+    cannot = refused(study, weights)
+    for module, reason in cannot:
+        say(f"{plain(module)} is left out: {plain(reason, 300)}")
+    print_preview(preview, rank or preview.default_rank)
+    if out is not None:
+        save(preview.in_study(), out)
+        say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
+    if dest is not None:
+        written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
+        for note in written.notes:
+            say(note)
+        say(written.text)
+    return 3 if cannot else 0
+
+
+def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[float, ...]]:
+    """Every source, each with its weight: a sum that lacks a part is another sum."""
+    wanted = [weighted(text) for text in sources]
+    opened = iterate([source for source, _ in wanted], given=given, progress=Downloads())
+    adapters, weights = [], []
+    for found in sorted(opened, key=lambda found: found.order):
+        if isinstance(found.result, Failure):
+            raise InspectorError(found.result.message)
+        if not found.result.modules:
+            raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
+        adapters.append(found.result)
+        weights.append(wanted[found.order[0]][1])
+    if not np.any(weights):
+        raise InspectorError("Every weight is 0, and so is the sum: write SOURCE:WEIGHT, such as out/sft:0.5.")
+    return adapters, tuple(weights)
+
+
+def _first_error(adapters: Sequence[Adapter]) -> str:
+    errors = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
+    return errors[0] if errors else "it has no usable module."
+
+
+def _warn(adapters: Sequence[Adapter]) -> None:
+    """What the readers found that bears on the sum."""
+    bases = dict.fromkeys(a.info.base for a in adapters if a.info.base)
+    if len(bases) > 1:
+        say(f"The adapters name different bases: {', '.join(plain(base, 80) for base in bases)}.")
+    for adapter in adapters:
+        for finding in adapter.info.findings:
+            if finding.severity != "info":
+                say(f"{finding.severity}: {adapter.info.name}: {finding.text}")

@@ -1,0 +1,135 @@
+"""The numbers of ΔW = Σ w_i·ΔW_i over any modules, out of a study; no torch, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.geometry.sums import Sums, sums
+from inspector.names import ModuleId
+from inspector.study import SCOPES, Floats, Scope, Study
+from inspector.text import plain
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A weighted sum of the study's adapters; `spectra` (M, R) are its singular values, None while unknown.
+
+    Everything runs over the union of modules; those that cannot be added (`refused`) are in no number.
+    """
+
+    study: Study
+    weights: tuple[float, ...]
+    spectra: Floats | None = None
+
+    @cached_property
+    def sums(self) -> Sums:
+        """Per module; from the spectra where they are known: exact also where the parts nearly cancel."""
+        square = None if self.spectra is None else (self.spectra**2).sum(1)
+        return sums(_inner(self.study), np.array(self.weights), square)
+
+    @cached_property
+    def addable(self) -> Floats:
+        """(M,): 1 where a module counts."""
+        return addable(self.study, self.weights).astype(float)
+
+    def scope(self, chosen: Flags | None = None) -> Floats:
+        """(M,): the modules that count, of those chosen."""
+        return self.addable if chosen is None else self.addable * chosen
+
+    def by_layer(self, chosen: Flags | None = None) -> Floats:
+        """(M, layers)."""
+        where = np.array([[m.layer == layer for layer in self.study.layers] for m in self.study.modules], dtype=float)
+        return np.asarray(where.reshape(len(self.study.modules), -1) * self.scope(chosen)[:, None])
+
+    def by_projection(self) -> Floats:
+        """(M, projections)."""
+        names = self.study.projections
+        where = np.array([[m.projection == name for name in names] for m in self.study.modules], dtype=float)
+        return np.asarray(where * self.addable[:, None])
+
+    def ranks(self, scope: Floats) -> Floats:
+        """Mean number of singular values that are not zero."""
+        assert self.spectra is not None
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.spectra > 0).sum(1) @ scope / scope.sum(0))
+
+    def kept(self, scope: Floats, rank: int | None = None) -> Floats:
+        """The share of the energy that rank k holds in every module: (places,), or (places, R) for every k."""
+        assert self.spectra is not None
+        held = np.cumsum(self.spectra**2, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            every = np.asarray((scope.T @ held) / (scope.T @ held[:, -1:]))
+        return every if rank is None else every[..., min(rank, every.shape[-1]) - 1]
+
+    @property
+    def largest_rank(self) -> int:
+        """The most dimensions a module of the sum has."""
+        assert self.spectra is not None
+        return int(((self.spectra > 0).sum(1) * self.addable).max(initial=0))
+
+    @property
+    def default_rank(self) -> int:
+        """The largest rank of a parent: what a merged adapter of the same size has."""
+        parents = [info for info, w in zip(self.study.adapters, self.weights, strict=True) if w]
+        return max((max(info.ranks, default=1) for info in parents), default=1)
+
+    def in_study(self) -> Study:
+        """The study with the sum's numbers in it, for export."""
+        scopes: dict[Scope, Floats] = {
+            "global": self.addable[:, None], "layer": self.by_layer(), "module": np.diag(self.addable),
+        }  # fmt: skip
+        blocks = dict(self.study.blocks)
+        blocks["merge_weight", "global"] = np.array(self.weights)[:, None]
+        for scope in SCOPES:
+            at = scopes[scope]
+            known = np.asarray(at.any(axis=0))
+            for metric, values in self._stacked(at).items():
+                blocks[metric, scope] = np.where(known, values, np.nan)
+            if self.spectra is not None:
+                blocks["sum_rank", scope] = np.where(known, self.ranks(at), np.nan)
+                blocks["sum_energy_kept", scope] = np.where(known[:, None], self.kept(at), np.nan)
+        if self.spectra is not None:
+            blocks["sum_singular_value", "module"] = np.where(self.addable[:, None] > 0, self.spectra, np.nan)
+        return replace(self.study, blocks=blocks)
+
+    def _stacked(self, at: Floats) -> dict[str, Floats]:
+        return {
+            "sum_norm": self.sums.norm(at),
+            "sum_cosine": self.sums.cosines(at),
+            "sum_energy_ratio": self.sums.energy_ratio(at),
+            "sum_interference": self.sums.interference(at),
+        }
+
+
+def addable(study: Study, weights: Sequence[float]) -> Flags:
+    """(M,): whether the parents' updates at a module are finite and of one shape; those with weight 0 do not count."""
+    parents = np.flatnonzero(weights)
+    return np.asarray(study.usable[np.ix_(parents, parents)].all(axis=(0, 1)), dtype=bool)
+
+
+def refused(study: Study, weights: Sequence[float]) -> list[tuple[ModuleId, str]]:
+    """The modules that cannot be added, each with its reason."""
+    parents = np.flatnonzero(weights).tolist()
+    found = []
+    for m in np.flatnonzero(~addable(study, weights)).tolist():
+        broken = [study.names[i] for i in parents if study.excluded[i, m]]
+        shapes = [f"{o}×{d} in {plain(study.names[i], 40)}" for i in parents for o, d in [study.shapes[i, m]] if o]
+        reason = f"not finite in {plain(broken[0], 40)}" if broken else " and ".join(shapes)
+        found.append((study.modules[m], reason))
+    return found
+
+
+def _inner(study: Study) -> Floats:
+    """⟨ΔW_i,ΔW_j⟩ (N, N, M): zero where either has nothing there."""
+    norms = np.nan_to_num(study.blocks["norm", "module"])
+    inner = np.nan_to_num(study.blocks["cosine", "module"]) * norms[:, None] * norms[None, :]
+    at = np.arange(len(norms))
+    inner[at, at] = norms**2
+    return np.asarray(inner)

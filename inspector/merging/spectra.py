@@ -1,0 +1,63 @@
+"""One pass over the weights: the singular values of a weighted sum, module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inspector.adapters.model import Adapter
+from inspector.analysis import device_named, threads_for
+from inspector.errors import CancelledError
+from inspector.merging.preview import addable
+from inspector.names import ModuleId
+from inspector.study import Floats, Study
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def parents(adapters: Sequence[Adapter], weights: Sequence[float], module: ModuleId) -> list[tuple[Adapter, float]]:
+    """The adapters that change this module, with their weights; without those of weight 0."""
+    return [(a, w) for a, w in zip(adapters, weights, strict=True) if w and module in a.modules]
+
+
+def terms(
+    adapters: Sequence[Adapter], weights: Sequence[float], module: ModuleId
+) -> list[tuple[Tensor, Tensor, float]]:
+    """(B_i, A_i, w_i·s_i) of those adapters."""
+    return [(*a.load(module), w * a.modules[module].scale.value) for a, w in parents(adapters, weights, module)]
+
+
+def spectra(
+    adapters: Sequence[Adapter],
+    study: Study,
+    weights: Sequence[float],
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Floats:
+    """σ (M, R) of Σ w_iΔW_i at the study's modules, zeros beyond the rank and where nothing can be added.
+
+    `adapters` are the study's, in its order. Raises CancelledError as soon as `cancelled()` holds.
+    """
+    if cancelled():
+        raise CancelledError("Cancelled before the sum was measured.")
+    from inspector.geometry.merging import spectrum
+
+    device = device_named(device)
+    widths = [sum(a.modules[m].rank for a, _ in parents(adapters, weights, m)) for m in study.modules]
+    sigma = np.zeros((len(study.modules), max(widths, default=0) or 1))
+    largest = np.abs(np.array(weights))[:, None] * np.nan_to_num(study.blocks["norm", "module"])
+    fine = addable(study, weights)
+    with threads_for(float(study.shapes.max(initial=0)) * max(widths, default=0) ** 2):
+        for m, module in enumerate(study.modules):
+            if cancelled():
+                raise CancelledError("Cancelled before the sum was measured.")
+            if fine[m] and widths[m]:
+                found = spectrum(terms(adapters, weights, module), float(largest[:, m].max()), device)
+                sigma[m, : len(found)] = found.cpu().numpy()
+            progress(m + 1, len(study.modules))
+    return sigma

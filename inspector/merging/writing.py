@@ -1,0 +1,127 @@
+"""A weighted sum as an adapter of its own: the exact concatenation of its parents, or its best truncation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.adapters.model import Adapter
+from inspector.adapters.peft_writer import Factors, write_peft
+from inspector.analysis import device_named
+from inspector.errors import InspectorError
+from inspector.merging.preview import Preview, refused
+from inspector.merging.spectra import parents, terms
+from inspector.study import AdapterInfo
+from inspector.text import count, plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, in a sentence or two, and what a user should know of it."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def write(
+    dest: Path,
+    adapters: Sequence[Adapter],
+    preview: Preview,
+    rank: int | None,
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Written:
+    """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
+
+    Raises InspectorError where a module cannot be added, where a parent does not say where in the base its modules
+    are, or where `dest` exists.
+    """
+    if cannot := refused(preview.study, preview.weights):
+        module, reason = cannot[0]
+        more = f" ({len(cannot)} such modules)" if len(cannot) > 1 else ""
+        raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
+    device = device_named(device)
+    modules: dict[str, Factors] = {}
+    worst = 0.0
+    for done, module in enumerate(preview.study.modules, 1):
+        if here := parents(adapters, preview.weights, module):
+            path = here[0][0].modules[module].path
+            if not path:
+                raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
+            modules[path], cost = _factors(terms(adapters, preview.weights, module), rank, device)
+            worst = max(worst, cost)
+        progress(done, len(preview.study.modules))
+    how = _how(preview, rank, worst)
+    base = next((info.base for info in _parts(preview) if info.base), "")
+    notes = (*_notes(adapters, preview), *write_peft(dest, modules, base=base, card=_card(preview, how)))
+    ranks = sorted({factors.A.shape[0] for factors in modules.values()})
+    span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
+    return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes)
+
+
+def _factors(parts: list[tuple[Tensor, Tensor, float]], rank: int | None, device: str) -> tuple[Factors, float]:
+    """One module's factors, and what rounding the weights into them cost."""
+    import torch
+
+    from inspector.geometry.merging import concatenated, truncated
+
+    if rank is None:
+        B, A, scale, cost = concatenated(parts)
+        return Factors(B, A, scale), cost
+    B, A = truncated(parts, rank, device)
+    dtype = torch.float64 if any(torch.float64 in {b.dtype, a.dtype} for b, a, _ in parts) else torch.float32
+    return Factors(B.to("cpu", dtype), A.to("cpu", dtype), 1.0), 0.0
+
+
+def _parts(preview: Preview) -> list[AdapterInfo]:
+    return [info for info, w in zip(preview.study.adapters, preview.weights, strict=True) if w]
+
+
+def _how(preview: Preview, rank: int | None, worst: float) -> str:
+    """How what was written relates to the sum."""
+    if rank is not None:
+        share = float(preview.kept(preview.scope(), rank))
+        return f"The best approximation of rank {rank} in every module: {100 * share:.4g} % of the sum's energy."
+    if worst == 0:
+        return "ΔW is the sum to the last bit: the parents' factors side by side, their weights in α and signs."
+    return f"ΔW is the sum: the parents' factors side by side, weights multiplied into B (rounding it by {worst:.0e})."
+
+
+def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
+    """What is not as a user may expect: other bases, other paths, parts of a parent that no sum has."""
+    bases = dict.fromkeys(info.base for info in _parts(preview) if info.base)
+    if len(bases) > 1:
+        yield f"The parents name different bases; {plain(next(iter(bases)), 80)} stands in the config."
+    for module in preview.study.modules:
+        here = parents(adapters, preview.weights, module)
+        paths = dict.fromkeys(adapter.modules[module].path for adapter, _ in here)
+        if len(paths) > 1:
+            first, other = list(paths)[:2]
+            yield f"The parents place modules differently, such as {plain(first)} and {plain(other)}: the first counts."
+            break
+    for adapter, w in zip(adapters, preview.weights, strict=True):
+        left = [tensor for tensor in adapter.tensors if w and tensor.role != "used"]
+        if left:
+            what = f"{count(len(left), 'tensor')}, such as {plain(left[0].key, 80)}"
+            yield f"{adapter.info.name} has {what}, that are no part of the sum: {plain(left[0].reason)}."
+
+
+def _card(preview: Preview, how: str) -> str:
+    """What a stranger should know of the folder."""
+    scope = preview.scope()
+    cosines = preview.sums.cosines(scope)
+    rows = [
+        f"| {plain(info.name)} | {w:g} | {cosine:.4f} |".replace("nan", "n/a")
+        for info, w, cosine in zip(preview.study.adapters, preview.weights, cosines.tolist(), strict=True)
+        if w
+    ]
+    table = "\n".join(["| adapter | weight | cosine to the sum |", "| --- | --- | --- |", *rows])
+    norm, ratio = float(preview.sums.norm(scope)), float(preview.sums.energy_ratio(scope))
+    measured = f"‖ΔW‖ of the sum {norm:.6g}, energy ratio ‖Σ w·ΔW‖² / Σ‖w·ΔW‖² {ratio:.4g}."
+    return f"A weighted sum of LoRA adapters, Σ w·ΔW, by `inspector merge-preview`. {how}\n\n{table}\n\n{measured}"
