@@ -23,6 +23,7 @@ import numpy as np
 
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
+from inspector.origin import Origin
 from inspector.study import AdapterInfo, Finding, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, Row, blocks, rows
 from inspector.text import plain
@@ -196,8 +197,13 @@ def _adapter(head: dict[str, Any]) -> AdapterInfo:
             "targets": tuple(head["targets"]),
             "findings": tuple(Finding(**f) for f in head["findings"]),
             "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
+            "origin": _origin(head.get("origin") or {}),
         }
     )
+
+
+def _origin(head: dict[str, Any]) -> Origin:
+    return Origin(**head | {key: plain(head[key], 80) for key in ("method", "a0") if key in head})
 
 
 def _probe(head: dict[str, Any]) -> ProbeInfo:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
+from inspector.origin import UNKNOWN, Origin
 
 Floats = NDArray[np.float64]
 Scope = Literal["global", "layer", "module"]
@@ -57,6 +58,7 @@ class AdapterInfo:
     findings: tuple[Finding, ...] = ()
     excluded: tuple[ModuleId, ...] = ()
     digest: str = ""
+    origin: Origin = UNKNOWN
 
     @property
     def rank(self) -> str:

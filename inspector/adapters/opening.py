@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inspector.adapters.expand import expand
@@ -15,6 +15,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
+from inspector.origin import origin_of
 from inspector.text import plain
 
 
@@ -76,18 +77,21 @@ def iterate(
     """
     names = set(taken)
     remote: list[tuple[int, Remote]] = []
+    local: list[Local] = []
     places: list[tuple[int, Place]] = []
     for i, text in enumerate(sources):
         try:
             source = parse(text)
             if isinstance(source, Local):
+                local.append(source)
                 places += [(i, place) for place in expand(source)]
             else:
                 remote.append((i, source))
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError)
             yield Opened((i, 0), Failure(plain(text, 400), str(error), skipped=skipped))
-    yield from _read(places, given, names, cancelled)
+    named = {source.path for source in local}
+    yield from _read(places, given, names, cancelled, named)
     for i, source in remote:
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
@@ -104,18 +108,25 @@ def iterate(
 
 
 def _read(
-    places: Sequence[tuple[int, Place]], given: Given, names: set[str], cancelled: Callable[[], bool]
+    places: Sequence[tuple[int, Place]],
+    given: Given,
+    names: set[str],
+    cancelled: Callable[[], bool],
+    named: Collection[Path] = (),
 ) -> Iterator[Opened]:
-    """Read the headers of each place; its name joins `names`."""
+    """Read the headers of each place; its name joins `names`. No adapter is skipped unless it was `named` itself."""
     called = name_places([place for _, place in places], names)
     names.update(called)
     for n, ((i, place), name) in enumerate(zip(places, called, strict=True)):
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            yield Opened((i, n), read_adapter(place.path, name, place.source, given))
+            adapter = read_adapter(place.path, name, place.source, given)
+            info = replace(adapter.info, origin=origin_of(place.path, place.components[-1]))
+            yield Opened((i, n), replace(adapter, info=info))
         except InspectorError as error:
-            yield Opened((i, n), Failure(place.source, str(error)))
+            skipped = isinstance(error, NotAnAdapterError) and place.path not in named
+            yield Opened((i, n), Failure(place.source, str(error), skipped=skipped))
 
 
 def content_digest(paths: Sequence[Path]) -> str:

@@ -1,0 +1,92 @@
+"""How an adapter was made: what `run.json` beside it says, else what its name tells. No torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from inspector.text import plain
+
+RECORD = "run.json"
+_LARGEST = 2**20
+_LR = re.compile(r"lr[-=]?(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", re.IGNORECASE)
+_SEED = re.compile(r"(?:seed|s)[-=]?(\d{1,9})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The method, seeds and learning rate of an adapter; empty or None where nothing tells them."""
+
+    method: str = ""
+    lr: float | None = None
+    seed: int | None = None
+    """Of the data, and of the start too where nothing says otherwise."""
+    init_seed: int | None = None
+    a0: str = ""
+    """Digest of the start A₀: equal for runs whose input directions may be compared."""
+    step: int | None = None
+    told_by: Literal["", "run.json", "name"] = ""
+
+    @property
+    def label(self) -> str:
+        """`lr 0.0002, seed 42`: what tells the runs of one method apart."""
+        parts = (
+            "" if self.lr is None else f"lr {self.lr:g}",
+            "" if self.seed is None else f"seed {self.seed}",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+UNKNOWN = Origin()
+
+
+def origin_of(folder: Path, name: str) -> Origin:
+    """The origin of the adapter in a folder: its run.json where there is a readable one, else its name."""
+    path = folder / RECORD
+    try:
+        if path.stat().st_size <= _LARGEST:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(record, dict) and isinstance(record.get("method"), str):
+                return _recorded(record)
+    except (OSError, ValueError, RecursionError):
+        pass
+    return from_name(name)
+
+
+def from_name(name: str) -> Origin:
+    """What a name such as `sft_lr2e-4_s42`, `dpo-seed123` or `runs/rft_s7` tells; nothing from any other."""
+    lr, seed, rest = None, None, []
+    for word in re.split(r"[_/\s]+|-(?=(?:lr|seed|s)\d)", name):
+        if (found := _LR.fullmatch(word)) is not None:
+            lr = float(found[1])
+        elif (found := _SEED.fullmatch(word)) is not None:
+            seed = int(found[1])
+        elif word:
+            rest.append(word)
+    if (lr is None and seed is None) or not rest:
+        return UNKNOWN
+    return Origin("_".join(rest), lr, seed, told_by="name")
+
+
+def _recorded(record: Mapping[str, Any]) -> Origin:
+    return Origin(
+        plain(record["method"], 60),
+        _number(record.get("lr")),
+        _whole(record.get("data_seed")),
+        _whole(record.get("init_seed")),
+        plain(record.get("a0") or "", 80),
+        _whole(record.get("step")),
+        "run.json",
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

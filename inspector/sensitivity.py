@@ -1,0 +1,134 @@
+"""What seed and learning rate do to one method, from a study: pairs that differ in one thing, and spreads. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from inspector.study import AdapterInfo, Study
+
+Change = Literal["seed", "learning rate", "seed and learning rate", "nothing told"]
+GROUPINGS = ("method", "seed", "lr")
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """Two adapters of one method: what differs, and how far their updates do.
+
+    `norm_ratio` is ‖ΔW_b‖/‖ΔW_a‖ with the larger learning rate, else the larger norm, as b; angles in degrees, medians
+    over modules. `start`: whether v₁ may be compared, decided by the digests of A₀.
+    """
+
+    method: str
+    a: int
+    b: int
+    change: Change
+    start: Literal["same", "different", "unknown"]
+    cosine: float
+    norm_ratio: float
+    u1: float
+    v1: float
+    angle: float
+    worst_angle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Cosines of the pairs within a group, and of those between its members and the rest (mean, least, largest)."""
+
+    group: str
+    members: tuple[int, ...]
+    within: tuple[float, float, float]
+    between: tuple[float, float, float]
+
+
+def variations(study: Study) -> tuple[Variation, ...]:
+    """Every pair of one method, those that differ in the seed alone first, then in the rate alone."""
+    found = [
+        _variation(study, i, j)
+        for i, j in combinations(range(len(study.adapters)), 2)
+        if method_of(study.adapters[i]) == method_of(study.adapters[j])
+    ]
+    order = ("seed", "learning rate", "seed and learning rate", "nothing told")
+    return tuple(sorted(found, key=lambda v: (order.index(v.change), v.a, v.b)))
+
+
+def spreads(study: Study, by: str) -> tuple[Spread, ...]:
+    """The cosines within and between the groups of `by`: method, seed or lr. Groups of one have no within."""
+    groups: dict[str, list[int]] = {}
+    for i, adapter in enumerate(study.adapters):
+        groups.setdefault(group_of(adapter, by), []).append(i)
+    cosine = study.blocks["cosine", "global"][:, :, 0]
+    found = []
+    for group, members in groups.items():
+        rest = [j for j in range(len(study.adapters)) if j not in members]
+        within = [float(cosine[i, j]) for i, j in combinations(members, 2)]
+        between = [float(cosine[i, j]) for i in members for j in rest]
+        found.append(Spread(group, tuple(members), _range(within), _range(between)))
+    return tuple(found)
+
+
+def group_of(adapter: AdapterInfo, by: str) -> str:
+    """The group of an adapter: `sft`, `seed 42`, `lr 0.0002`, or `?` where nothing tells."""
+    origin = adapter.origin
+    if by == "method":
+        return method_of(adapter)
+    if by == "seed":
+        return "?" if origin.seed is None else f"seed {origin.seed}"
+    return "?" if origin.lr is None else f"lr {origin.lr:g}"
+
+
+def method_of(adapter: AdapterInfo) -> str:
+    """The method that made it; its own name where nothing tells, so that it stands alone."""
+    return adapter.origin.method or adapter.name
+
+
+def _variation(study: Study, i: int, j: int) -> Variation:
+    norm = study.blocks["norm", "global"][:, 0]
+    one, other = study.adapters[i].origin, study.adapters[j].origin
+    rates = (one.lr or 0.0, other.lr or 0.0)
+    a, b = (i, j) if (rates[0], float(norm[i])) <= (rates[1], float(norm[j])) else (j, i)
+    angles = _angles(study, i, j)
+    return Variation(
+        method_of(study.adapters[i]), a, b, _change(study.adapters[i], study.adapters[j]), _start(one.a0, other.a0),
+        _at(study, "cosine", i, j), float(norm[b] / norm[a]) if norm[a] > 0 else float("nan"),
+        _at(study, "u1", i, j), _at(study, "v1", i, j), *angles,
+    )  # fmt: skip
+
+
+def _change(one: AdapterInfo, other: AdapterInfo) -> Change:
+    seeds = (one.origin.seed, one.origin.init_seed) != (other.origin.seed, other.origin.init_seed)
+    rates = one.origin.lr != other.origin.lr
+    if seeds and rates:
+        return "seed and learning rate"
+    return "seed" if seeds else "learning rate" if rates else "nothing told"
+
+
+def _start(one: str, other: str) -> Literal["same", "different", "unknown"]:
+    if not one or not other:
+        return "unknown"
+    return "same" if one == other else "different"
+
+
+def _at(study: Study, metric: str, i: int, j: int) -> float:
+    block = study.block(metric, "global")
+    return float("nan") if block is None else float(block[i, j, 0])
+
+
+def _angles(study: Study, i: int, j: int) -> tuple[float, float]:
+    """The smallest and the largest of the principal angles, medians over modules."""
+    block = study.block("principal_angle", "global")
+    known: Iterator[float] = iter(()) if block is None else (float(v) for v in block[i, j, 0] if np.isfinite(v))
+    angles = list(known)
+    return (angles[0], angles[-1]) if angles else (float("nan"), float("nan"))
+
+
+def _range(values: list[float]) -> tuple[float, float, float]:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return (float("nan"),) * 3
+    return float(np.mean(known)), min(known), max(known)

@@ -1,0 +1,102 @@
+"""Lineage and sensitivity, on updates whose kinship is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.analysis import analyse
+from inspector.lineage import kinship, lineage
+from inspector.names import ModuleId
+from inspector.origin import Origin
+from inspector.sensitivity import spreads, variations
+from inspector.study import Settings
+from tests.memory import adapter
+
+D = 256
+
+
+def factors(A, seed, layers=(0, 1)):
+    made = torch.Generator().manual_seed(seed)
+    return {ModuleId(n, "self_attn.q_proj"): (torch.randn(D, 4, generator=made), A) for n in layers}
+
+
+def start(seed):
+    return torch.randn(4, D, generator=torch.Generator().manual_seed(seed))
+
+
+def measured(origins, updates):
+    adapters = [adapter(name, update) for name, update in updates.items()]
+    adapters = [replace(a, info=replace(a.info, origin=origin)) for a, origin in zip(adapters, origins, strict=True)]
+    return analyse(adapters, Settings(k=3, device="cpu"))
+
+
+def test_lineage_tells_starts_apart_whatever_was_learned():
+    one, other = start(1), start(2)
+    near = one + 0.05 * start(3)
+    study = measured(
+        [Origin()] * 4, {"a": factors(one, 1), "b": factors(near, 2), "c": factors(other, 3), "d": factors(other, 4)}
+    )
+    found = lineage(study)
+    assert found.groups == ((0, 1), (2, 3))
+    assert found.kinship(0, 1) == found.kinship(2, 3) == "same start or run"
+    assert found.kinship(0, 2) == "different"
+    assert abs(study.blocks["cosine", "global"][2, 3, 0]) < 0.1
+    assert found.chance == pytest.approx(4 / D)
+    Q, R = (np.linalg.qr(x.double().numpy().T)[0] for x in (one, near))
+    assert found.overlap[0, 1] == pytest.approx(np.linalg.norm(Q.T @ R) ** 2 / 4, abs=1e-9)
+
+
+def test_equal_digests_of_the_start_join_groups():
+    study = measured(
+        [Origin("x", a0="f"), Origin("y", a0="f"), Origin("z")], {n: factors(start(i), i) for i, n in enumerate("abc")}
+    )
+    assert lineage(study).groups == ((0, 1), (2,))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "chance", "said"),
+    [
+        (0.9, 0.02, "same start or run"),
+        (0.5, 0.02, "unclear"),
+        (0.1, 0.02, "different"),
+        (0.9, 0.5, "unclear"),
+        (np.nan, 0.1, None),
+    ],
+)
+def test_kinship(overlap, chance, said):
+    assert kinship(overlap, chance) == said
+
+
+def test_what_seed_and_rate_do():
+    A, B = start(1), start(2)
+    base = factors(A, 1)
+    triple = {id_: (3 * b, a) for id_, (b, a) in base.items()}
+    origins = [
+        Origin("sft", 2e-3, 42, 42, "f"),
+        Origin("sft", 2e-4, 42, 42, "f"),
+        Origin("sft", 2e-4, 7, 7, "g"),
+        Origin("dpo", 2e-4, 7, 7, "g"),
+    ]
+    study = measured(origins, {"fast": triple, "sft": base, "seed": factors(B, 5), "dpo": factors(B, 6)})
+    found = variations(study)
+    assert [(v.change, study.names[v.a], study.names[v.b]) for v in found] == [
+        ("seed", "sft", "seed")
+        if study.blocks["norm", "global"][1, 0] <= study.blocks["norm", "global"][2, 0]
+        else ("seed", "seed", "sft"),
+        ("learning rate", "sft", "fast"),
+        ("seed and learning rate", "seed", "fast"),
+    ]
+    rate = found[1]
+    assert rate.norm_ratio == pytest.approx(3)
+    assert rate.cosine == pytest.approx(1)
+    assert (rate.start, found[0].start) == ("same", "different")
+    assert (rate.u1, rate.v1, rate.angle) == pytest.approx((1, 1, 0), abs=1e-5)
+    sft, dpo = spreads(study, "method")
+    cosine = study.blocks["cosine", "global"][:, :, 0]
+    assert sft.within == pytest.approx((np.mean([1, cosine[0, 2], cosine[1, 2]]), min(cosine[0, 2], cosine[1, 2]), 1))
+    assert dpo.members == (3,)
+    assert np.isnan(dpo.within[0])
+    assert dpo.between == pytest.approx((cosine[3, :3].mean(), cosine[3, :3].min(), cosine[3, :3].max()))
+    assert [s.group for s in spreads(study, "seed")] == ["seed 42", "seed 7"]
