@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.headers import TensorHeader
+from inspector.adapters.listing import Folder
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.errors import InspectorError
 from inspector.names import ModuleId, canonical
@@ -14,6 +17,27 @@ from inspector.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
+"""The types whose values are the weights themselves: F8 and integers need scales that stand elsewhere."""
+_SHARD = re.compile(r"model-(\d{1,6})-of-(\d{1,6})\.safetensors")
+
+
+def model_files(names: set[str]) -> list[str]:
+    """Which of a folder's file names are a model's weights as transformers takes them.
+
+    model.safetensors, else its shards, else whatever safetensors there are. Raises InspectorError where shards
+    are missing.
+    """
+    if "model.safetensors" in names:
+        return ["model.safetensors"]
+    shards = [match for name in sorted(names) if (match := _SHARD.fullmatch(name))]
+    if not shards:
+        return sorted(name for name in names if name.endswith(".safetensors"))
+    total = max(int(match[2]) for match in shards)
+    if {int(match[1]) for match in shards} != set(range(1, total + 1)):
+        raise InspectorError(f"{len(shards)} of {total} shards of the model are there: download the others.")
+    return [match[0] for match in shards]
 
 
 class BaseWeights:
@@ -30,7 +54,7 @@ class BaseWeights:
     def weights(self) -> Weights:
         """Headers and tensors of the model. Raises InspectorError where there are none."""
         folder = self._find()
-        files = tuple(sorted(folder.glob("*.safetensors")))
+        files = tuple(folder / name for name in model_files(Folder(folder).names))
         if not files:
             raise InspectorError(f"{plain(folder)} has no .safetensors: a base model's weights are needed there.")
         return safetensors_weights(files)
@@ -47,10 +71,15 @@ class BaseWeights:
         ends = [k for id_, k in self._keys.items() if wanted.layer is None is id_.layer and _same_end(k, parameter)]
         return ends[0] if len(ends) == 1 else None
 
+    def header(self, parameter: str) -> TensorHeader | None:
+        """What the file says of a parameter, None where the base does not have it."""
+        key = self.key(parameter)
+        return None if key is None else self.weights.headers[key]
+
     def shape(self, parameter: str) -> tuple[int, ...] | None:
         """The shape of a parameter as stored, None where the base does not have it."""
-        key = self.key(parameter)
-        return None if key is None else self.weights.headers[key].shape
+        header = self.header(parameter)
+        return None if header is None else header.shape
 
     def tensor(self, parameter: str) -> Tensor:
         """A copy of a parameter in the file's dtype. Raises InspectorError where the base does not have it."""
