@@ -16,6 +16,7 @@ from inspector.text import plain
 if TYPE_CHECKING:
     from torch import Tensor
 
+_NOTHING_LEFT_OUT = float  # float() is 0.0
 NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 
 
@@ -27,6 +28,8 @@ class Part:
     load: Callable[[], tuple[Tensor, Tensor]]
     parameters: int
     """How many numbers the file spends on it."""
+    left_out: Callable[[], float] = _NOTHING_LEFT_OUT
+    """The share of ‖ΔW‖²_F that the factors leave out: 0 but for the low-rank part of a dense update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Facts:
     """Modules the file has tensors of which cannot be used."""
     refusal: str = ""
     """Why no module may be analysed, or nothing."""
+    depends_on: str = ""
+    """What ΔW depends on beside the files: the base and the rank kept of it, where it does."""
 
 
 def assemble(
@@ -82,7 +87,16 @@ def assemble(
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
         excluded=facts.excluded,
     )
-    return Adapter(info, {} if refusal else modules, lambda id_: loads[id_](), kept, weights.files)
+    left = {part.module.id: part.left_out for part in parts}
+    return Adapter(
+        info,
+        {} if refusal else modules,
+        lambda id_: loads[id_](),
+        kept,
+        weights.files,
+        lambda id_: left[id_](),
+        facts.depends_on,
+    )
 
 
 def _place(id_: ModuleId) -> tuple[bool, int, str]:

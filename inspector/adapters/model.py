@@ -56,3 +56,7 @@ class Adapter:
     load: Callable[[ModuleId], tuple[Tensor, Tensor]] = field(repr=False)
     tensors: tuple[TensorRecord, ...] = ()
     files: tuple[Path, ...] = ()
+    left_out: Callable[[ModuleId], float] = field(default=lambda _id: 0.0, repr=False)
+    """The share of a module's ‖ΔW‖²_F that its factors leave out: not 0 only for the low-rank part of a dense ΔW."""
+    depends_on: str = ""
+    """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""

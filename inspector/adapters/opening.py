@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
@@ -17,6 +18,9 @@ from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.origin import origin_of
 from inspector.text import plain
+
+if TYPE_CHECKING:
+    from inspector.adapters.hub import Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,11 @@ def iterate(
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
+    choose: Choose | None = None,
 ) -> Iterator[Opened]:
     """Open the sources one result at a time: what is on this machine first, then what must be downloaded.
 
+    `choose` says which adapters of a repo are downloaded; without it, all.
     Names are unique, and none is of `taken`. Raises CancelledError as soon as `cancelled()` holds.
     """
     names = set(taken)
@@ -96,9 +102,10 @@ def iterate(
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            from inspector.adapters.hub import fetch
+            from inspector.adapters.hub import everything, fetch
 
-            found = fetch(source, progress=progress, cancelled=cancelled)
+            chosen = choose or everything
+            found = fetch(source, given=given, choose=chosen, progress=progress, cancelled=cancelled)
         except CancelledError:
             raise
         except InspectorError as error:
@@ -120,6 +127,9 @@ def _read(
     for n, ((i, place), name) in enumerate(zip(places, called, strict=True)):
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
+        if place.fault:
+            yield Opened((i, n), Failure(place.source, place.fault))
+            continue
         try:
             adapter = read_adapter(place.path, name, place.source, given)
             info = replace(adapter.info, origin=origin_of(place.path, place.components[-1]))
@@ -143,6 +153,7 @@ def content_digest(paths: Sequence[Path]) -> str:
 
 
 def identity(adapter: Adapter) -> str:
-    """What an adapter is known by: sha256 of its weights and of every module's scale, which stands in its config."""
+    """What an adapter is known by: sha256 of its weights, every module's scale, and what else ΔW depends on."""
     scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
-    return hashlib.sha256(json.dumps([content_digest(adapter.files), scales]).encode()).hexdigest()
+    known = [content_digest(adapter.files), scales, *([adapter.depends_on] if adapter.depends_on else [])]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
