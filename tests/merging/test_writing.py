@@ -1,0 +1,172 @@
+"""The written sum, loaded by PEFT itself, against Σ w·ΔW of the parents in float64."""
+
+import json
+
+import pytest
+import torch
+from peft import LoraConfig
+from safetensors.torch import load_file
+
+from inspector.adapters.opening import open_sources
+from inspector.analysis import analyse
+from inspector.errors import InspectorError
+from inspector.merging.preview import Preview, refused
+from inspector.merging.spectra import spectra
+from inspector.merging.writing import write
+from inspector.names import ModuleId
+from inspector.study import Settings
+from tests.adapters.peft_models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
+from tests.makers import random_factors, write_adapter, write_random
+
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+
+
+def opened(*folders):
+    adapters, failures = open_sources([str(folder) for folder in folders])
+    assert failures == []
+    return adapters
+
+
+def made(dest, adapters, weights, rank=None):
+    """Write the sum; what was said of it."""
+    study = analyse(adapters, Settings())
+    sigma = spectra(adapters, study, weights)
+    return write(dest, adapters, Preview(study, tuple(weights), sigma), rank)
+
+
+def expected(adapters, weights):
+    """Module -> Σ w·ΔW in float64; a module of one side counts as its zero on the other."""
+    total = {}
+    for adapter, w in zip(adapters, weights, strict=True):
+        for module, delta in our_deltas(adapter).items():
+            total[module] = total.get(module, 0) + w * delta
+    return total
+
+
+@pytest.fixture(scope="module")
+def parents(tmp_path_factory):
+    """Three adapters of one llama: other ranks, scales, targets; one with patterns, one with rsLoRA."""
+    root = tmp_path_factory.mktemp("parents")
+    configs = {
+        "a": LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]),
+        "b": LoraConfig(
+            r=3, lora_alpha=5, use_rslora=True, target_modules=["q_proj", "up_proj"], rank_pattern={"layers.1.mlp.up_proj": 2}
+        ),
+        "c": LoraConfig(r=2, lora_alpha=4, target_modules=["v_proj"], layers_to_transform=[1]),
+    }  # fmt: skip
+    return [saved(trained(llama(), config, seed), root / name) for seed, (name, config) in enumerate(configs.items())]
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.5, -0.3, 0.25), (1.0, 0.0, 2.0)])
+def test_peft_loads_the_exact_sum(tmp_path, parents, weights):
+    adapters = opened(*parents)
+    told = made(tmp_path / "sum", adapters, weights)
+    total = expected([a for a, w in zip(adapters, weights, strict=True) if w], [w for w in weights if w])
+    assert_same(peft_deltas(reloaded(llama(), tmp_path / "sum")), total)
+    assert_same(our_deltas(opened(tmp_path / "sum")[0]), total)
+    assert f"{len(total)} modules" in told.text
+
+
+def test_every_module_has_the_rank_its_parents_add_up_to(tmp_path, parents):
+    adapters = opened(*parents)
+    made(tmp_path / "sum", adapters, (1.0, 1.0, 1.0))
+    (found,) = opened(tmp_path / "sum")
+    assert {str(id_): module.rank for id_, module in found.modules.items()} == {
+        "0.self_attn.q_proj": 7, "0.self_attn.v_proj": 4, "0.mlp.up_proj": 3,
+        "1.self_attn.q_proj": 7, "1.self_attn.v_proj": 6, "1.mlp.up_proj": 2,
+    }  # fmt: skip
+    assert found.info.findings == ()
+
+
+@pytest.mark.parametrize("rank", [1, 3, 50])
+def test_peft_loads_the_best_truncation(tmp_path, parents, rank):
+    """Eckart-Young: in every module the error is what the dense SVD leaves beyond the rank."""
+    adapters, weights = opened(*parents), (0.5, 0.5, -1.0)
+    told = made(tmp_path / "sum", adapters, weights, rank)
+    loaded = peft_deltas(reloaded(llama(), tmp_path / "sum"))
+    kept = whole = 0.0
+    for module, W in expected(adapters, weights).items():
+        U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
+        best = (U[:, :rank] * sigma[:rank]) @ Vh[:rank]
+        torch.testing.assert_close(loaded[module], best, rtol=0, atol=1e-6 * float(sigma[0]))
+        kept, whole = kept + float((sigma[:rank] ** 2).sum()), whole + float((sigma**2).sum())
+    assert f"{100 * kept / whole:.4g} % of the sum's energy" in told.text
+
+
+def test_equal_scales_and_weights_keep_every_bit(tmp_path):
+    """w = ½ on α/r = 4: the files' own bfloat16 numbers stand side by side, the weight is in α."""
+    for seed in range(2):
+        write_adapter(tmp_path / str(seed), random_factors(seed=seed, dtype=torch.bfloat16), alpha=16)
+    adapters = opened(tmp_path / "0", tmp_path / "1")
+    told = made(tmp_path / "sum", adapters, (0.5, 0.5))
+    assert "to the last bit" in told.text
+    tensors = load_file(tmp_path / "sum" / "adapter_model.safetensors")
+    key = "base_model.model.model.layers.1.self_attn.q_proj.lora_{}.weight"
+    parts = [load_file(tmp_path / name / "adapter_model.safetensors") for name in ("0", "1")]
+    assert torch.equal(tensors[key.format("A")], torch.cat([part[key.format("A")] for part in parts]))
+    assert torch.equal(tensors[key.format("B")], torch.cat([part[key.format("B")] for part in parts], 1))
+    config = json.loads((tmp_path / "sum" / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"], config["base_model_name_or_path"]) == (8, 16, "tiny/base")
+
+
+def test_other_weights_say_what_rounding_costs(tmp_path):
+    folders = [write_random(tmp_path / str(seed), seed) for seed in range(2)]
+    adapters, weights = opened(*folders), (0.3, 0.7)
+    assert "rounding it by" in made(tmp_path / "sum", adapters, weights).text
+    found = our_deltas(opened(tmp_path / "sum")[0])
+    for module, W in expected(adapters, weights).items():
+        assert float((found[module] - W).norm()) < 2**-23 * float(W.norm())
+
+
+def test_gpt2(tmp_path):
+    """Conv1D weights are stored transposed; the sum is not."""
+    config = LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True)
+    folders = [saved(trained(gpt2(), config, seed), tmp_path / str(seed)) for seed in range(2)]
+    adapters = opened(*folders)
+    made(tmp_path / "sum", adapters, (1.0, -0.5))
+    with pytest.warns(UserWarning, match="fan_in_fan_out is set to False"):
+        loaded = reloaded(gpt2(), tmp_path / "sum")
+    assert_same(peft_deltas(loaded), expected(adapters, (1.0, -0.5)))
+
+
+def test_what_cannot_be_added_is_named_and_not_written(tmp_path):
+    write_random(tmp_path / "a")
+    other = {"model.layers.0.self_attn.q_proj": (32, 16), "model.layers.1.self_attn.q_proj": (24, 16)}
+    write_adapter(tmp_path / "b", random_factors(other))
+    adapters = opened(tmp_path / "a", tmp_path / "b")
+    study = analyse(adapters, Settings())
+    assert refused(study, (1.0, 1.0)) == [(ModuleId(0, "self_attn.q_proj"), "24×16 in a and 32×16 in b")]
+    assert refused(study, (1.0, 0.0)) == []
+    with pytest.raises(InspectorError, match=r"0.self_attn.q_proj cannot be added: 24×16 in a and 32×16 in b"):
+        made(tmp_path / "sum", adapters, (1.0, 1.0))
+    assert not (tmp_path / "sum").exists()
+    made(tmp_path / "sum", adapters, (1.0, 0.0))
+
+
+def test_nan_is_refused_by_name(tmp_path):
+    factors = random_factors()
+    factors["model.layers.2.self_attn.v_proj"][0][0, 0] = torch.nan
+    write_adapter(tmp_path / "a", factors)
+    write_random(tmp_path / "b", 1)
+    with pytest.raises(InspectorError, match=r"2.self_attn.v_proj cannot be added: not finite in a"):
+        made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
+
+
+def test_what_no_sum_has_is_said(tmp_path):
+    extra = {"base_model.model.lm_head.weight": torch.ones(4, 4)}
+    write_adapter(tmp_path / "a", random_factors(), extra=extra, modules_to_save=["lm_head"])
+    write_random(tmp_path / "b", 1, base="other/base")
+    notes = " ".join(made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0)).notes)
+    assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are no part of the sum" in notes
+    assert "The parents name different bases; tiny/base stands in the config" in notes
+
+
+def test_parents_that_place_modules_differently_are_said(tmp_path):
+    write_random(tmp_path / "a")
+    factors = {path.replace("model.", "transformer.", 1): both for path, both in random_factors(seed=1).items()}
+    write_adapter(tmp_path / "b", factors)
+    told = made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
+    assert "model.layers.0.self_attn.q_proj and transformer.layers.0.self_attn.q_proj: the first" in " ".join(
+        told.notes
+    )
+    assert {m.path.partition(".")[0] for m in opened(tmp_path / "sum")[0].modules.values()} == {"model"}
