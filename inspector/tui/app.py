@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.command import Provider
+from textual.worker import Worker, WorkerState
 
 from inspector.study import Settings, Study
 from inspector.tui import session
@@ -215,10 +216,18 @@ class InspectorApp(Navigation, Editing, Output, Probing, Watch):
     def on_noted(self, message: Noted) -> None:
         self.say(message.text, message.tone)
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that failed in a way it did not foresee: said, and never waited for."""
+        if event.state is WorkerState.ERROR:
+            if event.worker is self.work:
+                self.progress, self.probing, self.ask_again = None, "", False
+            error = event.worker.error
+            self.say(f"The work in the background failed: {type(error).__name__}: {error}", "bad")
+
     def do_cancel(self) -> None:
-        if self.progress is None or self.work is None:
+        if self.progress is None:
             return
-        self.work.cancel()
+        self.stop.set()
         self.progress = ("stopping", 0, 0)
 
 

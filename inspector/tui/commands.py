@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from inspect import unwrap
 from pathlib import Path
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import work
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.css.query import NoMatches
 
 from inspector.tui.actions import ACTIONS, Action
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.basins import shown_loss
+from inspector.tui.screens.dialogs import Dialog
 from inspector.tui.screens.probed import measured_pairs
 from inspector.tui.state import TRAJECTORY, AppState
 
@@ -46,6 +51,15 @@ class ActionCommands(Provider):
 
     async def _run(self, action_id: str) -> None:
         await self.app.run_action(f"app.act('{action_id}')")
+
+
+class Palette(CommandPalette, Dialog[None]):
+    """The palette, which may be left as it opens: Textual 8.2 then searches a list that is gone, and ends the app."""
+
+    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)  # noqa: SLF001 - what its other methods cancel
+    async def _gather_commands(self, search_value: str) -> None:
+        with suppress(NoMatches):
+            await unwrap(CommandPalette._gather_commands)(self, search_value)  # noqa: SLF001
 
 
 def shell_command(state: AppState) -> str:

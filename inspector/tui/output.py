@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,12 @@ from rich.text import Text
 
 from inspector.errors import InspectorError
 from inspector.export import replacing, save
-from inspector.tui.commands import shell_command
+from inspector.tui.commands import Palette, shell_command
 from inspector.tui.screens.dialogs import Confirm, Prompt, Reader
 from inspector.tui.screens.help import help_text
 from inspector.tui.shell import Shell
 from inspector.tui.state import TRAJECTORY
+from inspector.tui.text import clean
 from inspector.tui.theme import THEMES
 
 _SUFFIXES = (".csv", ".txt", ".json", ".parquet")
@@ -28,16 +31,27 @@ class Output(Shell):
         question = "Write to (.csv or .txt: this view; .json or .parquet: the whole study)"
         self.push_screen(Prompt(question, name), self._export)
 
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What fails on the way out, a full disk or a name no system knows, is said; the app goes on."""
+        try:
+            yield
+        except (InspectorError, OSError) as error:
+            self.say(str(error), "bad")
+        except (RuntimeError, ValueError, MemoryError) as error:
+            self.say(f"nothing written: {type(error).__name__}: {error}", "bad")
+
     def _export(self, name: str | None) -> None:
         if not name:
             return
-        path = Path(name).expanduser()
-        if path.suffix.lower() not in _SUFFIXES:
-            self.say(f"{path.name}: the name must end in {', '.join(_SUFFIXES)}", "bad")
-        elif path.exists():
-            self.push_screen(Confirm(f"{path} exists. Overwrite it?"), partial(self._overwrite, path))
-        else:
-            self.write(path)
+        with self.told():
+            path = Path(name).expanduser()
+            if path.suffix.lower() not in _SUFFIXES:
+                self.say(f"{path.name}: the name must end in {', '.join(_SUFFIXES)}", "bad")
+            elif path.exists():
+                self.push_screen(Confirm(f"{clean(str(path))} exists. Overwrite it?"), partial(self._overwrite, path))
+            else:
+                self.write(path)
 
     def _overwrite(self, path: Path, answer: bool | None) -> None:
         if answer:
@@ -48,7 +62,7 @@ class Output(Shell):
     def write(self, path: Path) -> None:
         """The view's table or the whole study, complete or not at all."""
         state = self.state
-        try:
+        with self.told():
             if path.suffix.lower() in {".json", ".parquet"}:
                 save(state.study.subset(state.order), path)
                 what = "the whole study" + ("" if self.complete else " as far as it is measured")
@@ -59,15 +73,13 @@ class Output(Shell):
                         table.csv() if path.suffix.lower() == ".csv" else table.text(), encoding="utf-8"
                     )
                 what = f"{len(table.rows)} rows of {self.view.title}"
-        except (InspectorError, OSError) as error:
-            self.say(str(error), "bad")
-            return
-        self.say(f"wrote {what} to {path}", "good")
+            self.say(f"wrote {what} to {path}", "good")
 
     def do_copy(self) -> None:
-        table = self.view.table(self.state)
-        self.copy_to_clipboard(table.text())
-        self.say(f"copied {self.view.title}: {len(table.rows)} rows", "good")
+        with self.told():
+            table = self.view.table(self.state)
+            self.copy_to_clipboard(table.text())
+            self.say(f"copied {self.view.title}: {len(table.rows)} rows", "good")
 
     def do_copy_command(self) -> None:
         if not self.state.size and self.state.view != TRAJECTORY:
@@ -79,13 +91,10 @@ class Output(Shell):
 
     def do_screenshot(self) -> None:
         path = Path(f"inspector-{self.state.view}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.svg")
-        try:
+        with self.told():
             with replacing(path) as temporary:
                 temporary.write_text(self.export_screenshot(), encoding="utf-8")
-        except (InspectorError, OSError) as error:
-            self.say(str(error), "bad")
-            return
-        self.say(f"wrote {path.resolve()}", "good")
+            self.say(f"wrote {path.resolve()}", "good")
 
     def do_theme(self) -> None:
         if self.no_color:
@@ -111,6 +120,10 @@ class Output(Shell):
 
     def do_palette(self) -> None:
         self.action_command_palette()
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def do_quit(self) -> None:
         self.exit(0)

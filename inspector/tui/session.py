@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_dir
 
+from inspector.errors import InspectorError
+from inspector.export import replacing
 from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
 
 
@@ -72,16 +73,12 @@ def _strings(value: Any) -> bool:
 
 
 def write(session: Session) -> None:
-    """Write under a temporary name, then rename: a crash leaves the old session. An unwritable place is no error."""
+    """Whole or not at all: a crash or a full disk leaves the old session. An unwritable place is no error."""
     target = path()
-    try:
+    with suppress(OSError, InspectorError):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".session.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(session), file, ensure_ascii=False, indent=1)
-        Path(name).replace(target)
-    except OSError:
-        return
+        with replacing(target) as temporary:
+            temporary.write_text(json.dumps(asdict(session), indent=1), encoding="utf-8")
 
 
 def of(state: AppState, theme: str) -> Session:
@@ -119,7 +116,7 @@ def _findable(source: str) -> str:
     """A local source by its full path: the next start may be in another folder."""
     try:
         return str(Path(source).expanduser().resolve()) if Path(source).expanduser().exists() else source
-    except OSError:
+    except (OSError, RuntimeError, ValueError):  # too long a name, ~nobody, a NUL
         return source
 
 

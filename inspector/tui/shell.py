@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -96,6 +97,8 @@ class Shell(App[int]):
         self.log_lines: list[tuple[str, Tone]] = []
         self.undo: list[tuple[Study, Study, tuple[int, ...]]] = []
         self.work: Worker[Any] | None = None
+        self.stop = threading.Event()
+        """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
 
     # Painting
 
@@ -155,13 +158,14 @@ class Shell(App[int]):
     def start_work(self, job: Callable[[int, Callable[[], bool]], None]) -> None:
         """Run a job in a thread as the newest generation: what older ones still send is dropped."""
         self.generation += 1
-        generation = self.generation
+        generation, stop = self.generation, threading.Event()
+        self.stop = stop
         if self.work is not None:
             self.work.cancel()
 
         def run() -> None:
             worker = get_current_worker()
-            job(generation, lambda: worker.is_cancelled)
+            job(generation, lambda: stop.is_set() or worker.is_cancelled)
 
         self.work = self.run_worker(run, thread=True, group="work", exit_on_error=False)
 

@@ -148,7 +148,7 @@ async def test_probe_numbers_survive_another_analysis(prober):
 async def test_a_saved_study_opens_its_adapters_again_first(prober, monkeypatch):
     study = with_digests(make_study(3, layers=4))
 
-    def open_all(sources, taken, generation, post, cancelled):
+    def open_all(sources, given, taken, generation, post, cancelled):
         assert sources[0] == "run_0=/data/adapters/run_0"
         for n, adapter in enumerate(adapters_of(study)):
             post(Opened(generation, adapter, (0, n)))

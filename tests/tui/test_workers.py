@@ -28,7 +28,7 @@ def backstage(monkeypatch):
     study = make_study(3, layers=4)
     stage = SimpleNamespace(study=study, measured=[], release=threading.Event(), failures=[])
 
-    def open_all(sources, taken, generation, post, cancelled):
+    def open_all(sources, given, taken, generation, post, cancelled):
         for n, adapter in enumerate(adapters_of(study)):
             name = adapter.info.name + ("-2" if adapter.info.name in taken else "")
             post(Opened(generation, replace(adapter, info=replace(adapter.info, name=name)), (0, n)))

@@ -6,13 +6,21 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
 
 
-class Prompt(ModalScreen[str | None]):
+class Dialog(ModalScreen[ScreenResultType]):
+    """A screen that is left once: the second of two quick keys must not take another screen with it."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class Prompt(Dialog[str | None]):
     """Ask for one line of text; escape gives None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "cancel")]
@@ -31,7 +39,7 @@ class Prompt(ModalScreen[str | None]):
         self.dismiss(event.value.strip() or None)
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialog[bool]):
     """Ask yes or no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,7 +58,7 @@ class Confirm(ModalScreen[bool]):
             yield Static(Text("y yes · n no"), classes="hint")
 
 
-class Reader(ModalScreen[None]):
+class Reader(Dialog[None]):
     """A page of text to scroll."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from inspector.tui.messages import Estimated
+from inspector.tui.screens.dialogs import Dialog
 from inspector.tui.state import ProbeChoices
 from inspector.tui.text import clean, plural
 from inspector.tui.widgets.choice import Choice
@@ -68,7 +69,7 @@ class Unfit(Exception):  # noqa: N818 - a value that does not fit, not a failure
         self.field = field
 
 
-class ProbeDialog(ModalScreen[Asked | None]):
+class ProbeDialog(Dialog[Asked | None]):
     """Enter runs, escape leaves, tab and the arrows move."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -200,7 +201,7 @@ class ProbeDialog(ModalScreen[Asked | None]):
         """The fields as they stand; raises Unfit."""
         what, device, prompts = self._value("what"), self._value("device") or "auto", self._value("prompts")
         limit = self._value("limit") if what in _ASKS else str(self.choices.limit or "")
-        if limit and not (limit.isascii() and limit.isdigit() and int(limit) > 0):
+        if limit and not re.fullmatch(r"0*[1-9][0-9]{0,8}", limit):
             raise Unfit("limit", f"how many: {limit!r} is no whole number above 0. Empty takes the default.")
         if not _DEVICE.fullmatch(device):
             raise Unfit("device", f"device: {device!r} is none of auto, cpu, cuda, cuda:1, mps.")
@@ -225,12 +226,13 @@ class ProbeDialog(ModalScreen[Asked | None]):
         name = self._value("file")
         if name in {*BUNDLED, *HUB}:
             return name
-        path = Path(name).expanduser()
-        if not name or path.suffix.lower() not in {".jsonl", ".parquet"}:
+        if not name.lower().endswith((".jsonl", ".parquet")):
             raise Unfit("file", f"which: a file ending in .jsonl or .parquet, or one of {', '.join((*BUNDLED, *HUB))}.")
-        if not path.is_file():
-            raise Unfit("file", f"which: there is no file {name}.")
-        return str(path.resolve())
+        with suppress(OSError, RuntimeError):  # too long a name; ~nobody
+            path = Path(name).expanduser()
+            if path.is_file():
+                return str(path.resolve())
+        raise Unfit("file", f"which: there is no file {name}.")
 
     def action_run(self) -> None:
         try:
