@@ -1,0 +1,140 @@
+"""Who is one direction with whom, who goes part of the way, who is apart, and in which layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from inspector.study import Study
+from inspector.takeaways.takeaway import Takeaway, listed, of_pair, pair_values, span
+
+ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, 0.25, -0.1
+"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.25 (either sign)
+apart, from −0.1 down opposed in part."""
+DIP = 0.05
+"""By how much a layer's mean cosine within a cluster must fall below the cluster's median layer to be told."""
+
+
+def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
+    """Sets of two or more adapters whose every pair has a cosine of at least `least`, each adapter in one at most.
+
+    Complete linkage: the closest groups join first, as long as the least cosine between them suffices.
+    """
+    groups: list[tuple[int, ...]] = [(i,) for i in range(len(cosine))]
+    while True:
+        links = [(min(cosine[i, j] for i in g for j in h), g, h) for g, h in combinations(groups, 2)]
+        near = [link for link in links if link[0] >= least]
+        if not near:
+            return [group for group in groups if len(group) > 1]
+        _, g, h = max(near)
+        groups = sorted([*(group for group in groups if group not in {g, h}), tuple(sorted(g + h))])
+
+
+def directions(study: Study) -> Iterator[Takeaway]:
+    """Clusters, then those between, then those apart, then those opposed."""
+    if len(study.adapters) < 2:
+        return
+    cosine = pair_values(study, "cosine")
+    tight = clusters(cosine, ONE)
+    loose = [cluster for cluster in clusters(cosine, MOSTLY) if cluster not in tight]
+    for cluster in tight:
+        yield _together(study, cosine, cluster, "are one direction")
+        yield from _dip(study, cluster)
+    for cluster in loose:
+        yield _together(study, cosine, cluster, "go mostly the same way")
+    yield from _partly(study, cosine, loose + [c for c in tight if not any(set(c) <= set(other) for other in loose)])
+    yield from _apart(study, cosine)
+    for i, j in combinations(range(len(cosine)), 2):
+        if cosine[i, j] <= OPPOSED:
+            text = f"{study.names[i]} and {study.names[j]} oppose each other in part: cosine {cosine[i, j]:.2f}."
+            yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+
+
+def _together(study: Study, cosine: np.ndarray, cluster: tuple[int, ...], how: str) -> Takeaway:
+    """A cluster and the span of its cosines."""
+    pairs = list(combinations(cluster, 2))
+    text = f"{_them(study, cluster)} {how}: cosine {span([float(cosine[pair]) for pair in pairs])}."
+    return Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+
+
+def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Takeaway]:
+    """The layers where a cluster's pairs part."""
+    block = study.block("cosine", "layer")
+    if block is None or len(study.layers) < 3:
+        return
+    one, other = (list(side) for side in zip(*combinations(cluster, 2), strict=True))
+    by_layer = block[one, other].mean(0)
+    usual = float(np.nanmedian(by_layer))
+    low = [at for at in range(len(study.layers)) if by_layer[at] < usual - DIP]
+    if not low or len(low) > len(study.layers) // 3:
+        return
+    at = min(low, key=lambda n: float(by_layer[n]))
+    layers = listed([str(study.layers[n]) for n in low])
+    text = (
+        f"They part most in {'layers' if len(low) > 1 else 'layer'} {layers}: mean cosine {by_layer[at]:.2f} in layer "
+        f"{study.layers[at]}, {usual:.2f} in the median layer."
+    )
+    i, j = min(combinations(cluster, 2), key=lambda pair: float(block[pair][at]))
+    yield Takeaway("direction", text, (of_pair(study, "cosine", i, j, study.layers[at]),))
+
+
+def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """Adapters in no cluster that share part of one's direction; where there is no cluster, pairs that do."""
+    loners = [i for i in range(len(cosine)) if not any(i in cluster for cluster in found)]
+    for cluster in found:
+        for i in loners:
+            values = [float(cosine[i, j]) for j in cluster]
+            if min(values) >= PART:
+                yield _part(study, i, cluster, values)
+    if not found:
+        for i, j in combinations(loners, 2):
+            if cosine[i, j] >= PART:
+                text = (
+                    f"{study.names[i]} and {study.names[j]} share part of their direction: cosine {cosine[i, j]:.2f}."
+                )
+                yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+
+
+def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -> Takeaway:
+    """One adapter beside a cluster, and what of it is orthogonal to the nearest member."""
+    j = cluster[int(np.argmax(values))]
+    numbers = [of_pair(study, "cosine", i, n) for n in cluster]
+    off = pair_values(study, "orthogonal_fraction_global")[i, j]
+    rest = "" if np.isnan(off) else f"; {off:.2f} of its length is orthogonal to {study.names[j]}"
+    more = [] if np.isnan(off) else [of_pair(study, "orthogonal_fraction_global", i, j)]
+    text = f"{study.names[i]} goes part of the way with {_them(study, cluster)}: cosine {span(values)}{rest}."
+    return Takeaway("direction", text, (*numbers, *more))
+
+
+def _them(study: Study, cluster: tuple[int, ...]) -> str:
+    return listed(study.names[i] for i in cluster)
+
+
+def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
+    """Adapters whose every cosine stays below 0.25 in size."""
+    for i in range(len(cosine)):
+        others = [j for j in range(len(cosine)) if j != i and np.isfinite(cosine[i, j])]
+        if not others or max(abs(cosine[i, j]) for j in others) >= APART:
+            continue
+        j = max(others, key=lambda n: abs(float(cosine[i, n])))
+        if len(cosine) == 2 and i > j:
+            continue
+        text = (
+            f"{study.names[i]} stands apart: its largest cosine is {cosine[i, j]:.2f}, to {study.names[j]}"
+            f"{_where(study, i, j)}."
+        )
+        yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+
+
+def _where(study: Study, i: int, j: int) -> str:
+    """The layer in which the two come nearest, where that is clearly nearer than the whole."""
+    block = study.block("cosine", "layer")
+    if block is None or not np.isfinite(block[i, j]).any():
+        return ""
+    at = int(np.nanargmax(np.abs(block[i, j])))
+    value = float(block[i, j, at])
+    return (
+        f" ({value:.2f} in layer {study.layers[at]})" if abs(value) >= APART else f", and below {APART} in every layer"
+    )

@@ -1,0 +1,49 @@
+"""What cannot be said, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from inspector.study import Study
+from inspector.takeaways.takeaway import Takeaway, listed
+
+UNSTABLE, OFTEN = 0.9, 0.25
+"""u₁ is ill-defined where σ₂/σ₁ > 0.9; told of adapters where that holds in a quarter of the modules."""
+_NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
+
+
+def limits(study: Study) -> Iterator[Takeaway]:
+    """Different bases, modules one side lacks, excluded modules, unstable directions, probes not run."""
+    bases = sorted({adapter.base for adapter in study.adapters if adapter.base})
+    if len(bases) > 1:
+        text = f"The adapters name different bases ({listed(bases, 3)}): numbers between those compare unlike things."
+        yield Takeaway("limit", text, caution=True)
+    pairs = list(combinations(range(len(study.adapters)), 2))
+    one_sided = max((study.one_sided(i, j) for i, j in pairs), default=0)
+    if one_sided and study.settings.modules == "union":
+        text = (
+            f"Up to {one_sided} of {len(study.modules)} modules are adapted by one of a pair only and count as zeros "
+            "there, which lowers cosines; --modules common leaves them out."
+        )
+        yield Takeaway("limit", text, caution=True)
+    if bad := [a for a in study.adapters if a.health == "error" or a.excluded]:
+        text = f"{listed(a.name for a in bad)}: some or all modules could not be used; see Adapters for why."
+        yield Takeaway("limit", text, caution=True)
+    if unstable := _unstable(study):
+        text = f"u₁ and v₁ of {listed(unstable)} are ill-defined in many modules: σ₂ nearly equals σ₁ there."
+        yield Takeaway("limit", text, caution=True)
+    if missing := [what for probe, what in _NOT_RUN.items() if study.probe(probe) is None]:
+        text = f"Not measured, so nothing is said of it: {listed(missing)}. The weights alone do not tell."
+        yield Takeaway("limit", text, caution=True)
+
+
+def _unstable(study: Study) -> list[str]:
+    sigma = study.block("singular_value", "module")
+    if sigma is None or sigma.shape[2] < 2:
+        return []
+    with np.errstate(invalid="ignore"):
+        close = (sigma[:, :, 1] > UNSTABLE * sigma[:, :, 0]).sum(1)
+    return [n for n, c, m in zip(study.names, close, study.present.sum(1), strict=True) if m and c / m >= OFTEN]

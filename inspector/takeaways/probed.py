@@ -1,0 +1,116 @@
+"""What running the base showed: barriers between adapters, hidden states, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from inspector.definitions.probes import LOSSES
+from inspector.study import Study
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, of_pair, own_values, pair_values, span
+
+KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
+FLAT = 0.01
+"""A rise below this share of the larger endpoint's loss is no barrier."""
+ALIKE, PARTED = 0.95, 0.7
+SIGNIFICANT = 0.05
+
+
+def losses(study: Study) -> Iterator[Takeaway]:
+    """Every path measured: a barrier by which of the three definitions, or none."""
+    for suffix in LOSSES:
+        curves = study.block(f"lmc_loss{suffix}", "global")
+        if curves is None:
+            continue
+        inside = [n for n, alpha in enumerate(study.alphas) if 0 <= alpha <= 1]
+        for i, j in combinations(range(len(study.adapters)), 2):
+            path = curves[i, j, 0][inside]
+            if np.isfinite(path[[0, -1]]).all():
+                yield _path(study, suffix, i, j, path[np.isfinite(path)])
+
+
+def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> Takeaway:
+    """One sentence about the path from j (α = 0) to i (α = 1)."""
+    a, b = study.names[i], study.names[j]
+    floor = FLAT * float(max(path[0], path[-1]))
+    by = [kind for kind in KINDS if _rises(study, f"barrier_{kind}", suffix, i, j, floor)]
+    ends = f"the loss goes from {path[0]:.2f} ({b}) to {path[-1]:.2f} ({a})"
+    steps = np.diff(path)
+    monotone = " monotonically" if (steps >= -floor).all() or (steps <= floor).all() else ""
+    if not by:
+        text = f"{b} and {a} lie in one basin: {ends}, no barrier by any definition."
+    elif len(by) == len(KINDS):
+        text = f"A barrier parts {b} and {a} by every definition: {ends}, {path.max():.2f} on the way."
+    else:
+        text = (
+            f"Between {b} and {a} {ends}{monotone}: a barrier only {listed(KINDS[kind] for kind in by)}, which unequal "
+            "endpoints alone can give."
+        )
+    numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
+    return Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
+
+
+def _rises(study: Study, metric: str, suffix: str, i: int, j: int, floor: float) -> bool:
+    """Whether a barrier is above the floor, and its bootstrap interval, where there is one, above zero."""
+    low = pair_values(study, f"{metric}_low{suffix}")[i, j]
+    return bool(pair_values(study, f"{metric}{suffix}")[i, j] > floor and not low <= 0)
+
+
+def states(study: Study) -> Iterator[Takeaway]:
+    """Pairs whose hidden states stay alike, and pairs whose states part, from which layer on."""
+    metric = "cka_debiased" if study.block("cka_debiased", "layer") is not None else "cka"
+    block = study.block(metric, "layer")
+    if block is None:
+        return
+    name = "debiased CKA" if metric == "cka_debiased" else "CKA (biased upwards with few prompts)"
+    alike, parted = [], []
+    for i, j in combinations(range(len(study.adapters)), 2):
+        values = block[i, j]
+        if not np.isfinite(values).any():
+            continue
+        at = int(np.nanargmin(values))
+        if values[at] >= ALIKE:
+            alike.append((i, j, at))
+        elif values[at] < PARTED:
+            parted.append((i, j, at))
+    if alike:
+        names = listed([f"{study.names[i]}-{study.names[j]}" for i, j, _ in alike])
+        least = span([float(block[i, j, at]) for i, j, at in alike])
+        text = f"{names}: hidden states stay alike in every layer ({name} at least {least})."
+        yield Takeaway("states", text, tuple(of_pair(study, metric, i, j, study.layers[at]) for i, j, at in alike))
+    for i, j, at in parted:
+        first = next(n for n in range(len(block[i, j])) if block[i, j, n] < ALIKE - (ALIKE - PARTED) / 2)
+        text = (
+            f"The hidden states of {study.names[i]} and {study.names[j]} part from layer {study.layers[first]} on: "
+            f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
+        )
+        yield Takeaway("states", text, (of_pair(study, metric, i, j, study.layers[at]),))
+
+
+def answers(study: Study) -> Iterator[Takeaway]:
+    """Which differences in accuracy are more than chance, and whether the rest can be told apart at all."""
+    accuracy, low, high = (own_values(study, f"accuracy{bound}") for bound in ("", "_low", "_high"))
+    p = pair_values(study, "mcnemar_p_holm")
+    known = np.flatnonzero(np.isfinite(accuracy))
+    if not known.size:
+        return
+    differ = [(i, j) for i, j in combinations(known.tolist(), 2) if p[i, j] < SIGNIFICANT]
+    for i, j in differ:
+        better, worse = (i, j) if accuracy[i] > accuracy[j] else (j, i)
+        text = (
+            f"{study.names[better]} solves more than {study.names[worse]}: {100 * accuracy[better]:.1f} % against "
+            f"{100 * accuracy[worse]:.1f} % (McNemar p = {p[i, j]:.1g} after Holm)."
+        )
+        yield Takeaway(
+            "accuracy", text, (of_adapter(study, "accuracy", better), of_pair(study, "mcnemar_p_holm", i, j))
+        )
+    if not differ and len(known) > 1:
+        width = 100 * float(np.nanmax(high - low)) / 2
+        text = (
+            f"No two adapters differ in accuracy beyond chance ({span([100 * accuracy[i] for i in known], 1)} %); each "
+            f"is known to ±{width:.1f} points only."
+        )
+        numbers: tuple[Number, ...] = tuple(of_adapter(study, "accuracy", int(i)) for i in known)
+        yield Takeaway("accuracy", text, numbers, caution=True)

@@ -1,0 +1,64 @@
+"""Who moved far or little, and over how many directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from inspector.study import Study
+from inspector.takeaways.takeaway import Takeaway, listed, of_adapter, own_values
+
+FAR = 3.0
+SPREAD = 1.3
+"""How many times the median of the others a norm, or an effective rank, must be above or below it."""
+
+
+def sizes(study: Study) -> Iterator[Takeaway]:
+    """Norms, then effective ranks, against the median of the others."""
+    norms, ranks = own_values(study, "norm"), own_values(study, "effective_rank")
+    for i in range(len(norms)):
+        if (told := _against(norms, i, FAR)) is not None:
+            ratio, median = told
+            how = f"{ratio:.1f} times as far as" if ratio > 1 else f"{1 / ratio:.1f} times less far than"
+            text = f"{study.names[i]} moved {how} the others' median"
+            text += f": norm {norms[i]:.3g} against {median:.3g}{_rate(study, i)}."
+            yield Takeaway("size", text, (of_adapter(study, "norm", i),))
+    wide = [(i, told) for i in range(len(ranks)) if (told := _against(ranks, i, SPREAD)) is not None]
+    for i, (ratio, median) in wide:
+        how = "more" if ratio > 1 else "fewer"
+        text = (
+            f"{study.names[i]} spreads over {how} directions: effective rank (of σ, Roy & Vetterli) {ranks[i]:.1f} "
+            f"against the others' median of {median:.1f}."
+        )
+        yield Takeaway("size", text, (of_adapter(study, "effective_rank", i),))
+    if zero := [i for i in range(len(norms)) if norms[i] == 0]:
+        text = f"{listed(study.names[i] for i in zero)} did not move at all: ΔW is zero."
+        yield Takeaway("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
+
+
+def _against(values: np.ndarray, i: int, times: float) -> tuple[float, float] | None:
+    """(ratio, median of the others) where that ratio is beyond `times` either way; with two, told of the smaller."""
+    others = np.delete(values, i)
+    others = others[np.isfinite(others) & (others > 0)]
+    if not others.size or not values[i] > 0:
+        return None
+    median = float(np.median(others))
+    ratio = float(values[i]) / median
+    if len(values) == 2 and ratio > 1:
+        return None
+    return (ratio, median) if ratio >= times or ratio <= 1 / times else None
+
+
+def _rate(study: Study, i: int) -> str:
+    """That the learning rate differs as well, so that the norm alone says little of the method."""
+    rates = [a.origin.lr for a in study.adapters]
+    known = [rate for n, rate in enumerate(rates) if n != i and rate]
+    own = rates[i]
+    if not own or not known:
+        return ""
+    ratio = own / float(np.median(known))
+    if 1 / FAR < ratio < FAR:
+        return ""
+    how = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
+    return f"; its learning rate is {how} theirs, which alone may explain it"
