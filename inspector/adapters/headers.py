@@ -51,3 +51,12 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
             f"{plain(path)} is no valid safetensors file or is cut off ({plain(error)}, "
             f"{path.stat().st_size} bytes): save or download it again."
         ) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text a safetensors file carries beside its tensors (`__metadata__`); none where it is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return {}

@@ -7,21 +7,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from inspector.adapters.headers import TensorHeader, read_headers
+from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError
 from inspector.text import plain
 
 
 class Folder:
-    """The plain files of a folder. Raises InspectorError where it cannot be read."""
+    """The plain files of a folder, or one of them. Raises InspectorError where it cannot be read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, only: str = "") -> None:
         self.path = path
         self._headers: dict[str, Mapping[str, TensorHeader]] = {}
         try:
             with os.scandir(path) as entries:
-                self.names = {entry.name for entry in entries if entry.is_file()}
+                self.names = {e.name for e in entries if (not only or e.name == only) and e.is_file()}
         except OSError as error:
             raise InspectorError(f"Cannot read the folder {plain(path)}: {error.strerror or error}.") from error
+
+    def files(self, *suffixes: str) -> list[str]:
+        """The names that may be single-file adapters, by their suffix; none in a folder that is one PEFT adapter."""
+        if has_weights(self.names):
+            return []
+        return sorted(name for name in self.names if name.lower().endswith(suffixes))
 
     def headers(self, name: str) -> Mapping[str, TensorHeader]:
         """The headers of a safetensors file here; none where it is damaged, which only reading it shall tell."""

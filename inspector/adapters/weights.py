@@ -49,10 +49,12 @@ def weight_files(names: set[str]) -> list[str]:
 
 
 def open_weights(folder: Path, given: Given) -> Weights:
-    """The weights PEFT would load: one safetensors file, else its shards, else the pickle.
+    """The weights PEFT would load: one safetensors file, else its shards, else the pickle; or the file that is named.
 
     Raises InspectorError where there is none, or one is damaged, or a pickle without leave.
     """
+    if folder.is_file():
+        return safetensors_weights((folder,))
     if (whole := folder / SAFETENSORS).is_file():
         return safetensors_weights((whole,))
     if shards := _shards(folder):
@@ -84,7 +86,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
 
 def safetensors_weights(files: tuple[Path, ...]) -> Weights:
     """The tensors of these files together. Raises InspectorError for a damaged file and for a key in two of them."""
-    marks = {path: _mark(path) for path in files}
+    marks = {path: stamp(path) for path in files}
     headers: dict[str, TensorHeader] = {}
     for path in files:
         found = read_headers(path)
@@ -108,14 +110,14 @@ class _Handles:
 
         path = self._headers[key].file
         with self._lock:
-            _refuse_changed(path, self._marks[path])
+            refuse_changed(path, self._marks[path])
             try:
                 if path not in self._open:
                     self._open[path] = safe_open(path, framework="pt")
                 tensor: Tensor = self._open[path].get_tensor(key).clone()
             except (SafetensorError, OSError) as error:
                 raise InspectorError(f"Cannot read {plain(key)!r} from {plain(path)}: {plain(error)}.") from error
-            _refuse_changed(path, self._marks[path])
+            refuse_changed(path, self._marks[path])
         return tensor
 
 
@@ -132,7 +134,7 @@ def pickle_weights(path: Path, given: Given) -> Weights:
             f"{plain(path)} is a pickle, which is opened only with --allow-pickle (nothing in it is run even then): "
             "better save the adapter as .safetensors."
         )
-    mark = _mark(path)
+    mark = stamp(path)
     try:
         # What torch < 1.6 wrote is no zip file and cannot be mapped.
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
@@ -146,7 +148,7 @@ def pickle_weights(path: Path, given: Given) -> Weights:
     tensors = {str(key): value for key, value in loaded.items()}
 
     def tensor(key: str) -> Tensor:
-        _refuse_changed(path, mark)
+        refuse_changed(path, mark)
         copy: Tensor = tensors[key].detach().clone()
         return copy
 
@@ -162,7 +164,7 @@ def _dtype_name(dtype: object) -> str:
     return name.upper().replace("BFLOAT", "BF").replace("FLOAT", "F").replace("UINT", "U").replace("INT", "I")
 
 
-def _mark(path: Path) -> tuple[int, ...]:
+def stamp(path: Path) -> tuple[int, ...]:
     """What changes when a file is replaced, rewritten or cut: device, inode, size, time."""
     try:
         found = path.stat()
@@ -171,6 +173,6 @@ def _mark(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _refuse_changed(path: Path, mark: tuple[int, ...]) -> None:
-    if _mark(path) != mark:
+def refuse_changed(path: Path, mark: tuple[int, ...]) -> None:
+    if stamp(path) != mark:
         raise InspectorError(f"{plain(path)} changed since it was opened: open it again.")
