@@ -27,6 +27,8 @@ class Fault:
     """Close the connection after this many bytes of the body."""
     pause: float = 0.0
     """Seconds before each piece of the body."""
+    wrong: bool = False
+    """Flip the last bit of the body."""
     once: bool = False
     methods: tuple[str, ...] = ("GET", "HEAD")
 
@@ -39,8 +41,14 @@ class Repo:
     revisions: tuple[str, ...] = ("main",)
     listed: tuple[str, ...] = ()
     """Names that the listing carries besides the files."""
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
     """Sizes that the listing says instead of the true ones."""
+    lfs: bool = False
+    """Whether the listing carries the sha256 of its .safetensors."""
+    token: str = ""
+    """What a private repo is opened with."""
+    storage: str = ""
+    """Another server, without a trailing slash, that the contents lie on: `resolve` redirects there."""
 
     @property
     def commit(self) -> str:
@@ -59,6 +67,10 @@ class HubServer:
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
+        self.tokens: list[str] = []
+        """The Authorization header of each request."""
+        self.moved: dict[str, str] = {}
+        """Old repo name -> new one: redirected, as after a rename."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -111,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         self.hub.requests.append((self.command, path))
+        self.hub.tokens.append(self.headers.get("Authorization", ""))
         path = path.replace("api/datasets/", "api/models/").removeprefix("datasets/")
         faults = [f for f in self.hub.faults if f.where in path and self.command in f.methods]
         fault = faults[0] if faults else Fault("")
@@ -121,7 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         repo_name = "/".join(path.removeprefix("api/models/").split("/")[:2])
         repo = self.hub.repos.get(repo_name)
-        if repo is None:
+        if new := self.hub.moved.get(repo_name):
+            self._send(307, b"", {"Location": self.path.replace(repo_name, new)})
+        elif repo is None or (repo.token and self.headers.get("Authorization") != f"Bearer {repo.token}"):
             self._send(401, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path.startswith("api/models/"):
             self._info(repo_name, repo, path.removeprefix(f"api/models/{repo_name}").removeprefix("/revision/"), fault)
@@ -134,7 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
             return
         siblings = [
-            {"rfilename": file, "size": repo.sizes.get(file, len(content))} for file, content in repo.files.items()
+            {"rfilename": file, "size": repo.sizes.get(file, len(content))}
+            | ({"lfs": _lfs(content)} if repo.lfs and file.endswith(".safetensors") else {})
+            for file, content in repo.files.items()
         ]
         siblings += [{"rfilename": file, "size": 1} for file in repo.listed]
         info = {"_id": "1", "id": name, "modelId": name, "sha": repo.commit, "siblings": siblings}
@@ -147,6 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = repo.files[file]
         headers |= {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        if repo.storage:
+            linked = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content))}
+            self._send(302, b"", headers | linked | {"Location": f"{repo.storage}{self.path}"}, fault)
+            return
         status, wanted = 200, self.headers.get("Range", "")
         if wanted.startswith("bytes="):
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
@@ -163,6 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         step = 16 * 1024 if fault.pause else max(1, len(body))
+        if fault.wrong:
+            body = body[:-1] + bytes([body[-1] ^ 1])
         body, cut = body[: fault.cut_after], fault.cut_after is not None
         try:
             for start in range(0, len(body), step):
@@ -172,6 +195,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             cut = True  # the other side hung up
         self.close_connection = self.close_connection or cut
+
+
+def _lfs(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
 
 
 HubServer.handler = _Handler

@@ -1,167 +1,197 @@
-"""Adapters on the Hugging Face Hub: found, chosen, downloaded into its cache, as local folders."""
+"""Adapters on the Hugging Face Hub: found, chosen, downloaded into its cache, as local folders and files."""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
-from huggingface_hub.utils import logging as hub_logging
-
-from inspector.adapters.config_file import CONFIG
-from inspector.adapters.expand import DEPTH, natural
-from inspector.adapters.formats import unsupported_format
-from inspector.adapters.hub_errors import explain, unreachable
-from inspector.adapters.progress import Progress, bar_class, interruptible
+from inspector.adapters.formats import places
+from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.hub_choice import FULL, Choice, choices
+from inspector.adapters.hub_download import Downloads
+from inspector.adapters.hub_errors import explain, hopeless, unreachable
+from inspector.adapters.hub_listing import COMMIT, Listing, cached_listing, listing, patience, snapshot
+from inspector.adapters.hub_peek import LARGE, is_adapter
+from inspector.adapters.listing import Folder
+from inspector.adapters.progress import Progress, Pulse, interruptible
 from inspector.adapters.sources import Place, Remote
-from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
-from inspector.errors import InspectorError
+from inspector.errors import CancelledError, InspectorError
 from inspector.text import plain
-
-# 10 MB by default: on a slow line progress and cancel would come once a minute.
-constants.DOWNLOAD_CHUNK_SIZE = 256 * 1024
-# Its warnings go to stderr, over whatever is on the screen; what matters is raised. An abandoned download may
-# still warn later, so this is for good.
-hub_logging.set_verbosity(logging.CRITICAL)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_PATTERNS = ["*adapter_config.json", "*adapter_model*"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The files of a repo at one commit, with their sizes where they are known."""
+class Offer:
+    """The adapters of a repo at one commit, as far as its listing tells."""
 
-    commit: str
-    files: Mapping[str, int | None]
+    remote: Remote
+    listing: Listing
+    choices: tuple[Choice, ...]
+
+    def size(self, choice: Choice) -> int:
+        """Bytes of all its files."""
+        return sum(self.listing.files[file].size or 0 for file in choice.files)
+
+    def cached(self, choice: Choice) -> bool:
+        """Whether nothing of it must be downloaded."""
+        downloads = Downloads(self.remote, self.listing, _silent, _never)
+        return all(map(downloads.has, choice.files))
+
+    def source(self, choice: Choice | None = None) -> str:
+        """`org/repo@commit:path`: what is opened, pinned."""
+        path = choice.path if choice else self.remote.subfolder
+        return plain(f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}", 400)
 
 
-def fetch(remote: Remote, *, progress: Callable[[Progress], None], cancelled: Callable[[], bool]) -> list[Place]:
-    """Download the adapters of a repo (or of its subfolder), only their own files; from the cache when offline.
+Choose = Callable[[Offer], Sequence[Choice]]
+
+
+def everything(offer: Offer) -> Sequence[Choice]:
+    """All adapters of an offer."""
+    return offer.choices
+
+
+def survey(remote: Remote, *, given: Given = NOTHING, cancelled: Callable[[], bool]) -> Offer:
+    """What a repo (or its subfolder) offers, without downloading weights; from the cache where the Hub is away.
 
     Raises InspectorError with what to do, and CancelledError.
     """
+    if (kept := _pinned(remote, given)) is not None:
+        return kept
     try:
-        listing = interruptible(lambda: _listing(remote), cancelled)
-        folders = _adapter_folders(listing, remote)
-        root = _download(remote, listing, folders, progress, cancelled)
+        return _offer(remote, listing(remote, cancelled), given, cancelled)
     except InspectorError:
         raise
     except Exception as error:
+        if unreachable(error) and (kept := _kept(remote, given)) is not None:
+            return kept
         raise explain(error, remote) from error
-    return [_place(remote, listing.commit, root, folder, alone=len(folders) == 1) for folder in folders]
 
 
-def _listing(remote: Remote) -> Listing:
-    """What the repo holds at the revision's commit; when the Hub cannot answer, what the cache holds of it."""
-    api = HfApi()
-    try:
-        commit = str(api.resolve_revision(remote.repo, revision=remote.revision or None).resolved)
-        info = api.model_info(remote.repo, revision=commit, files_metadata=True)
-    except Exception as error:
-        if unreachable(error) and (cached := _cached(remote)) is not None:
-            return cached
-        raise
-    if not _COMMIT.fullmatch(commit):
-        raise InspectorError(f"{remote.repo}: {plain(constants.ENDPOINT)} names no commit; is it a Hub?")
-    return Listing(commit, {file.rfilename: file.size for file in info.siblings or ()})
-
-
-def _cached(remote: Remote) -> Listing | None:
-    """The listing of what an earlier download left in the cache, or None."""
-    revision = remote.revision or None
-    try:
-        root = Path(snapshot_download(remote.repo, revision=revision, local_files_only=True, allow_patterns=_PATTERNS))
-    except LocalEntryNotFoundError:
-        return None
-    files = (path for path in root.rglob("*") if path.is_file())
-    return Listing(root.name, {path.relative_to(root).as_posix(): path.stat().st_size for path in files})
-
-
-def _adapter_folders(listing: Listing, remote: Remote) -> dict[str, tuple[str, ...]]:
-    """Folder in the repo -> its adapter's files, for each folder with weights at or below the subfolder."""
-    for file in listing.files:
-        if "\\" in file or file.startswith("/") or {"..", "."} & set(file.split("/")):
-            raise InspectorError(f"{remote.repo} lists the file {plain(file)!r}, which leaves its folder: not opened.")
-    names: dict[str, set[str]] = {}
-    for file in listing.files:
-        path = PurePosixPath(file)
-        names.setdefault("" if str(path.parent) == "." else str(path.parent), set()).add(path.name)
-    top = remote.subfolder
-    inside = {folder for folder in names if not top or folder == top or folder.startswith(f"{top}/")}
-    if not inside:
-        raise InspectorError(f"{remote.repo} has no folder {plain(top)!r} at {listing.commit[:7]}.")
-    levels = len(PurePosixPath(top).parts) + DEPTH
-    found = {
-        folder: tuple(f"{folder}/{name}".lstrip("/") for name in _wanted(names[folder]))
-        for folder in sorted(inside, key=natural)
-        if has_weights(names[folder]) and len(PurePosixPath(folder).parts) <= levels
-    }
-    if not found:
-        raise InspectorError(_nothing(remote, [names[folder] for folder in inside]))
-    return found
-
-
-def _wanted(names: set[str]) -> list[str]:
-    """The files of one adapter, the pickle only where there are no safetensors."""
-    return sorted({CONFIG} & names) + weight_files(names)
-
-
-def _nothing(remote: Remote, folders: list[set[str]]) -> str:
-    """Why a repo has nothing to open."""
-    where = f"{remote.repo}{':' + remote.subfolder if remote.subfolder else ''}"
-    if formats := sorted({found for names in folders if (found := unsupported_format(names))}):
-        return f"{where} holds adapters of a format that is not supported yet: {', '.join(formats)}."
-    if any(CONFIG in names for names in folders):
-        return f"{where} has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it."
-    return f"{where} holds no LoRA adapter ({CONFIG} with {SAFETENSORS})."
-
-
-def _download(
+def fetch(
     remote: Remote,
-    listing: Listing,
-    folders: Mapping[str, tuple[str, ...]],
+    *,
+    given: Given = NOTHING,
+    choose: Choose = everything,
     progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
-) -> Path:
-    """Download the files, those in the cache excepted; the snapshot's folder."""
-    files = [file for folder in folders.values() for file in folder]
-    total, done = sum(listing.files[file] or 0 for file in files), 0
-    source = _source(remote, listing.commit, remote.subfolder)
-    for file in files:
+) -> list[Place]:
+    """Download the chosen adapters of a repo, only their own files; one that cannot be had is a Place with its fault.
 
-        def report(n: int, file: str = file, before: int = done) -> None:
-            progress(Progress(source, file, min(before + n, total), total))
+    Raises InspectorError with what to do where none can be had, and CancelledError.
+    """
+    offer = survey(remote, given=given, cancelled=cancelled)
+    chosen = choose(offer)
+    wanted = [choice for choice in chosen if not choice.refused]
+    downloads = Downloads(remote, offer.listing, progress, cancelled)
+    downloads.announce([file for choice in wanted for file in choice.files])
+    found: list[Place] = []
+    last = lost = ""
+    for choice in chosen:
+        place = _place(offer, choice, alone=len(chosen) == 1)
+        if choice.refused:
+            place = replace(place, fault=f"{_inside(remote, choice.path)} {choice.refused}.")
+        elif lost and not offer.cached(choice):
+            place = replace(place, fault=lost)
+        else:
+            try:
+                for file in choice.files:
+                    downloads.get(file)
+            except CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever the library raises is this adapter's fault, in words
+                place = replace(place, fault=str(explain(error, remote)))
+                again = unreachable(error) and place.fault == last
+                last, lost = place.fault, place.fault if again or hopeless(error) else ""
+        found.append(place)
+    return _recognised(found)
 
-        report(0)
-        path = interruptible(partial(_file, remote, listing.commit, file, bar_class(report, cancelled)), cancelled)
-        size = listing.files[file]
-        if size is not None and path.stat().st_size != size:
-            raise InspectorError(
-                f"{plain(path)} has {path.stat().st_size} bytes, the Hub says {size}: delete it, try again."
-            )
-        done += path.stat().st_size
-    root = path.parents[len(PurePosixPath(file).parts) - 1]
-    progress(Progress(source, "", total, total))
-    return root
+
+def _pinned(remote: Remote, given: Given) -> Offer | None:
+    """One adapter at a full commit, all of it in the cache: nothing to ask."""
+    kept = _kept(remote, given) if COMMIT.fullmatch(remote.revision) else None
+    if kept is None or len(kept.choices) != 1 or kept.choices[0].path != remote.subfolder:
+        return None
+    one = kept.choices[0]
+    return kept if one.format != FULL and not any("-of-" in file for file in one.files) else None
 
 
-def _file(remote: Remote, commit: str, file: str, bar: Any) -> Path:
-    return Path(hf_hub_download(remote.repo, file, revision=commit, tqdm_class=bar))
+def _kept(remote: Remote, given: Given) -> Offer | None:
+    """What the cache offers of a repo, or None."""
+    found = cached_listing(remote)
+    try:
+        return None if found is None else Offer(remote, found, tuple(choices(found.files, remote.subfolder, given)))
+    except InspectorError:
+        return None
 
 
-def _place(remote: Remote, commit: str, root: Path, folder: str, *, alone: bool) -> Place:
-    below = PurePosixPath(folder).relative_to(remote.subfolder).parts
+def _offer(remote: Remote, found: Listing, given: Given, cancelled: Callable[[], bool]) -> Offer:
+    """The choices of a listing, without large files that only look like adapters by their names."""
+    try:
+        chosen = choices(found.files, remote.subfolder, given)
+    except InspectorError as error:
+        where = _inside(remote, remote.subfolder)
+        raise InspectorError(f"{where} {error} (at {found.commit[:7]}).") from error
+    offer = Offer(remote, found, tuple(chosen))
+    kept = tuple(choice for choice in chosen if not _doubtful(offer, choice) or _is_one(offer, choice, cancelled))
+    if not kept:
+        raise InspectorError(f"{remote.repo} holds weights but no adapter: no tensor of theirs is a LoRA's.")
+    return replace(offer, choices=kept)
+
+
+def _doubtful(offer: Offer, choice: Choice) -> bool:
+    """Whether it is a large single file of a kind whose head tells what it is."""
+    if not choice.file.endswith((".safetensors", ".gguf")) or offer.cached(choice):
+        return False
+    size = offer.listing.files[choice.files[-1]].size
+    return size is None or size > LARGE
+
+
+def _is_one(offer: Offer, choice: Choice, cancelled: Callable[[], bool]) -> bool:
+    look = partial(is_adapter, offer.remote, offer.listing.commit, choice.files[-1])
+    return interruptible(look, cancelled, Pulse(patience()))
+
+
+def _place(offer: Offer, choice: Choice, *, alone: bool) -> Place:
+    remote = offer.remote
+    path = PurePosixPath(choice.path)
+    below = path.relative_to(remote.subfolder).parts if path != PurePosixPath(remote.subfolder) else ()
     name = "/".join((remote.name, *(() if alone else below))) if remote.name else ""
-    components = (*remote.repo.split("/"), *PurePosixPath(folder).parts)
-    return Place(root / folder, _source(remote, commit, folder), components, name)
+    parts = path.with_suffix("").parts if choice.file else path.parts
+    root = snapshot(remote, offer.listing.commit)
+    return Place(root / path, offer.source(choice), (*remote.repo.split("/"), *parts), name)
 
 
-def _source(remote: Remote, commit: str, folder: str) -> str:
-    """`org/repo@1a2b3c4:sub`: what was opened, pinned."""
-    return plain(f"{remote.repo}@{commit[:7]}{':' + folder if folder else ''}", 400)
+def _recognised(found: list[Place]) -> list[Place]:
+    """The places that a reader knows by their content, all where it knows none: reading them tells the error.
+
+    Raises InspectorError where no place could be had at all.
+    """
+    faults = {place.fault for place in found}
+    if len(faults) == 1 and "" not in faults:
+        raise InspectorError(faults.pop())
+    known: dict[Path, Place] = {}
+    for place in found:
+        path = place.path if place.fault or place.path.is_dir() else _as_read(place.path)
+        if path is not None:
+            known.setdefault(path, replace(place, path=path))
+    return list(known.values()) or found
+
+
+def _as_read(file: Path) -> Path | None:
+    """The file where a reader takes it for an adapter, its folder where a reader takes that, or None."""
+    here = [path for path, _ in places(Folder(file.parent))]
+    return file if file in here else file.parent if file.parent in here else None
+
+
+def _inside(remote: Remote, path: str) -> str:
+    return f"{remote.repo}:{plain(path)}" if path else remote.repo
+
+
+def _silent(_progress: Progress) -> None:
+    """No progress shown."""
+
+
+def _never() -> bool:
+    return False

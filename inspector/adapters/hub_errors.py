@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 from huggingface_hub import constants
 from huggingface_hub.errors import (
+    FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -32,24 +36,30 @@ def unreachable(error: BaseException) -> bool:
     error = _root(error)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code >= 500 or error.response.status_code == 429
-    # The library hides which httpx it uses; its TransportError is no OSError.
-    transport = any(base.__name__ == "TransportError" for base in type(error).__mro__)
-    return transport or isinstance(error, ConnectionError | TimeoutError)
+    return _transport(error) or isinstance(error, ConnectionError | TimeoutError)
+
+
+def hopeless(error: BaseException) -> bool:
+    """Whether the next file would meet the same: the line is dead, or the disk full or closed to us."""
+    error = _root(error)
+    if isinstance(error, HfHubHTTPError):
+        return False
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+    return full or unreachable(error)
 
 
 def explain(error: BaseException, remote: Remote) -> InspectorError:
     """The error a user can act on."""
     error = _root(error)
+    if isinstance(error, InspectorError):
+        return error
     repo = f"{remote.repo} on the Hub"
-    revision = plain(remote.revision or "main", 60)
+    endpoint = plain(constants.ENDPOINT)
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
     # The first case that holds: GatedRepoError is a RepositoryNotFoundError, and both are HfHubHTTPErrors.
     cases = (
         (isinstance(error, GatedRepoError), f"{repo} is gated: accept its terms on its page, then {_LOGIN}."),
-        (
-            isinstance(error, RevisionNotFoundError),
-            f"{repo} has no revision {revision!r}: check branch, tag or commit.",
-        ),
+        (isinstance(error, RevisionNotFoundError), f"{repo} has no revision {_revision(remote)}."),
         (
             isinstance(error, RepositoryNotFoundError),
             f"There is no {repo}, nor such a path here; if it is private, {_LOGIN}.",
@@ -63,18 +73,57 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             isinstance(error, OfflineModeIsEnabled),
             f"{remote.repo} is not in the cache, and HF_HUB_OFFLINE forbids asking the Hub for it.",
         ),
+        (
+            isinstance(error, FileMetadataError),
+            f"{endpoint} does not answer for {remote.repo} as a Hub does (no commit or ETag): check HF_ENDPOINT.",
+        ),
         ("Consistency check failed" in str(error), f"A file of {repo} came with the wrong length: try again."),
+        (_named(error, "TooManyRedirects"), f"{endpoint} redirects in circles for {remote.repo}: try again later."),
+        (
+            _named(error, "RemoteProtocolError", "ReadError"),
+            f"The connection to {endpoint} was cut again and again before {remote.repo} was here: try again.",
+        ),
+        (
+            type(error) is TimeoutError,
+            f"{endpoint} stopped answering for {remote.repo} ({error}), and it is not in the cache: try again.",
+        ),
         (
             unreachable(error),
-            f"Cannot reach {constants.ENDPOINT} for {remote.repo}, and it is not in the cache: check the connection.",
+            f"Cannot reach {endpoint} for {remote.repo}, and it is not in the cache: check the connection.",
+        ),
+        (
+            isinstance(error, OSError) and error.errno is not None,
+            f"Cannot keep {remote.repo} in the cache {plain(constants.HF_HUB_CACHE)}: {_words(error)}.",
         ),
     )
     otherwise = f"Cannot download {repo}: {type(error).__name__}: {plain(error)}."
     return InspectorError(next((text for holds, text in cases if holds), otherwise))
 
 
+def _revision(remote: Remote) -> str:
+    shown = repr(plain(remote.revision or "main", 60))
+    if re.fullmatch(r"[0-9a-f]{4,39}", remote.revision):
+        return f"{shown}: the Hub takes a commit only with all of its 40 digits"
+    return f"{shown}: check branch, tag or commit"
+
+
+def _words(error: BaseException) -> str:
+    return plain(getattr(error, "strerror", "") or error)
+
+
+def _transport(error: BaseException) -> bool:
+    """The library hides which httpx it uses; its TransportError is no OSError."""
+    return _named(error, "TransportError")
+
+
+def _named(error: BaseException, *names: str) -> bool:
+    return any(base.__name__ in names for base in type(error).__mro__)
+
+
 def _root(error: BaseException) -> BaseException:
-    """What lies behind `not in the cache either`."""
-    while isinstance(error, RevisionResolutionError | LocalEntryNotFoundError) and error.__cause__ is not None:
+    """What lies behind `not in the cache either`, and behind `force download failed`."""
+    while isinstance(error, RevisionResolutionError | LocalEntryNotFoundError | ValueError):
+        if error.__cause__ is None or isinstance(error, HFValidationError):
+            break
         error = error.__cause__
     return error

@@ -1,8 +1,9 @@
-"""Progress and cancel for downloads."""
+"""Progress and cancel for downloads, and an end to those that stall."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from typing import Any, Self, TypeVar
 from inspector.errors import CancelledError
 
 T = TypeVar("T")
+
+
+class TooLongError(Exception):
+    """More bytes arrived than a file should have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,29 @@ class Progress:
     total: int
 
 
-def interruptible(call: Callable[[], T], cancelled: Callable[[], bool]) -> T:
+class Pulse:
+    """Whether a call still gets anywhere: `beat` when something arrived, `abandon` when nobody waits any more."""
+
+    def __init__(self, patience: float) -> None:
+        self.patience, self.abandoned = patience, False
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+    @property
+    def stalled(self) -> bool:
+        return time.monotonic() - self._last > self.patience
+
+
+def interruptible(call: Callable[[], T], cancelled: Callable[[], bool], pulse: Pulse | None = None) -> T:
     """The call's result, or CancelledError within a tenth of a second after `cancelled()` holds.
 
     The call runs in a thread of its own: a stalled connection, or a library waiting for its next retry,
-    answers to nothing else. An abandoned call ends by itself.
+    answers to nothing else. An abandoned call ends by itself. TimeoutError where the pulse stalls.
     """
     result: Future[T] = Future()
 
@@ -38,16 +61,23 @@ def interruptible(call: Callable[[], T], cancelled: Callable[[], bool]) -> T:
             result.set_exception(error)
 
     threading.Thread(target=run, name="hub", daemon=True).start()
-    while not wait({result}, timeout=0.1).done:
-        if cancelled():
-            raise CancelledError("The download was cancelled.")
+    try:
+        while not wait({result}, timeout=0.1).done:
+            if cancelled():
+                raise CancelledError("The download was cancelled.")
+            if pulse is not None and pulse.stalled:
+                raise TimeoutError(f"nothing arrived for {pulse.patience:.3g} s")
+    finally:
+        if pulse is not None and not result.done():
+            pulse.abandon()
     return result.result()
 
 
-def bar_class(report: Callable[[int], None], cancelled: Callable[[], bool]) -> Any:
+def bar_class(report: Callable[[int], None], cancelled: Callable[[], bool], limit: int | None = None) -> Any:
     """A class that huggingface_hub takes for tqdm: it reports the bytes of one file, and shows nothing.
 
-    Its updates raise CancelledError once `cancelled()` holds, which ends an abandoned download.
+    Its updates raise CancelledError once `cancelled()` holds, which ends an abandoned download, and TooLongError
+    once the file has more than `limit` bytes: a server that never stops would fill the disk.
     """
 
     class Bar:
@@ -58,6 +88,8 @@ def bar_class(report: Callable[[int], None], cancelled: Callable[[], bool]) -> A
 
         def update(self, n: float | None = 1) -> None:
             self.n += int(n or 0)
+            if limit is not None and self.n > limit:
+                raise TooLongError(f"more than {limit} bytes")
             self._report()
 
         def update_transfer(self, n: float | None = 1) -> None:

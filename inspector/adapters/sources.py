@@ -45,6 +45,8 @@ class Place:
     """Outermost first, such as ("runs", "sft", "checkpoint-500")."""
     name: str = ""
     """The name the user gave; empty for a name from the components."""
+    fault: str = ""
+    """Why it could not be had, where the source's other adapters could."""
 
 
 def parse(text: str) -> Local | Remote:

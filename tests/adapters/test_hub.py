@@ -51,7 +51,7 @@ def test_one_adapter(hub, published):
     adapters, failures = open_sources(["org/one"], progress=seen.append)
     assert not failures
     info = adapters[0].info
-    assert (info.name, info.source) == ("one", f"org/one@{published.commit[:7]}")
+    assert (info.name, info.source) == ("one", f"org/one@{published.commit}")
     assert info.modules == 6
     B, A = adapters[0].load(next(iter(adapters[0].modules)))
     assert B.shape[1] == A.shape[0] == 4
@@ -74,7 +74,7 @@ def test_revision_subfolder_and_name(hub, tmp_path):
         write_random(tmp_path / "many" / "runs" / run)
     repo = hub.add("org/many", tmp_path / "many", revisions=("main", "v1", "refs/pr/3"))
     adapter = only("best=org/many@v1:runs/b")
-    assert (adapter.info.name, adapter.info.source) == ("best", f"org/many@{repo.commit[:7]}:runs/b")
+    assert (adapter.info.name, adapter.info.source) == ("best", f"org/many@{repo.commit}:runs/b")
     assert only("org/many@refs/pr/3:runs/a").info.name == "a"
     assert only(f"org/many@{repo.commit}:runs/a").info.name == "a"
 
@@ -141,14 +141,14 @@ def test_refusals(hub, published, fault, message):
 def test_missing_things(hub, published, tmp_path):
     assert "There is no org/none on the Hub" in failure("org/none")
     assert "no revision 'v9'" in failure("org/one@v9")
-    assert "no folder 'runs'" in failure("org/one:runs")
+    assert "org/one:runs is not there" in failure("org/one:runs")
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"x")
+    (tmp_path / "model" / "notes.txt").write_bytes(b"x")
     hub.add("org/model", tmp_path / "model")
-    assert "holds no LoRA adapter" in failure("org/model")
-    (tmp_path / "model" / "adapters.safetensors").write_bytes(b"x")
-    hub.add("org/mlx", tmp_path / "model")
-    assert "not supported yet: mlx-lm" in failure("org/mlx")
+    assert "org/model holds no LoRA adapter" in failure("org/model")
+    (tmp_path / "model" / "adapter_config.json").write_text("{}")
+    hub.add("org/model", tmp_path / "model")
+    assert "no weights" in failure("org/model")
 
 
 @pytest.mark.parametrize("name", ["../adapter_config.json", "/etc/adapter_config.json", "a\\b", "a/../../b"])
@@ -178,7 +178,11 @@ def test_cut_connection_is_resumed(hub, published):
 
 def test_wrong_length(hub, published):
     published.sizes["adapter_model.safetensors"] = 12
-    assert "the Hub says 12: delete it, try again" in failure("org/one")
+    assert "is longer than the 12 bytes the Hub lists: it was not kept" in failure("org/one")
+    published.sizes["adapter_model.safetensors"] = 10_000
+    assert "the Hub lists 10000: it was not kept" in failure("org/one")
+    published.sizes.clear()
+    only("org/one")
 
 
 def test_cancel_while_the_server_is_slow(hub, tmp_path):
