@@ -13,7 +13,7 @@ from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import parents, terms
-from inspector.study import AdapterInfo
+from inspector.study import AdapterInfo, Study
 from inspector.text import count, plain
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ class Written:
 
     text: str
     notes: tuple[str, ...]
+
+
+def refuse_unaddable(study: Study, weights: Sequence[float]) -> None:
+    """Raise InspectorError where some module cannot be added: what would be written is not the sum."""
+    if cannot := refused(study, weights):
+        module, reason = cannot[0]
+        more = f" ({len(cannot)} such modules)" if len(cannot) > 1 else ""
+        raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
 
 
 def write(
@@ -42,10 +50,7 @@ def write(
     Raises InspectorError where a module cannot be added, where a parent does not say where in the base its modules
     are, or where `dest` exists.
     """
-    if cannot := refused(preview.study, preview.weights):
-        module, reason = cannot[0]
-        more = f" ({len(cannot)} such modules)" if len(cannot) > 1 else ""
-        raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
+    refuse_unaddable(preview.study, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
     worst = 0.0

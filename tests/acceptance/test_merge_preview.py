@@ -69,9 +69,9 @@ def test_the_table_has_the_sums_numbers(run, dense):
     pairs = [-2 * (dense["sft"][key] * dense["dpo"][key]).sum() for key in dense["sft"] if at in key]
     conflict = -sum(pair for pair in pairs if pair < 0) / energy
     assert value(table, "sum_interference", "layer", layer=7) == pytest.approx(conflict, rel=1e-9)
-    sigma = np.array([np.linalg.svd(W, compute_uv=False)[:16] for W in dense["sum"].values()])
+    sigma = np.array([np.linalg.svd(W, compute_uv=False)[:16] for key, W in dense["sum"].items() if at in key])
     kept = (sigma[:, :4] ** 2).sum() / (sigma**2).sum()
-    assert value(table, "sum_energy_kept", k=4) == pytest.approx(kept, rel=1e-9)
+    assert value(table, "sum_energy_kept", "layer", layer=7, k=4) == pytest.approx(kept, rel=1e-9)
     first = value(table, "sum_singular_value", "module", layer=0, module="self_attn.k_proj", k=1)
     key = next(key for key in dense["sum"] if ".layers.0.self_attn.k_proj." in key)
     assert first == pytest.approx(np.linalg.norm(dense["sum"][key], 2), rel=1e-9)
@@ -93,7 +93,7 @@ def test_the_written_folder_is_the_best_truncation(run, dense):
     assert (config["r"], config["lora_alpha"]) == (4, 4)
     assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
     found = updates(run[1] / "merged", 1.0)
-    for key in list(dense["sum"])[::17]:
+    for key in list(dense["sum"])[::40]:
         U, sigma, Vh = np.linalg.svd(dense["sum"][key])
         assert np.abs(found[key] - (U[:, :4] * sigma[:4]) @ Vh[:4]).max() < 1e-6 * sigma[0]
     card = (run[1] / "merged" / "README.md").read_text()
@@ -126,7 +126,7 @@ def test_other_shapes_are_named_left_out_of_the_preview_and_never_written(tmp_pa
     assert "different bases: tiny/base, other/base" in done.stderr
     assert "2 adapters, 5 modules" in done.stdout
     done = inspector("merge-preview", "a", "b:2", "--write", "new", cwd=tmp_path)
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert "0.self_attn.q_proj cannot be added: 24×16 in a and 32×16 in b" in done.stderr
     assert not (tmp_path / "new").exists()
 
