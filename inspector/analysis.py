@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector import __version__
+from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
 from inspector.errors import CancelledError, InspectorError
 from inspector.geometry import chance, ranks
 from inspector.names import ModuleId, in_order
-from inspector.study import Finding, Floats, Scope, Settings, Study, fill_diagonals
+from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
 
 if TYPE_CHECKING:
     from inspector.geometry.module import ModuleGeometry
@@ -112,7 +113,6 @@ class _Table:
         self.adapters, self.modules = adapters, modules
         self.settings = replace(settings, version=__version__)
         self.excluded: list[list[ModuleId]] = [list(a.info.excluded) for a in adapters]
-        self.zero: list[list[ModuleId]] = [[] for _ in adapters]
         n, count, k = len(adapters), len(modules), settings.k
         self.shapes = np.zeros((n, count, 2), dtype=np.int64)
         for i, adapter in enumerate(adapters):
@@ -169,9 +169,6 @@ class _Table:
                 self._measure_shape(m, module, finite, workspace)
             return
         self._enter(m, here, found)
-        for at, rank in enumerate(found.rank.tolist()):
-            if rank == 0:
-                self.zero[here[at]].append(module)
 
     def _enter(self, m: int, here: list[int], found: ModuleGeometry) -> None:
         """Write one module's numbers into the blocks."""
@@ -229,18 +226,11 @@ class _Table:
                 adapter.info,
                 excluded=tuple(self.excluded[i]),
                 digest=identity(adapter) if finished else "",
-                findings=adapter.info.findings + (self._value_findings(i) if finished else ()),
             )
             for i, adapter in enumerate(self.adapters)
         )
-        return aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
-
-    def _value_findings(self, i: int) -> tuple[Finding, ...]:
-        """What only the values tell about an adapter's health."""
-        from inspector.adapters.health import value_findings
-
-        new = [m for m in self.excluded[i] if m not in self.adapters[i].info.excluded]
-        return value_findings(self.zero[i], new, len(self.adapters[i].modules))
+        study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
+        return with_value_findings(study) if finished else study
 
 
 def angle_metric(side: str) -> str:

@@ -195,6 +195,7 @@ def _adapter(head: dict[str, Any]) -> AdapterInfo:
         | {
             "ranks": tuple(head["ranks"]),
             "targets": tuple(head["targets"]),
+            "scales": tuple(head.get("scales", ())),
             "findings": tuple(Finding(**f) for f in head["findings"]),
             "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
             "origin": _origin(head.get("origin") or {}),
@@ -218,5 +219,6 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
         info,
         **texts,
         targets=tuple(plain(target) for target in info.targets),
+        scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
     )

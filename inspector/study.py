@@ -55,6 +55,12 @@ class AdapterInfo:
     parameters: int = 0
     modules: int = 0
     tensors: int = 0
+    ignored: int = 0
+    """Of the tensors, those left out for a known reason; the findings say which and why."""
+    unknown: int = 0
+    """Of the tensors, those not understood."""
+    scales: tuple[str, ...] = ()
+    """Where the scales come from: `2 (α/r = 16/8): 24 modules`, the most frequent first."""
     findings: tuple[Finding, ...] = ()
     excluded: tuple[ModuleId, ...] = ()
     digest: str = ""

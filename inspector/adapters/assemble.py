@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Finding
-from inspector.text import plain
+from inspector.text import count, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _NOTHING_LEFT_OUT = float  # float() is 0.0
+_MOST_ORIGINS = 12
 NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 
 
@@ -84,6 +86,9 @@ def assemble(
         parameters=sum(part.parameters for part in parts),
         modules=0 if refusal else len(modules),
         tensors=len(kept),
+        ignored=sum(t.role == "ignored" for t in kept),
+        unknown=sum(t.role == "unknown" for t in kept),
+        scales=_origins(list(modules.values())),
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
         excluded=facts.excluded,
     )
@@ -109,6 +114,14 @@ def _scales(modules: list[LoraModule]) -> str:
     if len(origins) == 1:
         return f"{modules[0].scale.value:g} ({origins.pop()})"
     return f"{_span({m.scale.value for m in modules})} (per module)" if modules else ""
+
+
+def _origins(modules: list[LoraModule]) -> tuple[str, ...]:
+    """`2 (α/r = 16/8): 24 modules` for each scale and origin, the most frequent first; after twelve, how many more."""
+    times = Counter(f"{m.scale.value:g} ({m.scale.origin})" for m in modules)
+    shown = [f"{origin}: {count(number, 'module')}" for origin, number in times.most_common(_MOST_ORIGINS)]
+    rest = len(times) - len(shown)
+    return (*shown, f"… and {count(rest, 'other origin')}") if rest else tuple(shown)
 
 
 def _span(values: Collection[float]) -> str:

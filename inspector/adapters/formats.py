@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from inspector.adapters import peft_reader
+from inspector.adapters import full_reader, peft_reader
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
@@ -24,7 +24,7 @@ class Reader(Protocol):
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
-READERS: tuple[Reader, ...] = (peft_reader,)
+READERS: tuple[Reader, ...] = (peft_reader, full_reader)
 """The first that finds the folder, or a file, has it."""
 
 

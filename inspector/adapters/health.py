@@ -1,27 +1,135 @@
-"""What only the values of the factors tell about an adapter's health."""
+"""What is wrong, or odd, with an adapter: the rules, for the app and for `inspector check` alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import log
+from pathlib import Path
+
+import numpy as np
 
 from inspector.names import ModuleId
-from inspector.study import Finding
+from inspector.study import Finding, Floats, Study
+from inspector.text import plain
+
+ROBUST_Z, FACTOR = 3.5, 3.0
+"""An outlier is both: further than 3.5 robust z-scores [Iglewicz & Hoaglin 1993], and by a factor of 3 or more."""
+_FEWEST = 5
+"""Modules of one kind from which on a median means something."""
+_ONE_DIRECTION, _MANY = 1.1, 4
+"""A stable rank below 1.1, of an update whose rank could be 4 or more."""
+_QUANTISED = re.compile(
+    r"(?i)(?<![a-z0-9])(quanti[sz]ed|bnb|gptq|awq|gguf|exl2|nf4|fp8|w4a16|w8a8|int[48]|q?[48][-_]?bits?)(?![a-z0-9])"
+)
+_PATH = re.compile(r"[~/.\\]|[A-Za-z]:[\\/]|[^/]+/[^/]+/")
 
 
-def value_findings(zero: Sequence[ModuleId], nonfinite: Sequence[ModuleId], total: int) -> tuple[Finding, ...]:
-    """Findings about modules whose ΔW is exactly zero, or holds NaN or Inf, out of `total`."""
-    findings = []
-    if zero:
-        where = (
-            "every module: it was never trained" if len(zero) == total else f"{_some(zero, total)}: not trained there"
-        )
-        findings.append(Finding("warning", f"ΔW is exactly zero in {where}"))
-    if nonfinite:
-        left_out = "left out of every number; the training diverged or the file is damaged"
-        findings.append(Finding("error", f"NaN or Inf in {_some(nonfinite, total)}: {left_out}"))
-    return tuple(findings)
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the values of an adapter's factors show, module by module."""
+
+    modules: tuple[ModuleId, ...]
+    """All that were measured."""
+    dead: tuple[ModuleId, ...]
+    """ΔW is exactly zero."""
+    nonfinite: tuple[ModuleId, ...]
+    outliers: Mapping[ModuleId, float]
+    """‖ΔW‖ as a multiple of the median of the same module in the other layers."""
+    collapsed: tuple[ModuleId, ...]
+    """One direction holds nearly all of ΔW though the rank would allow more."""
+
+    def findings(self) -> tuple[Finding, ...]:
+        """One a rule that does not hold."""
+        found = []
+        if self.dead and len(self.dead) == len(self.modules):
+            found.append(Finding("error", "ΔW is exactly zero in every module: it was never trained"))
+        elif self.dead:
+            found.append(Finding("warning", f"ΔW is exactly zero in {self._some(self.dead)}: not trained there"))
+        if self.nonfinite:
+            left_out = "left out of every number; the training diverged or the file is damaged"
+            found.append(Finding("error", f"NaN or Inf in {self._some(self.nonfinite)}: {left_out}"))
+        if self.outliers:
+            ends = [f"{id_} {factor:.2g}×" for id_, factor in self.outliers.items()]
+            text = f"‖ΔW‖ far from the median of the same module in the other layers: {self._some(self.outliers, ends)}"
+            found.append(Finding("warning", text))
+        if self.collapsed:
+            text = f"stable rank below {_ONE_DIRECTION} in {self._some(self.collapsed)}: nearly one direction"
+            found.append(Finding("info", text))
+        return tuple(found)
+
+    def _some(self, these: Collection[ModuleId], shown: Sequence[str] = ()) -> str:
+        """`8 of 32 modules (one layer in 4: 0.q_proj, 0.v_proj, 4.q_proj, …)`."""
+        names = list(shown) or [str(id_) for id_ in these]
+        more = ", …" if len(names) > 3 else ""
+        pattern = f"{found}: " if (found := _pattern(set(these), self.modules)) else ""
+        return f"{len(these)} of {len(self.modules)} modules ({pattern}{', '.join(names[:3])}{more})"
 
 
-def _some(modules: Sequence[ModuleId], total: int) -> str:
-    more = ", …" if len(modules) > 3 else ""
-    return f"{len(modules)} of {total} modules ({', '.join(map(str, modules[:3]))}{more})"
+def values(study: Study, i: int) -> Values:
+    """The values of adapter i, from the numbers of its modules."""
+    present = study.present[i]
+    norm, sigma, stable = (study.blocks[m, "module"][i] for m in ("norm", "singular_value", "stable_rank"))
+    roomy = (~np.isnan(sigma)).sum(axis=-1) >= _MANY
+
+    def where(mask: Floats) -> tuple[ModuleId, ...]:
+        return tuple(id_ for id_, here in zip(study.modules, present & mask, strict=True) if here)
+
+    return Values(
+        modules=where(np.ones_like(present)),
+        dead=where(norm == 0),
+        nonfinite=where(study.excluded[i]),
+        outliers=_outliers({id_: n for id_, n in zip(study.modules, norm, strict=True) if n > 0}),
+        collapsed=where(roomy & (stable < _ONE_DIRECTION)),
+    )
+
+
+def with_value_findings(study: Study) -> Study:
+    """The study whose adapters' findings hold what their values show as well."""
+    found = [values(study, i).findings() for i in range(len(study.adapters))]
+    told = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
+    return replace(study, adapters=tuple(told))
+
+
+def _outliers(norms: Mapping[ModuleId, float]) -> dict[ModuleId, float]:
+    """Module -> its norm over the median, where log‖ΔW‖ lies far from that of the same module in the other layers.
+
+    z = 0.6745 |x − median| / MAD, MAD the median absolute deviation.
+    """
+    kinds: dict[str, list[ModuleId]] = defaultdict(list)
+    for id_ in norms:
+        kinds[id_.path].append(id_)
+    found: dict[ModuleId, float] = {}
+    for ids in (ids for ids in kinds.values() if len(ids) >= _FEWEST):
+        x = np.log([norms[id_] for id_ in ids])
+        away = x - np.median(x)
+        far = (0.6745 * abs(away) > ROBUST_Z * np.median(abs(away))) & (abs(away) >= log(FACTOR))
+        found |= {id_: float(np.exp(d)) for id_, d, out in zip(ids, away, far, strict=True) if out}
+    return found
+
+
+def _pattern(these: set[ModuleId], modules: Sequence[ModuleId]) -> str:
+    """`all of k_proj`, `one layer in 4`, `all of layers 3-7`, or nothing."""
+    ends = {id_.projection for id_ in these}
+    if len(these) > 1 and these == {id_ for id_ in modules if id_.projection in ends}:
+        return f"all of {', '.join(sorted(ends))}" if len(ends) < len({id_.projection for id_ in modules}) else ""
+    layers = sorted({id_.layer for id_ in these if id_.layer is not None})
+    steps = {b - a for a, b in pairwise(layers)}
+    if len(layers) < 3 or len(steps) > 1 or these != {id_ for id_ in modules if id_.layer in layers}:
+        return ""
+    return f"one layer in {steps.pop()}" if steps != {1} else f"all of layers {layers[0]}-{layers[-1]}"
+
+
+def base_note(name: str) -> str:
+    """What the name of an adapter's base tells of it, or nothing."""
+    if not name:
+        return "not named in its config: which model it changes cannot be told"
+    if _PATH.match(name):
+        here = "which is here" if Path(name).expanduser().exists() else "which is not here"
+        return f"named by a path, {here}: others cannot find it"
+    if quantised := _QUANTISED.search(name):
+        return f"a quantised copy by its name ({plain(quantised[1])}): ΔW was trained beside rounded weights"
+    return ""

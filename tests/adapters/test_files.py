@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.health import value_findings
 from inspector.adapters.opening import content_digest, open_sources
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
@@ -200,17 +199,6 @@ def test_the_digest_is_of_the_content(tmp_path):
     digests = [content_digest(adapter.files) for adapter in (one, same, other)]
     assert digests[0] == digests[1] != digests[2]
     assert len(digests[0]) == 64
-
-
-def test_value_findings():
-    modules = [ModuleId(layer, "q_proj") for layer in range(4)]
-    assert value_findings([], [], 4) == ()
-    (never,) = value_findings(modules, [], 4)
-    assert (never.severity, "never trained" in never.text) == ("warning", True)
-    (partly,) = value_findings(modules[:1], [], 4)
-    assert "1 of 4 modules (0.q_proj)" in partly.text
-    (broken,) = value_findings([], modules, 120)
-    assert (broken.severity, "4 of 120 modules (0.q_proj, 1.q_proj, 2.q_proj, …)" in broken.text) == ("error", True)
 
 
 def test_headers_need_no_torch(tmp_path):
