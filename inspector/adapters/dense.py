@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from inspector.adapters.factors import whole
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -34,18 +36,18 @@ def lowrank(delta: Tensor, rank: int, seed: int = 0) -> tuple[Tensor, Tensor, fl
     if not bool(torch.isfinite(delta).all()):
         return delta.new_full((rows, k), torch.nan), delta.new_zeros(k, columns), torch.nan
     if k == rows:
-        return torch.eye(rows, dtype=delta.dtype), delta, 0.0
+        return *whole(delta), 0.0
     if rows <= _EXACT:
-        U = _left_vectors(delta, k)
+        U = left_vectors(delta, k)
     else:
         Q = _krylov(delta, k, seed)
-        U = Q @ _left_vectors(Q.T @ delta, k)
+        U = Q @ left_vectors(Q.T @ delta, k)
     A = U.T @ delta
-    whole, kept = (float(torch.linalg.vector_norm(x, dtype=torch.float64)) ** 2 for x in (delta, A))
-    return U.contiguous(), A, max(0.0, 1 - kept / whole) if whole else 0.0
+    energy, kept = (float(torch.linalg.vector_norm(x, dtype=torch.float64)) ** 2 for x in (delta, A))
+    return U.contiguous(), A, max(0.0, 1 - kept / energy) if energy else 0.0
 
 
-def _left_vectors(wide: Tensor, k: int) -> Tensor:
+def left_vectors(wide: Tensor, k: int) -> Tensor:
     """The top k left singular vectors of a wide matrix, from its Gram matrix in float64."""
     import torch
 

@@ -1,0 +1,85 @@
+"""Exact factor pairs of updates that are no plain B·A: Hadamard and Kronecker products, Tucker cores, AdaLoRA.
+
+Every function gives B (d_out, r), A (r, d_in) with BA the update without its scale, in float32 at least; the kernel of
+a convolution is flattened into d_in = in·k·k. Where r would pass the shorter side, BA is multiplied out and one of the
+two is the identity: r is never above min(d_out, d_in).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pair = tuple["Tensor", "Tensor"]
+
+
+def whole(matrix: Tensor) -> Pair:
+    """A matrix as a pair of full rank, unrounded: (W, I) or (I, W), whichever is smaller. Kernels are flattened."""
+    import torch
+
+    W = wide(matrix).flatten(1)
+    rows, columns = W.shape
+    I = torch.eye(min(rows, columns), dtype=W.dtype)  # noqa: E741 - the identity
+    return (I, W) if rows <= columns else (W, I)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """In float32 at least."""
+    import torch
+
+    return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
+
+
+def adalora(B: Tensor, A: Tensor, E: Tensor) -> Pair:
+    """B·(A∘E), E (r, 1): the singular values AdaLoRA keeps apart [peft.tuners.adalora.layer]."""
+    return wide(B), wide(A) * wide(E)
+
+
+def tucker(t: Tensor, out: Tensor, into: Tensor) -> Pair:
+    """Σ_ij t[i,j,k,l]·out[i,o]·into[j,c]: the core t (r, r, k, l) of a convolution, out (r, d_out), into (r, in)."""
+    import torch
+
+    return wide(out).T.contiguous(), torch.einsum("ijkl,jc->ickl", wide(t), wide(into)).flatten(1)
+
+
+def hadamard(one: Pair, other: Pair) -> Pair:
+    """(B₁A₁)∘(B₂A₂), of rank r₁·r₂: the rows of B₁ and B₂, and the columns of A₁ and A₂, multiplied all with all."""
+    (B1, A1), (B2, A2) = (tuple(map(wide, pair)) for pair in (one, other))
+    if product_rank(B1.shape[1], B2.shape[1], B1.shape[0], A1.shape[1]) < B1.shape[1] * B2.shape[1]:
+        return whole((B1 @ A1) * (B2 @ A2))
+    B = (B1[:, :, None] * B2[:, None, :]).flatten(1)
+    return B, (A1[:, None, :] * A2[None, :, :]).flatten(0, 1)
+
+
+def product_rank(r1: int, r2: int, d_out: int, d_in: int) -> int:
+    """The rank of the pair `hadamard` and `kronecker` give for factors of these ranks."""
+    return min(r1 * r2, d_out, d_in)
+
+
+def kronecker(one: Pair, other: Pair) -> Pair:
+    """(B₁A₁)⊗(B₂A₂) = (B₁⊗B₂)(A₁⊗A₂), of rank r₁·r₂."""
+    import torch
+
+    (B1, A1), (B2, A2) = (tuple(map(wide, pair)) for pair in (one, other))
+    d_out, d_in, rank = B1.shape[0] * B2.shape[0], A1.shape[1] * A2.shape[1], B1.shape[1] * B2.shape[1]
+    if product_rank(B1.shape[1], B2.shape[1], d_out, d_in) < rank:
+        return whole(torch.kron(B1 @ A1, B2 @ A2))
+    return torch.kron(B1, B2), torch.kron(A1, A2)
+
+
+def blocks(B: Tensor, A: Tensor, enabled: list[bool]) -> Pair:
+    """Old PEFT's MergedLinear (`enable_lora`): one LoRA for each enabled n-th of the output rows.
+
+    A (g·r, d_in) and B (g·o, r[, 1]) hold g = Σ enabled groups one after the other; the update has n·o rows, zero
+    where a part is not enabled, and rank g·r.
+    """
+    import torch
+
+    groups, r = sum(enabled), B.shape[1]
+    one = B.shape[0] // groups
+    out = torch.zeros(one * len(enabled), groups * r, dtype=B.dtype)
+    for g, part in enumerate(at for at, on in enumerate(enabled) if on):
+        out[part * one : (part + 1) * one, g * r : (g + 1) * r] = B[g * one : (g + 1) * one].flatten(1)
+    return out, A
