@@ -216,7 +216,9 @@ class PairView(View):
         state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
 
     def table(self, state: AppState) -> Table:
-        pair = state.pair or (0, 1)
+        columns = ("scope", "modules", *(metric for metric, _ in _TABLE), "interference")
+        if (pair := state.pair) is None:
+            return Table("no pair", columns, ())
         whole = _row_of_state(state, pair)
         groups = [("all", [whole]), ("projection", self.of_projections(state, pair))]
         if state.layers:
@@ -225,7 +227,7 @@ class PairView(View):
             (scope, row.label, *(tidy(v) for v in row.values), row.kind) for scope, group in groups for row in group
         )
         title = f"a = {state.names[pair[0]]}, b = {state.names[pair[1]]} · {self.place(state)}"
-        return Table(title, ("scope", "modules", *(metric for metric, _ in _TABLE), "interference"), rows)
+        return Table(title, columns, rows)
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         known = tuple(metric for metric, _ in _TABLE)

@@ -1,0 +1,62 @@
+"""Every action of every view where there is least to act on, and on the smallest and largest screens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from inspector.tui.actions import for_view
+from inspector.tui.app import InspectorApp
+from inspector.tui.state import VIEWS
+from tests.tui.factory import make_study
+from tests.tui.helpers import area, body
+from tests.tui.probed import probed_study, unknown
+
+STUDIES = {
+    "no adapter": lambda: make_study(3, layers=2).subset(()),
+    "one adapter": lambda: make_study(1, layers=2),
+    "one probed": lambda: probed_study(3, layers=2).subset((0,)),
+    "two, nothing measured": lambda: replace(make_study(2, layers=2), blocks={}),
+    "two without layers": lambda: make_study(2, layers=0),
+    "three, all unknown": lambda: unknown(probed_study(3, layers=2)),
+}
+MOVING = {"quit", "palette"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+async def test_every_action_of_every_view(name, tmp_path):
+    app = InspectorApp(study=STUDIES[name]())
+    async with app.run_test(size=(80, 24)) as pilot:
+        for view in VIEWS:
+            for action in for_view(view):
+                if action.id in MOVING:
+                    continue
+                app.state.view = view
+                app.action_act(action.id)
+                await pilot._wait_for_screen()
+                while len(app.screen_stack) > 1:
+                    app.screen.dismiss()
+                    await pilot._wait_for_screen()
+            app.write(tmp_path / f"{view}.csv")
+            assert app.note[1] == "good", app.note
+        await app.workers.wait_for_complete()
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (80, 24), (200, 60)])
+@pytest.mark.parametrize("name", ["one probed", "three, all unknown", "five"])
+async def test_every_view_and_dialog_at_every_size(name, size):
+    app = InspectorApp(study=(STUDIES | {"five": lambda: probed_study(5, layers=4)})[name]())
+    async with app.run_test(size=size) as pilot:
+        for view in VIEWS:
+            app.state.view = view
+            app.repaint()
+            assert body(app).strip(), view
+            assert {strip.cell_length for strip in area(app, "body")._strips} == {size[0]}
+            if size < (60, 15):
+                assert " needs 60×15" in body(app)
+        for key in ("?", "w", "e", "o", "p", "ctrl+p"):
+            await pilot.press(key)
+            assert len(app.screen_stack) == 2 or key == "p"
+            await pilot.press("escape", "escape")
+            assert len(app.screen_stack) == 1
