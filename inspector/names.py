@@ -16,7 +16,10 @@ _LEADING_MODULE = re.compile(r"^(?:module\.)+")
 # The numbered stack of blocks, by the names model families give it.
 _STACK = re.compile(r"^(?:(?P<before>.*?)\.)?(?:layers|layer|h|blocks|block)\.(?P<layer>\d{1,6})\.(?P<path>.+)$")
 # Towers beside the language model have layers of their own that are no layers of it.
-_OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit|talker|mtp)(?:$|[._])")
+_OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit|talker|mtp|text_encoder)(?:$|[._])")
+# The component of an image pipeline that is adapted by itself as often as not, and a wrapper that came and went.
+_DENOISER = re.compile(r"^(?:unet|transformer|diffusion_model)\.")
+_TEXT_MODEL = re.compile(r"^(text_encoder(?:_\d)?)\.text_model\.")
 
 
 class ModuleId(NamedTuple):
@@ -47,9 +50,10 @@ def canonical(path: str) -> ModuleId:
     """The canonical id of a module path, wrappers or not.
 
     A vision or audio tower keeps its whole path and no layer. The halves of an encoder-decoder
-    share layer numbers, so the half stays in the path: `decoder.self_attn.q_proj`.
+    share layer numbers, so the half stays in the path: `decoder.self_attn.q_proj`. The U-Net or transformer of an
+    image pipeline has its path without the pipeline's name for it, a text encoder with it.
     """
-    path = strip_wrappers(path)
+    path = _TEXT_MODEL.sub(r"\1.", _DENOISER.sub("", strip_wrappers(path)))
     found = _STACK.match(path)
     if found is None:
         return ModuleId(None, path)

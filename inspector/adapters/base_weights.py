@@ -51,9 +51,14 @@ class BaseWeights:
         self.name, self._find = name, find
 
     @cached_property
+    def folder(self) -> Path:
+        """The model's folder, downloaded where it must be."""
+        return self._find()
+
+    @cached_property
     def weights(self) -> Weights:
         """Headers and tensors of the model. Raises InspectorError where there are none."""
-        folder = self._find()
+        folder = self.folder
         files = tuple(folder / name for name in model_files(Folder(folder).names))
         if not files:
             raise InspectorError(f"{plain(folder)} has no .safetensors: a base model's weights are needed there.")

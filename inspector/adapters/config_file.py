@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from inspector.adapters.stand_ins import refuse_stand_in
 from inspector.errors import InspectorError
@@ -45,6 +45,6 @@ def numbers(value: object) -> Mapping[str, float]:
     return {str(key): float(v) for key, v in value.items() if is_number(v)}
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a JSON value is a finite number (true and false are none)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18

@@ -19,6 +19,8 @@ from inspector.text import plain
 DEPTH = 3
 """How many levels of sub-folders are looked through."""
 _MOST_FOLDERS = 20_000
+_NAMELESS = frozenset({"adapters", "adapter", "adapter_model", "pytorch_lora_weights"})
+"""What libraries call the file of every adapter: its folder has the name."""
 
 
 def expand(local: Local) -> list[Place]:
@@ -50,9 +52,9 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _adapter_of(file: Path) -> Path:
     """The adapter a file stands for: itself, or the folder it is the config or the weights of."""
-    found = [path for path, _ in places_in(Folder(file.parent))]
-    if file in found:
+    if file in (path for path, _ in places_in(Folder(file.parent, only=file.name))):
         return file
+    found = [path for path, _ in places_in(Folder(file.parent))]
     if file.parent in found and (file.name == CONFIG or has_weights({file.name})):
         return file.parent
     raise NotAnAdapterError(
@@ -62,7 +64,8 @@ def _adapter_of(file: Path) -> Path:
 
 def _place(path: Path, name: str) -> Place:
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would lose the names of links
-    components = (*whole.parts[1:-1], whole.stem if path.is_file() else whole.name)
+    own = [] if path.is_file() and whole.stem in _NAMELESS else [whole.stem if path.is_file() else whole.name]
+    components = (*whole.parts[1:-1], *own)
     return Place(path, plain(path, 400), components if any(components) else ("adapter",), name)
 
 

@@ -135,12 +135,12 @@ def _from_ldm(path: str) -> str:
         place = _LDM_MIDDLE.get(found[2])
         return f"mid_block.{place}.{_LDM_RESNET.get(below, below)}" if place else path
     inner, _, below = below.partition(".")
-    level, place = divmod(number - (part == "input_blocks"), 3)
+    level, at = divmod(number - (part == "input_blocks"), 3)
     side = "down_blocks" if part == "input_blocks" else "up_blocks"
     if below in {"op", "conv"}:
         return f"{side}.{level}.{'downsamplers' if below == 'op' else 'upsamplers'}.0.conv"
     kind = "resnets" if inner == "0" else "attentions"
-    return f"{side}.{level}.{kind}.{place}.{_LDM_RESNET.get(below, below)}"
+    return f"{side}.{level}.{kind}.{at}.{_LDM_RESNET.get(below, below)}"
 
 
 _PROCESSOR = re.compile(r"\.processor\b")
@@ -155,6 +155,8 @@ def from_diffusers(path: str) -> str:
     path = _PROCESSOR.sub("", path)
     if found := _OLD_ATTENTION.search(path):
         text = path.startswith("text_encoder")
-        name = {"out": "out_proj" if text else "to_out.0"}.get(found[1], f"{found[1]}_proj" if text else f"to_{found[1]}")
+        name = {"out": "out_proj" if text else "to_out.0"}.get(
+            found[1], f"{found[1]}_proj" if text else f"to_{found[1]}"
+        )
         path = f"{path[: found.start()]}.{name}"
     return path

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from inspector.adapters import full_reader, peft_reader
+from inspector.adapters import (
+    diffusers_reader,
+    full_reader,
+    gguf_reader,
+    kohya_reader,
+    mlx_reader,
+    peft_file_reader,
+    peft_reader,
+    torchtune_reader,
+)
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
@@ -24,39 +33,33 @@ class Reader(Protocol):
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
-READERS: tuple[Reader, ...] = (peft_reader, full_reader)
+READERS: tuple[Reader, ...] = (
+    mlx_reader,
+    kohya_reader,
+    diffusers_reader,
+    gguf_reader,
+    torchtune_reader,
+    peft_reader,
+    full_reader,
+    peft_file_reader,
+)
 """The first that finds the folder, or a file, has it."""
 
 
-def places(folder: Folder) -> Iterator[tuple[Path, Reader | None]]:
-    """The adapters of a folder, with their reader; one of a format without a reader with None."""
+def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
+    """The adapters of a folder, with their reader."""
     taken: set[Path] = set()
     for reader in READERS:
         for path in reader.places(folder):
             if path not in taken and folder.path not in taken:
                 taken.add(path)
                 yield path, reader
-    if not taken and unsupported_format(folder.names):
-        yield folder.path, None
 
 
 def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> Adapter:
     """Read the folder or file with its reader; raises InspectorError where none does."""
-    folder = Folder(path.parent if path.is_file() else path)
+    folder = Folder(path.parent, only=path.name) if path.is_file() else Folder(path)
     for found, reader in places(folder):
-        if found == path and reader is not None:
+        if found == path:
             return reader.read(path, name, source, given)
-    if other := unsupported_format(folder.names):
-        raise InspectorError(f"{plain(path)} holds an adapter of a format that is not supported yet: {other}.")
     raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")
-
-
-def unsupported_format(names: set[str]) -> str:
-    """The name of a format that is recognised but has no reader yet, by its file names."""
-    if any(name == "adapters.safetensors" or name.endswith("_adapters.safetensors") for name in names):
-        return "mlx-lm"
-    if names & {"adapters.npz", "adapter.npz"}:
-        return "mlx-lm (.npz)"
-    if names & {"pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"}:
-        return "diffusers"
-    return ""

@@ -1,0 +1,83 @@
+"""The tensors of a file by the module they belong to, and what a reader makes of each module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from inspector.adapters.account import EMPTY, HALF, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict
+from inspector.adapters.assemble import Part
+from inspector.adapters.headers import FLOATS, TensorHeader
+from inspector.names import ModuleId, canonical
+from inspector.text import plain
+
+Slots = Mapping[str, TensorHeader]
+"""What a module's tensors are for, such as `lora_down.weight`, and the tensors."""
+
+
+class Place(NamedTuple):
+    """Where a key puts its tensor: the module's full path in the base, and the tensor's slot there."""
+
+    path: str
+    slot: str
+
+
+class Understood(NamedTuple):
+    """What a file comes to: parts, a verdict per tensor, modules left out."""
+
+    parts: list[Part]
+    verdicts: dict[str, Verdict]
+    excluded: tuple[ModuleId, ...]
+
+
+def understand(
+    headers: Mapping[str, TensorHeader],
+    place: Callable[[str], Place | None],
+    parts_of: Callable[[str, Slots], Sequence[Part] | Verdict],
+    aside: Mapping[str, Verdict],
+) -> Understood:
+    """Give every tensor its one verdict and every module its parts.
+
+    `place` reads a key, `parts_of` a module: its parts, or why it has none. Slots of `aside` are no part of ΔW and
+    have their verdict for themselves. Two tensors that claim one slot leave their module out, as do two modules that
+    come to the same id.
+    """
+    verdicts: dict[str, Verdict] = {}
+    modules: dict[ModuleId, list[tuple[Place, TensorHeader]]] = defaultdict(list)
+    for key, header in headers.items():
+        found = place(key)
+        if found is None:
+            verdicts[key] = UNKNOWN
+        elif found.slot in aside:
+            verdicts[key] = aside[found.slot]
+        else:
+            modules[canonical(plain(found.path, 300))].append((found, header))
+    parts: list[Part] = []
+    excluded: list[ModuleId] = []
+    for id_, tensors in modules.items():
+        slots = {at.slot: header for at, header in tensors}
+        made = TWICE if len(slots) < len(tensors) else parts_of(plain(tensors[0][0].path, 300), slots)
+        verdicts |= {header.key: made if isinstance(made, Verdict) else USED for _, header in tensors}
+        if isinstance(made, Verdict):
+            excluded.append(id_)
+        else:
+            parts += made
+    return Understood(parts, verdicts, tuple(excluded))
+
+
+def fault(
+    slots: Slots, factors: Collection[str], is_float: Callable[[str], bool] = FLOATS.__contains__
+) -> Verdict | None:
+    """What is wrong with the factors of a module whatever their shapes: missing, empty or no floats; else None."""
+    there = [slots[name] for name in factors if name in slots]
+    if any(not is_float(header.dtype) for header in there):
+        return NOT_FLOAT
+    if any(len(header.shape) < 2 or header.numel == 0 for header in there):
+        return EMPTY
+    return HALF if len(there) < len(factors) else None
+
+
+def dtypes(slots: Slots, factors: Collection[str]) -> str:
+    """`BF16`, or `F32/BF16` where the factors differ."""
+    return "/".join(dict.fromkeys(slots[name].dtype for name in factors if name in slots))

@@ -1,0 +1,23 @@
+"""PEFT's tensors in a single file under any name, without their config: α is not known, and PEFT's default is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inspector.adapters import peft_reader
+from inspector.adapters.given import Given
+from inspector.adapters.listing import Folder
+from inspector.adapters.model import Adapter
+
+_ENDS = (".lora_A.weight", ".lora_A.default.weight", ".lora_embedding_A")
+
+
+def places(folder: Folder) -> list[Path]:
+    """The files with a `lora_A` of PEFT's."""
+    files = folder.files(".safetensors")
+    return [folder.path / name for name in files if any(key.endswith(_ENDS) for key in folder.headers(name))]
+
+
+def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+    """The adapter as PEFT would read it without a config, which a finding says."""
+    return peft_reader.read(path, name, source, given)
