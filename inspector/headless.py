@@ -6,7 +6,7 @@ import difflib
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,12 +23,21 @@ if TYPE_CHECKING:
     from inspector.probing.request import Request
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a study is printed, or written: all of it, some metrics, the findings, groups."""
+
+    metrics: tuple[str, ...] = ()
+    summary: bool = False
+    by: str = ""
+
+
 def analyze(
     sources: Sequence[str],
     *,
     settings: Settings,
     out: Path | None = None,
-    metrics: Sequence[str] = (),
+    parts: Parts = Parts(),
     request: Request | None = None,
     given: Given | None = None,
 ) -> int:
@@ -38,13 +47,20 @@ def analyze(
     """
     if out is not None:
         refuse_unwritable(out)
+        if parts.summary or parts.by:
+            raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
     study, complete = _measured(sources, settings, request, given)
     if out is None:
-        from inspector.printing import print_study
+        from inspector.printing import print_groups, print_study, print_summary
 
-        print_study(study, metrics)
+        if parts.summary:
+            print_summary(study)
+        if parts.by:
+            print_groups(study, parts.by)
+        if not (parts.summary or parts.by):
+            print_study(study, parts.metrics)
     else:
-        save(study, out, metrics)
+        save(study, out, parts.metrics)
         _say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
     return 0 if complete else 3
 

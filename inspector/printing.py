@@ -11,10 +11,11 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import classify, energy_ratio_of_sum
+from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
-from inspector.text_tables import titled
+from inspector.text_tables import number, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _MAX_PAIRS = 12
@@ -58,6 +59,23 @@ def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
     for part in probe_tables(study):
         if isinstance(part, str):
             page.text(f"\n{part}")
+        else:
+            page.table(part)
+
+
+def print_summary(study: Study) -> None:
+    """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
+    page = _Page()
+    for line in summary_lines(study):
+        page.text(line)
+
+
+def print_groups(study: Study, by: str) -> None:
+    """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
+    page = _Page()
+    for part in group_tables(study, by):
+        if isinstance(part, str):
+            page.text(part)
         else:
             page.table(part)
 
@@ -217,8 +235,3 @@ def interference_table(study: Study) -> Table:
         numbers = (number(c, 3), number(o, 3), number(chance, 3), number(energy[i, j, 0], 3))
         table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), classify(c, o, chance))
     return table
-
-
-def number(value: float, digits: int) -> str:
-    """A number with fixed digits; n/a for NaN."""
-    return "n/a" if np.isnan(value) else f"{value:.{digits}f}"

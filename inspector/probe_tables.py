@@ -11,7 +11,7 @@ from rich.text import Text
 from inspector.definitions.probes import LOSSES
 from inspector.study import Floats, ProbeInfo, Study
 from inspector.table import subjects
-from inspector.text_tables import titled
+from inspector.text_tables import number, titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12
@@ -40,10 +40,6 @@ def measured_on(info: ProbeInfo | None) -> str:
     detail = f"; {info.detail}" if info.detail else ""
     note = f"; {info.note}" if info.note else ""
     return f"{prompts}{info.base} ({info.device}, {info.dtype}){detail}{note}"
-
-
-def number(value: float, digits: int = 3) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def _of_adapters(study: Study) -> Iterator[Table | str]:

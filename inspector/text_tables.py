@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -11,3 +13,8 @@ def titled(title: str) -> Table:
     """An empty table; a title wider than its columns stays on one line."""
     heading = Text(title, no_wrap=True, overflow="ignore") if title else None
     return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with fixed digits; n/a for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"

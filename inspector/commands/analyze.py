@@ -8,12 +8,20 @@ from typing import Any
 import click
 
 from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.sensitivity import GROUPINGS
 
 
 @click.command(context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
 @click.option("--metric", "metrics", multiple=True, help="Only this metric (repeat, or separate by commas).")
+@click.option("--summary", is_flag=True, help="Only the findings, in plain sentences.")
+@click.option(
+    "--group-by",
+    "by",
+    type=click.Choice(GROUPINGS),
+    help="Cosines within and between groups, what seed and learning rate did, and lineage.",
+)
 @K
 @click.option(
     "--modules",
@@ -60,10 +68,11 @@ def analyze(
 
     base = more.pop("base")
     giving = given(base, more.pop("allow_pickle"), more.pop("svd_rank"))
+    parts = headless.Parts(headless.metric_names(metrics), summary=more.pop("summary"), by=more.pop("by") or "")
     return headless.analyze(
         sources,
         out=out,
-        metrics=headless.metric_names(metrics),
+        parts=parts,
         settings=headless.settings(k=k, modules=modules, sides=sides, device=device),
         request=headless.request(device=device, base=base if more["probes"] else "", **more),
         given=giving,

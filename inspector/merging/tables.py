@@ -11,10 +11,9 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS
 from inspector.merging.preview import Preview
-from inspector.printing import number
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import titled
+from inspector.text_tables import number, titled
 
 _UNLIMITED = 100_000
 _ALL = 0.9995

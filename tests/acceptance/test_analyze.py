@@ -199,3 +199,28 @@ def test_mistakes_are_said_before_anything_is_measured(args, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert "Measuring" not in done.stderr
+
+
+def test_summary_is_sentences_about_the_demo():
+    done = inspector("analyze", DEMO, "--summary")
+    assert done.returncode == 0
+    assert "dpo and dpo_lr2e-4 are one direction: cosine 0.97." in done.stdout
+    assert "! " in done.stdout
+
+
+def test_groups_of_the_demo():
+    done = inspector("analyze", DEMO, "--group-by", "method")
+    assert done.returncode == 0
+    pairs = [line.split() for line in done.stdout.splitlines() if line.split()[:2] == ["sft", "sft_s123"]]
+    assert pairs[0][2:4] == ["seed", "different"]
+    assert float(pairs[0][4]) < 0.1
+    assert float(pairs[0][6]) > 0.7
+    lineage = [line.split() for line in done.stdout.splitlines() if line.split()[:2] == ["sft_s123", "2"]]
+    assert all(float(value) < 0.1 for value in lineage[0][2:-1])
+    assert lineage[0][-1] == "1.00"
+
+
+def test_a_summary_is_printed_not_written(tmp_path):
+    done = inspector("analyze", DEMO, "--summary", "--out", tmp_path / "x.json")
+    assert done.returncode == 2
+    assert "--summary prints" in done.stderr
