@@ -24,6 +24,7 @@ class Patterns:
 
     def __init__(self, table: Mapping[str, float]) -> None:
         self.dropped: list[str] = []
+        self._used: set[int] = set()
         self._values = list(table.items())
         self._plain = {key: i for i, key in enumerate(table) if _PLAIN.fullmatch(key)}
         self._compiled = {i: c for i, key in enumerate(table) if key not in self._plain and (c := self._compile(key))}
@@ -34,7 +35,13 @@ class Patterns:
         parts = path.split(".")
         found = {self._plain[end] for n in range(len(parts)) if (end := ".".join(parts[n:])) in self._plain}
         found |= {i for i in list(self._compiled) if self._match(i, path)}
+        self._used |= found
         return [self._values[i] for i in sorted(found)]
+
+    def idle(self) -> list[str]:
+        """The keys that hit none of the paths asked for so far, those dropped excepted."""
+        keys = (key for i, (key, _) in enumerate(self._values) if i not in self._used)
+        return [key for key in keys if key not in self.dropped]
 
     def _compile(self, key: str) -> Any:
         # `regex` unrolls counted repeats: (((x{999}){999}){999}) would take all memory.

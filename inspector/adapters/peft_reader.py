@@ -9,6 +9,7 @@ from inspector.adapters.config_file import CONFIG, read_json_object
 from inspector.adapters.given import Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.patterns import Patterns
 from inspector.adapters.peft_config import PeftConfig, read_config
 from inspector.adapters.peft_tensors import MAGNITUDE, Account, Pair, account
 from inspector.adapters.scale import Scaling
@@ -16,7 +17,7 @@ from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weight
 from inspector.errors import InspectorError
 from inspector.names import ModuleId, in_order, strip_wrappers
 from inspector.study import Finding
-from inspector.text import plain
+from inspector.text import plain, some
 
 FORMAT = "PEFT LoRA"
 
@@ -49,7 +50,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     scaling = Scaling(config)
     parts = [_part(id_, found.pairs[id_], scaling, weights) for id_ in in_order(set(found.pairs))]
     facts = Facts(FORMAT, config.base, scaling.alphas, config.targets, found.excluded, _refusal(config))
-    said = [*config.findings, *scaling.findings(), *_notes(config, weights, found)]
+    said = [*config.findings, *scaling.findings(), *_untouched(config, weights), *_notes(config, weights, found)]
     return assemble(name, source, facts, parts, weights, found.verdicts, said)
 
 
@@ -76,6 +77,16 @@ def _refusal(config: PeftConfig) -> str:
     if config.bdlora:
         return "BD-LoRA: A or B is block-diagonal, which is not supported yet"
     return ""
+
+
+def _untouched(config: PeftConfig, weights: Weights) -> list[Finding]:
+    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo."""
+    targets = Patterns({target: 1.0 for target in config.targets if target != "all-linear"})
+    for path in {strip_wrappers(key.partition(".lora_")[0]) for key in weights.headers}:
+        targets.hits(path)
+    if missing := targets.idle():
+        return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]
+    return []
 
 
 def _notes(config: PeftConfig, weights: Weights, found: Account) -> list[Finding]:

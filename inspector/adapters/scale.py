@@ -71,6 +71,9 @@ class Scaling:
                     f"{plain(path, 80)}: {r}, not {expected:g}; the scale uses the tensors' rank",
                 )
             )
+        for table, patterns in (("alpha_pattern", self._alphas), ("rank_pattern", self._ranks)):
+            if idle := patterns.idle():
+                found.append(Finding("warning", f"{table}: no module is hit by {some(idle)}"))
         if dropped := self._alphas.dropped + self._ranks.dropped:
             found.append(Finding("warning", f"pattern keys that are no usable regex, not applied: {some(dropped)}"))
         return tuple(found)

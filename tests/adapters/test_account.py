@@ -70,6 +70,18 @@ def test_missing_half(tmp_path, half):
     assert texts(adapter)[0].startswith("1 tensor not understood, only A or only B of the module is there")
 
 
+def test_targets_and_patterns_that_meet_nothing_are_said(tmp_path):
+    patterns = {"alpha_pattern": {"v_proj": 2, "k_proj": 4}, "rank_pattern": {r"layers\.9\..*": 4}}
+    adapter = read(write_random(tmp_path / "list", target_modules=["q_proj", "v_proj", "query_key_value"], **patterns))
+    assert texts(adapter) == [
+        "alpha_pattern: no module is hit by k_proj",
+        "rank_pattern: no module is hit by layers\\.9\\..*",
+        "target_modules without a tensor in the file: query_key_value",
+    ]
+    for named in (r".*\.layers\.\d+\.self_attn\.(q|v)_proj", "all-linear"):
+        assert texts(read(write_random(tmp_path / "one", target_modules=named))) == []
+
+
 def test_only_halves_is_listed_as_an_error(tmp_path):
     tensors = {key: t for key, t in lora_tensors(random_factors()).items() if "lora_A" in key}
     adapter = read(write(tmp_path, tensors))

@@ -61,7 +61,8 @@ def test_rank_and_alpha_patterns(tmp_path, rslora):
     assert adapter.info.scale.endswith("(per module)")
     scale = adapter.modules[ModuleId(0, "self_attn.q_proj")].scale
     assert scale.origin.startswith(r"alpha_pattern 'layers\\.0\\..*q_proj': α/")
-    assert adapter.info.findings == ()  # "proj" is no whole component: it hits nothing
+    # "proj" is no whole component.
+    assert [f.text for f in adapter.info.findings] == ["alpha_pattern: no module is hit by proj"]
 
 
 def test_overlapping_patterns_change_meaning_on_reload(tmp_path):
