@@ -19,7 +19,7 @@ from inspector.commands.options import DEBUG, SETTINGS, K
 def watch(run: Path, against: str, table: bool, k: int) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
-    RUN is the --out of a training, or one run in it. The app follows the checkpoints as they land; without a
+    RUN is the --out of a training, or one run in it. The app waits for it and follows its checkpoints; without a
     terminal every number is printed once, tab separated.
     """
     if table or not (sys.stdin.isatty() and sys.stdout.isatty()):

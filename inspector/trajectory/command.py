@@ -41,9 +41,8 @@ def table(trajectory: Trajectory) -> str:
 
 
 def refuse_unknown(root: Path, against: str) -> None:
-    """Raise InspectorError where there is no such folder or run; one without checkpoints may still get some."""
-    runs = Scanner(root).scan(time.time())
-    if runs:
+    """Raise InspectorError where there is no such run; a folder that is not there yet, or empty, may still get some."""
+    if root.exists() and (runs := Scanner(root).scan(time.time())):
         _refuse_other(runs, against)
 
 

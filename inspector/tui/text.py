@@ -56,6 +56,12 @@ def centre(text: str, width: int) -> str:
     return " " * before + text + " " * (width - cell_len(text) - before)
 
 
+def bracketed(text: str, width: int) -> str:
+    """As `centre` would place it, in brackets that leave no blank: ` [.93] `."""
+    start = max(width - cell_len(centre(text, width).lstrip()) - 1, 0)
+    return left(" " * start + f"[{text.strip()}]", width)
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Words in lines of at most `width` cells; a longer word is broken, never cut off."""
     lines: list[str] = []

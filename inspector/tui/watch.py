@@ -34,6 +34,7 @@ class Watch(Shell):
     def start_watching(self) -> None:
         """From now on the folder is looked at."""
         self.scanner, self.meters = Scanner(Path(self.state.watched.root)), Meters()
+        self.state.watched.awaited = not self.scanner.root.exists()
         self.set_interval(EVERY, self.look)
         self.call_after_refresh(self.look)
 
@@ -44,6 +45,8 @@ class Watch(Shell):
         if self.scanner is None or (self.watcher is not None and self.watcher.is_running and not anew):
             return
         scanner, watched, meters = self.scanner, self.state.watched, self.meters
+        if watched.awaited and not scanner.root.exists():
+            return
         shown = watched.trajectory if not watched.missing and not watched.trouble else None
         against = watched.against
 

@@ -20,6 +20,8 @@ class Watched:
     row: int = 0
     step: int | None = None
     """The step under the cursor, None to follow the newest."""
+    awaited: bool = False
+    """Whether the folder is not there yet."""
     trouble: str = ""
     """Why the folder cannot be read, while that is so."""
 
@@ -39,7 +41,7 @@ class Watched:
     def take(self, trajectory: Trajectory, missing: int) -> None:
         """Other numbers: the cursor stays on its run."""
         name = self.curves[self.row].run.name if self.curves else ""
-        self.trajectory, self.missing, self.trouble = trajectory, missing, ""
+        self.trajectory, self.missing, self.trouble, self.awaited = trajectory, missing, "", False
         names = [curve.run.name for curve in self.curves]
         self.row = names.index(name) if name in names else min(self.row, max(len(names) - 1, 0))
         if self.against not in names:

@@ -52,6 +52,10 @@ def test_errors_are_a_sentence(tmp_path):
     assert "No checkpoint of sft in" in refused(tmp_path)
     assert "No run 'dpo' here: --against takes one of sft." in refused(tmp_path, "dpo")
     refuse_unknown(tmp_path, "sft")
+    refuse_unknown(tmp_path / "nowhere", "sft")
+    (tmp_path / "file").touch()
+    with pytest.raises(InspectorError, match="No folder"):
+        refuse_unknown(tmp_path / "file", "")
 
 
 def test_nothing_readable_is_an_error(tmp_path, capsys):

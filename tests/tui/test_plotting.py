@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
 from inspector.tui.plotting import Curve, Frame, canvas, nice_limits
-from inspector.tui.text import Line, clean, degrees, fit, signed, small, unsigned, wrap
+from inspector.tui.text import Line, bracketed, clean, degrees, fit, signed, small, unsigned, wrap
+from inspector.tui.theme import ink_for
 from inspector.tui.widgets.bars import bar
+from inspector.tui.widgets.plot import Lines, plot
 
 NAN, INF = math.nan, math.inf
 
@@ -72,3 +75,26 @@ def test_bars_are_as_wide_as_asked():
     assert bar(1e-9, 4) == "▏   "
     assert bar(NAN, 3) == "   "
     assert len(bar(2.0, 7)) == 7
+
+
+def test_brackets_leave_no_blank():
+    assert [bracketed(text, 7) for text in ("1.00", "+.86", " .00", ".93")] == [
+        "[1.00] ",
+        "[+.86] ",
+        " [.00] ",
+        " [.93] ",
+    ]
+
+
+@pytest.mark.parametrize("height", range(4, 30))
+@pytest.mark.parametrize("limits", [(-4.0, 0.0, 1.0), (0.0, 2.0, 0.5), (0.0, 10.0, 2.0), (0.0, 1.0, 0.25)])
+def test_numbers_of_the_scale_are_evenly_apart(height, limits):
+    low, high, step = limits
+    lines = plot(Lines((0.0, 1.0), ((low, high),), limits=limits), ink_for("", coloured=False), 60, height)
+    assert len(lines) == height
+    rows = {n: float(line.text[:7].replace("−", "-")) for n, line in enumerate(lines) if "┤" in line.text}
+    apart = {b - a for a, b in pairwise(rows)}
+    assert len(apart) == 1
+    assert (max(rows.values()), min(rows.values())) == (high, low)
+    assert all((value - low) / step == round((value - low) / step) for value in rows.values())
+    assert sum(not line.text for line in lines) <= max((height - 2) // 8, 1)

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from inspector.tui.app import InspectorApp
+from inspector.tui.screens.objectives import formatted, source
 from inspector.tui.state import VIEWS
 from inspector.tui.text import degrees, general, signed, unsigned
+from inspector.tui.theme import ink_for
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything
 
@@ -164,6 +166,30 @@ async def test_objectives_scroll_to_the_end():
         for _ in range(12):
             await pilot.press("pagedown")
         assert "differences between seeds" in body(app)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_every_objective_and_its_formulas_on_lines_of_their_own(width):
+    shown = [line.text for line in formatted(source(), ink_for("", coloured=False), width)]
+    heads = [line.strip() for line in shown if line.startswith(" ") and not line.startswith("  ")]
+    for name in (
+        "SFT",
+        "RFT",
+        "DFT",
+        "RIFT",
+        "Offline GRPO",
+        "DPO",
+        "IPO",
+        "SimPO",
+        "KTO",
+        "Online GRPO",
+        "Online DAPO",
+    ):
+        assert sum(head.startswith(name) for head in heads) == 1
+    formulas = [raw[4:] for raw in source().splitlines() if raw.startswith("    ")]
+    assert [line[5:] for line in shown if line[5:] in formulas] == formulas
+    assert all(len(line) <= width for line in shown)
+    assert not any("*" in line for line in shown)
 
 
 async def test_64_adapters_scroll_with_headers_kept():

@@ -83,11 +83,11 @@ async def test_keys_change_metric_run_step_and_other_run(tmp_path):
         assert "a step 10" in body(app)
         known = app.state.watched.curves[0].points[0]
         own, other = (f"{x:.3f}".replace("-", "−") for x in (known.cosine_final, known.cosine_other_final))
-        assert f"own last {own} · b's last {other}" in body(app)
+        assert f"own last {own} · to b: last {other}, same step " in body(app)
         await pilot.press("right", "right")
         assert app.state.watched.step is None
         await pilot.press("down", "n")
-        await settle(pilot, lambda: "c's last" in body(app) and "c's last ·" not in body(app))
+        await settle(pilot, lambda: "to c: last" in body(app) and "to c: last ·" not in body(app))
         assert "▸b b" in body(app)
         await pilot.press("y", "Y")
         assert "inspector watch" in app.note[0]
@@ -120,6 +120,21 @@ async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes
         finish(run, 20)
         await settle(pilot, lambda: "finished sft" in body(app))
         assert any(text == "sft has finished: 20 steps" for text, _ in app.log_lines)
+
+
+async def test_waits_for_a_folder_that_is_not_there_yet(tmp_path):
+    root = tmp_path / "runs"
+    app = watching(root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for _ in range(3):  # a look each
+            await pilot.pause(0.06)
+            assert "Waiting for the folder" in body(app)
+            assert "No folder" not in everything(app)
+        root.mkdir()
+        await settle(pilot, lambda: "Waiting for the first run in" in body(app))
+        trained(root / "sft", 10)
+        await measured(pilot, app, 1)
+        assert "training sft" in body(app)
 
 
 async def test_a_damaged_checkpoint_is_a_message(tmp_path):
@@ -182,6 +197,21 @@ async def test_every_size_stands(tmp_path, colour, monkeypatch):
                 assert "a_method" in body(app)
                 assert "nan" not in body(app)
     assert app._exception is None
+
+
+async def test_long_names_leave_room_for_the_words_around_them(tmp_path):
+    for n in range(2):
+        trained(tmp_path / f"{n}_a_method_with_a_name_longer_than_half_of_the_screen", 10, 20, seed=n, done=True)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 4)
+        for title in ("to its own last checkpoint", "…", "… at the same step"):
+            await pilot.press("m", *["m"] * (title == "to its own last checkpoint"))
+            assert f"{title} over steps" in body(app).splitlines()[0]
+        detail = body(app).splitlines()[-2:]
+        assert "loss" in detail[0]
+        assert "same step" in detail[1]
+        assert not any(line.rstrip().endswith("…") for line in detail)
 
 
 async def test_a_long_log_is_drawn_as_means(tmp_path):

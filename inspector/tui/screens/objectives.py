@@ -18,11 +18,17 @@ def source() -> str:
     return files("inspector.tui.screens").joinpath("objectives.md").read_text(encoding="utf-8")
 
 
+_WIDEST = 100
+"""Longer lines are hard to read."""
+
+
 def formatted(text: str, ink: Ink, width: int) -> list[Line]:
-    """`# ` headings, indented formulas as they stand, `! ` traps, everything else wrapped."""
+    """`# ` headings, indented formulas as they stand, `! ` traps, everything else wrapped; a blank before headings."""
     lines: list[Line] = []
-    for raw in text.splitlines():
+    width = min(width, _WIDEST)
+    for raw in filter(None, text.splitlines()):
         if raw.startswith("# "):
+            lines += [Line()] if lines else []
             lines.append(Line(" " + raw[2:], ink.accent))
         elif raw.startswith("    "):
             lines += _formula(raw[4:], ink, width)

@@ -60,7 +60,8 @@ class TrajectoryView(View):
     def _head(self, watched: Watched, area: Area) -> Line:
         """The metric, and how much of it there is."""
         each = _together(watched, area.width)
-        line = Line(f" {_title(watched)} over steps{f', means of {each}' if each > 1 else ''}", area.ink.bold)
+        means = f", means of {each}" if each > 1 else ""
+        line = Line(f" {_title(watched, area.width)} over steps{means}", area.ink.bold)
         points = sum(len(curve.points) for curve in watched.curves)
         parts = [f" · {plural(len(watched.curves), 'run')}", f" · {plural(points, 'checkpoint')}"]
         if watched.missing:
@@ -97,7 +98,7 @@ class TrajectoryView(View):
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
         """The run under the cursor at the step under the cursor, in every metric: always two lines."""
         curve, step = watched.curves[watched.row], watched.at
-        name, other = clean(curve.run.name), clean(watched.against)
+        name, other = (fit(clean(text), area.width // 3) for text in (curve.run.name, watched.against))
         if all(point.step != step for point in curve.points):
             step = curve.points[-1].step if curve.points else None
         if step is None:
@@ -105,8 +106,8 @@ class TrajectoryView(View):
         size = f"‖ΔW‖ {general(curve.at('norm', step))} · eff.rank {general(curve.at('effective_rank', step))}"
         cosines = [f"own last {shown('cosine', curve.at('cosine_final', step))}"]
         if other and watched.against != curve.run.name:
-            cosines.append(f"{other}'s last {shown('cosine', curve.at('cosine_other_final', step))}")
-            cosines.append(f"{other} here {shown('cosine', curve.at('cosine_other_step', step))}")
+            last, same = (shown("cosine", curve.at(f"cosine_other_{which}", step)) for which in ("final", "step"))
+            cosines.append(f"to {other}: last {last}, same step {same}")
         first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
@@ -141,13 +142,15 @@ def shown(metric: str, value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if metric == "loss" else general(value)
 
 
-def _title(watched: Watched) -> str:
-    return _TITLES[watched.metric].format(clean(watched.against) or "another run")
+def _title(watched: Watched, width: int) -> str:
+    return _TITLES[watched.metric].format(fit(clean(watched.against), width // 3) or "another run")
 
 
 def _waiting(watched: Watched, area: Area) -> list[Line]:
     """What there is to wait for."""
-    if watched.missing:
+    if watched.awaited:
+        what = f"Waiting for the folder {clean(watched.root)}, the --out of a training or a run in it."
+    elif watched.missing:
         what = "Measuring …"
     elif not watched.curves:
         what = f"Waiting for the first run in {clean(watched.root)}."

@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from inspector.study import Floats
 from inspector.tui.screens.base import Area, window
-from inspector.tui.text import Line, centre, left, page, right, signed, unsigned
+from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
 from inspector.tui.theme import Ink
 
 _LABEL = 22
@@ -111,8 +111,7 @@ class Heatmap:
             chosen = (row, c) == cursor
             style = ink.cell(value, diverging=diverging)
             if chosen and middle:
-                inner = centre(text, form.cell - 2)
-                line.add("[" + inner + "]", style + ink.bold)
+                line.add(bracketed(text, form.cell), style + ink.bold)
             else:
                 line.add(centre(text, form.cell), style)
         return line

@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from inspector.tui.screens.base import Area, window
-from inspector.tui.text import Line, centre, left, page, right
+from inspector.tui.text import Line, bracketed, centre, left, page, right
 from inspector.tui.widgets.heatmap import Layout, layout
 
 Cell = Callable[[int, int], tuple[str, Style]]
@@ -40,7 +40,7 @@ class Matrix:
             for c in columns:
                 text, look = cell(row, c)
                 if (row, c) == cursor:
-                    line.add("[" + centre(text, form.cell - 2) + "]", look + area.ink.bold)
+                    line.add(bracketed(text, form.cell), look + area.ink.bold)
                 else:
                     line.add(centre(text, form.cell), look)
             lines.append(line)

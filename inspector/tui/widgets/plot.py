@@ -50,11 +50,12 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
     """The plot in `height` lines of `width` cells: canvas, y numbers left, x numbers below."""
     low, high, step = lines.limits
     x0, x1 = (lines.x[0], lines.x[-1]) if lines.x else (0.0, 1.0)
-    frame = Frame(max(width - AXIS - 2, 2), max(height - 2, 2), (x0, x1), (low, high))
+    tall, ticks = _rows(max(height - 2, 2), round((high - low) / step) if step > 0 else 1)
+    frame = Frame(max(width - AXIS - 2, 2), tall, (x0, x1), (low, high))
     curves = tuple(Curve(lines.x, curve) for curve in lines.curves)
     rows = [list(row) for row in canvas(curves, frame)]
     letters = _place_letters(lines, frame)
-    labels = _y_labels(frame, step, log=lines.log)
+    labels = _y_labels(frame, ticks, log=lines.log)
     cursor = frame.column(lines.cursor) if lines.cursor is not None else -1
     chance = _chance_rows(lines, frame)
     out = []
@@ -62,7 +63,19 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
         line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
         _add_cells(line, row, y, letters, chance, (cursor, lines.strong), ink)
         out.append(line)
-    return [*out, *_x_axis(lines, frame, ink)]
+    return [*out, *_x_axis(lines, frame, ink), *[Line()] * (max(height - 2, 2) - tall)]
+
+
+def _rows(height: int, steps: int) -> tuple[int, int]:
+    """(rows of the canvas, ticks above the lowest): evenly apart, on rows of their own, for at most an eighth left out.
+
+    Of the numbers of ticks that divide the steps of the scale, the largest that allows it.
+    """
+    for ticks in range(steps, 0, -1):
+        left_out = (height - 1) % ticks
+        if steps % ticks == 0 and ticks < height and left_out <= max(height // 8, 1):
+            return height - left_out, ticks
+    return height, 1
 
 
 def _add_cells(
@@ -120,16 +133,14 @@ def _chance_rows(lines: Lines, frame: Frame) -> dict[int, int]:
     return rows
 
 
-def _y_labels(frame: Frame, step: float, *, log: bool) -> dict[int, str]:
-    """Row -> number, as many as have rows of their own."""
+def _y_labels(frame: Frame, ticks: int, *, log: bool) -> dict[int, str]:
+    """Row -> number, of the lowest and so many ticks above it."""
     low, high = frame.y
-    count = round((high - low) / step) if step > 0 else 0
-    stride = max(1, math.ceil((count + 1) / max(frame.height, 1)))
     labels: dict[int, str] = {}
-    for n in range(0, count + 1, stride):
-        value = low + n * step
-        value = 0.0 if abs(value) < step * 1e-6 else value
-        labels.setdefault(frame.row(value), (f"{10**value:.2g}" if log else f"{value:.4g}".replace("-", "−")) + " ")
+    for n in range(ticks + 1):
+        value = low + (high - low) * n / ticks
+        value = 0.0 if abs(value) < (high - low) * 1e-6 else value
+        labels[frame.row(value)] = (f"{10**value:.2g}" if log else f"{value:.4g}".replace("-", "−")) + " "
     return labels
 
 
