@@ -59,6 +59,8 @@ for _name, _module, _help in (
     ("demo", "inspector.commands.opening", "Open the bundled adapters."),
     ("analyze", "inspector.commands.analyze", "Measure adapters: tables on stdout, or every number to a file."),
     ("eval", "inspector.commands.evaluate", "Solve problems with the base and every adapter: accuracy."),
+    ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
+    ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
     ("watch", "inspector.commands.watch", "Watch a training: norm, rank, cosines and loss by step."),
     ("train", "trainer.train_command", "Train adapters from rollouts: sft, rft, dft, rift, dpo …"),
     ("rollouts", "trainer.rollouts_command", "Sample completions from a teacher, graded: what training reads."),

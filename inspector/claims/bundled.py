@@ -1,0 +1,42 @@
+"""The sets of claims that ship, by address; and the template for one's own."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from inspector.assets import folder
+from inspector.claims.fields import hint
+from inspector.claims.model import ClaimSet
+from inspector.claims.reading import read
+from inspector.errors import InspectorError
+from inspector.text import plain
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def addresses() -> dict[str, Path]:
+    """`demo`, `arxiv:2606.23740` … -> file. A file's name has `-` for the `:` of its address."""
+    found = sorted((folder() / "claims").glob("*.yaml"))
+    return {path.stem.replace("-", ":", 1) if "-" in path.stem else path.stem: path for path in found}
+
+
+def claim_set(name: str) -> ClaimSet:
+    """The claims in a YAML file, or a bundled set by its address or its file's name.
+
+    Raises InspectorError where there is none, or with what is wrong in it.
+    """
+    path, bundled = Path(name).expanduser(), addresses()
+    if path.suffix in SUFFIXES and path.is_file():
+        return read(path)
+    by_file = {file.name: file for file in bundled.values()}
+    found = bundled.get(name) or by_file.get(path.name)
+    if found is None:
+        known = ", ".join(bundled)
+        raise InspectorError(f"No claims {plain(name)!r}: name a .yaml file, or one of {known}.{hint(name, bundled)}")
+    return read(found)
+
+
+def template() -> str:
+    """A set of claims with every field explained."""
+    return files("inspector.claims").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,163 @@
+"""What verify says: a table, JSON, JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from inspector.claims.model import ClaimSet
+from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published
+from inspector.definitions import DEFINITIONS
+from inspector.text_tables import titled
+
+FORMATS = ("table", "json", "junit")
+VERSION = 1
+_STYLES: dict[Verdict, str] = {
+    "holds": "green",
+    "holds only under": "yellow",
+    "does not hold": "red",
+    "cannot be measured here": "dim",
+}
+_PLURAL = {
+    "holds": "hold",
+    "holds only under": "hold only under some definition",
+    "does not hold": "do not hold",
+}
+_UNLIMITED = 100_000
+
+
+def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str) -> str:
+    """The result in one of FORMATS, ready to print or save."""
+    makers = {"table": _plain_table, "json": as_json, "junit": as_junit}
+    return makers[form](claims, outcomes)
+
+
+def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many of each verdict."""
+    said = [outcome.verdict for outcome in outcomes]
+    return {verdict: said.count(verdict) for verdict in VERDICTS}
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """`12 hold, 3 do not hold, 20 cannot be measured here`."""
+    known = [f"{n} {_PLURAL.get(verdict, verdict)}" for verdict, n in counts(outcomes).items() if n]
+    return f"{len(outcomes)} claims: {', '.join(known)}."
+
+
+def as_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> Table:
+    """A row for each claim and definition."""
+    table = titled(f"{claims.title} ({claims.address})")
+    table.add_column("claim", no_wrap=True)
+    for heading in ("published", "metric", "measured", "verdict"):
+        table.add_column(heading)
+    for outcome in outcomes:
+        head = (outcome.claim.id, published(outcome.claim))
+        for metrics, text, said in lines(outcome):
+            table.add_row(*map(Text, head), Text(metrics), Text(text), Text(said, style=_STYLES[said]))
+            head = ("", "")
+    return table
+
+
+def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
+    """(metric, measured, verdict) of each definition; those that cannot be measured for one reason share a line."""
+    found: dict[str, tuple[str, str, Verdict]] = {}
+    for one in outcome.measured:
+        if one.holds is None:
+            before = found.get(one.reason)
+            metrics = f"{before[0]}, {one.metric}" if before else one.metric
+            found[one.reason] = metrics, one.reason, "cannot be measured here"
+        else:
+            found[one.metric] = one.metric, one.text, "holds" if one.holds else "does not hold"
+    return list(found.values())
+
+
+def print_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
+    """On stdout: as wide as the terminal, in a pipe as wide as the table."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNLIMITED
+    _print(console, claims, outcomes)
+
+
+def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+    console = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED, color_system=None)
+    with console.capture() as captured:
+        _print(console, claims, outcomes)
+    return captured.get()
+
+
+def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
+    console.print(as_table(claims, outcomes))
+    console.print(Text(summary(outcomes)))
+    if doubts := [(o.claim.id, text) for o in outcomes for text in o.claim.disagreements]:
+        console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
+        for claim_id, text in doubts:
+            console.print(Text(f"  {claim_id}: {text}"))
+
+
+def as_json(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+    """One object: the set, the counts, and every claim with its definitions."""
+    document = {
+        "format": "adapter-inspector claims",
+        "version": VERSION,
+        "title": claims.title,
+        "address": claims.address,
+        "base": claims.base,
+        "counts": counts(outcomes),
+        "claims": [_claim(outcome) for outcome in outcomes],
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _claim(outcome: Outcome) -> dict[str, Any]:
+    claim = outcome.claim
+    return {
+        "id": claim.id,
+        "statement": claim.statement,
+        "location": claim.location,
+        "relation": claim.relation,
+        "value": list(claim.value),
+        "tolerance": claim.tolerance,
+        "published": published(claim),
+        "verdict": outcome.text,
+        "reason": outcome.reason,
+        "definitions": [
+            {
+                "metric": found.metric,
+                "formula": DEFINITIONS[found.metric].formula,
+                "measured": list(found.values),
+                "against": list(found.other),
+                "holds": found.holds,
+                "reason": found.reason,
+            }
+            for found in outcome.measured
+        ],
+        "disagreements": list(claim.disagreements),
+    }
+
+
+def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+    """A test case for each claim: failed where it does not hold, skipped where it cannot be measured."""
+    found = counts(outcomes)
+    numbers = {"failures": found["does not hold"], "skipped": found["cannot be measured here"], "errors": 0}
+    suite = ET.Element(
+        "testsuite", {"name": claims.address, "tests": str(len(outcomes))} | {k: str(n) for k, n in numbers.items()}
+    )
+    for outcome in outcomes:
+        case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
+        said = "\n".join(f"{found.metric}: {found.text}" for found in outcome.measured)
+        text = f"{outcome.claim.statement}\npublished: {published(outcome.claim)}\n{said}\n{outcome.text}"
+        if outcome.verdict == "does not hold":
+            ET.SubElement(case, "failure", message=f"published {published(outcome.claim)}; {said}").text = text
+        elif outcome.verdict == "cannot be measured here":
+            ET.SubElement(case, "skipped", message=outcome.reason)
+        else:
+            ET.SubElement(case, "system-out").text = text
+    ET.indent(suite)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suite, encoding="unicode")}\n'

@@ -1,0 +1,169 @@
+"""Whether a claim holds in a study, under each definition its sentence allows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from inspector.claims.model import Claim, ClaimSet
+from inspector.claims.selection import NotMeasuredError, Numbers, Where, select
+from inspector.definitions import DEFINITIONS
+from inspector.study import Study
+from inspector.text import some
+
+Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "holds only under", "does not hold", "cannot be measured here")
+NEEDS_TOP_K = ("principal_angle", "subspace_overlap")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A claim under one definition."""
+
+    metric: str
+    values: Numbers = ()
+    """The numbers compared: selected, reduced, divided."""
+    other: Numbers = ()
+    """The right-hand side of `less than`."""
+    holds: bool | None = None
+    """None where it cannot be said, for this reason."""
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """`0.86, 0.78`, `0.21 against 0.9`, or why there is no number."""
+        if self.holds is None:
+            return self.reason
+        return listed(self.values) + (f" against {listed(self.other)}" if self.other else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A claim, and what was found of it."""
+
+    claim: Claim
+    measured: tuple[Measured, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`holds` under every definition that could be measured, or under some, or under none."""
+        said = [found.holds for found in self.measured if found.holds is not None]
+        if not said:
+            return "cannot be measured here"
+        return "holds" if all(said) else "holds only under" if any(said) else "does not hold"
+
+    @property
+    def text(self) -> str:
+        """The verdict in words, with the definitions it rests on."""
+        if self.verdict != "holds only under":
+            return self.verdict
+        return f"holds only under {', '.join(found.metric for found in self.measured if found.holds)}"
+
+    @property
+    def reason(self) -> str:
+        """Why something could not be measured; empty where everything was."""
+        return "; ".join(dict.fromkeys(found.reason for found in self.measured if found.holds is None))
+
+
+def evaluate(claims: ClaimSet, studies: Sequence[Study], *, remedy: str = "add --base") -> list[Outcome]:
+    """Every claim against the first study that has its numbers; `remedy` is said where the base is needed."""
+    aliases = claims.aliases()
+    places = [Where.of(study, aliases) for study in studies]
+    return [
+        Outcome(claim, tuple(_measured(claims, claim, metric, places, remedy) for metric in claim.metrics))
+        for claim in claims.claims
+    ]
+
+
+def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Where], remedy: str) -> Measured:
+    """One claim under one definition."""
+    reasons = []
+    for where in places:
+        try:
+            _refuse_other_settings(claim, metric, where.study, remedy)
+            values = select(where, metric, claim.selector)
+            other = select(where, metric, claim.other) if claim.other else ()
+            if claim.ratio:
+                values, other = _ratio(values, other), ()
+            return Measured(metric, values, other, _holds(claim, values, other))
+        except NotMeasuredError as reason:
+            reasons.append(_published(claims, claim, where) or str(reason))
+    return Measured(metric, reason=next(iter(reasons), "nothing is open"))
+
+
+def _published(claims: ClaimSet, claim: Claim, where: Where) -> str:
+    """Said of adapters that nobody can open."""
+    missing = [name for name in where.missing(claim.names) if not claims.adapters[name]]
+    return f"{some(missing)}: not published, the set names no source" if missing else ""
+
+
+def _refuse_other_settings(claim: Claim, metric: str, study: Study, remedy: str) -> None:
+    """Raise NotMeasuredError where the study's numbers are of something else than the claim's."""
+    if metric.startswith(NEEDS_TOP_K) and study.settings.k != claim.top_k:
+        raise NotMeasuredError(f"needs top-{claim.top_k} subspaces, this study has top-{study.settings.k}")
+    probe = DEFINITIONS[metric].probe
+    if not probe:
+        return
+    info = study.probe(probe)
+    wanted = f" on {claim.prompts}" if claim.prompts else ""
+    if info is None:
+        raise NotMeasuredError(f"needs the base ({probe}{wanted}): {remedy}")
+    if claim.prompts and info.prompts != claim.prompts:
+        raise NotMeasuredError(f"needs {probe}{wanted}, this study has it on {info.prompts}: {remedy}")
+
+
+def _ratio(values: Numbers, other: Numbers) -> Numbers:
+    """Each by its own, or all by the one."""
+    if len(other) == 1:
+        other = other * len(values)
+    if len(values) != len(other):
+        raise NotMeasuredError(f"{len(values)} numbers cannot be divided by {len(other)}")
+    if not all(other):
+        raise NotMeasuredError("what it is divided by is 0")
+    return tuple(a / b for a, b in zip(values, other, strict=True))
+
+
+def _holds(claim: Claim, values: Numbers, other: Numbers) -> bool:
+    """The relation itself. Steps of an order may go back by the tolerance."""
+    near = claim.tolerance
+    if claim.relation == "less than":
+        return max(values) < min(other) + near
+    if claim.relation in {"increasing", "decreasing"}:
+        if len(values) < 2:
+            raise NotMeasuredError("one number has no order")
+        sign = 1 if claim.relation == "increasing" else -1
+        return all(sign * (b - a) > -near for a, b in itertools.pairwise(values))
+    if claim.relation == "between":
+        low, high = claim.value
+        return all(low - near <= value <= high + near for value in values)
+    published = claim.value * len(values) if len(claim.value) == 1 else claim.value
+    pairs = list(zip(values, published, strict=True))
+    if claim.relation == "about":
+        return all(abs(value - said) <= near for value, said in pairs)
+    sign = 1 if claim.relation == "at least" else -1
+    return all(sign * (value - said) >= -near for value, said in pairs)
+
+
+def published(claim: Claim) -> str:
+    """What the publication says, as a relation: `≈ 0.977 ± 0.01`, `0.94 – 0.98`, `increasing: 2.06, 4.93`."""
+    said, near = listed(claim.value), f" ± {number(claim.tolerance)}" if claim.tolerance else ""
+    if claim.relation == "between":
+        said = f"{number(claim.value[0])} – {number(claim.value[1])}"
+    before = {"about": "≈ ", "at least": "≥ ", "at most": "≤ ", "between": ""}.get(claim.relation)
+    if before is not None:
+        return f"{before}{said}{near}"
+    return f"{claim.relation}{f': {said}' if said else ''}{near}"
+
+
+def listed(values: Numbers, most: int = 5) -> str:
+    """The numbers, or how many there are and between what."""
+    if len(values) <= most:
+        return ", ".join(map(number, values))
+    return f"{len(values)} numbers, {number(min(values))} … {number(max(values))}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, whole numbers whole."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"

@@ -1,0 +1,143 @@
+"""`inspector verify`: a set of claims -> what it needs, measured -> a verdict for each claim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.claims import needs
+from inspector.claims.bundled import claim_set
+from inspector.claims.model import ClaimSet
+from inspector.claims.reports import counts, print_table, summary, written
+from inspector.claims.selection import Where
+from inspector.claims.verdicts import Outcome, evaluate
+from inspector.errors import CancelledError, InspectorError
+from inspector.export import load, replacing
+from inspector.narration import Downloads, Progress, say
+from inspector.study import Settings, Study
+from inspector.text import count, plain, some
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+
+DONE, FAILED, INCOMPLETE = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beside the claims. Empty and 0 mean the default."""
+
+    adapters: tuple[str, ...] = ()
+    studies: tuple[Path, ...] = ()
+    base: str = ""
+    limit: int = 0
+    device: str = "auto"
+    form: str = "table"
+    out: Path | None = None
+
+
+def verify(name: str, options: Options) -> int:
+    """Measure, judge, print or write; 1 when a claim does not hold, else 3 when an adapter could not be opened."""
+    claims = claim_set(name)
+    if options.studies and (options.adapters or options.base):
+        raise InspectorError("--study has its numbers already: leave out --adapters and --base.")
+    if options.out is not None and not options.out.parent.is_dir():
+        raise InspectorError(f"Cannot write {plain(options.out)}: there is no folder {plain(options.out.parent)}.")
+    remedy, complete = "add --base", True
+    if options.studies:
+        studies, remedy = [load(path) for path in options.studies], "it is in no --study"
+    else:
+        studies, remedy, complete = _measured(claims, options)
+    outcomes = evaluate(claims, studies, remedy=remedy)
+    _deliver(claims, outcomes, options)
+    found = counts(outcomes)
+    if found["does not hold"]:
+        return FAILED
+    return DONE if complete else INCOMPLETE
+
+
+def _deliver(claims: ClaimSet, outcomes: Sequence[Outcome], options: Options) -> None:
+    """To the file, or to stdout."""
+    if options.out is not None:
+        with replacing(options.out) as temporary:
+            temporary.write_text(written(claims, outcomes, options.form), encoding="utf-8")
+        say(f"{summary(outcomes)} Wrote {options.out}.")
+    elif options.form == "table":
+        print_table(claims, outcomes)
+    else:
+        sys.stdout.write(written(claims, outcomes, options.form))
+        say(summary(outcomes))
+
+
+def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, bool]:
+    """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
+    from inspector.adapters.opening import open_sources
+    from inspector.analysis import analyse, device_named
+
+    wanted = needs.names(claims)
+    sources = list(options.adapters) or claims.sources(wanted)
+    if not sources:
+        raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
+    adapters, failures = open_sources(sources, progress=Downloads())
+    for failure in failures:
+        say(str(failure))
+    if not adapters:
+        raise InspectorError("No adapter could be opened.")
+    sizes = needs.top_ks(claims)
+    settings = Settings(sides=needs.sides(claims), device=device_named(options.device))
+    say(f"Measuring {count(len(adapters), 'adapter')} for {count(len(claims.claims), 'claim')} …")
+    tell = Progress()
+    aliases, geometry = claims.aliases(), list[Study]()
+    for k, wanted_here in sizes.items():
+        few = [a for a in adapters if not geometry or aliases.get(a.info.name) in wanted_here]
+        geometry.append(analyse(few, replace(settings, k=k), progress=partial(tell, "modules")))
+    study = geometry[0]
+    where = Where.of(study, aliases)
+    _tell_of_names(claims, study, where, wanted)
+    complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
+    if not options.base:
+        return geometry, "add --base", complete
+    studies, remedy = _probed(claims, adapters, study, where, options)
+    return [*studies, *geometry], remedy, complete
+
+
+def _tell_of_names(claims: ClaimSet, study: Study, where: Where, wanted: Sequence[str]) -> None:
+    """What was opened in vain, and what is compared across bases."""
+    used = {where.at[name] for name in wanted if name in where.at}
+    if idle := [name for i, name in enumerate(study.names) if i not in used]:
+        say(f"{some(idle)}: no claim names it. NAME=SOURCE gives one of these names: {', '.join(wanted)}.")
+    other = [a.name for i, a in enumerate(study.adapters) if i in used and a.base not in {"", claims.base}]
+    if other and claims.base:
+        say(f"{some(other)}: not trained on {claims.base}, which the claims are about.")
+
+
+def _probed(
+    claims: ClaimSet, adapters: Sequence[Adapter], study: Study, where: Where, options: Options
+) -> tuple[list[Study], str]:
+    """A study for each run of the base that claims ask for; the reason where one could not be done."""
+    from inspector.probing import Prober
+    from inspector.probing.request import Request
+
+    names = {name: study.names[at] for name, at in where.at.items()}
+    by_name = {a.info.name: a for a in adapters if a.modules and not study.adapters[study.index(a.info.name)].excluded}
+    able = [name for name in needs.names(claims) if names.get(name) in by_name]
+    prober, studies, remedy = Prober(), [], "it was not run"
+    for run in needs.runs(claims, able):
+        request = Request(
+            run.probes, base=options.base, prompts=run.prompts, limit=options.limit, device=options.device,
+            pairs=tuple((names[a], names[b]) for a, b in run.pairs), alphas=run.alphas, loss=run.loss,
+        )  # fmt: skip
+        chosen = [by_name[names[name]] for name in run.names]
+        say(f"Running {options.base}: {', '.join(run.probes)} on {run.prompts or 'its weights'}.")
+        try:
+            studies.append(prober.run(chosen, study, request, progress=Progress(), note=say))
+        except CancelledError:
+            raise
+        except InspectorError as error:
+            remedy = str(error)
+            say(remedy)
+    return studies, remedy

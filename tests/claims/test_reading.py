@@ -1,0 +1,125 @@
+"""A file that is wrong is refused with file, claim, field and, where one is near, the right name."""
+
+import pytest
+
+from inspector.claims.bundled import addresses, claim_set, template
+from inspector.claims.reading import read
+from inspector.errors import InspectorError
+from tests.claims.studies import HEAD, claim, claims
+
+GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance: 0.1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (GOOD.replace("cosine", "cosin"), "claim one, metric: no metric 'cosin'. Did you mean cosine?"),
+        (GOOD.replace("about", "abuot"), "claim one, relation: 'abuot' is none of about, at least"),
+        (GOOD.replace("about", "abuot"), "Did you mean about?"),
+        (GOOD.replace("[a, b]", "[a, lots]"), "no adapter 'lots' is among the set's. Did you mean lost?"),
+        (GOOD.replace("[a, b]", "[a, a]"), "a stands beside itself"),
+        (GOOD.replace("[[a, b]]", "[a, b]"), "pairs: must be a list of pairs"),
+        (GOOD.replace("0.5", "half"), "claim one, value: must be a number, not 'half'"),
+        (GOOD.replace("0.5", ".nan"), "value: must be a number"),
+        (GOOD.replace("0.5", "[0.5, 0.6]"), "value: must be one number, or one for each of 1"),
+        (GOOD.replace("; tolerance: 0.1", ""), "tolerance: is missing: about needs to know how near"),
+        (GOOD.replace("0.1", "-0.1"), "tolerance: must not be negative"),
+        (GOOD + "; tolerence: 1", "no field 'tolerence' is known. Did you mean tolerance?"),
+        (GOOD + "; k: 1", "k: cosine has no such index"),
+        (GOOD + "; prompts: gsm8k", "prompts: cosine is measured on none"),
+        (GOOD + "; statistic: argmin layer", "argmin layer is asked over layers: say which"),
+        (GOOD + "; layers: [1, 2, 3]", "layers: must be all, one layer, or [first, last]"),
+        (GOOD + "; adapters: [a]", "cosine is a number of pairs: name them (and only them)"),
+        (GOOD + "; than: {pairs: [[a, c]]}", "than: goes with the relation less than"),
+        (GOOD + "; over: {pears: [[a, c]]}", "claim one, over: no field 'pears' is known. Did you mean pairs?"),
+        ("metric: norm; pairs: [[a, b]]; relation: at least; value: 1", "norm is a number of adapters"),
+        ("metric: principal_angle; pairs: [[a, b]]; relation: at least; value: 1", "k: says which numbers of"),
+        ("metric: lens_depth; adapters: [a]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: [cosine, norm]; pairs: [[a, b]]; relation: at least; value: 1", "are not numbers of the same things"),
+        ("metric: cosine; pairs: [[a, b]]; relation: between; value: 1", "value: must be [low, high]"),
+        ("metric: cosine; pairs: [[a, b]]; relation: less than", "than: goes with the relation less than"),
+        ("relation: about", "metric: is missing"),
+    ],
+)
+def test_a_wrong_claim_is_named_with_its_field(tmp_path, fields, said):
+    with pytest.raises(InspectorError) as error:
+        claims(tmp_path, claim(fields))
+    assert str(error.value).startswith("toy.yaml: claim ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title: x\nadapters: {a: b/c}\n", "toy.yaml, claims: is missing"),
+        ("adapters: {a: b/c}\nclaims: [5]\n", "toy.yaml: claim 1: must be fields"),
+        ("title: x\nadapters: [a]\nclaims: []\n", "adapters: must map names to sources"),
+        ("title: x\nadapters: {a/b: c}\n", "'a/b' is no name"),
+        ("- 1\n", "toy.yaml: must be fields"),
+        ("title: x\ntitle: y\n", "toy.yaml, line 2: 'title' twice."),
+        ("title: [\n", "toy.yaml, line 2:"),
+        ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
+        ("[" * 5000, "is no YAML"),
+        (HEAD + claim(GOOD) + claim(GOOD), "two claims have the id 'one'"),
+        ("titel: x\n", "no field 'titel' is known. Did you mean title?"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path, text, said):
+    file = tmp_path / "toy.yaml"
+    file.write_text(text)
+    with pytest.raises(InspectorError) as error:
+        read(file)
+    assert said in str(error.value)
+
+
+def test_nested_aliases_are_refused_without_being_written_out(tmp_path):
+    """Nine levels of nine: a billion entries, if anyone spelled them out."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    with pytest.raises(InspectorError, match="no field 'a0' is known"):
+        claims(tmp_path, "", "\n".join(lines))
+    bomb = "\n".join([*lines[:0], "title: &t [x]", "adapters: {a: *t}", "claims: []"])
+    with pytest.raises(InspectorError, match="must be text, not a list"):
+        claims(tmp_path, "", bomb)
+
+
+def test_a_number_that_yaml_takes_for_text(tmp_path):
+    found = claims(tmp_path, claim("metric: cosine; pairs: [[a, b]]; relation: at most; value: 1e-9"))
+    assert found.claims[0].value == (1e-9,)
+
+
+def test_sources_begin_at_the_files_folder(tmp_path):
+    head = "title: x\nadapters: {a: ./near, b: org/repo}\nclaims:\n"
+    found = claims(tmp_path, claim(GOOD), head)
+    assert found.sources() == [f"a={tmp_path}/near", "b=org/repo"]
+    assert found.address == "toy"
+
+
+def test_control_characters_do_not_survive(tmp_path):
+    found = claims(tmp_path, claim(GOOD).replace("so it is", '"so \\e[31m it is"'))
+    assert found.claims[0].statement == "so [31m it is"
+
+
+def test_the_template_and_the_bundled_sets_can_be_read(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(template())
+    assert {claim.relation for claim in read(file).claims} == {"about", "between"}
+    assert set(addresses()) == {"demo", "arxiv:2606.23740"}
+    for address in addresses():
+        found = claim_set(address)
+        assert found.address == address
+        assert all(claim.location and claim.statement.endswith(".") for claim in found.claims)
+
+
+def test_bundled_sets_by_file_name_and_what_is_none():
+    assert claim_set("claims/demo.yaml") == claim_set("demo")
+    with pytest.raises(InspectorError, match=r"No claims 'dmo'.*Did you mean demo\?"):
+        claim_set("dmo")
+
+
+def test_every_definition_that_the_studys_words_allow():
+    found = {claim.id: claim.metrics for claim in claim_set("arxiv:2606.23740").claims}
+    assert found["orth-offline-grpo"] == ("orthogonal_fraction_global", "orthogonal_fraction_module")
+    assert found["lmc-barrier-dpo"] == ("barrier_mean", "barrier_chord", "barrier_strict")
+    assert len(found["erank"]) == 4

@@ -1,0 +1,70 @@
+"""Table, JSON and JUnit XML say the same."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from inspector.claims.reports import counts, summary, written
+from inspector.claims.verdicts import evaluate
+from tests.claims.studies import Numbers, claim, claims
+
+
+@pytest.fixture
+def judged(tmp_path):
+    text = (
+        claim("metric: cosine; pairs: [[a, b]]; relation: at least; value: 0.5", "good")
+        + claim("metric: cosine; pairs: [[a, b]]; relation: at most; value: 0.5", "bad")
+        + claim("metric: [effective_rank, stable_rank]; adapters: [a]; relation: at least; value: 9", "partly")
+        + claim("metric: [cka, cka_debiased]; prompts: sums; pairs: [[a, b]]; relation: at least; value: 0", "none")
+    ).replace("so it is", "<a> & [b] are alike")
+    found = claims(tmp_path, text + "    disagreements: [elsewhere it says .4]\n")
+    numbers = Numbers().put("cosine", 0.75, "a", "b").put("effective_rank", 16, "a").put("stable_rank", 4, "a")
+    return found, evaluate(found, [numbers.study()])
+
+
+def test_counts(judged):
+    assert list(counts(judged[1]).values()) == [1, 1, 1, 1]
+    assert summary(judged[1]) == (
+        "4 claims: 1 hold, 1 hold only under some definition, 1 do not hold, 1 cannot be measured here."
+    )
+
+
+def test_table(judged):
+    lines = [line.rstrip() for line in written(*judged, "table").splitlines()]
+    row = next(line for line in lines if line.strip().startswith("bad"))
+    assert row.split() == ["bad", "≤", "0.5", "cosine", "0.75", "does", "not", "hold"]
+    partly = next(n for n, line in enumerate(lines) if "partly" in line)
+    assert lines[partly].split()[3:] == ["effective_rank", "16", "holds"]
+    assert lines[partly + 1].split() == ["stable_rank", "4", "does", "not", "hold"]
+    assert sum("needs the base (cka on sums): add --base" in line for line in lines) == 1
+    assert "  none: elsewhere it says .4" in lines
+
+
+def test_json(judged):
+    document = json.loads(written(*judged, "json"))
+    assert document["address"] == "toy"
+    assert document["counts"] == counts(judged[1])
+    by_id = {found["id"]: found for found in document["claims"]}
+    assert by_id["good"]["definitions"][0]["measured"] == [0.75]
+    assert by_id["good"]["definitions"][0]["formula"].startswith("⟨ΔW_a,ΔW_b⟩")
+    assert by_id["partly"]["verdict"] == "holds only under effective_rank"
+    assert [d["holds"] for d in by_id["partly"]["definitions"]] == [True, False]
+    assert by_id["none"]["reason"] == "needs the base (cka on sums): add --base"
+    assert by_id["none"]["disagreements"] == ["elsewhere it says .4"]
+
+
+def test_junit(judged):
+    suite = ET.fromstring(written(*judged, "junit"))
+    assert suite.tag == "testsuite"
+    assert {key: suite.get(key) for key in ("name", "tests", "failures", "skipped", "errors")} == {
+        "name": "toy", "tests": "4", "failures": "1", "skipped": "1", "errors": "0",
+    }  # fmt: skip
+    cases = {case.get("name"): case for case in suite}
+    assert set(cases) == {"good", "bad", "partly", "none"}
+    failure = cases["bad"].find("failure")
+    assert failure.get("message") == "published ≤ 0.5; cosine: 0.75"
+    assert failure.text.startswith("<a> & [b] are alike")
+    assert cases["none"].find("skipped").get("message") == "needs the base (cka on sums): add --base"
+    assert cases["good"].find("failure") is cases["good"].find("skipped") is None
+    assert "holds only under effective_rank" in cases["partly"].find("system-out").text

@@ -1,0 +1,191 @@
+"""Every relation, statistic and selector on studies whose numbers are given."""
+
+import numpy as np
+import pytest
+
+from inspector.claims.needs import runs, top_ks
+from inspector.claims.verdicts import evaluate, published
+from tests.claims.studies import Numbers, check, claim, claims
+
+
+def cosines():
+    return Numbers().put("cosine", 0.9, "a", "b").put("cosine", 0.5, "a", "c").put("cosine", -0.2, "b", "c")
+
+
+AB, AC, ALL = "pairs: [[a, b]]", "pairs: [[a, c]]", "pairs: [[a, b], [a, c], [b, c]]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "holds"),
+    [
+        (f"{AB}; relation: about; value: 0.92; tolerance: 0.03", True),
+        (f"{AB}; relation: about; value: 0.92; tolerance: 0.01", False),
+        (f"{ALL}; relation: about; value: [0.9, 0.5, -0.2]; tolerance: 0.001", True),
+        (f"{ALL}; relation: about; value: [0.9, -0.2, 0.5]; tolerance: 0.001", False),
+        (f"{ALL}; relation: at least; value: -0.2", True),
+        (f"{ALL}; relation: at least; value: 0.5", False),
+        (f"{ALL}; relation: at least; value: -0.15; tolerance: 0.1", True),
+        (f"{ALL}; relation: at most; value: 0.9", True),
+        (f"{ALL}; relation: at most; value: 0.8", False),
+        (f"{AC}; relation: between; value: [0.4, 0.6]", True),
+        (f"{ALL}; relation: between; value: [0.4, 0.6]", False),
+        (f"{AC}; relation: less than; than: {{{AB}}}", True),
+        (f"{AB}; relation: less than; than: {{{AC}}}", False),
+        (f"{AB}; relation: less than; than: {{{AC}}}; tolerance: 0.5", True),
+        (f"{ALL}; relation: decreasing", True),
+        (f"{ALL}; relation: increasing", False),
+        (f"{ALL}; relation: increasing; tolerance: 0.8", True),
+        (f"{AB}; over: {{{AC}}}; relation: about; value: 1.8; tolerance: 1e-9", True),
+        (f"{AB}; over: {{{AC}}}; relation: at most; value: 1.7", False),
+        (f"{ALL}; statistic: mean; relation: about; value: 0.4; tolerance: 1e-9", True),
+        (f"{ALL}; statistic: median; relation: about; value: 0.5; tolerance: 1e-9", True),
+        (f"{ALL}; statistic: min; relation: about; value: -0.2; tolerance: 1e-9", True),
+        (f"{ALL}; statistic: max; relation: about; value: 0.9; tolerance: 1e-9", True),
+        (f"{ALL}; statistic: range; relation: about; value: 1.1; tolerance: 1e-9", True),
+    ],
+)
+def test_relations_and_statistics(tmp_path, fields, holds):
+    outcome = check(tmp_path, cosines().study(), f"metric: cosine; {fields}")
+    assert outcome.verdict == ("holds" if holds else "does not hold")
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        ("layers: all", (0.4, 0.3, 0.2, 0.1)),
+        ("layers: 1", (0.3,)),
+        ("layers: [1, 2]", (0.3, 0.2)),
+        ("layers: [-2, -1]", (0.2, 0.1)),
+        ("modules: all; layers: [0, 1]", (1, 2, 3, 4)),
+        ("modules: q_proj", (1, 3, 5, 7)),
+        ("modules: [3.self_attn.q_proj, v_proj]", (2, 4, 6, 7, 8)),
+        ("layers: all; statistic: argmin layer", (3,)),
+        ("layers: [0, 2]; statistic: argmax layer", (0,)),
+    ],
+)
+def test_places(tmp_path, where, values):
+    numbers = Numbers().put("cosine", [0.4, 0.3, 0.2, 0.1], "a", "b", scope="layer")
+    study = numbers.put("cosine", np.arange(1, 9), "a", "b", scope="module").study()
+    outcome = check(tmp_path, study, f"metric: cosine; {AB}; {where}; relation: at least; value: -1")
+    assert outcome.measured[0].values == pytest.approx(values)
+
+
+def test_the_layer_of_each_pairs_own_extreme(tmp_path):
+    numbers = Numbers().put("cosine", [4, 3, 2, 1], "a", "b", scope="layer")
+    study = numbers.put("cosine", [1, 2, 3, 4], "a", "c", scope="layer").study()
+    fields = "pairs: [[a, b], [a, c]]; layers: all; statistic: argmin layer; relation: about; value: 3; tolerance: 0"
+    assert check(tmp_path, study, f"metric: cosine; {fields}").measured[0].values == (3, 0)
+
+
+def test_indices_of_angles_and_paths(tmp_path):
+    study = Numbers(k=3).put("principal_angle", [10, 20, 60], "a", "b").study()
+    head = f"metric: principal_angle; top_k: 3; {AB}; relation: at least; value: 0"
+    assert check(tmp_path, study, f"{head}; k: 3").measured[0].values == (60,)
+    assert check(tmp_path, study, f"{head}; k: [1, 2, 3]; statistic: mean").measured[0].values == (30,)
+    assert check(tmp_path, study, f"{head}; k: 4").reason == "principal_angle has no value at 1 place (n/a)"
+    path = Numbers(alphas=(0, 0.5, 1), prompts="gsm8k").put("lmc_loss", [3, 2, 1], "a", "b").study()
+    head = f"metric: lmc_loss; prompts: gsm8k; {AB}; relation: increasing"
+    assert check(tmp_path, path, f"{head}; alphas: [1, 0.5, 0]").verdict == "holds"
+    assert check(tmp_path, path, f"{head}; alphas: [0, 1]").verdict == "does not hold"
+    assert check(tmp_path, path, f"{head}; alphas: [0, 0.25]").reason == "the path was not measured at α = 0.25"
+
+
+def test_an_ordered_metric_is_read_from_a_to_b(tmp_path):
+    numbers = (
+        Numbers().put("orthogonal_fraction_module", 0.3, "a", "b").put("orthogonal_fraction_module", 0.8, "b", "a")
+    )
+    fields = "metric: orthogonal_fraction_module; pairs: [[b, a]]; relation: about; value: 0.8; tolerance: 0.01"
+    assert check(tmp_path, numbers.study(), fields).verdict == "holds"
+
+
+def test_it_may_hold_under_one_definition_only(tmp_path):
+    study = Numbers().put("effective_rank", 16, "a").put("stable_rank", 4, "a").study()
+    fields = "metric: [effective_rank, stable_rank, rank_90]; adapters: [a]; relation: about; value: 16; tolerance: 1"
+    outcome = check(tmp_path, study, fields)
+    assert outcome.verdict == "holds only under"
+    assert outcome.text == "holds only under effective_rank"
+    assert outcome.reason == "rank_90 was not measured"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ("metric: cosine; pairs: [[b, c]]", "cosine has no value at 1 place (n/a)"),
+        ("metric: u1; pairs: [[a, b]]", "u1 was not measured"),
+        ("metric: cosine; pairs: [[a, b]]; layers: all", "cosine has no layer numbers"),
+        ("metric: cosine; pairs: [[a, b]]; layers: 9; modules: all", "there is no layer 9 here"),
+        ("metric: cosine; pairs: [[a, lost]]", "lost: not published, the set names no source"),
+        ("metric: norm; adapters: [c]; over: {adapters: [lost]}", "lost: not published, the set names no source"),
+        ("metric: norm; adapters: [a]; over: {adapters: [b]}", "what it is divided by is 0"),
+        ("metric: principal_angle; k: 1; pairs: [[a, b]]", "needs top-10 subspaces, this study has top-8"),
+        (
+            "metric: accuracy; prompts: gsm8k; adapters: [a]",
+            "needs accuracy on gsm8k, this study has it on sums: add it",
+        ),
+        ("metric: lens_depth; prompts: gsm8k; adapters: [a]", "needs the base (lens on gsm8k): add it"),
+    ],
+)
+def test_what_cannot_be_measured_says_why(tmp_path, fields, reason):
+    numbers = Numbers(k=8, prompts="sums").put("cosine", 0.5, "a", "b").put("norm", 1, "a").put("norm", 0, "b")
+    numbers.put("principal_angle", 5, "a", "b").put("accuracy", 0.5, "a")
+    numbers.put("cosine", 1, "a", "b", scope="module")
+    found = claims(tmp_path, claim(f"{fields}; relation: at least; value: 0"))
+    outcome = evaluate(found, [numbers.study()], remedy="add it")[0]
+    assert outcome.verdict == "cannot be measured here"
+    assert outcome.reason == reason
+
+
+def test_an_adapter_that_is_not_open(tmp_path):
+    study = Numbers(names=("a", "b")).put("cosine", 0.5, "a", "b").study()
+    assert check(tmp_path, study, "metric: cosine; pairs: [[a, c]]; relation: at least; value: 0").reason == (
+        "c is not open"
+    )
+
+
+def test_a_downloaded_folder_goes_by_its_own_name(tmp_path):
+    study = Numbers(names=("two", "one", "b")).put("cosine", 0.7, "one", "two").put("cosine", 0.1, "one", "b").study()
+    fields = "metric: cosine; pairs: [[a, b]]; relation: about; tolerance: 0.01"
+    assert check(tmp_path, study, f"{fields}; value: 0.1").verdict == "holds"  # b itself before adapters/two
+    study = Numbers(names=("two", "one")).put("cosine", 0.7, "one", "two").study()
+    assert check(tmp_path, study, f"{fields}; value: 0.7").verdict == "holds"
+
+
+def test_the_first_study_with_the_numbers_counts(tmp_path):
+    found = claims(tmp_path, claim("metric: accuracy; prompts: aime26; adapters: [a]; relation: at least; value: 0.3"))
+    gsm8k = Numbers(prompts="gsm8k").put("accuracy", 0.1, "a").study()
+    aime26 = Numbers(prompts="aime26").put("accuracy", 0.4, "a").study()
+    assert evaluate(found, [gsm8k])[0].verdict == "cannot be measured here"
+    assert evaluate(found, [gsm8k, aime26])[0].verdict == "holds"
+    assert evaluate(found, [])[0].reason == "nothing is open"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        (f"{AB}; relation: about; value: 0.977; tolerance: 0.01", "≈ 0.977 ± 0.01"),
+        (f"{AB}; relation: at least; value: 2", "≥ 2"),
+        (f"{AB}; relation: between; value: [0.1, 0.25]", "0.1 – 0.25"),
+        (f"{AB}; relation: less than; than: {{{AC}}}", "less than"),
+        (f"{ALL}; relation: increasing; value: [1, 2, 3]", "increasing: 1, 2, 3"),
+    ],
+)
+def test_what_is_published_in_words(tmp_path, fields, text):
+    assert published(claims(tmp_path, claim(f"metric: cosine; {fields}")).claims[0]) == text
+
+
+def test_only_what_claims_need_is_measured(tmp_path):
+    probe = "prompts: gsm8k; relation: at least; value: 0"
+    found = claims(
+        tmp_path,
+        claim(f"metric: lmc_loss; pairs: [[b, a]]; alphas: [0, 0.5]; {probe}", "path")
+        + claim(f"metric: [barrier_mean, barrier_strict]; pairs: [[a, b]]; {probe}", "barrier")
+        + claim(f"metric: accuracy; adapters: [c]; {probe.replace('gsm8k', 'aime26')}", "accuracy")
+        + claim(f"metric: cka; pairs: [[a, lost]]; {probe}", "unpublished")
+        + claim("metric: principal_angle; k: 1; top_k: 8; pairs: [[a, c]]; relation: at least; value: 0", "angle")
+        + claim("metric: subspace_overlap; pairs: [[a, b]]; relation: at least; value: 0", "overlap"),
+    )
+    gsm8k, aime26 = runs(found, ["a", "b", "c"])
+    assert (gsm8k.prompts, gsm8k.probes, gsm8k.names) == ("gsm8k", ("lmc",), ("a", "b"))
+    assert (gsm8k.pairs, gsm8k.alphas) == ((("a", "b"),), (0, 0.5))
+    assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
+    assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}

@@ -1,0 +1,146 @@
+"""`inspector verify` and `inspector claims` as a user runs them."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from inspector.claims.bundled import claim_set
+from inspector.export import save
+from tests.acceptance.command import inspector
+from tests.claims.studies import HEAD, Numbers, claim
+from tests.hub_server import HubServer
+from tests.makers import random_factors, write_adapter
+
+STUDY = "arxiv:2606.23740"
+SHAPES = {
+    f"model.layers.{layer}.self_attn.{projection}": (16, 12)
+    for layer in range(36)
+    for projection in ("q_proj", "v_proj")
+}
+
+
+def run(*args, **env):
+    return inspector("verify", *args, HF_HUB_OFFLINE="1", **env)
+
+
+def test_the_demo_set_holds_offline(tmp_path):
+    """What CI re-checks: every finding the bundled set shows, from the bundled adapters, without a network."""
+    done = run("claims/demo.yaml", "--format", "json", "--out", tmp_path / "demo.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    document = json.loads((tmp_path / "demo.json").read_text())
+    said = {found["id"]: found["verdict"] for found in document["claims"]}
+    base = {"lmc-monotone", "lmc-barrier", "lmc-seeds", "cka-order", "lens"}
+    assert {name for name, verdict in said.items() if verdict != "holds"} == base
+    assert {said[name] for name in base} == {"cannot be measured here"}
+    assert len(said) - len(base) >= 20
+    assert "23 hold, 5 cannot be measured here" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """The published layout: 28 small random adapters in adapters/<method>_lr<LR>_s<seed>."""
+    folder = tmp_path_factory.mktemp("hub") / "repo"
+    methods = ("sft", "rft", "dft", "rift", "offgrpo", "dpo", "grpo", "dapo")
+    names = [f"{m}_lr{'5e-7' if m == 'dpo' else '5e-6'}_s{s}" for m in methods for s in (42, 123)]
+    names += [f"{m}_lr{lr}_s{s}" for m in ("sft", "rft", "offgrpo") for lr in ("5e-7", "5e-5") for s in (42, 123)]
+    assert len(names) == 28
+    for seed, name in enumerate(names):
+        write_adapter(
+            folder / "adapters" / name, random_factors(SHAPES, r=10, seed=seed), base="Qwen/Qwen3-4B-Instruct-2507"
+        )
+    with HubServer() as server:
+        server.add("AlexWortega/capabilityvectors-qwen3-4b", folder)
+        yield server
+
+
+def test_the_published_adapters_from_a_hub(hub, tmp_path):
+    done = inspector("verify", STUDY, "--format", "junit", **hub.environment(tmp_path))
+    assert done.returncode == 1, done.stderr  # random updates show none of it
+    suite = ET.fromstring(done.stdout)
+    claims = claim_set(STUDY)
+    assert suite.get("tests") == str(len(claims.claims))
+    failed = {case.get("name") for case in suite if case.find("failure") is not None}
+    skipped = {
+        case.get("name"): case.find("skipped").get("message") for case in suite if case.find("skipped") is not None
+    }
+    assert {"cos-cluster", "layer-cos", "angle-top1", "u1-cluster", "norm", "seed-u1", "lr-norm"} <= failed
+    assert skipped["lmc-barrier-dpo"] == "needs the base (lmc on gsm8k): add --base"
+    assert skipped["llama-dpo"].endswith("not published, the set names no source")
+    assert not {"seed-angle", "cos-online", "erank-dpo"} & set(skipped)
+    asked = {path.split("/adapters/")[1].split("/")[0] for _, path in hub.requests if "/resolve/" in path}
+    assert asked == {source.rpartition("/")[2] for source in claims.adapters.values() if source}
+
+
+def test_what_a_hub_does_not_have_is_said(hub, tmp_path):
+    gone = hub.repos["AlexWortega/capabilityvectors-qwen3-4b"]
+    files = dict(gone.files)
+    gone.files = {name: content for name, content in files.items() if "lr5e-5_s123" not in name}
+    (tmp_path / "one.yaml").write_text(
+        "title: x\nadapters:\n"
+        "  here: AlexWortega/capabilityvectors-qwen3-4b:adapters/sft_lr5e-5_s42\n"
+        "  gone: AlexWortega/capabilityvectors-qwen3-4b:adapters/sft_lr5e-5_s123\nclaims:\n"
+        + claim("metric: cosine; pairs: [[here, gone]]; relation: at most; value: 1")
+    )
+    done = inspector("verify", tmp_path / "one.yaml", **hub.environment(tmp_path))
+    gone.files = files
+    assert done.returncode == 3
+    assert "gone is not open" in done.stdout
+    assert "sft_lr5e-5_s123" in done.stderr
+
+
+def set_file(tmp_path, fields, name="toy.yaml"):
+    file = tmp_path / name
+    file.write_text(HEAD + claim(fields))
+    return file
+
+
+def test_ones_own_adapters_under_the_sets_names(tmp_path):
+    for seed, name in enumerate(("mine", "two", "spare")):
+        write_adapter(tmp_path / name, random_factors(r=2, seed=seed))
+    file = set_file(tmp_path, "metric: cosine; pairs: [[a, b]]; relation: at most; value: 0.5")
+    done = run(file, "--adapters", f"a={tmp_path / 'mine'}", tmp_path / "two", tmp_path / "spare")
+    assert done.returncode == 0, done.stderr
+    assert "holds" in done.stdout
+    assert "spare: no claim names it. NAME=SOURCE gives one of these names: a, b." in done.stderr
+
+
+def test_a_saved_study_and_a_claim_that_fails(tmp_path):
+    save(Numbers().put("cosine", 0.75, "a", "b").study(), tmp_path / "study.json")
+    holds = set_file(tmp_path, "metric: cosine; pairs: [[a, b]]; relation: at least; value: 0.7", "holds.yaml")
+    fails = set_file(tmp_path, "metric: cosine; pairs: [[a, b]]; relation: at most; value: 0.7", "fails.yaml")
+    base = set_file(tmp_path, "metric: accuracy; prompts: x; adapters: [a]; relation: at most; value: 1", "base.yaml")
+    assert run(holds, "--study", tmp_path / "study.json").returncode == 0
+    done = run(fails, "--study", tmp_path / "study.json")
+    assert done.returncode == 1
+    assert "does not hold" in done.stdout
+    done = run(base, "--study", tmp_path / "study.json")
+    assert done.returncode == 0
+    assert "needs the base (accuracy on x): it is in no --study" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("nothing.yaml",), "No claims 'nothing.yaml': name a .yaml file, or one of"),
+        (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
+        (("demo", "--study", "x.json", "--base", "smollm2"), "leave out --adapters and --base"),
+        (("demo", "--adapters", "nowhere/at/all"), "No adapter could be opened"),
+        (("demo", "--out", "no/such/folder.json"), "there is no folder"),
+    ],
+)
+def test_bad_input_is_refused_with_2(args, said):
+    done = run(*args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_template_is_written_once_and_can_be_read(tmp_path):
+    done = inspector("claims", "new", tmp_path / "mine.yaml")
+    assert done.returncode == 0, done.stderr
+    assert inspector("claims", "new").stdout == (tmp_path / "mine.yaml").read_text()
+    assert inspector("claims", "new", tmp_path / "mine.yaml").returncode == 2
+    listed = inspector("claims").stdout.splitlines()
+    assert [line.split("\t")[0] for line in listed] == [STUDY, "demo"]
