@@ -101,7 +101,7 @@ def test_peft_loads_it(every, base):
 def test_the_inspector_opens_the_set(every):
     """The folder of the set is its adapters: no start, no checkpoints."""
     out, _ = every
-    assert sorted(place.folder.name for place in expand(Local(out))) == sorted(METHODS)
+    assert sorted(place.path.name for place in expand(Local(out))) == sorted(METHODS)
 
 
 def test_the_card(every):

@@ -98,7 +98,7 @@ class TrajectoryView(View):
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
         """The run under the cursor at the step under the cursor, in every metric: always two lines."""
         curve, step = watched.curves[watched.row], watched.at
-        name, other = (fit(clean(text), area.width // 3) for text in (curve.run.name, watched.against))
+        name, other = fit(clean(curve.run.name), area.width // 4), fit(clean(watched.against), area.width // 5)
         if all(point.step != step for point in curve.points):
             step = curve.points[-1].step if curve.points else None
         if step is None:
