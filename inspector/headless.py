@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, refuse_unwritable, save
+from inspector.narration import Downloads, Progress, say
 from inspector.study import Settings, Study
 from inspector.text import count
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
-    from inspector.adapters.progress import Progress as Download
+    from inspector.adapters.opening import Failure
+    from inspector.claims.model import ClaimSet
     from inspector.probing.request import Request
 
 
@@ -40,18 +40,19 @@ def analyze(
     parts: Parts = Parts(),
     request: Request | None = None,
     given: Given | None = None,
+    against: ClaimSet | None = None,
 ) -> int:
     """Measure the sources and print or write the result; 3 when something could not be analysed.
 
-    With a request, also what it asks of the base model.
+    With a request, also what it asks of the base model; with a set of claims, its published adapters as well.
     """
     if out is not None:
         refuse_unwritable(out)
         if parts.summary or parts.by:
             raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
-    study, complete = _measured(sources, settings, request, given)
+    study, complete = _measured(sources, settings, request, given, against)
     if out is None:
-        from inspector.printing import print_groups, print_study, print_summary
+        from inspector.printing import print_groups, print_resemblance, print_study, print_summary
 
         if parts.summary:
             print_summary(study)
@@ -59,9 +60,11 @@ def analyze(
             print_groups(study, parts.by)
         if not (parts.summary or parts.by):
             print_study(study, parts.metrics)
+        if against is not None:
+            print_resemblance(study, against.address)
     else:
         save(study, out, parts.metrics)
-        _say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
+        say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
     return 0 if complete else 3
 
 
@@ -117,38 +120,58 @@ def request(
 
 
 def _measured(
-    sources: Sequence[str], settings: Settings, request: Request | None, given: Given | None
+    sources: Sequence[str],
+    settings: Settings,
+    request: Request | None,
+    given: Given | None,
+    against: ClaimSet | None,
 ) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
     if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:
-        if request is not None:
-            raise InspectorError(f"{sources[0]} is a saved study: name its adapters to probe them.")
+        if request is not None or against is not None:
+            to = "probe them" if request is not None else "stand them against others"
+            raise InspectorError(f"{sources[0]} is a saved study: name its adapters to {to}.")
         study = load(sources[0])
         return study, all(a.health != "error" for a in study.adapters)
-    from inspector.adapters.given import NOTHING
-    from inspector.adapters.opening import open_sources
-
-    adapters, failures = open_sources(sources, given=given or NOTHING, progress=_Download())
-    if not adapters and len(failures) == 1:
-        raise InspectorError(failures[0].message)
-    for failure in failures:
-        _say(str(failure))
-    if not adapters:
-        raise InspectorError("No adapter could be opened.")
+    adapters, failures = _opened(sources, given, against)
     from inspector.analysis import analyse, device_named
 
     settings = replace(settings, device=device_named(settings.device))
     total = sum(a.info.parameters for a in adapters)
     if request is not None:
         request.refuse_unknown(adapters)
-    _say(f"Measuring {count(len(adapters), 'adapter')} ({total / 1e6:.1f} M parameters) on {settings.device} …")
-    tell = _Progress()
+    say(f"Measuring {count(len(adapters), 'adapter')} ({total / 1e6:.1f} M parameters) on {settings.device} …")
+    tell = Progress()
     study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
     if not study.modules:
         raise InspectorError(_nothing(adapters, settings))
     if request is not None:
         study = _probed(adapters, study, request)
     return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
+
+
+def _opened(
+    sources: Sequence[str], given: Given | None, against: ClaimSet | None
+) -> tuple[list[Adapter], list[Failure]]:
+    """The adapters, those of the set beside them, and what could not be opened, which is told."""
+    from inspector.adapters.given import NOTHING
+    from inspector.adapters.opening import open_sources
+
+    adapters, failures = open_sources(sources, given=given or NOTHING, progress=Downloads())
+    if not adapters and len(failures) == 1:
+        raise InspectorError(failures[0].message)
+    if adapters and against is not None:
+        from inspector.reference import compared
+
+        adapters, more = compared(against, adapters, say)
+        names = [adapter.info.name for adapter in adapters]
+        published, missed = open_sources(more, taken=names, progress=Downloads())
+        adapters, failures = adapters + published, failures + missed
+    for failure in failures:
+        say(str(failure))
+    if not adapters:
+        raise InspectorError("No adapter could be opened.")
+    return adapters, failures
 
 
 def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Study:
@@ -158,16 +181,16 @@ def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Stud
     able = [a for a in adapters if a.modules and not study.adapters[study.index(a.info.name)].excluded]
     for adapter in adapters:
         if adapter not in able:
-            _say(f"{adapter.info.name} is not probed: {_first_error(study, adapter)}")
+            say(f"{adapter.info.name} is not probed: {_first_error(study, adapter)}")
     if not able:
         raise InspectorError("No adapter can be probed: see the findings above.")
     prober, latest = Prober(), [study]
-    _say(f"Probing: {prober.estimate(able, study, request).text}.")
+    say(f"Probing: {prober.estimate(able, study, request).text}.")
 
     def partial(so_far: Study) -> None:
         latest[0] = so_far
 
-    return prober.run(able, study, request, progress=_Progress(), partial=partial, note=_say)
+    return prober.run(able, study, request, progress=Progress(), partial=partial, note=say)
 
 
 def _first_error(study: Study, adapter: Adapter) -> str:
@@ -186,41 +209,3 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
 
 _UNASKED = ("", (), 0, None, "auto", "boxed", "last")
 """Values of the options of --probe that say nothing."""
-
-
-class _Progress:
-    """One line on a terminal, rewritten in place; elsewhere a line every ten seconds."""
-
-    def __init__(self) -> None:
-        self._told = time.monotonic()
-
-    def __call__(self, text: str, done: int, total: int) -> None:
-        share = f" ({100 * done // total} %)" if total else ""
-        if sys.stderr.isatty():
-            end = "\r\033[K" if done == total else ""
-            sys.stderr.write(f"\r\033[K{text}{share}{end}")
-            sys.stderr.flush()
-        elif time.monotonic() - self._told > 10:
-            self._told = time.monotonic()
-            _say(f"{text}{share}")
-
-
-class _Download:
-    """One line a file, rewritten in place on a terminal."""
-
-    def __init__(self) -> None:
-        self._file = ""
-
-    def __call__(self, at: Download) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{at.source} {at.file}: {at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB")
-            if at.done >= at.total:
-                sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-        elif at.file != self._file:
-            _say(f"Downloading {at.source} {at.file} …")
-        self._file = at.file
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

@@ -13,6 +13,7 @@ from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import classify, energy_ratio_of_sum
 from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
+from inspector.resemblance import resemblance_table
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 from inspector.text_tables import number, titled
@@ -112,6 +113,16 @@ def _print_adapters(page: _Page, study: Study) -> None:
             if finding.severity != "info":
                 page.text(f"{finding.severity}: {adapter.name}: {finding.text}")
     page.text("")
+
+
+def print_resemblance(study: Study, title: str) -> None:
+    """The published adapters nearest to one's own."""
+    page = _Page()
+    for part in resemblance_table(study, title):
+        if isinstance(part, str):
+            page.text(part)
+        else:
+            page.table(part)
 
 
 def unstable_directions(study: Study) -> list[str]:

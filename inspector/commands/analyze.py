@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import AGAINST, BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
 from inspector.sensitivity import GROUPINGS
 
 
@@ -31,6 +31,7 @@ from inspector.sensitivity import GROUPINGS
 )
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @DEVICE
+@AGAINST
 @click.option("--probe", "probes", multiple=True, help="Also run the base: lmc, cka, lens, intruders, accuracy.")
 @BASE
 @PICKLE
@@ -65,8 +66,9 @@ def analyze(
     logit lens, intruder dimensions, accuracy.
     """
     from inspector import headless
+    from inspector.claims.bundled import claim_set
 
-    base = more.pop("base")
+    base, against = more.pop("base"), more.pop("against")
     giving = given(base, more.pop("allow_pickle"), more.pop("svd_rank"))
     parts = headless.Parts(headless.metric_names(metrics), summary=more.pop("summary"), by=more.pop("by") or "")
     return headless.analyze(
@@ -76,4 +78,5 @@ def analyze(
         settings=headless.settings(k=k, modules=modules, sides=sides, device=device),
         request=headless.request(device=device, base=base if more["probes"] else "", **more),
         given=giving,
+        against=claim_set(against) if against else None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +36,13 @@ DTYPE = click.option(
     "--dtype", default="auto", show_default=True, help="Of the base: auto, float32, bfloat16, float16."
 )
 
+AGAINST = click.option(
+    "--against",
+    default="",
+    metavar="CLAIMS",
+    help="Also open the published adapters of this set (arxiv:2606.23740, demo, a .yaml): whom does yours resemble?",
+)
+
 
 def given(base: str, allow_pickle: bool, svd_rank: int = 64) -> Given:
     """What the readers may need beside the sources."""
@@ -44,3 +53,8 @@ def given(base: str, allow_pickle: bool, svd_rank: int = 64) -> Given:
     from inspector.probes.base import base_weights
 
     return Given(base_weights(base), allow_pickle, svd_rank)
+
+
+def on_terminal() -> bool:
+    """Whether the app can be shown: on a terminal, or in the browser that textual-serve drives it for."""
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stdout.isatty())

@@ -1,0 +1,109 @@
+"""`--against`: the published adapters beside one's own, where the base is the same."""
+
+import numpy as np
+import pytest
+
+from inspector.export import load
+from inspector.reference import same_base
+from inspector.resemblance import nearest
+from tests.acceptance.command import inspector
+from tests.claims.studies import Numbers
+from tests.hub_server import HubServer
+from tests.makers import random_factors, write_adapter
+
+BASE = "org/base-1B"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A set of two published adapters on a Hub; one's own are the first at thrice its size, and a stranger."""
+    folder = tmp_path_factory.mktemp("against")
+    published = {name: random_factors(seed=seed) for seed, name in enumerate(("sft", "dpo"))}
+    for name, factors in published.items():
+        write_adapter(folder / "repo" / name, factors, base=BASE)
+    write_adapter(
+        folder / "own", {path: (3 * B, A) for path, (B, A) in published["sft"].items()}, base="mirror/Base-1B"
+    )
+    write_adapter(folder / "stranger", random_factors(seed=7), base="org/other-7B")
+    (folder / "set.yaml").write_text(
+        f"title: Two\naddress: toy\nbase: {BASE}\n"
+        "adapters: {sft: org/two:sft, dpo: org/two:dpo, more: org/two:more}\n"
+        "reference: [sft, dpo]\nclaims:\n"
+        "- {id: one, statement: s, metric: norm, adapters: [sft], relation: at least, value: 0}\n"
+    )
+    with HubServer() as hub:
+        hub.add("org/two", folder / "repo")
+        yield folder, hub
+
+
+def test_the_nearest_published_one_where_and_how_far(place, tmp_path):
+    folder, hub = place
+    environment = hub.environment(tmp_path)
+    done = inspector("analyze", folder / "own", "--against", folder / "set.yaml", "--metric", "norm", **environment)
+    assert done.returncode == 0, done.stderr
+    heading = next(line for line in done.stdout.splitlines() if "nearest of toy" in line)
+    rows = [line.split() for line in done.stdout[done.stdout.index(heading) :].splitlines() if " ref." in line]
+    assert rows[0][:4] == ["own", "ref.sft", "1.000", "1.000"]
+    assert rows[0][-1] == "3"
+    assert [cell.strip(",") for cell in rows[0][5:-1:2]] == ["(1.00)"] * 3  # all three layers
+    assert rows[1][0] == "ref.dpo"
+    assert abs(float(rows[1][1])) < 0.5
+
+
+def test_another_base_is_said_and_nothing_is_downloaded(place, tmp_path):
+    folder, hub = place
+    hub.requests.clear()
+    out = tmp_path / "study.json"
+    done = inspector(
+        "analyze", folder / "stranger", "--against", folder / "set.yaml", "--out", out, **hub.environment(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "stranger: its base is not org/base-1B: not comparable with toy." in done.stderr
+    assert hub.requests == []
+    (only,) = load(out).adapters
+    assert only.health == "warning"
+    assert "its base is not org/base-1B" in only.findings[-1].text
+
+
+def test_published_ones_are_points_of_the_study(place, tmp_path):
+    folder, hub = place
+    out = tmp_path / "study.json"
+    own = folder / "own", folder / "stranger"
+    done = inspector("analyze", *own, "--against", folder / "set.yaml", "--out", out, **hub.environment(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert load(out).names == ("own", "stranger", "ref.sft", "ref.dpo")
+
+
+def test_a_saved_study_has_no_adapters_to_compare(place, tmp_path):
+    folder, _ = place
+    (tmp_path / "study.json").write_text("{}")
+    done = inspector("analyze", tmp_path / "study.json", "--against", folder / "set.yaml")
+    assert done.returncode == 2
+    assert "name its adapters to stand them against others" in done.stderr
+
+
+def test_nearest_is_by_cosine_with_its_best_layers():
+    numbers = Numbers(names=("mine", "ref.a", "ref.b", "ref.zero"))
+    numbers.put("cosine", 0.2, "mine", "ref.a").put("cosine", 0.6, "mine", "ref.b")
+    numbers.put("cosine", [0.1, 0.9, np.nan, 0.5], "mine", "ref.b", scope="layer")
+    numbers.put("cosine", 0.2, "mine", "ref.a", scope="layer")
+    for name, norm in (("mine", 1), ("ref.a", 4), ("ref.b", 0.5), ("ref.zero", 0)):
+        numbers.put("norm", norm, name)
+    first, second = nearest(numbers.put("u1", 0.8, "mine", "ref.b").study(), "mine")
+    assert (first.reference, first.cosine, first.u1, first.norm_ratio) == ("ref.b", 0.6, 0.8, 2.0)
+    assert first.layers == ((1, 0.9), (3, 0.5), (0, 0.1))
+    assert (second.reference, second.norm_ratio) == ("ref.a", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Qwen/Qwen3-4B", "Qwen/Qwen3-4B", True),
+        ("unsloth/qwen3-4b", "Qwen/Qwen3-4B", True),
+        ("/models/Qwen3-4B/", "Qwen/Qwen3-4B", True),
+        ("", "Qwen/Qwen3-4B", True),
+        ("Qwen/Qwen3-4B-Base", "Qwen/Qwen3-4B", False),
+    ],
+)
+def test_one_base_under_several_names(one, other, same):
+    assert same_base(one, other) is same
