@@ -32,6 +32,7 @@ _KEY_NAMES = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "ctrl+p": "^p",
+    "ctrl+z": "^z",
 }
 
 
@@ -148,6 +149,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there"),
     Action("palette", "ctrl+p", "commands", "search every command by name", weight=8),
     Action("help", "?", "help", "the keys of this view, and the definition of every number in it", weight=99),
+    Action("suspend", "ctrl+z", "to the shell", "stop the app, as any program of a terminal; fg brings it back"),
     Action("quit", "q", "quit", "leave; the next start shows the same view", weight=98),
 )
 

@@ -54,12 +54,16 @@ class ActionCommands(Provider):
 
 
 class Palette(CommandPalette, Dialog[None]):
-    """The palette, which may be left as it opens: Textual 8.2 then searches a list that is gone, and ends the app."""
+    """The palette for quick fingers: Textual 8.2 ends the app where its list is gone already, or not laid out yet."""
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)  # noqa: SLF001 - what its other methods cancel
     async def _gather_commands(self, search_value: str) -> None:
         with suppress(NoMatches):
             await unwrap(CommandPalette._gather_commands)(self, search_value)  # noqa: SLF001
+
+    def _action_command_list(self, action: str) -> None:
+        with suppress(NoMatches, KeyError):
+            super()._action_command_list(action)
 
 
 def shell_command(state: AppState) -> str:

@@ -125,5 +125,8 @@ class Output(Shell):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
+    def do_suspend(self) -> None:
+        self.action_suspend_process()
+
     def do_quit(self) -> None:
         self.exit(0)

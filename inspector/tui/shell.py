@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from textual import on
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.worker import Worker, get_current_worker
@@ -63,6 +65,9 @@ class MainScreen(Screen[None]):
 class Shell(App[int]):
     """State, areas and workers; what the keys do is in the classes on top of it."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),  # in dialogs too
+    ]
     CSS_PATH = "app.tcss"
     TITLE = "adapter-inspector"
 
@@ -109,6 +114,19 @@ class Shell(App[int]):
     @property
     def view(self) -> View:
         return self.views[self.state.view]
+
+    def get_driver_class(self) -> type[Driver]:
+        found = super().get_driver_class()
+        if found.__name__ != "LinuxDriver":  # Windows; the browser
+            return found
+        from inspector.tui.terminal import TerminalDriver
+
+        return TerminalDriver
+
+    @on(Driver.SignalResume)
+    def continued(self) -> None:
+        """The alternate screen is empty when the terminal comes back."""
+        self.screen.refresh(layout=True)
 
     def get_default_screen(self) -> Screen[None]:
         return MainScreen(self)
