@@ -45,8 +45,8 @@ class Preview:
 
     def by_layer(self, chosen: Flags | None = None) -> Floats:
         """(M, layers)."""
-        where = np.array([[m.layer == layer for layer in self.study.layers] for m in self.study.modules], dtype=float)
-        return np.asarray(where.reshape(len(self.study.modules), -1) * self.scope(chosen)[:, None])
+        of = np.array([-1 if m.layer is None else m.layer for m in self.study.modules])
+        return np.asarray((of[:, None] == np.array(self.study.layers)[None, :]) * self.scope(chosen)[:, None])
 
     def by_projection(self) -> Floats:
         """(M, projections)."""

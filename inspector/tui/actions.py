@@ -10,7 +10,7 @@ from inspector.tui.state import TRAJECTORY, VIEWS
 
 _CURSOR = ("map", "accuracy")
 _PAIRS = ("map", "layers", "angles", "pair", "basins", "cka", "accuracy")
-_METRIC = ("map", "layers", "size", "basins", "cka", TRAJECTORY)
+_METRIC = ("map", "layers", "size", "basins", "cka", "merge", TRAJECTORY)
 _OPENING = tuple(view for view in _PAIRS if view != "pair")
 _LIST = ("adapters", "map")
 _WHOLE = {"objectives", "basins", "accuracy"}
@@ -66,6 +66,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_basins", "8", "Basins", "the loss on the way from one adapter to the other, and its barriers"),
     Action("go_cka", "9", "CKA", "how alike the hidden states are, layer by layer"),
     Action("go_accuracy", "0", "Accuracy", "problems solved, with intervals and paired tests"),
+    Action("go_merge", "W", "Merge", "what a weighted sum of the adapters would be"),
     Action("go_trajectory", "T", "Trajectory", "a training over its steps, where one is watched (inspector watch RUN)"),
     Action("probe", "p", "run the base", "run the base model with the adapters: what, on which prompts, at what cost"),
     Action("next_view", "tab", "next view", "go to the next view"),
@@ -128,6 +129,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _LIST, 45),
     Action("more_k", "+ =", "k +1", "principal angles of one more direction (measures again)", ("angles", "pair")),
     Action("fewer_k", "-", "k −1", "principal angles of one direction less", ("angles", "pair"), 75, "+/-"),
+    Action("heavier", "+ =", "weight +", "0.1 more of the adapter under the cursor in the sum", ("merge",)),
+    Action("lighter", "-", "weight −", "0.1 less of it; below 0 it is subtracted", ("merge",), 90, "+/-"),
+    Action("leave_out", "space", "in/out", "leave the adapter under the cursor out of the sum, or not", ("merge",), 85),
+    Action("weight", "enter", "type weight", "type the weight of the adapter under the cursor", ("merge",), 75),
+    Action("more_rank", "n", "rank +1", "the energy that one rank more keeps", ("merge",), 65, "n/N"),
+    Action("fewer_rank", "N", "rank −1", "the energy that one rank less keeps", ("merge",)),
     Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:subfolder]", weight=35),
     Action("rename", "r", "rename", "rename the adapter under the cursor", _LIST, 30),
     Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _LIST, 25, "x"),
@@ -164,6 +171,8 @@ _FOOTER_FIRST = {
 _FOOTER_LABELS = {
     "layer_down": "layer",
     "fewer_k": "k",
+    "lighter": "weight",
+    "more_rank": "rank",
     "earlier": "move",
     "scope": "all/one layer",
     "down": "scroll",

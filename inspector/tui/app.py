@@ -18,6 +18,7 @@ from inspector.tui.actions import applies
 from inspector.tui.commands import ActionCommands
 from inspector.tui.editing import Editing
 from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
 from inspector.tui.probes import Probing
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Output, Probing, Watch):
+class InspectorApp(Navigation, Editing, Output, Probing, Watch, Mixing):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}

@@ -71,6 +71,8 @@ def shell_command(state: AppState) -> str:
     if state.view == TRAJECTORY:
         against = ["--against", state.watched.against] if state.watched.against else []
         return shlex.join(["inspector", "watch", state.watched.root, "--table", *against])
+    if state.view == "merge":
+        return shlex.join(["inspector", "merge-preview", *_weighted(state)])
     metrics = {"map": (state.metric,), "layers": (state.layers_metric,), "size": ("norm", state.rank_metric)}
     words = ["inspector", "analyze"]
     infos = state.infos
@@ -85,6 +87,13 @@ def shell_command(state: AppState) -> str:
     if state.shown.settings.k != 10:
         words += ["--k", str(state.shown.settings.k)]
     return shlex.join(words)
+
+
+def _weighted(state: AppState) -> list[str]:
+    """`NAME=SOURCE:WEIGHT …`, those that count, and `--rank R`."""
+    weights = [state.mixture.weight(at) for at in state.order]
+    words = [f"{info.name}={info.source}:{w:g}" for info, w in zip(state.infos, weights, strict=True) if w]
+    return [*words, *(["--rank", str(state.mixture.rank)] if state.mixture.rank else [])]
 
 
 def _probe_words(state: AppState) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.trajectory.result import METRICS
+from inspector.tui.mixture import METRICS as MERGE_METRICS
 from inspector.tui.screens.basins import losses_measured, shown_loss
 from inspector.tui.screens.layers import layers_metrics
 from inspector.tui.screens.map import map_metrics
@@ -48,6 +49,9 @@ class Navigation(Shell):
 
     def do_go_accuracy(self) -> None:
         self.go("accuracy")
+
+    def do_go_merge(self) -> None:
+        self.go("merge")
 
     def do_next_view(self) -> None:
         self._step_view(1)
@@ -117,6 +121,8 @@ class Navigation(Shell):
                 state.metric = state.layers_metric
         elif state.view == "cka":
             state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
+        elif state.view == "merge":
+            state.mixture.metric = _cycled(MERGE_METRICS, state.mixture.metric, step)
         elif state.view == "basins":
             self._other_loss(step)
         elif state.view == TRAJECTORY:

@@ -28,6 +28,7 @@ from inspector.tui.screens.basins import BasinsView
 from inspector.tui.screens.cka import CkaView
 from inspector.tui.screens.layers import LayersView
 from inspector.tui.screens.map import MapView
+from inspector.tui.screens.merge import MergeView
 from inspector.tui.screens.objectives import ObjectivesView
 from inspector.tui.screens.pair import PairView
 from inspector.tui.screens.size import SizeView
@@ -89,6 +90,7 @@ class Shell(App[int]):
                 BasinsView(),
                 CkaView(),
                 AccuracyView(),
+                MergeView(),
                 TrajectoryView(),
             )
         }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from inspector.merging.preview import Preview
 from inspector.study import Study
+from inspector.tui.mixture import Mixture
 from inspector.tui.numbers import Numbers, Pair
 from inspector.tui.watched import Watched
 
-VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy")
+VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy", "merge")
 TRAJECTORY = "trajectory"
 """The view of a watched training: there only while one is watched."""
 MAP_METRICS = (
@@ -71,6 +73,7 @@ class AppState(Numbers):
     pending: bool = False
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
+    mixture: Mixture = field(default_factory=Mixture)
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -82,6 +85,11 @@ class AppState(Numbers):
     def tabs(self) -> tuple[str, ...]:
         """The views there are."""
         return (*VIEWS, TRAJECTORY) if self.watched.root else VIEWS
+
+    @property
+    def preview(self) -> Preview | None:
+        """The weighted sum of the adapters shown."""
+        return self.mixture.preview(self.study, self.order)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -123,6 +131,7 @@ class AppState(Numbers):
             pairs = [(before[a], before[b]) for a, b in self.chosen]
             mapped = ((ids[a], ids[b]) for a, b in pairs if a in ids and b in ids)
             self.chosen = frozenset((min(p), max(p)) for p in mapped)
+        self.mixture.renumber({at: ids[name] for at, name in enumerate(before) if name in ids})
         self.study, self.shown, self.order = study, study, tuple(kept + fresh)
         if self.layer < len(layers) and layers[self.layer] in self.layers:  # a base has more layers than its adapters
             self.layer = self.layers.index(layers[self.layer])

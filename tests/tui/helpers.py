@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from inspector.tui.actions import BY_ID
 from inspector.tui.app import InspectorApp
+from inspector.tui.state import VIEWS
 from inspector.tui.widgets.painted import Painted
 from tests.tui.factory import make_study
 
 NAMES = ("sft_s42", "rft_s42", "dft_s42", "dpo_s42", "sft_s123")
+KEYS = {view: BY_ID[f"go_{view}"].keys for view in VIEWS}
+"""The key that opens each view."""
 SIZES = ((80, 24), (120, 40), (60, 15))
 
 

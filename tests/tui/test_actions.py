@@ -9,7 +9,7 @@ from inspector.tui.actions import ACTIONS
 from inspector.tui.commands import ActionCommands
 from inspector.tui.screens.help import help_text
 from inspector.tui.state import VIEWS
-from tests.tui.helpers import app_with, area
+from tests.tui.helpers import KEYS, app_with, area
 
 
 def test_ids_are_unique_and_no_key_does_two_things_in_one_view():
@@ -39,7 +39,7 @@ async def test_every_action_has_a_handler_a_key_a_palette_entry_and_help():
 async def test_footer_shows_only_keys_of_the_view_and_always_help_and_quit(view):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(str((VIEWS.index(view) + 1) % 10))
+        await pilot.press(KEYS[view])
         text = area(app, "keys").text
     assert "? help" in text
     assert "q quit" in text

@@ -12,27 +12,27 @@ from inspector.tui.state import VIEWS
 from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything
+from tests.tui.helpers import KEYS, NAMES, SIZES, app_with, area, body, everything
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_view_fills_its_area_exactly(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
-        for number, view in enumerate(VIEWS, 1):
-            await pilot.press(str(number % 10))
+        for view in VIEWS:
+            await pilot.press(KEYS[view])
             for name in ("tabs", "body", "slider", "status", "keys"):
                 painted = area(app, name)
                 assert len(painted._strips) == painted.size.height, (view, name)
                 assert {strip.cell_length for strip in painted._strips} == {size[0]}, (view, name)
-            assert f"[{number % 10}" in area(app, "tabs").text
+            assert f"[{KEYS[view]}" in area(app, "tabs").text
 
 
 async def test_80_columns_cut_nothing_off():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        for number, view in enumerate(VIEWS, 1):
-            await pilot.press(str(number % 10))
+        for view in VIEWS:
+            await pilot.press(KEYS[view])
             lines = [line for line in everything(app).splitlines() if line.endswith("…")]
             assert not lines, (view, lines)
 
@@ -212,8 +212,8 @@ async def test_wild_names_stay_plain_text():
     names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
     app = InspectorApp(study=make_study(3, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
-        for number in range(1, len(VIEWS) + 1):
-            await pilot.press(str(number % 10))
+        for key in KEYS.values():
+            await pilot.press(key)
             assert "\x1b" not in everything(app)
         await pilot.press("2")
         assert "[bold]x[/]" in body(app)
@@ -222,8 +222,8 @@ async def test_wild_names_stay_plain_text():
 async def test_nothing_open_says_how_to_open():
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        for number in range(1, len(VIEWS) + 1):
-            await pilot.press(str(number % 10))
+        for key in KEYS.values():
+            await pilot.press(key)
         await pilot.press("2")
         assert "No adapter is open." in body(app)
 
@@ -247,11 +247,11 @@ async def test_every_view_and_key_stands_missing_numbers(part):
         blocks = {key: values for key, values in study.blocks.items() if key[0] == "norm"}
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for number in range(1, len(VIEWS) + 1):
-            await pilot.press(str(number % 10), "m", "g", "]", "n", "s", "y", "f", "space", "enter", "down", "up")
+        for key in KEYS.values():
+            await pilot.press(key, "m", "g", "]", "n", "s", "y", "f", "space", "enter", "escape", "down", "up")
         await app.workers.wait_for_complete()
-        for number in range(1, len(VIEWS) + 1):
-            await pilot.press(str(number % 10), "?", "escape")
+        for key in KEYS.values():
+            await pilot.press(key, "?", "escape")
             assert "nan" not in body(app)
     assert app._exception is None
 
@@ -276,7 +276,7 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
     blocks = {key: values for key, values in study.blocks.items() if key[1] != "layer"}
     app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for number in range(1, len(VIEWS) + 1):
-            await pilot.press(str(number % 10), "]", "}", "home", "end", "g", "n", "f", "left")
+        for key in KEYS.values():
+            await pilot.press(key, "]", "}", "home", "end", "g", "n", "f", "left")
         await app.workers.wait_for_complete()
         assert "no numbered layers" in area(app, "slider").text

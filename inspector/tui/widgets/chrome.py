@@ -21,7 +21,7 @@ _SHORT = {
     "Accuracy": "Acc",
     "Trajectory": "Traj",
 }
-_KEYS = "1234567890T"
+_KEYS = "1234567890WT"
 
 
 def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
@@ -32,6 +32,8 @@ def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> lis
         labels = [label if at == current else _SHORT.get(label, label) for at, label in enumerate(labels)]
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
         labels = [_SHORT.get(label, label) for label in titles]
+    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
+        labels = [label[:3] for label in labels]
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
         labels = [label if at == current else "" for at, label in enumerate(titles)]
     shorts = sum(cell_len(_SHORT.get(label, label)) for label in titles)
