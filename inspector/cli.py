@@ -61,6 +61,7 @@ for _name, _module, _help in (
     ("eval", "inspector.commands.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
     ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
+    ("merge-preview", "inspector.commands.merge_preview", "What a weighted sum of adapters would be, or write it."),
     ("watch", "inspector.commands.watch", "Watch a training: norm, rank, cosines and loss by step."),
     ("train", "trainer.train_command", "Train adapters from rollouts: sft, rft, dft, rift, dpo …"),
     ("rollouts", "trainer.rollouts_command", "Sample completions from a teacher, graded: what training reads."),
