@@ -47,11 +47,15 @@ class Repo:
     """Whether the listing carries the sha256 of its .safetensors."""
     token: str = ""
     """What a private repo is opened with."""
+    pinned: str = ""
+    """A commit that stays whatever becomes of the files."""
     storage: str = ""
     """Another server, without a trailing slash, that the contents lie on: `resolve` redirects there."""
 
     @property
     def commit(self) -> str:
+        if self.pinned:
+            return self.pinned
         digest = hashlib.sha1()
         for name, content in sorted(self.files.items()):
             digest.update(name.encode() + content)
@@ -69,10 +73,15 @@ class HubServer:
         self.requests: list[tuple[str, str]] = []
         self.tokens: list[str] = []
         """The Authorization header of each request."""
+        self.ranges: list[str] = []
+        """The Range header of each request that has one."""
+        self.answers: dict[str, bytes] = {}
+        """Path -> what is answered there, instead of the truth."""
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # clients hang up
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -124,6 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path).strip("/")
         self.hub.requests.append((self.command, path))
         self.hub.tokens.append(self.headers.get("Authorization", ""))
+        self.hub.ranges += [self.headers["Range"]] if "Range" in self.headers else []
         path = path.replace("api/datasets/", "api/models/").removeprefix("datasets/")
         faults = [f for f in self.hub.faults if f.where in path and self.command in f.methods]
         fault = faults[0] if faults else Fault("")
@@ -131,6 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.faults.remove(fault)
         if fault.status:
             self._send(fault.status, b"{}", fault.headers)
+            return
+        if (answer := next((self.hub.answers[p] for p in self.hub.answers if path.startswith(p)), None)) is not None:
+            self._send(200, answer, {"Content-Type": "application/json"})
             return
         repo_name = "/".join(path.removeprefix("api/models/").split("/")[:2])
         repo = self.hub.repos.get(repo_name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
@@ -24,6 +23,7 @@ _OF_A_MODEL = re.compile(r"((pytorch_|diffusion_pytorch_)?model|consolidated)\b.
 _OF_AN_ADAPTER = re.compile(r".*(adapter|lora).*", re.IGNORECASE)
 _MLX = re.compile(r"(\d+_)?adapters\.safetensors|adapters?\.npz")
 _WITHOUT_LEAVE = "is a pickle, which is opened only with --allow-pickle (nothing in it is run even then)"
+_WITHOUT_WEIGHTS = f"has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it"
 _WITHOUT_BASE = "is a full model and no adapter: name what it was tuned from with --base"
 
 
@@ -59,13 +59,21 @@ def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
     inside = {f: names for f, names in folders.items() if not top or f == top or f.startswith(f"{top}/")}
     if not inside:
         raise InspectorError("is not there")
-    levels = len(PurePosixPath(top).parts) + DEPTH
-    near = [f for f in sorted(inside, key=natural) if len(PurePosixPath(f).parts) <= levels]
+    near = [f for f in inside if _depth(f) <= _depth(top) + DEPTH]
     found = [choice for f in near for choice in _adapters(f, inside[f], given)]
-    found = found or [choice for f in near for choice in _models(f, inside[f], given)]
+    alone = [Choice(f, "", (), PEFT, _WITHOUT_WEIGHTS) for f in near if CONFIG in inside[f]]
+    if found:
+        used = {choice.folder for choice in found}
+        found += [choice for choice in alone if choice.folder not in used]
+    else:
+        found = [choice for f in near for choice in _models(f, inside[f], given)] or alone
     if not found:
         raise InspectorError(_nothing(inside.values()))
-    return found
+    return sorted(found, key=lambda choice: (natural(choice.folder), natural(choice.file)))
+
+
+def _depth(folder: str) -> int:
+    return folder.count("/") + bool(folder)
 
 
 def _folders(files: Iterable[str]) -> dict[str, set[str]]:
@@ -83,7 +91,7 @@ def _adapters(folder: str, names: set[str], given: Given) -> list[Choice]:
         return [Choice(folder, "", _paths(folder, sorted({CONFIG} & names) + weights), PEFT, refused)]
     tensors = [name for name in names if _may_be_adapter(name, of_model=bool(_MODEL_CONFIGS & names))]
     pickles = [n for n in names if n.endswith(_PICKLES) and _OF_AN_ADAPTER.fullmatch(n) and not _SHARD.fullmatch(n)]
-    return [_single(folder, name, names, given) for name in sorted(tensors or pickles, key=natural)]
+    return [_single(folder, name, names, given) for name in tensors or pickles]
 
 
 def _may_be_adapter(name: str, *, of_model: bool) -> bool:
@@ -136,8 +144,6 @@ def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
 def _nothing(folders: Iterable[set[str]]) -> str:
     """Why there is nothing to open."""
     names = set[str]().union(*folders)
-    if CONFIG in names:
-        return f"has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it"
     if "pytorch_model.bin" in names:
         return "holds a model in pickles, which are not loaded, and no adapter"
     return f"holds no LoRA adapter ({CONFIG} with {SAFETENSORS}, or a file of another format)"

@@ -67,7 +67,8 @@ class Downloads:
         self._report(file, 0)
         path = snapshot(self._remote, self._listing.commit) / file
         if not self.has(file):
-            got = self._fetched(file, stale=path.exists())
+            _forget(path)
+            got = self._fetched(file)
             if got.absolute() != path.absolute():
                 _forget(got)
                 raise InspectorError(
@@ -87,7 +88,7 @@ class Downloads:
         self._done += self._listing.files[file].size or 0
         self._report("", 0)
 
-    def _fetched(self, file: str, *, stale: bool) -> Path:
+    def _fetched(self, file: str) -> Path:
         pulse = Pulse(patience())
 
         def report(n: int) -> None:
@@ -96,7 +97,7 @@ class Downloads:
 
         bar = bar_class(report, lambda: pulse.abandoned, self._listing.files[file].size)
         try:
-            return interruptible(partial(self._hub, file, bar, stale), self._cancelled, pulse)
+            return interruptible(partial(self._hub, file, bar), self._cancelled, pulse)
         except TooLongError as error:
             raise InspectorError(
                 f"{plain(file)} of {self._source} is longer than the {self._listing.files[file].size} bytes "
@@ -107,13 +108,12 @@ class Downloads:
             interruptible(partial(self._head, file), self._cancelled, Pulse(patience()))
             raise
 
-    def _hub(self, file: str, bar: Any, stale: bool) -> Path:
+    def _hub(self, file: str, bar: Any) -> Path:
         got = hf_hub_download(
             self._remote.repo,
             file,
             revision=self._listing.commit,
             etag_timeout=constants.HF_HUB_ETAG_TIMEOUT,
-            force_download=stale,
             tqdm_class=bar,
         )
         return Path(got)

@@ -15,7 +15,6 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
-    RevisionResolutionError,
 )
 
 from inspector.adapters.sources import Remote
@@ -80,7 +79,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
         ("Consistency check failed" in str(error), f"A file of {repo} came with the wrong length: try again."),
         (_named(error, "TooManyRedirects"), f"{endpoint} redirects in circles for {remote.repo}: try again later."),
         (
-            _named(error, "RemoteProtocolError", "ReadError"),
+            was_cut(error),
             f"The connection to {endpoint} was cut again and again before {remote.repo} was here: try again.",
         ),
         (
@@ -98,6 +97,11 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
     )
     otherwise = f"Cannot download {repo}: {type(error).__name__}: {plain(error)}."
     return InspectorError(next((text for holds, text in cases if holds), otherwise))
+
+
+def was_cut(error: BaseException) -> bool:
+    """Whether the other side closed the connection before the answer was complete."""
+    return _named(error, "RemoteProtocolError", "ReadError")
 
 
 def _revision(remote: Remote) -> str:
@@ -121,9 +125,7 @@ def _named(error: BaseException, *names: str) -> bool:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What lies behind `not in the cache either`, and behind `force download failed`."""
-    while isinstance(error, RevisionResolutionError | LocalEntryNotFoundError | ValueError):
-        if error.__cause__ is None or isinstance(error, HFValidationError):
-            break
+    """What lies behind `not in the cache either`."""
+    while isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
     return error

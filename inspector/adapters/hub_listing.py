@@ -8,14 +8,16 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import logging as hub_logging
 
+from inspector.adapters.hub_errors import was_cut
 from inspector.adapters.progress import Pulse, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
@@ -54,7 +56,14 @@ def patience() -> float:
 
 def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
     """Ask the Hub. Raises what huggingface_hub raises, InspectorError for what no Hub lists, CancelledError."""
-    found = interruptible(lambda: _asked(remote), cancelled, Pulse(patience()))
+    ask = partial(_asked, remote)
+    try:
+        found = interruptible(ask, cancelled, Pulse(patience()))
+    except Exception as error:
+        if not was_cut(error):
+            raise
+        # A connection kept from an earlier request, which the other side has closed since, looks the same.
+        found = interruptible(ask, cancelled, Pulse(patience()))
     commit = found.sha
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise _no_hub(remote, "it names no commit")
@@ -75,7 +84,7 @@ def _asked(remote: Remote) -> Any:
             files_metadata=True,
             timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
         )
-    except HFValidationError:
+    except (HFValidationError, HfHubHTTPError):  # which are ValueErrors too
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _no_hub(remote, f"its answer cannot be read: {type(error).__name__}") from error
