@@ -1,3 +1,27 @@
-"""What LoRA training did to the weights: open adapters, see their weight-space geometry."""
+"""What LoRA training did to the weights: open adapters, see their weight-space geometry.
+
+In a notebook: `load`, `compare`, `probe`, `summary`, `open_study`, `save_study`; see `inspector.library`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = ["compare", "load", "open_study", "probe", "save_study", "summary"]
+
+if TYPE_CHECKING:
+    from inspector.library import compare, load, open_study, probe, save_study, summary
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of the library, imported when the first is used."""
+    if name in __all__:
+        from inspector import library
+
+        return getattr(library, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

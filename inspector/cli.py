@@ -58,11 +58,13 @@ for _name, _module, _help in (
     ("open", "inspector.commands.opening", "Open adapters in the app (the default command)."),
     ("demo", "inspector.commands.opening", "Open the bundled adapters."),
     ("analyze", "inspector.commands.analyze", "Measure adapters: tables on stdout, or every number to a file."),
+    ("check", "inspector.commands.check", "Tell what is wrong, or odd, with adapters and their files."),
     ("eval", "inspector.commands.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
     ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
     ("merge-preview", "inspector.commands.merge_preview", "What a weighted sum of adapters would be, or write it."),
     ("watch", "inspector.commands.watch", "Watch a training: norm, rank, cosines and loss by step."),
+    ("serve", "inspector.commands.serve", "The app in a browser, on this machine's own interface."),
     ("train", "trainer.train_command", "Train adapters from rollouts: sft, rft, dft, rift, dpo …"),
     ("rollouts", "trainer.rollouts_command", "Sample completions from a teacher, graded: what training reads."),
 ):

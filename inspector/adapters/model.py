@@ -60,3 +60,8 @@ class Adapter:
     """The share of a module's ‖ΔW‖²_F that its factors leave out: not 0 only for the low-rank part of a dense ΔW."""
     depends_on: str = ""
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
+
+    def _repr_html_(self) -> str:
+        from inspector.frames import adapter_html
+
+        return adapter_html(self.info)

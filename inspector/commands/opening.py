@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given, on_terminal
 from inspector.errors import InspectorError
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def demo(k: int) -> int:
 def _open(sources: Sequence[str], k: int, giving: Given | None = None) -> int:
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
     _suggest_command(sources)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not on_terminal():
         from inspector import headless
 
         if not sources:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from inspector.commands.options import DEBUG, SETTINGS, K
+from inspector.commands.options import DEBUG, SETTINGS, K, on_terminal
 
 
 @click.command(context_settings=SETTINGS)
@@ -22,7 +21,7 @@ def watch(run: Path, against: str, table: bool, k: int) -> int:
     RUN is the --out of a training, or one run in it. The app waits for it and follows its checkpoints; without a
     terminal every number is printed once, tab separated.
     """
-    if table or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if table or not on_terminal():
         from inspector.trajectory.command import print_once
 
         return print_once(run, against)

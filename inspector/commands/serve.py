@@ -1,0 +1,23 @@
+"""`inspector serve`."""
+
+from __future__ import annotations
+
+import click
+
+from inspector.commands.options import DEBUG, SETTINGS
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("sources", nargs=-1)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
+@click.option("--expose", is_flag=True, help="Allow a --host other machines reach; visitors then need a token.")
+@DEBUG
+def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool) -> None:
+    """The app in a browser, on this machine's own interface.
+
+    Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
+    """
+    from inspector.serving import serve as run
+
+    run(sources, host, port, expose=expose)

@@ -1,0 +1,97 @@
+"""`import inspector` in a notebook: open, compare, probe; a study turns into a pandas or polars table.
+
+import inspector
+adapters = inspector.load("runs/sft", "org/repo@main:dpo")
+study = inspector.compare(adapters)
+study.to_pandas(["cosine", "norm"])
+inspector.summary(study)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspector.adapters.given import Given
+from inspector.errors import InspectorError
+from inspector.export import load as _load
+from inspector.export import save as _save
+from inspector.study import Study
+from inspector.takeaways import takeaways
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+
+
+def load(*sources: str | Path, base: str = "", allow_pickle: bool = False, svd_rank: int = 64) -> list[Adapter]:
+    """The adapters at these sources, from their headers; no weights are read yet.
+
+    A source is what the command line takes: a folder (one adapter or several), a file, `org/repo[@revision][:sub]`,
+    `NAME=SOURCE`. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
+    rank `svd_rank` is kept. Warns of a source that cannot be opened; raises InspectorError where none can.
+    """
+    from inspector.adapters.opening import open_sources
+    from inspector.probes.base import base_weights
+
+    adapters, failures = open_sources(
+        [str(source) for source in sources], given=Given(base_weights(base), allow_pickle, svd_rank)
+    )
+    told = [str(failure) for failure in failures if not failure.skipped]
+    if not adapters:
+        raise InspectorError(" ".join(told) or "No source was named.")
+    for text in told:
+        warnings.warn(text, stacklevel=2)
+    return adapters
+
+
+def compare(adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: str = "union", **more: str) -> Study:
+    """Every number of every adapter and pair, exact in float64: what `inspector analyze` measures.
+
+    Takes adapters or sources. `modules`: union or common, and path ends such as `q_proj,v_proj`; `sides`: left, right
+    or both; `device`: auto, cpu, cuda. Raises InspectorError where nothing can be measured.
+    """
+    from inspector import headless
+    from inspector.analysis import analyse
+
+    study = analyse(_opened(adapters), headless.settings(k=k, modules=modules, **more))
+    if not study.modules:
+        raise InspectorError("None of the adapters has a module that can be analysed.")
+    return study
+
+
+def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "", **options: Any) -> Study:
+    """The study with what running the base shows: lmc, cka, lens, intruders, accuracy.
+
+    `base`: what the adapters name unless given. `options` are the fields of `inspector.probing.Request`: prompts,
+    limit, pairs, alphas, loss, pooling, device, dtype, batch. Raises InspectorError with what to do.
+    """
+    from inspector.probing import Prober, Request
+
+    return Prober().run(list(adapters), study, Request(probes, base=base, **options))
+
+
+def open_study(path: str | Path) -> Study:
+    """A study that was saved as JSON or Parquet. Raises InspectorError."""
+    return _load(path)
+
+
+def save_study(study: Study, path: str | Path) -> None:
+    """Write a study as .json, .csv or .parquet: complete or not at all. Raises InspectorError."""
+    _save(study, path)
+
+
+def summary(study: Study) -> list[str]:
+    """The findings in plain sentences, by the rules of `inspector.takeaways`."""
+    return [found.text for found in takeaways(study)]
+
+
+def _opened(adapters: Sequence[Adapter | str | Path]) -> list[Adapter]:
+    """Adapters as they are, sources opened, in their order."""
+    from inspector.adapters.model import Adapter
+
+    opened: list[Adapter] = []
+    for adapter in adapters:
+        opened += [adapter] if isinstance(adapter, Adapter) else load(adapter)
+    return opened
