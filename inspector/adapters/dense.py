@@ -15,21 +15,22 @@ _EXACT = 512
 _OVERSAMPLED, _POWERS = 16, 3
 
 
-def lowrank(delta: Tensor, rank: int, seed: int = 0) -> tuple[Tensor, Tensor, float]:
+def lowrank(delta: Tensor, rank: int, seed: int = 0, *, exact: bool = False) -> tuple[Tensor, Tensor, float]:
     """B (d_out, k), A (k, d_in) of the best rank-k part of Δ, k = min(rank, d_out, d_in), and ‖Δ − BA‖²_F / ‖Δ‖²_F.
 
     BA = UUᵀΔ with orthonormal U (or ΔVVᵀ with V), so that the energies of the part and of what it leaves out add up.
-    At full rank BA is Δ itself, not rounded. Up to a shorter side of 512 U is exact; above it comes from a randomised
-    block Krylov space [Musco & Musco 2015: k + 16 random columns and their images under 3 powers of ΔΔᵀ], seeded: the
-    same numbers each time. At k = 64 of 2560 its energy falls short of the best part's by 4 % where Δ is pure noise,
-    0.2 % where σ_i falls like i^-¼, 0.01 % where like i^-½, and less where it falls faster. Products are in
-    Δ's own precision, float32 at least; the energy left out is good to 1e-6. A Δ with NaN or Inf gives NaN.
+    At full rank BA is Δ itself, not rounded. Up to a shorter side of 512, or if `exact`, U is that of the whole SVD;
+    above it comes from a randomised block Krylov space [Musco & Musco 2015: k + 16 random columns and their images
+    under 3 powers of ΔΔᵀ], seeded: the same numbers each time. At k = 64 of 2560 its energy falls short of the best
+    part's by 4 % where Δ is pure noise, 0.2 % where σ_i falls like i^-¼, 0.01 % where like i^-½, and less where it
+    falls faster. Products are in Δ's own precision, float32 at least; the energy left out is good to 1e-6. A Δ with
+    NaN or Inf gives NaN.
     """
     import torch
 
     rows, columns = delta.shape
     if rows > columns:
-        A, B, left_out = lowrank(delta.T, rank, seed)
+        A, B, left_out = lowrank(delta.T, rank, seed, exact=exact)
         return B.T.contiguous(), A.T.contiguous(), left_out
     delta = delta if delta.dtype == torch.float64 else delta.float()
     k = min(rank, rows)
@@ -37,7 +38,7 @@ def lowrank(delta: Tensor, rank: int, seed: int = 0) -> tuple[Tensor, Tensor, fl
         return delta.new_full((rows, k), torch.nan), delta.new_zeros(k, columns), torch.nan
     if k == rows:
         return *whole(delta), 0.0
-    if rows <= _EXACT:
+    if exact or rows <= _EXACT:
         U = left_vectors(delta, k)
     else:
         Q = _krylov(delta, k, seed)

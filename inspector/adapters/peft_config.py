@@ -15,15 +15,41 @@ from inspector.text import plain, some
 DEFAULT_ALPHA = 8.0
 """PEFT's own, for configs without `lora_alpha`."""
 
-# The fields of LoraConfig in peft 0.21: what else stands in a config is listed, and reading goes on.
+# The fields of peft 0.21's configs of the methods below: what else stands in a config is listed, and reading goes on.
 KNOWN = frozenset(
-    """alora_invocation_tokens alpha_pattern arrow_config auto_mapping base_model_name_or_path bias corda_config
-    ensure_weight_tying eva_config exclude_modules fan_in_fan_out inference_mode init_lora_weights kasa_config
-    layer_replication layers_pattern layers_to_transform loftq_config lora_alpha lora_bias lora_dropout lora_ga_config
-    megatron_config megatron_core modules_to_save monteclora_config peft_type peft_version qalora_group_size r
-    rank_pattern revision runtime_config target_modules target_parameters task_type trainable_token_indices use_bdlora
-    use_dora use_qalora use_rslora velora_config""".split()  # noqa: SIM905 - a list of words
+    """alora_invocation_tokens alpha alpha_pattern arrow_config auto_mapping base_model_name_or_path beta1 beta2
+    bias corda_config decompose_both decompose_factor deltaT ensure_weight_tying eva_config exclude_modules
+    fan_in_fan_out inference_mode init_lora_weights init_r init_weights kasa_config layer_replication
+    layers_pattern layers_to_transform loftq_config lora_alpha lora_bias lora_dropout lora_ga_config
+    megatron_config megatron_core module_dropout modules_to_save monteclora_config orth_reg_weight peft_type
+    peft_version qalora_group_size r rank_dropout rank_dropout_scale rank_pattern revision runtime_config
+    target_modules target_parameters target_r task_type tfinal tinit token_indices total_step
+    trainable_token_indices use_bdlora use_dora use_effective_conv2d use_qalora use_rslora velora_config""".split()  # noqa: SIM905 - a list of words
 )
+
+METHODS = {
+    "LORA": "PEFT LoRA",
+    "ADALORA": "PEFT AdaLoRA",
+    "LOHA": "PEFT LoHa",
+    "LOKR": "PEFT LoKr",
+    "TRAINABLE_TOKENS": "PEFT trainable tokens",
+}
+"""What is read, by `peft_type`, and the name of its format."""
+
+_PROMPTS = "it trains virtual tokens and no weight, so there is no ΔW"
+_MULTIPLIES = "it multiplies weights or activations, which is no sum W₀ + ΔW of factors in the file"
+_SEEDED = "its update is drawn from a random seed or an index, which is not rebuilt here"
+_OTHERWISE = {
+    **dict.fromkeys(
+        ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"), _PROMPTS
+    ),
+    "ADAPTION_PROMPT": _PROMPTS,
+    **dict.fromkeys(("IA3", "OFT", "BOFT", "HRA", "ROAD", "HIRA", "PSOFT", "DELORA"), _MULTIPLIES),
+    **dict.fromkeys(("VERA", "PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
+    "LN_TUNING": "it trains the vectors of norms, and only matrices are compared",
+    "XLORA": "it mixes other adapters: open those",
+    "POLY": "it mixes several LoRAs by task",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +73,19 @@ class PeftConfig:
     kasa: bool = False
     qalora: bool = False
     bdlora: bool = False
-    layer_replication: bool = False
+    layer_replication: tuple[tuple[int, int], ...] = ()
+    """Ranges of the base's layers, one after the other: the layers of the replicated model."""
+    enabled: tuple[bool, ...] = ()
+    """`enable_lora` of old PEFT's MergedLinear: which parts of a fused projection have a LoRA."""
+    tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Indices of trainable tokens by the name of their module, under "" where the config names none."""
     findings: tuple[Finding, ...] = ()
 
 
 def read_config(folder: Path) -> PeftConfig:
     """The config of a PEFT folder; a folder without one has the defaults, and a finding says so.
 
-    Raises InspectorError for a damaged file, another method than LoRA, or a `lora_alpha` that is no number.
+    Raises InspectorError for a damaged file, a method without ΔW from factors, or an α that is no number.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -62,12 +93,14 @@ def read_config(folder: Path) -> PeftConfig:
         return PeftConfig(findings=(Finding("warning", missing),))
     config, twice = read_json_object(path)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
-    if peft_type != "LORA":
-        raise InspectorError(f"{plain(path)} says peft_type {peft_type}: only LORA is supported so far.")
-    alpha = config.get("lora_alpha")
-    if "lora_alpha" in config and not is_number(alpha):
-        raise InspectorError(f"{plain(path)}: lora_alpha is {plain(repr(alpha), 40)}, no number: the scale is unknown.")
-    rank = config.get("r")
+    if peft_type not in METHODS:
+        why = _OTHERWISE.get(peft_type, "this method is not supported")
+        raise InspectorError(f"{plain(path)} says peft_type {peft_type}: {why}. Supported are {', '.join(METHODS)}.")
+    named = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
+    alpha = config.get(named)
+    if named in config and not is_number(alpha):
+        raise InspectorError(f"{plain(path)}: {named} is {plain(repr(alpha), 40)}, no number: the scale is unknown.")
+    rank = config.get("init_r", 12) if peft_type == "ADALORA" else config.get("r")
     init = config.get("init_lora_weights")
     return PeftConfig(
         peft_type=peft_type,
@@ -75,7 +108,7 @@ def read_config(folder: Path) -> PeftConfig:
         r=rank if is_number(rank) else None,
         alpha=None if alpha is None else float(alpha),
         rslora=bool(config.get("use_rslora")),
-        rank_pattern=numbers(config.get("rank_pattern")),
+        rank_pattern={} if peft_type == "ADALORA" else numbers(config.get("rank_pattern")),
         alpha_pattern=numbers(config.get("alpha_pattern")),
         targets=_names(config.get("target_modules")),
         target_parameters=_names(config.get("target_parameters")),
@@ -86,8 +119,10 @@ def read_config(folder: Path) -> PeftConfig:
         kasa=bool(config.get("kasa_config")),
         qalora=bool(config.get("use_qalora")),
         bdlora=bool(config.get("use_bdlora")),
-        layer_replication=bool(config.get("layer_replication")),
-        findings=tuple(_oddities(config, twice)),
+        layer_replication=_ranges(config.get("layer_replication")),
+        enabled=_switches(config.get("enable_lora")),
+        tokens=_tokens(config),
+        findings=tuple(_oddities(config, twice, peft_type)),
     )
 
 
@@ -106,14 +141,35 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name) for name in value)) if isinstance(value, list) else ()
 
 
-def _oddities(config: Mapping[str, Any], twice: tuple[str, ...]) -> list[Finding]:
+def _ranges(value: object) -> tuple[tuple[int, int], ...]:
+    """[[0, 4], [2, 5]] as pairs; what is no such list is none."""
+    pairs = value if isinstance(value, list) else []
+    fit = all(isinstance(p, list) and len(p) == 2 and all(type(n) is int and 0 <= n < 10**6 for n in p) for p in pairs)
+    return tuple((start, end) for start, end in pairs) if fit else ()
+
+
+def _switches(value: object) -> tuple[bool, ...]:
+    return tuple(value) if isinstance(value, list) and all(isinstance(v, bool) for v in value) and any(value) else ()
+
+
+def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """`trainable_token_indices`, a list or lists by module, or `token_indices` of the method of that name."""
+    value = config.get("trainable_token_indices") or config.get("token_indices") or []
+    table = value if isinstance(value, Mapping) else {"": value}
+    return {str(k): tuple(v) for k, v in table.items() if isinstance(v, list) and all(type(i) is int for i in v)}
+
+
+def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str) -> list[Finding]:
     """Findings about the config alone."""
-    found = []
-    if "lora_alpha" not in config:
-        found.append(Finding("warning", "the config has no lora_alpha: PEFT's default 8 is taken"))
+    found: list[Finding] = []
+    if peft_type == "TRAINABLE_TOKENS":
+        return found
+    alpha = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
+    if alpha not in config:
+        found.append(Finding("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
     if not is_number(rank := config.get("r", 8)) or rank <= 0 or rank != int(rank):
         found.append(Finding("warning", f"the config's r is {plain(repr(rank), 40)}: ranks are those of the tensors"))
-    for pattern in ("rank_pattern", "alpha_pattern"):
+    for pattern in ("alpha_pattern",) if peft_type == "ADALORA" else ("rank_pattern", "alpha_pattern"):
         table = config.get(pattern) or {}
         if not isinstance(table, Mapping) or len(numbers(table)) < len(table):
             found.append(Finding("warning", f"{pattern} has values that are no numbers: they are not used"))

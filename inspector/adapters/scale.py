@@ -44,6 +44,23 @@ class Scaling:
             return Scale(alpha / sqrt(r), f"{origin}α/√r = {alpha:g}/√{r}")
         return Scale(alpha / r, f"{origin}α/r = {alpha:g}/{r}")
 
+    def configured(self, path: str) -> int:
+        """The rank the config gives this module, where its tensors do not tell; PEFT's default 8 where none does."""
+        hits = self._ranks.hits(strip_wrappers(path))
+        rank = hits[0][1] if hits else self._config.r
+        return int(rank) if rank is not None and 1 <= rank < 2**31 else 8
+
+    def adalora(self, r: int) -> Scale:
+        """s = α/(n + 1e-5): n is the rank before any was pruned, and α = 0 stands for the module's own r.
+
+        No patterns apply [peft.tuners.adalora.layer: `scaling` and `ranknum`].
+        """
+        start = self._config.r if self._config.r is not None and self._config.r > 0 else r
+        alpha = DEFAULT_ALPHA if self._config.alpha is None else self._config.alpha
+        self.alphas.add(alpha)
+        alpha = alpha if alpha > 0 else float(r)
+        return Scale(alpha / (start + 1e-5), f"α/(r + 1e-5) = {alpha:g}/({start:g} + 1e-5)")
+
     def _check(self, table: str, path: str, hits: list[tuple[str, float]]) -> None:
         if len({value for _, value in hits}) > 1:
             self._ambiguous[table].append((path, " and ".join(f"{plain(k, 60)!r} ({v:g})" for k, v in hits[:3])))

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from peft import LoraConfig
+from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
@@ -130,11 +130,12 @@ def test_what_stands_beside_lora(tmp_path):
     assert adapter.info.parameters == sum(m.rank * (m.d_in + m.d_out) for m in adapter.modules.values())
 
 
-def test_dora_is_its_direction_part(tmp_path):
+def test_dora_without_the_base_is_its_direction_part(tmp_path):
     model = trained(llama(), LoraConfig(r=4, target_modules=["q_proj"], use_dora=True))
     adapter = read(saved(model, tmp_path))
-    assert len(adapter.modules) == 2
-    assert texts(adapter, "warning") == ["DoRA: ΔW needs the base; only the direction part s·B·A is analysed"]
+    assert_same(our_deltas(adapter), peft_deltas(model))
+    (warning,) = texts(adapter, "warning")
+    assert warning == "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
     assert any("2 tensors ignored, DoRA magnitudes" in text for text in texts(adapter, "info"))
 
 
@@ -177,27 +178,8 @@ def test_inits_that_leave_the_base_alone(tmp_path, init):
     assert adapter.info.findings == ()
 
 
-def test_target_parameters_are_left_out(tmp_path):
-    """LoRA on bare parameters: B·A multiplies, but for stacked experts it is no ΔW."""
-    config = LoraConfig(r=4, target_modules=["q_proj"], target_parameters=["mlp.up_proj.weight"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = trained(llama(), config)
-    adapter = read(saved(model, tmp_path))
-    assert {m.path for m in adapter.modules} == {"self_attn.q_proj"}
-    assert {m.path for m in adapter.info.excluded} == {"mlp.up_proj"}
-    assert "target_parameters" in texts(adapter, "warning")[0]
-
-
-def test_embeddings_are_not_supported_yet(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = trained(llama(), LoraConfig(r=4, target_modules=["q_proj", "embed_tokens"]))
-    adapter = read(saved(model, tmp_path))
-    assert len(adapter.modules) == 2
-    assert "2 tensors ignored, embedding updates are not supported yet" in texts(adapter, "warning")[0]
-
-
-def test_the_known_config_keys_are_those_of_the_installed_peft():
-    saved_fields = LoraConfig().to_dict().keys()
-    assert saved_fields <= KNOWN | {"peft_version"}
+@pytest.mark.parametrize(
+    "config", [LoraConfig(), AdaLoraConfig(total_step=10), LoHaConfig(), LoKrConfig(), TrainableTokensConfig()]
+)
+def test_the_known_config_keys_are_those_of_the_installed_peft(config):
+    assert config.to_dict().keys() <= KNOWN | {"peft_version"}
