@@ -44,8 +44,10 @@ def write(path, factors, *, architecture="llama", alpha=8.0, qtype=None, permute
         layer, end = name.split(".")[2:3], name.rpartition(".")[2]
         base = f"blk.{layer[0]}.{NAMES[end]}.weight" if layer else "output.weight"
         if end[0] in HEADS and (architecture == "llama" if permuted is None else permuted) and layer:
-            B = permute(B, HEADS[end[0]])
-        for tensor, half in (A, "lora_a"), (B, "lora_b"):
+            rows = permute(B, HEADS[end[0]])
+        else:
+            rows = B
+        for tensor, half in (A, "lora_a"), (rows, "lora_b"):
             data = tensor.contiguous().numpy()
             if qtype is not None and data.shape[-1] % 32 == 0:
                 writer.add_tensor(f"{base}.{half}", gguf.quants.quantize(data, qtype), raw_dtype=qtype)
@@ -92,7 +94,8 @@ def test_without_heads_query_and_key_are_left_out_and_said(tmp_path):
     assert_same(our_deltas(adapter), deltas(others, 2.0))
     assert len(adapter.info.excluded) == 2
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
-    assert "--base" in warning and "attn_q" in warning
+    assert "--base" in warning
+    assert "attn_q" in warning
     base = config(tmp_path / "base")
     assert_same(our_deltas(read(path, Given(base=BaseWeights("base", lambda: base)))), deltas(factors, 2.0))
 
@@ -139,7 +142,7 @@ def test_names_llama_cpp_alone_knows_are_kept_and_said(tmp_path):
     writer.close()
     adapter = read(tmp_path / "a.gguf")
     assert [str(m) for m in adapter.modules] == ["0.ssm_in"]
-    assert "llama.cpp's own names" in [f.text for f in adapter.info.findings if f.severity == "warning"][0]
+    assert "llama.cpp's own names" in next(f.text for f in adapter.info.findings if f.severity == "warning")
     assert [t.role for t in adapter.tensors] == ["used", "used", "ignored"]
 
 

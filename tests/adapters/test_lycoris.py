@@ -1,0 +1,129 @@
+"""LyCORIS's methods against the ΔW of its own modules: what they merge, and what they add to a layer's output.
+
+`get_diff_weight` of LoHa and LoKr multiplies by α/r a second time (lycoris-lora 4.1.3), which their forward does not:
+for these `get_weight` is ΔW.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import Given
+from inspector.names import ModuleId
+from tests.adapters.image_models import save
+from tests.adapters.peft_models import assert_same, our_deltas
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # lycoris on torch's deprecations
+NAME = "lora_unet_mid_block_resnets_0_conv1"
+MODULE = ModuleId(None, "mid_block.resnets.0.conv1")
+
+
+def layer(kind):
+    torch.manual_seed(0)
+    made = {"linear": nn.Linear(24, 16), "conv": nn.Conv2d(12, 16, 3), "conv1x1": nn.Conv2d(12, 16, 1)}
+    return made[kind].double()
+
+
+def trained(module):
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in module.named_parameters():
+        if "dora" not in name:
+            parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) / 4
+    return module
+
+
+def file_of(path, module):
+    return save(path, {f"{NAME}.{key}": value.detach() for key, value in module.state_dict().items()})
+
+
+def read(path, given=None):
+    return read_adapter(path, "a", str(path), given or Given())
+
+
+CASES = [
+    ("LoConModule", "linear", {}),
+    ("LoConModule", "conv", {}),
+    ("LoConModule", "conv", {"use_tucker": True}),
+    ("LoConModule", "linear", {"rs_lora": True}),
+    ("LoConModule", "linear", {"weight_decompose": True}),
+    ("LohaModule", "linear", {}),
+    ("LohaModule", "conv", {}),
+    ("LohaModule", "conv", {"use_tucker": True}),
+    ("LokrModule", "linear", {}),
+    ("LokrModule", "linear", {"factor": 4}),
+    ("LokrModule", "linear", {"decompose_both": True, "factor": 8}),
+    ("LokrModule", "linear", {"full_matrix": True}),
+    ("LokrModule", "conv", {"factor": 2}),
+    ("LokrModule", "conv", {"factor": 2, "use_tucker": True}),
+    ("LokrModule", "conv1x1", {"factor": 2, "unbalanced_factorization": True}),
+]
+
+
+@pytest.mark.parametrize(("algo", "kind", "options"), CASES)
+def test_delta_is_the_librarys_own(tmp_path, algo, kind, options):
+    modules = pytest.importorskip("lycoris.modules")
+    org = layer(kind)
+    rank = 1 if "factor" in options and kind != "conv" else 2
+    module = trained(getattr(modules, algo)(NAME, org, lora_dim=rank, alpha=1.5, **options).double())
+    theirs = module.get_diff_weight()[0] if algo == "LoConModule" else module.get_weight(None)
+    adapter = read(file_of(tmp_path / "x.safetensors", module))
+    # The file's alpha is float32, which rounds the √r of rsLoRA.
+    tolerance = 1e-7 if "rs_lora" in options else 1e-12
+    torch.testing.assert_close(our_deltas(adapter)[MODULE], theirs.detach().reshape(16, -1), rtol=tolerance, atol=1e-14)
+    assert adapter.info.format == {"LoCon": "kohya LoRA", "Loha": "LyCORIS LoHa", "Lokr": "LyCORIS LoKr"}[algo[:-6]]
+    said = "DoRA: ΔW needs the base; only the direction part s·B·A is analysed"
+    assert [f.text for f in adapter.info.findings if f.severity == "warning"] == (
+        [said] if "weight_decompose" in options else []
+    )
+
+
+@pytest.mark.parametrize("algo", ["LoConModule", "LohaModule", "LokrModule"])
+def test_delta_is_what_the_layer_adds(tmp_path, algo):
+    modules = pytest.importorskip("lycoris.modules")
+    org = layer("linear")
+    before = org(torch.eye(24, dtype=torch.float64))
+    module = trained(getattr(modules, algo)(NAME, org, lora_dim=2, alpha=1.5, factor=4).double())
+    ours = our_deltas(read(file_of(tmp_path / "x.safetensors", module)))
+    module.apply_to()
+    added = (org(torch.eye(24, dtype=torch.float64)) - before).detach().T
+    torch.testing.assert_close(ours[MODULE], added, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv"])
+def test_full_is_its_low_rank_part_of_the_rank_asked_for(tmp_path, kind):
+    modules = pytest.importorskip("lycoris.modules")
+    org = layer(kind)
+    module = trained(modules.FullModule(NAME, org).double())
+    path = save(tmp_path / "x.safetensors", {f"{NAME}.diff": module.weight.data, f"{NAME}.diff_b": module.bias.data})
+    whole = module.weight.data.reshape(16, -1)
+    assert_same(our_deltas(read(path)), {MODULE: whole})
+    (delta,) = our_deltas(read(path, Given(rank=3))).values()
+    assert torch.linalg.matrix_rank(delta) == 3
+    best = torch.linalg.svdvals(whole)[3:].norm()
+    torch.testing.assert_close((delta - whole).norm(), best, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("slots", "name"),
+    [
+        (("a1.weight", "a2.weight", "b1.weight", "b2.weight"), "GLoRA"),
+        (("oft_blocks",), "OFT or BOFT"),
+        (("on_input",), "IA³"),
+    ],
+)
+def test_other_methods_are_refused_by_name(tmp_path, slots, name):
+    tensors = {f"{NAME}.{slot}": torch.ones(4, 4) for slot in slots}
+    adapter = read(save(tmp_path / "x.safetensors", tensors))
+    assert adapter.modules == {}
+    error = next(f.text for f in adapter.info.findings if f.severity == "error")
+    assert error.startswith(f"{name}: ")
+
+
+def test_shapes_that_do_not_fit(tmp_path):
+    hada = {"hada_w1_a": (16, 2), "hada_w1_b": (2, 24), "hada_w2_a": (15, 2), "hada_w2_b": (2, 24)}
+    adapter = read(save(tmp_path / "x.safetensors", {f"{NAME}.{k}": torch.ones(s) for k, s in hada.items()}))
+    assert adapter.info.excluded == (MODULE,)
+    lokr = {"lokr_w1": (2, 2), "lokr_w2_a": (8, 2)}
+    adapter = read(save(tmp_path / "y.safetensors", {f"{NAME}.{k}": torch.ones(s) for k, s in lokr.items()}))
+    assert adapter.info.excluded == (MODULE,)
