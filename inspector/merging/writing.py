@@ -36,6 +36,18 @@ def refuse_unaddable(study: Study, weights: Sequence[float]) -> None:
         raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
 
 
+def refuse_unwritable_parts(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
+    """Raise InspectorError where a parent adapts more than linear layers: PEFT keeps those under other names."""
+    for adapter, w in zip(adapters, weights, strict=True):
+        for tensor in adapter.tensors:
+            if w and tensor.role == "used" and (len(tensor.shape) > 2 or "lora_embedding" in tensor.key):
+                what = "an embedding" if "lora_embedding" in tensor.key else "a convolution, or weights of experts"
+                raise InspectorError(
+                    f"{adapter.info.name} adapts {what} ({plain(tensor.key, 100)}): sums of linear layers alone can be "
+                    "written so far. Nothing was written."
+                )
+
+
 def write(
     dest: Path,
     adapters: Sequence[Adapter],
@@ -51,6 +63,7 @@ def write(
     are, or where `dest` exists.
     """
     refuse_unaddable(preview.study, preview.weights)
+    refuse_unwritable_parts(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
     worst = 0.0
@@ -111,6 +124,9 @@ def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
             yield f"The parents place modules differently, such as {plain(first)} and {plain(other)}: the first counts."
             break
     for adapter, w in zip(adapters, preview.weights, strict=True):
+        share = max((adapter.left_out(module) for module in adapter.modules), default=0.0) if w else 0.0
+        if share > 0:
+            yield f"{adapter.info.name} is no product of factors: up to {share:.1%} of a module's energy is left out."
         left = [tensor for tensor in adapter.tensors if w and tensor.role != "used"]
         if left:
             what = f"{count(len(left), 'tensor')}, such as {plain(left[0].key, 80)}"

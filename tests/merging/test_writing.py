@@ -173,3 +173,13 @@ def test_parents_that_place_modules_differently_are_said(tmp_path):
     first = "model.layers.0.self_attn.q_proj and transformer.layers.0.self_attn.q_proj: the first counts"
     assert first in " ".join(told.notes)
     assert {m.path.partition(".")[0] for m in opened(tmp_path / "sum")[0].modules.values()} == {"model"}
+
+
+def test_embeddings_are_previewed_and_refused_on_writing(tmp_path):
+    """PEFT keeps their factors under other names: a folder without them would not be the sum."""
+    config = LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"])
+    adapters = opened(saved(trained(llama(), config), tmp_path / "a"))
+    assert ModuleId(None, "model.embed_tokens") in adapters[0].modules
+    with pytest.raises(InspectorError, match=r"a adapts an embedding \(base_model.model.model.embed_tokens"):
+        made(tmp_path / "sum", adapters, (0.5,))
+    assert not (tmp_path / "sum").exists()
