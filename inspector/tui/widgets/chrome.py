@@ -33,7 +33,7 @@ def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> lis
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
         labels = [_SHORT.get(label, label) for label in titles]
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
-        labels = [label[:3] for label in labels]
+        labels = [label if at == current else label[:3] for at, label in enumerate(labels)]
     if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
         labels = [label if at == current else "" for at, label in enumerate(titles)]
     shorts = sum(cell_len(_SHORT.get(label, label)) for label in titles)
