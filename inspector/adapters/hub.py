@@ -43,6 +43,19 @@ class Offer:
         path = choice.path if choice else self.remote.subfolder
         return plain(f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}", 400)
 
+    def refusal(self, choice: Choice) -> str:
+        """Why it is not downloaded, as a sentence; empty where it is."""
+        return f"{_inside(self.remote, choice.path)} {choice.refused}." if choice.refused else ""
+
+    def place(self, choice: Choice, *, alone: bool) -> Place:
+        """Where it is once it is downloaded; under the user's own name, with its path below that unless `alone`."""
+        remote, path = self.remote, PurePosixPath(choice.path)
+        below = path.relative_to(remote.subfolder).parts if not alone else ()
+        name = "/".join((remote.name, *below)) if remote.name else ""
+        parts = path.with_suffix("").parts if choice.file else path.parts
+        root = snapshot(remote, self.listing.commit)
+        return Place(root / path, self.source(choice), (*remote.repo.split("/"), *parts), name)
+
 
 Choose = Callable[[Offer], Sequence[Choice]]
 
@@ -89,9 +102,9 @@ def fetch(
     found: list[Place] = []
     last = lost = ""
     for choice in chosen:
-        place = _place(offer, choice, alone=len(chosen) == 1)
+        place = offer.place(choice, alone=len(chosen) == 1)
         if choice.refused:
-            place = replace(place, fault=f"{_inside(remote, choice.path)} {choice.refused}.")
+            place = replace(place, fault=offer.refusal(choice))
         elif lost and not offer.cached(choice):
             place = replace(place, fault=lost)
         else:
@@ -151,16 +164,6 @@ def _doubtful(offer: Offer, choice: Choice) -> bool:
 def _is_one(offer: Offer, choice: Choice, cancelled: Callable[[], bool]) -> bool:
     look = partial(is_adapter, offer.remote, offer.listing.commit, choice.files[-1])
     return interruptible(look, cancelled, Pulse(patience()))
-
-
-def _place(offer: Offer, choice: Choice, *, alone: bool) -> Place:
-    remote = offer.remote
-    path = PurePosixPath(choice.path)
-    below = path.relative_to(remote.subfolder).parts if path != PurePosixPath(remote.subfolder) else ()
-    name = "/".join((remote.name, *(() if alone else below))) if remote.name else ""
-    parts = path.with_suffix("").parts if choice.file else path.parts
-    root = snapshot(remote, offer.listing.commit)
-    return Place(root / path, offer.source(choice), (*remote.repo.split("/"), *parts), name)
 
 
 def _recognised(found: list[Place]) -> list[Place]:

@@ -19,7 +19,7 @@ from huggingface_hub import (
 )
 
 from inspector.adapters.hub_listing import Listing, RemoteFile, patience, snapshot
-from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, interruptible
+from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
 from inspector.text import plain
@@ -52,8 +52,8 @@ class Downloads:
         free = _free(Path(constants.HF_HUB_CACHE))
         if missing + _RESERVE > free and missing:
             raise InspectorError(
-                f"{self._source} would download {gigabytes(missing)}, and {plain(constants.HF_HUB_CACHE)} has "
-                f"{gigabytes(free)} free: choose one adapter (org/repo:path), or set HF_HUB_CACHE to a larger disk."
+                f"{self._source} would download {in_bytes(missing)}, and {plain(constants.HF_HUB_CACHE)} has "
+                f"{in_bytes(free)} free: choose one adapter (org/repo:path), or set HF_HUB_CACHE to a larger disk."
             )
         self._report("", 0)
 
@@ -150,16 +150,6 @@ class Downloads:
 
     def _report(self, file: str, n: int) -> None:
         self._progress(Progress(self._source, plain(file), min(self._done + n, self._total), self._total))
-
-
-def gigabytes(size: int) -> str:
-    """`412 B`, `13.1 kB`, `132.2 MB`, `3.7 GB`."""
-    if size < 1000:
-        return f"{size} B"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
-        if size < 1000 * factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size / 1e12:,.1f} TB"
 
 
 def _forget(path: Path) -> None:

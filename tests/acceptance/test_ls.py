@@ -1,0 +1,176 @@
+"""`inspector ls` as people use it: what a folder or a repo holds, by way of a proxy, with a token, without a line."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+from tests.acceptance.command import DEMO, ROOT, inspector
+from tests.adapters.hub_cases import RUNS, STUDY, write_study
+from tests.hub_server import HubServer
+
+ONE = f"{STUDY}:adapters/sft_lr2e-4_s42"
+
+
+@pytest.fixture
+def hub(tmp_path):
+    with HubServer() as server:
+        server.study = server.add(STUDY, write_study(tmp_path / "study"), lfs=True)
+        yield server
+
+
+@pytest.fixture
+def here(hub, tmp_path):
+    return hub.environment(tmp_path / "home") | {"HF_TOKEN": ""}
+
+
+def opened(*sources: str, **env: str) -> str:
+    """Names of adapters and faults, from a process of its own."""
+    code = (
+        "import sys; from inspector.adapters.opening import open_sources; a, f = open_sources(sys.argv[1:]);"
+        "print(*(x.info.name for x in a), *map(str, f), sep='\\n')"
+    )
+    environment = {name: value for name, value in (os.environ | env).items() if value}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *sources], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert not done.stderr
+    return done.stdout
+
+
+def test_the_study(hub, here):
+    done = inspector("ls", STUDY, **here)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{STUDY}@{hub.study.commit}"
+    assert lines[1].startswith("28 adapters, ")
+    assert [line.split()[0] for line in lines if line.strip().startswith("adapters/")] == sorted(
+        (f"adapters/{run}" for run in RUNS), key=lambda run: run.replace("_s42", "_s042")
+    )
+    assert all("PEFT" in line and line.split()[-1] == "no" for line in lines if line.strip().startswith("adapters/"))
+    assert max(map(len, lines)) <= 80
+    assert not [path for _, path in hub.requests if "resolve" in path]
+
+
+def test_json(hub, here):
+    (source,) = json.loads(inspector("ls", "--json", STUDY, **here).stdout)["sources"]
+    found = {adapter["name"]: adapter for adapter in source["adapters"]}
+    assert set(found) == set(RUNS)
+    one = found["sft_lr2e-4_s42"]
+    assert one["source"] == f"{STUDY}@{hub.study.commit}:adapters/sft_lr2e-4_s42"
+    files = {name.rpartition("/")[2]: content for name, content in hub.study.files.items() if "sft_lr2e-4_s42" in name}
+    assert {f["path"].rpartition("/")[2]: f["bytes"] for f in one["files"]} == {
+        name: len(files[name]) for name in ("adapter_config.json", "adapter_model.safetensors")
+    }
+    assert one["bytes"] == sum(f["bytes"] for f in one["files"])
+    assert opened(one["source"], **here).strip() == "sft_lr2e-4_s42"
+
+
+def test_what_is_here_and_what_is_not_and_offline(here):
+    opened(ONE, **here)
+    rows = inspector("ls", STUDY, **here).stdout.splitlines()
+    assert [row.split()[0] for row in rows if row.endswith("yes")] == []
+    assert [row.split()[0] for row in rows if row.split()[-1:] == ["yes"]] == ["adapters/sft_lr2e-4_s42"]
+    away = inspector("ls", STUDY, **here | {"HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert away.stdout.count("adapters/") == 1
+    assert "this is what the cache has" in away.stderr
+    assert opened(ONE, **here | {"HF_HUB_OFFLINE": "1"}).strip() == "sft_lr2e-4_s42"
+    nothing = inspector("ls", "org/other", **here | {"HF_HUB_OFFLINE": "1"})
+    assert nothing.returncode == 2
+    assert "HF_HUB_OFFLINE" in nothing.stderr
+
+
+def test_the_cache_is_where_the_environment_says(here, tmp_path):
+    opened(ONE, **here | {"HF_HUB_CACHE": str(tmp_path / "elsewhere")})
+    assert list((tmp_path / "elsewhere").rglob("adapter_model.safetensors"))
+    assert not list((tmp_path / "home").rglob("adapter_model.safetensors"))
+
+
+def test_private_by_token_or_token_file(hub, here, tmp_path):
+    hub.study.token = "hf_secret"
+    without = inspector("ls", STUDY, **here)
+    assert without.returncode == 2
+    assert "if it is private, log in" in without.stderr
+    assert inspector("ls", STUDY, **here | {"HF_TOKEN": "hf_secret"}).returncode == 0
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "token").write_text("hf_secret\n")
+    assert opened(ONE, **here).strip() == "sft_lr2e-4_s42"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_through_a_proxy(hub, here, variable):
+    """The Hub has a name that only the proxy can reach."""
+    with _Proxy(hub.url) as proxy:
+        bare = dict.fromkeys(("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "")
+        env = here | bare | {"HF_ENDPOINT": "http://hub.test", variable: proxy.url}
+        assert opened(ONE, **env).strip() == "sft_lr2e-4_s42"
+        assert proxy.asked
+    assert "Cannot reach http://hub.test" in opened("org/other", **env)
+
+
+def test_local_folders_and_what_is_wrong_in_them(tmp_path):
+    done = inspector("ls", DEMO)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].startswith("11 adapters, ")
+    study = write_study(tmp_path / "study", ("a", "b"))
+    (study / "adapters" / "a" / "adapter_model.safetensors").write_bytes(b"12")
+    done = inspector("ls", study)
+    assert done.returncode == 3
+    assert "no valid safetensors" in done.stderr or "adapter_model.safetensors" in done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("adapters/")] == [
+        "✗",
+        "yes",
+    ]
+    assert max(map(len, done.stdout.splitlines()[1:])) <= 80
+
+
+def test_bad_sources(hub, here):
+    assert inspector("ls", "org/none", **here).returncode == 2
+    assert inspector("ls", "org/none", STUDY, **here).returncode == 3
+    assert inspector("ls", f"{STUDY}:nothing", **here).stderr == (
+        f"Error: {STUDY}:nothing is not there (at {hub.study.commit[:7]}).\n"
+    )
+
+
+class _Proxy:
+    """A forward proxy that knows one host: whatever is asked for comes from `origin`."""
+
+    def __init__(self, origin: str) -> None:
+        self.asked: list[str] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                proxy.asked.append(self.path)
+                url = self.path.replace("http://hub.test", origin)
+                request = Request(url, headers=dict(self.headers.items()), method=self.command)
+                with build_opener(ProxyHandler({})).open(request) as answer:
+                    body = answer.read()
+                    self.send_response(answer.status)
+                    for key, value in answer.headers.items():
+                        self.send_header(key, value)
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_args: object) -> None:
+                """Nothing on stderr."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
