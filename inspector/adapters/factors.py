@@ -60,13 +60,17 @@ def product_rank(r1: int, r2: int, d_out: int, d_in: int) -> int:
 
 def kronecker(one: Pair, other: Pair) -> Pair:
     """(B₁A₁)⊗(B₂A₂) = (B₁⊗B₂)(A₁⊗A₂), of rank r₁·r₂."""
-    import torch
-
     (B1, A1), (B2, A2) = (tuple(map(wide, pair)) for pair in (one, other))
     d_out, d_in, rank = B1.shape[0] * B2.shape[0], A1.shape[1] * A2.shape[1], B1.shape[1] * B2.shape[1]
     if product_rank(B1.shape[1], B2.shape[1], d_out, d_in) < rank:
-        return whole(torch.kron(B1 @ A1, B2 @ A2))
-    return torch.kron(B1, B2), torch.kron(A1, A2)
+        return whole(_kron(B1 @ A1, B2 @ A2))
+    return _kron(B1, B2), _kron(A1, A2)
+
+
+def _kron(one: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product of two matrices; torch.kron refuses some strides of axes of size 1."""
+    rows, columns = one.shape[0] * other.shape[0], one.shape[1] * other.shape[1]
+    return (one[:, None, :, None] * other[None, :, None, :]).reshape(rows, columns)
 
 
 def blocks(B: Tensor, A: Tensor, enabled: list[bool]) -> Pair:

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
@@ -32,12 +32,12 @@ def gpt2() -> nn.Module:
     return GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=50, n_positions=8)).double()
 
 
-def trained(model: nn.Module, config: LoraConfig, seed: int = 1) -> PeftModel:
-    """The model under LoRA with all factors random, as if trained."""
+def trained(model: nn.Module, config: PeftConfig, seed: int = 1) -> PeftModel:
+    """The model under LoRA or its kin with all factors random, as if trained."""
     wrapped = get_peft_model(model, config)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in wrapped.named_parameters():
-        if "lora_" in name:
+        if any(kind in name for kind in ("lora_", "hada_", "lokr_")):
             parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     return wrapped
 
