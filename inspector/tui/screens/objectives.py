@@ -15,7 +15,7 @@ from inspector.tui.theme import Ink
 
 @cache
 def source() -> str:
-    return files("inspector.tui.screens").joinpath("objectives.md").read_text(encoding="utf-8")
+    return files("inspector.definitions").joinpath("objectives.md").read_text(encoding="utf-8")
 
 
 _WIDEST = 100
