@@ -91,11 +91,16 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
     adapters, weights = [], []
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
-            raise InspectorError(found.result.message)
+            if not found.result.skipped:
+                raise InspectorError(found.result.message)
+            say(str(found.result))
+            continue
         if not found.result.modules:
             raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
         adapters.append(found.result)
         weights.append(wanted[found.order[0]][1])
+    if not adapters:
+        raise InspectorError("No source is an adapter.")
     if not np.any(weights):
         raise InspectorError("Every weight is 0, and so is the sum: write SOURCE:WEIGHT, such as out/sft:0.5.")
     return adapters, tuple(weights)
