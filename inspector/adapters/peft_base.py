@@ -99,7 +99,7 @@ def dora(W: Tensor, magnitude: Tensor, s: float, pair: Pair) -> Tensor:
 def started(init: str, W: Tensor, s: float, pair: Pair) -> Pair:
     """ΔW = s·(BA − B₀A₀) at rank 2r: s·B₀A₀ is what the init took out of W₀ to start from [peft.tuners.lora.layer].
 
-    PiSSA: the best rank-r part of W₀. OLoRA: Q_r·R_r of W₀ = QR. Both are told by W₀ alone.
+    PiSSA: s·B₀A₀ is the best rank-r part of W₀. OLoRA: B₀A₀ is Q_r·R_r of W₀ = QR. Both are told by W₀ alone.
     """
     import torch
 
@@ -110,4 +110,5 @@ def started(init: str, W: Tensor, s: float, pair: Pair) -> Pair:
         B0, A0 = Q[:, :r], R[:r]
     else:
         B0, A0, _ = lowrank(W, r, exact=True)
-    return torch.cat([B, B0], 1), torch.cat([A, -A0 / s])
+        A0 = A0 / s
+    return torch.cat([B, B0], 1), torch.cat([A, -A0])

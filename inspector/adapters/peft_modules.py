@@ -68,7 +68,7 @@ def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
     where = plain(strip_wrappers(path), 300)
     kind = dtypes(slots, list(slots))
-    module = LoraModule(canonical(path), update.d_out, update.d_in, update.rank, scale, kind, where)
+    module = LoraModule(canonical(path), update.d_out, update.d_in, update.rank, scale, kind, where, update.kernel)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)
@@ -103,12 +103,12 @@ def _plain(slots: Slots, out: str, into: str, file: PeftFile) -> Update | Verdic
         return read(slots[out].key).flatten(1), read(slots[into].key).flatten(1)
 
     if prod(b[2:]) == 1 and b[1] == a[0] and len(a) in {len(b), 2}:
-        return Update("LoRA", d_out, d_in, a[0], a[0], stored)
+        return Update("LoRA", d_out, d_in, a[0], a[0], stored, None, a[2:])
     groups = a[0] // b[1]
     fits = prod(b[2:]) == 1 and groups * b[1] == a[0]
     if fits and len(a) == len(b) > 2 and d_out % groups == 0:
         # A grouped convolution: each group of outputs reads its own share of the r channels.
-        return Update("LoRA", d_out, d_in, a[0], a[0], lambda: factors.blocks(*stored(), [True] * groups))
+        return Update("LoRA", d_out, d_in, a[0], a[0], lambda: factors.blocks(*stored(), [True] * groups), None, a[2:])
     enabled = list(file.config.enabled)
     if fits and len(a) == 2 and sum(enabled) == groups and d_out % groups == 0:
         rows = d_out // groups * len(enabled)

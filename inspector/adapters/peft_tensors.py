@@ -86,7 +86,7 @@ def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict
         (any(name.startswith(("lora_monteclora", "lora_velora")) for name in names), SAMPLER),
         (TOKENS in names, TOKEN_VALUES),
         (bool(part) or "lora_" in key, UNKNOWN),
-        ("modules_to_save" in names or any(f".{m}." in f".{key}." for m in config.modules_to_save), SAVED),
+        ("modules_to_save" in names or any(f"{m}." in f"{key}." for m in config.modules_to_save), SAVED),
         (names[-1] == "bias", BIAS),
         (names[-1] == "weight" and bool(base_names), BASE_COPY),
     )
