@@ -18,6 +18,8 @@ from inspector.text import plain
 
 ROBUST_Z, FACTOR = 3.5, 3.0
 """An outlier is both: further than 3.5 robust z-scores [Iglewicz & Hoaglin 1993], and by a factor of 3 or more."""
+NEEDED = ("norm", "singular_value", "stable_rank")
+"""The numbers of each module that the values are told from."""
 _FEWEST = 5
 """Modules of one kind from which on a median means something."""
 _ONE_DIRECTION, _MANY = 1.1, 4
@@ -72,7 +74,7 @@ class Values:
 def values(study: Study, i: int) -> Values:
     """The values of adapter i, from the numbers of its modules."""
     present = study.present[i]
-    norm, sigma, stable = (study.blocks[m, "module"][i] for m in ("norm", "singular_value", "stable_rank"))
+    norm, sigma, stable = (study.blocks[m, "module"][i] for m in NEEDED)
     roomy = (~np.isnan(sigma)).sum(axis=-1) >= _MANY
 
     def where(mask: Floats) -> tuple[ModuleId, ...]:

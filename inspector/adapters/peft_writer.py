@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CARD = "README.md"
+_EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
+"""What language models call their embeddings, whose factors PEFT keeps under names of their own."""
 
 
 class Factors(NamedTuple):
@@ -161,8 +163,10 @@ def _write_tensors(path: Path, modules: Mapping[str, tuple[Factors, float]]) -> 
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, (factors, _) in modules.items():
-        for part, tensor in ("lora_A", factors.A), ("lora_B", factors.B):
-            tensors[f"base_model.model.{name}.{part}.weight"] = _own(tensor, seen)
+        embedding = name.rpartition(".")[2] in _EMBEDDINGS
+        for half, tensor in ("A", factors.A), ("B", factors.B):
+            part = f"lora_embedding_{half}" if embedding else f"lora_{half}.weight"
+            tensors[f"base_model.model.{name}.{part}"] = _own(tensor, seen)
     try:
         save_file(tensors, path, metadata={"format": "pt"})
     except SafetensorError as error:

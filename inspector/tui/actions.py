@@ -103,6 +103,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_metric", "M", "previous metric", "the previous metric", _METRIC),
     Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _FILTERED, 70),
     Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _OPENING, 90),
+    Action(
+        "details", "enter", "everything", "read all that is known of the adapter under the cursor", ("adapters",), 90
+    ),
     Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85),
     Action("next_pair", "n", "next pair", "the next pair of the list", _PAIRS, 50, "n/N"),
     Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
@@ -162,7 +165,7 @@ ACTIONS: tuple[Action, ...] = (
 
 BY_ID = {action.id: action for action in ACTIONS}
 _FOOTER_FIRST = {
-    "adapters": ("open", "rename", "remove", "earlier", "similar"),
+    "adapters": ("details", "open", "rename", "remove", "earlier", "similar"),
     "objectives": ("down",),
     "basins": ("probe",),
     "cka": ("probe",),

@@ -13,6 +13,7 @@ from rich.text import Text
 from inspector.errors import InspectorError
 from inspector.export import replacing, save
 from inspector.tui.commands import Palette, shell_command
+from inspector.tui.screens.adapters import details
 from inspector.tui.screens.dialogs import Confirm, Prompt, Reader
 from inspector.tui.screens.help import help_text
 from inspector.tui.shell import Shell
@@ -110,6 +111,12 @@ class Output(Shell):
         for line, tone in reversed(self.log_lines):
             text.append(f"{marks[tone]}{line}\n")
         self.push_screen(Reader("Messages, newest first", text or Text("nothing was reported")))
+
+    def do_details(self) -> None:
+        if self.state.size:
+            lines = details(self.state, self.ink, min(self.size.width, 100) - 8)
+            text = Text("\n").join(Text.assemble(*((s.text, s.style or "") for s in line.segments)) for line in lines)
+            self.push_screen(Reader(self.state.names[self.state.row], text))
 
     def do_help(self) -> None:
         self.push_screen(

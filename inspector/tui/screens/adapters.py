@@ -9,6 +9,8 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.adapters.health import NEEDED, values
+from inspector.adapters.summary import account, tensor_classes
 from inspector.study import AdapterInfo
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.probed import facts
@@ -16,7 +18,9 @@ from inspector.tui.state import WITH_BASE, AppState
 from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, wrap
 from inspector.tui.theme import Ink
 
+LEFT_OUT = "energy_left_out"
 _BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
+_SIGNS = {"info": "i", "warning": "!", "error": "✗"}
 _MARK = {"ok": "ok", "warning": "! note", "error": "✗ error"}
 
 
@@ -71,7 +75,7 @@ class AdaptersView(View):
         if (nothing := self.empty(state, area, 1)) is not None:
             return nothing
         infos, cells = state.infos, self._cells(state)
-        detail = self._detail(state, area)
+        detail = _detail(state, area.ink, area.width)
         height = max(min(len(infos), area.height - 3 - min(len(detail), 9)), 3)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, height, len(infos))
         widths = [
@@ -94,56 +98,87 @@ class AdaptersView(View):
         if len(detail) > room > 0:
             detail = [
                 *detail[: room - 1],
-                Line(f"   … {plural(len(detail) - room + 1, 'more line')}: y copies all", area.ink.dim),
+                Line(f"   … {plural(len(detail) - room + 1, 'more line')}: ⏎ shows all", area.ink.dim),
             ]
         return page([*lines, *detail], area.width, area.height)
 
     def _cells(self, state: AppState) -> list[list[str]]:
         return [[column.text(state, at, info) for column in _COLUMNS] for at, info in enumerate(state.infos)]
 
-    def _detail(self, state: AppState, area: Area) -> list[Line]:
-        """Everything about the adapter under the cursor."""
-        ink, info = area.ink, state.infos[state.row]
-        lines = [
-            Line(" ")
-            .add(clean(info.name), ink.accent)
-            .add(f"  {fit_left(clean(info.source), area.width - 20)}", ink.dim)
-        ]
-        rank = f"rank {info.rank} · α {clean(info.alpha) or '-'} · scale {clean(info.scale) or '-'}"
-        size = f"{plural(info.modules, 'module')} · {plural(info.tensors, 'tensor')} · {info.parameters:,} parameters"
-        norm, effective = (_pending(state, m, state.row) for m in ("norm", state.rank_metric))
-        known = (
-            ("base", clean(info.base) or "not named in its config"),
-            ("format", f"{clean(info.format)} · {clean(info.dtype) or 'dtype unknown'} · {size}"),
-            ("LoRA", rank),
-            ("targets", ", ".join(clean(target) for target in info.targets) or "-"),
-            ("measured", f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective} ({state.where})"),
-        )
-        for label, text in [*known, *([("vs base", " · ".join(more))] if (more := facts(state, state.row)) else [])]:
-            for n, part in enumerate(wrap(text, area.width - 13)):
-                lines.append(Line("   ").add(label if not n else "", ink.dim).to(12).add(part))
-        styles = {"info": ink.dim, "warning": ink.warn, "error": ink.bad}
-        signs = {"info": "i", "warning": "!", "error": "✗"}
-        for finding in sorted(info.findings, key=lambda f: "eiw".index(f.severity[0]) % 3 != 0):
-            for n, part in enumerate(wrap(clean(finding.text), area.width - 13)):
-                label = f"{signs[finding.severity]} {finding.severity}" if not n else ""
-                lines.append(Line(" ").add(label, styles[finding.severity]).to(12).add(part, styles[finding.severity]))
-        return lines
-
     def table(self, state: AppState) -> Table:
-        columns = ("name", "source", "base", "format", "rank", "alpha", "scale", "targets", "dtype", "parameters")
+        about = (
+            "name", "source", "base", "format", "rank", "alpha", "scale", "targets", "dtype", "parameters", "tensors",
+        )  # fmt: skip
         measured = tuple(m for m in ("norm", state.rank_metric, *WITH_BASE) if state.has(m))
         rows = []
         for at, info in enumerate(state.infos):
-            known = (info.name, info.source, info.base, info.format, info.rank, info.alpha, info.scale)
-            rest = (" ".join(info.targets), info.dtype, str(info.parameters))
+            known = (info.name, info.source, info.base, info.format, info.rank, info.alpha, _scale(info))
+            rest = (" ".join(info.targets), info.dtype, str(info.parameters), tensor_classes(info))
             numbers = tuple(tidy(state.own(metric, at)) for metric in measured)
             findings = "; ".join(f"{f.severity}: {f.text}" for f in info.findings) or "ok"
             rows.append(tuple(map(clean, (*known, *rest, *numbers, findings))))
-        return Table(f"adapters · {self.place(state)}", (*columns, *measured, "health"), tuple(rows))
+        return Table(f"adapters · {self.place(state)}", (*about, *measured, "health"), tuple(rows))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return ("norm", state.rank_metric, *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
+
+
+def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
+    """Everything about the adapter under the cursor."""
+    info = state.infos[state.row]
+    source = fit_left(clean(info.source), width - cell_len(clean(info.name)) - 4)
+    lines = [Line(" ").add(clean(info.name), ink.accent).add(f"  {source}", ink.dim)]
+    known = [*account(info), ("measured", _measured(state))]
+    if more := facts(state, state.row):
+        known.append(("vs base", " · ".join(more)))
+    for label, text in known:
+        lines += _labelled(label, text, width, ink.dim, ink.plain, 3)
+    styles = {"error": ink.bad, "warning": ink.warn, "info": ink.dim}
+    for finding in sorted(info.findings, key=lambda f: list(styles).index(f.severity)):
+        style = styles[finding.severity]
+        lines += _labelled(f"{_SIGNS[finding.severity]} {finding.severity}", finding.text, width, style, style)
+    return lines
+
+
+def details(state: AppState, ink: Ink, width: int) -> list[Line]:
+    """The same to scroll through, and every module that the findings only count."""
+    source = _labelled("source", state.infos[state.row].source, width, ink.dim, ink.plain, 3)
+    lines = [Line(), *source, *_detail(state, ink, width)[1:]]
+    if any(state.study.block(metric, "module") is None for metric in NEEDED):
+        return lines
+    found = values(state.study, state.order[state.row])
+    outliers = [f"{id_} {factor:.2g}×" for id_, factor in found.outliers.items()]
+    named = (
+        ("ΔW exactly zero", [str(id_) for id_ in found.dead]),
+        ("NaN or Inf", [str(id_) for id_ in found.nonfinite]),
+        ("‖ΔW‖ against the median of the same module in the other layers", outliers),
+        ("Nearly one direction", [str(id_) for id_ in found.collapsed]),
+    )
+    for title, modules in named:
+        if modules:
+            lines += [Line(), Line(f" {title} ({len(modules)})", ink.accent)]
+            lines += [Line("   " + part) for part in wrap(clean(", ".join(modules)), width - 4)]
+    return lines
+
+
+def _scale(info: AdapterInfo) -> str:
+    return "; ".join(info.scales) or info.scale
+
+
+def _measured(state: AppState) -> str:
+    """‖ΔW‖, effective rank, and what a low-rank part leaves out, where the numbers stand."""
+    norm, effective = (_pending(state, metric, state.row) for metric in ("norm", state.rank_metric))
+    left_out = state.own(LEFT_OUT, state.row) if state.has(LEFT_OUT) else 0.0
+    more = f" · {left_out:.2%} of the energy left out" if left_out > 0 else ""
+    return f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective}{more} ({state.where})"
+
+
+def _labelled(label: str, text: str, width: int, label_style: Style, style: Style, indent: int = 1) -> list[Line]:
+    """A label, and its text wrapped beside it."""
+    parts = wrap(clean(text), width - 13)
+    return [
+        Line(" " * indent).add("" if n else label, label_style).to(12).add(part, style) for n, part in enumerate(parts)
+    ]
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:
