@@ -71,6 +71,8 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
         blocks["norm", scope] = cosine.norm(own @ member)
     if ("base_norm", "module") in blocks:
         _relative(study, blocks, groups)
+    if ("energy_left_out", "module") in blocks:
+        _left_out(blocks, groups)
     if ("cosine", "module") not in blocks:
         return
     counted = study.usable
@@ -105,6 +107,16 @@ def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None
             blocks["norm_relative", scope] = np.sqrt(update / weights)
         if group is not None:
             blocks["base_norm", scope] = np.sqrt(base @ group)
+
+
+def _left_out(blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+    """Σ(energy left out) / Σ(whole energy); the whole of a module is ‖kept‖²/(1 − left out)."""
+    share = np.nan_to_num(blocks["energy_left_out", "module"])
+    kept = np.nan_to_num(blocks["norm", "module"]) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(share < 1, kept * share / (1 - share), 0.0)
+        for scope, group in groups.items():
+            blocks["energy_left_out", scope] = (left @ group) / ((left + kept) @ group)
 
 
 def _mean(values: Floats, member: Floats) -> Floats:

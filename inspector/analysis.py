@@ -121,7 +121,7 @@ class _Table:
                     self.shapes[i, m] = spec.d_out, spec.d_in
         r = max((spec.rank for a in adapters for spec in a.modules.values()), default=1)
         self.blocks: dict[tuple[str, Scope], Floats] = {}
-        self._add((n, count), "norm")
+        self._add((n, count), "norm", "energy_left_out")
         self._add((n, count, r), "singular_value")
         self._add((n, count, k), "spectral_gap")
         self._add(
@@ -169,6 +169,7 @@ class _Table:
                 self._measure_shape(m, module, finite, workspace)
             return
         self._enter(m, here, found)
+        self._at("energy_left_out")[here, m] = [self.adapters[i].left_out(module) for i in here]
 
     def _enter(self, m: int, here: list[int], found: ModuleGeometry) -> None:
         """Write one module's numbers into the blocks."""
@@ -211,6 +212,8 @@ class _Table:
     def study(self, *, finished: bool = False) -> Study:
         """What is measured so far, with layers and globals."""
         blocks = {key: values.copy() for key, values in self.blocks.items()}
+        if not np.nansum(blocks["energy_left_out", "module"]):
+            del blocks["energy_left_out", "module"]
         sigma = blocks["singular_value", "module"]
         for rank in (
             ranks.effective_rank,

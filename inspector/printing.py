@@ -19,6 +19,7 @@ from inspector.table import subjects
 from inspector.text_tables import number, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
+_OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
 _MAX_PAIRS = 12
 _UNLIMITED = 100_000
 UNSTABLE = 0.9
@@ -83,7 +84,8 @@ def print_groups(study: Study, by: str) -> None:
 
 def _print_adapters(page: _Page, study: Study) -> None:
     """Who was measured, with norm and effective rank; what all adapters share stands once, above the table."""
-    norms, effective = study.block("norm", "global"), study.block("effective_rank", "global")
+    measured = {title: study.block(metric, "global") for metric, title in _OF_ADAPTERS.items()}
+    numbers = {title: block[:, 0].tolist() for title, block in measured.items() if block is not None}
     columns: dict[str, list[str]] = {
         "base": [a.base or "?" for a in study.adapters],
         "format": [a.format for a in study.adapters],
@@ -100,12 +102,11 @@ def _print_adapters(page: _Page, study: Study) -> None:
     for name in columns:
         if name not in shared:
             table.add_column(name)
-    table.add_column("‖ΔW‖", justify="right")
-    table.add_column("effective rank", justify="right")
+    for title in numbers:
+        table.add_column(title, justify="right")
     for i, adapter in enumerate(study.adapters):
         own = [Text(values[i]) for name, values in columns.items() if name not in shared]
-        numbers = [number(float(block[i, 0]), 4) if block is not None else "-" for block in (norms, effective)]
-        table.add_row(Text(adapter.name), *own, *numbers)
+        table.add_row(Text(adapter.name), *own, *(number(values[i], 4) for values in numbers.values()))
     page.table(table)
     page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
     for adapter in study.adapters:

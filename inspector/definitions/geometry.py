@@ -37,6 +37,16 @@ GEOMETRY = (
         aggregate="stacked",
     ),
     Definition(
+        "energy_left_out",
+        "energy left out",
+        "adapter",
+        "",
+        "‖ΔW − BA‖²_F / ‖ΔW‖²_F of a dense ΔW and its part of the rank kept (--svd-rank)",
+        "energies left out and whole energies are summed over the scope's modules first, then divided",
+        "every other number is of the part that is kept; exact factors leave nothing out, and it is not shown",
+        aggregate="stacked",
+    ),
+    Definition(
         "singular_value",
         "singular values σ",
         "adapter",
