@@ -38,6 +38,11 @@ class Offer:
         downloads = Downloads(self.remote, self.listing, _silent, _never)
         return all(map(downloads.has, choice.files))
 
+    @property
+    def label(self) -> str:
+        """`org/repo@1a2b3c4`, for a title."""
+        return f"{self.remote.repo}@{self.listing.commit[:7]}"
+
     def source(self, choice: Choice | None = None) -> str:
         """`org/repo@commit:path`: what is opened, pinned."""
         path = choice.path if choice else self.remote.subfolder

@@ -21,6 +21,7 @@ from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progres
 from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
+from inspector.tui.picking import Picking
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
 from inspector.tui.state import TRAJECTORY, AppState
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Output, Probing, Watch, Mixing):
+class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}

@@ -100,13 +100,18 @@ def open_all(
     try:
         from inspector.adapters.given import NOTHING
         from inspector.adapters.opening import Failure, iterate
+        from inspector.adapters.progress import in_bytes
         from inspector.text import plain
+        from inspector.tui.picking import chooser
 
         def progress(at: Download) -> None:
-            size = f"{at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB" if at.total else f"{at.done / 1e6:.1f} MB"
-            post(Progress(generation, f"{plain(at.source)}: {size}", at.done, at.total))
+            size = f"{in_bytes(at.done)} of {in_bytes(at.total)}" if at.total else in_bytes(at.done)
+            post(Progress(generation, f"{size} · {plain(at.source)}", at.done, at.total))
 
-        for found in iterate(sources, given=given or NOTHING, taken=taken, progress=progress, cancelled=cancelled):
+        choose = chooser(generation, post, cancelled)
+        for found in iterate(
+            sources, given=given or NOTHING, taken=taken, progress=progress, cancelled=cancelled, choose=choose
+        ):
             if isinstance(found.result, Failure) and found.result.skipped:
                 post(Noted(str(found.result), "info"))
             elif isinstance(found.result, Failure):
