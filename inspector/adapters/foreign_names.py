@@ -59,7 +59,7 @@ _COMPOUNDS = frozenset(
     input_blocks middle_block output_blocks in_layers out_layers emb_layers skip_connection time_embed label_emb
     patch_embedding text_embedding time_projection gate_proj up_proj down_proj wi_0 wi_1 img_emb
     noise_refiner context_refiner feed_forward cap_embedder t_embedder self_attention llm_adapter
-    transformer_encoder SelfAttention DenseReluDense layer_norm""".split()  # noqa: SIM905 - a list of words
+    embed_tokens transformer_encoder SelfAttention DenseReluDense layer_norm""".split()  # noqa: SIM905 - a list of words
 )
 _LONGEST = max(name.count("_") for name in _COMPOUNDS) + 1
 # The residual blocks of Stability's U-Net, in diffusers' names.

@@ -47,11 +47,11 @@ READERS: tuple[Reader, ...] = (
 
 
 def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
-    """The adapters of a folder, with their reader."""
+    """The adapters of a folder, with their reader: files of it, or the folder itself, never both."""
     taken: set[Path] = set()
     for reader in READERS:
         for path in reader.places(folder):
-            if path not in taken and folder.path not in taken:
+            if path not in taken and folder.path not in taken and not (taken and path == folder.path):
                 taken.add(path)
                 yield path, reader
 

@@ -72,7 +72,8 @@ def module_parts(
     if scale is None:
         return NO_ALPHA
     factors = sorted(slots.keys() & lycoris.SLOTS)
-    module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, dtypes(slots, factors), path)
+    types = dtypes(slots, factors)
+    module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, types, path, made.kernel)
     numel = sum(slots[slot].numel for slot in factors)
     if made.left_out is None:
         return [Part(module, made.factors, numel)]

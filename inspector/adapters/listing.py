@@ -18,6 +18,7 @@ class Folder:
     def __init__(self, path: Path, only: str = "") -> None:
         self.path = path
         self._headers: dict[str, Mapping[str, TensorHeader]] = {}
+        self._damaged: set[str] = set()
         try:
             with os.scandir(path) as entries:
                 self.names = {e.name for e in entries if (not only or e.name == only) and e.is_file()}
@@ -37,4 +38,10 @@ class Folder:
                 self._headers[name] = read_headers(self.path / name)
             except InspectorError:
                 self._headers[name] = {}
+                self._damaged.add(name)
         return self._headers[name]
+
+    def damaged(self, name: str) -> bool:
+        """Whether the headers of a safetensors file here cannot be read."""
+        self.headers(name)
+        return name in self._damaged

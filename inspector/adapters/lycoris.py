@@ -57,6 +57,7 @@ class Update(NamedTuple):
     r: int | None
     factors: Callable[[], Pair]
     left_out: Callable[[], float] | None = None
+    kernel: tuple[int, ...] = ()
 
 
 class _Product(NamedTuple):
@@ -67,6 +68,7 @@ class _Product(NamedTuple):
     columns: int
     r: int | None
     load: Callable[[], Pair]
+    kernel: tuple[int, ...] = ()
 
 
 def update(slots: Slots, read: Read, rank: int) -> Update | Verdict:
@@ -88,7 +90,7 @@ def _full(slots: Slots, read: Read, rank: int) -> Update | Verdict:
         return wrong
     d_out, d_in = shape[0], prod(shape[1:])
     load = Dense(lambda: read(slots[DIFF].key).flatten(1), rank)
-    return Update("full", d_out, d_in, min(rank, d_out, d_in), None, load, load.left_out)
+    return Update("full", d_out, d_in, min(rank, d_out, d_in), None, load, load.left_out, shape[2:])
 
 
 def _lora(slots: Slots, read: Read) -> Update | Verdict:
@@ -100,11 +102,13 @@ def _lora(slots: Slots, read: Read) -> Update | Verdict:
     if MID not in slots:
         if up[1] != down[0]:
             return MISFIT
-        return Update("LoRA", up[0], prod(down[1:]), down[0], down[0], partial(_stored, slots, read))
+        return Update("LoRA", up[0], prod(down[1:]), down[0], down[0], partial(_stored, slots, read), None, down[2:])
     mid = slots[MID].shape
     if len(mid) != 4 or mid[:2] != (up[1], down[0]) or prod(down[2:]) != 1:
         return MISFIT
-    return Update("LoCon", up[0], down[1] * prod(mid[2:]), up[1], down[0], partial(_tucker_lora, slots, read))
+    return Update(
+        "LoCon", up[0], down[1] * prod(mid[2:]), up[1], down[0], partial(_tucker_lora, slots, read), None, mid[2:]
+    )
 
 
 def _stored(slots: Slots, read: Read) -> Pair:
@@ -123,7 +127,8 @@ def _loha(slots: Slots, read: Read) -> Update | Verdict:
     if one is None or two is None or (one.rows, one.columns) != (two.rows, two.columns):
         return MISFIT
     rank = factors.product_rank(one.rank, two.rank, one.rows, one.columns)
-    return Update("LoHa", one.rows, one.columns, rank, one.r, lambda: factors.hadamard(one.load(), two.load()))
+    load = lambda: factors.hadamard(one.load(), two.load())  # noqa: E731
+    return Update("LoHa", one.rows, one.columns, rank, one.r, load, None, one.kernel)
 
 
 def _lokr(slots: Slots, read: Read) -> Update | Verdict:
@@ -137,15 +142,16 @@ def _lokr(slots: Slots, read: Read) -> Update | Verdict:
         return MISFIT
     d_out, d_in = one.rows * two.rows, one.columns * two.columns
     rank = factors.product_rank(one.rank, two.rank, d_out, d_in)
-    return Update("LoKr", d_out, d_in, rank, two.r or one.r, lambda: factors.kronecker(one.load(), two.load()))
+    load = lambda: factors.kronecker(one.load(), two.load())  # noqa: E731
+    return Update("LoKr", d_out, d_in, rank, two.r or one.r, load, None, two.kernel)
 
 
 def _whole(slots: Slots, read: Read, name: str) -> _Product | None:
     """A matrix as it is, beside an identity on its shorter side."""
     if name not in slots:
         return None
-    rows, columns = slots[name].shape[0], prod(slots[name].shape[1:])
-    return _Product(rows, min(rows, columns), columns, None, lambda: factors.whole(read(slots[name].key)))
+    rows, columns, kernel = slots[name].shape[0], prod(slots[name].shape[1:]), slots[name].shape[2:]
+    return _Product(rows, min(rows, columns), columns, None, lambda: factors.whole(read(slots[name].key)), kernel)
 
 
 def _pair(slots: Slots, read: Read, a: str, b: str, core: str = "") -> _Product | None:
@@ -154,9 +160,10 @@ def _pair(slots: Slots, read: Read, a: str, b: str, core: str = "") -> _Product 
     if core not in slots:
         if len(A) != 2 or A[1] != B[0]:
             return None
-        return _Product(A[0], A[1], prod(B[1:]), B[0], lambda: (read(slots[a].key), read(slots[b].key).flatten(1)))
+        stored = lambda: (read(slots[a].key), read(slots[b].key).flatten(1))  # noqa: E731
+        return _Product(A[0], A[1], prod(B[1:]), B[0], stored, B[2:])
     T = slots[core].shape
     if len(A) != 2 or len(B) != 2 or len(T) != 4 or T[:2] != (A[0], B[0]):
         return None
     load = lambda: factors.tucker(*(read(slots[name].key) for name in (core, a, b)))  # noqa: E731
-    return _Product(A[1], A[0], B[1] * prod(T[2:]), B[0], load)
+    return _Product(A[1], A[0], B[1] * prod(T[2:]), B[0], load, T[2:])

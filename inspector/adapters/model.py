@@ -34,6 +34,8 @@ class LoraModule:
     dtype: str
     path: str = ""
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
+    kernel: tuple[int, ...] = ()
+    """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""`inspector convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("source")
+@click.argument("dest", type=click.Path(path_type=Path))
+@BASE
+@PICKLE
+@SVD_RANK
+@DEBUG
+def convert(source: str, dest: Path, **more: Any) -> int:
+    """Write an adapter of any format as an ordinary PEFT folder DEST.
+
+    The same ΔW, bit for bit where the source stores factors: B and A keep their type, and α makes the scale exact.
+    What PEFT's LoRA has no place for is named and left out (exit code 3).
+    """
+    from inspector import converting
+
+    return converting.convert(source, dest, given(**more))

@@ -1,0 +1,105 @@
+"""`inspector convert`: an adapter of any format -> an ordinary PEFT folder with the same ΔW."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.opening import open_sources
+from inspector.adapters.peft_writer import Factors, refuse_destination, write_peft
+from inspector.errors import InspectorError
+from inspector.narration import Downloads, Progress, say
+from inspector.text import count, plain, some
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
+
+
+def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
+    """Write the one adapter of a source as a PEFT folder, and tell what is left out; 3 where anything is.
+
+    Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
+    """
+    refuse_destination(dest)
+    adapter = _opened(source, given)
+    paths = written_paths(adapter)
+    tell = Progress()
+    factors = {}
+    for n, (id_, module) in enumerate(adapter.modules.items(), 1):
+        factors[paths[module.path]] = _factors(module, *adapter.load(id_))
+        tell(f"{n}/{len(paths)} modules", n, len(paths))
+    lost = _lost(adapter)
+    info = adapter.info
+    card = "\n".join(
+        [
+            f"Converted by adapter-inspector {_version()} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
+            *(f"\n- {line}" for line in lost),
+        ]
+    )
+    notes = write_peft(dest, factors, base=info.base, card=card)
+    for line in (*_warnings(adapter), *lost, *notes):
+        say(line)
+    say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
+    return 3 if lost else 0
+
+
+def written_paths(adapter: Adapter) -> Mapping[str, str]:
+    """Module path -> its path in the folder: of an image pipeline adapted in one component, the path within it."""
+    paths = [module.path for module in adapter.modules.values()]
+    components = {path.partition(".")[0] for path in paths}
+    alone = len(components) == 1 and components <= {*_COMPONENTS} and not adapter.info.format.startswith("PEFT")
+    return {path: path.partition(".")[2] if alone else path for path in paths}
+
+
+def _opened(source: str, given: Given) -> Adapter:
+    adapters, failures = open_sources([source], given=given, progress=Downloads())
+    if not adapters and failures:
+        raise InspectorError(failures[0].message)
+    if len(adapters) + len(failures) > 1:
+        names = [a.info.source for a in adapters] + [f.source for f in failures]
+        raise InspectorError(f"{plain(source, 300)} holds {len(names)} adapters: name one of {some(names, 8)}.")
+    (adapter,) = adapters
+    if not adapter.modules:
+        errors = [f.text for f in adapter.info.findings if f.severity == "error"]
+        raise InspectorError(f"{plain(source, 300)} cannot be converted: {(errors or ['it has no module'])[0]}.")
+    return adapter
+
+
+def _factors(module: LoraModule, B: Tensor, A: Tensor) -> Factors:
+    """As PEFT stores them: a convolution's with its kernel."""
+    if module.kernel:
+        ones = [1] * len(module.kernel)
+        return Factors(B.reshape(*B.shape, *ones), A.reshape(len(A), -1, *module.kernel), module.scale.value)
+    return Factors(B, A, module.scale.value)
+
+
+def _lost(adapter: Adapter) -> list[str]:
+    """What of the adapter is not in the folder: tensors by reason, and what low-rank parts leave of dense updates."""
+    reasons: dict[str, list[str]] = {}
+    for tensor in adapter.tensors:
+        if tensor.role != "used":
+            reasons.setdefault(tensor.reason, []).append(tensor.key)
+    lost = [f"Left out, {count(len(keys), 'tensor')}: {reason}: {some(keys)}." for reason, keys in reasons.items()]
+    shares = {id_: adapter.left_out(id_) for id_ in adapter.modules}
+    worst = max(shares, key=lambda id_: shares[id_])
+    if shares[worst] > 0:
+        what = f"Left out of dense updates: up to {100 * shares[worst]:.2g} % of ‖ΔW‖² ({worst})"
+        lost.append(f"{what}; --svd-rank keeps more.")
+    return lost
+
+
+def _warnings(adapter: Adapter) -> list[str]:
+    """What the reader warns of and `_lost` does not tell."""
+    findings = (f.text for f in adapter.info.findings if f.severity == "warning")
+    return [f"warning: {text}" for text in findings if " tensor" not in text.partition(",")[0]]
+
+
+def _version() -> str:
+    from inspector import __version__
+
+    return __version__

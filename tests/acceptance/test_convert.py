@@ -1,0 +1,167 @@
+"""`inspector convert`: any format -> a PEFT folder with the same ΔW, bit for bit, that PEFT itself loads."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from inspector.adapters.expand import expand
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import Given
+from inspector.adapters.sources import Local
+from tests.acceptance.command import inspector
+from tests.adapters import test_gguf as gguf
+from tests.adapters import test_mlx as mlx
+from tests.adapters import test_torchtune as torchtune
+from tests.adapters.peft_models import llama, our_deltas, peft_deltas, trained
+from tests.makers import random_factors, write_random
+
+# What PEFT 0.21 and transformers 5 say to each other.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+
+
+def read(path):
+    (place,) = expand(Local(path))
+    return read_adapter(place.path, "a", str(path), Given(allow_pickle=True))
+
+
+def assert_bits(source, dest):
+    """The same modules with the same factors, scales and types."""
+    assert source.modules.keys() == dest.modules.keys()
+    assert source.modules
+    for id_, module in source.modules.items():
+        assert dest.modules[id_].scale.value == module.scale.value
+        for theirs, ours in zip(source.load(id_), dest.load(id_), strict=True):
+            assert theirs.dtype == ours.dtype
+            torch.testing.assert_close(ours[: len(theirs), : theirs.shape[1]], theirs, rtol=0, atol=0)
+    theirs, ours = our_deltas(source), our_deltas(dest)
+    assert all(torch.equal(ours[id_], theirs[id_]) for id_ in theirs)
+
+
+def write_mlx(path):
+    mlx.write(path)
+    return path
+
+
+def write_gguf(path):
+    gguf.write(gguf.config(path) / "lora.gguf", random_factors(gguf.SHAPES, r=4))
+    return path / "lora.gguf"
+
+
+def write_torchtune(path):
+    torchtune.checkpoint(path)
+    return path
+
+
+def write_kohya(path):
+    path.mkdir()
+    names = ("lora_unet_mid_block_attentions_0_proj_in", "lora_unet_conv_in")
+    tensors = {
+        f"{names[0]}.lora_up.weight": torch.randn(8, 3).half(),
+        f"{names[0]}.lora_down.weight": torch.randn(3, 6),
+    }
+    tensors |= {f"{names[1]}.lora_up.weight": torch.randn(8, 3, 1, 1), f"{names[0]}.alpha": torch.tensor(0.7)}
+    tensors |= {f"{names[1]}.lora_down.weight": torch.randn(3, 4, 3, 3)}
+    save_file(tensors, path / "style.safetensors")
+    return path / "style.safetensors"
+
+
+@pytest.mark.parametrize("make", [write_mlx, write_gguf, write_torchtune, write_kohya, write_random])
+def test_the_same_update_bit_for_bit(tmp_path, make):
+    source = make(tmp_path / "source")
+    done = inspector("convert", source, tmp_path / "out", "--allow-pickle")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"Wrote {tmp_path / 'out'}: " in done.stderr
+    assert_bits(read(source), read(tmp_path / "out"))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "README.md",
+    }
+
+
+def test_peft_loads_it(tmp_path):
+    """A LoRA of a model by PEFT, its factors as mlx-lm would store them, converted, and loaded by PEFT again."""
+    model = trained(llama(), LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "down_proj"]))
+    factors = {}
+    for path, module in model.named_modules():
+        if hasattr(module, "lora_A") and "default" in getattr(module, "lora_A", {}):
+            name = path.removeprefix("base_model.model.")
+            factors[f"{name}.lora_a"] = module.lora_A["default"].weight.detach().T.contiguous()
+            factors[f"{name}.lora_b"] = module.lora_B["default"].weight.detach().T.contiguous()
+    (tmp_path / "mlx").mkdir()
+    save_file(factors, tmp_path / "mlx" / "adapters.safetensors")
+    config = {"lora_parameters": {"rank": 4, "scale": 1.5}, "model": "org/base"}
+    (tmp_path / "mlx" / "adapter_config.json").write_text(json.dumps(config))
+    assert inspector("convert", tmp_path / "mlx", tmp_path / "out").returncode == 0
+    again = PeftModel.from_pretrained(llama(), tmp_path / "out")
+    theirs, ours = peft_deltas(model), peft_deltas(again)
+    assert all(torch.equal(ours[id_], theirs[id_]) for id_ in theirs)
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "org/base"
+
+
+def test_peft_loads_convolutions_and_embeddings(tmp_path):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv_in, self.embed_tokens = nn.Conv2d(4, 8, 3), nn.Embedding(10, 6)
+
+        def forward(self, x):
+            return x
+
+    path = tmp_path / "x.safetensors"
+    tensors = {"lora_unet_conv_in.lora_up.weight": torch.randn(8, 2, 1, 1)}
+    tensors |= {"lora_unet_conv_in.lora_down.weight": torch.randn(2, 4, 3, 3)}
+    tensors |= {"lora_unet_embed_tokens.lora_up.weight": torch.randn(6, 2)}
+    tensors |= {"lora_unet_embed_tokens.lora_down.weight": torch.randn(2, 10)}
+    save_file(tensors, path)
+    done = inspector("convert", path, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    keys = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert keys["base_model.model.conv_in.lora_A.weight"].shape == (2, 4, 3, 3)
+    assert keys["base_model.model.embed_tokens.lora_embedding_A"].shape == (2, 10)
+    net = get_peft_model(Net(), LoraConfig(r=2, target_modules=["conv_in"]))
+    net.load_adapter(tmp_path / "out", "ours")
+    for name in ("conv_in", "embed_tokens"):
+        delta = getattr(net.base_model.model, name).get_delta_weight("ours").flatten(1)
+        up, down = (tensors[f"lora_unet_{name}.lora_{side}.weight"].flatten(1) for side in ("up", "down"))
+        torch.testing.assert_close(delta if name == "conv_in" else delta.T, up @ down, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_left_out_is_named(tmp_path):
+    mlx.write(tmp_path / "mlx", extra={"model.layers.0.self_attn.q_proj.m": torch.ones(24), "stranger": torch.ones(2)})
+    done = inspector("convert", tmp_path / "mlx", tmp_path / "out")
+    assert done.returncode == 3
+    assert "DoRA magnitudes" in done.stderr
+    assert "Left out, 1 tensor: no tensor of a LoRA: stranger." in done.stderr
+    assert len(read(tmp_path / "out").modules) == 6
+    assert "stranger" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_dense_update_keeps_its_best_part_and_says_what_it_lost(tmp_path):
+    tensors = {"lora_unet_mid_block_attentions_0_proj_in.diff": torch.from_numpy(np.diag([4.0, 3.0, 0.1]))}
+    save_file(tensors, tmp_path / "x.safetensors")
+    done = inspector("convert", tmp_path / "x.safetensors", tmp_path / "out", "--svd-rank", "2")
+    assert done.returncode == 3
+    assert "up to 0.04 % of ‖ΔW‖²" in done.stderr
+    (delta,) = our_deltas(read(tmp_path / "out")).values()
+    torch.testing.assert_close(delta, torch.diag(torch.tensor([4.0, 3.0, 0.0], dtype=torch.float64)))
+
+
+def test_refusals(tmp_path):
+    write_random(tmp_path / "one" / "a")
+    write_random(tmp_path / "one" / "b")
+    (tmp_path / "there").mkdir()
+    for args, text in (
+        ((tmp_path / "one" / "a", tmp_path / "there"), "exists already"),
+        ((tmp_path / "one", tmp_path / "out"), "holds 2 adapters"),
+        ((tmp_path / "there", tmp_path / "out"), "No adapter in"),
+        ((tmp_path / "one" / "a", tmp_path / "no" / "out"), "there is no folder"),
+    ):
+        done = inspector("convert", *args)
+        assert (done.returncode, text in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
