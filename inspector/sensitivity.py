@@ -62,12 +62,11 @@ def spreads(study: Study, by: str) -> tuple[Spread, ...]:
     groups: dict[str, list[int]] = {}
     for i, adapter in enumerate(study.adapters):
         groups.setdefault(group_of(adapter, by), []).append(i)
-    cosine = study.blocks["cosine", "global"][:, :, 0]
     found = []
     for group, members in groups.items():
         rest = [j for j in range(len(study.adapters)) if j not in members]
-        within = [float(cosine[i, j]) for i, j in combinations(members, 2)]
-        between = [float(cosine[i, j]) for i in members for j in rest]
+        within = [_at(study, "cosine", i, j) for i, j in combinations(members, 2)]
+        between = [_at(study, "cosine", i, j) for i in members for j in rest]
         found.append(Spread(group, tuple(members), _range(within), _range(between)))
     return tuple(found)
 
@@ -88,7 +87,8 @@ def method_of(adapter: AdapterInfo) -> str:
 
 
 def _variation(study: Study, i: int, j: int) -> Variation:
-    norm = study.blocks["norm", "global"][:, 0]
+    block = study.block("norm", "global")
+    norm = np.full(len(study.adapters), np.nan) if block is None else block[:, 0]
     one, other = study.adapters[i].origin, study.adapters[j].origin
     rates = (one.lr or 0.0, other.lr or 0.0)
     a, b = (i, j) if (rates[0], float(norm[i])) <= (rates[1], float(norm[j])) else (j, i)

@@ -10,10 +10,10 @@ from inspector.tui.state import TRAJECTORY, VIEWS
 
 _CURSOR = ("map", "accuracy")
 _PAIRS = ("map", "layers", "angles", "pair", "basins", "cka", "accuracy")
-_METRIC = ("map", "layers", "size", "basins", "cka", "merge", TRAJECTORY)
+_METRIC = ("map", "layers", "size", "basins", "cka", "merge", "sensitivity", TRAJECTORY)
 _OPENING = tuple(view for view in _PAIRS if view != "pair")
 _LIST = ("adapters", "map")
-_WHOLE = {"objectives", "basins", "accuracy"}
+_WHOLE = {"objectives", "basins", "accuracy", "sensitivity", "summary"}
 """Views without layers."""
 _LAYERED = tuple(view for view in VIEWS if view not in _WHOLE)
 _SCRUB = tuple(view for view in _LAYERED if view != "map")
@@ -67,6 +67,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_cka", "9", "CKA", "how alike the hidden states are, layer by layer"),
     Action("go_accuracy", "0", "Accuracy", "problems solved, with intervals and paired tests"),
     Action("go_merge", "W", "Merge", "what a weighted sum of the adapters would be"),
+    Action("go_sensitivity", "R", "Sensitivity", "what seed and learning rate did, and which adapters share a start"),
+    Action("go_summary", "S", "Summary", "the findings in plain sentences, each with the view behind it"),
     Action("go_trajectory", "T", "Trajectory", "a training over its steps, where one is watched (inspector watch RUN)"),
     Action("probe", "p", "run the base", "run the base model with the adapters: what, on which prompts, at what cost"),
     Action("next_view", "tab", "next view", "go to the next view"),
@@ -103,6 +105,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_metric", "M", "previous metric", "the previous metric", _METRIC),
     Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _FILTERED, 70),
     Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _OPENING, 90),
+    Action(
+        "open_finding", "enter", "open its view", "show the view behind the finding under the cursor", ("summary",), 90
+    ),
     Action(
         "details", "enter", "everything", "read all that is known of the adapter under the cursor", ("adapters",), 90
     ),
@@ -153,7 +158,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("copy", "y", "copy", "copy this view as text (OSC 52)", weight=12),
     Action("copy_command", "Y", "copy command", "copy the command that prints these numbers"),
-    Action("screenshot", "S", "screenshot", "write the screen as SVG"),
+    Action("screenshot", "P", "screenshot", "write the screen as SVG"),
     Action("theme", "t", "theme", "dark, light, or the terminal's own colours"),
     Action("messages", "w", "messages", "what has been reported so far, in full"),
     Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there"),

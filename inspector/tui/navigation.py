@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from inspector.sensitivity import GROUPINGS
 from inspector.trajectory.result import METRICS
+from inspector.tui.jumping import jump
 from inspector.tui.mixture import METRICS as MERGE_METRICS
 from inspector.tui.screens.basins import losses_measured, shown_loss
 from inspector.tui.screens.layers import layers_metrics
@@ -52,6 +54,12 @@ class Navigation(Shell):
 
     def do_go_merge(self) -> None:
         self.go("merge")
+
+    def do_go_sensitivity(self) -> None:
+        self.go("sensitivity")
+
+    def do_go_summary(self) -> None:
+        self.go("summary")
 
     def do_next_view(self) -> None:
         self._step_view(1)
@@ -123,6 +131,8 @@ class Navigation(Shell):
             state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
         elif state.view == "merge":
             state.mixture.metric = _cycled(MERGE_METRICS, state.mixture.metric, step)
+        elif state.view == "sensitivity":
+            state.grouping = _cycled(GROUPINGS, state.grouping, step)
         elif state.view == "basins":
             self._other_loss(step)
         elif state.view == TRAJECTORY:
@@ -143,6 +153,17 @@ class Navigation(Shell):
         if self.state.pair is not None:
             self.state.tops["pair"] = 0
             self.go("pair")
+
+    def do_open_finding(self) -> None:
+        found = self.state.findings
+        if not found:
+            return
+        numbers = found[min(self.state.finding, len(found) - 1)].numbers
+        if not numbers:
+            self.say("this finding has no number of its own")
+            return
+        first = numbers[0]
+        self.go(jump(self.state, first.metric, first.a, first.b, first.layer))
 
     def do_toggle(self) -> None:
         pair = self.state.pair

@@ -19,6 +19,7 @@ from textual.worker import Worker, get_current_worker
 
 from inspector.study import Settings, Study
 from inspector.tui import actions
+from inspector.tui.actions import BY_ID
 from inspector.tui.messages import Tone
 from inspector.tui.screens.accuracy import AccuracyView
 from inspector.tui.screens.adapters import AdaptersView
@@ -31,7 +32,9 @@ from inspector.tui.screens.map import MapView
 from inspector.tui.screens.merge import MergeView
 from inspector.tui.screens.objectives import ObjectivesView
 from inspector.tui.screens.pair import PairView
+from inspector.tui.screens.sensitivity import SensitivityView
 from inspector.tui.screens.size import SizeView
+from inspector.tui.screens.summary import SummaryView
 from inspector.tui.screens.trajectory import TrajectoryView
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
@@ -91,6 +94,8 @@ class Shell(App[int]):
                 CkaView(),
                 AccuracyView(),
                 MergeView(),
+                SensitivityView(),
+                SummaryView(),
                 TrajectoryView(),
             )
         }
@@ -142,7 +147,8 @@ class Shell(App[int]):
 
     def _paint_tabs(self, width: int, _height: int) -> list[Strip]:
         tabs = self.state.tabs
-        return paint_tabs([self.views[v].title for v in tabs], tabs.index(self.state.view), self.ink, width)
+        labelled = [(BY_ID[f"go_{view}"].keys, self.views[view].title) for view in tabs]
+        return paint_tabs(labelled, tabs.index(self.state.view), self.ink, width)
 
     def _paint_body(self, width: int, height: int) -> list[Strip]:
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 
 from inspector.merging.preview import Preview
 from inspector.study import Study
+from inspector.takeaways import Takeaway, takeaways
 from inspector.tui.mixture import Mixture
 from inspector.tui.numbers import Numbers, Pair
 from inspector.tui.watched import Watched
 
-VIEWS = ("adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy", "merge")
+VIEWS = (
+    "adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy", "merge",
+    "sensitivity", "summary",
+)  # fmt: skip
 TRAJECTORY = "trajectory"
 """The view of a watched training: there only while one is watched."""
 MAP_METRICS = (
@@ -74,6 +78,10 @@ class AppState(Numbers):
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     mixture: Mixture = field(default_factory=Mixture)
+    grouping: str = "method"
+    finding: int = 0
+    """Of the summary, under its cursor."""
+    _told: tuple[Study | None, tuple[int, ...], tuple[Takeaway, ...]] = (None, (), ())
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -90,6 +98,26 @@ class AppState(Numbers):
     def preview(self) -> Preview | None:
         """The weighted sum of the adapters shown."""
         return self.mixture.preview(self.study, self.order)
+
+    @property
+    def ordered(self) -> Study:
+        """The study of the adapters shown, in their order."""
+        return self.study.subset(self.order)
+
+    @property
+    def measured(self) -> bool:
+        """Whether every number is there: contents are told by a digest when the last module is done."""
+        return all(adapter.digest for adapter in self.study.adapters)
+
+    @property
+    def findings(self) -> tuple[Takeaway, ...]:
+        """What the numbers of the adapters shown say, once all are measured; told once a study and order."""
+        if not self.measured:
+            return ()
+        study, order, _ = self._told
+        if study is not self.study or order != self.order:
+            self._told = (self.study, self.order, takeaways(self.ordered))
+        return self._told[2]
 
     @property
     def pairs(self) -> list[Pair]:

@@ -98,7 +98,7 @@ async def test_copied_command_parses_and_names_what_is_shown():
 async def test_screenshot_is_svg(tmp_path):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("S")
+        await pilot.press("P")
     assert [text[:4] for text in texts(tmp_path, "inspector-adapters-*.svg")] == ["<svg"]
 
 

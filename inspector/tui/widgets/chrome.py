@@ -20,33 +20,29 @@ _SHORT = {
     "Basins": "Basin",
     "Accuracy": "Acc",
     "Trajectory": "Traj",
+    "Sensitivity": "Sens",
+    "Summary": "Sum",
 }
-_KEYS = "1234567890WT"
 
 
-def paint_tabs(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
-    """The views by number; the current one in brackets, so that it shows without colour."""
-    labels, extra = list(titles), 0
-    if sum(map(cell_len, labels)) + 4 * len(labels) > width:
-        extra = max(cell_len(label) - cell_len(_SHORT.get(label, label)) for label in labels)
-        labels = [label if at == current else _SHORT.get(label, label) for at, label in enumerate(labels)]
-    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
-        labels = [_SHORT.get(label, label) for label in titles]
-    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
-        labels = [label if at == current else label[:3] for at, label in enumerate(labels)]
-    if sum(map(cell_len, labels)) + 3 * len(labels) + 1 > width:
-        labels = [label if at == current else "" for at, label in enumerate(titles)]
-    shorts = sum(cell_len(_SHORT.get(label, label)) for label in titles)
-    wide = not extra or shorts + extra + 4 * len(labels) <= width  # for every current view alike
+def paint_tabs(tabs: Sequence[tuple[str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
+    """The views by (key, title), as long as they fit; the current one in brackets, so that it shows without colour."""
+    short = [(f"{key} ", _SHORT.get(title, title)) for key, title in tabs]
+    full = [(f"{key} ", title) for key, title in tabs]
+    tight = [(key if key.isdecimal() else f"{key}·", _SHORT.get(title, title)) for key, title in tabs]
+    brief = [(key, label[:3]) for key, label in tight]
+    keys = [(key if at == current else key[0], label if at == current else "") for at, (key, label) in enumerate(brief)]
+    named = [*short[:current], full[current], *short[current + 1 :]]
+    for cells, apart in ((full, 2), (named, 2), (short, 1), (tight, 1), (brief, 1), (keys, 1)):
+        if sum(cell_len(key) + cell_len(label) for key, label in cells) + apart * (len(cells) - 1) + 2 <= width:
+            break
     line = Line()
-    for at, label in enumerate(labels):
-        text = f"{_KEYS[at]} {label}".rstrip()
+    for at, (key, label) in enumerate(cells):
         if at == current:
-            line.add(f"[{text}]", ink.chosen)
-        elif wide:
-            line.add(f" {text} ", ink.dim)
-        else:  # neighbours share the blank between them
-            line.add(("" if at and at - 1 == current else " ") + text, ink.dim)
+            line.add(f"[{key}{label}]", ink.chosen)
+        else:  # neighbours share the blank between them where there is one only
+            line.add("" if at == current + 1 and apart == 1 else " ").add(key, ink.accent)
+            line.add(label + " " * (apart - 1), ink.dim)
     return [line.strip(width)]
 
 

@@ -1,0 +1,45 @@
+"""From a number to the view that shows it, with its pair, adapter and layer under the cursor."""
+
+from __future__ import annotations
+
+from inspector.tui.state import CKA_METRICS, LAYER_METRICS, MAP_METRICS, RANK_METRICS, AppState
+
+_BY_START = {
+    "lmc_": "basins", "barrier": "basins", "cka": "cka", "accuracy": "accuracy", "mcnemar": "accuracy",
+    "principal_angle": "angles", "norm": "size", "singular": "size", "row_space": "sensitivity", "lens": "adapters",
+    "intruder": "adapters",
+}  # fmt: skip
+
+
+def view_of(metric: str, *, layer: bool) -> str:
+    """The id of the view a metric is best seen in; along the layers where the number is of one."""
+    if metric in RANK_METRICS:
+        return "size"
+    if layer and metric in LAYER_METRICS:
+        return "layers"
+    if metric in MAP_METRICS:
+        return "map"
+    return next((view for start, view in _BY_START.items() if metric.startswith(start)), "pair")
+
+
+def jump(state: AppState, metric: str, a: str, b: str = "", layer: int | None = None) -> str:
+    """Put cursor, metric and slider where the number is; the id of its view."""
+    positions = {name: at for at, name in enumerate(state.names)}
+    state.row = positions.get(a, state.row)
+    if b:
+        state.col = positions.get(b, state.col)
+        if state.pair is not None and state.id_pair(state.pair) not in {state.id_pair(p) for p in state.plotted}:
+            state.toggle()
+    if layer is not None and layer in state.layers:
+        state.set_layer(state.layers.index(layer))
+    else:
+        state.one_layer = False
+    if metric in MAP_METRICS:
+        state.metric = metric
+    if metric in LAYER_METRICS:
+        state.layers_metric = metric
+    if metric in RANK_METRICS:
+        state.rank_metric = metric
+    if metric in CKA_METRICS:
+        state.cka_metric = metric
+    return view_of(metric, layer=layer is not None)
