@@ -79,6 +79,7 @@ class HubServer:
         """Path -> what is answered there, instead of the truth."""
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
+        self.moved_status = 307
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # clients hang up
@@ -148,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo_name = "/".join(path.removeprefix("api/models/").split("/")[:2])
         repo = self.hub.repos.get(repo_name)
         if new := self.hub.moved.get(repo_name):
-            self._send(307, b"", {"Location": self.path.replace(repo_name, new)})
+            self._send(self.hub.moved_status, b"", {"Location": self.path.replace(repo_name, new)})
         elif repo is None or (repo.token and self.headers.get("Authorization") != f"Bearer {repo.token}"):
             self._send(401, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path.startswith("api/models/"):
