@@ -1,0 +1,118 @@
+"""The findings and what is behind them; seeds, rates, lineage."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inspector.aggregate import aggregate
+from inspector.origin import Origin
+from inspector.tui.app import InspectorApp
+from inspector.tui.jumping import jump, view_of
+from inspector.tui.state import VIEWS, AppState
+from tests.tui.factory import make_study
+from tests.tui.helpers import KEYS, NAMES, body
+
+ORIGINS = (
+    Origin("sft", 2e-4, 42, 42, "f"), Origin("rft", 2e-4, 42, 42, "f"), Origin("dft", 2e-4, 42, 42, "f"),
+    Origin("dpo", 2e-4, 42, 42, "f"), Origin("sft", 2e-4, 123, 123, "g"),
+)  # fmt: skip
+
+
+def made(*, measured=True):
+    study = make_study(5, names=NAMES)
+    infos = [replace(i, origin=o, digest="d" if measured else "") for i, o in zip(study.adapters, ORIGINS, strict=True)]
+    rows = np.full((5, 5, len(study.modules)), 0.97)
+    rows[4, :4] = rows[:4, 4] = 0.03
+    blocks = {key: values for key, values in study.blocks.items() if key[1] == "module"}
+    blocks["row_space_overlap", "module"] = rows
+    blocks["row_space_overlap_chance", "module"] = np.full(len(study.modules), 0.014)
+    blocks["norm", "module"][3] = 0.01
+    return aggregate(replace(study, adapters=tuple(infos), blocks=blocks))
+
+
+async def test_enter_opens_the_view_behind_a_finding():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS["summary"])
+        found = app.state.findings
+        assert f"{len(found)} findings" in body(app)
+        at = next(n for n, one in enumerate(found) if "dpo_s42 moved" in one.text)
+        for _ in range(at):
+            await pilot.press("down")
+        assert "norm ‖ΔW‖  dpo_s42:" in body(app)
+        await pilot.press("enter")
+        assert app.state.view == "size"
+        assert app.state.names[app.state.row] == "dpo_s42"
+
+
+async def test_the_order_shown_is_the_order_told():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press(KEYS["adapters"], "down", "x", KEYS["summary"])
+        assert "rft_s42" not in body(app)
+        assert app.state.findings is app.state.findings
+
+
+async def test_nothing_is_told_of_a_study_that_is_not_complete():
+    app = InspectorApp(study=made(measured=False))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS["summary"], "enter", "down", "up")
+        assert "Not all is measured yet." in body(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 15), (200, 50)])
+async def test_every_finding_can_be_reached(size):
+    app = InspectorApp(study=made())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(KEYS["summary"])
+        for found in app.state.findings:
+            assert found.text.split()[0] in next(line for line in body(app).splitlines() if line.startswith("▸"))
+            await pilot.press("down")
+
+
+async def test_sensitivity_shows_seeds_groups_and_lineage():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(100, 45)) as pilot:
+        await pilot.press(KEYS["sensitivity"])
+        shown = body(app)
+        assert "by method" in shown
+        pair = next(line for line in shown.splitlines() if "sft_s42 → sft_s123" in line or "sft_s123 → sft_s42" in line)
+        assert "seed" in pair
+        assert "other" in pair
+        assert "1  sft_s42, rft_s42, dft_s42, dpo_s42: share a start or a run" in shown
+        assert "2  sft_s123: alone" in shown
+        await pilot.press("m")
+        assert "by seed" in body(app)
+        assert "seed 123" in body(app)
+
+
+async def test_every_pair_is_exported():
+    app = InspectorApp(study=made())
+    async with app.run_test():
+        table = app.views["sensitivity"].table(app.state)
+        assert len(table.rows) == 10
+        told = {row[:2]: row for row in table.rows}
+        seed = told.get(("sft_s42", "sft_s123")) or told["sft_s123", "sft_s42"]
+        assert seed[2:4] == ("seed", "different")
+        assert seed[-1] == "different"
+        assert len(app.views["summary"].table(app.state).rows) >= len(app.state.findings)
+
+
+@pytest.mark.parametrize(
+    ("metric", "layer", "view"),
+    [
+        ("cosine", None, "map"), ("cosine", 3, "layers"), ("principal_angle", None, "angles"), ("norm", None, "size"),
+        ("effective_rank", None, "size"), ("barrier_mean", None, "basins"), ("cka_debiased", 4, "cka"),
+        ("accuracy", None, "accuracy"), ("mcnemar_p_holm", None, "accuracy"),
+        ("row_space_overlap", None, "sensitivity"),
+        ("energy_ratio", None, "pair"),
+    ],
+)  # fmt: skip
+def test_where_a_number_is_seen(metric, layer, view):
+    state = AppState.of(made())
+    assert jump(state, metric, "rft_s42", "dpo_s42", layer) == view == view_of(metric, layer=layer is not None)
+    assert view in VIEWS
+    assert (state.row, state.col) == (1, 3)
+    assert (1, 3) in state.plotted
+    assert state.one_layer == (layer is not None)
