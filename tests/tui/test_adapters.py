@@ -35,7 +35,7 @@ def study():
         ignored=3,
         unknown=2,
         scales=("2 (α/r = 16/8): 60 modules", "1 (alpha_pattern 'v_proj': α/r = 8/8): 60 modules"),
-        findings=FINDINGS,
+        findings=FINDINGS[:3],
         excluded=(study.modules[17],),
     )
     return replace(study, adapters=(first, *study.adapters[1:]), blocks=blocks)
@@ -55,12 +55,19 @@ async def test_the_panel_shows_classes_scales_and_base(study):
     assert "2 (α/r = 16/8): 60 modules" in text
     assert "1 (alpha_pattern 'v_proj': α/r = 8/8): 60 modules" in text
     assert "a quantised copy by its name (4bit)" in text
-    assert text.index("✗ error") < text.index("! warning")
+    assert text.index("✗ error") < text.index("! warning") < text.index("tensors") < text.index("i info")
+
+
+async def test_what_is_wrong_is_seen_on_the_smallest_screen(study):
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(60, 15)):
+        assert "✗ error" in body(app)
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_the_panel_has_no_room_for_is_read_on_a_page(study, size):
-    app = InspectorApp(study=study)
+    first = replace(study.adapters[0], findings=FINDINGS)
+    app = InspectorApp(study=replace(study, adapters=(first, *study.adapters[1:])))
     async with app.run_test(size=size) as pilot:
         assert "⏎ shows all" in body(app)
         await pilot.press("enter")

@@ -131,12 +131,18 @@ def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
     known = [*account(info), ("measured", _measured(state))]
     if more := facts(state, state.row):
         known.append(("vs base", " · ".join(more)))
-    for label, text in known:
-        lines += _labelled(label, text, width, ink.dim, ink.plain, 3)
+    rows = [line for label, text in known for line in _labelled(label, text, width, ink.dim, ink.plain, 3)]
+    # What is wrong comes first: a small screen cuts the end.
+    return [*lines, *_findings(info, ink, width, "error", "warning"), *rows, *_findings(info, ink, width, "info")]
+
+
+def _findings(info: AdapterInfo, ink: Ink, width: int, *severities: str) -> list[Line]:
     styles = {"error": ink.bad, "warning": ink.warn, "info": ink.dim}
-    for finding in sorted(info.findings, key=lambda f: list(styles).index(f.severity)):
-        style = styles[finding.severity]
-        lines += _labelled(f"{_SIGNS[finding.severity]} {finding.severity}", finding.text, width, style, style)
+    told = [f for severity in severities for f in info.findings if f.severity == severity]
+    lines: list[Line] = []
+    for finding in told:
+        style, label = styles[finding.severity], f"{_SIGNS[finding.severity]} {finding.severity}"
+        lines += _labelled(label, finding.text, width, style, style)
     return lines
 
 
