@@ -1,0 +1,90 @@
+"""A study beside its subjects, and charts made of its blocks. None where a number was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inspector.definitions import DEFINITIONS
+from inspector.report.document import Level, Lines, Matrix, Note, Series, Subject
+from inspector.report.subjects import adapters, pairs
+from inspector.study import Floats, Scope, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A study, and the adapters and pairs in its charts."""
+
+    study: Study
+    pairs: tuple[Subject, ...]
+    adapters: tuple[Subject, ...]
+
+    @classmethod
+    def of(cls, study: Study) -> Context:
+        return cls(study, pairs(study), adapters(study))
+
+    def subjects(self, metric: str) -> tuple[Subject, ...]:
+        """The adapters or the pairs, as the metric asks."""
+        return self.adapters if DEFINITIONS[metric].subject == "adapter" else self.pairs
+
+    def values(self, metric: str, scope: Scope = "global") -> Floats | None:
+        """The block where any of it is known."""
+        block = self.study.block(metric, scope)
+        return block if block is not None and np.isfinite(block).any() else None
+
+    def level(self, metric: str, k: int | None = None) -> float:
+        """A global number of no adapter, such as chance; NaN where it is not there."""
+        block = self.study.block(metric, "global")
+        if block is None:
+            return float("nan")
+        return float(block[0] if k is None else block[0, k])
+
+    def matrix(self, metric: str, caption: str, span: tuple[float, float] = (-1.0, 1.0)) -> Matrix | None:
+        """The global numbers of every pair."""
+        block = self.values(metric)
+        if block is None:
+            return None
+        return Matrix(metric.replace("_", "-"), caption, tuple(a.label for a in self.adapters), block[:, :, 0], span)
+
+    def layers(
+        self,
+        metric: str,
+        caption: str,
+        *,
+        k: int | None = None,
+        levels: Sequence[Level] = (),
+        limits: tuple[float, float] | None = None,
+        digits: int = 3,
+    ) -> Lines | None:
+        """A metric along the layers, a line each subject; `k`: 0-based, of an indexed metric."""
+        block = self.values(metric, "layer")
+        if block is None or len(self.study.layers) < 2:
+            return None
+        if k is not None:
+            block = block[..., k]
+        series = self.series(self.subjects(metric), block)
+        definition = DEFINITIONS[metric]
+        y = f"{definition.title}{f', {definition.unit}' if definition.unit else ''}"
+        x = tuple(float(layer) for layer in self.study.layers)
+        name = f"{metric.replace('_', '-')}-by-layer"
+        return Lines(name, caption, ("layer", y), x, series, tuple(levels), limits, digits=digits)
+
+    def along_layers(self, metric: str, label: str, k: int | None = None) -> tuple[Level, ...]:
+        """A level of no adapter along the layers."""
+        block = self.values(metric, "layer")
+        if block is None:
+            return ()
+        return (Level(label, tuple((block if k is None else block[:, k]).tolist())),)
+
+    def series(self, subjects: Sequence[Subject], block: Floats) -> tuple[Series, ...]:
+        """Those of which anything is known."""
+        lines = ((s, block[s.at]) for s in subjects)
+        return tuple(Series(s, tuple(values.tolist())) for s, values in lines if np.isfinite(values).any())
+
+
+def measured_by(options: str, *, what: str = "Not measured in this study") -> tuple[Note, ...]:
+    """What would measure it, for a section without data."""
+    command = " ".join(("inspector analyze SOURCE…", *([options] if options else []), "--out study.json"))
+    return (Note(f"{what}: `{command}` measures it."),)

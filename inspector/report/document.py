@@ -1,0 +1,230 @@
+"""What a report is made of: sections of parts, each with its numbers, before anything is drawn or written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from inspector.definitions import Definition
+from inspector.study import Floats
+from inspector.text_tables import number
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An adapter or a pair: its place in the blocks, its name, its colour and dashes, and its key, `pair-0-3`."""
+
+    key: str
+    label: str
+    at: tuple[int, ...]
+    style: int
+    shown: bool = True
+    """Whether charts draw it before anybody chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells of text under columns. `keys` name the rows that stand for a place, such as `layer-12`."""
+
+    kind: ClassVar[str] = "table"
+    id: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...] = ()
+    column_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a chart."""
+
+    subject: Subject
+    values: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What numbers are read against, drawn grey: one value, or one at each x."""
+
+    label: str
+    values: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A chart of lines over layers, α or k."""
+
+    kind: ClassVar[str] = "lines"
+    id: str
+    caption: str
+    titles: tuple[str, str]
+    """Of the x and the y axis."""
+    x: Numbers
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    limits: tuple[float, float] | None = None
+    log: bool = False
+    digits: int = 3
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether the layer slider moves over it."""
+        return self.titles[0] == "layer"
+
+    def table(self) -> Table:
+        """Its numbers: a row an x, a column a line."""
+        levels = [(level.label, level.values) for level in self.levels]
+        columns = [*((s.subject.label, s.values) for s in self.series), *levels]
+        rows = tuple(
+            (f"{x:g}", *(number(values[n] if len(values) > 1 else values[0], self.digits) for _, values in columns))
+            for n, x in enumerate(self.x)
+        )
+        return Table(
+            f"{self.id}-numbers", self.caption, (self.titles[0], *(name for name, _ in columns)), rows,
+            tuple(f"layer-{x:g}" for x in self.x) if self.by_layer else (),
+            ("", *(s.subject.key for s in self.series), *("" for _ in levels)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value with the interval around it, and the far end of its whisker; NaN where there is none."""
+
+    subject: Subject
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    whisker: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A chart of horizontal bars. `parts` name value, interval and whisker."""
+
+    kind: ClassVar[str] = "bars"
+    id: str
+    caption: str
+    title: str
+    """Of the x axis."""
+    bars: tuple[Bar, ...]
+    parts: tuple[str, str, str] = ("value", "", "")
+    levels: tuple[tuple[str, float], ...] = ()
+    limits: tuple[float, float] | None = None
+    digits: int = 3
+
+    def table(self) -> Table:
+        """Its numbers, a row a bar."""
+        value, interval, whisker = self.parts
+        columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
+        rows = []
+        for bar in self.bars:
+            cells = [bar.subject.label, number(bar.value, self.digits)]
+            if interval:
+                cells.append(f"{number(bar.low, self.digits)} to {number(bar.high, self.digits)}")
+            if whisker:
+                cells.append(number(bar.whisker, self.digits))
+            rows.append(tuple(cells))
+        for label, level in self.levels:
+            rows.append((label, number(level, self.digits), *("" for _ in columns[2:])))
+        return Table(f"{self.id}-numbers", self.caption, tuple(columns), tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """N×N numbers, coloured from `span[0]` to `span[1]`: below zero the other colour."""
+
+    kind: ClassVar[str] = "matrix"
+    id: str
+    caption: str
+    names: tuple[str, ...]
+    values: Floats
+    span: tuple[float, float] = (-1.0, 1.0)
+    digits: int = 2
+
+    def table(self) -> Table:
+        """Its numbers under the names."""
+        rows = (
+            (name, *(number(v, self.digits) for v in line))
+            for name, line in zip(self.names, self.values.tolist(), strict=True)
+        )
+        return Table(self.id, self.caption, ("", *self.names), tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A paragraph; a caution limits the reading of what stands beside it."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+    caution: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines as they stand: formulas, commands."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence, the numbers it was made from, and the section behind it."""
+
+    kind: ClassVar[str] = "finding"
+    text: str
+    caution: bool
+    numbers: Table | None
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    kind: ClassVar[str] = "definitions"
+    definitions: tuple[Definition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Parts behind a heading that opens."""
+
+    kind: ClassVar[str] = "fold"
+    title: str
+    parts: tuple[Part, ...]
+
+
+Chart = Lines | Bars
+Part = Table | Lines | Bars | Matrix | Note | Heading | Code | Finding | Definitions | Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`metrics`: those whose numbers it shows."""
+
+    id: str
+    title: str
+    about: str
+    parts: tuple[Part, ...]
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is shown of a study. `pairs` and `adapters` can be chosen, `layers` walked through."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    pairs: tuple[Subject, ...]
+    adapters: tuple[Subject, ...]
+    layers: tuple[int, ...]

@@ -1,0 +1,79 @@
+"""What was found, and who was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspector.definitions import DEFINITIONS
+from inspector.report.context import Context
+from inspector.report.document import Finding, Note, Part, Section, Table
+from inspector.report.subjects import label
+from inspector.takeaways import Number, takeaways
+from inspector.text import count, plain
+from inspector.text_tables import number
+
+
+def findings(context: Context) -> Section:
+    """The takeaways, each with its numbers."""
+    found = takeaways(context.study)
+    parts: list[Part] = [
+        Finding(plain(t.text, 2000), t.caution, _numbers(t.numbers), t.numbers[0].metric if t.numbers else "")
+        for t in found
+    ]
+    if not parts:
+        parts = [Note("No rule found enough evidence to say anything of these adapters.")]
+    about = (
+        "Made from the numbers below by fixed rules; where the evidence is weak, nothing is said. "
+        "A caution limits how other numbers may be read."
+    )
+    metrics = tuple(dict.fromkeys(n.metric for t in found for n in t.numbers))
+    return Section("findings", "Findings", about, tuple(parts), metrics)
+
+
+def _numbers(numbers: tuple[Number, ...]) -> Table | None:
+    if not numbers:
+        return None
+    rows = tuple(
+        (
+            DEFINITIONS[n.metric].title, label(n.a), label(n.b) if n.b else "",
+            "all" if n.layer is None else str(n.layer), number(n.value),
+        )
+        for n in numbers
+    )  # fmt: skip
+    return Table("", "", ("number", "a", "b", "layer", "value"), rows)
+
+
+def measured(context: Context) -> Section:
+    """The adapters, what their files say, and what is odd about them."""
+    study = context.study
+    norm, effective = context.values("norm"), context.values("effective_rank")
+    rows = []
+    for i, adapter in enumerate(study.adapters):
+        own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
+        cells = (
+            label(adapter.name), adapter.format, adapter.base or "?", adapter.rank, adapter.scale,
+            ", ".join(adapter.targets), str(adapter.modules), f"{adapter.parameters:,}", adapter.dtype,
+            number(own[0]), number(own[1], 2), adapter.health,
+        )  # fmt: skip
+        rows.append(tuple(plain(cell) for cell in cells))
+    columns = (
+        "adapter", "format", "base", "rank", "scale s", "targets", "modules", "parameters", "dtype", "‖ΔW‖",
+        "effective rank", "health",
+    )  # fmt: skip
+    caption = (
+        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')} in "
+        f"{count(len(study.layers), 'layer')}; ΔW = s·B·A"
+    )
+    parts: tuple[Part, ...] = (Table("adapters", caption, columns, tuple(rows)), *_health(context))
+    return Section("measured", "Who was measured", "", parts, ("norm", "effective_rank"))
+
+
+def _health(context: Context) -> Iterator[Note]:
+    told = False
+    for adapter in context.study.adapters:
+        for finding in adapter.findings:
+            told = True
+            severe = finding.severity != "info"
+            yield Note(plain(f"{finding.severity}: {adapter.name}: {finding.text}", 1200), caution=severe)
+    if not told:
+        yield Note("Nothing is odd about their files: every tensor is accounted for.")

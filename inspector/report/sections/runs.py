@@ -1,0 +1,95 @@
+"""What merging, seeds and learning rates do, and who shares a start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inspector.definitions import INTERFERENCE
+from inspector.geometry.interference import classify
+from inspector.lineage import lineage
+from inspector.report.context import Context, measured_by
+from inspector.report.document import Matrix, Note, Part, Section, Table
+from inspector.report.subjects import label
+from inspector.sensitivity import GROUPINGS, spreads, variations
+from inspector.table import subjects
+from inspector.text import some
+from inspector.text_tables import number
+
+
+def merging(context: Context) -> Section:
+    """What adding each pair would do."""
+    cosine, overlap, energy = (context.values(m) for m in ("cosine", "subspace_overlap", "energy_ratio"))
+    chance = context.level("subspace_overlap_chance")
+    about = "What adding two updates would do, before it is done."
+    metrics = ("cosine", "subspace_overlap", "subspace_overlap_chance", "energy_ratio")
+    if cosine is None or overlap is None or energy is None or len(context.adapters) < 2:
+        return Section("merging", "Merging", about, measured_by("", what="Needs two adapters"))
+    rows = []
+    for a, b, (i, j) in subjects(context.study, "pair"):
+        c, o = float(cosine[i, j, 0]), float(overlap[i, j, 0])
+        numbers = (number(c), number(o), number(chance), number(float(energy[i, j, 0])))
+        kind = classify(c, o, chance)
+        rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), kind))
+    columns = ("a", "b", "cosine", "overlap", "by chance", "energy ratio", "modules of one side", "class")
+    table = Table("interference", "Interference of every pair, over all modules", columns, tuple(rows))
+    return Section("merging", "Merging", about, (table, Note(INTERFERENCE)), metrics)
+
+
+def sensitivity(context: Context) -> Section:
+    """Pairs of one method, then cosines within and between groups."""
+    metrics = ("cosine", "norm", "u1", "v1", "principal_angle")
+    compared = context.values("cosine") is not None and len(context.adapters) > 1
+    pairs = _variations(context) if compared and context.values("norm") is not None else None
+    text = (
+        "No two adapters are of one method: a run.json beside them, or names such as sft_lr2e-4_s42, would tell. "
+        "`inspector train METHOD --set seed=123` makes a second seed."
+    )
+    groups = [_spreads(context, by) for by in GROUPINGS] if compared else []
+    parts: list[Part] = [pairs or Note(text), *(table for table in groups if table)]
+    about = "What another seed or learning rate does to one method: differences between methods are read against it."
+    return Section("sensitivity", "Seeds and learning rates", about, tuple(parts), metrics)
+
+
+def _variations(context: Context) -> Table | None:
+    rows = []
+    for v in variations(context.study):
+        numbers = [number(value) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
+        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
+        names = (label(context.study.names[v.a]), label(context.study.names[v.b]))
+        rows.append((*names, v.change, v.start, *numbers, *angles))
+    columns = ("a", "b", "differ in", "start A₀", "cosine", "norm b/a", "u₁", "v₁", "smallest angle, °", "largest, °")
+    return Table("variations", "One method, other seed or rate", columns, tuple(rows)) if rows else None
+
+
+def _spreads(context: Context, by: str) -> Table | None:
+    found = spreads(context.study, by)
+    if len(found) < 2 or all(np.isnan(spread.within[0]) for spread in found):
+        return None
+    rows = tuple(
+        (label(s.group), some([context.study.names[i] for i in s.members], 8), _range(s.within), _range(s.between))
+        for s in found
+    )
+    return Table(
+        f"spread-{by}", f"Cosines by {by}: mean (least to largest)", (by, "adapters", "within", "to the others"), rows
+    )
+
+
+def _range(values: tuple[float, float, float]) -> str:
+    mean, low, high = values
+    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def kin(context: Context) -> Section:
+    """Row-space overlaps as a matrix, and the groups they make."""
+    found = lineage(context.study)
+    about = "Whether two adapters grew from one random start, or are one run, from what their A still spans."
+    if found is None or len(context.adapters) < 2:
+        return Section("lineage", "Lineage", about, measured_by("", what="Needs two adapters"))
+    caption = f"Row-space overlap, mean over modules; {found.chance:.3f} by chance"
+    table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap, (0.0, 1.0))
+    groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
+    told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two share a start or a run."
+    rule = "From 0.8 on the same start or run, up to 0.3 different, unclear between; never a proof of identity."
+    return Section(
+        "lineage", "Lineage", about, (table, Note(f"{told} {rule}")), ("row_space_overlap", "row_space_overlap_chance")
+    )

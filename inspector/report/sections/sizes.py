@@ -1,0 +1,64 @@
+"""How far each update moved, and in how many dimensions."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from inspector.definitions import DEFINITIONS
+from inspector.report.context import Context, measured_by
+from inspector.report.document import Fold, Lines, Note, Part, Section, Table
+from inspector.text_tables import number
+
+RANKS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
+
+
+def sizes(context: Context) -> Section:
+    """Norms and ranks: a table of all definitions, then along the layers."""
+    shown = [m for m in ("norm", "norm_relative", *RANKS) if context.values(m) is not None]
+    rows = []
+    for adapter in context.adapters:
+        values = [float(context.study.blocks[metric, "global"][adapter.at][0]) for metric in shown]
+        rows.append((adapter.label, *(number(v, _digits(m)) for m, v in zip(shown, values, strict=True))))
+    columns = ("adapter", *(DEFINITIONS[metric].title for metric in shown))
+    parts: list[Part] = []
+    if shown:
+        caption = "Norm over all modules; ranks as the mean over modules, by each definition"
+        parts = [Table("size", caption, columns, tuple(rows))]
+    if len({definition for definition in shown if definition in RANKS}) > 1:
+        text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like."
+        parts.append(Note(text, caution=True))
+    norm = context.layers("norm", "Norm ‖ΔW‖ by layer")
+    effective = context.layers(
+        "effective_rank", "Effective rank exp(H(σ/Σσ)) by layer, mean over its modules", digits=2
+    )
+    parts += [chart for chart in (norm, effective) if chart]
+    others = [
+        context.layers(m, f"{DEFINITIONS[m].title} by layer, {DEFINITIONS[m].formula}", digits=2) for m in RANKS[1:]
+    ]
+    if known := tuple(chart for chart in others if chart):
+        parts.append(Fold("The other definitions of rank by layer", known))
+    about = "How far training moved the weights, and in how many dimensions."
+    return Section("size", "Norm and effective rank", about, tuple(parts or measured_by("")), tuple(shown))
+
+
+def _digits(metric: str) -> int:
+    return {"norm": 3, "norm_relative": 5}.get(metric, 2)
+
+
+def spectra(context: Context) -> Section:
+    """σ_k of each adapter, median over its modules."""
+    sigma = context.values("singular_value", "module")
+    parts: tuple[Part, ...] = measured_by("")
+    if sigma is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a k that no module reaches is n/a
+            median = np.nanmedian(np.where(sigma > 0, sigma, np.nan), axis=1)
+        k = tuple(float(n + 1) for n in range(median.shape[-1]))
+        series = context.series(context.adapters, median)
+        caption = "Singular values σ_k of ΔW, median over modules (zeros left out)"
+        if series:
+            parts = (Lines("spectra", caption, ("k", "σ_k, logarithmic"), k, series, log=True, digits=4),)
+    about = "How each update spreads over its directions: a steep line means few of them carry it."
+    return Section("spectra", "Singular spectra", about, parts, ("singular_value",))

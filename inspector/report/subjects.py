@@ -1,0 +1,74 @@
+"""Which adapters and pairs charts show, in which colours and dashes."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from inspector.report.document import Subject
+from inspector.study import Study
+from inspector.text import plain
+
+MOST = 66
+"""Pairs in charts: all of twelve adapters. Tables of pairs have all."""
+SHOWN = 7
+"""Lines that one chart can show in colours of their own."""
+_LABEL = 28
+
+
+def label(name: str) -> str:
+    """A name that fits beside a chart."""
+    name = plain(name, 120)
+    return name if len(name) <= _LABEL else f"{name[: _LABEL // 2]}…{name[-_LABEL // 2 + 1 :]}"
+
+
+def adapters(study: Study) -> tuple[Subject, ...]:
+    """Every adapter, each in a style of its own."""
+    return tuple(Subject(f"adapter-{i}", label(name), (i,), i) for i, name in enumerate(study.names))
+
+
+def pairs(study: Study) -> tuple[Subject, ...]:
+    """The pairs in charts, those drawn at first with the first styles; in the order of the adapters."""
+    all_pairs = list(combinations(range(len(study.adapters)), 2))
+    first = chosen(study)
+    kept = all_pairs if len(all_pairs) <= MOST else _kept(all_pairs, first)
+    order = [*first, *(pair for pair in kept if pair not in first)]
+    return tuple(
+        Subject(
+            f"pair-{i}-{j}", f"{label(study.names[i])} · {label(study.names[j])}", (i, j),
+            order.index((i, j)), shown=(i, j) in first,
+        )
+        for i, j in kept
+    )  # fmt: skip
+
+
+def _kept(all_pairs: list[tuple[int, int]], first: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those drawn at first, and as many others as fit."""
+    others = [pair for pair in all_pairs if pair not in first][: MOST - len(first)]
+    return sorted([*first, *others])
+
+
+def chosen(study: Study) -> list[tuple[int, int]]:
+    """The pairs drawn at first.
+
+    Those whose paths were measured, where that was asked of a few; then the most central adapter with others, from the
+    nearest to the farthest.
+    """
+    n = len(study.adapters)
+    found: list[tuple[int, int]] = []
+    curves = study.block("lmc_loss", "global")
+    if curves is not None:
+        known = np.asarray(np.isfinite(curves[:, :, 0]).any(-1))
+        measured = [(i, j) for i, j in combinations(range(n), 2) if known[i, j]]
+        found = measured if len(measured) <= SHOWN else []
+    cosine = study.block("cosine", "global")
+    near = np.eye(n) if cosine is None else np.nan_to_num(cosine[:, :, 0])
+    centre = int(np.argmax(near.sum(1)))
+    others = sorted((j for j in range(n) if j != centre), key=lambda j: -float(near[centre, j]))
+    star = [(min(centre, j), max(centre, j)) for j in others]
+    rest = [pair for pair in star if pair not in found]
+    free = SHOWN - len(found)
+    if len(rest) > free:
+        rest = [rest[round(at)] for at in np.linspace(0, len(rest) - 1, free)]
+    return [*found, *rest]
