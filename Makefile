@@ -7,7 +7,7 @@ demo: .venv/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
 
 test: .venv/installed  ## the test suite
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed  ## lint, types, import contracts
 	$(BIN)/ruff check .
