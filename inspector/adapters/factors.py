@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pair = tuple["Tensor", "Tensor"]
+_LARGEST = 2**30
+"""Numbers of a pair: twice what a LoKr of full rank has at the output head of a large model."""
+
+
+def unfolds(rank: int, d_out: int, d_in: int, stored: int) -> bool:
+    """Whether a pair of this size would be far larger than the `stored` numbers of its file: no memory holds it."""
+    return rank * (d_out + d_in) > max(_LARGEST, 2 * stored)
 
 
 def whole(matrix: Tensor) -> Pair:

@@ -15,6 +15,7 @@ from inspector.adapters.config_file import read_json_object
 from inspector.adapters.dense import Dense
 from inspector.adapters.given import Given
 from inspector.adapters.headers import TensorHeader
+from inspector.adapters.layout import stored_in_out
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.weights import Weights, safetensors_weights
@@ -30,11 +31,6 @@ FORMAT = "full fine-tune"
 CONFIG = "config.json"
 _SCALE = Scale(1.0, "W − W₀")
 _OF_ADAPTERS = re.compile(r"lora|hada_|lokr_", re.IGNORECASE)
-# transformers' Conv1D stores W as in×out: these model types have it, under these names.
-_CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder"})
-_CONV1D = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
-# nn.Embedding stores in×out as well: one row a token. Output heads do not.
-_EMBEDDING = re.compile(r"wte|wpe|(?!embed_out)\w*embed\w*")
 # Whose values each type holds without rounding.
 _HOLDS = {"F64": NUMBERS, "F32": NUMBERS - {"F64"}, "BF16": {"BF16"}, "F16": {"F16"}}
 
@@ -76,9 +72,9 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     if {file.resolve() for file in weights.files} == {file.resolve() for file in base.weights.files}:
         raise NotAnAdapterError(f"{plain(path)} is the base itself: its update is zero.")
     verdicts = _verdicts(weights.headers, base)
-    conv1d = read_json_object(path / CONFIG)[0].get("model_type") in _CONV1D_MODELS
+    model_type = str(read_json_object(path / CONFIG)[0].get("model_type"))
     used = [key for key, verdict in verdicts.items() if verdict is USED]
-    parts = [_part(key, weights, base, rank=given.rank, conv1d=conv1d) for key in used]
+    parts = [_part(key, weights, base, rank=given.rank, model_type=model_type) for key in used]
     excluded = tuple(
         canonical(_module(key)) for key, v in verdicts.items() if v is not USED and len(weights.headers[key].shape) == 2
     )
@@ -112,16 +108,15 @@ def _verdict(tuned: TensorHeader, base: TensorHeader | None) -> Verdict:
     return USED if len(tuned.shape) == 2 and tuned.key.endswith(".weight") else OTHER_RANK
 
 
-def _part(key: str, weights: Weights, base: BaseWeights, *, rank: int, conv1d: bool) -> Part:
+def _part(key: str, weights: Weights, base: BaseWeights, *, rank: int, model_type: str) -> Part:
     """ΔW is d_out×d_in as an operator, whichever way round the model stores the matrix."""
     header, path = weights.headers[key], _module(key)
-    end = path.rpartition(".")[2]
-    stored_in_out = (conv1d and end in _CONV1D) or bool(_EMBEDDING.fullmatch(end))
-    d_out, d_in = header.shape[::-1] if stored_in_out else header.shape
+    in_out = stored_in_out(path, model_type)
+    d_out, d_in = header.shape[::-1] if in_out else header.shape
 
     def delta() -> Tensor:
         found = _difference(weights.tensor(key), base.tensor(key))
-        return found.T.contiguous() if stored_in_out else found
+        return found.T.contiguous() if in_out else found
 
     id_ = canonical(path)
     module = LoraModule(id_, d_out, d_in, min(rank, d_out, d_in), _SCALE, header.dtype, plain(path, 300))

@@ -19,7 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters import factors
-from inspector.adapters.account import MISFIT, Verdict
+from inspector.adapters.account import MISFIT, TOO_LARGE, Verdict
 from inspector.adapters.dense import Dense
 from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Slots, fault
@@ -76,10 +76,18 @@ def update(slots: Slots, read: Read, rank: int) -> Update | Verdict:
     if DIFF in slots:
         return _full(slots, read, rank)
     if any(slot in HADA for slot in slots):
-        return _loha(slots, read)
+        return bounded(_loha(slots, read), slots)
     if any(slot in LOKR for slot in slots):
-        return _lokr(slots, read)
+        return bounded(_lokr(slots, read), slots)
     return _lora(slots, read)
+
+
+def bounded(found: Update | Verdict, slots: Slots) -> Update | Verdict:
+    """The update, refused where small tensors would unfold into a huge one."""
+    stored = sum(header.numel for header in slots.values())
+    if isinstance(found, Update) and factors.unfolds(found.rank, found.d_out, found.d_in, stored):
+        return TOO_LARGE
+    return found
 
 
 def _full(slots: Slots, read: Read, rank: int) -> Update | Verdict:

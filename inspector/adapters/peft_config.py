@@ -27,6 +27,7 @@ KNOWN = frozenset(
     trainable_token_indices use_bdlora use_dora use_effective_conv2d use_qalora use_rslora velora_config""".split()  # noqa: SIM905 - a list of words
 )
 
+_MOST_RANGES, _MOST_PARTS = 1000, 16
 METHODS = {
     "LORA": "PEFT LoRA",
     "ADALORA": "PEFT AdaLoRA",
@@ -143,13 +144,14 @@ def _names(value: object) -> tuple[str, ...]:
 
 def _ranges(value: object) -> tuple[tuple[int, int], ...]:
     """[[0, 4], [2, 5]] as pairs; what is no such list is none."""
-    pairs = value if isinstance(value, list) else []
+    pairs = value if isinstance(value, list) and len(value) <= _MOST_RANGES else []
     fit = all(isinstance(p, list) and len(p) == 2 and all(type(n) is int and 0 <= n < 10**6 for n in p) for p in pairs)
     return tuple((start, end) for start, end in pairs) if fit else ()
 
 
 def _switches(value: object) -> tuple[bool, ...]:
-    return tuple(value) if isinstance(value, list) and all(isinstance(v, bool) for v in value) and any(value) else ()
+    fit = isinstance(value, list) and len(value) <= _MOST_PARTS and all(isinstance(v, bool) for v in value)
+    return tuple(value) if isinstance(value, list) and fit and any(value) else ()
 
 
 def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -15,7 +15,7 @@ from inspector.adapters.dense import Dense
 from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Slots, dtypes, fault
 from inspector.adapters.headers import TensorHeader
-from inspector.adapters.lycoris import HADA, LOKR, Update
+from inspector.adapters.lycoris import HADA, LOKR, Update, bounded
 from inspector.adapters.lycoris import update as lycoris_update
 from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft_base import Base, dora, started
@@ -59,7 +59,7 @@ class Made(NamedTuple):
 
 def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
     """The part of a module, or why there is none; nothing is read."""
-    update = _update(slots, file)
+    update = bounded(_update(slots, file), slots)
     if isinstance(update, Verdict):
         return update
     if file.config.peft_type == "ADALORA":
@@ -68,7 +68,8 @@ def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
     where = plain(strip_wrappers(path), 300)
     kind = dtypes(slots, list(slots))
-    module = LoraModule(canonical(path), update.d_out, update.d_in, update.rank, scale, kind, where, update.kernel)
+    shape = update.d_out, update.d_in
+    module = LoraModule(canonical(path), *shape, update.rank, scale, kind, where, update.kernel)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)
@@ -145,7 +146,7 @@ def _conv1d_lokr(slots: Slots, file: PeftFile) -> Update | Verdict:
         w1, w2 = (factors.wide(file.weights.tensor(header.key)) for header in (one, two))
         return factors.whole(torch.kron(w1, w2).reshape(d_out, d_in))
 
-    return Update("LoKr", d_out, d_in, min(d_out, d_in), None, load)
+    return Update("LoKr", d_out, d_in, min(d_out, d_in), None, load, None, two.shape[2:])
 
 
 def _dora(part: Part, magnitudes: TensorHeader, file: PeftFile) -> Made:

@@ -53,7 +53,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     found = sort(weights.headers, config)
     made = account(found, PeftFile(config, weights, scaling, base, given.rank))
     facts = Facts(
-        METHODS[config.peft_type],
+        "PEFT DoRA" if config.dora else METHODS[config.peft_type],
         config.base,
         scaling.alphas,
         config.targets,

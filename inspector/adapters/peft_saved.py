@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inspector.adapters.account import NOT_FLOAT, Verdict
 from inspector.adapters.assemble import Part
 from inspector.adapters.dense import Dense
-from inspector.adapters.factors import Pair, wide
+from inspector.adapters.factors import Pair, whole, wide
 from inspector.adapters.headers import FLOATS, TensorHeader
 from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft_base import Base
@@ -57,13 +57,14 @@ def _matrix(path: str, header: TensorHeader, file: PeftFile, base: Base) -> Part
         W = wide(file.weights.tensor(header.key)).flatten(1)
         return (W.T if base.stored_in_out(path) else W).to(W0.dtype) - W0
 
-    module = LoraModule(canonical(path), *shape, min(file.rank, *shape), _SCALE, header.dtype, path)
+    rank = min(file.rank, *shape)
+    module = LoraModule(canonical(path), *shape, rank, _SCALE, header.dtype, path, header.shape[2:])
     update = Dense(delta, file.rank)
     return Part(module, update, header.numel, update.left_out)
 
 
 def _tokens(path: str, header: TensorHeader, file: PeftFile, base: Base) -> Part | Verdict:
-    """The rows of some tokens: exact, of rank one a token, beside ones at the tokens' places."""
+    """The rows of some tokens, exact: of rank one a token, of full rank for very many."""
     vocabulary = base.weights.shape(base.parameter(path)) or ()
     named = [indices for name, indices in file.config.tokens.items() if f".{path}".endswith(f".{name}") or not name]
     indices = named[0] if named else ()
@@ -73,17 +74,26 @@ def _tokens(path: str, header: TensorHeader, file: PeftFile, base: Base) -> Part
     if len(vocabulary) != 2 or vocabulary[1] != header.shape[1] or not all(0 <= i < vocabulary[0] for i in indices):
         return Verdict("ignored", "trainable tokens: the base has no rows of this width for all of them", "warning")
     into = base.stored_in_out(path)
+    rank = min(n, *vocabulary)
 
     def load() -> Pair:
-        import torch
-
         values = wide(file.weights.tensor(header.key))
-        at = torch.tensor(indices)
-        rows = values - wide(base.weights.tensor(base.parameter(path)))[at].to(values.dtype)
-        ones = torch.zeros(vocabulary[0], n, dtype=rows.dtype)
-        ones[at, torch.arange(n)] = 1
-        return (rows.T.contiguous(), ones.T.contiguous()) if into else (ones, rows)
+        rows = values - wide(base.weights.tensor(base.parameter(path)))[list(indices)].to(values.dtype)
+        places, changes = _placed(rows, indices, vocabulary[0])
+        return (changes.T.contiguous(), places.T.contiguous()) if into else (places, changes)
 
     d_out, d_in = (vocabulary[1], vocabulary[0]) if into else (vocabulary[0], vocabulary[1])
-    module = LoraModule(canonical(path), d_out, d_in, n, _SCALE, header.dtype, path)
+    module = LoraModule(canonical(path), d_out, d_in, rank, _SCALE, header.dtype, path)
     return Part(module, load, header.numel)
+
+
+def _placed(rows: Tensor, indices: tuple[int, ...], vocabulary: int) -> Pair:
+    """P (vocabulary, k), R (k, dim) with PR the rows at their places and zeros elsewhere."""
+    import torch
+
+    n, width = rows.shape
+    if n >= min(width, vocabulary):
+        return whole(rows.new_zeros(vocabulary, width).index_copy(0, torch.tensor(indices), rows))
+    places = rows.new_zeros(vocabulary, n)
+    places[list(indices), range(n)] = 1
+    return places, rows

@@ -246,6 +246,18 @@ def test_the_method_of_trainable_tokens(tmp_path):
     assert adapter.info.format == "PEFT trainable tokens"
 
 
+def test_all_tokens_trained_take_the_rank_of_the_width(tmp_path):
+    """Ones for 30 tokens would be of rank 30; the rows have rank 16 at most, and the file may name 10⁵ of them."""
+    base = stored(llama(), tmp_path / "base")
+    model = get_peft_model(llama(), TrainableTokensConfig(target_modules=["embed_tokens"], token_indices=[*range(30)]))
+    for name, parameter in model.named_parameters():
+        if "trainable_tokens_delta" in name:
+            parameter.data += torch.arange(16)
+    adapter = read(saved(model, tmp_path / "adapter"), base)
+    compare(our_deltas(adapter), merged_minus(weights(llama()), model), {"embed_tokens"})
+    assert [module.rank for module in adapter.modules.values()] == [16]
+
+
 def test_layer_replication_finds_the_layers_of_the_base(tmp_path):
     """Layer 2 of the replicated model is layer 1 of the base: its DoRA is told with that one's weights."""
     base = stored(llama(), tmp_path / "base")

@@ -66,7 +66,7 @@ def test_convolutions(tmp_path):
     check(model, tmp_path)
     adapter = read(tmp_path)
     two = adapter.modules[ModuleId(None, "two")]
-    assert (two.d_out, two.d_in, two.rank) == (8, 6 * 9, 3)
+    assert (two.d_out, two.d_in, two.rank, two.kernel) == (8, 6 * 9, 3, (3, 3))
     assert {t.role for t in adapter.tensors} == {"used"}
 
 
@@ -218,3 +218,28 @@ def test_sharded(tmp_path):
     index = tmp_path / "shards" / "adapter_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": weight_map}))
     assert_same(our_deltas(read(tmp_path / "shards")), our_deltas(read(tmp_path / "whole")))
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors"),
+    [
+        ({"peft_type": "LOKR", "alpha": 8, "r": 8}, {"lokr_w1": (1500, 1500), "lokr_w2": (1500, 1500)}),
+        (
+            {"peft_type": "LOHA", "alpha": 8, "r": 8},
+            {
+                f"hada_w{n}_{half}": shape
+                for n in (1, 2)
+                for half, shape in {"a": (10**5, 99), "b": (99, 10**4)}.items()
+            },
+        ),
+        ({"r": 8, "lora_alpha": 8}, {"lora_A.weight": (10**6, 1, 1), "lora_B.weight": (10**6, 1, 1)}),
+    ],
+)
+def test_small_tensors_that_unfold_into_huge_ones_are_not_read(tmp_path, config, tensors):
+    write_config(tmp_path, **config)
+    prefix = "base_model.model.layers.0.q_proj"
+    zeros = {f"{prefix}.{name}": torch.zeros(shape, dtype=torch.float16) for name, shape in tensors.items()}
+    save_file(zeros, tmp_path / "adapter_model.safetensors")
+    adapter = read(tmp_path)
+    assert adapter.modules == {}
+    assert any("would not fit into memory" in f.text for f in adapter.info.findings)
