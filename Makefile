@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench pictures format clean
+.PHONY: demo test check bench pictures man format clean
 
 demo: .venv/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
@@ -20,6 +20,9 @@ bench: .venv/installed  ## speed as ratios, memory, terminal traffic
 
 pictures: .venv/installed  ## the README's screenshots
 	@$(BIN)/python -m tests.pictures
+
+man: .venv/installed  ## the man pages, from the commands
+	@$(BIN)/python -m tests.man_pages
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from inspector import __version__
 from inspector.errors import CancelledError, InspectorError
@@ -21,26 +22,36 @@ class _SourcesFirst(click.Group):
     """`inspector SOURCE…` is `inspector open SOURCE…`: what is no command is a source."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # the shell asks what could follow
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in {"--help", "-h", "--version"}):
             args = ["open", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and files for the sources."""
+        return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[SOURCE…]  |  COMMAND [ARGS]…")
 
 
-class _Lazy(click.Command):
+class Lazy(click.Command):
     """A command, imported when it runs: its name and one line of help stand here."""
 
     def __init__(self, name: str, module: str, help: str) -> None:  # noqa: A002 - click's own name for it
         super().__init__(name, help=help)
         self._module = module
 
+    @property
+    def real(self) -> click.Command:
+        """The command itself."""
+        found = vars(importlib.import_module(self._module)).values()
+        return next(c for c in found if isinstance(c, click.Command) and c.name == self.name)
+
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
         """That of the command itself."""
-        found = vars(importlib.import_module(self._module)).values()
-        command = next(c for c in found if isinstance(c, click.Command) and c.name == self.name)
-        return command.make_context(info_name, args, *more, **extra)
+        return self.real.make_context(info_name, args, *more, **extra)
 
 
 @click.group(cls=_SourcesFirst, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -70,7 +81,7 @@ for _name, _module, _help in (
     ("train", "trainer.train_command", "Train adapters from rollouts: sft, rft, dft, rift, dpo …"),
     ("rollouts", "trainer.rollouts_command", "Sample completions from a teacher, graded: what training reads."),
 ):
-    cli.add_command(_Lazy(_name, _module, _help))
+    cli.add_command(Lazy(_name, _module, _help))
 
 
 def main(args: Sequence[str] | None = None) -> None:
