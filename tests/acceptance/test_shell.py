@@ -31,6 +31,7 @@ def test_completion(words, at, offered):
     assert offered in completed(words, at)
 
 
+@pytest.mark.filterwarnings("ignore:.click.utils.make_default_short_help:DeprecationWarning")
 def test_the_man_pages_are_those_of_the_commands():
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.1")}
     assert there == pages(), "make man writes them anew"
