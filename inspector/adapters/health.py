@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector.adapters.full_reader import FORMAT
 from inspector.names import ModuleId
 from inspector.study import Finding, Floats, Study
 from inspector.text import plain
@@ -43,12 +44,16 @@ class Values:
     """‖ΔW‖ as a multiple of the median of the same module in the other layers."""
     collapsed: tuple[ModuleId, ...]
     """One direction holds nearly all of ΔW though the rank would allow more."""
+    whole_model: bool
+    """Whether it is a full fine-tune: there a module without an update was frozen, and that is no fault."""
 
     def findings(self) -> tuple[Finding, ...]:
         """One a rule that does not hold."""
         found = []
         if self.dead and len(self.dead) == len(self.modules):
             found.append(Finding("error", "ΔW is exactly zero in every module: it was never trained"))
+        elif self.dead and self.whole_model:
+            found.append(Finding("info", f"frozen, ΔW is exactly zero: {self._some(self.dead)}"))
         elif self.dead:
             found.append(Finding("warning", f"ΔW is exactly zero in {self._some(self.dead)}: not trained there"))
         if self.nonfinite:
@@ -86,6 +91,7 @@ def values(study: Study, i: int) -> Values:
         nonfinite=where(study.excluded[i]),
         outliers=_outliers({id_: n for id_, n in zip(study.modules, norm, strict=True) if n > 0}),
         collapsed=where(roomy & (stable < _ONE_DIRECTION)),
+        whole_model=study.adapters[i].format == FORMAT,
     )
 
 

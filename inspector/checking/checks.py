@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inspector.adapters import full_reader
 from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.full_reader import FORMAT
 from inspector.adapters.health import Values, values
 from inspector.adapters.model import Adapter
 from inspector.analysis import analyse
@@ -48,7 +48,7 @@ def checked(
     place = bits = None
     if base is not None:
         place = fit(adapter, base)
-        if adapter.info.format != full_reader.FORMAT:  # its weights are there as trained: nothing is merged
+        if adapter.info.format != FORMAT:  # its weights are there as trained: nothing is merged
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
     findings = [*study.adapters[0].findings, *(place.findings() if place else ()), *(bits.findings() if bits else ())]

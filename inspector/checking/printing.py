@@ -73,7 +73,7 @@ def _tensors(adapter: Adapter) -> Iterator[str]:
 def _together(found: Together) -> Iterator[str]:
     yield "side by side"
     bases = "; ".join(f"{base or 'not named'} ({len(names)})" for base, names in found.bases.items())
-    yield from _rows("bases", bases)
+    yield from _rows("bases", bases or "given")
     yield from _rows("modules", f"{found.common} in all adapters of {found.modules} in any")
     for finding in found.findings():
         yield from _finding(finding)

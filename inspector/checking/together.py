@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from inspector.adapters.full_reader import FORMAT as FULL
 from inspector.adapters.model import Adapter
 from inspector.names import ModuleId, in_order
 from inspector.study import Finding
@@ -63,6 +64,8 @@ def together(adapters: Sequence[Adapter]) -> Together:
     usable = [adapter for adapter in adapters if adapter.modules]
     bases: dict[str, list[str]] = defaultdict(list)
     for adapter in usable:
+        if adapter.info.format == FULL:
+            continue  # its base is the one given, by whatever name
         bases[adapter.info.base].append(adapter.info.name)
     having: dict[ModuleId, list[Adapter]] = defaultdict(list)
     for adapter in usable:

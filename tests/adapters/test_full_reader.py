@@ -12,8 +12,10 @@ from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.opening import open_sources
+from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
+from inspector.study import Settings
 from tests.makers import write_random
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
@@ -113,6 +115,25 @@ def test_frozen_matrices_have_no_update(tmp_path):
     zero = {id_ for id_ in adapter.modules if not update(adapter, id_).any()}
     assert {id_.projection for id_ in adapter.modules.keys() - zero} == {"q_proj"}
     assert len(zero) == len(adapter.modules) - 3
+    info = analyse([adapter], Settings()).adapters[0]
+    assert info.health == "ok"
+    assert any(f.text.startswith("frozen, ΔW is exactly zero: 20 of 23 modules") for f in info.findings)
+
+
+def test_a_copy_of_the_base_is_an_error(tmp_path):
+    adapter = read(saved(model("llama"), tmp_path / "copy"), against(saved(model("llama"), tmp_path / "base")))
+    assert analyse([adapter], Settings()).adapters[0].health == "error"
+
+
+def test_what_the_rank_leaves_out_is_measured(pair):
+    base, folder = pair
+    before, after = tensors(base), tensors(folder)
+    study = analyse([read(folder, against(base, rank=3))], Settings())
+    left = whole = 0.0
+    for key in (key for key in after if after[key].dim() == 2):
+        energies = torch.linalg.svdvals(after[key].double() - before[key].double()) ** 2
+        left, whole = left + float(energies[3:].sum()), whole + float(energies.sum())
+    assert study.block("energy_left_out", "global")[0, 0] == pytest.approx(left / whole, abs=1e-5)
 
 
 def test_bfloat16_differences_are_taken_in_float32(tmp_path):

@@ -2,10 +2,13 @@
 
 import torch
 
+from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import Given
 from inspector.checking.together import together
 from inspector.names import ModuleId
 from tests.makers import random_factors, write_adapter
+from tests.probes.tiny_model import saved_base, tiny_model, tiny_tokenizer
 
 
 def adapter(folder, shapes, **config):
@@ -68,6 +71,16 @@ def test_other_shapes_are_named(tmp_path):
     found = together([adapter(tmp_path / "a", toy()), adapter(tmp_path / "b", toy(d_out=8, layers=2))])
     assert found.misshapen == tuple(ModuleId(n, f"self_attn.{e}") for n in range(2) for e in ("q_proj", "v_proj"))
     assert any("shapes differ, not compared there: 0.self_attn.q_proj" in f.text for f in found.findings())
+
+
+def test_the_base_given_for_a_full_fine_tune_is_no_other_base(tmp_path):
+    base = saved_base(tmp_path / "base")
+    tiny_model(tiny_tokenizer(), seed=1).save_pretrained(tmp_path / "tuned")
+    given = Given(BaseWeights("some/name", lambda: base))
+    tuned = read_adapter(tmp_path / "tuned", "tuned", "tuned", given)
+    found = together([tuned, adapter(tmp_path / "a", toy(d_out=32, layers=2), base="org/tiny")])
+    assert found.bases == {"org/tiny": ("a",)}
+    assert len(found.families) == 1
 
 
 def test_an_adapter_without_modules_is_left_out(tmp_path):
