@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -32,17 +33,20 @@ class Progress:
 
 
 class Downloads:
-    """One line a file, rewritten in place on a terminal."""
+    """How much is to come, then how much has: one line on a terminal, elsewhere one every ten seconds."""
 
     def __init__(self) -> None:
-        self._file = ""
+        self._source, self._told = "", 0.0
 
     def __call__(self, at: Download) -> None:
+        from inspector.adapters.progress import in_bytes
+
+        size = f"{in_bytes(at.done)} of {in_bytes(at.total)}"
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{at.source} {at.file}: {at.done / 1e6:.1f} of {at.total / 1e6:.1f} MB")
-            if at.done >= at.total:
-                sys.stderr.write("\r\033[K")
+            line = f"{size} · {at.source} {at.file}"[: shutil.get_terminal_size().columns - 1]
+            sys.stderr.write(f"\r\033[K{line if at.done < at.total else ''}")
             sys.stderr.flush()
-        elif at.file != self._file:
-            say(f"Downloading {at.source} {at.file} …")
-        self._file = at.file
+        elif at.source != self._source or time.monotonic() - self._told > 10:
+            said = size if at.done else in_bytes(at.total)
+            say(f"Downloading {at.source}: {said}")
+            self._source, self._told = at.source, time.monotonic()

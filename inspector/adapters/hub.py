@@ -121,6 +121,8 @@ def fetch(
             except Exception as error:  # noqa: BLE001 - whatever the library raises is this adapter's fault, in words
                 place = replace(place, fault=str(explain(error, remote)))
                 again = unreachable(error) and place.fault == last
+                for file in choice.files:
+                    downloads.count(file)
                 last, lost = place.fault, place.fault if again or hopeless(error) else ""
         found.append(place)
     return _recognised(found)

@@ -43,50 +43,47 @@ class Downloads:
         self._remote, self._listing = remote, listing
         self._progress, self._cancelled = progress, cancelled
         self._source = f"{remote.repo}@{listing.commit[:7]}"
+        self._missing: dict[str, int] = {}
         self._done = self._total = 0
 
     def announce(self, files: Sequence[str]) -> None:
-        """Say what these files have together. Raises InspectorError where the disk has less room than they need."""
-        self._total = sum(self._listing.files[file].size or 0 for file in files)
-        missing = sum(self._listing.files[file].size or 0 for file in files if not self.has(file))
+        """Say how much of these files is to come. Raises InspectorError where the disk has less room than they need."""
+        self._missing = {file: self._listing.files[file].size or 0 for file in files if not self.has(file)}
+        self._total = sum(self._missing.values())
         free = _free(Path(constants.HF_HUB_CACHE))
-        if missing + _RESERVE > free and missing:
+        if self._total and self._total + _RESERVE > free:
             raise InspectorError(
-                f"{self._source} would download {in_bytes(missing)}, and {plain(constants.HF_HUB_CACHE)} has "
+                f"{self._source} would download {in_bytes(self._total)}, and {plain(constants.HF_HUB_CACHE)} has "
                 f"{in_bytes(free)} free: choose one adapter (org/repo:path), or set HF_HUB_CACHE to a larger disk."
             )
-        self._report("", 0)
+        if self._missing:
+            self._report("", 0)
 
     def has(self, file: str) -> bool:
         """Whether the cache has the file, with the length it should have."""
         path = try_to_load_from_cache(self._remote.repo, file, revision=self._listing.commit)
         return isinstance(path, str) and self._fits(Path(path), self._listing.files[file])
 
-    def get(self, file: str) -> Path:
-        """The file in the cache. Raises what huggingface_hub raises, InspectorError, TimeoutError, CancelledError."""
-        self._report(file, 0)
-        path = snapshot(self._remote, self._listing.commit) / file
-        if not self.has(file):
-            _forget(path)
-            got = self._fetched(file)
-            if got.absolute() != path.absolute():
-                _forget(got)
-                raise InspectorError(
-                    f"{self._remote.repo} changed while it was downloaded, or is no Hub's: {plain(file)} came from "
-                    "another commit. Try again."
-                )
-            try:
-                self._verify(path, file)
-            except BaseException:
-                _forget(path)
-                raise
-        self.skip(file)
-        return path
+    def get(self, file: str) -> None:
+        """Have the file in the cache, whole.
 
-    def skip(self, file: str) -> None:
-        """Count a file as done."""
-        self._done += self._listing.files[file].size or 0
-        self._report("", 0)
+        Raises what huggingface_hub raises, InspectorError, TimeoutError and CancelledError.
+        """
+        if self.has(file):
+            return
+        _forget(snapshot(self._remote, self._listing.commit) / file)
+        path = self._fetched(file)
+        try:
+            self._verify(path, file)
+        except BaseException:
+            _forget(path)
+            raise
+        self.count(file)
+
+    def count(self, file: str) -> None:
+        """Count a file as done, or as given up."""
+        self._done += self._missing.pop(file, 0)
+        self._report(file, 0)
 
     def _fetched(self, file: str) -> Path:
         pulse = Pulse(patience())
@@ -123,8 +120,12 @@ class Downloads:
         get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
 
     def _verify(self, path: Path, file: str) -> None:
-        """Raise InspectorError where length or sha256 are not those of the listing."""
+        """Raise InspectorError where commit, length or sha256 are not those of the listing."""
         listed = self._listing.files[file]
+        if not path.as_posix().endswith(f"/snapshots/{self._listing.commit}/{file}"):
+            raise InspectorError(
+                f"{plain(file)} of {self._source} came from another commit: it was not kept, try again."
+            )
         if not self._fits(path, listed):
             raise InspectorError(
                 f"{plain(file)} of {self._source} came with {path.stat().st_size} bytes, the Hub lists {listed.size}: "

@@ -137,6 +137,21 @@ def test_bad_sources(hub, here):
     )
 
 
+def test_without_a_terminal_every_adapter_is_opened_and_a_broken_one_is_said(hub, here):
+    hub.study.files = {
+        name: content if "dft" not in name else content[:500]
+        for name, content in hub.study.files.items()
+        if name.split("/")[1:2] and name.split("/")[1] in {"sft_lr2e-4_s42", "rft_lr2e-4_s42", "dft_lr2e-4_s42"}
+    }
+    done = inspector("analyze", STUDY, "--metric", "norm", **here)
+    assert done.returncode == 3
+    assert "dft_lr2e-4_s42" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"Downloading {STUDY}@{hub.study.commit[:7]}: " in done.stderr
+    assert "sft_lr2e-4_s42" in done.stdout
+    assert inspector("analyze", f"{STUDY}:adapters/dft_lr2e-4_s42", **here).returncode == 2
+
+
 class _Proxy:
     """A forward proxy that knows one host: whatever is asked for comes from `origin`."""
 
