@@ -19,7 +19,7 @@ from inspector.text import plain
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LAYER = re.compile(r"(?<=\.)(?:layers|layer|h)\.(\d+)(?=\.)")
+_LAYER = re.compile(r"(?:^|(?<=\.))(?:layers|layer|h)\.(\d+)(?=\.)")
 
 
 class Base:

@@ -7,7 +7,7 @@ input changed in PEFT 0.18, and the file does not say which parameter a tensor b
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.account import MISFIT, Verdict
@@ -143,20 +143,18 @@ def _experts(outer: str, slots: Slots, reading: _Reading, file: PeftFile) -> lis
     d_out, d_in = (stack.columns, stack.rows) if flipped else (stack.rows, stack.columns)
     scale = file.scaling.of(f"{outer}.{stack.name}", reading.r)
     size = (slots[A].numel + slots[B].numel) // stack.experts
-    # One pair at a time stays in memory: the experts are measured one after the other.
-    read = lru_cache(maxsize=1)(lambda: (file.weights.tensor(slots[B].key), file.weights.tensor(slots[A].key)))
     parts = []
     for e in range(stack.experts):
         path = f"{outer}.{e}.{stack.name}"
         module = LoraModule(canonical(path), d_out, d_in, reading.r, scale, dtypes(slots, (A, B)), plain(path, 300))
-        load = partial(_expert, read, e, reading.r, transposed=reading.swapped != flipped)
+        load = partial(_expert, file.recent, slots, e, reading.r, transposed=reading.swapped != flipped)
         parts.append(Part(module, load, size))
     return parts
 
 
-def _expert(read: Callable[[], tuple[Tensor, Tensor]], e: int, r: int, *, transposed: bool) -> Pair:
+def _expert(read: Callable[[str], Tensor], slots: Slots, e: int, r: int, *, transposed: bool) -> Pair:
     """B and A of one expert; of (B·A)ᵀ = Aᵀ·Bᵀ where it is transposed."""
-    B_all, A_all = read()
+    B_all, A_all = read(slots[B].key), read(slots[A].key)
     one_B = B_all.reshape(B_all.shape[0], r, -1)[:, :, e]
     one_A = A_all[e * r : (e + 1) * r]
     return (one_A.T.contiguous(), one_B.T.contiguous()) if transposed else (one_B.contiguous(), one_A.contiguous())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
@@ -48,6 +48,8 @@ class PeftFile:
     base: Base | None
     rank: int
     """What is kept of dense updates."""
+    recent: Callable[[str], Tensor]
+    """A tensor by its key, the last few kept: those that many modules share are not read for each of them."""
 
 
 class Made(NamedTuple):

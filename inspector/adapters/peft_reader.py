@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from inspector.adapters.account import USED
@@ -51,7 +52,8 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     scaling = Scaling(config)
     base = Base(given.base, config.layer_replication) if given.base is not None else None
     found = sort(weights.headers, config)
-    made = account(found, PeftFile(config, weights, scaling, base, given.rank))
+    recent = lru_cache(maxsize=4)(weights.tensor)
+    made = account(found, PeftFile(config, weights, scaling, base, given.rank, recent))
     facts = Facts(
         "PEFT DoRA" if config.dora else METHODS[config.peft_type],
         config.base,
