@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from inspector.adapters.given import Given
-from inspector.adapters.opening import open_sources
+from inspector.adapters.model import Adapter
+from inspector.adapters.opening import Failure, open_sources
 from inspector.checking import as_json, printing
-from inspector.checking.checks import checked
+from inspector.checking.checks import Checked, checked
 from inspector.checking.together import together
-from inspector.errors import InspectorError
+from inspector.errors import CancelledError, InspectorError
 from inspector.narration import Downloads, Progress, say
+from inspector.text import plain
 
 
 def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors: bool = False) -> int:
@@ -27,9 +29,13 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
         say(str(failure))
     if not adapters:
         raise InspectorError("No adapter could be opened.")
-    tell = Progress()
-    found = [checked(adapter, given.base, progress=tell) for adapter in adapters]
-    side_by_side = together(adapters) if len(adapters) > 1 else None
+    if given.base is not None and not given.base.weights.headers:
+        raise InspectorError(f"The base {plain(given.base.name)} has no tensor in its files: give another with --base.")
+    found, unread = _checked(adapters, given)
+    failures += unread
+    if not found:
+        raise InspectorError(unread[0].message)
+    side_by_side = together([one.adapter for one in found]) if len(found) > 1 else None
     if as_text:
         sys.stdout.write(printing.text(found, side_by_side, tensors=tensors))
     else:
@@ -39,3 +45,17 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
     if not all(one.holds for one in found):
         return 1
     return 0 if all(failure.skipped for failure in failures) else 3
+
+
+def _checked(adapters: Sequence[Adapter], given: Given) -> tuple[list[Checked], list[Failure]]:
+    """The adapters checked, and those whose values could not be read: one bad file does not stop the others."""
+    tell, found, unread = Progress(), [], []
+    for adapter in adapters:
+        try:
+            found.append(checked(adapter, given.base, progress=tell))
+        except CancelledError:
+            raise
+        except InspectorError as error:
+            unread.append(Failure(adapter.info.source, str(error)))
+            say(str(unread[-1]))
+    return found, unread

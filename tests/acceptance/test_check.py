@@ -128,6 +128,12 @@ def test_exit_codes(zoo):
     assert "Traceback" not in nothing.stderr
 
 
+def test_a_base_that_cannot_be_had_is_bad_input(zoo, tmp_path):
+    done = inspector("check", zoo / "fine", "--base", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "config.json" in done.stderr
+
+
 def test_against_a_base(tmp_path):
     base = saved_base(tmp_path / "base")
     fits = saved_adapter(tmp_path / "fits", 1)

@@ -1,0 +1,40 @@
+"""One file that changes under the check does not stop the others."""
+
+import json
+
+import pytest
+
+from inspector.adapters.given import NOTHING
+from inspector.checking import command
+from inspector.errors import InspectorError
+from tests.makers import write_random
+
+
+@pytest.fixture
+def rewritten(monkeypatch):
+    """Opening rewrites the adapter named `gone` before its values are read."""
+
+    def after(sources, **more):
+        opened = real(sources, **more)
+        for adapter in opened[0]:
+            if adapter.info.name == "gone":
+                adapter.files[0].write_bytes(b"other")
+        return opened
+
+    real = command.open_sources
+    monkeypatch.setattr(command, "open_sources", after)
+
+
+def test_the_others_are_checked(tmp_path, capsys, rewritten):
+    sources = [str(write_random(tmp_path / name)) for name in ("one", "gone", "two")]
+    assert command.check(sources, given=NOTHING, as_text=False) == 3
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert [a["name"] for a in report["adapters"]] == ["one", "two"]
+    assert report["failures"][0]["source"] == sources[1]
+    assert "changed since it was opened" in err
+
+
+def test_none_is_bad_input(tmp_path, rewritten):
+    with pytest.raises(InspectorError, match="changed since it was opened"):
+        command.check([str(write_random(tmp_path / "gone"))], given=NOTHING)
