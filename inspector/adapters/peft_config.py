@@ -18,13 +18,14 @@ DEFAULT_ALPHA = 8.0
 # The fields of peft 0.21's configs of the methods below: what else stands in a config is listed, and reading goes on.
 KNOWN = frozenset(
     """alora_invocation_tokens alpha alpha_pattern arrow_config auto_mapping base_model_name_or_path beta1 beta2
-    bias corda_config decompose_both decompose_factor deltaT ensure_weight_tying eva_config exclude_modules
-    fan_in_fan_out inference_mode init_lora_weights init_r init_weights kasa_config layer_replication
-    layers_pattern layers_to_transform loftq_config lora_alpha lora_bias lora_dropout lora_ga_config
-    megatron_config megatron_core module_dropout modules_to_save monteclora_config orth_reg_weight peft_type
-    peft_version qalora_group_size r rank_dropout rank_dropout_scale rank_pattern revision runtime_config
-    target_modules target_parameters target_r task_type tfinal tinit token_indices total_step
-    trainable_token_indices use_bdlora use_dora use_effective_conv2d use_qalora use_rslora velora_config""".split()  # noqa: SIM905 - a list of words
+    bias corda_config d_initial decompose_both decompose_factor deltaT ensure_weight_tying eva_config
+    exclude_modules fan_in_fan_out inference_mode init_lora_weights init_r init_weights kasa_config
+    layer_replication layers_pattern layers_to_transform loftq_config lora_alpha lora_bias lora_dropout
+    lora_ga_config megatron_config megatron_core module_dropout modules_to_save monteclora_config
+    orth_reg_weight peft_type peft_version projection_prng_key qalora_group_size r rank_dropout
+    rank_dropout_scale rank_pattern revision runtime_config save_projection target_modules target_parameters
+    target_r task_type tfinal tinit token_indices total_step trainable_token_indices use_bdlora use_dora
+    use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
 _MOST_RANGES, _MOST_PARTS = 1000, 16
@@ -33,6 +34,7 @@ METHODS = {
     "ADALORA": "PEFT AdaLoRA",
     "LOHA": "PEFT LoHa",
     "LOKR": "PEFT LoKr",
+    "VERA": "PEFT VeRA",
     "TRAINABLE_TOKENS": "PEFT trainable tokens",
 }
 """What is read, by `peft_type`, and the name of its format."""
@@ -46,7 +48,7 @@ _OTHERWISE = {
     ),
     "ADAPTION_PROMPT": _PROMPTS,
     **dict.fromkeys(("IA3", "OFT", "BOFT", "HRA", "ROAD", "HIRA", "PSOFT", "DELORA"), _MULTIPLIES),
-    **dict.fromkeys(("VERA", "PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
+    **dict.fromkeys(("PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
     "LN_TUNING": "it trains the vectors of norms, and only matrices are compared",
     "XLORA": "it mixes other adapters: open those",
     "POLY": "it mixes several LoRAs by task",
@@ -164,7 +166,7 @@ def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str) -> list[Finding]:
     """Findings about the config alone."""
     found: list[Finding] = []
-    if peft_type == "TRAINABLE_TOKENS":
+    if peft_type in {"TRAINABLE_TOKENS", "VERA"}:  # neither has an α
         return found
     alpha = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
     if alpha not in config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from inspector.adapters import peft_vera
 from inspector.adapters.account import USED
 from inspector.adapters.assemble import Facts, assemble
 from inspector.adapters.config_file import CONFIG, read_json_object
@@ -53,7 +54,8 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     base = Base(given.base, config.layer_replication) if given.base is not None else None
     found = sort(weights.headers, config)
     recent = lru_cache(maxsize=4)(weights.tensor)
-    made = account(found, PeftFile(config, weights, scaling, base, given.rank, recent))
+    file = PeftFile(config, weights, scaling, base, given.rank, recent)
+    made = peft_vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
     facts = Facts(
         "PEFT DoRA" if config.dora else METHODS[config.peft_type],
         config.base,
@@ -69,7 +71,12 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
 
 def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
     """The base and the rank kept, where any update was told with them."""
-    told = config.init in STARTS or config.target_parameters or not NEED_BASE.isdisjoint(found.others.values())
+    told = (
+        config.peft_type == "VERA"
+        or config.init in STARTS
+        or config.target_parameters
+        or not NEED_BASE.isdisjoint(found.others.values())
+    )
     magnitudes = any(MAGNITUDE in group.slots for group in found.groups.values())
     return f"{plain(given.base.name)} at rank {given.rank}" if given.base and (told or magnitudes) else ""
 

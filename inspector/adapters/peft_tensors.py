@@ -18,11 +18,13 @@ A, B, E = "lora_A", "lora_B", "lora_E"
 EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"
 MAGNITUDE = "lora_magnitude_vector"
 TOKENS = "trainable_tokens_delta"
-SLOTS = frozenset({A, B, E, EMBEDDING_A, EMBEDDING_B, MAGNITUDE, *HADA, *LOKR})
+VERA_A, VERA_B, LAMBDA_B, LAMBDA_D = "vera_A", "vera_B", "vera_lambda_b", "vera_lambda_d"
+VERA = frozenset({VERA_A, VERA_B, LAMBDA_B, LAMBDA_D})
+SLOTS = frozenset({A, B, E, EMBEDDING_A, EMBEDDING_B, MAGNITUDE, *HADA, *LOKR, *VERA})
 
 # `.lora_A.weight`, `.lora_A.default.weight` (adapter name inside), `.lora_embedding_A`, `.lora_B.bias`
 _KEY = re.compile(
-    r"(?P<path>.+)\.(?P<part>(?:lora|hada|lokr)_[A-Za-z0-9_]+)"
+    r"(?P<path>.+)\.(?P<part>(?:lora|hada|lokr|vera)_[A-Za-z0-9_]+)"
     r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?(?:\.(?P<leaf>weight|bias))?"
 )
 

@@ -37,7 +37,7 @@ def trained(model: nn.Module, config: PeftConfig, seed: int = 1) -> PeftModel:
     wrapped = get_peft_model(model, config)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in wrapped.named_parameters():
-        if any(kind in name for kind in ("lora_", "hada_", "lokr_")):
+        if any(kind in name for kind in ("lora_", "hada_", "lokr_", "vera_lambda")):
             parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     return wrapped
 

@@ -212,7 +212,7 @@ def test_alpha_that_is_no_number(tmp_path, alpha):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("VERA", "drawn from a random seed"),
+        ("RANDLORA", "drawn from a random seed"),
         ("IA3", "multiplies weights"),
         ("PROMPT_TUNING", "virtual tokens"),
         ("LN_TUNING", "vectors of norms"),

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, TrainableTokensConfig, get_peft_model
+from peft import LoraConfig, PeftModel, TrainableTokensConfig, VeraConfig, get_peft_model
 from torch import nn
 from transformers import MixtralConfig, MixtralForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
@@ -273,6 +273,29 @@ def test_layer_replication_finds_the_layers_of_the_base(tmp_path):
         V = W0 + layer.get_delta_weight("default").detach()
         magnitude = layer.lora_magnitude_vector["default"].weight.detach()
         torch.testing.assert_close(delta, (magnitude / V.norm(dim=1))[:, None] * V - W0)
+
+
+@pytest.mark.parametrize("make", [llama, gpt2])
+def test_vera(tmp_path, make):
+    """down_proj reads more than q_proj: each takes its share of the one projection."""
+    base = stored(make(), tmp_path / "base")
+    targets = ["c_attn", "c_fc"] if make is gpt2 else ["q_proj", "down_proj"]
+    model = trained(make(), VeraConfig(r=5, target_modules=targets))
+    adapter = read(saved(model, tmp_path / "adapter"), base)
+    compare(our_deltas(adapter), merged_minus(weights(make()), model), {"c_attn", "c_fc"}, rtol=1e-5, atol=1e-6)
+    assert {t.role for t in adapter.tensors} == {"used"}
+    without = read(tmp_path / "adapter")
+    assert without.modules == {}
+    assert any("only the base's shapes tell the width" in text for text in texts(without, "warning"))
+
+
+@pytest.mark.filterwarnings("ignore:Specified to not save vera_A:UserWarning")
+def test_vera_without_its_projections(tmp_path):
+    base = stored(llama(), tmp_path / "base")
+    model = trained(llama(), VeraConfig(r=5, target_modules=["q_proj"], save_projection=False))
+    adapter = read(saved(model, tmp_path / "adapter"), base)
+    assert adapter.modules == {}
+    assert any("drawn from a random seed" in text for text in texts(adapter, "info"))
 
 
 MOE = {

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig
+from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig, VeraConfig
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
@@ -179,7 +179,8 @@ def test_inits_that_leave_the_base_alone(tmp_path, init):
 
 
 @pytest.mark.parametrize(
-    "config", [LoraConfig(), AdaLoraConfig(total_step=10), LoHaConfig(), LoKrConfig(), TrainableTokensConfig()]
+    "config",
+    [LoraConfig(), AdaLoraConfig(total_step=10), LoHaConfig(), LoKrConfig(), VeraConfig(), TrainableTokensConfig()],
 )
 def test_the_known_config_keys_are_those_of_the_installed_peft(config):
     assert config.to_dict().keys() <= KNOWN | {"peft_version"}
