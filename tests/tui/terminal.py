@@ -17,8 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import pyte
+
 ROOT = Path(__file__).parents[2]
-LEFT_ALTERNATE, SHOWN_CURSOR = b"\x1b[?1049l", b"\x1b[?25h"
+UNKNOWN = re.compile(rb"\x1b\[[<>][\d;]*u|\x1b\[\?\d+\$p")
+"""Keyboard protocol and queries, which pyte would print."""
 MODES = {1049: False, 25: True, 1000: False, 1003: False, 1006: False, 1004: False, 2004: False}
 """Private modes of a terminal, and whether a shell expects them set."""
 
@@ -31,6 +34,8 @@ class Terminal:
         fcntl.ioctl(self.leader, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(self.follower)
         self.written = b""
+        self.screen = pyte.Screen(*size)
+        self.emulator = pyte.ByteStream(self.screen)
         known = {k: v for k, v in os.environ.items() if k not in {"PYTHONWARNINGS", "COLUMNS", "LINES"}}
         known |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | env
         self.process = subprocess.Popen(
@@ -51,22 +56,30 @@ class Terminal:
 
     def read(self, seconds: float = 0.05) -> None:
         """Take in what was sent."""
-        while select.select([self.leader], [], [], seconds)[0]:
+        until = time.monotonic() + 10 * seconds  # a cursor that blinks never ends
+        while select.select([self.leader], [], [], seconds)[0] and time.monotonic() < until:
             try:
-                self.written += os.read(self.leader, 65536)
+                found = os.read(self.leader, 65536)
             except OSError:  # the last follower was closed
                 return
+            self.written += found
+            self.emulator.feed(UNKNOWN.sub(b"", found.replace(b"\x1b[?1049h", b"\x1b[?1049h\x1b[2J")))
 
-    def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
+    @property
+    def text(self) -> str:
+        """What stands on the screen; the alternate one is empty each time it is entered."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Read until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, self.written[-3000:]
+            assert time.monotonic() < deadline, f"\n{self.text}\n{self.written[-300:]!r}"
             self.read()
 
-    def shows(self, text: str) -> None:
-        """Wait for words that stand in one piece."""
-        self.until(lambda: text.encode() in self.written)
+    def shows(self, *words: str) -> None:
+        """Wait for words on the screen."""
+        self.until(lambda: all(word in self.text for word in words))
 
     def type(self, keys: str) -> None:
         os.write(self.leader, keys.encode())
