@@ -13,6 +13,8 @@ from inspector.text import plain
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 """The types a factor may have, by safetensors' names."""
+MOST_TENSORS = 2**18
+"""Of one file: a LoRA on every expert of the largest mixtures has half as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
     try:
         # framework "np" keeps torch out; the shapes and dtypes of BF16 and F8 tensors are read all the same.
         with safe_open(path, framework="np") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            keys = file.keys()
+            if len(keys) > MOST_TENSORS:
+                raise InspectorError(f"{plain(path)} holds {len(keys)} tensors: no adapter or model has so many.")
+            slices = {key: file.get_slice(key) for key in keys}
             return {
                 key: TensorHeader(key, tuple(found.get_shape()), found.get_dtype(), path)
                 for key, found in slices.items()

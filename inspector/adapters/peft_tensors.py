@@ -69,8 +69,9 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
             others[key] = _other(key, match, config)
             continue
         path = plain(match["path"], 300)
-        group = groups.setdefault(canonical(path), Group(path))
-        adapters[canonical(path)].add(match["adapter"] or "")
+        id_ = canonical(path)
+        group = groups.setdefault(id_, Group(path))
+        adapters[id_].add(match["adapter"] or "")
         if match["part"] in group.slots:
             group.twice.append(header)
         else:
