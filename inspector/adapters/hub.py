@@ -45,8 +45,16 @@ class Offer:
 
     def source(self, choice: Choice | None = None) -> str:
         """`org/repo@commit:path`: what is opened, pinned."""
-        path = choice.path if choice else self.remote.subfolder
+        path = self._alone(choice) if choice else self.remote.subfolder
         return plain(f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}", 400)
+
+    def _alone(self, choice: Choice) -> str:
+        """A path that stands for this adapter only: a folder with others below it goes by its weights."""
+        if self.remote.subfolder in choice.files:
+            return self.remote.subfolder
+        below = f"{choice.path}/".lstrip("/")
+        others = any(other is not choice and other.path.startswith(below) for other in self.choices)
+        return choice.files[-1] if others and choice.files else choice.path
 
     def refusal(self, choice: Choice) -> str:
         """Why it is not downloaded, as a sentence; empty where it is."""
@@ -129,11 +137,13 @@ def fetch(
 
 
 def _pinned(remote: Remote, given: Given) -> Offer | None:
-    """One adapter at a full commit, all of it in the cache: nothing to ask."""
+    """One adapter at a full commit, by its folder or its weights, all of it in the cache: nothing to ask."""
     kept = _kept(remote, given) if COMMIT.fullmatch(remote.revision) else None
-    if kept is None or len(kept.choices) != 1 or kept.choices[0].path != remote.subfolder:
+    if kept is None or not remote.subfolder or len(kept.choices) != 1:
         return None
     one = kept.choices[0]
+    if remote.subfolder not in {one.path, *one.files}:
+        return None
     return kept if one.format != FULL and not any("-of-" in file for file in one.files) else None
 
 

@@ -57,7 +57,8 @@ def parse(text: str) -> Local | Remote:
     if path := _existing(text):
         return Local(path)
     name, equals, rest = text.partition("=")
-    if equals and name and "/" not in name:
+    # A name may hold slashes, as `run/checkpoint-500` does; what follows it then must be a source for certain.
+    if equals and name and ("/" not in name or _existing(rest) or _HUB_ID.fullmatch(rest)):
         if not rest:
             raise InspectorError(f"{plain(text)!r} names no source: write NAME=PATH or NAME=org/repo.")
         if path := _existing(rest):

@@ -88,6 +88,8 @@ def test_several_adapters_in_natural_order(hub, tmp_path):
     assert names == ["run", "run/checkpoint-500", "run/checkpoint-1000"]
     named = [a.info.name for a in open_sources(["x=org/run"])[0]]
     assert named == ["x", "x/checkpoint-500", "x/checkpoint-1000"]
+    for info in (a.info for a in open_sources(["org/run"])[0]):
+        assert only(f"{info.name}={info.source}").info == info
 
 
 def test_pickle_only_without_safetensors(hub, tmp_path):
