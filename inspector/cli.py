@@ -75,6 +75,8 @@ for _name, _module, _help in (
     ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
     ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
     ("convert", "inspector.commands.convert", "Write an adapter of any format as a PEFT folder, exactly."),
+    ("report", "inspector.commands.report", "A study as a web page, as figures and tables for papers, as Markdown."),
+    ("diff", "inspector.commands.diff", "What changed from one study to another."),
     ("merge-preview", "inspector.commands.merge_preview", "What a weighted sum of adapters would be, or write it."),
     ("watch", "inspector.commands.watch", "Watch a training: norm, rank, cosines and loss by step."),
     ("serve", "inspector.commands.serve", "The app in a browser, on this machine's own interface."),
@@ -86,7 +88,18 @@ for _name, _module, _help in (
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 a check failed, 2 bad input, 3 incomplete, 130 interrupted."""
+    _reopen_closed()
     sys.exit(run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False)))
+
+
+def _reopen_closed() -> None:
+    """A stream that was closed (`>&-`) leads nowhere: its number would be that of the next file that is opened."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+            setattr(sys, name, os.fdopen(number, "r" if not number else "w", encoding="utf-8"))
 
 
 def run(command: Callable[[], Any]) -> int:

@@ -50,7 +50,7 @@ def analyze(
         refuse_unwritable(out)
         if parts.summary or parts.by:
             raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
-    study, complete = _measured(sources, settings, request, given, against)
+    study, complete = measured(sources, settings, request, given, against)
     if out is None:
         from inspector.printing import print_groups, print_resemblance, print_study, print_summary
 
@@ -119,12 +119,12 @@ def request(
     return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
 
 
-def _measured(
+def measured(
     sources: Sequence[str],
     settings: Settings,
-    request: Request | None,
-    given: Given | None,
-    against: ClaimSet | None,
+    request: Request | None = None,
+    given: Given | None = None,
+    against: ClaimSet | None = None,
 ) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
     if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:

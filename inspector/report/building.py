@@ -13,8 +13,10 @@ from inspector.study import Study
 from inspector.text import count, plain, some
 
 
-def report(study: Study, claim_set: ClaimSet | None = None, outcomes: Sequence[Outcome] = ()) -> Report:
-    """Everything that is shown of a study, with the outcomes of a set of claims where there is one."""
+def report(
+    study: Study, claim_set: ClaimSet | None = None, outcomes: Sequence[Outcome] = (), version: str = "?"
+) -> Report:
+    """Everything that is shown of a study, with the outcomes of a set of claims where there is one; `version` writes it."""
     context = Context.of(study)
     sections = (
         overview.findings(context),
@@ -42,8 +44,9 @@ def report(study: Study, claim_set: ClaimSet | None = None, outcomes: Sequence[O
     return Report(
         "What training did to the weights",
         f"{subtitle}: {some(study.names, 12)}",
-        (*sections, reference.definitions(sections), reference.reproduce(context)),
+        (*sections, reference.definitions(sections), reference.reproduce(context, version)),
         context.pairs,
         context.adapters,
         study.layers,
+        version,
     )

@@ -41,12 +41,12 @@ class Context:
             return float("nan")
         return float(block[0] if k is None else block[0, k])
 
-    def matrix(self, metric: str, caption: str, span: tuple[float, float] = (-1.0, 1.0)) -> Matrix | None:
+    def matrix(self, metric: str, caption: str, *, apart: bool = False) -> Matrix | None:
         """The global numbers of every pair."""
         block = self.values(metric)
         if block is None:
             return None
-        return Matrix(metric.replace("_", "-"), caption, tuple(a.label for a in self.adapters), block[:, :, 0], span)
+        return Matrix(metric.replace("_", "-"), caption, tuple(a.label for a in self.adapters), block[:, :, 0], apart)
 
     def layers(
         self,
@@ -57,6 +57,7 @@ class Context:
         levels: Sequence[Level] = (),
         limits: tuple[float, float] | None = None,
         digits: int = 3,
+        log: bool = False,
     ) -> Lines | None:
         """A metric along the layers, a line each subject; `k`: 0-based, of an indexed metric."""
         block = self.values(metric, "layer")
@@ -69,7 +70,7 @@ class Context:
         y = f"{definition.title}{f', {definition.unit}' if definition.unit else ''}"
         x = tuple(float(layer) for layer in self.study.layers)
         name = f"{metric.replace('_', '-')}-by-layer"
-        return Lines(name, caption, ("layer", y), x, series, tuple(levels), limits, digits=digits)
+        return Lines(name, caption, ("layer", y), x, series, tuple(levels), limits, log=log, digits=digits)
 
     def along_layers(self, metric: str, label: str, k: int | None = None) -> tuple[Level, ...]:
         """A level of no adapter along the layers."""

@@ -135,14 +135,15 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """N×N numbers, coloured from `span[0]` to `span[1]`: below zero the other colour."""
+    """N×N numbers up to `limit` in size; `apart`: coloured as distances, in the colour of what is below zero."""
 
     kind: ClassVar[str] = "matrix"
     id: str
     caption: str
     names: tuple[str, ...]
     values: Floats
-    span: tuple[float, float] = (-1.0, 1.0)
+    apart: bool = False
+    limit: float = 1.0
     digits: int = 2
 
     def table(self) -> Table:
@@ -228,3 +229,4 @@ class Report:
     pairs: tuple[Subject, ...]
     adapters: tuple[Subject, ...]
     layers: tuple[int, ...]
+    version: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 6.6, 2.9
+WIDTH, HEIGHT = 7.0, 3.0
 ROW = 0.2
 """Inches of a bar's row."""
 _LEGEND_ROW = 0.17
@@ -67,7 +67,7 @@ def _lines(part: Lines, *, whole: bool) -> Figure:
         values = level.values * len(part.x) if len(level.values) == 1 else level.values
         axes.plot(part.x, values, color=SOFT, lw=1, ls=(0, ((5, 2), (1, 1.5))[n % 2]), label=level.label, zorder=1.5)
     axes.set_xlabel(part.titles[0])
-    axes.set_ylabel(part.titles[1])
+    axes.set_ylabel(f"{part.titles[1]}{', logarithmic' if part.log else ''}")
     axes.margins(x=0.015)
     if part.log:
         axes.set_yscale("log")
@@ -108,7 +108,14 @@ def _bars(part: Bars, *, whole: bool) -> Figure:
         grey = whole and not bar.subject.shown
         _row(axes, part, row, bar, SOFT if grey else style_of(bar.subject.style).colour)
     for n, (label, value) in enumerate(part.levels):
-        axes.axvline(value, color=SOFT, lw=1, ls=(0, ((5, 2), (1, 1.5))[n % 2]), label=label, zorder=3)
+        axes.axvline(
+            value,
+            color=SOFT,
+            lw=1,
+            ls=(0, ((5, 2), (1, 1.5))[n % 2]),
+            zorder=3,
+            label=f"{label}: {number(value, part.digits)}",
+        )
     axes.set_ylim(len(part.bars) - 0.4, -0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -150,8 +157,9 @@ def _matrix(part: Matrix) -> Figure:
     n = len(part.names)
     size = min(max(0.42 * n + 1.2, 2.2), 14)
     figure, axes = _figure(size, size + 0.6)
-    map_ = LinearSegmentedColormap.from_list("house", [NEGATIVE, "#ffffff", POSITIVE])
-    axes.imshow(part.values, cmap=map_, vmin=-1.25 * part.span[1], vmax=1.25 * part.span[1])
+    colours = [NEGATIVE, "#ffffff", NEGATIVE if part.apart else POSITIVE]
+    map_ = LinearSegmentedColormap.from_list("house", colours)
+    axes.imshow(part.values, cmap=map_, vmin=-1.25 * part.limit, vmax=1.25 * part.limit)
     axes.set_xticks(range(n), part.names, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(n), part.names)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)

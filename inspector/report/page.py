@@ -11,9 +11,8 @@ from importlib.resources import files
 import numpy as np
 from markupsafe import Markup, escape
 
-from inspector import __version__
 from inspector.definitions import DEFINITIONS
-from inspector.report.document import Chart, Lines, Part, Report, Section
+from inspector.report.document import Chart, Lines, Matrix, Part, Report, Section
 from inspector.report.drawing import drawn_at_first
 from inspector.report.style import VARIABLES, style_of
 from inspector.report.svg import Picture, picture
@@ -53,7 +52,7 @@ def page(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     css = _file("report.css").replace("SHADES", _shades())
     text = environment.get_template("page.html.j2").render(
-        report=report, css=Markup(css), script=Markup(script), script_hash=digest, version=__version__,  # noqa: S704 - our own files
+        report=report, css=Markup(css), script=Markup(script), script_hash=digest, version=report.version,  # noqa: S704 - our own files
         homes=_homes(report), titles={metric: d.title for metric, d in DEFINITIONS.items()},
     )  # fmt: skip
     return text.lstrip()
@@ -95,12 +94,12 @@ def _code(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
 
 
-def _shade(value: float, span: tuple[float, float]) -> str:
+def _shade(value: float, part: Matrix) -> str:
     """The class of a cell: `p0` to `p20` above zero, `m…` below, nothing for n/a."""
     if np.isnan(value):
         return "na"
-    step = round(min(abs(value) / max(abs(span[1]), 1e-9), 1) * _SHADES)
-    return f"{'m' if value < 0 else 'p'}{step}"
+    step = round(min(abs(value) / part.limit, 1) * _SHADES)
+    return f"{'m' if value < 0 or part.apart else 'p'}{step}"
 
 
 def _shades() -> str:

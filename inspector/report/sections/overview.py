@@ -12,6 +12,11 @@ from inspector.takeaways import Number, takeaways
 from inspector.text import count, plain
 from inspector.text_tables import number
 
+_COLUMNS = (
+    "adapter", "format", "base", "rank", "scale s", "targets", "modules", "parameters", "dtype", "‖ΔW‖",
+    "effective rank", "health",
+)  # fmt: skip
+
 
 def findings(context: Context) -> Section:
     """The takeaways, each with its numbers."""
@@ -47,7 +52,7 @@ def measured(context: Context) -> Section:
     """The adapters, what their files say, and what is odd about them."""
     study = context.study
     norm, effective = context.values("norm"), context.values("effective_rank")
-    rows = []
+    lines = []
     for i, adapter in enumerate(study.adapters):
         own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
         cells = (
@@ -55,16 +60,17 @@ def measured(context: Context) -> Section:
             ", ".join(adapter.targets), str(adapter.modules), f"{adapter.parameters:,}", adapter.dtype,
             number(own[0]), number(own[1], 2), adapter.health,
         )  # fmt: skip
-        rows.append(tuple(plain(cell) for cell in cells))
-    columns = (
-        "adapter", "format", "base", "rank", "scale s", "targets", "modules", "parameters", "dtype", "‖ΔW‖",
-        "effective rank", "health",
-    )  # fmt: skip
+        lines.append(tuple(plain(cell) for cell in cells))
+    alike = [n for n in range(1, len(_COLUMNS)) if len(lines) > 1 and len({line[n] for line in lines}) == 1]
+    kept = [n for n in range(len(_COLUMNS)) if n not in alike]
     caption = (
         f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')} in "
         f"{count(len(study.layers), 'layer')}; ΔW = s·B·A"
     )
-    parts: tuple[Part, ...] = (Table("adapters", caption, columns, tuple(rows)), *_health(context))
+    rows = tuple(tuple(line[n] for n in kept) for line in lines)
+    shared = [Note(f"All of them: {'; '.join(f'{_COLUMNS[n]} {lines[0][n]}' for n in alike)}.")] if alike else []
+    table = Table("adapters", caption, tuple(_COLUMNS[n] for n in kept), rows)
+    parts: tuple[Part, ...] = (table, *shared, *_health(context))
     return Section("measured", "Who was measured", "", parts, ("norm", "effective_rank"))
 
 

@@ -8,7 +8,6 @@ from importlib.resources import files
 
 import numpy as np
 
-from inspector import __version__
 from inspector.definitions import DEFINITIONS
 from inspector.report.context import Context
 from inspector.report.document import Code, Definitions, Fold, Heading, Note, Part, Section, Table
@@ -47,13 +46,13 @@ def definitions(sections: Sequence[Section]) -> Section:
     return Section("definitions", "Definitions", about, parts)
 
 
-def reproduce(context: Context) -> Section:
+def reproduce(context: Context, version: str) -> Section:
     """Commands, versions, digests, settings."""
     study = context.study
     settings = study.settings
     rows = [
         ("measured by", f"adapter-inspector {settings.version or '?'}"),
-        ("report written by", f"adapter-inspector {__version__}"),
+        ("report written by", f"adapter-inspector {version}"),
         ("k of the subspaces", str(settings.k)),
         ("sides", ", ".join(settings.sides)),
         ("modules", f"{settings.modules}{f', only {plain(settings.filter)}' if settings.filter else ''}"),
@@ -101,16 +100,16 @@ def _probe(info: ProbeInfo) -> tuple[str, ...]:
 def commands(study: Study) -> Iterator[str]:
     """The command that measures the weights, then one for each run of the base."""
     settings = study.settings
-    sources = " ".join(shlex.quote(plain(f"{a.name}={a.source}", 600)) for a in study.adapters)
+    sources = " \\\n    ".join(shlex.quote(plain(f"{a.name}={a.source}", 600)) for a in study.adapters)
     words = ["--k", str(settings.k), "--sides", "both" if len(settings.sides) > 1 else settings.sides[0]]
     scope = ",".join(
         word for word in (settings.modules if settings.modules == "common" else "", settings.filter) if word
     )
     words += ["--modules", shlex.quote(plain(scope))] if scope else []
     runs = _runs(study)
-    head = f"inspector analyze {sources} {' '.join(words)}"
+    head = f"inspector analyze \\\n    {sources} \\\n    {' '.join(words)}"
     for n, run in enumerate(runs or [""], 1):
-        yield f"{head}{run} --out study{n if len(runs) > 1 else ''}.json"
+        yield f"{head}{run} \\\n    --out study{n if len(runs) > 1 else ''}.json"
     yield "inspector report study.json --out report.html"
 
 
@@ -130,7 +129,7 @@ def _runs(study: Study) -> list[str]:
         words += ["--prompts", prompts, "--limit", examples] if prompts else []
         words += ["--device", device, "--dtype", dtype]
         words += _paths(study) if "lmc" in probes else []
-        runs.append(" " + " ".join(shlex.quote(plain(word)) for word in words) + how)
+        runs.append(" \\\n    " + " ".join(shlex.quote(plain(word)) for word in words) + how)
     return runs
 
 

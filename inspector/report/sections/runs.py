@@ -86,7 +86,7 @@ def kin(context: Context) -> Section:
     if found is None or len(context.adapters) < 2:
         return Section("lineage", "Lineage", about, measured_by("", what="Needs two adapters"))
     caption = f"Row-space overlap, mean over modules; {found.chance:.3f} by chance"
-    table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap, (0.0, 1.0))
+    table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap)
     groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
     told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two share a start or a run."
     rule = "From 0.8 on the same start or run, up to 0.3 different, unclear between; never a proof of identity."

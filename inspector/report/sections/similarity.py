@@ -15,12 +15,12 @@ def matrix(context: Context) -> Section:
     found = [
         context.matrix("cosine", "Cosine of the updates, over all modules"),
         context.matrix(
-            "orthogonal_fraction_global", "Orthogonal fraction, one coefficient for the whole: √(1 − cos²)", (0.0, 1.0)
+            "orthogonal_fraction_global", "Orthogonal fraction, one coefficient for the whole: √(1 − cos²)", apart=True
         ),
         context.matrix(
             "orthogonal_fraction_module",
             "Orthogonal fraction, a projection per module: of the row's adapter off the column's",
-            (0.0, 1.0),
+            apart=True,
         ),
     ]
     parts: list[Part] = [part for part in found if part is not None]
@@ -46,7 +46,7 @@ def directions(context: Context) -> Section:
     parts: list[Part] = []
     for metric, side in (("u1", "output direction u₁"), ("v1", "input direction v₁")):
         level = context.level(f"{metric}_chance")
-        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {level:.3f} by chance", (0.0, 1.0))
+        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {level:.3f} by chance")
         if found is not None and len(context.adapters) > 1:
             parts.append(found)
             if metric == "v1":

@@ -9,6 +9,7 @@ import numpy as np
 from inspector.definitions import DEFINITIONS
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Fold, Lines, Note, Part, Section, Table
+from inspector.study import Floats
 from inspector.text_tables import number
 
 RANKS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
@@ -29,7 +30,7 @@ def sizes(context: Context) -> Section:
     if len({definition for definition in shown if definition in RANKS}) > 1:
         text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like."
         parts.append(Note(text, caution=True))
-    norm = context.layers("norm", "Norm ‖ΔW‖ by layer")
+    norm = context.layers("norm", "Norm ‖ΔW‖ by layer", log=_far_apart(context.values("norm", "layer")))
     effective = context.layers(
         "effective_rank", "Effective rank exp(H(σ/Σσ)) by layer, mean over its modules", digits=2
     )
@@ -41,6 +42,14 @@ def sizes(context: Context) -> Section:
         parts.append(Fold("The other definitions of rank by layer", known))
     about = "How far training moved the weights, and in how many dimensions."
     return Section("size", "Norm and effective rank", about, tuple(parts or measured_by("")), tuple(shown))
+
+
+def _far_apart(values: Floats | None) -> bool:
+    """Whether a linear axis would press the small ones flat."""
+    if values is None:
+        return False
+    known = values[np.isfinite(values) & (values > 0)]
+    return bool(known.size and known.max() > 10 * known.min())
 
 
 def _digits(metric: str) -> int:
@@ -59,6 +68,6 @@ def spectra(context: Context) -> Section:
         series = context.series(context.adapters, median)
         caption = "Singular values σ_k of ΔW, median over modules (zeros left out)"
         if series:
-            parts = (Lines("spectra", caption, ("k", "σ_k, logarithmic"), k, series, log=True, digits=4),)
+            parts = (Lines("spectra", caption, ("k", "σ_k"), k, series, log=True, digits=4),)
     about = "How each update spreads over its directions: a steep line means few of them carry it."
     return Section("spectra", "Singular spectra", about, parts, ("singular_value",))

@@ -66,7 +66,7 @@ def overlap(context: Context) -> Section:
     for suffix, (side, _) in _SIDES.items():
         metric = f"subspace_overlap{suffix}"
         level = context.level(f"{metric}_chance")
-        found = context.matrix(metric, f"Overlap of the top-k {side} subspaces; {level:.3f} by chance", (0.0, 1.0))
+        found = context.matrix(metric, f"Overlap of the top-k {side} subspaces; {level:.3f} by chance")
         if found is not None and len(context.adapters) > 1:
             parts.append(found)
             metrics += [metric, f"{metric}_chance"]

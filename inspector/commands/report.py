@@ -1,0 +1,39 @@
+"""`inspector report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
+
+
+@click.command("report", context_settings=SETTINGS)
+@click.argument("sources", nargs=-1, required=True, metavar="STUDY | SOURCE…")
+@click.option("--out", "page", type=click.Path(path_type=Path), help="One web page that needs nothing else: FILE.html.")
+@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR",
+              help="Figures as SVG, PDF and PNG, and LaTeX tables.")  # fmt: skip
+@click.option("--md", "markdown", type=click.Path(path_type=Path), metavar="FILE", help="A summary in Markdown.")
+@click.option("--claims", default="", metavar="SET", help="Check these too: arxiv:2606.23740, demo, or a .yaml.")
+@K
+@click.option("--modules", default="union", show_default=True, help="union or common, and/or path ends: q_proj,v_proj.")
+@click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
+@DEVICE
+@BASE
+@PICKLE
+@SVD_RANK
+@DEBUG
+def report(sources: tuple[str, ...], claims: str, **more: Any) -> int:
+    """Write a study as a web page, as figures and tables for papers, as Markdown.
+
+    STUDY is a file that `inspector analyze --out` wrote (.json, .parquet), with what its probes measured; other
+    sources are measured first, their weights alone.
+    """
+    from inspector import headless
+    from inspector.reporting import Outputs, write_report
+
+    outputs = Outputs(*(more.pop(name) for name in ("page", "figures", "markdown")))
+    measuring = {name: more.pop(name) for name in ("k", "modules", "sides", "device")}
+    return write_report(sources, outputs, settings=headless.settings(**measuring), claims=claims, given=given(**more))

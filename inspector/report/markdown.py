@@ -1,0 +1,61 @@
+"""A short summary of a report as Markdown: the findings, the tables, how to make them again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from inspector.report.document import Bars, Code, Finding, Matrix, Note, Part, Report, Section, Table
+
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~&]|(?<![^\W_])_|_(?![^\W_]))")
+"""Of underscores those that could start or end emphasis."""
+_LEFT_OUT = {"objectives", "definitions"}
+
+
+def markdown(report: Report) -> str:
+    """Text in GitHub's Markdown; whatever comes from outside is escaped."""
+    lines = [f"# {report.title}", "", escaped(report.subtitle), ""]
+    for section in report.sections:
+        if section.id not in _LEFT_OUT and (body := list(_section(section))):
+            lines += [f"## {section.title}", "", *body]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it stands."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _section(section: Section) -> Iterator[str]:
+    """Nothing where the section has no numbers."""
+    if not any(isinstance(part, Table | Matrix | Bars | Finding | Code) for part in section.parts):
+        return
+    for part in section.parts:
+        if isinstance(part, Finding):
+            yield f"- {'**Caution:** ' if part.caution else ''}{escaped(part.text)}"
+        else:
+            yield from _part(part)
+    yield ""
+
+
+def _part(part: Part) -> Iterator[str]:
+    if isinstance(part, Matrix | Bars):
+        yield from _table(part.table())
+    elif isinstance(part, Table):
+        yield from _table(part)
+    elif isinstance(part, Note):
+        yield from (f"{'**Caution:** ' if part.caution else ''}{escaped(part.text)}", "")
+    elif isinstance(part, Code):
+        yield from ("```sh", part.text.replace("```", ""), "```", "")
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from (f"**{escaped(table.caption)}**", "")
+    yield _row(tuple(map(escaped, table.columns)))
+    yield _row(("---",) * len(table.columns))
+    yield from (_row(tuple(map(escaped, row))) for row in table.rows)
+    yield ""
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
