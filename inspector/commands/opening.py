@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given, on_terminal
+from inspector.commands.options import AGAINST, BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given, on_terminal
 from inspector.errors import InspectorError
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
+    from inspector.tui.judged import Published
 
 
 @click.command("open", context_settings=SETTINGS)
@@ -22,10 +23,20 @@ if TYPE_CHECKING:
 @BASE
 @PICKLE
 @SVD_RANK
+@click.option(
+    "--claims", default="", help="Also check these claims: a .yaml file, or a bundled set (`inspector claims`)."
+)
+@AGAINST
 @DEBUG
-def open_(sources: tuple[str, ...], k: int, base: str, **giving: Any) -> int:
+def open_(sources: tuple[str, ...], k: int, base: str, claims: str, against: str, **giving: Any) -> int:
     """Open adapters in the app (the default command)."""
-    return _open(sources, k, given(base, **giving))
+    from inspector.claims.bundled import claim_set
+    from inspector.tui.judged import Published
+
+    if claims:
+        claim_set(claims)  # what is wrong in it is said before the app opens
+    published = Published(claims, show=True, reference=claim_set(against) if against else None)
+    return _open(sources, k, given(base, **giving), published)
 
 
 @click.command(context_settings=SETTINGS)
@@ -34,11 +45,12 @@ def open_(sources: tuple[str, ...], k: int, base: str, **giving: Any) -> int:
 def demo(k: int) -> int:
     """Open the bundled adapters."""
     from inspector.assets import demo_sources
+    from inspector.tui.judged import Published
 
-    return _open(demo_sources(), k)
+    return _open(demo_sources(), k, published=Published("demo"))
 
 
-def _open(sources: Sequence[str], k: int, giving: Given | None = None) -> int:
+def _open(sources: Sequence[str], k: int, giving: Given | None = None, published: Published | None = None) -> int:
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
     _suggest_command(sources)
     if not on_terminal():
@@ -46,14 +58,19 @@ def _open(sources: Sequence[str], k: int, giving: Given | None = None) -> int:
 
         if not sources:
             raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
-        return headless.analyze(sources, settings=headless.settings(k=k), given=giving)
+        return headless.analyze(
+            sources, settings=headless.settings(k=k), given=giving, against=published.reference if published else None
+        )
     from inspector.tui.app import run_app
+    from inspector.tui.judged import NOTHING
+
+    published = published or NOTHING
 
     if len(sources) == 1 and is_study(sources[0]):
         from inspector.export import load
 
-        return run_app([], study=load(sources[0]), k=k)
-    return run_app(sources, k=k, given=giving)
+        return run_app([], study=load(sources[0]), k=k, published=published)
+    return run_app(sources, k=k, given=giving, published=published)
 
 
 def is_study(source: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
-from inspector.tui.state import TRAJECTORY, VIEWS
+from inspector.tui.state import CLAIMS, TRAJECTORY, VIEWS
 
 _CURSOR = ("map", "accuracy")
 _PAIRS = ("map", "layers", "angles", "pair", "basins", "cka", "accuracy")
@@ -69,6 +69,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go_merge", "W", "Merge", "what a weighted sum of the adapters would be"),
     Action("go_sensitivity", "R", "Sensitivity", "what seed and learning rate did, and which adapters share a start"),
     Action("go_summary", "S", "Summary", "the findings in plain sentences, each with the view behind it"),
+    Action("go_claims", "C", "Claims", "published claims against what is open; asks for a set where none is looked at"),
     Action("go_trajectory", "T", "Trajectory", "a training over its steps, where one is watched (inspector watch RUN)"),
     Action("probe", "p", "run the base", "run the base model with the adapters: what, on which prompts, at what cost"),
     Action("next_view", "tab", "next view", "go to the next view"),
@@ -111,6 +112,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "details", "enter", "everything", "read all that is known of the adapter under the cursor", ("adapters",), 90
     ),
+    Action("open_claim", "enter", "numbers", "the numbers behind the claim under the cursor", (CLAIMS,), 90),
     Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _PAIRS, 85),
     Action("next_pair", "n", "next pair", "the next pair of the list", _PAIRS, 50, "n/N"),
     Action("previous_pair", "N", "previous pair", "the previous pair of the list", _PAIRS),
@@ -197,7 +199,7 @@ def for_view(view: str) -> list[Action]:
 
 
 def _in(action: Action, view: str) -> bool:
-    return view in action.views or (view == TRAJECTORY and action.views == VIEWS)
+    return view in action.views or (view in {CLAIMS, TRAJECTORY} and action.views == VIEWS)
 
 
 def footer(view: str) -> list[tuple[str, str]]:

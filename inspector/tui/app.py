@@ -15,8 +15,10 @@ from textual.worker import Worker, WorkerState
 from inspector.study import Settings, Study
 from inspector.tui import session
 from inspector.tui.actions import applies
+from inspector.tui.claiming import Claiming
 from inspector.tui.commands import ActionCommands
 from inspector.tui.editing import Editing
+from inspector.tui.judged import NOTHING, Published
 from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
 from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing):
+class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watch, Mixing):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
@@ -47,6 +49,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing)
         watch: str = "",
         against: str = "",
         given: Given | None = None,
+        published: Published = NOTHING,
     ) -> None:
         self.session = session.read()
         super().__init__(AppState.of(study or nobody(Settings(k=k)), k))
@@ -55,6 +58,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing)
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
         self.given = given
+        self.published, self.reference = published, published.reference
         self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
         self.state.watched.root, self.state.watched.against = watch, against
         if watch:
@@ -72,6 +76,8 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing)
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._leave)
         if self.state.study.adapters and self.session.filter in self.state.study.projections:
             self.refilter(self.session.filter)
+        if self.published.claims:
+            self.call_after_refresh(self.take_claims, self.published.claims, show=self.published.show)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
         if self.state.watched.root:
@@ -168,12 +174,13 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Watch, Mixing)
         if saved and not set(self.state.study.names) <= set(fresh):
             self.say("the adapters of this saved study could not all be read again: it stays as it is", "bad")
             self.ask_again = False
-        elif fresh:
+        elif fresh or (self.loaded and not self.state.study.blocks):
             first = not self.state.study.blocks
             self.loaded |= fresh
             if first:
                 session.restore_adapters(self.session, self.state)
-            self.measure_again()
+            if not self.open_reference():
+                self.measure_again()
         self.repaint()
 
     # Results
@@ -241,8 +248,11 @@ def run_app(
     watch: str = "",
     against: str = "",
     given: Given | None = None,
+    published: Published = NOTHING,
 ) -> int:
     """Open the app on sources, on a saved study, or on a folder of runs to watch; the exit code."""
-    app: App[int] = InspectorApp(sources, study=study, k=k, watch=watch, against=against, given=given)
+    app: App[int] = InspectorApp(
+        sources, study=study, k=k, watch=watch, against=against, given=given, published=published
+    )
     app.run(mouse=False)
     return app.return_code or 0

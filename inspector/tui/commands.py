@@ -18,7 +18,7 @@ from inspector.tui.numbers import Pair
 from inspector.tui.screens.basins import shown_loss
 from inspector.tui.screens.dialogs import Dialog
 from inspector.tui.screens.probed import measured_pairs
-from inspector.tui.state import TRAJECTORY, AppState
+from inspector.tui.state import CLAIMS, TRAJECTORY, AppState
 
 _OF_VIEW = {
     "adapters": ("norm", "effective_rank"),
@@ -73,6 +73,9 @@ def shell_command(state: AppState) -> str:
         return shlex.join(["inspector", "watch", state.watched.root, "--table", *against])
     if state.view == "merge":
         return shlex.join(["inspector", "merge-preview", *_weighted(state)])
+    if state.view == CLAIMS and state.judged is not None:
+        sources = [f"{info.name}={info.source}" for info in state.infos]
+        return shlex.join(["inspector", "verify", state.judged.name, "--adapters", *sources])
     metrics = {"map": (state.metric,), "layers": (state.layers_metric,), "size": ("norm", state.rank_metric)}
     words = ["inspector", "analyze"]
     infos = state.infos

@@ -27,6 +27,7 @@ from inspector.tui.screens.angles import AnglesView
 from inspector.tui.screens.base import Area, View
 from inspector.tui.screens.basins import BasinsView
 from inspector.tui.screens.cka import CkaView
+from inspector.tui.screens.claims import ClaimsView
 from inspector.tui.screens.layers import LayersView
 from inspector.tui.screens.map import MapView
 from inspector.tui.screens.merge import MergeView
@@ -96,6 +97,7 @@ class Shell(App[int]):
                 MergeView(),
                 SensitivityView(),
                 SummaryView(),
+                ClaimsView(),
                 TrajectoryView(),
             )
         }

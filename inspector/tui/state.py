@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from inspector.merging.preview import Preview
 from inspector.study import Study
 from inspector.takeaways import Takeaway, takeaways
+from inspector.tui.judged import Judged
 from inspector.tui.mixture import Mixture
 from inspector.tui.numbers import Numbers, Pair
 from inspector.tui.watched import Watched
@@ -19,6 +20,8 @@ VIEWS = (
     "adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy", "merge",
     "sensitivity", "summary",
 )  # fmt: skip
+CLAIMS = "claims"
+"""The view of a set of claims: there only while one is loaded."""
 TRAJECTORY = "trajectory"
 """The view of a watched training: there only while one is watched."""
 MAP_METRICS = (
@@ -77,6 +80,7 @@ class AppState(Numbers):
     pending: bool = False
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
+    judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
     grouping: str = "method"
     finding: int = 0
@@ -92,7 +96,7 @@ class AppState(Numbers):
     @property
     def tabs(self) -> tuple[str, ...]:
         """The views there are."""
-        return (*VIEWS, TRAJECTORY) if self.watched.root else VIEWS
+        return (*VIEWS, *((CLAIMS,) if self.judged else ()), *((TRAJECTORY,) if self.watched.root else ()))
 
     @property
     def preview(self) -> Preview | None:

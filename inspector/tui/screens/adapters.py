@@ -11,11 +11,12 @@ from textual.strip import Strip
 
 from inspector.adapters.health import NEEDED, values
 from inspector.adapters.summary import account, tensor_classes
+from inspector.resemblance import is_reference, nearest
 from inspector.study import AdapterInfo
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.probed import facts
 from inspector.tui.state import WITH_BASE, AppState
-from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, wrap
+from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, wrap
 from inspector.tui.theme import Ink
 
 LEFT_OUT = "energy_left_out"
@@ -131,6 +132,8 @@ def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
     known = [*account(info), ("measured", _measured(state))]
     if more := facts(state, state.row):
         known.append(("vs base", " · ".join(more)))
+    if alike := _alike(state, info.name):
+        known.append(("nearest", alike))
     rows = [line for label, text in known for line in _labelled(label, text, width, ink.dim, ink.plain, 3)]
     # What is wrong comes first: a small screen cuts the end.
     return [*lines, *_findings(info, ink, width, "error", "warning"), *rows, *_findings(info, ink, width, "info")]
@@ -185,6 +188,15 @@ def _labelled(label: str, text: str, width: int, label_style: Style, style: Styl
     return [
         Line(" " * indent).add("" if n else label, label_style).to(12).add(part, style) for n, part in enumerate(parts)
     ]
+
+
+def _alike(state: AppState, name: str) -> str:
+    """The published adapters it resembles most, where some are open."""
+    found = [] if is_reference(name) else nearest(state.study, name)
+    words = [
+        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ ×{one.norm_ratio:.2g}, layers {one.where}" for one in found
+    ]
+    return " · ".join(words)
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:

@@ -1,0 +1,137 @@
+"""Claims in the app: loading a set, going to the numbers behind a claim, the published adapters beside one's own."""
+
+from __future__ import annotations
+
+from inspector.claims.bundled import addresses, claim_set
+from inspector.claims.model import Claim, ClaimSet
+from inspector.claims.selection import Where
+from inspector.claims.verdicts import Outcome
+from inspector.definitions import DEFINITIONS
+from inspector.errors import InspectorError
+from inspector.tui.judged import Judged
+from inspector.tui.screens.dialogs import Prompt
+from inspector.tui.shell import Shell
+from inspector.tui.state import CKA_METRICS, CLAIMS, LAYER_METRICS, MAP_METRICS, RANK_METRICS
+
+_VIEW_OF_PROBE = {"lmc": "basins", "lmc_rollouts": "basins", "cka": "cka", "accuracy": "accuracy"}
+
+
+class Claiming(Shell):
+    """Handlers of the Claims view."""
+
+    reference: ClaimSet | None = None
+    """The set whose adapters are still to be opened beside one's own."""
+
+    def do_go_claims(self) -> None:
+        """To the claims; where there are none, or they are looked at already, ask for a set."""
+        if self.state.judged is None or self.state.view == CLAIMS:
+            known = ", ".join(addresses())
+            self.push_screen(Prompt(f"Check claims: a .yaml file, or one of {known}"), self._asked_claims)
+        else:
+            self.go(CLAIMS)
+
+    def _asked_claims(self, name: str | None) -> None:
+        if name:
+            self.take_claims(name, show=True)
+
+    def take_claims(self, name: str, *, show: bool) -> None:
+        """Check a set from now on; one that cannot be read is told, and the old one stays."""
+        try:
+            self.state.judged = Judged(name, claim_set(name))
+        except InspectorError as error:
+            self.say(str(error), "bad")
+        else:
+            if show:
+                self.go(CLAIMS)
+        self.repaint()
+
+    def do_open_claim(self) -> None:
+        """The view that shows the numbers of the claim under the cursor, at its pair and its layer."""
+        judged = self.state.judged
+        if judged is None:
+            return
+        outcome = judged.outcomes(self.state.study)[judged.row]
+        where = Where.of(self.state.study, judged.claims.aliases())
+        if missing := where.missing(outcome.claim.names):
+            self.say(f"{', '.join(missing)}: not open, so there is nothing to show", "warn")
+            return
+        places = {name: self.state.order.index(at) for name, at in where.at.items() if at in self.state.order}
+        if hidden := [name for name in outcome.claim.names if name not in places]:
+            self.say(f"{', '.join(hidden)}: removed from the list (u undoes)", "warn")
+            return
+        self._point_at(outcome.claim, places)
+        self._look_at(outcome)
+
+    def _point_at(self, claim: Claim, places: dict[str, int]) -> None:
+        """The cursor on the claim's first pair or adapter, and all its pairs in the plots."""
+        state, selector = self.state, claim.selector
+        if selector.pairs:
+            pairs = [(places[a], places[b]) for a, b in selector.pairs]
+            state.row, state.col = pairs[0]
+            state.chosen = frozenset(state.id_pair(pair) for pair in pairs)
+        elif selector.adapters:
+            state.row = places[selector.adapters[0]]
+
+    def _look_at(self, outcome: Outcome) -> None:
+        """The metric, the layer and the modules that the claim speaks of."""
+        state, selector = self.state, outcome.claim.selector
+        metric = next((one.metric for one in outcome.measured if one.holds), outcome.claim.metrics[0])
+        modules = selector.modules or ()
+        wanted = modules[0] if len(modules) == 1 and modules[0] in state.study.projections else ""
+        if state.filter != wanted:
+            self.refilter(wanted)
+        state.one_layer = False
+        if selector.layers is not None and state.layers:
+            layer = selector.layers[0] if selector.layers[0] == selector.layers[1] else 0
+            if selector.statistic.startswith("arg") and outcome.measured[0].values:
+                layer = int(outcome.measured[0].values[0])
+            if layer in range(-1, max(state.layers) + 1):
+                state.set_layer(state.layers.index(layer) if layer in state.layers else len(state.layers) - 1)
+        self._show(metric, along_layers=selector.layers is not None)
+
+    def _show(self, metric: str, *, along_layers: bool) -> None:
+        """The view of a metric."""
+        state, probe = self.state, DEFINITIONS[metric].probe
+        if metric in MAP_METRICS:
+            state.metric = metric
+        if metric in LAYER_METRICS:
+            state.layers_metric = metric
+        if metric in RANK_METRICS:
+            state.rank_metric = metric
+        if metric in CKA_METRICS:
+            state.cka_metric = metric
+        if probe:
+            view = _VIEW_OF_PROBE.get(probe, "adapters")
+        elif along_layers and metric in LAYER_METRICS:
+            view = "layers"
+        elif metric.startswith("principal_angle"):
+            view = "angles"
+        else:
+            view = "map" if metric in MAP_METRICS else "pair" if metric == "energy_ratio" else "size"
+        self.go(view)
+        self.say("C goes back to the claims")
+
+    # The published adapters beside one's own
+
+    def open_reference(self) -> bool:
+        """Open them once one's own are there, unless no base is shared; whether something is on its way."""
+        claims, self.reference = self.reference, None
+        if claims is None:
+            return False
+        from inspector.reference import compared
+
+        try:
+            own, sources = compared(claims, list(self.loaded.values()), lambda text: self.say(text, "warn"))
+        except InspectorError as error:
+            self.say(str(error), "bad")
+            return False
+        self.loaded = {adapter.info.name: adapter for adapter in own}
+        if sources:
+            self.open_sources(list(sources))
+        return bool(sources)
+
+    def go(self, view: str) -> None:
+        raise NotImplementedError
+
+    def open_sources(self, sources: list[str]) -> None:
+        raise NotImplementedError
