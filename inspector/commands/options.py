@@ -56,5 +56,5 @@ def given(base: str, allow_pickle: bool, svd_rank: int = 64) -> Given:
 
 
 def on_terminal() -> bool:
-    """Whether the app can be shown: on a terminal, or in the browser that textual-serve drives it for."""
-    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stdout.isatty())
+    """Whether the app can be shown: on a terminal (Textual draws on stderr), or in textual-serve's browser."""
+    return "TEXTUAL_DRIVER" in os.environ or all(s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr))

@@ -40,7 +40,8 @@ class Terminal:
         known |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | env
         self.process = subprocess.Popen(
             [sys.executable, *program], stdin=self.follower, stdout=self.follower, stderr=self.follower,
-            env=known, cwd=cwd, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env=known, cwd=cwd, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call
         )  # fmt: skip
 
     def __enter__(self) -> Self:
