@@ -75,6 +75,8 @@ for _name, _module, _help in (
     ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
     ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
     ("convert", "inspector.commands.convert", "Write an adapter of any format as a PEFT folder, exactly."),
+    ("report", "inspector.commands.report", "A study as a web page, as figures and tables for papers, as Markdown."),
+    ("diff", "inspector.commands.diff", "What changed from one study to another."),
     ("merge-preview", "inspector.commands.merge_preview", "What a weighted sum of adapters would be, or write it."),
     ("watch", "inspector.commands.watch", "Watch a training: norm, rank, cosines and loss by step."),
     ("serve", "inspector.commands.serve", "The app in a browser, on this machine's own interface."),
