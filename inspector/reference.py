@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inspector.claims.model import ClaimSet
+from inspector.claims.model import REFERENCE, ClaimSet
 from inspector.errors import InspectorError
-from inspector.resemblance import PREFIX
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -21,7 +20,7 @@ def reference_sources(claims: ClaimSet) -> list[str]:
     found = claims.sources(claims.reference)
     if not found:
         raise InspectorError(f"{plain(claims.address)} names no source of an adapter to stand against.")
-    return [f"{PREFIX}{source}" for source in found]
+    return [f"{REFERENCE}{source}" for source in found]
 
 
 def compared(

@@ -9,11 +9,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.claims.model import REFERENCE
 from inspector.study import Study
 from inspector.text_tables import titled
 
-PREFIX = "ref."
-"""Before the names of published adapters, so that they stand apart; a name with `/` could not be opened again."""
 NEAREST = 3
 _LAYERS = 3
 
@@ -47,7 +46,7 @@ def nearest(study: Study, name: str, count: int = NEAREST) -> list[Likeness]:
 
 
 def is_reference(name: str) -> bool:
-    return name.startswith(PREFIX)
+    return name.startswith(REFERENCE)
 
 
 def _likeness(study: Study, i: int, j: int) -> Likeness:

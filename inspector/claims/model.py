@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+REFERENCE = "ref."
+"""Before the names of published adapters opened beside one's own; a name with `/` could not be opened again."""
 Statistic = Literal["each", "mean", "median", "min", "max", "range", "argmin layer", "argmax layer"]
 STATISTICS: tuple[Statistic, ...] = ("each", "mean", "median", "min", "max", "range", "argmin layer", "argmax layer")
 Relation = Literal["about", "at least", "at most", "between", "less than", "increasing", "decreasing"]
@@ -78,6 +80,7 @@ class ClaimSet:
         return [f"{n}={s}" for n, s in self.adapters.items() if s and (not names or n in names)]
 
     def aliases(self) -> dict[str, str]:
-        """Every name an adapter may be open under -> its name here: itself, or the last part of its source."""
+        """Every name an adapter may be open under -> its name here: itself, `ref.` before it, the end of its source."""
         ends = {s.replace(":", "/").rstrip("/").rpartition("/")[2]: n for n, s in self.adapters.items() if s}
-        return ends | {name: name for name in self.adapters}
+        beside = {f"{REFERENCE}{name}": name for name in self.adapters}
+        return beside | ends | {name: name for name in self.adapters}

@@ -150,6 +150,16 @@ def test_a_downloaded_folder_goes_by_its_own_name(tmp_path):
     assert check(tmp_path, study, f"{fields}; value: 0.7").verdict == "holds"
 
 
+def test_published_adapters_beside_ones_own_stand_in_for_what_is_not_open(tmp_path):
+    fields = "metric: cosine; pairs: [[a, b]]; relation: about; tolerance: 0.01"
+    numbers = (
+        Numbers(names=("a", "ref.a", "ref.b")).put("cosine", 0.7, "a", "ref.b").put("cosine", 0.1, "ref.a", "ref.b")
+    )
+    assert check(tmp_path, numbers.study(), f"{fields}; value: 0.7").verdict == "holds"
+    numbers = Numbers(names=("ref.a", "ref.b")).put("cosine", 0.1, "ref.a", "ref.b")
+    assert check(tmp_path, numbers.study(), f"{fields}; value: 0.1").verdict == "holds"
+
+
 def test_the_first_study_with_the_numbers_counts(tmp_path):
     found = claims(tmp_path, claim("metric: accuracy; prompts: aime26; adapters: [a]; relation: at least; value: 0.3"))
     gsm8k = Numbers(prompts="gsm8k").put("accuracy", 0.1, "a").study()
