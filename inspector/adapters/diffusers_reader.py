@@ -16,14 +16,15 @@ from typing import Any
 
 from inspector.adapters import lycoris
 from inspector.adapters.account import Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
+from inspector.adapters.assemble import Facts, assemble
 from inspector.adapters.config_file import is_number, numbers
 from inspector.adapters.foreign_names import from_diffusers
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Place, Slots, understand
+from inspector.adapters.grouping import Made, Place, Slots, understand
 from inspector.adapters.headers import TensorHeader, read_metadata
-from inspector.adapters.kohya_reader import ASIDE, BIAS, MAGNITUDE, dora, kind, module_parts, refusal
+from inspector.adapters.kohya_reader import ASIDE, BIAS, DORA, kind, module_parts, refusal
 from inspector.adapters.listing import Folder
+from inspector.adapters.magnitudes import depends_on, dora_notes
 from inspector.adapters.model import Adapter
 from inspector.adapters.peft_config import PeftConfig
 from inspector.adapters.scale import Scaling
@@ -37,9 +38,11 @@ _FACTOR = re.compile(
     r"|[._]lora\.(?P<old>down|up))\.weight"
 )
 _SIDES = {"A": lycoris.DOWN, "B": lycoris.UP, "down": lycoris.DOWN, "up": lycoris.UP}
-_OTHERS = "|".join(re.escape(slot) for slot in sorted(lycoris.SLOTS | ASIDE.keys() | {"alpha"}, key=len, reverse=True))
+_OTHERS = "|".join(
+    re.escape(slot) for slot in sorted(lycoris.SLOTS | ASIDE.keys() | {"alpha", DORA}, key=len, reverse=True)
+)
 _OTHER = re.compile(rf"(?P<path>.+?)\.(?P<slot>{_OTHERS}|lora_magnitude_vector(?:\.weight)?|lora_B\.bias)")
-_ASIDE = ASIDE | {"lora_magnitude_vector": MAGNITUDE, "lora_magnitude_vector.weight": MAGNITUDE, "lora_B.bias": BIAS}
+_ASIDE = ASIDE | {"lora_B.bias": BIAS}
 
 
 def places(folder: Folder) -> list[Path]:
@@ -59,11 +62,17 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file."""
     weights = safetensors_weights((path,))
     scalings = _scalings(read_metadata(path))
-    found = understand(weights.headers, _place, partial(_parts, weights, given.rank, scalings), _ASIDE)
-    said = [*dora(found.verdicts), *(finding for scaling in scalings.values() for finding in scaling.findings())]
+    found = understand(weights.headers, _place, partial(_parts, weights, given, scalings), _ASIDE)
+    said = [*dora_notes(found), *(finding for scaling in scalings.values() for finding in scaling.findings())]
     alphas = {alpha for scaling in scalings.values() for alpha in scaling.alphas}
     format_ = kind(found.verdicts, "diffusers")
-    facts = Facts(format_, alphas=alphas, excluded=found.excluded, refusal=refusal(found.verdicts))
+    facts = Facts(
+        format_,
+        alphas=alphas,
+        excluded=found.excluded,
+        refusal=refusal(found.verdicts),
+        depends_on=depends_on(found, given),
+    )
     if METADATA in read_metadata(path) and not scalings:
         said.append(Finding("warning", f"the header's {METADATA} cannot be read: α = r is taken"))
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
@@ -75,19 +84,18 @@ def _place(key: str) -> Place | None:
         path = f"{found['path']}_lora" if f"{found['path']}_lora." in key else found["path"]
         return Place(from_diffusers(path), slot)
     if found := _OTHER.fullmatch(key):
-        return Place(from_diffusers(found["path"]), found["slot"])
+        slot = DORA if found["slot"].startswith("lora_magnitude") else found["slot"]
+        return Place(from_diffusers(found["path"]), slot)
     return None
 
 
-def _parts(
-    weights: Weights, rank: int, scalings: Mapping[str, Scaling], path: str, slots: Slots
-) -> list[Part] | Verdict:
+def _parts(weights: Weights, given: Given, scalings: Mapping[str, Scaling], path: str, slots: Slots) -> Made | Verdict:
     """The part of one module; what its component's metadata says of its scale comes before alphas in the file."""
     component, _, below = path.partition(".")
     scaling, at = (scalings[component], below) if component in scalings else (scalings.get(""), path)
     if scaling is None or lycoris.DOWN not in slots or not (r := _rank(slots[lycoris.DOWN])):
-        return module_parts(weights, rank, path, slots)
-    return module_parts(weights, rank, path, slots, scaling.of(at, r))
+        return module_parts(weights, given, path, slots)
+    return module_parts(weights, given, path, slots, scaling.of(at, r))
 
 
 def _rank(down: TensorHeader) -> int:

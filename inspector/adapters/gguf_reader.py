@@ -7,7 +7,7 @@ Hugging Face's order, which needs the number of heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from inspector.adapters.config_file import is_number
 from inspector.adapters.foreign_names import from_gguf
 from inspector.adapters.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Place, Slots, dtypes, fault, understand
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.rope import halves, head_counts
@@ -34,9 +34,15 @@ if TYPE_CHECKING:
 FORMAT = "GGUF LoRA"
 A, B = "lora_a", "lora_b"
 PERMUTED = frozenset(
-    "llama granite granitemoe deci baichuan xverse deepseek minicpm olmo arcee smollm3 mistral3".split()  # noqa: SIM905
+    """llama granite granitemoe granitehybrid deci baichuan xverse deepseek minicpm olmo arcee smollm3 mistral3
+    internlm2 bailingmoe nanbeige chameleon""".split()  # noqa: SIM905 - a list of words
 )
-"""The architectures whose conversion in llama.cpp calls `LlamaModel.permute` on query and key projections."""
+"""The architectures whose conversion in llama.cpp permutes query and key projections, as `LlamaModel.permute` does."""
+NOT_PERMUTED = frozenset(
+    """qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3next gemma gemma2 gemma3 gemma3n gemma-embedding phi2
+    phi3 phimoe gpt2 gptj gptneox falcon starcoder starcoder2 stablelm command-r cohere2 olmo2 olmoe bloom mpt gpt-oss
+    llama4 deepseek2 apertus mamba""".split()  # noqa: SIM905 - a list of words
+)
 NO_HEADS = Verdict(
     "ignored",
     "query and key rows in llama.cpp's rotary order, and no number of heads: put the model's config.json beside the "
@@ -65,8 +71,13 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     place = partial(_place, architecture, unnamed)
     found = understand(weights.headers, place, partial(_parts, weights, alpha, heads), {"norm": NORM})
     refusal = "the file has no adapter.lora.alpha: the scale is unknown" if alpha is None else ""
-    facts = Facts(FORMAT, _base(metadata), {alpha or 0.0}, excluded=found.excluded, refusal=refusal)
+    facts = Facts(
+        FORMAT, _base(metadata), {alpha or 0.0}, excluded=found.excluded, refusal=refusal, depends_on=str(heads or "")
+    )
     said = []
+    if architecture not in PERMUTED | NOT_PERMUTED:
+        what = f"whether llama.cpp reorders query and key rows of {plain(architecture, 40)!r} is not known here"
+        said.append(Finding("warning", f"{what}: they are taken as they are"))
     if unnamed:
         names = sorted(set(unnamed))
         what = f"{count(len(names), 'module')} under llama.cpp's own names, which do not meet other formats'"
@@ -94,7 +105,7 @@ def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:
 
 def _parts(
     weights: Weights, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
-) -> Sequence[Part] | Verdict:
+) -> Made | Verdict:
     if wrong := fault(slots, (A, B), is_value):
         return wrong
     a, b = slots[A], slots[B]
@@ -116,4 +127,4 @@ def _parts(
 
     scale = Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")
     module = LoraModule(canonical(path), b.shape[0], d_in, r, scale, dtypes(slots, (A, B)), path)
-    return [Part(module, load, a.numel + b.numel)]
+    return Made([Part(module, load, a.numel + b.numel)])

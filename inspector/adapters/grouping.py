@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from inspector.adapters.account import EMPTY, HALF, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict
@@ -23,6 +24,13 @@ class Place(NamedTuple):
     slot: str
 
 
+class Made(NamedTuple):
+    """The parts of a module, and the verdicts of those of its slots that are not used."""
+
+    parts: Sequence[Part]
+    aside: Mapping[str, Verdict] = MappingProxyType({})
+
+
 class Understood(NamedTuple):
     """What a file comes to: parts, a verdict per tensor, modules left out."""
 
@@ -34,7 +42,7 @@ class Understood(NamedTuple):
 def understand(
     headers: Mapping[str, TensorHeader],
     place: Callable[[str], Place | None],
-    parts_of: Callable[[str, Slots], Sequence[Part] | Verdict],
+    parts_of: Callable[[str, Slots], Made | Verdict],
     aside: Mapping[str, Verdict],
 ) -> Understood:
     """Give every tensor its one verdict and every module its parts.
@@ -53,17 +61,20 @@ def understand(
             verdicts[key] = aside[found.slot]
         else:
             modules[canonical(plain(found.path, 300))].append((found, header))
-    parts: list[Part] = []
+    parts: dict[ModuleId, Part] = {}
     excluded: list[ModuleId] = []
     for id_, tensors in modules.items():
         slots = {at.slot: header for at, header in tensors}
         made = TWICE if len(slots) < len(tensors) else parts_of(plain(tensors[0][0].path, 300), slots)
-        verdicts |= {header.key: made if isinstance(made, Verdict) else USED for _, header in tensors}
+        if not isinstance(made, Verdict) and any(part.module.id in parts for part in made.parts):
+            made = TWICE
         if isinstance(made, Verdict):
+            verdicts |= {header.key: made for _, header in tensors}
             excluded.append(id_)
         else:
-            parts += made
-    return Understood(parts, verdicts, tuple(excluded))
+            verdicts |= {header.key: made.aside.get(at.slot, USED) for at, header in tensors}
+            parts |= {part.module.id: part for part in made.parts}
+    return Understood(list(parts.values()), verdicts, tuple(excluded))
 
 
 def fault(

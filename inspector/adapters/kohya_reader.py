@@ -14,20 +14,19 @@ from inspector.adapters.account import Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.foreign_names import from_kohya, is_kohya
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Place, Slots, dtypes, understand
+from inspector.adapters.grouping import Made, Place, Slots, dtypes, understand
 from inspector.adapters.headers import read_metadata
 from inspector.adapters.listing import Folder
+from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
-from inspector.study import Finding
 from inspector.text import plain
 
-MAGNITUDE = Verdict("ignored", "DoRA magnitudes: they need the base weights")
+DORA = "dora_scale"
 BIAS = Verdict("ignored", "the update of a bias or a norm, no part of ΔW")
 NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "warning")
 ASIDE = {
-    "dora_scale": MAGNITUDE,
     "diff_b": BIAS,
     "w_norm": BIAS,
     "b_norm": BIAS,
@@ -45,26 +44,30 @@ def places(folder: Folder) -> list[Path]:
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers and its alphas. Raises InspectorError for a damaged file."""
     weights = safetensors_weights((path,))
-    found = understand(weights.headers, _place, partial(module_parts, weights, given.rank), ASIDE)
+    found = understand(weights.headers, _place, partial(module_parts, weights, given), ASIDE)
     metadata = read_metadata(path)
     base = metadata.get("ss_base_model_version") or metadata.get("ss_sd_model_name") or ""
-    facts = Facts(kind(found.verdicts), plain(base, 120), excluded=found.excluded, refusal=refusal(found.verdicts))
-    return assemble(name, source, facts, found.parts, weights, found.verdicts, dora(found.verdicts))
+    facts = Facts(
+        kind(found.verdicts),
+        plain(base, 120),
+        excluded=found.excluded,
+        refusal=refusal(found.verdicts),
+        depends_on=depends_on(found, given),
+    )
+    return assemble(name, source, facts, found.parts, weights, found.verdicts, dora_notes(found))
 
 
 def _place(key: str) -> Place | None:
     """`lora_unet_mid_block_….lora_down.weight`: the first dot ends the module's name."""
     name, _, slot = key.partition(".")
     slot = _ALIASES.get(slot, slot)
-    known = slot in lycoris.SLOTS or slot in ASIDE or slot == "alpha"
+    known = slot in lycoris.SLOTS or slot in ASIDE or slot in {"alpha", DORA}
     return Place(from_kohya(name), slot) if known and is_kohya(name) else None
 
 
-def module_parts(
-    weights: Weights, rank: int, path: str, slots: Slots, scale: Scale | None = None
-) -> list[Part] | Verdict:
+def module_parts(weights: Weights, given: Given, path: str, slots: Slots, scale: Scale | None = None) -> Made | Verdict:
     """The part of one module, with its own alpha unless its `scale` is known otherwise."""
-    made = lycoris.update(slots, weights.tensor, rank)
+    made = lycoris.update(slots, weights.tensor, given.rank)
     if isinstance(made, Verdict):
         return made
     if scale is None:
@@ -75,9 +78,8 @@ def module_parts(
     types = dtypes(slots, factors)
     module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, types, path, made.kernel)
     numel = sum(slots[slot].numel for slot in factors)
-    if made.left_out is None:
-        return [Part(module, made.factors, numel)]
-    return [Part(module, made.factors, numel, made.left_out)]
+    part = Part(module, made.factors, numel, *([made.left_out] if made.left_out else []))
+    return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)
 
 
 def _scale(slots: Slots, made: lycoris.Update, weights: Weights) -> Scale | None:
@@ -106,10 +108,3 @@ def refusal(verdicts: dict[str, Verdict]) -> str:
     """Why a file of a method that cannot be read has no module, or nothing."""
     refused = [verdict.reason for verdict in verdicts.values() if verdict in lycoris.REFUSED.values()]
     return refused[0] if refused and not any(v.role == "used" for v in verdicts.values()) else ""
-
-
-def dora(verdicts: dict[str, Verdict]) -> list[Finding]:
-    """What the reader of the numbers should know where there are magnitudes."""
-    if MAGNITUDE not in verdicts.values():
-        return []
-    return [Finding("warning", "DoRA: ΔW needs the base; only the direction part s·B·A is analysed")]

@@ -6,7 +6,7 @@ and alpha say [mlx_lm.tuner.lora.LoRALinear.fuse]. Stacked experts have lora_a (
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.config_file import CONFIG, is_number, read_json_object
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Place, Slots, Understood, dtypes, fault, understand
+from inspector.adapters.headers import TensorHeader
 from inspector.adapters.listing import Folder
+from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.npz import is_npz, npz_keys, npz_weights
 from inspector.adapters.weights import Weights, safetensors_weights
@@ -31,7 +33,6 @@ FORMAT = "mlx-lm LoRA"
 DEFAULT_SCALE = 20.0
 """mlx-lm's own, and that of the trainer before it had a config."""
 _ENDS = (".lora_a", ".lora_b")
-MAGNITUDE = Verdict("ignored", "DoRA magnitudes: they need the base weights")
 
 
 def places(folder: Folder) -> list[Path]:
@@ -43,7 +44,6 @@ def places(folder: Folder) -> list[Path]:
 
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file or config."""
-    del given
     weights = npz_weights(path) if is_npz(path) else safetensors_weights((path,))
     config: dict[str, Any] = {}
     if (beside := path.parent / CONFIG).is_file():
@@ -51,10 +51,15 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     table = config.get("lora_parameters")
     settings = table if isinstance(table, Mapping) else {}
     scale = _scale(settings)
-    found = understand(weights.headers, _place, partial(_parts, weights, scale), {"m": MAGNITUDE})
-    said = _notes(settings, scale, found.parts, dora=MAGNITUDE in found.verdicts.values())
+    found = understand(weights.headers, _place, partial(_parts, weights, scale, given), {})
+    said = _notes(settings, scale, weights.headers, found)
     base = config.get("model")
-    facts = Facts(FORMAT, plain(base, 120) if isinstance(base, str) else "", excluded=found.excluded)
+    facts = Facts(
+        FORMAT,
+        plain(base, 120) if isinstance(base, str) else "",
+        excluded=found.excluded,
+        depends_on=depends_on(found, given),
+    )
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
 
@@ -70,21 +75,22 @@ def _scale(settings: Mapping[str, Any]) -> Scale:
     return Scale(DEFAULT_SCALE, f"scale {DEFAULT_SCALE:g} assumed")
 
 
-def _parts(weights: Weights, scale: Scale, path: str, slots: Slots) -> Sequence[Part] | Verdict:
+def _parts(weights: Weights, scale: Scale, given: Given, path: str, slots: Slots) -> Made | Verdict:
     if wrong := fault(slots, ("lora_a", "lora_b")):
         return wrong
     a, b = slots["lora_a"], slots["lora_b"]
     dtype, numel = dtypes(slots, ("lora_a", "lora_b")), a.numel + b.numel
     if len(a.shape) == len(b.shape) == 2 and a.shape[1] == b.shape[0]:
         module = LoraModule(canonical(path), b.shape[1], a.shape[0], a.shape[1], scale, dtype, path)
-        return [Part(module, lambda: (_flipped(weights, b.key), _flipped(weights, a.key)), numel)]
+        part = Part(module, lambda: (_flipped(weights, b.key), _flipped(weights, a.key)), numel)
+        return Made([part]) if "m" not in slots else dora_made(part, slots, "m", weights.tensor, given)
     if len(a.shape) == len(b.shape) == 3 and a.shape[0] == b.shape[0] and a.shape[1] == b.shape[2]:
         experts, r, d_in = a.shape
         of = (path.replace(".switch_mlp.", f".experts.{e}.") for e in range(experts))
         if ".switch_mlp." in path:
             modules = [LoraModule(canonical(p), b.shape[1], d_in, r, scale, dtype, p) for p in of]
             loads = [partial(_expert, weights, a.key, b.key, e) for e in range(experts)]
-            return [Part(m, load, numel // experts) for m, load in zip(modules, loads, strict=True)]
+            return Made([Part(m, load, numel // experts) for m, load in zip(modules, loads, strict=True)])
     return MISFIT
 
 
@@ -96,18 +102,21 @@ def _expert(weights: Weights, a: str, b: str, e: int) -> tuple[Tensor, Tensor]:
     return weights.tensor(b)[e].clone(), weights.tensor(a)[e].clone()
 
 
-def _notes(settings: Mapping[str, Any], scale: Scale, parts: Sequence[Part], *, dora: bool) -> list[Finding]:
-    notes = []
+def _notes(
+    settings: Mapping[str, Any], scale: Scale, headers: Mapping[str, TensorHeader], found: Understood
+) -> list[Finding]:
+    notes = dora_notes(found)
     if not is_number(settings.get("scale")):
         what = f"no lora_parameters.scale in an {CONFIG} beside the weights"
         notes.append(Finding("warning", f"{what}: mlx-lm's default {DEFAULT_SCALE:g} is assumed"))
     elif is_number(alpha := settings.get("alpha")):
         unused = f"the config has alpha {alpha:g} too, which mlx-lm does not read: the scale {scale.value:g} counts"
-        notes.append(Finding("info", unused))
-    if dora:
-        notes.append(Finding("warning", "DoRA: ΔW needs the base; only the direction part s·B·A is analysed"))
+        notes.append(Finding("info", f"{unused} (its first versions multiplied it by alpha/rank)"))
     rank = settings.get("rank")
-    if is_number(rank) and (other := [p for p in parts if p.module.rank != rank]):
-        what = f"{count(len(other), 'module')} with another rank than the config says, such as {other[0].module.path}"
-        notes.append(Finding("warning", f"{what}: {other[0].module.rank}, not {rank:g}"))
+    ranks = {
+        key: header.shape[1] for key, header in headers.items() if key.endswith(".lora_a") and len(header.shape) > 1
+    }
+    if is_number(rank) and (other := [key for key, r in ranks.items() if r != rank]):
+        what = f"{count(len(other), 'module')} with another rank than the config says, such as {plain(other[0], 80)}"
+        notes.append(Finding("warning", f"{what}: {ranks[other[0]]}, not {rank:g}"))
     return notes

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Part
-from inspector.adapters.grouping import Slots, dtypes, fault
+from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.model import LoraModule
 from inspector.adapters.peft_base import Base
-from inspector.adapters.peft_modules import Made, PeftFile
+from inspector.adapters.peft_modules import PeftFile
 from inspector.adapters.peft_tensors import A, B
 from inspector.names import ModuleId, canonical, strip_wrappers
 from inspector.text import plain

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from inspector.adapters import factors
-from inspector.adapters.account import MISFIT, UNKNOWN, Verdict
+from inspector.adapters.account import MISFIT, UNKNOWN, USED, Verdict
 from inspector.adapters.assemble import Part
-from inspector.adapters.dense import Dense
 from inspector.adapters.factors import Pair
-from inspector.adapters.grouping import Slots, dtypes, fault
+from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR, Update, bounded
 from inspector.adapters.lycoris import update as lycoris_update
-from inspector.adapters.model import LoraModule, Scale
-from inspector.adapters.peft_base import Base, dora, started
+from inspector.adapters.magnitudes import Magnitudes, with_magnitudes
+from inspector.adapters.model import LoraModule
+from inspector.adapters.peft_base import Base, started
 from inspector.adapters.peft_config import PeftConfig
 from inspector.adapters.peft_tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E
 from inspector.adapters.scale import Scaling
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from inspector.adapters.weights import Weights
 
 PRUNED = Verdict("ignored", "AdaLoRA left the module no rank: its ΔW is zero")
-_MAGNITUDES = "DoRA magnitudes"
-NO_MAGNITUDE = Verdict("ignored", f"{_MAGNITUDES}: they need the base weights (--base)")
-MISFIT_MAGNITUDE = Verdict("unknown", f"{_MAGNITUDES} that are not one per output", "warning")
 STARTS = frozenset({"pissa", "olora"})
 """The base-changing inits that W₀ alone tells."""
 
@@ -50,13 +46,6 @@ class PeftFile:
     """What is kept of dense updates."""
     recent: Callable[[str], Tensor]
     """A tensor by its key, the last few kept: those that many modules share are not read for each of them."""
-
-
-class Made(NamedTuple):
-    """The parts of a module, and the verdicts of those of its slots that are not used."""
-
-    parts: list[Part]
-    aside: Mapping[str, Verdict] = MappingProxyType({})
 
 
 def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
@@ -153,23 +142,9 @@ def _conv1d_lokr(slots: Slots, file: PeftFile) -> Update | Verdict:
 
 def _dora(part: Part, magnitudes: TensorHeader, file: PeftFile) -> Made:
     """The whole update where the base is there and fits, else the direction part s·B·A."""
-    module, base = part.module, file.base
-    d_out, d_in = module.d_out, module.d_in
-    if base is None:
-        return Made([part], {MAGNITUDE: NO_MAGNITUDE})
-    if magnitudes.numel != d_out:
-        return Made([part], {MAGNITUDE: MISFIT_MAGNITUDE})
-    if why := base.fault(module.path, d_out, d_in):
-        return Made([part], {MAGNITUDE: Verdict("ignored", f"{_MAGNITUDES}: {why}")})
-
-    def delta() -> Tensor:
-        W = base.matrix(module.path, d_out, d_in)
-        return dora(W, file.weights.tensor(magnitudes.key), module.scale.value, part.load())
-
-    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {module.scale.value:g}·BA")
-    update = Dense(delta, file.rank)
-    whole = replace(module, rank=min(file.rank, d_out, d_in), scale=scale)
-    return Made([Part(whole, update, part.parameters, update.left_out)])
+    m = Magnitudes(magnitudes.numel, lambda: file.weights.tensor(magnitudes.key))
+    part, verdict = with_magnitudes(part, m, file.base, file.rank)
+    return Made([part], {} if verdict is USED else {MAGNITUDE: verdict})
 
 
 def _started(part: Part, init: str, base: Base) -> Made | Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.config_file import CONFIG, is_number, read_json_object
 from inspector.adapters.foreign_names import from_torchtune
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Place, Slots, dtypes, fault, understand
 from inspector.adapters.listing import Folder
+from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.rope import halves, head_counts
 from inspector.adapters.weights import Weights, pickle_weights
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 FORMAT = "torchtune LoRA"
 _KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)")
 _MOST_PICKLED = 64 * 2**20
-A, B = "lora_a.weight", "lora_b.weight"
-MAGNITUDE = Verdict("ignored", "DoRA magnitudes: they need the base weights")
+A, B, M = "lora_a.weight", "lora_b.weight", "magnitude"
 NO_HEADS = Verdict(
     "ignored",
     "query and key rows in torchtune's rotary order, and no number of heads: put the model's config.json beside "
@@ -65,12 +65,12 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     weights = pickle_weights(path, given)
     alpha, base = _config(path.parent)
     heads = head_counts(path.parent, given)
-    found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads), {"magnitude": MAGNITUDE})
+    found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads, given), {})
     refusal = "" if alpha is not None else f"no lora_alpha in an {CONFIG} beside the file: the scale is unknown"
-    facts = Facts(FORMAT, base, {alpha} if alpha is not None else (), excluded=found.excluded, refusal=refusal)
-    said = [Finding("info", "a pickle, read with weights_only: nothing in it was run")]
-    if MAGNITUDE in found.verdicts.values():
-        said.append(Finding("warning", "DoRA: ΔW needs the base; only the direction part s·B·A is analysed"))
+    depends = f"{depends_on(found, given)} {dict(heads)}"
+    alphas = {alpha} if alpha is not None else ()
+    facts = Facts(FORMAT, base, alphas, excluded=found.excluded, refusal=refusal, depends_on=depends)
+    said = [Finding("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found)]
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
 
@@ -89,8 +89,8 @@ def _place(key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, alpha: float | None, heads: Mapping[str, int], path: str, slots: Slots
-) -> Sequence[Part] | Verdict:
+    weights: Weights, alpha: float | None, heads: Mapping[str, int], given: Given, path: str, slots: Slots
+) -> Made | Verdict:
     if wrong := fault(slots, (A, B)):
         return wrong
     a, b = slots[A], slots[B]
@@ -101,10 +101,10 @@ def _parts(
     if rotary and (not count or b.shape[0] % (2 * count)):
         return NO_HEADS
 
-    def load() -> tuple[Tensor, Tensor]:
-        up = weights.tensor(b.key)
-        return halves(up, count) if rotary else up, weights.tensor(a.key)
+    def rows(key: str) -> Tensor:
+        return halves(weights.tensor(key), count) if rotary else weights.tensor(key)
 
     scale = Scale((alpha or 0.0) / a.shape[0], f"α/r = {alpha or 0:g}/{a.shape[0]}")
     module = LoraModule(canonical(path), b.shape[0], a.shape[1], a.shape[0], scale, dtypes(slots, (A, B)), path)
-    return [Part(module, load, a.numel + b.numel)]
+    part = Part(module, lambda: (rows(b.key), weights.tensor(a.key)), a.numel + b.numel)
+    return Made([part]) if M not in slots else dora_made(part, slots, M, rows, given)

@@ -137,7 +137,7 @@ def test_misfits_halves_and_strangers(tmp_path):
     assert "does not multiply" in reasons[f"{NAME}.lora_up.weight"]
     assert "only A or only B" in reasons["lora_te_text_model_x.lora_up.weight"]
     assert "only A or only B" in reasons["lora_unet_z.alpha"]
-    assert "DoRA" in reasons["lora_te_y.dora_scale"]
+    assert "only A or only B" in reasons["lora_te_y.dora_scale"]
     assert "no tensor of a LoRA" in reasons["whatever"]
 
 

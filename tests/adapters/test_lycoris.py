@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.names import ModuleId
@@ -72,7 +73,7 @@ def test_delta_is_the_librarys_own(tmp_path, algo, kind, options):
     tolerance = 1e-7 if "rs_lora" in options else 1e-12
     torch.testing.assert_close(our_deltas(adapter)[MODULE], theirs.detach().reshape(16, -1), rtol=tolerance, atol=1e-14)
     assert adapter.info.format == {"LoCon": "kohya LoRA", "Loha": "LyCORIS LoHa", "Lokr": "LyCORIS LoKr"}[algo[:-6]]
-    said = "DoRA: ΔW needs the base; only the direction part s·B·A is analysed"
+    said = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
     assert [f.text for f in adapter.info.findings if f.severity == "warning"] == (
         [said] if "weight_decompose" in options else []
     )
@@ -88,6 +89,21 @@ def test_delta_is_what_the_layer_adds(tmp_path, algo):
     module.apply_to()
     added = (org(torch.eye(24, dtype=torch.float64)) - before).detach().T
     torch.testing.assert_close(ours[MODULE], added, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv"])
+def test_magnitudes_with_the_base_are_what_it_merges(tmp_path, kind):
+    modules = pytest.importorskip("lycoris.modules")
+    org = layer(kind)
+    module = trained(modules.LoConModule(NAME, org, lora_dim=2, alpha=1.5, weight_decompose=True).double())
+    assert module.dora_scale.shape[0] == 16
+    module.dora_scale.data *= 1.5
+    base = tmp_path / "base"
+    save(base / "diffusion_pytorch_model.safetensors", {"mid_block.resnets.0.conv1.weight": org.weight.data})
+    adapter = read(file_of(tmp_path / "x.safetensors", module), Given(base=BaseWeights("base", lambda: base)))
+    merged = module.get_merged_weight()[0].detach() - org.weight.data
+    torch.testing.assert_close(our_deltas(adapter)[MODULE], merged.flatten(1), rtol=0, atol=1e-12)
+    assert adapter.info.health == "ok"
 
 
 @pytest.mark.parametrize("kind", ["linear", "conv"])

@@ -7,8 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import Given
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
@@ -98,8 +100,10 @@ def test_dora_is_its_direction_part(tmp_path):
     write(tmp_path, extra={"model.layers.0.self_attn.q_proj.m": torch.ones(24)})
     adapter = read(tmp_path)
     assert len(adapter.modules) == 6
-    assert texts(adapter, "warning") == ["DoRA: ΔW needs the base; only the direction part s·B·A is analysed"]
-    assert {t.reason for t in adapter.tensors if t.role == "ignored"} == {"DoRA magnitudes: they need the base weights"}
+    assert texts(adapter, "warning") == ["DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"]
+    assert {t.reason for t in adapter.tensors if t.role == "ignored"} == {
+        "DoRA magnitudes: they need the base weights (--base)"
+    }
 
 
 def test_checkpoints_in_one_folder_are_adapters_of_their_own(tmp_path):
@@ -158,3 +162,32 @@ def test_what_mlx_lm_writes_and_fuses(tmp_path, container):
     for e in range(3):
         mine = ours[ModuleId(1, f"mlp.experts.{e}.up_proj")]
         torch.testing.assert_close(mine, theirs["model.layers.1.mlp.switch_mlp.up_proj"][e], rtol=0, atol=2e-6)
+
+
+def test_dora_with_the_base_is_what_mlx_lm_fuses(tmp_path):
+    mx = pytest.importorskip("mlx.core")
+    dora = pytest.importorskip("mlx_lm.tuner.dora")
+    nn = pytest.importorskip("mlx.nn")
+    mx.set_default_device(mx.cpu)
+    mx.random.seed(1)
+    path = "model.layers.0.self_attn.q_proj"
+    linear = nn.Linear(16, 24, bias=False)
+    layer = dora.DoRALinear.from_base(linear, r=4, scale=2.5)
+    layer.lora_b, layer.m = mx.random.normal(layer.lora_b.shape), layer.m * 1.5
+    mx.save_safetensors(
+        str(tmp_path / "adapters.safetensors"),
+        {f"{path}.lora_a": layer.lora_a, f"{path}.lora_b": layer.lora_b, f"{path}.m": layer.m},
+    )
+    config = {"lora_parameters": {"rank": 4, "scale": 2.5, "dropout": 0.0}, "fine_tune_type": "dora"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    base = tmp_path / "base"
+    base.mkdir()
+    before = torch.tensor(np.array(linear.weight))
+    save_file({f"{path}.weight": before}, base / "model.safetensors")
+    given = Given(base=BaseWeights("base", lambda: base))
+    (place,) = expand(Local(tmp_path / "adapters.safetensors"))
+    adapter = read_adapter(place.path, "a", "", given)
+    fused = torch.tensor(np.array(layer.fuse().weight))
+    torch.testing.assert_close(our_deltas(adapter)[Q0], (fused - before).double(), rtol=0, atol=5e-6)
+    assert adapter.info.health == "ok"
+    assert "base" in adapter.depends_on

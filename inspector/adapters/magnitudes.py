@@ -1,0 +1,74 @@
+"""DoRA in any format: the whole update where the base is given and fits, else its direction part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from inspector.adapters.account import USED, Verdict
+from inspector.adapters.assemble import Part
+from inspector.adapters.dense import Dense
+from inspector.adapters.given import Given
+from inspector.adapters.grouping import Made, Slots, Understood
+from inspector.adapters.model import Scale
+from inspector.adapters.peft_base import Base, dora
+from inspector.study import Finding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_NAME = "DoRA magnitudes"
+NO_BASE = Verdict("ignored", f"{_NAME}: they need the base weights (--base)")
+MISFIT = Verdict("unknown", f"{_NAME} that are not one per output", "warning")
+DIRECTION_ONLY = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
+
+
+class Magnitudes(NamedTuple):
+    """The magnitudes m of a module: how many, and how they are read, one per output in the base's order."""
+
+    numel: int
+    read: Callable[[], Tensor]
+
+
+def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> tuple[Part, Verdict]:
+    """The part of ΔW = m∘V/‖V‖_row − W₀, V = W₀ + s·BA, at this rank, and USED; else `part` as it is, and why."""
+    module = part.module
+    if m.numel != module.d_out:
+        return part, MISFIT
+    if base is None:
+        return part, NO_BASE
+    if why := base.fault(module.path, module.d_out, module.d_in):
+        return part, Verdict("ignored", f"{_NAME}: {why}")
+
+    def delta() -> Tensor:
+        W = base.matrix(module.path, module.d_out, module.d_in)
+        return dora(W, m.read(), module.scale.value, part.load())
+
+    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {module.scale.value:g}·BA")
+    whole = replace(module, rank=min(rank, module.d_out, module.d_in), scale=scale)
+    update = Dense(delta, rank)
+    return Part(whole, update, part.parameters, update.left_out), USED
+
+
+def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: Given) -> Made:
+    """A module with magnitudes in this slot, which `read` gives in the base's order of rows."""
+    header = slots[slot]
+    # LyCORIS may norm over outputs, one magnitude per input: (1, d_in), which is another formula.
+    numel = header.numel if len(header.shape) < 2 or header.shape[0] != 1 else -1
+    base = Base(given.base) if given.base is not None else None
+    part, verdict = with_magnitudes(part, Magnitudes(numel, lambda: read(header.key)), base, given.rank)
+    return Made([part], {} if verdict is USED else {slot: verdict})
+
+
+def dora_notes(found: Understood) -> list[Finding]:
+    """What the reader of the numbers should know where magnitudes are not used."""
+    unused = any(verdict is not USED and _NAME in verdict.reason for verdict in found.verdicts.values())
+    return [Finding("warning", DIRECTION_ONLY)] if unused else []
+
+
+def depends_on(found: Understood, given: Given) -> str:
+    """What ΔW depends on beside the files: the base and the rank kept of dense updates, where there are such."""
+    dense = any(isinstance(part.load, Dense) for part in found.parts)
+    base = given.base.name if given.base is not None else ""
+    return f"{base} at rank {given.rank}" if dense else ""
