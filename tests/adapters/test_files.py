@@ -202,17 +202,17 @@ def test_the_digest_is_of_the_content(tmp_path):
 
 
 def test_headers_need_no_torch(tmp_path):
-    """Ten adapters of a real size are listed without torch, in a fraction of a second."""
+    """Adapters of a real size are listed without torch."""
     for n in range(2):
         qwen3_4b_like(tmp_path / str(n), n, layers=4)
     code = (
-        "import sys, time\nstart = time.monotonic()\nfrom inspector.adapters.opening import open_sources\n"
+        "import sys\nfrom inspector.adapters.opening import open_sources\n"
         "adapters, failures = open_sources(sys.argv[1:] * 5)\n"
-        "print(len(adapters), len(failures), 'torch' in sys.modules, time.monotonic() - start < 1)"
+        "print(len(adapters), len(failures), 'torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout == "10 0 False True\n"
+    assert done.stdout == "10 0 False\n"
 
 
 def test_very_many_modules(tmp_path):
