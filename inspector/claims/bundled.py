@@ -26,15 +26,24 @@ def claim_set(name: str) -> ClaimSet:
 
     Raises InspectorError where there is none, or with what is wrong in it.
     """
-    path, bundled = Path(name).expanduser(), addresses()
-    if path.suffix in SUFFIXES and path.is_file():
+    if (path := _file(name)) is not None:
         return read(path)
+    bundled = addresses()
     by_file = {file.name: file for file in bundled.values()}
-    found = bundled.get(name) or by_file.get(path.name)
+    found = bundled.get(name) or by_file.get(Path(name).name)
     if found is None:
         known = ", ".join(bundled)
         raise InspectorError(f"No claims {plain(name)!r}: name a .yaml file, or one of {known}.{hint(name, bundled)}")
     return read(found)
+
+
+def _file(name: str) -> Path | None:
+    """The YAML file of this name, if there is one."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.suffix in SUFFIXES and path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, an unknown ~user, a NUL
+        return None
 
 
 def template() -> str:

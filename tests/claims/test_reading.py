@@ -118,6 +118,12 @@ def test_bundled_sets_by_file_name_and_what_is_none():
         claim_set("dmo")
 
 
+@pytest.mark.parametrize("name", ["~nobody-here/x.yaml", "x" * 5000 + ".yaml", "a\0b.yaml", "", ".", "/"])
+def test_a_name_that_is_no_file(name):
+    with pytest.raises(InspectorError, match="No claims"):
+        claim_set(name)
+
+
 def test_every_definition_that_the_studys_words_allow():
     found = {claim.id: claim.metrics for claim in claim_set("arxiv:2606.23740").claims}
     assert found["orth-offline-grpo"] == ("orthogonal_fraction_global", "orthogonal_fraction_module")
