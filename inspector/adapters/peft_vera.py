@@ -48,9 +48,10 @@ def account(found: Sorted, file: PeftFile) -> Account:
         else:
             parts.append(made)
     unused = _NEED_BASE if file.base is None else MISFIT
-    verdicts |= {h.key: USED if parts else unused for h in shared.values()}
-    doubled = (h for g in found.groups.values() if shared.keys() & g.slots.keys() for h in g.twice)
-    return Account(parts, verdicts | {h.key: MISFIT for h in doubled}, tuple(excluded))
+    verdicts |= {header.key: USED if parts else unused for header in shared.values()}
+    # What else stands in the projections' own group belongs to no module.
+    rest = (h.key for g in found.groups.values() for h in (*g.slots.values(), *g.twice) if h.key not in verdicts)
+    return Account(parts, verdicts | dict.fromkeys(rest, MISFIT), tuple(excluded))
 
 
 def _make(path: str, own: Slots, shared: Slots, file: PeftFile) -> Part | Verdict:

@@ -298,6 +298,18 @@ def test_vera_without_its_projections(tmp_path):
     assert any("drawn from a random seed" in text for text in texts(adapter, "info"))
 
 
+def test_strangers_among_the_projections_of_vera_are_accounted_for(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    base = stored(llama(), tmp_path / "base")
+    folder = saved(trained(llama(), VeraConfig(r=5, target_modules=["q_proj"])), tmp_path / "adapter")
+    path = folder / "adapter_model.safetensors"
+    save_file(load_file(path) | {"base_model.lora_A.weight": torch.zeros(2, 2)}, path)
+    adapter = read(folder, base)
+    assert len(adapter.modules) == 2
+    assert [t.key for t in adapter.tensors if t.role != "used"] == ["base_model.lora_A.weight"]
+
+
 MOE = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
