@@ -16,7 +16,7 @@ from inspector.text import count, plain, some
 def report(
     study: Study, claim_set: ClaimSet | None = None, outcomes: Sequence[Outcome] = (), version: str = "?"
 ) -> Report:
-    """Everything that is shown of a study, with the outcomes of a set of claims where there is one; `version` writes it."""
+    """Everything that is shown of a study, with the outcomes of a set of claims; `version` of the tool writes it."""
     context = Context.of(study)
     sections = (
         overview.findings(context),

@@ -123,8 +123,9 @@ def _bars(part: Bars, *, whole: bool) -> Figure:
     axes.spines["top"].set_visible(True)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel(f"{part.title}{f' (box: {part.parts[1]})' if part.parts[1] else ''}"
-                    f"{f', whisker: {part.parts[2]}' if part.parts[2] else ''}")  # fmt: skip
+    marks = zip(("box", "whisker"), part.parts[1:], strict=True)
+    more = "; ".join(f"{mark}: {name}" for mark, name in marks if name)
+    axes.set_xlabel(f"{part.title} ({more})" if more else part.title)
     axes.grid(axis="y", visible=False)
     low, high = part.limits or axes.get_xlim()
     axes.set_xlim(min(low, 0), high)

@@ -56,7 +56,7 @@ def _bars(context: Context, metric: str, side: str) -> Bars | None:
     caption = f"Principal angles of the top-{k} {side} subspaces{limited}, median over modules"
     parts = ("smallest", "its quartiles over modules", "largest")
     name = "angles-input" if metric.endswith("right") else "angles"
-    return Bars(name, caption, "degrees", tuple(bars), parts, known_levels, (0, 90), digits=1)
+    return Bars(name, caption, "smallest angle, degrees", tuple(bars), parts, known_levels, (0, 90), digits=1)
 
 
 def overlap(context: Context) -> Section:

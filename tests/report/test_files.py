@@ -1,0 +1,98 @@
+"""Figures, LaTeX, Markdown: complete or not at all, the study's numbers, nothing from outside as markup."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from inspector.errors import InspectorError
+from inspector.report import figures
+from inspector.report.building import report
+from inspector.report.document import Table
+from inspector.report.figures import write_figures
+from inspector.report.latex import latex
+from inspector.report.markdown import markdown
+from tests.report.studies import HOSTILE, METHODS, full_study
+
+
+@pytest.fixture(scope="module")
+def study():
+    return full_study((*METHODS[:2], HOSTILE[2]), layers=2, probes=("weights", "accuracy"))
+
+
+@pytest.fixture(scope="module")
+def folder(study, tmp_path_factory):
+    found = tmp_path_factory.mktemp("figures")
+    assert set(write_figures(report(study), found)) == {path.name for path in found.iterdir()}
+    return found
+
+
+def test_figures_come_in_three_formats(folder):
+    charts = {path.stem for path in folder.glob("*.png")}
+    assert {"cosine", "cosine-by-layer", "angles", "norm-by-layer", "spectra", "accuracy"} <= charts
+    for name in charts:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        texts = [e.text for e in ET.parse(folder / f"{name}.svg").iter() if e.tag.endswith("}text")]
+        assert texts, f"{name}: text is not text"
+
+
+def test_figures_are_the_same_twice(study, folder, tmp_path):
+    write_figures(report(study), tmp_path)
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_a_figure_that_fails_leaves_nothing_half_written(study, tmp_path, monkeypatch):
+    before = tmp_path / "cosine.png"
+    before.write_text("as it was")
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", fail)
+    with pytest.raises(InspectorError, match="No space left"):
+        write_figures(report(study), tmp_path)
+    assert before.read_text() == "as it was"
+    assert {path.name for path in tmp_path.iterdir()} <= {"cosine.png", "cosine.svg", "cosine.pdf", "adapters.tex"}
+
+
+def test_latex_has_the_numbers_and_escapes_names(study, folder):
+    text = (folder / "cosine.tex").read_text()
+    assert r"\toprule" in text
+    rows = [line.split(" & ") for line in text.splitlines() if line.startswith("sft & ")]
+    assert [float(cell.rstrip(" \\")) for cell in rows[0][1:]] == [
+        round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()
+    ]
+    assert r"ab\_\$x\textasciicircum{}2\$\_\&amp;$|$`c`\textbackslash{}d" in text
+
+
+def test_latex_aligns_numbers_right():
+    table = Table("t", "100 % & more", ("name", "x", "y"), (("a_b", "-1.5", "text"), ("c", "n/a", "2")))
+    text = latex(table, "t")
+    assert r"\begin{tabular}{lrl}" in text
+    assert r"\caption{100 \% \& more}" in text
+    assert r"a\_b & -1.5 & text \\" in text
+
+
+def test_markdown_has_findings_and_tables(study):
+    text = markdown(report(study))
+    assert text.startswith("# What training did to the weights\n")
+    assert "\n- " in text.split("## Who was measured")[0]
+    row = next(line for line in text.split("Cosine of the updates")[1].splitlines() if line.startswith("| sft |"))
+    shown = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
+    assert shown == [round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()]
+
+
+def test_markdown_shows_hostile_names_as_text():
+    text = markdown(report(full_study(HOSTILE, layers=2, probes=())))
+    prose = re.sub(r"```sh.*?```", "", text, flags=re.DOTALL)
+    assert not re.search(r"(?<!\\)<|(?<!\\)\|`", prose)
+    assert r"\<script\>alert(1)\</script\>" in prose
+
+
+def test_a_folder_that_is_a_file_is_refused(study, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InspectorError, match="Cannot write figures"):
+        figures.write_figures(report(study), Path(tmp_path / "taken"))
