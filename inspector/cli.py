@@ -59,8 +59,8 @@ class Lazy(click.Command):
 def cli() -> None:
     """See what LoRA training did to the weights.
 
-    A SOURCE is a folder (one adapter or several), an adapter_model.safetensors, a Hub id
-    org/repo[@revision][:subfolder], or a saved study (.json, .parquet). NAME=SOURCE names it.
+    A SOURCE is a folder (one adapter or several), an adapter file of any format, a Hub id
+    org/repo[@revision][:path], or a saved study (.json, .parquet). NAME=SOURCE names it.
     Without sources the last session opens again.
     """
 
