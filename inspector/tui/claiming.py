@@ -38,7 +38,7 @@ class Claiming(Shell):
         """Check a set from now on; one that cannot be read is told, and the old one stays."""
         try:
             self.state.judged = Judged(name, claim_set(name))
-        except InspectorError as error:
+        except (InspectorError, OSError, RuntimeError, ValueError) as error:  # too long a name; ~nobody; a NUL
             self.say(str(error), "bad")
         else:
             if show:

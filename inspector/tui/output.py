@@ -40,7 +40,7 @@ class Output(Shell):
         except (InspectorError, OSError) as error:
             self.say(str(error), "bad")
         except (RuntimeError, ValueError, MemoryError) as error:
-            self.say(f"nothing written: {type(error).__name__}: {error}", "bad")
+            self.say(f"It could not be done: {type(error).__name__}: {error}", "bad")
 
     def _export(self, name: str | None) -> None:
         if not name:
@@ -86,9 +86,10 @@ class Output(Shell):
         if not self.state.size and self.state.view != TRAJECTORY:
             self.say("nothing is open", "warn")
             return
-        command = shell_command(self.state)
-        self.copy_to_clipboard(command)
-        self.say(f"copied: {command}", "good")
+        with self.told():
+            command = shell_command(self.state)
+            self.copy_to_clipboard(command)
+            self.say(f"copied: {command}", "good")
 
     def do_screenshot(self) -> None:
         path = Path(f"inspector-{self.state.view}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.svg")
