@@ -16,6 +16,7 @@ from inspector.study import Settings
 from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
     from inspector.probes.engines import Engine
     from inspector.probes.solved import Results
@@ -45,7 +46,7 @@ class Options:
     out: Path | None = None
 
 
-def evaluate(sources: Sequence[str], options: Options) -> int:
+def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
     """Answer the task with the base and every source, then print or write; 3 when something has no answer."""
     from inspector.probes import accuracy
     from inspector.probes.problems import load_problems
@@ -54,7 +55,7 @@ def evaluate(sources: Sequence[str], options: Options) -> int:
     if options.out is not None:
         refuse_unwritable(options.out)
     problems = load_problems(options.task).first(options.limit)
-    adapters, whole = _opened(sources)
+    adapters, whole = _opened(sources, given)
     folder = folder_of(options.records)
     try:
         engine, able = _engine(adapters, options)
@@ -89,11 +90,11 @@ def _deliver(adapters: Sequence[Adapter], results: Results, options: Options) ->
     _say(f"Wrote {options.out}.")
 
 
-def _opened(sources: Sequence[str]) -> tuple[list[Adapter], bool]:
+def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], bool]:
     """The adapters, and whether all sources are among them."""
     from inspector.adapters.opening import open_sources
 
-    adapters, failures = open_sources(sources)
+    adapters, failures = open_sources(sources, given=given)
     if not adapters and len(failures) == 1:
         raise InspectorError(failures[0].message)
     for failure in failures:
@@ -126,6 +127,7 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options) -> tuple[E
     from inspector.probes.attach import Attached
     from inspector.probes.base import load_base
     from inspector.probes.engines import Local
+    from inspector.probes.partial import largest_left_out, not_run
 
     base = load_base(
         options.base or _named_base(adapters), options.device, options.dtype, note=_note, progress=_Progress()
@@ -134,6 +136,9 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options) -> tuple[E
     _say(f"Running {base.name} on {base.device} in {base.dtype}, adapters unmerged, at most {limit} tokens a problem.")
     attached = Attached(base)
     able = _able(adapters, attached.add)
+    for adapter in able:
+        if text := not_run(adapter, largest_left_out(adapter)):
+            _say(f"{text}.")
     return Local(attached, limit, options.batch), able
 
 

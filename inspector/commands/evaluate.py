@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
-from inspector.commands.options import DEBUG, DEVICE, DTYPE, SETTINGS
+from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command("eval", context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--task", required=True, help="arithmetic (bundled), gsm8k, aime24/25/26, a .jsonl or .parquet file.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many problems.")
-@click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: what the adapters name.")
+@BASE
+@PICKLE
+@SVD_RANK
 @click.option("--no-base", is_flag=True, help="Leave the base itself out of the table.")
 @DEVICE
 @DTYPE
@@ -30,7 +32,7 @@ from inspector.commands.options import DEBUG, DEVICE, DTYPE, SETTINGS
 @click.option("--records", type=click.Path(path_type=Path), help="Where answers are kept. Default: the cache folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a study: FILE.json, FILE.csv or FILE.parquet.")
 @DEBUG
-def eval_(sources: tuple[str, ...], **options: Any) -> int:
+def eval_(sources: tuple[str, ...], *, allow_pickle: bool, svd_rank: int, **options: Any) -> int:
     """Solve problems with the base and every adapter: accuracy, and which pairs differ.
 
     Greedy answers, graded by math-verify. Every answer is kept as it comes: an interrupted run goes on
@@ -39,4 +41,5 @@ def eval_(sources: tuple[str, ...], **options: Any) -> int:
     """
     from inspector import evaluation
 
-    return evaluation.evaluate(sources, evaluation.Options(**options))
+    giving = given(options["base"], allow_pickle, svd_rank)
+    return evaluation.evaluate(sources, evaluation.Options(**options), giving)

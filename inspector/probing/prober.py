@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
 from inspector.errors import InspectorError
+from inspector.probes.partial import not_run
 from inspector.probing.request import Estimate, Request, estimate
 from inspector.results import Blocks, merged
 from inspector.study import ProbeInfo, Study
@@ -58,7 +59,7 @@ class Prober:
         by_name = {adapter.info.name: adapter for adapter in adapters}
         _refuse_lost(study, by_name)
         digests = {name: identity(adapter) for name, adapter in by_name.items()}
-        notes = [text for adapter in adapters if (text := _left_out(adapter))]
+        notes = [text for a in adapters if (text := not_run(a, _energy_left_out(study, a.info.name)))]
         for text in notes:
             note(text)
 
@@ -119,10 +120,7 @@ def _refuse_lost(study: Study, by_name: dict[str, Adapter]) -> None:
         raise InspectorError(f"{plain(lost[0])} was not measured yet: wait for its numbers, then probe.")
 
 
-def _left_out(adapter: Adapter) -> str:
-    """What of an adapter does not run with it, in words; empty where all of it does."""
-    lost = [tensor for tensor in adapter.tensors if tensor.role != "used"]
-    if not lost:
-        return ""
-    name = plain(adapter.info.name)
-    return f"{name} runs without {len(lost)} of its tensors ({plain(lost[0].key, 60)}: {lost[0].reason})"
+def _energy_left_out(study: Study, name: str) -> float:
+    """The share of ‖ΔW‖² that the factors of an adapter leave out, as it was measured."""
+    block = study.block("energy_left_out", "global")
+    return 0.0 if block is None else float(block[study.index(name), 0])
