@@ -154,15 +154,15 @@ def test_themes_follow_the_system_and_the_button(visit, scheme):
 def test_text_can_be_read_on_its_ground(visit):
     """WCAG's 4.5 to 1 for the text and the cells of a matrix, light and dark."""
     contrast = """() => { const rgb = c => c.match(/[\\d.]+/g).map(Number);
-      const over = (top, under) => { const [r, g, b, a = 1] = top; return [r, g, b].map((v, i) => v * a + under[i] * (1 - a)) };
-      const bright = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-        return .2126 * r + .7152 * g + .0722 * b };
+      const over = ([r, g, b, a = 1], under) => [r, g, b].map((v, i) => v * a + under[i] * (1 - a));
+      const linear = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+      const bright = c => { const [r, g, b] = c.map(linear); return .2126 * r + .7152 * g + .0722 * b };
       const paper = rgb(getComputedStyle(document.body).backgroundColor);
-      return ['#cosine td.p20', '.caution', '.caution strong', '.about', 'a[href]', 'summary', '.trap'].map(what => {
-        const e = document.querySelector(what), s = getComputedStyle(e);
-        const ground = what.includes('strong') ? getComputedStyle(e.parentElement).backgroundColor : s.backgroundColor;
-        const [x, y] = [bright(rgb(s.color)), bright(over(rgb(ground), paper))].sort((a, b) => b - a);
-        return [what, (x + .05) / (y + .05)] }) }"""
+      const texts = '.matrix td, .caution, .caution strong, .about, .findings a, summary, .trap, .some, tr.now td';
+      return [...document.querySelectorAll(texts)].map(e => {
+        const ground = getComputedStyle(e.matches('strong') ? e.parentElement : e).backgroundColor;
+        const [x, y] = [bright(rgb(getComputedStyle(e).color)), bright(over(rgb(ground), paper))].sort((a, b) => b - a);
+        return [`${e.tagName} ${e.className}`, (x + .05) / (y + .05)] }) }"""
     for scheme in ("light", "dark"):
         low = [(what, ratio) for what, ratio in visit(color_scheme=scheme).evaluate(contrast) if ratio < 4.5]
         assert low == []

@@ -116,10 +116,12 @@
       choose();
     });
   slider.addEventListener("input", walk);
-  addEventListener("beforeprint", () => { for (const fold of all("main details")) fold.open = true; });
+  addEventListener("beforeprint", () => { for (const fold of all(".fold, .findings details")) fold.open = true; });
   one("#controls").addEventListener("submit", (event) => event.preventDefault());
   one("#controls").hidden = button.hidden = false;
   name();
   choose();
   walk();
+  // What was just hidden and filled in moved the place that the address names.
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 })();
