@@ -25,8 +25,8 @@ def test_tensors_and_energy_left_out_are_told(adapter):
     )
     told = not_run(replace(adapter, tensors=tensors), 0.123)
     assert told == (
-        "one runs without 1 of its tensors (lm_head.weight: saved along) and by the low-rank part of its dense updates, "
-        "which leaves out 12 % of ‖ΔW‖²"
+        "one runs without 1 of its tensors (lm_head.weight: saved along) and by the low-rank part of its dense updates,"
+        " which leaves out 12 % of ‖ΔW‖²"
     )
 
 
