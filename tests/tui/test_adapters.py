@@ -125,3 +125,11 @@ async def test_the_copied_table_holds_classes_and_every_scale(study):
     first = dict(zip(table.columns, table.rows[0], strict=True))
     assert first["tensors"] == "240: 235 used, 3 ignored, 2 not understood"
     assert first["scale"] == "2 (α/r = 16/8): 60 modules; 1 (alpha_pattern 'v_proj': α/r = 8/8): 60 modules"
+
+
+async def test_a_pinned_source_keeps_its_repo_in_sight(study):
+    pinned = replace(study.adapters[0], source=f"org/repo@{'0123456789' * 4}:adapters/sft")
+    app = InspectorApp(study=replace(study, adapters=(pinned, *study.adapters[1:])))
+    async with app.run_test(size=(80, 24)):
+        assert "org/repo@0123456:adapters/sft" in body(app)
+        assert app.views["adapters"].table(app.state).rows[0][1] == pinned.source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from inspector.tui.theme import Ink
 LEFT_OUT = "energy_left_out"
 _BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}
+_COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?=:|$)")
+"""Of a source on the Hub: seven digits suffice to read, the whole of it stands in the page and the table."""
 _MARK = {"ok": "ok", "warning": "! note", "error": "✗ error"}
 
 
@@ -127,7 +130,7 @@ class AdaptersView(View):
 def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
     """Everything about the adapter under the cursor."""
     info = state.infos[state.row]
-    source = fit_left(clean(info.source), width - cell_len(clean(info.name)) - 4)
+    source = fit_left(_COMMIT.sub(r"@\1", clean(info.source)), width - cell_len(clean(info.name)) - 4)
     lines = [Line(" ").add(clean(info.name), ink.accent).add(f"  {source}", ink.dim)]
     known = [*account(info), ("measured", _measured(state))]
     if more := facts(state, state.row):
