@@ -12,7 +12,7 @@ import numpy as np
 
 from inspector import __version__
 from inspector.adapters.health import with_value_findings
-from inspector.adapters.model import Adapter
+from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
 from inspector.errors import CancelledError, InspectorError
@@ -21,10 +21,14 @@ from inspector.names import ModuleId, in_order
 from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from inspector.geometry.module import ModuleGeometry
     from inspector.geometry.stack import Workspace
 
 _SNAPSHOT_EVERY = 0.25
+_LARGEST_RANK = 1024
+"""Ranks beyond are taken apart by their product where that is smaller."""
 _WORTH_THREADS = 5e7
 """Multiplications of one Gram product from which on several threads pay."""
 
@@ -119,7 +123,7 @@ class _Table:
             for m, module in enumerate(modules):
                 if (spec := adapter.modules.get(module)) is not None:
                     self.shapes[i, m] = spec.d_out, spec.d_in
-        r = max((spec.rank for a in adapters for spec in a.modules.values()), default=1)
+        r = max((_values(spec) for a in adapters for spec in a.modules.values()), default=1)
         self.blocks: dict[tuple[str, Scope], Floats] = {}
         self._add((n, count), "norm", "energy_left_out")
         self._add((n, count, r), "singular_value")
@@ -159,7 +163,7 @@ class _Table:
         from inspector.geometry.factorise import NonFiniteError
         from inspector.geometry.module import measure
 
-        factors = [(*self.adapters[i].load(module), self.adapters[i].modules[module].scale.value) for i in here]
+        factors = [(*_bounded(*self.adapters[i].load(module)), self._scale(i, module)) for i in here]
         try:
             found = measure(factors, self.settings.k, self.settings.sides, workspace)
         except NonFiniteError as error:
@@ -171,6 +175,9 @@ class _Table:
         self._enter(m, here, found)
         self._at("energy_left_out")[here, m] = [self.adapters[i].left_out(module) for i in here]
 
+    def _scale(self, i: int, module: ModuleId) -> float:
+        return self.adapters[i].modules[module].scale.value
+
     def _enter(self, m: int, here: list[int], found: ModuleGeometry) -> None:
         """Write one module's numbers into the blocks."""
         inner = np.triu(found.inner.cpu().numpy())
@@ -179,7 +186,7 @@ class _Table:
         self._at("norm")[here, m] = norms
         sigma = found.sigma.cpu().numpy()
         for i, values in zip(here, sigma, strict=True):
-            rank = self.adapters[i].modules[self.modules[m]].rank
+            rank = _values(self.adapters[i].modules[self.modules[m]])
             self._at("singular_value")[i, m, :rank] = values[:rank]
         gaps = sigma - np.pad(sigma, ((0, 0), (0, 1)))[:, 1:]
         width = min(self.settings.k, gaps.shape[1])
@@ -234,6 +241,19 @@ class _Table:
         )
         study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
         return with_value_findings(study) if finished else study
+
+
+def _values(module: LoraModule) -> int:
+    """How many singular values an update can have: its rank may be above its shape's."""
+    return min(module.rank, module.d_out, module.d_in)
+
+
+def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
+    """The factors, multiplied out where their r×r Gram matrices would be far larger than they themselves."""
+    from inspector.adapters.factors import whole
+
+    r, shorter = A.shape[0], min(B.shape[0], A.shape[1])
+    return whole(B.double() @ A.double()) if r > max(shorter, _LARGEST_RANK) else (B, A)
 
 
 def angle_metric(side: str) -> str:

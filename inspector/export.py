@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,17 @@ from inspector.origin import Origin
 from inspector.study import AdapterInfo, Finding, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, Row, blocks, rows
 from inspector.text import plain
+from inspector.typed import typed
 
 FORMAT = "adapter-inspector study"
 VERSION = 1
 SUFFIXES = (".json", ".csv", ".parquet")
 _BATCH = 200_000
 """Rows in memory at a time: a study of 64 adapters has millions."""
+_ROWS_A_BYTE = 8
+"""Numbers that differ do not compress: more rows than this are none."""
+_DEEPEST = 10**6
+"""Layers no model has."""
 
 
 def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> None:
@@ -58,6 +63,8 @@ def refuse_unwritable(path: Path) -> None:
 def load(path: str | Path) -> Study:
     """Read a study saved as JSON or Parquet."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InspectorError(f"{plain(path, 400)} is not a study: it is a folder, a pipe or a device.")
     try:
         if path.suffix.lower() == ".parquet":
             return _read_parquet(path)
@@ -67,8 +74,8 @@ def load(path: str | Path) -> Study:
         return _study(head, head["table"])
     except OSError as error:
         raise InspectorError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InspectorError(f"{path} is not a complete study ({error}): save it again.") from error
+    except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InspectorError(f"{path} is not a complete study ({plain(error)}): save it again.") from error
 
 
 @contextmanager
@@ -147,6 +154,8 @@ def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
 def _read_parquet(path: Path) -> Study:
     import pyarrow.parquet as pq
 
+    if pq.read_metadata(path).num_rows > _ROWS_A_BYTE * path.stat().st_size:
+        raise InspectorError(f"{plain(path, 400)} is not a study: it would unfold into far more than its own size.")
     table = pq.read_table(path)
     head = (table.schema.metadata or {}).get(b"inspector")
     if head is None:
@@ -170,55 +179,55 @@ def _list(column: Any) -> list[Any]:
 def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
     if head["version"] > VERSION:
         raise InspectorError(f"The study is of format version {head['version']}: update adapter-inspector to open it.")
-    settings = head["settings"] | {"sides": tuple(head["settings"]["sides"])}
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
-        tuple(_adapter(a) for a in head["adapters"]),
-        tuple(ModuleId(layer, path) for layer, path in head["modules"]),
+        typed(tuple[AdapterInfo, ...], head["adapters"]),
+        typed(tuple[ModuleId, ...], head["modules"]),
         shapes,
-        Settings(**settings),
-        probes=tuple(_probe(probe) for probe in head.get("probes", ())),
-        alphas=tuple(float(alpha) for alpha in head.get("alphas", ())),
-        depth=int(head.get("depth", 0)),
+        typed(Settings, head["settings"]),
+        probes=typed(tuple[ProbeInfo, ...], head.get("probes", [])),
+        alphas=typed(tuple[float, ...], head.get("alphas", [])),
+        depth=typed(int, head.get("depth", 0)),
     )
+    _refuse_impossible(study)
     return replace(
         study,
         adapters=tuple(_shown(a) for a in study.adapters),
         modules=tuple(ModuleId(layer, plain(path, 400)) for layer, path in study.modules),
+        probes=tuple(replace(probe, **_texts(probe)) for probe in study.probes),
         blocks=blocks(study, columns),
     )
 
 
-def _adapter(head: dict[str, Any]) -> AdapterInfo:
-    return AdapterInfo(
-        **head
-        | {
-            "ranks": tuple(head["ranks"]),
-            "targets": tuple(head["targets"]),
-            "scales": tuple(head.get("scales", ())),
-            "findings": tuple(Finding(**f) for f in head["findings"]),
-            "excluded": tuple(ModuleId(*m) for m in head["excluded"]),
-            "origin": _origin(head.get("origin") or {}),
-        }
-    )
-
-
-def _origin(head: dict[str, Any]) -> Origin:
-    return Origin(**head | {key: plain(head[key], 80) for key in ("method", "a0") if key in head})
-
-
-def _probe(head: dict[str, Any]) -> ProbeInfo:
-    texts = {key: plain(value, 400) for key, value in head.items() if isinstance(value, str)}
-    return ProbeInfo(**head | texts)
+def _refuse_impossible(study: Study) -> None:
+    """Raise ValueError for what no analysis gives, before anything is made as large as it says."""
+    layers = [layer for layer, _ in study.modules if layer is not None]
+    shown = [plain(name, 400) for name in study.names]
+    for what, impossible in {
+        "no adapters": not study.adapters,
+        "names of adapters": len(set(shown)) < len(shown),
+        "modules": len(set(study.modules)) < len(study.modules),
+        "layers": not all(0 <= layer < _DEEPEST for layer in (*layers, study.depth)),
+        "shapes": bool(study.shapes.size) and not 0 <= study.shapes.min() <= study.shapes.max() < 2**40,
+        "k": not 1 <= study.settings.k < _DEEPEST,
+    }.items():
+        if impossible:
+            raise ValueError(f"impossible {what}")
 
 
 def _shown(info: AdapterInfo) -> AdapterInfo:
     """A study may come from anyone: its texts without control characters."""
-    texts: dict[str, Any] = {key: plain(value, 400) for key, value in asdict(info).items() if isinstance(value, str)}
     return replace(
         info,
-        **texts,
+        **_texts(info),
         targets=tuple(plain(target) for target in info.targets),
         scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
+        excluded=tuple(ModuleId(layer, plain(path, 400)) for layer, path in info.excluded),
+        origin=replace(info.origin, **_texts(info.origin)),
     )
+
+
+def _texts(of: AdapterInfo | ProbeInfo | Origin) -> dict[str, Any]:
+    """Its fields that are text, fit to show."""
+    return {field.name: plain(v, 400) for field in fields(of) if isinstance(v := getattr(of, field.name), str)}

@@ -203,8 +203,10 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
     if settings.filter:
         known = sorted({module.projection for a in adapters for module in a.modules})
         return f"No module matches --modules {settings.filter!r}. There are: {', '.join(known) or 'none'}."
-    reasons = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
-    return f"No adapter has a module that can be analysed. {reasons[0] if reasons else ''}".strip()
+    reasons = [(a.info.source, f.text) for a in adapters for f in a.info.findings if f.severity == "error"]
+    source, why = reasons[0] if reasons else (adapters[0].info.source, "it has no module")
+    rest = f" ({len(adapters)} adapters are like that)" if len(adapters) > 1 else ""
+    return f"Nothing of {source} can be analysed: {why}{rest}."
 
 
 _UNASKED = ("", (), 0, None, "auto", "boxed", "last")

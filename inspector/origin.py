@@ -48,7 +48,7 @@ def origin_of(folder: Path, name: str) -> Origin:
     """The origin of the adapter in a folder: its run.json where there is a readable one, else its name."""
     path = folder / RECORD
     try:
-        if path.stat().st_size <= _LARGEST:
+        if path.is_file() and path.stat().st_size <= _LARGEST:
             record = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record, dict) and isinstance(record.get("method"), str):
                 return _recorded(record)
@@ -62,7 +62,7 @@ def from_name(name: str) -> Origin:
     lr, seed, rest = None, None, []
     for word in re.split(r"[_/\s]+|-(?=(?:lr|seed|s)\d)", name):
         if (found := _LR.fullmatch(word)) is not None:
-            lr = float(found[1])
+            lr = _number(float(found[1]))
         elif (found := _SEED.fullmatch(word)) is not None:
             seed = int(found[1])
         elif word:
@@ -85,8 +85,13 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and _shown(value) else None
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and _shown(value) else None
+
+
+def _shown(value: float) -> bool:
+    """Whether a number is finite and of a length that can be shown."""
+    return abs(value) < 1e18

@@ -14,6 +14,10 @@ from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
 COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
 
 
+_ROOM, _SPARSEST = 2 * 10**7, 200
+"""How many numbers blocks may have for any table, and for each row of it."""
+
+
 class Row(NamedTuple):
     """One number. `b` is empty for one-adapter metrics, `a` too for levels of no adapter; `k` is 1-based, or α."""
 
@@ -101,10 +105,12 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
     alphas = {alpha: at for at, alpha in enumerate(study.alphas, 1)}
     curve = {metric for metric, definition in DEFINITIONS.items() if definition.index == "alpha"}
     ks = zip(columns["metric"], columns["k"], strict=True)
-    k = np.array(
-        [0 if k is None or math.isnan(k) else alphas[k] if metric in curve else int(k) for metric, k in ks],
-        dtype=np.intp,
+    given = np.array(
+        [0 if k is None or math.isnan(k) else alphas[k] if metric in curve else k for metric, k in ks], dtype=np.float64
     )
+    k = given.astype(np.intp)
+    if (k != given).any() or (k < 0).any():
+        raise ValueError("k counts from 1")
     values = np.array([np.nan if v is None else v for v in columns["value"]], dtype=np.float64)
     where: dict[tuple[str, Scope], int] = {}
     key = np.array([where.setdefault(x, len(where)) for x in zip(columns["metric"], columns["scope"], strict=True)])
@@ -113,24 +119,35 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
     for (metric, _), code in where.items():
         depth[metric] = max(depth.get(metric, 1), int(k[key == code].max()))
     out: dict[tuple[str, Scope], Floats] = {}
+    room = _ROOM + _SPARSEST * len(values)
     for (metric, scope), code in where.items():
+        if scope not in SCOPES:
+            raise ValueError(f"no scope {scope!r:.40}")
         chosen = np.flatnonzero(key == code)
         place_at = {(m.layer, m.path): p for p, m in enumerate(study.places(scope))}
         place = np.array([place_at[places[row]] for row in chosen], dtype=np.intp)
-        out[metric, scope] = _filled(
-            DEFINITIONS[metric], len(study.names), len(place_at),
-            len(study.alphas) if metric in curve else depth[metric],
-            (a[chosen], b[chosen], place, k[chosen] - 1, values[chosen]),
-        )  # fmt: skip
+        if DEFINITIONS[metric].indexed and not k[chosen].all():
+            raise ValueError(f"{metric} needs k")
+        last = len(study.alphas) if metric in curve else depth[metric]
+        shape = _shape(DEFINITIONS[metric], len(study.names), len(place_at), last)
+        room -= math.prod(shape)
+        if room < 0:
+            raise ValueError("it would unfold into far more numbers than it has rows")
+        rows_ = a[chosen], b[chosen], place, k[chosen] - 1, values[chosen]
+        out[metric, scope] = _filled(DEFINITIONS[metric], shape, rows_)
     fill_diagonals(out)
     return out
 
 
-def _filled(definition: Definition, n: int, places: int, depth: int, rows: tuple[Any, Any, Any, Any, Floats]) -> Floats:
+def _shape(definition: Definition, n: int, places: int, depth: int) -> tuple[int, ...]:
+    leading = {"adapter": (n,), "none": ()}.get(definition.subject, (n, n))
+    return (*leading, places, *((depth,) if definition.indexed else ()))
+
+
+def _filled(definition: Definition, shape: tuple[int, ...], rows: tuple[Any, Any, Any, Any, Floats]) -> Floats:
     """One dense block from the index columns (a, b, place, k) and the values of its rows."""
     a, b, place, k, values = rows
-    leading = {"adapter": (n,), "none": ()}.get(definition.subject, (n, n))
-    block = np.full((*leading, places, *((depth,) if definition.indexed else ())), np.nan)
+    block = np.full(shape, np.nan)
     tail = (place, k) if definition.indexed else (place,)
     if definition.subject == "none":
         block[tail] = values

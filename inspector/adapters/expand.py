@@ -30,6 +30,8 @@ def expand(local: Local) -> list[Place]:
     """
     if local.path.is_file():
         return [_place(_adapter_of(local.path), local.name)]
+    if not local.path.is_dir():
+        raise InspectorError(f"{plain(local.path)} is neither a file nor a folder: a pipe or a device is not opened.")
     paths = list(_adapters_below(local.path))
     if not paths:
         raise InspectorError(

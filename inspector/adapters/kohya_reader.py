@@ -88,7 +88,7 @@ def _scale(slots: Slots, made: lycoris.Update, weights: Weights) -> Scale | None
         return Scale(1.0, f"{made.method} without factors: 1")
     if "alpha" not in slots:
         return Scale(1.0, "no alpha: 1")
-    if slots["alpha"].numel != 1:
+    if slots["alpha"].numel != 1 or slots["alpha"].dtype.startswith("C"):
         return None
     alpha = float(weights.tensor(slots["alpha"].key))
     if alpha == 0:

@@ -21,7 +21,7 @@ class Folder:
         self._damaged: set[str] = set()
         try:
             with os.scandir(path) as entries:
-                self.names = {e.name for e in entries if (not only or e.name == only) and e.is_file()}
+                self.names = {e.name for e in entries if (not only or e.name == only) and _is_file(e)}
         except OSError as error:
             raise InspectorError(f"Cannot read the folder {plain(path)}: {error.strerror or error}.") from error
 
@@ -45,3 +45,10 @@ class Folder:
         """Whether the headers of a safetensors file here cannot be read."""
         self.headers(name)
         return name in self._damaged
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link to itself

@@ -42,7 +42,8 @@ def npz_weights(path: Path) -> Weights:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
-            if len(names) > _MOST or any(archive.getinfo(n).compress_type != zipfile.ZIP_STORED for n in names):
+            sizes = sum(entry.file_size for entry in archive.infolist())
+            if len(names) > _MOST or sizes > path.stat().st_size:
                 raise InspectorError(f"{plain(path)} is compressed or has too many arrays: save it as .safetensors.")
             headers = {n.removesuffix(".npy"): _header(archive, n, path) for n in names}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
@@ -71,7 +72,7 @@ def _header(archive: zipfile.ZipFile, name: str, path: Path) -> TensorHeader:
         shape, dtype = _array_header(file)
         size = archive.getinfo(name).file_size - file.tell()
     header = TensorHeader(name.removesuffix(".npy"), shape, _NAMES.get(dtype.str[1:], dtype.name.upper()), path)
-    if header.numel * dtype.itemsize != size:
+    if min(shape, default=0) < 0 or header.numel * dtype.itemsize != size:
         raise InspectorError(f"{plain(path)}: {plain(header.key)!r} is cut off, {size} bytes for its shape.")
     return header
 

@@ -13,6 +13,8 @@ _REPEATS = re.compile(r"\{(\d*),?(\d*)\}")
 _LONGEST = 1000
 _LARGEST_REPEAT = 10_000
 _ONE_MATCH, _ALL_MATCHES = 0.1, 2.0
+_MOST_REGEXES = 500
+"""Compiling one takes a millisecond."""
 
 
 class Patterns:
@@ -25,6 +27,7 @@ class Patterns:
     def __init__(self, table: Mapping[str, float]) -> None:
         self.dropped: list[str] = []
         self._used: set[int] = set()
+        self._regexes = 0
         self._values = list(table.items())
         self._plain = {key: i for i, key in enumerate(table) if _PLAIN.fullmatch(key)}
         self._compiled = {i: c for i, key in enumerate(table) if key not in self._plain and (c := self._compile(key))}
@@ -40,13 +43,15 @@ class Patterns:
 
     def idle(self) -> list[str]:
         """The keys that hit none of the paths asked for so far, those dropped excepted."""
+        dropped = set(self.dropped)
         keys = (key for i, (key, _) in enumerate(self._values) if i not in self._used)
-        return [key for key in keys if key not in self.dropped]
+        return [key for key in keys if key not in dropped]
 
     def _compile(self, key: str) -> Any:
         # `regex` unrolls counted repeats: (((x{999}){999}){999}) would take all memory.
         unrolled = prod(max(1, int(n[:6] or 1)) for pair in _REPEATS.findall(key[:_LONGEST]) for n in pair)
-        if len(key) > _LONGEST or unrolled > _LARGEST_REPEAT:
+        self._regexes += 1
+        if len(key) > _LONGEST or unrolled > _LARGEST_REPEAT or self._regexes > _MOST_REGEXES:
             self.dropped.append(key)
             return None
         import regex  # type: ignore[import-untyped]
@@ -60,7 +65,9 @@ class Patterns:
     def _match(self, i: int, path: str) -> bool:
         started = time.monotonic()
         try:
-            return bool(self._compiled[i].match(path, timeout=max(1e-3, min(_ONE_MATCH, self._left))))
+            if self._left <= 0:
+                raise TimeoutError  # noqa: TRY301 - as if it had taken all that was left
+            return bool(self._compiled[i].match(path, timeout=min(_ONE_MATCH, self._left)))
         except TimeoutError:
             del self._compiled[i]
             self.dropped.append(self._values[i][0])

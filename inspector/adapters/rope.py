@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from inspector.adapters.config_file import is_number, read_json_object
 from inspector.adapters.given import Given
@@ -28,9 +28,13 @@ def head_counts(folder: Path, given: Given) -> Mapping[str, int]:
         text = whole.get("text_config")
         config = text if isinstance(text, dict) else whole
         q, k = config.get("num_attention_heads"), config.get("num_key_value_heads")
-        if is_number(q) and q > 0:
-            return {"q_proj": int(q), "k_proj": int(k) if is_number(k) and k > 0 else int(q)}
+        if _counts(q):
+            return {"q_proj": int(q), "k_proj": int(k) if _counts(k) else int(q)}
     return {}
+
+
+def _counts(value: object) -> TypeGuard[float]:
+    return is_number(value) and value > 0 and value == int(value)
 
 
 def _configs(folder: Path, given: Given) -> list[dict[str, Any]]:

@@ -54,7 +54,8 @@ def _pickled(path: Path) -> bytes:
     """The pickle of a torch archive, as bytes; nothing where there is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            inner = [i for i in archive.infolist() if i.filename.endswith("/data.pkl") and i.file_size < _MOST_PICKLED]
+            most = min(_MOST_PICKLED, path.stat().st_size)
+            inner = [i for i in archive.infolist() if i.filename.endswith("/data.pkl") and i.file_size <= most]
             return archive.read(inner[0]) if inner else b""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
         return b""

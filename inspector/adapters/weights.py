@@ -135,16 +135,17 @@ def pickle_weights(path: Path, given: Given) -> Weights:
             "better save the adapter as .safetensors."
         )
     mark = stamp(path)
+    zipped = _refuse_bomb(path)
     try:
         # What torch < 1.6 wrote is no zip file and cannot be mapped.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
         raise InspectorError(
             f"{plain(path)} cannot be read as plain tensors ({type(error).__name__}): it is damaged or would run code. "
             f"Save the adapter as {SAFETENSORS}."
         ) from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise InspectorError(f"{plain(path)} is no flat table of tensors: save the adapter as {SAFETENSORS}.")
+    if not isinstance(loaded, dict) or not all(_is_stored(value, path) for value in loaded.values()):
+        raise InspectorError(f"{plain(path)} is no flat table of tensors it holds: save the adapter as {SAFETENSORS}.")
     tensors = {str(key): value for key, value in loaded.items()}
 
     def tensor(key: str) -> Tensor:
@@ -154,6 +155,32 @@ def pickle_weights(path: Path, given: Given) -> Weights:
 
     headers = {k: TensorHeader(k, tuple(t.shape), _dtype_name(t.dtype), path) for k, t in tensors.items()}
     return Weights((path,), headers, tensor)
+
+
+def _refuse_bomb(path: Path) -> bool:
+    """Whether it is a zip archive; raises InspectorError where that would unfold into more than its own size.
+
+    torch stores without compression.
+    """
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unfolded = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InspectorError(f"{plain(path)} cannot be read as plain tensors ({plain(error, 100)}).") from error
+    if unfolded > path.stat().st_size:
+        raise InspectorError(f"{plain(path)} is compressed, as torch never does: save the adapter as {SAFETENSORS}.")
+    return True
+
+
+def _is_stored(value: object, path: Path) -> bool:
+    """Whether it is a dense tensor no larger than the file: not one number repeated a million million times."""
+    import torch
+
+    if not isinstance(value, torch.Tensor) or value.device.type != "cpu" or value.layout != torch.strided:
+        return False
+    return not value.is_quantized and value.numel() * value.element_size() <= path.stat().st_size
 
 
 def _dtype_name(dtype: object) -> str:
