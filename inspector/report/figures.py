@@ -54,6 +54,8 @@ def _drawn(part: Lines | Bars | Matrix, folder: Path) -> Iterator[str]:
 
     with styled(), mpl.rc_context({"svg.hashsalt": part.id}):
         figure = draw(part)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it stands: no need to lay it out again for each format
         for form in FORMATS:
             with replacing(folder / f"{part.id}.{form}") as temporary:
                 figure.savefig(temporary, format=form, dpi=200, metadata=_METADATA[form])

@@ -1,5 +1,7 @@
 """Studies with a number everywhere, of any size, for what reports make of them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from inspector.definitions import DEFINITIONS
@@ -41,6 +43,11 @@ def full_study(names=METHODS, layers=36, *, probes=PROBES, k=10, rank=16, seed=0
     shapes = np.full((len(names), len(modules), 2), 64, dtype=np.int64)
     ran = tuple(ProbeInfo(p, base, "d1", "cpu", "float32", "gsm8k", "d2", 100, "loss: boxed") for p in probes)
     return Study(infos, modules, shapes, Settings(k=k, version="1"), blocks, ran, alphas, layers if probes else 0)
+
+
+def only(report, *sections):
+    """The report with these sections alone: drawing all of them takes its time."""
+    return replace(report, sections=tuple(s for s in report.sections if s.id in sections))
 
 
 def _scopes(metric, definition):
