@@ -1,6 +1,7 @@
 """The web page: its numbers are the study's, nothing is loaded, nothing from outside is markup."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -222,3 +223,23 @@ def test_many_adapters_keep_their_charts_to_66_pairs():
     assert len(made.pairs) == len(chart.series) == 66
     (table, _) = next(section for section in made.sections if section.id == "merging").parts
     assert len(table.rows) == 40 * 39 // 2
+
+
+@pytest.mark.parametrize("metric", ["cosine", "norm", "cka", "lmc_loss", ""])
+def test_a_study_saved_with_some_metrics_has_a_page(metric):
+    study = full_study(METHODS[:3], layers=2)
+    blocks = {key: values for key, values in study.blocks.items() if key[0] == metric}
+    assert Parsed(page(report(replace(study, blocks=blocks)))).tables["adapters"]
+
+
+def test_an_adapter_that_could_not_be_measured_is_na():
+    study = full_study(METHODS[:3], layers=1, probes=())
+    blocks = {key: values.copy() for key, values in study.blocks.items()}
+    for (metric, _), values in blocks.items():
+        if DEFINITIONS[metric].subject != "none":
+            values[1] = np.nan
+        if DEFINITIONS[metric].subject in {"pair", "ordered"}:
+            values[:, 1] = np.nan
+    parsed = Parsed(page(report(replace(study, blocks=blocks))))
+    assert parsed.tables["cosine"][2][1:] == ["n/a"] * 3
+    assert [row[0] for row in parsed.tables["angles-numbers"][1:2]] == ["sft · rift"]
