@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench pictures man format clean
+.PHONY: demo test check bench stress pictures man format clean
 
 demo: .venv/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
@@ -17,6 +17,9 @@ check: .venv/installed  ## lint, types, import contracts
 
 bench: .venv/installed  ## speed as ratios, memory, terminal traffic
 	@$(BIN)/python -m tests.bench
+
+stress: .venv/installed  ## 10,000 random events on the app, of three seeds
+	@OMP_NUM_THREADS=1 STRESS_EVENTS=10000 STRESS_SEEDS="1 2 3" $(BIN)/python -m pytest tests/tui/test_stress_monkey.py
 
 pictures: .venv/installed  ## the README's screenshots
 	@$(BIN)/python -m tests.pictures
