@@ -71,7 +71,7 @@ def load(path: str | Path) -> Study:
         head = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(head, dict) or head.get("format") != FORMAT:
             raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
-        return _study(head, head["table"])
+        return _study(path, head, head["table"])
     except OSError as error:
         raise InspectorError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -160,7 +160,7 @@ def _read_parquet(path: Path) -> Study:
     head = (table.schema.metadata or {}).get(b"inspector")
     if head is None:
         raise InspectorError(f"{path} is not a study saved by inspector: it has no study in its metadata.")
-    return _study(json.loads(head), {name: _list(table[name].combine_chunks()) for name in table.column_names})
+    return _study(path, json.loads(head), {name: _list(table[name].combine_chunks()) for name in table.column_names})
 
 
 def _list(column: Any) -> list[Any]:
@@ -176,9 +176,10 @@ def _list(column: Any) -> list[Any]:
     return list(numbers.tolist())
 
 
-def _study(head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
+def _study(path: Path, head: dict[str, Any], columns: dict[str, list[Any]]) -> Study:
     if head["version"] > VERSION:
-        raise InspectorError(f"The study is of format version {head['version']}: update adapter-inspector to open it.")
+        newer = f"{plain(path, 400)} is of format version {head['version']}"
+        raise InspectorError(f"{newer}: update adapter-inspector to open it.")
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
         typed(tuple[AdapterInfo, ...], head["adapters"]),

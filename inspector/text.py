@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -13,6 +14,12 @@ def plain(text: object, limit: int = 200) -> str:
     words = " ".join(text[: 4 * limit].split())
     kept = "".join(c for c in words if c.isprintable())
     return kept if len(kept) <= limit else f"{kept[: limit - 1]}…"
+
+
+def distinct(text: str, limit: int = 300) -> str:
+    """`plain`, with a mark where that changed the text: two that differ never come to the same."""
+    shown = plain(text, limit)
+    return shown if shown == text else f"{shown}#{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def some(names: Sequence[object], limit: int = 3) -> str:

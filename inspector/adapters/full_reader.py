@@ -22,7 +22,7 @@ from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.errors import InspectorError, NotAnAdapterError
 from inspector.names import canonical, strip_wrappers
 from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.text import count, distinct, plain, some
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,7 @@ def _part(key: str, weights: Weights, base: BaseWeights, *, rank: int, model_typ
         return found.T.contiguous() if in_out else found
 
     id_ = canonical(path)
-    module = LoraModule(id_, d_out, d_in, min(rank, d_out, d_in), _SCALE, header.dtype, plain(path, 300))
+    module = LoraModule(id_, d_out, d_in, min(rank, d_out, d_in), _SCALE, header.dtype, path)
     update = Dense(delta, rank)
     return Part(module, update, header.numel, update.left_out)
 
@@ -149,4 +149,4 @@ def _notes(headers: Mapping[str, TensorHeader], used: list[str], base: BaseWeigh
 
 
 def _module(key: str) -> str:
-    return strip_wrappers(key.removesuffix(".weight"))
+    return distinct(strip_wrappers(key.removesuffix(".weight")))

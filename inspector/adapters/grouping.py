@@ -11,7 +11,7 @@ from inspector.adapters.account import EMPTY, HALF, NOT_FLOAT, TWICE, UNKNOWN, U
 from inspector.adapters.assemble import Part
 from inspector.adapters.headers import FLOATS, TensorHeader
 from inspector.names import ModuleId, canonical
-from inspector.text import plain
+from inspector.text import distinct
 
 Slots = Mapping[str, TensorHeader]
 """What a module's tensors are for, such as `lora_down.weight`, and the tensors."""
@@ -60,12 +60,12 @@ def understand(
         elif found.slot in aside:
             verdicts[key] = aside[found.slot]
         else:
-            modules[canonical(plain(found.path, 300))].append((found, header))
+            modules[canonical(distinct(found.path))].append((found, header))
     parts: dict[ModuleId, Part] = {}
     excluded: list[ModuleId] = []
     for id_, tensors in modules.items():
         slots = {at.slot: header for at, header in tensors}
-        made = TWICE if len(slots) < len(tensors) else parts_of(plain(tensors[0][0].path, 300), slots)
+        made = TWICE if len(slots) < len(tensors) else parts_of(distinct(tensors[0][0].path), slots)
         if not isinstance(made, Verdict) and any(part.module.id in parts for part in made.parts):
             made = TWICE
         if isinstance(made, Verdict):

@@ -12,7 +12,7 @@ from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft_config import PeftConfig
 from inspector.names import ModuleId, canonical
-from inspector.text import plain
+from inspector.text import distinct
 
 A, B, E = "lora_A", "lora_B", "lora_E"
 EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"
@@ -68,7 +68,7 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
         if match is None or match["part"] not in SLOTS or match["leaf"] == "bias":
             others[key] = _other(key, match, config)
             continue
-        path = plain(match["path"], 300)
+        path = distinct(match["path"])
         id_ = canonical(path)
         group = groups.setdefault(id_, Group(path))
         adapters[id_].add(match["adapter"] or "")
