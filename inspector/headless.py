@@ -136,7 +136,7 @@ def measured(
     adapters, failures = _opened(sources, given, against)
     from inspector.analysis import analyse, device_named
 
-    settings = replace(settings, device=device_named(settings.device))
+    settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
     total = sum(a.info.parameters for a in adapters)
     if request is not None:
         request.refuse_unknown(adapters)

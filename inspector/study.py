@@ -91,6 +91,8 @@ class Settings:
     filter: str = ""
     device: str = "auto"
     version: str = ""
+    reading: tuple[str, ...] = ()
+    """The options that files were read with, as words of the command line: `--base`, its name, …"""
 
 
 @dataclass(frozen=True, slots=True)

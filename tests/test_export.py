@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -148,3 +149,13 @@ def test_opening_a_study_needs_no_torch(study, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ü [c]" in done.stdout
+
+
+def test_what_files_were_read_with_survives_and_older_studies_open(study, tmp_path):
+    read = replace(study, settings=replace(study.settings, reading=("--base", "org/base", "--svd-rank", "8")))
+    save(read, tmp_path / "x.json")
+    assert load(tmp_path / "x.json").settings.reading == read.settings.reading
+    head = json.loads((tmp_path / "x.json").read_text())
+    del head["settings"]["reading"]
+    (tmp_path / "old.json").write_text(json.dumps(head))
+    assert load(tmp_path / "old.json").settings.reading == ()

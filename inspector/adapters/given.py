@@ -17,5 +17,12 @@ class Given:
     allow_pickle: bool = False
     rank: int = 64
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options of the command line that give the same."""
+        base = ("--base", self.base.name) if self.base is not None else ()
+        rank = ("--svd-rank", str(self.rank)) if self.rank != Given().rank else ()
+        return (*base, *rank, *(("--allow-pickle",) if self.allow_pickle else ()))
+
 
 NOTHING = Given()

@@ -107,7 +107,10 @@ def answers(study: Study) -> Iterator[Takeaway]:
             "accuracy", text, (of_adapter(study, "accuracy", better), of_pair(study, "mcnemar_p_holm", i, j))
         )
     if not differ and len(known) > 1:
-        width = 100 * float(np.nanmax(high - low)) / 2
+        widths = (high - low)[np.isfinite(high - low)]
+        if not widths.size:
+            return
+        width = 100 * float(widths.max()) / 2
         text = (
             f"No two adapters differ in accuracy beyond chance ({span([100 * accuracy[i] for i in known], 1)} %); each "
             f"is known to ±{width:.1f} points only."

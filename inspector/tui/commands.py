@@ -89,6 +89,7 @@ def shell_command(state: AppState) -> str:
         words += ["--modules", state.filter]
     if state.shown.settings.k != 10:
         words += ["--k", str(state.shown.settings.k)]
+    words += state.shown.settings.reading
     return shlex.join(words)
 
 

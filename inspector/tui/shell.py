@@ -38,13 +38,14 @@ from inspector.tui.screens.size import SizeView
 from inspector.tui.screens.summary import SummaryView
 from inspector.tui.screens.trajectory import TrajectoryView
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, page, plural
+from inspector.tui.text import Line, clean, page, plural, wrap
 from inspector.tui.theme import Ink, ink_for
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
 from inspector.tui.widgets.layer_slider import paint_slider
 from inspector.tui.widgets.painted import Painted
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
 
 SMALLEST = (60, 15)
@@ -75,6 +76,8 @@ class Shell(App[int]):
     ]
     CSS_PATH = "app.tcss"
     TITLE = "adapter-inspector"
+    given: Given | None = None
+    """What the readers may need beside the sources."""
 
     def __init__(self, state: AppState) -> None:
         # With colours off, Textual only turns them grey unless they are the terminal's own.
@@ -154,8 +157,8 @@ class Shell(App[int]):
 
     def _paint_body(self, width: int, height: int) -> list[Strip]:
         if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
-            needs = f" needs {SMALLEST[0]}×{SMALLEST[1]}, has {self.size.width}×{self.size.height}"
-            return page([Line(needs, self.ink.bold)], width, height)
+            needs = f"needs {SMALLEST[0]}×{SMALLEST[1]}, has {self.size.width}×{self.size.height}"
+            return page([Line(f" {part}", self.ink.bold) for part in wrap(needs, width - 2)], width, height)
         return self.view.paint(self.state, Area(self.ink, width, height))
 
     def _paint_status(self, width: int, _height: int) -> list[Strip]:
@@ -206,7 +209,7 @@ class Shell(App[int]):
         from inspector.tui.workers import measure
 
         adapters = list(self.loaded.values())
-        settings = Settings(k=self.state.k, device="auto")
+        settings = Settings(k=self.state.k, device="auto", reading=self.given.words if self.given else ())
         self.progress = ("starting", 0, 0)
         self.start_work(
             lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled)

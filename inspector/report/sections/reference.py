@@ -106,6 +106,7 @@ def commands(study: Study) -> Iterator[str]:
         word for word in (settings.modules if settings.modules == "common" else "", settings.filter) if word
     )
     words += ["--modules", shlex.quote(plain(scope))] if scope else []
+    words += [shlex.quote(plain(word, 400)) for word in settings.reading]
     runs = _runs(study)
     head = f"inspector analyze \\\n    {sources} \\\n    {' '.join(words)}"
     for n, run in enumerate(runs or [""], 1):
