@@ -73,9 +73,9 @@ def load(path: str | Path) -> Study:
             raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
         return _study(path, head, head["table"])
     except OSError as error:
-        raise InspectorError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise InspectorError(f"Cannot read {plain(path, 400)}: {plain(error.strerror or error)}.") from error
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise InspectorError(f"{path} is not a complete study ({plain(error)}): save it again.") from error
+        raise InspectorError(f"{plain(path, 400)} is not a complete study ({plain(error)}): save it again.") from error
 
 
 @contextmanager

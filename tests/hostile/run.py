@@ -1,0 +1,66 @@
+"""Runs commands one after the other in this process and tells how each ended, a line of JSON each.
+
+    python -m tests.hostile.run < commands.json
+
+The commands' own `main` runs, as in a process of its own. Each has a deadline that kills the process, no more address
+space than the process had and `ROOM` beside it, and its own peak of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from inspector.cli import main
+
+DEADLINE = 30
+ROOM = 4 * 2**30
+
+
+def run(args: list[str]) -> dict[str, object]:
+    out, err = io.StringIO(), io.StringIO()
+    signal.alarm(DEADLINE)
+    _reset_peak()
+    started = time.monotonic()
+    before = memory("VmRSS")
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main(args)
+        code = None
+    except SystemExit as end:
+        code = end.code
+    signal.alarm(0)
+    return {
+        "code": code,
+        "out": out.getvalue(),
+        "err": err.getvalue(),
+        "grown": memory("VmHWM") - before,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def memory(field: str) -> int:
+    """VmRSS, VmHWM or VmSize of this process in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def _reset_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+if __name__ == "__main__":
+    commands = json.load(sys.stdin)
+    run(commands[0])  # what is imported and allocated once counts for no case
+    limit = memory("VmSize") + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for command in commands[1:]:
+        os.write(1, (json.dumps(run(command)) + "\n").encode())
