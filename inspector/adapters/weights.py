@@ -66,7 +66,8 @@ def open_weights(folder: Path, given: Given) -> Weights:
 
 def _shards(folder: Path) -> tuple[Path, ...]:
     """All shards, complete by their index or by `-of-N` in their names; empty where there are none."""
-    numbered = {path.name: match for path in folder.iterdir() if (match := _SHARD.fullmatch(path.name))}
+    there = {path.name for path in folder.iterdir() if path.is_file()}
+    numbered = {name: match for name in there if (match := _SHARD.fullmatch(name))}
     named = set(numbered)
     if (index := folder / INDEX).is_file():
         refuse_stand_in(index)
@@ -79,7 +80,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
         if {int(match[1]) for match in numbered.values()} != set(range(1, total + 1)):
             raise InspectorError(f"{plain(folder)} holds {len(numbered)} of {total} shards: download the others.")
     for name in sorted(named):
-        if "/" in name or "\\" in name or not (folder / name).is_file():
+        if name not in there:
             raise InspectorError(f"{plain(index)} names the shard {plain(name)!r}, which is not in the folder.")
     return tuple(folder / name for name in sorted(named))
 

@@ -129,6 +129,7 @@ def index() -> Iterator[Case]:
         "a number": 7,
         "a list": [shard],
         "empty": "",
+        "a name no file can have": "x" * 5000,
     }
     for name, file in names.items():
         yield Case(f"index: {name}", partial(_shards, {"x": shard, "y": file}), 2, "names the shard|no index|no valid")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inspector.text import plain
-from tests.acceptance.command import ROOT
+from tests.acceptance.command import ROOT, inspector
 from tests.hostile import valid
 from tests.hostile.case import ESCAPES
 from tests.hostile.make import CASES, folder_of, make
@@ -109,3 +109,22 @@ def test_no_code_of_a_file_was_run(results):
     assert results[0].is_dir()
     assert not list(results[0].rglob(RAN))
     assert not (ROOT / RAN).exists()
+
+
+END_TO_END = (
+    "weights: a name of escapes and markup",
+    "place: weights a pipe",
+    "pickle: os.system",
+    "config: alpha_pattern of 20,000 regexes",
+    "factors: a rank far above all",
+)
+
+
+@pytest.mark.parametrize("name", END_TO_END)
+def test_as_a_user_runs_it(name, tmp_path):
+    (case,) = (case for case in CASES if case.name == name)
+    done = inspector(*case.options, make(case, tmp_path))
+    assert done.returncode == case.code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(c.isprintable() or c == "\n" for c in done.stdout + done.stderr)
+    assert not list(tmp_path.rglob(RAN))

@@ -100,19 +100,24 @@ class Copy:
         shutil.rmtree(self.folder.parent)
 
 
+def unless_refused(call):
+    """What a call gives; None where it refuses, in a sentence that is fit to show."""
+    said = ""
+    try:
+        return call()
+    except InspectorError as error:
+        said = str(error)
+    assert said
+    assert said.isprintable()
+    return None
+
+
 def hold(folder: Path, base: Path) -> None:
     """Whatever is read is what it says it is, and fit to show."""
     given_ = Given(BaseWeights("base", lambda: base), allow_pickle=True, rank=4)
-    try:
-        places = expand(Local(folder))
-    except InspectorError as error:
-        assert all(c.isprintable() for c in str(error))
-        return
-    for place in places:
-        try:
-            adapter = read_adapter(place.path, "a", place.source, given_)
-        except InspectorError as error:
-            assert all(c.isprintable() for c in str(error))
+    for place in unless_refused(lambda: expand(Local(folder))) or ():
+        adapter = unless_refused(lambda place=place: read_adapter(place.path, "a", place.source, given_))
+        if adapter is None:
             continue
         origin_of(place.path, place.components[-1])
         assert len(adapter.tensors) == adapter.info.tensors
@@ -123,10 +128,10 @@ def hold(folder: Path, base: Path) -> None:
             assert abs(module.scale.value) < float("inf")
             if module.rank * (module.d_out + module.d_in) > LARGEST:
                 continue
-            try:
-                B, A = adapter.load(id_)
-            except InspectorError:
+            pair = unless_refused(lambda adapter=adapter, id_=id_: adapter.load(id_))
+            if pair is None:
                 continue
+            B, A = pair
             assert (B.shape, A.shape) == ((module.d_out, module.rank), (module.rank, module.d_in))
             assert B.is_floating_point()
             assert A.is_floating_point()
@@ -297,10 +302,8 @@ def test_changed_records(made, data):
 
 def opens(path: Path) -> None:
     """A study is refused, or every number of it can be told."""
-    try:
-        found = load(path)
-    except InspectorError as error:
-        assert str(error).isprintable()
+    found = unless_refused(lambda: load(path))
+    if found is None:
         return
     assert all(name.isprintable() for name in found.names)
     for row in rows(found):
