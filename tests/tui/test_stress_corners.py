@@ -15,36 +15,36 @@ from tests.tui.probed import probed_study, unknown
 
 STUDIES = {
     "no adapter": lambda: make_study(3, layers=2).subset(()),
-    "one adapter": lambda: make_study(1, layers=2),
     "one probed": lambda: probed_study(3, layers=2).subset((0,)),
     "two, nothing measured": lambda: replace(make_study(2, layers=2), blocks={}),
     "two without layers": lambda: make_study(2, layers=0),
     "three, all unknown": lambda: unknown(probed_study(3, layers=2)),
 }
 MOVING = {"quit", "palette"}
+DIALOGS = {"help", "messages", "open", "export", "probe"}
+"""Those that look the same from every view."""
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", ["no adapter", "one probed", "two, nothing measured"])
 async def test_every_action_of_every_view(name, tmp_path):
     app = InspectorApp(study=STUDIES[name]())
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
             for action in for_view(view):
-                if action.id in MOVING:
+                if action.id in MOVING or (action.id in DIALOGS and view != "pair"):
                     continue
                 app.state.view = view
                 app.action_act(action.id)
-                await pilot._wait_for_screen()
                 while len(app.screen_stack) > 1:
-                    app.screen.dismiss()
                     await pilot._wait_for_screen()
+                    app.screen.dismiss()
             app.write(tmp_path / f"{view}.csv")
             assert app.note[1] == "good", app.note
         await app.workers.wait_for_complete()
 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 10), (80, 24), (200, 60)])
-@pytest.mark.parametrize("name", ["one probed", "three, all unknown", "five"])
+@pytest.mark.parametrize("name", ["two without layers", "three, all unknown", "five"])
 async def test_every_view_and_dialog_at_every_size(name, size):
     app = InspectorApp(study=(STUDIES | {"five": lambda: probed_study(5, layers=4)})[name]())
     async with app.run_test(size=size) as pilot:
