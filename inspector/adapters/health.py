@@ -25,6 +25,8 @@ _FEWEST = 5
 """Modules of one kind from which on a median means something."""
 _ONE_DIRECTION, _MANY = 1.1, 4
 """A stable rank below 1.1, of an update whose rank could be 4 or more."""
+_MUCH = 0.05
+"""The share of the energy of ΔW, ‖ΔW‖²_F, from which on what a low rank leaves out is a warning."""
 _QUANTISED = re.compile(
     r"(?i)(?<![a-z0-9])(quanti[sz]ed|bnb|gptq|awq|gguf|exl2|nf4|fp8|w4a16|w8a8|int[48]|q?[48][-_]?bits?)(?![a-z0-9])"
 )
@@ -46,6 +48,8 @@ class Values:
     """One direction holds nearly all of ΔW though the rank would allow more."""
     whole_model: bool
     """Whether it is a full fine-tune: there a module without an update was frozen, and that is no fault."""
+    left_out: float
+    """The share of ‖ΔW‖²_F of the whole that the rank kept of it leaves out."""
 
     def findings(self) -> tuple[Finding, ...]:
         """One a rule that does not hold."""
@@ -66,6 +70,9 @@ class Values:
         if self.collapsed:
             text = f"stable rank below {_ONE_DIRECTION} in {self._some(self.collapsed)}: nearly one direction"
             found.append(Finding("info", text))
+        if self.left_out > _MUCH:
+            text = f"{self.left_out:.2%} of the energy of ΔW is left out: a higher --svd-rank keeps more of it"
+            found.append(Finding("warning", text))
         return tuple(found)
 
     def _some(self, these: Collection[ModuleId], shown: Sequence[str] = ()) -> str:
@@ -80,6 +87,7 @@ def values(study: Study, i: int) -> Values:
     """The values of adapter i, from the numbers of its modules."""
     present = study.present[i]
     norm, sigma, stable = (study.blocks[m, "module"][i] for m in NEEDED)
+    left_out = study.block("energy_left_out", "global")
     roomy = (~np.isnan(sigma)).sum(axis=-1) >= _MANY
 
     def where(mask: Floats) -> tuple[ModuleId, ...]:
@@ -92,6 +100,7 @@ def values(study: Study, i: int) -> Values:
         outliers=_outliers({id_: n for id_, n in zip(study.modules, norm, strict=True) if n > 0}),
         collapsed=where(roomy & (stable < _ONE_DIRECTION)),
         whole_model=study.adapters[i].format == FORMAT,
+        left_out=0.0 if left_out is None else float(left_out[i, 0]),
     )
 
 

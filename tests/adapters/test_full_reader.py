@@ -134,6 +134,16 @@ def test_what_the_rank_leaves_out_is_measured(pair):
         energies = torch.linalg.svdvals(after[key].double() - before[key].double()) ** 2
         left, whole = left + float(energies[3:].sum()), whole + float(energies.sum())
     assert study.block("energy_left_out", "global")[0, 0] == pytest.approx(left / whole, abs=1e-5)
+    assert left / whole > 0.05
+    told = [f.text for f in study.adapters[0].findings if f.severity == "warning"]
+    assert f"{left / whole:.2%} of the energy of ΔW is left out" in told[-1]
+
+
+def test_a_little_energy_left_out_is_no_warning(pair):
+    base, folder = pair
+    study = analyse([read(folder, against(base, rank=24))], Settings())
+    assert 0 < study.block("energy_left_out", "global")[0, 0] < 0.05
+    assert study.adapters[0].health == "ok"
 
 
 def test_bfloat16_differences_are_taken_in_float32(tmp_path):
