@@ -18,7 +18,7 @@ from inspector.export import refuse_unwritable, save
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
-from inspector.merging.writing import refuse_unaddable, refuse_unwritable_parts, write
+from inspector.merging.writing import refuse_other_bases, refuse_unaddable, refuse_unwritable_parts, write
 from inspector.narration import Downloads, Progress, say
 from inspector.study import Settings
 from inspector.text import plain
@@ -60,6 +60,8 @@ def merge_preview(
         return lambda done, total: tell(f"{done}/{total} {what}", done, total)
 
     adapters, weights = _opened(sources, given)
+    if dest is not None:
+        refuse_other_bases(adapters, weights)
     study = analyse(adapters, Settings(device=device), progress=telling("modules measured"))
     if not study.modules:
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
@@ -78,9 +80,7 @@ def merge_preview(
         say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
     if dest is not None:
         written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
-        for note in written.notes:
-            say(note)
-        say(written.text)
+        say("\n".join((*written.notes, written.text)))
     return 3 if cannot else 0
 
 

@@ -36,6 +36,20 @@ def refuse_unaddable(study: Study, weights: Sequence[float]) -> None:
         raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
 
 
+def refuse_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
+    """Raise InspectorError where two parents name different bases: their sum fits no model."""
+    named: dict[str, str] = {}
+    for adapter, w in zip(adapters, weights, strict=True):
+        if w and adapter.info.base:
+            named.setdefault(adapter.info.base, adapter.info.name)
+    if len(named) > 1:
+        (base, name), (other, theirs) = list(named.items())[:2]
+        raise InspectorError(
+            f"{name} names the base {plain(base, 80)}, {theirs} names {plain(other, 80)}, and their sum fits neither: "
+            "nothing was written (if both are one model, give the adapters' configs the same base_model_name_or_path)."
+        )
+
+
 def refuse_unwritable_parts(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
     """Raise InspectorError where a parent adapts more than linear layers: PEFT keeps those under other names."""
     for adapter, w in zip(adapters, weights, strict=True):
@@ -59,9 +73,10 @@ def write(
 ) -> Written:
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
-    Raises InspectorError where a module cannot be added, where a parent does not say where in the base its modules
-    are, or where `dest` exists.
+    Raises InspectorError where parents name different bases, where a module cannot be added, where a parent does not
+    say where in the base its modules are, or where `dest` exists.
     """
+    refuse_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
     refuse_unwritable_parts(adapters, preview.weights)
     device = device_named(device)
@@ -112,10 +127,7 @@ def _how(preview: Preview, rank: int | None, worst: float) -> str:
 
 
 def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
-    """What is not as a user may expect: other bases, other paths, parts of a parent that no sum has."""
-    bases = dict.fromkeys(info.base for info in _parts(preview) if info.base)
-    if len(bases) > 1:
-        yield f"The parents name different bases; {plain(next(iter(bases)), 80)} stands in the config."
+    """What is not as a user may expect: other paths, parts of a parent that no sum has."""
     for module in preview.study.modules:
         here = parents(adapters, preview.weights, module)
         paths = dict.fromkeys(adapter.modules[module].path for adapter, _ in here)

@@ -159,10 +159,21 @@ def test_nan_is_refused_by_name(tmp_path):
 def test_what_no_sum_has_is_said(tmp_path):
     extra = {"base_model.model.lm_head.weight": torch.ones(4, 4)}
     write_adapter(tmp_path / "a", random_factors(), extra=extra, modules_to_save=["lm_head"])
-    write_random(tmp_path / "b", 1, base="other/base")
+    write_random(tmp_path / "b", 1)
     notes = " ".join(made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0)).notes)
     assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are no part of the sum" in notes
-    assert "The parents name different bases; tiny/base stands in the config" in notes
+
+
+def test_other_bases_are_refused_and_a_side_that_names_none_is_not(tmp_path):
+    for seed, base in enumerate(("tiny/base", "other/base", "")):
+        write_random(tmp_path / str(seed), seed, base=base)
+    adapters = opened(*(tmp_path / str(seed) for seed in range(3)))
+    with pytest.raises(InspectorError, match=r"^0 names the base tiny/base, 1 names other/base, and their sum fits"):
+        made(tmp_path / "sum", adapters, (1.0, 1.0, 1.0))
+    assert not (tmp_path / "sum").exists()
+    made(tmp_path / "sum", adapters, (0.0, 1.0, 1.0))
+    config = json.loads((tmp_path / "sum" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "other/base"
 
 
 def test_parents_that_place_modules_differently_are_said(tmp_path):
