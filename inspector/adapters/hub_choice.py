@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from inspector.adapters import gguf_reader, mlx_reader
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
 
-PEFT, FULL, WHOLE_FILE = "PEFT", "full model", "safetensors"
+PEFT, FULL, WHOLE_FILE = "PEFT", "whole model", "safetensors"
 _SAFETENSORS, _PICKLES = ".safetensors", (".bin", ".pt", ".pth")
 _MODEL_CONFIGS = {"config.json", "model_index.json", "params.json"}
 _MODEL_INDEX = "model.safetensors.index.json"
@@ -24,7 +25,7 @@ _OF_AN_ADAPTER = re.compile(r".*(adapter|lora).*", re.IGNORECASE)
 _MLX = re.compile(r"(\d+_)?adapters\.safetensors|adapters?\.npz")
 _WITHOUT_LEAVE = "is a pickle, which is opened only with --allow-pickle (nothing in it is run even then)"
 _WITHOUT_WEIGHTS = f"has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it"
-_WITHOUT_BASE = "is a full model and no adapter: name what it was tuned from with --base"
+_WITHOUT_BASE = "is a whole model and no adapter: name what it was tuned from with --base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
         return [_named(parent, name, folders[parent], given)]
     inside = {f: names for f, names in folders.items() if not top or f == top or f.startswith(f"{top}/")}
     if not inside:
-        raise InspectorError("is not there")
+        raise InspectorError("is not there" if top else "holds no files")
     near = [f for f in inside if _depth(f) <= _depth(top) + DEPTH]
     found = [choice for f in near for choice in _adapters(f, inside[f], given)]
     alone = [Choice(f, "", (), PEFT, _WITHOUT_WEIGHTS) for f in near if CONFIG in inside[f]]
@@ -109,11 +110,11 @@ def _single(folder: str, name: str, names: set[str], given: Given) -> Choice:
 
 def _format(name: str) -> str:
     if _MLX.fullmatch(name):
-        return "mlx-lm"
+        return mlx_reader.FORMAT
     if name.startswith("pytorch_lora_weights."):
         return "diffusers"
     if name.endswith(".gguf"):
-        return "GGUF"
+        return gguf_reader.FORMAT
     return WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle"
 
 

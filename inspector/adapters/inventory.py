@@ -1,4 +1,4 @@
-"""The adapters a source holds, and what each weighs: nothing is downloaded, no tensor is read."""
+"""The adapters a source holds, whole models too, and what each weighs: nothing is downloaded, no tensor is read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspector.adapters import full_reader
+from inspector.adapters.base_weights import model_files
+from inspector.adapters.expand import natural
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.opening import open_sources
+from inspector.adapters.hub_choice import FULL
+from inspector.adapters.listing import Folder
+from inspector.adapters.opening import Failure, open_sources
 from inspector.adapters.sources import Local, Remote, name_places, parse
 from inspector.errors import InspectorError
 from inspector.text import plain
+
+WITH_BASE = "needs --base when opened"
+"""The note on a whole model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Item:
     """Whether nothing of it must be downloaded."""
     fault: str = ""
     """Why it cannot be opened."""
+    note: str = ""
+    """What opening it asks for."""
 
     @property
     def size(self) -> int:
@@ -41,6 +51,11 @@ class Inventory:
     items: tuple[Item, ...]
     offline: bool = False
     """Whether only the cache could be asked."""
+
+    @property
+    def adapters(self) -> int:
+        """How many of the items are adapters."""
+        return sum(item.format != FULL for item in self.items)
 
     @property
     def size(self) -> int:
@@ -68,7 +83,8 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
             choice.format,
             tuple((plain(file, 400), offer.listing.files[file].size) for file in choice.files),
             bool(choice.files) and offer.cached(choice),
-            offer.refusal(choice),
+            "" if choice.format == FULL else offer.refusal(choice),
+            WITH_BASE if choice.format == FULL else "",
         )
         for choice, name in zip(offer.choices, names, strict=True)
     )
@@ -88,13 +104,24 @@ def _local(local: Local, source: str, given: Given) -> Inventory:
         )
         for adapter in adapters
     ]
-    if not adapters and len(failures) == 1:
+    items += [_unopened(failure, local.path) for failure in failures]
+    if len(items) == 1 and items[0].fault:
         raise InspectorError(str(failures[0]))
-    items += [
-        Item(f.source, _below(local.path, f.source), Path(f.source).name, "", (), here=True, fault=f.message)
-        for f in failures
-    ]
-    return Inventory(plain(local.path, 400), tuple(sorted(items, key=lambda item: item.path)))
+    return Inventory(plain(local.path, 400), tuple(sorted(items, key=lambda item: natural(item.path))))
+
+
+def _unopened(failure: Failure, root: Path) -> Item:
+    """What could not be opened: a whole model, which only waits for its base, or a fault."""
+    path, below = Path(failure.source), _below(root, failure.source)
+    try:
+        whole = path.is_dir() and path in full_reader.places(folder := Folder(path))
+        files = [path / name for name in (full_reader.CONFIG, *model_files(folder.names))] if whole else []
+    except InspectorError as error:
+        return Item(failure.source, below, path.name, "", (), here=True, fault=str(error))
+    if not whole:
+        return Item(failure.source, below, path.name, "", (), here=True, fault=failure.message)
+    sizes = tuple((plain(file, 400), file.stat().st_size) for file in files)
+    return Item(failure.source, below, path.name, FULL, sizes, here=True, note=WITH_BASE)
 
 
 def _below(root: Path, source: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from math import inf
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +17,9 @@ from inspector.errors import CancelledError, InspectorError
 
 if TYPE_CHECKING:
     from inspector.adapters.inventory import Inventory, Item
+
+_HEADINGS = ("adapter", "format", "files", "size", "here")
+_GAP = "  "
 
 
 @click.command(context_settings=SETTINGS)
@@ -57,30 +63,43 @@ def _plain(found: Inventory) -> dict[str, object]:
 
 
 def _print(found: Inventory) -> None:
-    """A table no wider than the terminal: long paths are folded, nothing is cut."""
-    from rich.console import Console
-
+    """How many and how large, then a line each."""
     from inspector.adapters.progress import in_bytes
     from inspector.text import count
-    from inspector.text_tables import titled
 
     if found.offline:
         sys.stderr.write("The Hub cannot be reached: this is what the cache has.\n")
-    table = titled("")
-    table.add_column("adapter", overflow="fold", ratio=1)
-    table.add_column("format", overflow="fold")
-    table.add_column("files", justify="right")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("here", no_wrap=True)
-    for item in found.items:
-        table.add_row(*_row(item))
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.width = min(console.width, 100)
-    console.print(f"{found.source}\n{count(len(found.items), 'adapter')}, {in_bytes(found.size)}", soft_wrap=True)
-    console.print(table)
+    models = len(found.items) - found.adapters
+    held = [count(found.adapters, "adapter")] if found.adapters or not models else []
+    held += [count(models, "whole model")] if models else []
+    click.echo(f"{found.source}\n{', '.join((*held, in_bytes(found.size)))}\n")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in _lines(found.items, width):
+        click.echo(line)
     for item in found.items:
         if item.fault:
             sys.stderr.write(f"{item.fault}\n")
+
+
+def _lines(items: Sequence[Item], width: int | None) -> Iterator[str]:
+    """A table; a path too long for the terminal stands whole on a line of its own, so that it can be pasted."""
+    from rich.cells import cell_len
+
+    rows = [_HEADINGS, *map(_row, items)]
+    _, format_, files, size, here = (max(map(cell_len, column)) for column in zip(*rows, strict=True))
+    room = inf if width is None else width - (format_ + files + size + here + 4 * len(_GAP))
+    first = max(length for row in rows if (length := cell_len(row[0])) <= max(room, cell_len(_HEADINGS[0])))
+    for n, row in enumerate(rows):
+        path = row[0]
+        if cell_len(path) > first:
+            yield path
+            path = ""
+        cells = (path + " " * (first - cell_len(path)), f"{row[1]:<{format_}}", f"{row[2]:>{files}}")
+        yield _GAP.join((*cells, f"{row[3]:>{size}}", f"{row[4]:<{here}}")).rstrip()
+        if n == 0:
+            yield "─" * (first + format_ + files + size + here + 4 * len(_GAP))
+        elif items[n - 1].note:
+            yield f"{_GAP}{items[n - 1].note}"
 
 
 def _row(item: Item) -> tuple[str, ...]:

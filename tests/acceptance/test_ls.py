@@ -9,10 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from inspector.adapters.inventory import inventory
+from inspector.commands.ls import _lines
 from tests.acceptance.command import DEMO, ROOT, inspector
 from tests.adapters.hub_cases import RUNS, STUDY, write_study
 from tests.hub_server import HubServer
+from tests.makers import write_random
 
 ONE = f"{STUDY}:adapters/sft_lr2e-4_s42"
 
@@ -74,7 +79,6 @@ def test_json(hub, here):
 def test_what_is_here_and_what_is_not_and_offline(here):
     opened(ONE, **here)
     rows = inspector("ls", STUDY, **here).stdout.splitlines()
-    assert [row.split()[0] for row in rows if row.endswith("yes")] == []
     assert [row.split()[0] for row in rows if row.split()[-1:] == ["yes"]] == ["adapters/sft_lr2e-4_s42"]
     away = inspector("ls", STUDY, **here | {"HF_ENDPOINT": "http://127.0.0.1:9"})
     assert away.stdout.count("adapters/") == 1
@@ -127,6 +131,44 @@ def test_local_folders_and_what_is_wrong_in_them(tmp_path):
         "yes",
     ]
     assert max(map(len, done.stdout.splitlines()[1:])) <= 80
+
+
+def test_a_whole_model_is_listed_and_waits_for_its_base(tmp_path):
+    for name in ("checkpoint-10", "checkpoint-9"):
+        write_random(tmp_path / "runs" / name)
+    model = tmp_path / "runs" / "base"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "llama"}')
+    save_file({"model.layers.0.self_attn.q_proj.weight": torch.zeros(8, 8)}, model / "model.safetensors")
+    done = inspector("ls", tmp_path / "runs")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("2 adapters, 1 whole model, ")
+    assert [line.split()[0] for line in lines[5:]] == ["base", "needs", "checkpoint-9", "checkpoint-10"]
+    bytes_ = sum(file.stat().st_size for file in model.iterdir())
+    assert lines[5].split()[1:] == ["whole", "model", "2", f"{bytes_}", "B", "yes"]
+    assert lines[6] == "  needs --base when opened"
+    alone = inspector("ls", "--json", model)
+    assert alone.returncode == 0
+    ((one,),) = [source["adapters"] for source in json.loads(alone.stdout)["sources"]]
+    assert (one["format"], one["note"], one["fault"]) == ("whole model", "needs --base when opened", "")
+    (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
+    broken = inspector("ls", tmp_path / "runs")
+    assert broken.returncode == 3
+    assert "1 of 2 shards of the model are there" in broken.stderr
+
+
+def test_no_path_is_broken(tmp_path):
+    long = "a-run-of-a-long-name-" * 4 + "end"
+    for name in ("one", long):
+        write_random(tmp_path / "runs" / name)
+    piped = inspector("ls", tmp_path / "runs").stdout.splitlines()
+    assert [line.split()[:3] for line in piped[5:]] == [[long, "PEFT", "LoRA"], ["one", "PEFT", "LoRA"]]
+    table = list(_lines(inventory(str(tmp_path / "runs")).items, 80))
+    assert max(len(line) for line in table if line != long) <= 80
+    assert table[2] == long
+    assert table[3].split()[:2] == ["PEFT", "LoRA"]
+    assert table[3].index("PEFT") == table[4].index("PEFT") == table[0].index("format")
 
 
 def test_bad_sources(hub, here):

@@ -161,8 +161,15 @@ def test_a_repo_without_adapters_says_so(hub, tmp_path):
     save_file({"model.embed_tokens.weight": torch.randn(4, 4)}, tmp_path / "model" / "model.safetensors")
     (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
     hub.add("org/model", tmp_path / "model")
-    assert "org/model is a full model and no adapter: name what it was tuned from with --base." in failure("org/model")
+    assert "org/model is a whole model and no adapter: name what it was tuned from with --base." in failure("org/model")
     assert not downloads(hub)
+
+
+def test_an_empty_repo_says_so(hub, tmp_path):
+    (tmp_path / "empty").mkdir()
+    commit = hub.add("org/plain", tmp_path / "empty").commit
+    assert failure("org/plain") == f"org/plain holds no files (at {commit[:7]})."
+    assert failure("org/plain:runs") == f"org/plain:runs is not there (at {commit[:7]})."
 
 
 def test_a_pickle_beside_others_is_one_failure(hub, tmp_path):
