@@ -25,7 +25,7 @@ _SCALE = Scale(1.0, "W − W₀")
 # `score.modules_to_save.default.weight`, `embed_tokens.token_adapter.trainable_tokens_delta`
 _PLACES = re.compile(rf"(\.modules_to_save\.[^.]+)?\.weight$|(\.token_adapter)?\.{TOKENS}(\.[^.]+)?$")
 _NO_MATRIX = Verdict("ignored", "absolute values of no matrix: not compared")
-_COPY = Verdict("ignored", "the base's own weights, saved beside the update of their module")
+COPY = Verdict("ignored", "the base's own weights, saved beside the update of their module")
 
 
 def make(header: TensorHeader, verdict: Verdict, file: PeftFile) -> Part | Verdict:
@@ -34,7 +34,7 @@ def make(header: TensorHeader, verdict: Verdict, file: PeftFile) -> Part | Verdi
         return verdict
     path = distinct(strip_wrappers(_PLACES.sub("", header.key)))
     faults = (
-        ("base_layer" in header.key.split("."), _COPY),
+        ("base_layer" in header.key.split("."), COPY),
         (len(header.shape) < 2 or header.numel == 0 or path == strip_wrappers(header.key), _NO_MATRIX),
         (header.dtype not in FLOATS, NOT_FLOAT),
     )

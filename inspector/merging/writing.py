@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.model import Adapter
+from inspector.adapters.kohya_reader import ASIDE
+from inspector.adapters.model import Adapter, TensorRecord
+from inspector.adapters.peft_modules import PRUNED
+from inspector.adapters.peft_saved import COPY
+from inspector.adapters.peft_tensors import SAMPLER
 from inspector.adapters.peft_writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
@@ -20,12 +24,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_NO_LOSS = frozenset(verdict.reason for verdict in (ASIDE["scalar"], COPY, PRUNED, SAMPLER))
+"""Why a tensor may be unused though nothing of ΔW is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, in a sentence or two, and what a user should know of it."""
+    """What was written, in a sentence or two, what a user should know of it, and what of the parents is not in it."""
 
     text: str
     notes: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 def refuse_unaddable(study: Study, weights: Sequence[float]) -> None:
@@ -92,10 +101,11 @@ def write(
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
     base = next((info.base for info in _parts(preview) if info.base), "")
+    lost = tuple(_lost(adapters, preview))
     notes = (*_notes(adapters, preview), *write_peft(dest, modules, base=base, card=_card(preview, how)))
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
-    return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes)
+    return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, lost)
 
 
 def _factors(parts: list[tuple[Tensor, Tensor, float]], rank: int | None, device: str) -> tuple[Factors, float]:
@@ -127,7 +137,7 @@ def _how(preview: Preview, rank: int | None, worst: float) -> str:
 
 
 def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
-    """What is not as a user may expect: other paths, parts of a parent that no sum has."""
+    """What is not as a user may expect: other paths, tensors that no sum needs."""
     for module in preview.study.modules:
         here = parents(adapters, preview.weights, module)
         paths = dict.fromkeys(adapter.modules[module].path for adapter, _ in here)
@@ -136,13 +146,25 @@ def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
             yield f"The parents place modules differently, such as {plain(first)} and {plain(other)}: the first counts."
             break
     for adapter, w in zip(adapters, preview.weights, strict=True):
+        if w:
+            yield from _outside(adapter, [t for t in adapter.tensors if t.reason in _NO_LOSS])
+
+
+def _lost(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
+    """What of the parents is not in the sum: what factors leave of dense updates, tensors that are not used."""
+    for adapter, w in zip(adapters, preview.weights, strict=True):
         share = max((adapter.left_out(module) for module in adapter.modules), default=0.0) if w else 0.0
         if share > 0:
             yield f"{adapter.info.name} is no product of factors: up to {share:.1%} of a module's energy is left out."
-        left = [tensor for tensor in adapter.tensors if w and tensor.role != "used"]
-        if left:
-            what = f"{count(len(left), 'tensor')}, such as {plain(left[0].key, 80)}"
-            yield f"{adapter.info.name} has {what}, that are no part of the sum: {plain(left[0].reason)}."
+        if w:
+            yield from _outside(adapter, [t for t in adapter.tensors if t.role != "used" and t.reason not in _NO_LOSS])
+
+
+def _outside(adapter: Adapter, tensors: Sequence[TensorRecord]) -> Iterator[str]:
+    """A sentence where there are any such."""
+    if tensors:
+        what = f"{count(len(tensors), 'tensor')}, such as {plain(tensors[0].key, 80)}"
+        yield f"{adapter.info.name} has {what}, that are no part of the sum: {plain(tensors[0].reason)}."
 
 
 def _card(preview: Preview, how: str) -> str:

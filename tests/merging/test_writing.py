@@ -160,8 +160,18 @@ def test_what_no_sum_has_is_said(tmp_path):
     extra = {"base_model.model.lm_head.weight": torch.ones(4, 4)}
     write_adapter(tmp_path / "a", random_factors(), extra=extra, modules_to_save=["lm_head"])
     write_random(tmp_path / "b", 1)
-    notes = " ".join(made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0)).notes)
-    assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are no part of the sum" in notes
+    adapters = opened(tmp_path / "a", tmp_path / "b")
+    told = made(tmp_path / "sum", adapters, (1.0, 1.0))
+    assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are no part of the sum" in told.lost[0]
+    assert made(tmp_path / "b alone", adapters, (0.0, 1.0)).lost == ()
+
+
+def test_what_the_update_does_without_is_said_and_not_lost(tmp_path):
+    extra = {"base_model.model.model.layers.0.self_attn.q_proj.lora_monteclora_sampler.weight": torch.ones(4)}
+    write_adapter(tmp_path / "a", random_factors(), extra=extra)
+    told = made(tmp_path / "sum", opened(tmp_path / "a"), (1.0,))
+    assert told.lost == ()
+    assert "state of training only" in " ".join(told.notes)
 
 
 def test_other_bases_are_refused_and_a_side_that_names_none_is_not(tmp_path):
