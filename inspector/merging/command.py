@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from math import isinf
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, iterate
 from inspector.adapters.peft_writer import refuse_destination
+from inspector.adapters.sources import Local, parse
 from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.export import refuse_unwritable, save
@@ -32,9 +34,21 @@ def weighted(text: str) -> tuple[str, float]:
     A path that exists is a source as it is.
     """
     source, colon, weight = text.rpartition(":")
-    if not colon or not _NUMBER.fullmatch(weight) or Path(text).exists():
+    if not colon or not _NUMBER.fullmatch(weight) or isinf(float(weight)) or Path(text).exists():
         return text, 1.0
     return source, float(weight)
+
+
+def _hint(text: str) -> str:
+    """What else may be wrong with a source that cannot be opened: what stands where a weight may."""
+    source, _, weight = text.rpartition(":")
+    try:
+        meant = weighted(text)[0] == text and isinstance(parse(source), Local)
+    except InspectorError:
+        return ""
+    if not meant:
+        return ""
+    return f" {plain(source)!r} is here, but {plain(weight, 40)!r} after it is no weight: write a finite number."
 
 
 def merge_preview(
@@ -48,7 +62,7 @@ def merge_preview(
 ) -> int:
     """Print what Σ w·ΔW would be; write the numbers to `out`, the sum itself to `dest`, where these are given.
 
-    3 where some module could not be added.
+    3 where some module could not be added, or where something of a parent is not in what was written.
     """
     if dest is not None:
         refuse_destination(dest)
@@ -80,7 +94,8 @@ def merge_preview(
         say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
     if dest is not None:
         written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
-        say("\n".join((*written.notes, written.text)))
+        say("\n".join((*written.lost, *written.notes, written.text)))
+        return 3 if written.lost else 0
     return 3 if cannot else 0
 
 
@@ -92,7 +107,7 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
             if not found.result.skipped:
-                raise InspectorError(found.result.message)
+                raise InspectorError(found.result.message + _hint(sources[found.order[0]]))
             say(str(found.result))
             continue
         if not found.result.modules:

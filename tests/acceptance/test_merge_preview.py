@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from inspector.merging.command import weighted
@@ -106,6 +107,8 @@ def test_an_existing_destination_a_missing_source_and_no_weight_are_refused(tmp_
     for arguments, reason in (
         (["a:0.5", "--write", "a"], "a exists already"),
         (["a:0.5", "nowhere:0.5", "--write", "new"], "No file or folder 'nowhere' here"),
+        (["a:abc"], "'a' is here, but 'abc' after it is no weight: write a finite number"),
+        (["x=a:nan", "a"], "'x=a' is here, but 'nan' after it is no weight"),
         (["a:0", "--write", "new"], "Every weight is 0"),
         (["a", "--rank", "0"], "0 is not in the range"),
     ):
@@ -146,6 +149,18 @@ def test_a_sum_on_two_bases_is_previewed_with_a_warning_and_never_written(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_a_sum_without_something_of_a_parent_exits_with_3(tmp_path):
+    path = "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector"
+    write_adapter(tmp_path / "dora", random_factors(), extra={path: torch.ones(24)}, use_dora=True)
+    write_random(tmp_path / "lora", 1)
+    done = inspector("merge-preview", "dora", "lora:0.5", "--write", "new", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert f"dora has 1 tensor, such as {path}, that are no part of the sum: DoRA magnitudes" in done.stderr
+    assert (tmp_path / "new" / "adapter_config.json").exists()
+    done = inspector("merge-preview", "dora:0", "lora:0.5", "--write", "other", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -155,6 +170,7 @@ def test_a_sum_on_two_bases_is_previewed_with_a_warning_and_never_written(tmp_pa
         ("org/repo:adapters/sft", ("org/repo:adapters/sft", 1.0)),
         ("org/repo:500:1", ("org/repo:500", 1.0)),
         ("a:nan", ("a:nan", 1.0)),
+        ("a:1e999", ("a:1e999", 1.0)),
         ("a:.5", ("a", 0.5)),
         ("here:2", ("here:2", 1.0)),
     ],
