@@ -37,7 +37,8 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
         raise InspectorError(unread[0].message)
     side_by_side = together([one.adapter for one in found]) if len(found) > 1 else None
     if as_text:
-        sys.stdout.write(printing.text(found, side_by_side, tensors=tensors))
+        unopened = sum(not failure.skipped for failure in failures)
+        sys.stdout.write(printing.text(found, side_by_side, unopened=unopened, tensors=tensors))
     else:
         base = given.base.name if given.base else ""
         report = as_json.report(found, side_by_side, failures, base=base, tensors=tensors)

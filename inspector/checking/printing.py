@@ -19,12 +19,12 @@ _INDENT = 12
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}
 
 
-def text(found: Sequence[Checked], side_by_side: Together | None, *, tensors: bool) -> str:
-    """A paragraph an adapter, what they are side by side, and a last line that counts."""
+def text(found: Sequence[Checked], side_by_side: Together | None, *, unopened: int = 0, tensors: bool) -> str:
+    """A paragraph an adapter, what they are side by side, and a last line that counts, the `unopened` too."""
     blocks = ["\n".join(_adapter(one, tensors=tensors)) for one in found]
     if side_by_side is not None:
         blocks.append("\n".join(_together(side_by_side)))
-    return "\n\n".join([*blocks, _verdict(found, side_by_side)]) + "\n"
+    return "\n\n".join([*blocks, _verdict(found, side_by_side, unopened)]) + "\n"
 
 
 def _adapter(one: Checked, *, tensors: bool) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _together(found: Together) -> Iterator[str]:
         yield from _finding(finding)
 
 
-def _verdict(found: Sequence[Checked], side_by_side: Together | None) -> str:
+def _verdict(found: Sequence[Checked], side_by_side: Together | None, unopened: int) -> str:
     wrong = [one.adapter.info.name for one in found if not one.holds]
     warned = sum(one.holds and any(f.severity == "warning" for f in one.findings) for one in found)
     fine = len(found) - len(wrong) - warned
@@ -87,7 +87,8 @@ def _verdict(found: Sequence[Checked], side_by_side: Together | None) -> str:
     parts += [f"{len(wrong)} with errors ({', '.join(wrong)})"] if wrong else []
     apart = [] if side_by_side is None else [f for f in side_by_side.findings() if f.severity == "warning"]
     more = f"; side by side {count(len(apart), 'warning')}" if apart else ""
-    return f"{count(len(found), 'adapter')}: {', '.join(parts)}{more}."
+    lost = f"; {unopened} could not be opened" if unopened else ""
+    return f"{count(len(found), 'adapter')}: {', '.join(parts)}{more}{lost}."
 
 
 def _finding(finding: Finding) -> list[str]:

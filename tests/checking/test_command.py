@@ -35,6 +35,15 @@ def test_the_others_are_checked(tmp_path, capsys, rewritten):
     assert "changed since it was opened" in err
 
 
+def test_the_last_line_counts_what_could_not_be_opened(tmp_path, capsys):
+    sources = [str(write_random(tmp_path / name)) for name in ("one", "bad")]
+    (tmp_path / "bad" / "adapter_model.safetensors").write_bytes(b"12")
+    assert command.check([*sources, str(tmp_path / "gone")], given=NOTHING) == 3
+    assert capsys.readouterr().out.splitlines()[-1] == "1 adapter: 1 ok; 2 could not be opened."
+    assert command.check(sources[:1], given=NOTHING) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 adapter: 1 ok."
+
+
 def test_none_is_bad_input(tmp_path, rewritten):
     with pytest.raises(InspectorError, match="changed since it was opened"):
         command.check([str(write_random(tmp_path / "gone"))], given=NOTHING)
