@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import BASE_WEIGHTS, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command(context_settings=SETTINGS)
 @click.argument("source")
 @click.argument("dest", type=click.Path(path_type=Path))
-@BASE
+@BASE_WEIGHTS
 @PICKLE
 @SVD_RANK
 @DEBUG

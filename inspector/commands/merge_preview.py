@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command("merge-preview", context_settings=SETTINGS)
@@ -16,7 +16,7 @@ from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SV
 @click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
 @DEVICE
-@BASE
+@BASE_WEIGHTS
 @PICKLE
 @SVD_RANK
 @DEBUG

@@ -15,12 +15,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command."""
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-BASE = click.option(
-    "--base",
-    default="",
-    help="The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules; and to run it "
-    "[default there: what the adapters name].",
-)
+_BASE = "The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules"
+BASE = click.option("--base", default="", help=f"{_BASE}; and to run it [default there: what the adapters name].")
+BASE_WEIGHTS = click.option("--base", default="", help=f"{_BASE}: its weights are read, it is not run.")
 PICKLE = click.option(
     "--allow-pickle", is_flag=True, help="Open .bin and .pt files too, as plain tensors: nothing in them is run."
 )

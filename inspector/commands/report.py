@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
 
 
 @click.command("report", context_settings=SETTINGS)
@@ -21,7 +21,7 @@ from inspector.commands.options import BASE, DEBUG, DEVICE, PICKLE, SETTINGS, SV
 @click.option("--modules", default="union", show_default=True, help="union or common, and/or path ends: q_proj,v_proj.")
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @DEVICE
-@BASE
+@BASE_WEIGHTS
 @PICKLE
 @SVD_RANK
 @DEBUG
