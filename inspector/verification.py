@@ -14,7 +14,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.model import ClaimSet
 from inspector.claims.reports import counts, print_table, summary, written
 from inspector.claims.selection import Where
-from inspector.claims.verdicts import Outcome, evaluate
+from inspector.claims.verdicts import Outcome, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import load, replacing
 from inspector.narration import Downloads, Progress, say
@@ -50,27 +50,34 @@ def verify(name: str, options: Options) -> int:
     remedy, complete = "add --base", True
     if options.studies:
         studies, remedy = [load(path) for path in options.studies], "it is in no --study"
+        _warn(elsewhere(claims, studies))
     else:
         studies, remedy, complete = _measured(claims, options)
     outcomes = evaluate(claims, studies, remedy=remedy)
-    _deliver(claims, outcomes, options)
+    _deliver(claims, outcomes, options, elsewhere(claims, studies))
     found = counts(outcomes)
     if found["does not hold"]:
         return FAILED
     return DONE if complete else INCOMPLETE
 
 
-def _deliver(claims: ClaimSet, outcomes: Sequence[Outcome], options: Options) -> None:
+def _deliver(claims: ClaimSet, outcomes: Sequence[Outcome], options: Options, warning: str) -> None:
     """To the file, or to stdout."""
     if options.out is not None:
         with replacing(options.out) as temporary:
-            temporary.write_text(written(claims, outcomes, options.form), encoding="utf-8")
+            temporary.write_text(written(claims, outcomes, options.form, warning), encoding="utf-8")
         say(f"{summary(outcomes)} Wrote {options.out}.")
     elif options.form == "table":
-        print_table(claims, outcomes)
+        print_table(claims, outcomes, warning)
     else:
-        sys.stdout.write(written(claims, outcomes, options.form))
+        sys.stdout.write(written(claims, outcomes, options.form, warning))
         say(summary(outcomes))
+
+
+def _warn(warning: str) -> None:
+    """Before anything long is run; the verdicts repeat it."""
+    if warning:
+        say(warning)
 
 
 def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, bool]:
@@ -97,7 +104,8 @@ def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, boo
         geometry.append(analyse(few, replace(settings, k=k), progress=partial(tell, "modules")))
     study = geometry[0]
     where = Where.of(study, aliases)
-    _tell_of_names(claims, study, where, wanted)
+    _tell_of_names(study, where, wanted)
+    _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
     if not options.base:
         return geometry, "add --base", complete
@@ -105,14 +113,11 @@ def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, boo
     return [*studies, *geometry], remedy, complete
 
 
-def _tell_of_names(claims: ClaimSet, study: Study, where: Where, wanted: Sequence[str]) -> None:
-    """What was opened in vain, and what is compared across bases."""
+def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
+    """What was opened in vain."""
     used = {where.at[name] for name in wanted if name in where.at}
     if idle := [name for i, name in enumerate(study.names) if i not in used]:
         say(f"{some(idle)}: no claim names it. NAME=SOURCE gives one of these names: {', '.join(wanted)}.")
-    other = [a.name for i, a in enumerate(study.adapters) if i in used and a.base not in {"", claims.base}]
-    if other and claims.base:
-        say(f"{some(other)}: not trained on {claims.base}, which the claims are about.")
 
 
 def _probed(

@@ -32,10 +32,10 @@ _PLURAL = {
 _UNLIMITED = 100_000
 
 
-def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str) -> str:
-    """The result in one of FORMATS, ready to print or save."""
+def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str, warning: str = "") -> str:
+    """The result in one of FORMATS, ready to print or save; `warning` limits what the verdicts say."""
     makers = {"table": _plain_table, "json": as_json, "junit": as_junit}
-    return makers[form](claims, outcomes)
+    return makers[form](claims, outcomes, warning)
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -77,31 +77,33 @@ def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
     return list(found.values())
 
 
-def print_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
+def print_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> None:
     """On stdout: as wide as the terminal, in a pipe as wide as the table."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _UNLIMITED
-    _print(console, claims, outcomes)
+    _print(console, claims, outcomes, warning)
 
 
-def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> str:
     console = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED, color_system=None)
     with console.capture() as captured:
-        _print(console, claims, outcomes)
+        _print(console, claims, outcomes, warning)
     return captured.get()
 
 
-def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
+def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> None:
     console.print(as_table(claims, outcomes))
     console.print(Text(summary(outcomes)))
+    if warning:
+        console.print(Text(warning, style="yellow"))
     if doubts := [(o.claim.id, text) for o in outcomes for text in o.claim.disagreements]:
         console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
         for claim_id, text in doubts:
             console.print(Text(f"  {claim_id}: {text}"))
 
 
-def as_json(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> str:
     """One object: the set, the counts, and every claim with its definitions."""
     document = {
         "format": "adapter-inspector claims",
@@ -109,6 +111,7 @@ def as_json(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
         "title": claims.title,
         "address": claims.address,
         "base": claims.base,
+        "warning": warning,
         "counts": counts(outcomes),
         "claims": [_claim(outcome) for outcome in outcomes],
     }
@@ -142,13 +145,16 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome]) -> str:
+def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> str:
     """A test case for each claim: failed where it does not hold, skipped where it cannot be measured."""
     found = counts(outcomes)
     numbers = {"failures": found["does not hold"], "skipped": found["cannot be measured here"], "errors": 0}
     suite = ET.Element(
         "testsuite", {"name": claims.address, "tests": str(len(outcomes))} | {k: str(n) for k, n in numbers.items()}
     )
+    if warning:
+        properties = ET.SubElement(suite, "properties")
+        ET.SubElement(properties, "property", name="warning", value=warning)
     for outcome in outcomes:
         case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
         said = "\n".join(f"{found.metric}: {found.text}" for found in outcome.measured)

@@ -11,7 +11,7 @@ from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import NotMeasuredError, Numbers, Where, select
 from inspector.definitions import DEFINITIONS
 from inspector.study import Study
-from inspector.text import some
+from inspector.text import plain, some
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "holds only under", "does not hold", "cannot be measured here")
@@ -75,6 +75,18 @@ def evaluate(claims: ClaimSet, studies: Sequence[Study], *, remedy: str = "add -
         Outcome(claim, tuple(_measured(claims, claim, metric, places, remedy) for metric in claim.metrics))
         for claim in claims.claims
     ]
+
+
+def elsewhere(claims: ClaimSet, studies: Sequence[Study]) -> str:
+    """Said of adapters that were trained on another base than the claims are about; empty where none was."""
+    found: dict[str, str] = {}
+    for where in (Where.of(study, claims.aliases()) for study in studies):
+        used = {at for name, at in where.at.items() if any(name in claim.names for claim in claims.claims)}
+        found |= {info.name: info.base for at, info in enumerate(where.study.adapters) if at in used}
+    other = [name for name, base in found.items() if base not in {"", claims.base}]
+    if not other or not claims.base:
+        return ""
+    return f"{some(other)}: not trained on {plain(claims.base)}, which the claims are about."
 
 
 def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Where], remedy: str) -> Measured:

@@ -36,7 +36,7 @@ def report(
         runs.merging(context),
         runs.sensitivity(context),
         runs.kin(context),
-        claims.checked(claim_set, outcomes),
+        claims.checked(claim_set, outcomes, study),
         reference.objectives(),
     )
     bases = sorted({plain(a.base, 120) for a in study.adapters if a.base})

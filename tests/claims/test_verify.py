@@ -120,6 +120,24 @@ def test_a_saved_study_and_a_claim_that_fails(tmp_path):
     assert "needs the base (accuracy on x): it is in no --study" in done.stdout
 
 
+def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
+    save(Numbers().put("cosine", 0.75, "a", "b").study(base="org/small"), tmp_path / "study.json")
+    text = HEAD.replace("address: toy", "address: toy\nbase: org/large") + claim(
+        "metric: cosine; pairs: [[a, b]]; relation: at least; value: 0.5"
+    )
+    (tmp_path / "toy.yaml").write_text(text)
+    warning = "a, b: not trained on org/large, which the claims are about."
+    done = run(tmp_path / "toy.yaml", "--study", tmp_path / "study.json")
+    assert done.returncode == 0
+    assert warning in done.stderr
+    assert done.stdout.rstrip().endswith(warning)
+    done = run(tmp_path / "toy.yaml", "--study", tmp_path / "study.json", "--format", "json")
+    assert json.loads(done.stdout)["warning"] == warning
+    (tmp_path / "toy.yaml").write_text(text.replace("org/large", "org/small"))
+    done = run(tmp_path / "toy.yaml", "--study", tmp_path / "study.json")
+    assert "not trained on" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

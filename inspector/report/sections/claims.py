@@ -6,27 +6,29 @@ from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
 from inspector.claims.reports import lines, summary
-from inspector.claims.verdicts import Outcome, published
+from inspector.claims.verdicts import Outcome, elsewhere, published
 from inspector.definitions import DEFINITIONS
 from inspector.report.document import Note, Part, Section, Table
+from inspector.study import Study
 from inspector.text import plain
 
 
-def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome]) -> Section:
+def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) -> Section:
     """A row for each claim and definition; where the publication disagrees with itself below."""
     about = "What a publication says, beside what this study measured, under each definition its sentence allows."
     if claims is None:
         text = "No claims were checked: `inspector report STUDY --claims arxiv:2606.23740 --out report.html` adds them."
         return Section("claims", "Claims", about, (Note(text),))
     rows = [
-        tuple(plain(cell, 400) for cell in (o.claim.id, o.claim.statement, published(o.claim), *line))
+        tuple(plain(cell, 400) for cell in (o.claim.id, said, o.claim.statement, published(o.claim), metric, measured))
         for o in outcomes
-        for line in lines(o)
+        for metric, measured, said in lines(o)
     ]
-    columns = ("claim", "statement", "published", "metric", "measured", "verdict")
+    columns = ("claim", "verdict", "statement", "published", "metric", "measured")
     table = Table("claims", plain(f"{claims.title} ({claims.address}): {summary(outcomes)}", 400), columns, tuple(rows))
     doubts: list[Part] = [
         Note(plain(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
+    warning = [Note(text, caution=True)] if (text := elsewhere(claims, [study])) else []
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))
-    return Section("claims", "Claims", about, (table, *doubts), tuple(m for m in metrics if m in DEFINITIONS))
+    return Section("claims", "Claims", about, (*warning, table, *doubts), tuple(m for m in metrics if m in DEFINITIONS))
