@@ -67,6 +67,7 @@ def assemble(
     refusal = facts.refusal or ("" if parts else NO_PAIR)
     parts = sorted(parts, key=lambda part: _place(part.module.id))
     modules = {part.module.id: part.module for part in parts}
+    usable = [] if refusal else list(modules.values())
     loads = {part.module.id: part.load for part in parts}
     kept = tuple(
         replace(t, role="ignored", reason=refusal) if refusal and t.role == "used" else t
@@ -79,16 +80,16 @@ def assemble(
         base=facts.base,
         ranks=tuple(sorted({m.rank for m in modules.values()})),
         alpha=_span(facts.alphas),
-        scale=_scales(list(modules.values())),
+        scale=_scales(usable),
         # Sorted: PEFT saves a set, in another order each time.
         targets=tuple(sorted(plain(t, 80) for t in facts.targets) or sorted({id_.projection for id_ in modules})),
         dtype=", ".join(sorted({m.dtype for m in modules.values()})),
-        parameters=sum(part.parameters for part in parts),
-        modules=0 if refusal else len(modules),
+        parameters=0 if refusal else sum(part.parameters for part in parts),
+        modules=len(usable),
         tensors=len(kept),
         ignored=sum(t.role == "ignored" for t in kept),
         unknown=sum(t.role == "unknown" for t in kept),
-        scales=_origins(list(modules.values())),
+        scales=_origins(usable),
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
         excluded=facts.excluded,
     )

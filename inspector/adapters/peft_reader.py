@@ -65,7 +65,8 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
         _refusal(config, found, given),
         _depends_on(config, found, given),
     )
-    said = [*config.findings, *scaling.findings(), *_untouched(config, found), *_notes(config, weights, found, made)]
+    notes = _notes(config, weights, found, made, given)
+    said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]
     return assemble(name, source, facts, made.parts, weights, made.verdicts, said)
 
 
@@ -111,7 +112,7 @@ def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
     return []
 
 
-def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account) -> list[Finding]:
+def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:
     """What the reader of the numbers should know of this adapter."""
     notes = []
     magnitudes = [group.slots[MAGNITUDE].key for group in found.groups.values() if MAGNITUDE in group.slots]
@@ -121,7 +122,7 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account) -
     if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
         unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
         notes.append(Finding("warning", unknown))
-    if config.init in STARTS and made.parts:
+    if config.init in STARTS and given.base and made.parts:
         start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
         notes.append(Finding("info", start))
     if config.alpha == 0 and config.peft_type != "ADALORA":

@@ -151,6 +151,11 @@ def test_inits_that_the_base_alone_tells(tmp_path, init):
     compare(our_deltas(adapter), merged_minus(before, model), rtol=1e-4, atol=1e-5)
     assert {m.rank for m in adapter.modules.values()} == {8}
     assert adapter.info.scale == "1.5 (α/r = 6/4)"
+    assert texts(adapter, "info")[0].startswith(f"{init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base")
+    alone = read_adapter(tmp_path / "adapter", "adapter", "adapter")
+    assert "give the base with --base" in texts(alone, "error")[0]
+    assert not texts(alone, "info")
+    assert (alone.info.modules, alone.info.parameters, alone.info.scale, alone.info.scales) == (0, 0, "", ())
 
 
 @pytest.mark.parametrize("init", ["pissa", "olora"])
