@@ -117,13 +117,26 @@ def addable(study: Study, weights: Sequence[float]) -> Flags:
 def refused(study: Study, weights: Sequence[float]) -> list[tuple[ModuleId, str]]:
     """The modules that cannot be added, each with its reason."""
     parents = np.flatnonzero(weights).tolist()
-    found = []
-    for m in np.flatnonzero(~addable(study, weights)).tolist():
-        broken = [study.names[i] for i in parents if study.excluded[i, m]]
-        shapes = [f"{o}×{d} in {plain(study.names[i], 40)}" for i in parents for o, d in [study.shapes[i, m]] if o]
-        reason = f"not finite in {plain(broken[0], 40)}" if broken else " and ".join(shapes)
-        found.append((study.modules[m], reason))
-    return found
+    return [(study.modules[m], _reason(study, parents, m)) for m in np.flatnonzero(~addable(study, weights)).tolist()]
+
+
+def _reason(study: Study, parents: Sequence[int], m: int) -> str:
+    """`not finite in a`, `not measured in a` where its tensors could not be read, or the shapes, the usual one first.
+
+    Of several adapters of one shape: `576×576 in 5 adapters, 2048×2048 in 3 (a, …)`.
+    """
+    for i in parents:
+        if study.excluded[i, m]:
+            return f"not {'finite' if study.present[i, m] else 'measured'} in {plain(study.names[i], 40)}"
+    shapes: dict[str, list[str]] = {}
+    for i in parents:
+        if study.present[i, m]:
+            shapes.setdefault("{}×{}".format(*study.shapes[i, m]), []).append(plain(study.names[i], 40))
+    told: list[str] = []
+    for shape, names in sorted(shapes.items(), key=lambda item: -len(item[1])):
+        many = f"{len(names)} adapters" if not told else f"{len(names)} ({names[0]}, …)"
+        told.append(f"{shape} in {names[0] if len(names) == 1 else many}")
+    return ", ".join(told)
 
 
 def _inner(study: Study) -> Floats:

@@ -94,9 +94,8 @@ class Mixing(Shell):
         if state.size:
             adapter = state.order[state.row]
             question = f"Weight of {state.names[state.row]} in the sum"
-            self.push_screen(
-                Prompt(question, f"{state.mixture.weight(adapter):g}"), lambda text: self._weigh(adapter, text)
-            )
+            prompt = Prompt(question, f"{state.mixture.weight(adapter):g}", replace=True)
+            self.push_screen(prompt, lambda text: self._weigh(adapter, text))
 
     def _weigh(self, adapter: int, text: str | None) -> None:
         if not text or adapter not in self.state.order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import threading
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from inspector.analysis import analyse
+from inspector.merging.preview import refused
 from inspector.study import Settings
 from inspector.tui import mixing
 from inspector.tui.app import InspectorApp
@@ -161,7 +163,7 @@ async def test_a_saved_study_has_all_but_the_rank(tmp_path):
 async def test_a_weight_is_typed_and_what_is_none_is_said():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "down", "enter", "backspace", *"-0.25", "enter")
+        await pilot.press("W", "down", "enter", *"-0.25", "enter")
         await pilot.pause()
         assert app.state.mixture.weight(1) == -0.25
         for wrong in "x", "nan", "1e9":
@@ -209,8 +211,54 @@ async def test_modules_of_other_shapes_are_in_no_number_and_named():
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("W")
         await settle(pilot, lambda: "energy kept" in body(app))
-        assert "! 1 module cannot be added, such as 1.q_proj: 4×3 in a and 5×3 in b" in body(app)
+        assert "! 1 module cannot be added, such as 1.q_proj: 4×3 in a, 5×3 in b" in body(app)
         assert f"norm {general(4 * 12**0.5)}   energy ratio 2.000" in body(app)
+
+
+def test_shapes_are_told_by_how_many_have_them():
+    study = make_study(6, layers=1)
+    study.shapes[0, 0], study.shapes[3:5, 0] = (64, 32), (2048, 2048)
+    ((module, reason),) = refused(study, (1.0,) * 6)
+    assert (str(module), reason) == (
+        "0.self_attn.q_proj",
+        "576×576 in 3 adapters, 2048×2048 in 2 (run_3, …), 64×32 in run_0",
+    )
+
+
+async def test_what_was_not_measured_is_not_called_infinite_and_other_bases_are_named():
+    study = make_study(3, layers=1)
+    study.shapes[1, 0] = 0
+    bad = study.modules[0], study.modules[1]
+    one, two, three = study.adapters
+    two, three = replace(two, excluded=bad[:1]), replace(three, excluded=bad[1:], base="org/other")
+    study = replace(study, adapters=(one, two, three))
+    assert refused(study, (1, 1, 1)) == [(bad[0], "not measured in run_1"), (bad[1], "not finite in run_2")]
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("W")
+        assert "2 modules cannot be added, such as 0.self_attn.q_proj: not measured in run_1" in " ".join(
+            body(app).split()
+        )
+        assert "! Different bases: org/base-135M, org/other" in body(app)
+        await pilot.press("down", "down", "space")
+        assert "Different bases" not in body(app)
+
+
+async def test_an_unfinished_study_is_called_that():
+    study = make_study(2, layers=2)
+    study.blocks["norm", "module"][1, 3] = np.nan
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("W")
+        assert "Not all is measured yet." in body(app)
+        assert "energy ratio" in body(app)
+        app.state.replace_study(replace(study, blocks={}))
+        app.repaint()
+        assert "Not all is measured yet." in body(app)
+        done = tuple(replace(info, digest="0" * 64) for info in study.adapters)
+        app.state.replace_study(replace(study, blocks={}, adapters=done))
+        app.repaint()
+        assert "The norms and cosines of modules are not measured." in body(app)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -222,7 +270,7 @@ async def test_the_view_fills_its_area_and_cuts_nothing_off(size):
             painted = area(app, name)
             assert len(painted._strips) == painted.size.height
             assert {strip.cell_length for strip in painted._strips} == {size[0]}
-        assert "W Merge]" in area(app, "tabs").text
+        assert re.search(r"\[?W.Mer(ge)?\]", area(app, "tabs").text)
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
         assert "over the scope's modules" in help_text(app.view, app.state, app.ink, 300).plain
 

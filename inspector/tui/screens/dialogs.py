@@ -21,18 +21,18 @@ class Dialog(ModalScreen[ScreenResultType]):
 
 
 class Prompt(Dialog[str | None]):
-    """Ask for one line of text; escape gives None."""
+    """Ask for one line of text; escape gives None. `replace`: what is typed replaces the value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "cancel")]
 
-    def __init__(self, question: str, value: str = "") -> None:
+    def __init__(self, question: str, value: str = "", *, replace: bool = False) -> None:
         super().__init__()
-        self.question, self.value = question, value
+        self.question, self.value, self.replace = question, value, replace
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(self.question), classes="question")
-            yield Input(self.value, compact=True, select_on_focus=False)
+            yield Input(self.value, compact=True, select_on_focus=self.replace)
             yield Static(Text("enter accepts · escape cancels"), classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

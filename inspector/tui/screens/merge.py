@@ -8,8 +8,8 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.merging.preview import Preview, refused
-from inspector.study import Floats
+from inspector.merging.preview import Flags, Preview, refused
+from inspector.study import Floats, Study
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, signed, wrap
@@ -17,8 +17,14 @@ from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 
 _PLOT = 8
+UNFINISHED = "Not all is measured yet."
 _ROOM = 44
 """Cells of a row beside the name and the bar."""
+
+
+def unmeasured(study: Study) -> Flags:
+    """(N, M): modules that are still to be measured."""
+    return np.asarray(np.isnan(study.blocks["norm", "module"]) & study.present & ~study.excluded)
 
 
 def percent(share: float) -> str:
@@ -53,8 +59,9 @@ class MergeView(View):
             return nothing
         preview = state.preview
         if preview is None:
-            return page([Line(), Line("  The norms and cosines of modules are not measured.")], area.width, area.height)
-        head = [*self._head(state, preview, area), *self._doubts(preview, area)]
+            lacking = "The norms and cosines of modules are not measured." if state.measured else UNFINISHED
+            return page([Line(), Line("  " + lacking)], area.width, area.height)
+        head = [*self._head(state, preview, area), *self._doubts(state, preview, area)]
         room = area.height - len(head) - 1
         rows = max(min(state.size, room - _PLOT if state.layers else room), 2)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, rows, state.size)
@@ -96,13 +103,20 @@ class MergeView(View):
             line.add("  ·" if k == others[0] else "", ink.dim).add(text, ink.dim)
         return line
 
-    def _doubts(self, preview: Preview, area: Area) -> list[Line]:
-        """What is in no number."""
-        if not any(preview.weights) or not (cannot := refused(preview.study, preview.weights)):
-            return []
-        module, reason = cannot[0]
-        text = f"! {plural(len(cannot), 'module')} cannot be added, such as {clean(str(module))}: {clean(reason)}"
-        return [Line("  " + part, area.ink.warn) for part in wrap(text, area.width - 4)[:2]]
+    def _doubts(self, state: AppState, preview: Preview, area: Area) -> list[Line]:
+        """What is in no number, and why the sum may fit no model."""
+        study, parents = preview.study, np.flatnonzero(preview.weights)
+        lines = []
+        if not state.measured and unmeasured(study)[parents].any():
+            lines.append(UNFINISHED)
+        if cannot := refused(study, preview.weights) if parents.size else []:
+            module, reason = cannot[0]
+            text = f"! {plural(len(cannot), 'module')} cannot be added, such as {clean(str(module))}: {clean(reason)}"
+            lines += wrap(text, area.width - 4)[:2]
+        bases = dict.fromkeys(study.adapters[i].base for i in parents if study.adapters[i].base)
+        if len(bases) > 1:
+            lines.append(fit(f"! Different bases: {', '.join(clean(base) for base in bases)}", area.width - 4).rstrip())
+        return [Line("  " + line, area.ink.warn) for line in lines]
 
     def _rows(self, state: AppState, preview: Preview, at: tuple[int, int], area: Area) -> list[Line]:
         """A row per adapter: weight, size, and how far the sum points its way."""
