@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,8 +139,10 @@ def pickle_weights(path: Path, given: Given) -> Weights:
     mark = stamp(path)
     zipped = _refuse_bomb(path)
     try:
-        # What torch < 1.6 wrote is no zip file and cannot be mapped.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles: what matters is raised
+            # What torch < 1.6 wrote is no zip file and cannot be mapped.
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
         raise InspectorError(
             f"{plain(path)} cannot be read as plain tensors ({type(error).__name__}): it is damaged or would run code. "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -149,6 +150,15 @@ def test_a_pickle_that_would_run_code(tmp_path):
     with pytest.raises(InspectorError, match="it is damaged or would run code"):
         read(tmp_path, PICKLES)
     assert not ran.exists()
+
+
+def test_an_odd_pickle_is_refused_without_a_warning_of_torch(tmp_path, recwarn):
+    write_random(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    (tmp_path / "adapter_model.bin").write_bytes(pickle.dumps({"weights": [1.0]}, protocol=4))
+    with pytest.raises(InspectorError, match="it is damaged or would run code"):
+        read(tmp_path, PICKLES)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("old_format", [False, True])
