@@ -127,13 +127,13 @@ def test_other_shapes_are_named_left_out_of_the_preview_and_never_written(tmp_pa
     done = inspector("merge-preview", "a", "b:2", "notes.md", cwd=tmp_path)
     assert done.returncode == 3
     assert "Skipped: notes.md" in done.stderr
-    assert "0.self_attn.q_proj is left out: 24×16 in a and 32×16 in b" in done.stderr
+    assert "0.self_attn.q_proj is left out: 24×16 in a, 32×16 in b" in done.stderr
     assert "different bases: tiny/base, other/base" in done.stderr
     assert "2 adapters, 5 modules" in done.stdout
     write_adapter(tmp_path / "b", random_factors(other))
     done = inspector("merge-preview", "a", "b:2", "--write", "new", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "0.self_attn.q_proj cannot be added: 24×16 in a and 32×16 in b" in done.stderr
+    assert "0.self_attn.q_proj cannot be added: 24×16 in a, 32×16 in b" in done.stderr
     assert not (tmp_path / "new").exists()
 
 

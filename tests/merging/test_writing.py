@@ -139,9 +139,9 @@ def test_what_cannot_be_added_is_named_and_not_written(tmp_path):
     write_adapter(tmp_path / "b", random_factors(other))
     adapters = opened(tmp_path / "a", tmp_path / "b")
     study = analyse(adapters, Settings())
-    assert refused(study, (1.0, 1.0)) == [(ModuleId(0, "self_attn.q_proj"), "24×16 in a and 32×16 in b")]
+    assert refused(study, (1.0, 1.0)) == [(ModuleId(0, "self_attn.q_proj"), "24×16 in a, 32×16 in b")]
     assert refused(study, (1.0, 0.0)) == []
-    with pytest.raises(InspectorError, match=r"0.self_attn.q_proj cannot be added: 24×16 in a and 32×16 in b"):
+    with pytest.raises(InspectorError, match=r"0.self_attn.q_proj cannot be added: 24×16 in a, 32×16 in b"):
         made(tmp_path / "sum", adapters, (1.0, 1.0))
     assert not (tmp_path / "sum").exists()
     made(tmp_path / "sum", adapters, (1.0, 0.0))
