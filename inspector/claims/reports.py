@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inspector.claims.model import ClaimSet
+from inspector.claims.model import ClaimSet, Selector
+from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published
 from inspector.definitions import DEFINITIONS
 from inspector.text_tables import titled
@@ -120,10 +122,14 @@ def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") ->
 
 def _claim(outcome: Outcome) -> dict[str, Any]:
     claim = outcome.claim
+    side = "over" if claim.ratio else "than"
     return {
         "id": claim.id,
         "statement": claim.statement,
         "location": claim.location,
+        "selector": _selector(claim.selector),
+        **({side: _selector(claim.other)} if claim.other else {}),
+        "statistic": claim.selector.statistic,
         "relation": claim.relation,
         "value": list(claim.value),
         "tolerance": claim.tolerance,
@@ -134,6 +140,8 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
             {
                 "metric": found.metric,
                 "formula": DEFINITIONS[found.metric].formula,
+                "numbers": [_number(one, found.metric) for one in found.selected],
+                **({side: [_number(one, found.metric) for one in found.selected_other]} if claim.other else {}),
                 "measured": list(found.values),
                 "against": list(found.other),
                 "holds": found.holds,
@@ -143,6 +151,24 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
         ],
         "disagreements": list(claim.disagreements),
     }
+
+
+def _selector(selector: Selector) -> dict[str, Any]:
+    """What was said of it in the set; nothing of what was not."""
+    return {name: value for name, value in asdict(selector).items() if value not in ((), None)}
+
+
+def _number(one: Selected, metric: str) -> dict[str, Any]:
+    """`{a, b, layer, module, k, value}`: those that a number has."""
+    names = ("a", "b") if len(one.names) == 2 else ("adapter",)
+    found: dict[str, Any] = dict(zip(names, one.names, strict=False))
+    if one.place.layer is not None:
+        found["layer"] = one.place.layer
+    if one.place.path:
+        found["module"] = one.place.path
+    if one.index is not None:
+        found[DEFINITIONS[metric].index] = one.index
+    return found | {"value": one.value}
 
 
 def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> str:

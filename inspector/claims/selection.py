@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -11,14 +14,31 @@ import numpy as np
 from inspector.claims.model import Selector
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
-from inspector.study import Floats, Scope, Study
-from inspector.text import count, some
+from inspector.study import Scope, Study
+from inspector.text import some
 
 Numbers = tuple[float, ...]
 
 
 class NotMeasuredError(Exception):
     """Why a selected number is not there, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A number of a metric, and what it is of."""
+
+    names: tuple[str, ...]
+    """An adapter, a pair, or nobody; as the set of claims calls them."""
+    place: ModuleId
+    """A module; a layer with an empty path; without a layer as well, all of the update."""
+    index: float | None
+    """k or α, where the metric has one."""
+    value: float
+
+    @property
+    def label(self) -> str:
+        return " ↔ ".join(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +59,8 @@ class Where:
         return [name for name in names if name not in self.at]
 
 
-def select(where: Where, metric: str, selector: Selector) -> Numbers:
-    """The selected numbers, or what their statistic makes of them. Raises NotMeasuredError."""
+def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...]:
+    """The selected numbers in the claim's order. Raises NotMeasuredError."""
     if missing := where.missing(selector.names):
         raise NotMeasuredError(f"{some(missing)} {'is' if len(missing) == 1 else 'are'} not open")
     scope: Scope = "module" if selector.modules is not None else "layer" if selector.layers is not None else "global"
@@ -48,19 +68,67 @@ def select(where: Where, metric: str, selector: Selector) -> Numbers:
     if values is None:
         known = any(where.study.block(metric, other) is not None for other in ("global", "layer", "module"))
         raise NotMeasuredError(f"{metric} has no {scope} numbers" if known else f"{metric} was not measured")
-    places = _places(where.study, scope, selector)
-    indices = _indices(where.study, metric, selector)
-    rows = [_numbers(values, subject, places, indices) for subject in _subjects(where, selector)]
-    if unknown := sum(int(np.isnan(row).sum()) for row in rows):
-        raise NotMeasuredError(f"{metric} has no value at {count(unknown, 'place')} (n/a)")
-    return _made_of(selector, rows, [where.study.places(scope)[place].layer for place in places])
+    positions = _places(where.study, scope, selector)
+    found: list[Selected] = []
+    subjects: Sequence[tuple[str, ...]] = selector.pairs or [(name,) for name in selector.adapters] or [()]
+    for names in subjects:
+        rows = values[tuple(where.at[name] for name in names)]
+        for position in positions:
+            place = where.study.places(scope)[position]
+            found += [Selected(names, place, *at) for at in _along(where.study, metric, selector, rows[position])]
+    if gaps := [one for one in found if math.isnan(one.value)]:
+        raise NotMeasuredError(_gap(where, metric, gaps, len(found)))
+    return tuple(found)
 
 
-def _subjects(where: Where, selector: Selector) -> list[tuple[int, ...]]:
-    """The leading indices, in the claim's order; one empty tuple for a metric of no adapter."""
-    if selector.pairs:
-        return [(where.at[a], where.at[b]) for a, b in selector.pairs]
-    return [(where.at[name],) for name in selector.adapters] or [()]
+def reduced(selector: Selector, found: Sequence[Selected]) -> Numbers:
+    """What the selector's statistic makes of the numbers; for the layer of an extreme, of each subject's own."""
+    if selector.statistic in {"argmin layer", "argmax layer"}:
+        best = min if selector.statistic == "argmin layer" else max
+        rows = [list(own) for _, own in itertools.groupby(found, attrgetter("names"))]
+        return tuple(float(best(own, key=attrgetter("value")).place.layer or 0) for own in rows)
+    numbers = [one.value for one in found]
+    if selector.statistic == "each":
+        return tuple(numbers)
+    made: dict[str, Callable[[Sequence[float]], Any]] = {
+        "mean": np.mean, "median": np.median, "min": np.min, "max": np.max, "range": np.ptp,
+    }  # fmt: skip
+    return (float(made[selector.statistic](numbers)),)
+
+
+def _along(study: Study, metric: str, selector: Selector, values: Any) -> list[tuple[float | None, float]]:
+    """(index, number) for the k or α that a claim asks for; (None, number) of a metric without."""
+    index = DEFINITIONS[metric].index
+    if index == "k":
+        return [(k, float(values[k - 1]) if k <= len(values) else math.nan) for k in selector.k]
+    if index == "alpha":
+        if missing := [alpha for alpha in selector.alphas if alpha not in study.alphas]:
+            raise NotMeasuredError(f"the path was not measured at α = {some(missing)}")
+        return [(alpha, float(values[study.alphas.index(alpha)])) for alpha in selector.alphas]
+    return [(None, float(values))]
+
+
+def _gap(where: Where, metric: str, gaps: Sequence[Selected], asked: int) -> str:
+    """Why there are no numbers there: too high a k, a pair left out, or nothing that has a value."""
+    kind = DEFINITIONS[metric]
+    if kind.index == "k" and (short := _too_few(where, gaps)):
+        limit, allowed = short
+        noun = "angles" if "angle" in metric else "values"
+        return f"{limit} {allowed} {noun}, {max(one.index or 0 for one in gaps):g} are asked"
+    names = list(dict.fromkeys(one.label for one in gaps if one.names))
+    if kind.probe and names:
+        return f"{some(names)} {'was' if len(names) == 1 else 'were'} not measured"
+    at = f" at {len(gaps)} of {asked} places" if len(gaps) < asked else ""
+    return f"{metric}{f' of {some(names)}' if names else ''} is n/a{at}"
+
+
+def _too_few(where: Where, gaps: Sequence[Selected]) -> tuple[str, int] | None:
+    """What limits k, and to how many."""
+    highest = max(one.index or 0 for one in gaps)
+    ranks = [min(r) for one in gaps for name in one.names if (r := where.study.adapters[where.at[name]].ranks)]
+    if ranks and min(ranks) < highest and min(ranks) <= where.study.settings.k:
+        return f"rank {min(ranks)} allows", min(ranks)
+    return ("this study has", where.study.settings.k) if where.study.settings.k < highest else None
 
 
 def _places(study: Study, scope: Scope, selector: Selector) -> list[int]:
@@ -89,39 +157,3 @@ def _layer(study: Study, at: int) -> int:
 
 def _named(module: ModuleId, ends: Sequence[str]) -> bool:
     return not ends or any(f".{module}".endswith(f".{end}") for end in ends)
-
-
-def _indices(study: Study, metric: str, selector: Selector) -> list[int] | None:
-    """The positions on the last axis, None where a metric has none."""
-    index = DEFINITIONS[metric].index
-    if index == "k":
-        return [k - 1 for k in selector.k]
-    if index == "alpha":
-        if missing := [alpha for alpha in selector.alphas if alpha not in study.alphas]:
-            raise NotMeasuredError(f"the path was not measured at α = {some(missing)}")
-        return [study.alphas.index(alpha) for alpha in selector.alphas]
-    return None
-
-
-def _numbers(values: Floats, subject: tuple[int, ...], places: Sequence[int], indices: Sequence[int] | None) -> Floats:
-    """(places · indices,) of one subject."""
-    found: Floats = values[subject][list(places)]
-    if indices is None:
-        return found
-    if max(indices) >= found.shape[-1]:
-        return np.full(len(places), np.nan)
-    return np.asarray(found[:, list(indices)]).ravel()
-
-
-def _made_of(selector: Selector, rows: Sequence[Floats], layers: Sequence[int | None]) -> Numbers:
-    """The statistic of all numbers; of every subject's own for the layer of an extreme."""
-    if selector.statistic in {"argmin layer", "argmax layer"}:
-        best = np.argmin if selector.statistic == "argmin layer" else np.argmax
-        return tuple(float(layers[int(best(row))] or 0) for row in rows)
-    everything = np.concatenate(list(rows))
-    if selector.statistic == "each":
-        return tuple(everything.tolist())
-    made: dict[str, Callable[[Floats], Any]] = {
-        "mean": np.mean, "median": np.median, "min": np.min, "max": np.max, "range": np.ptp,
-    }  # fmt: skip
-    return (float(made[selector.statistic](everything)),)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
-from inspector.claims.selection import NotMeasuredError, Numbers, Where, select
+from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Where, reduced, select
 from inspector.definitions import DEFINITIONS
 from inspector.study import Study
 from inspector.text import plain, some
@@ -27,6 +27,10 @@ class Measured:
     """The numbers compared: selected, reduced, divided."""
     other: Numbers = ()
     """The right-hand side of `less than`."""
+    selected: tuple[Selected, ...] = ()
+    """What the values were made from, before the statistic and the ratio."""
+    selected_other: tuple[Selected, ...] = ()
+    """The same of the other side."""
     holds: bool | None = None
     """None where it cannot be said, for this reason."""
     reason: str = ""
@@ -95,11 +99,13 @@ def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Wher
     for where in places:
         try:
             _refuse_other_settings(claim, metric, where.study, remedy)
-            values = select(where, metric, claim.selector)
-            other = select(where, metric, claim.other) if claim.other else ()
+            found = select(where, metric, claim.selector)
+            beside = select(where, metric, claim.other) if claim.other else ()
+            values = reduced(claim.selector, found)
+            other = reduced(claim.other, beside) if claim.other else ()
             if claim.ratio:
                 values, other = _ratio(values, other), ()
-            return Measured(metric, values, other, _holds(claim, values, other))
+            return Measured(metric, values, other, found, beside, _holds(claim, values, other))
         except NotMeasuredError as reason:
             reasons.append(_published(claims, claim, where) or str(reason))
     return Measured(metric, reason=next(iter(reasons), "nothing is open"))

@@ -54,6 +54,37 @@ def test_json(judged):
     assert by_id["none"]["disagreements"] == ["elsewhere it says .4"]
 
 
+def test_json_says_what_each_number_is_of(tmp_path):
+    numbers = Numbers(layers=2, k=3).put("cosine", [0.5, 0.25], "a", "b", scope="layer")
+    numbers.put("cosine", [0.75, 1], "a", "c", scope="layer").put("norm", [1, 2, 3, 4], "a", scope="module")
+    numbers.put("norm", [4, 4, 4, 4], "b", scope="module").put("principal_angle", [10, 20, 30], "a", "b")
+    found = claims(
+        tmp_path,
+        claim("metric: cosine; pairs: [[a, b], [c, a]]; layers: all; statistic: mean; relation: at least; value: 0.5")
+        + claim("metric: norm; adapters: [a]; modules: [q_proj]; relation: about; over: {adapters: [b]}; value: 0.25; "
+                "tolerance: 0.5", "ratio")
+        + claim("metric: principal_angle; top_k: 3; k: [1, 3]; pairs: [[a, b]]; relation: increasing", "angles"),
+    )  # fmt: skip
+    document = json.loads(written(found, evaluate(found, [numbers.study()]), "json"))
+    mean, ratio, angles = document["claims"]
+    assert (mean["statement"], mean["statistic"], mean["relation"]) == ("so it is", "mean", "at least")
+    assert mean["selector"]["pairs"] == [["a", "b"], ["c", "a"]]
+    assert mean["selector"]["layers"] == [0, -1]
+    assert mean["definitions"][0]["numbers"] == [
+        {"a": a, "b": b, "layer": layer, "value": value}
+        for a, b, layer, value in (("a", "b", 0, 0.5), ("a", "b", 1, 0.25), ("c", "a", 0, 0.75), ("c", "a", 1, 1))
+    ]
+    assert mean["definitions"][0]["measured"] == [0.625]
+    assert ratio["over"]["adapters"] == ["b"]
+    first = {"layer": 0, "module": "self_attn.q_proj"}
+    assert ratio["definitions"][0]["numbers"][0] == {"adapter": "a", **first, "value": 1}
+    assert ratio["definitions"][0]["over"][0] == {"adapter": "b", **first, "value": 4}
+    assert ratio["definitions"][0]["measured"] == [0.25, 0.75]
+    assert angles["definitions"][0]["numbers"] == [
+        {"a": "a", "b": "b", "k": 1, "value": 10}, {"a": "a", "b": "b", "k": 3, "value": 30},
+    ]  # fmt: skip
+
+
 def test_junit(judged):
     suite = ET.fromstring(written(*judged, "junit"))
     assert suite.tag == "testsuite"

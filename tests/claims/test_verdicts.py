@@ -1,5 +1,7 @@
 """Every relation, statistic and selector on studies whose numbers are given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,12 +84,26 @@ def test_indices_of_angles_and_paths(tmp_path):
     head = f"metric: principal_angle; top_k: 3; {AB}; relation: at least; value: 0"
     assert check(tmp_path, study, f"{head}; k: 3").measured[0].values == (60,)
     assert check(tmp_path, study, f"{head}; k: [1, 2, 3]; statistic: mean").measured[0].values == (30,)
-    assert check(tmp_path, study, f"{head}; k: 4").reason == "principal_angle has no value at 1 place (n/a)"
+    assert check(tmp_path, study, f"{head}; k: 4").reason == "this study has 3 angles, 4 are asked"
     path = Numbers(alphas=(0, 0.5, 1), prompts="gsm8k").put("lmc_loss", [3, 2, 1], "a", "b").study()
     head = f"metric: lmc_loss; prompts: gsm8k; {AB}; relation: increasing"
     assert check(tmp_path, path, f"{head}; alphas: [1, 0.5, 0]").verdict == "holds"
     assert check(tmp_path, path, f"{head}; alphas: [0, 1]").verdict == "does not hold"
     assert check(tmp_path, path, f"{head}; alphas: [0, 0.25]").reason == "the path was not measured at α = 0.25"
+
+
+def test_the_rank_limits_how_many_angles_there_are(tmp_path):
+    study = Numbers().put("principal_angle", [10] * 8 + [np.nan] * 2, "a", "b").study()
+    study = replace(study, adapters=tuple(replace(info, ranks=(8, 16)) for info in study.adapters))
+    head = f"metric: principal_angle; {AB}; relation: at least; value: 0"
+    assert check(tmp_path, study, f"{head}; k: 8").verdict == "holds"
+    assert check(tmp_path, study, f"{head}; k: 10").reason == "rank 8 allows 8 angles, 10 are asked"
+
+
+def test_a_pair_that_was_not_run_is_named(tmp_path):
+    study = Numbers(prompts="sums").put("barrier_mean", 0.5, "a", "b").study()
+    fields = "metric: barrier_mean; prompts: sums; pairs: [[a, b], [c, a]]; relation: at least; value: 0"
+    assert check(tmp_path, study, fields).reason == "c ↔ a was not measured"
 
 
 def test_an_ordered_metric_is_read_from_a_to_b(tmp_path):
@@ -110,7 +126,7 @@ def test_it_may_hold_under_one_definition_only(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ("metric: cosine; pairs: [[b, c]]", "cosine has no value at 1 place (n/a)"),
+        ("metric: cosine; pairs: [[b, c]]", "cosine of b ↔ c is n/a"),
         ("metric: u1; pairs: [[a, b]]", "u1 was not measured"),
         ("metric: cosine; pairs: [[a, b]]; layers: all", "cosine has no layer numbers"),
         ("metric: cosine; pairs: [[a, b]]; layers: 9; modules: all", "there is no layer 9 here"),
