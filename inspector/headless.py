@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, refuse_unwritable, save
-from inspector.narration import Downloads, Progress, say
+from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings, Study
-from inspector.text import count
+from inspector.text import count, rounded
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -64,7 +64,7 @@ def analyze(
             print_resemblance(study, against.address)
     else:
         save(study, out, parts.metrics)
-        say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
+        wrote(out)
     return 0 if complete else 3
 
 
@@ -140,7 +140,7 @@ def measured(
     total = sum(a.info.parameters for a in adapters)
     if request is not None:
         request.refuse_unknown(adapters)
-    say(f"Measuring {count(len(adapters), 'adapter')} ({total / 1e6:.1f} M parameters) on {settings.device} …")
+    say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
     tell = Progress()
     study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
     if not study.modules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
+
+
+def wrote(path: Path) -> None:
+    """Say that a file was written, and how large it is."""
+    from inspector.adapters.progress import in_bytes
+
+    say(f"Wrote {path} ({in_bytes(path.stat().st_size)}).")
 
 
 class Progress:

@@ -15,6 +15,7 @@ from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
 from inspector.resemblance import resemblance_table
 from inspector.study import Floats, Scope, Study
+from inspector.text import count
 from inspector.table import subjects
 from inspector.text_tables import number, titled
 
@@ -97,7 +98,10 @@ def _print_adapters(page: _Page, study: Study) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    table = titled(f"{len(study.adapters)} adapters, {len(study.modules)} modules, {len(study.layers)} layers")
+    table = titled(
+        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
+        f"{count(len(study.layers), 'layer')}"
+    )
     table.add_column("adapter")
     for name in columns:
         if name not in shared:

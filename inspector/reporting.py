@@ -12,7 +12,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.errors import InspectorError
 from inspector.export import replacing
-from inspector.narration import say
+from inspector.narration import say, wrote
 from inspector.report.building import report
 from inspector.report.document import Report
 from inspector.study import Settings
@@ -65,7 +65,7 @@ def _write(path: Path, maker: Callable[[Report], str], made: Report) -> None:
     text = maker(made)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    say(f"Wrote {path} ({path.stat().st_size / 1e6:.2f} MB).")
+    wrote(path)
 
 
 def _refuse(outputs: Outputs) -> None:

@@ -31,3 +31,11 @@ def some(names: Sequence[object], limit: int = 3) -> str:
 def count(number: int, noun: str) -> str:
     """`1 tensor`, `3 tensors`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def rounded(number: int) -> str:
+    """`412`, `5.0 K`, `39.1 M`, `1.2 B`."""
+    if number < 1000:
+        return str(number)
+    unit, factor = next(((u, f) for u, f in (("K", 1e3), ("M", 1e6)) if number < 999.95 * f), ("B", 1e9))
+    return f"{number / factor:.1f} {unit}"

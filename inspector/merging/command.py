@@ -21,7 +21,7 @@ from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
 from inspector.merging.writing import refuse_other_bases, refuse_unaddable, refuse_unwritable_parts, write
-from inspector.narration import Downloads, Progress, say
+from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings
 from inspector.text import plain
 
@@ -91,7 +91,7 @@ def merge_preview(
     print_preview(preview, rank or preview.default_rank)
     if out is not None:
         save(preview.in_study(), out)
-        say(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB).")
+        wrote(out)
     if dest is not None:
         written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
         say("\n".join((*written.lost, *written.notes, written.text)))

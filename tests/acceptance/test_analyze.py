@@ -2,12 +2,16 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from inspector.adapters.progress import in_bytes
+from inspector.text import rounded
 from tests.acceptance.command import DEMO, inspector
+from tests.makers import write_random
 
 NAMES = ["dft", "dpo", "rft", "sft", "sft_s123"]
 
@@ -224,3 +228,15 @@ def test_a_summary_is_printed_not_written(tmp_path):
     done = inspector("analyze", DEMO, "--summary", "--out", tmp_path / "x.json")
     assert done.returncode == 2
     assert "--summary prints" in done.stderr
+
+
+def test_one_adapter_in_the_singular_and_small_numbers_as_they_are(tmp_path):
+    write_random(tmp_path / "one")
+    done = inspector("analyze", tmp_path / "one", cwd=tmp_path)
+    title = next(line for line in done.stdout.splitlines() if line.startswith("1 adapter"))
+    assert title.startswith("1 adapter, ")
+    (parameters,) = re.findall(r"parameters ([\d,]+)", done.stdout)
+    number = int(parameters.replace(",", ""))
+    assert f"Measuring 1 adapter ({rounded(number)} parameters) on " in done.stderr
+    saved = inspector("analyze", tmp_path / "one", "--out", tmp_path / "one.json", cwd=tmp_path)
+    assert f"({in_bytes((tmp_path / 'one.json').stat().st_size)})." in saved.stderr

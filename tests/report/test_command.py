@@ -1,5 +1,7 @@
 """`inspector report` as a user runs it."""
 
+import re
+
 from inspector.export import save
 from tests.acceptance.command import inspector
 from tests.makers import write_random
@@ -12,7 +14,7 @@ def test_a_saved_study_becomes_a_page_a_summary_and_claims(tmp_path):
     told = inspector("report", tmp_path / "study.json", "--out", out, "--md", summary, "--claims", "demo")
     assert told.returncode == 0, told.stderr
     assert told.stdout == ""
-    assert "Wrote" in told.stderr
+    assert re.search(r"Wrote .* \(\d+\.\d [kM]B\)\.", told.stderr)
     assert "DPO moves about 13 times less far than SFT." in out.read_text()
     assert "cos-cluster" in summary.read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "study.json", "summary.md"]
