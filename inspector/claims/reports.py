@@ -95,7 +95,12 @@ def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) ->
 
 
 def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> None:
-    console.print(as_table(claims, outcomes))
+    table = as_table(claims, outcomes)
+    unlimited = console.options.update(width=_UNLIMITED)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print(table)
+    else:
+        _print_stacked(console, claims, outcomes)
     console.print(Text(summary(outcomes)))
     if warning:
         console.print(Text(warning, style="yellow"))
@@ -103,6 +108,25 @@ def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warn
         console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
         for claim_id, text in doubts:
             console.print(Text(f"  {claim_id}: {text}"))
+
+
+def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
+    """Where a row is wider than the terminal: each claim and what is published over its lines; no name is cut."""
+    rows = [line for outcome in outcomes for line in lines(outcome)]
+    metric = max(len(name) for metrics, _, _ in rows for name in f"{metrics},".split())
+    verdict = max(len(said) for _, _, said in rows)
+    console.width = max(console.width, metric + verdict + 22)
+    measured = console.width - metric - verdict - 6
+    console.print(Text(f"{claims.title} ({claims.address})", style="bold"))
+    for outcome in outcomes:
+        console.print(Text.assemble("\n", (outcome.claim.id, "bold"), f"  {published(outcome.claim)}"))
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for width in (0, metric, measured, verdict):
+            table.add_column(width=width, overflow="fold")
+        for metrics, text, said in lines(outcome):
+            table.add_row("", Text(metrics), Text(text), Text(said, style=_STYLES[said]))
+        console.print(table)
+    console.print()
 
 
 def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> str:

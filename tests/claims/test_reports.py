@@ -1,11 +1,12 @@
 """Table, JSON and JUnit XML say the same."""
 
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from inspector.claims.reports import counts, summary, written
+from inspector.claims.reports import counts, print_table, summary, written
 from inspector.claims.verdicts import evaluate
 from tests.claims.studies import Numbers, claim, claims
 
@@ -39,6 +40,29 @@ def test_table(judged):
     assert lines[partly + 1].split() == ["stable_rank", "4", "does", "not", "hold"]
     assert sum("needs the base (cka on sums): add --base" in line for line in lines) == 1
     assert "  none: elsewhere it says .4" in lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_metric_and_no_verdict_is_cut_on_a_narrow_terminal(tmp_path, monkeypatch, capsys, width):
+    metrics = ["orthogonal_fraction_global", "orthogonal_fraction_module"]
+    fields = "pairs: [[a, b]]; relation: at least; value: 0.12; tolerance: 0.25"
+    found = claims(
+        tmp_path,
+        claim(f"metric: [{', '.join(metrics)}]; {fields}", "a-claim-with-a-long-name")
+        + claim(f"metric: [barrier_chord, barrier_strict, barrier_mean_rollouts]; prompts: sums; {fields}", "none"),
+    )
+    study = Numbers().put(metrics[0], 0.5, "a", "b").put(metrics[1], 0.5, "a", "b").study()
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(found, evaluate(found, [study]), "")
+    said = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= max(width, 72)
+    assert [line.split() for line in said.splitlines() if metrics[0] in line or metrics[1] in line] == [
+        [metric, "0.5", "holds"] for metric in metrics
+    ]
+    for word in ("a-claim-with-a-long-name", "barrier_mean_rollouts", "barrier_chord", "cannot be measured here"):
+        assert word in said
+    assert "…" not in said
 
 
 def test_json(judged):
