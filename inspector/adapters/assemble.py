@@ -84,7 +84,7 @@ def assemble(
         # Sorted: PEFT saves a set, in another order each time.
         targets=tuple(sorted(plain(t, 80) for t in facts.targets) or sorted({id_.projection for id_ in modules})),
         dtype=", ".join(sorted({m.dtype for m in modules.values()})),
-        parameters=0 if refusal else sum(part.parameters for part in parts),
+        parameters=sum(part.parameters for part in parts),
         modules=len(usable),
         tensors=len(kept),
         ignored=sum(t.role == "ignored" for t in kept),

@@ -10,7 +10,8 @@ from inspector.text import count
 def account(info: AdapterInfo) -> tuple[tuple[str, str], ...]:
     """(label, text): base, format, what became of the tensors, where the scale comes from, targets."""
     note = base_note(info.base)
-    size = f"{count(info.modules, 'module')} · {info.parameters:,} parameters"
+    held = f"{info.parameters:,} parameters"
+    size = f"{count(info.modules, 'module')} · {held}" if info.modules else f"no usable module · {held} in the file"
     return (
         ("base", " · ".join(filter(None, (info.base, note)))),
         ("format", f"{info.format} · {info.dtype or 'dtype unknown'} · {size}"),

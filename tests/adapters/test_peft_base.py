@@ -12,6 +12,7 @@ from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.opening import identity
+from inspector.adapters.summary import account
 from inspector.names import ModuleId, canonical
 from tests.adapters.peft_models import gpt2, llama, our_deltas, saved, trained
 
@@ -155,7 +156,9 @@ def test_inits_that_the_base_alone_tells(tmp_path, init):
     alone = read_adapter(tmp_path / "adapter", "adapter", "adapter")
     assert "give the base with --base" in texts(alone, "error")[0]
     assert not texts(alone, "info")
-    assert (alone.info.modules, alone.info.parameters, alone.info.scale, alone.info.scales) == (0, 0, "", ())
+    assert (alone.info.modules, alone.info.scale, alone.info.scales) == (0, "", ())
+    told = dict(account(alone.info))["format"]
+    assert told.endswith(f"no usable module · {alone.info.parameters:,} parameters in the file")
 
 
 @pytest.mark.parametrize("init", ["pissa", "olora"])
