@@ -175,6 +175,19 @@ def test_hostile_names_are_text(tmp_path):
     assert "<b>base</b>" not in text
 
 
+def test_claims_have_their_verdict_beside_their_name(tmp_path):
+    study = full_study(METHODS[:2], layers=1, base="org/small")
+    names = ", ".join(f"{name}:" for name in METHODS[:2])
+    head = f"title: Toy\naddress: toy\nbase: org/large\nadapters: {{{names}}}\nclaims:\n"
+    fields = f"metric: cosine; pairs: [[{METHODS[0]}, {METHODS[1]}]]; relation: at most; value: 1"
+    claimed = claims(tmp_path, claim(fields), head)
+    parsed = Parsed(page(report(study, claimed, evaluate(claimed, [study]))))
+    columns, row = parsed.tables["claims"][0], parsed.tables["claims"][1]
+    assert columns == ["claim", "verdict", "statement", "published", "metric", "measured"]
+    assert row[:5] == ["one", "holds", "so it is", "≤ 1", "cosine"]
+    assert "not trained on org/large, which the claims are about." in "".join(parsed.texts)
+
+
 def test_charts_follow_the_theme_and_name_their_lines(parsed):
     assert not [
         a
