@@ -68,7 +68,7 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     norms = blocks["norm", "module"]
     own = np.nan_to_num(norms) ** 2
     for scope, member in groups.items():
-        blocks["norm", scope] = cosine.norm(own @ member)
+        blocks["norm", scope] = np.where(_unknown(study, norms, member), np.nan, cosine.norm(own @ member))
     if ("base_norm", "module") in blocks:
         _relative(study, blocks, groups)
     if ("energy_left_out", "module") in blocks:
@@ -82,10 +82,12 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     square_b = np.swapaxes(square_a, 0, 1)
     inner = np.nan_to_num(blocks["cosine", "module"] * (norms[:, None] * norms[None, :]))
     residual = orthogonal.residual_square(inner, square_a, square_b)
+    shared = np.asarray(study.present[:, None] & study.present[None, :] & study.usable)
+    meet = np.any(shared, axis=-1, keepdims=True)
     sums: dict[Scope, Floats | None] = {"module": None, **groups}
     for scope, group in sums.items():
         inner_s, a, b, left = (x if group is None else x @ group for x in (inner, square_a, square_b, residual))
-        both = scope != "module" or np.asarray(study.present[:, None] & study.present[None, :] & study.usable)
+        both = meet if scope != "module" else shared
         cos = np.where(both, cosine.cosine(inner_s, a, b), np.nan)
         blocks["cosine", scope] = cos
         blocks["orthogonal_fraction_global", scope] = orthogonal.fraction_global(cos)
@@ -93,6 +95,12 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
             np.isnan(cos), np.nan, orthogonal.fraction_module(left, a)
         )
         blocks["energy_ratio", scope] = np.where(both, interference.energy_ratio(inner_s, a, b), np.nan)
+
+
+def _unknown(study: Study, norms: Floats, member: Floats) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """(N, places): where an adapter has modules and none is measured; everywhere for one without any module."""
+    here, known = study.present @ member > 0, np.isfinite(norms) @ member > 0
+    return np.asarray((here & ~known) | ~np.any(study.present, axis=1, keepdims=True))
 
 
 def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:

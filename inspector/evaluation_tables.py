@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +13,7 @@ from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import titled
+from inspector.text_tables import Page, titled
 
 _UNLIMITED = 100_000
 _MEANING = (
@@ -26,8 +25,8 @@ _MEANING = (
 
 def print_results(results: Results) -> None:
     """Accuracy of every model, then every pair. Nothing is cut."""
-    tables = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED)
-    text = Console(highlight=False, markup=False, emoji=False)
+    tables = Page(width=_UNLIMITED)
+    text = Page()
     text.width = min(text.width, 100)
     info = results.info
     where = ", ".join(word for word in (info.device, info.dtype) if word)

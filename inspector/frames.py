@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.study import AdapterInfo, Study
 from inspector.table import COLUMNS, rows
@@ -17,8 +19,11 @@ from inspector.text_tables import number
 def frame(study: Study, library: str, metrics: Sequence[str] = ()) -> Any:
     """The tidy table (`metric, a, b, scope, layer, module, k, value`) as a pandas or polars DataFrame.
 
-    Raises InspectorError where the library is not installed.
+    Raises InspectorError where the library is not installed, and for a metric there is not.
     """
+    if unknown := [metric for metric in metrics if metric not in DEFINITIONS]:
+        close = difflib.get_close_matches(unknown[0], DEFINITIONS, n=1)
+        raise InspectorError(f"No metric {unknown[0]!r}.{f' Did you mean {close[0]}?' if close else ''}")
     try:
         made = importlib.import_module(library)
     except ImportError as error:

@@ -78,8 +78,13 @@ def metric_names(given: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+_LARGEST_K = 256
+
+
 def settings(*, k: int = 10, modules: str = "union", sides: str = "left", device: str = "auto") -> Settings:
     """Settings from what the command line says; `modules` mixes union or common with path ends."""
+    if not 1 <= k <= _LARGEST_K:
+        raise InspectorError(f"k is {k}: the size of the top-k subspaces is 1 to {_LARGEST_K}.")
     words = [word.strip() for word in modules.split(",") if word.strip()]
     scope: Literal["union", "common"] = "common" if "common" in words else "union"
     pattern = ",".join(word for word in words if word not in {"union", "common"})

@@ -83,8 +83,8 @@ def save_study(study: Study, path: str | Path) -> None:
 
 
 def summary(study: Study) -> list[str]:
-    """The findings in plain sentences, by the rules of `inspector.takeaways`."""
-    return [found.text for found in takeaways(study)]
+    """The findings in plain sentences, by the rules of `inspector.takeaways`; cautions begin with `Caution:`."""
+    return [f"Caution: {found.text}" if found.caution else found.text for found in takeaways(study)]
 
 
 def _opened(adapters: Sequence[Adapter | str | Path]) -> list[Adapter]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,9 +14,9 @@ from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
 from inspector.resemblance import resemblance_table
 from inspector.study import Floats, Scope, Study
-from inspector.text import count
 from inspector.table import subjects
-from inspector.text_tables import number, titled
+from inspector.text import count
+from inspector.text_tables import Page, number, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
@@ -30,8 +29,8 @@ class _Page:
     """Stdout: tables as wide as they are, text in lines of at most 100 columns."""
 
     def __init__(self) -> None:
-        self._tables = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED)
-        self._text = Console(highlight=False, markup=False, emoji=False)
+        self._tables = Page(width=_UNLIMITED)
+        self._text = Page()
         self._text.width = min(self._text.width, 100)
 
     def table(self, table: Table) -> None:

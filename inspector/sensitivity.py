@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from inspector.lineage import kinship
 from inspector.study import AdapterInfo, Study
 
 Change = Literal["seed", "learning rate", "seed and learning rate", "nothing told"]
@@ -20,7 +21,7 @@ class Variation:
     """Two adapters of one method: what differs, and how far their updates do.
 
     `norm_ratio` is ‖ΔW_b‖/‖ΔW_a‖ with the larger learning rate, else the larger norm, as b; angles in degrees, medians
-    over modules. `start`: whether v₁ may be compared, decided by the digests of A₀.
+    over modules. `start`: whether v₁ may be compared, decided by the digests of A₀, else by the row spaces.
     """
 
     method: str
@@ -94,7 +95,7 @@ def _variation(study: Study, i: int, j: int) -> Variation:
     a, b = (i, j) if (rates[0], float(norm[i])) <= (rates[1], float(norm[j])) else (j, i)
     angles = _angles(study, i, j)
     return Variation(
-        method_of(study.adapters[i]), a, b, _change(study.adapters[i], study.adapters[j]), _start(one.a0, other.a0),
+        method_of(study.adapters[i]), a, b, _change(study.adapters[i], study.adapters[j]), _start(study, i, j),
         _at(study, "cosine", i, j), float(norm[b] / norm[a]) if norm[a] > 0 else float("nan"),
         _at(study, "u1", i, j), _at(study, "v1", i, j), *angles,
     )  # fmt: skip
@@ -108,10 +109,14 @@ def _change(one: AdapterInfo, other: AdapterInfo) -> Change:
     return "seed" if seeds else "learning rate" if rates else "nothing told"
 
 
-def _start(one: str, other: str) -> Literal["same", "different", "unknown"]:
-    if not one or not other:
-        return "unknown"
-    return "same" if one == other else "different"
+def _start(study: Study, i: int, j: int) -> Literal["same", "different", "unknown"]:
+    """By the digests of A₀; where one is missing, by the overlap of the row spaces, which tells them apart as well."""
+    one, other = study.adapters[i].origin.a0, study.adapters[j].origin.a0
+    if one and other:
+        return "same" if one == other else "different"
+    levels = study.block("row_space_overlap_chance", "global")
+    told = kinship(_at(study, "row_space_overlap", i, j), 1.0 if levels is None else float(levels[0]))
+    return "same" if told == "same start or run" else "different" if told == "different" else "unknown"
 
 
 def _at(study: Study, metric: str, i: int, j: int) -> float:

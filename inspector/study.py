@@ -118,7 +118,7 @@ class ProbeInfo:
         return replace(self, note="", version="") == replace(other, note="", version="")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """One analysis: adapters × modules × metrics."""
 
@@ -226,6 +226,10 @@ class Study:
         from inspector.frames import frame
 
         return frame(self, "polars", metrics)
+
+    def __repr__(self) -> str:
+        measured = ", ".join(dict.fromkeys(metric for metric, _ in self.blocks))
+        return f"Study of {', '.join(self.names)}: {len(self.modules)} modules; {measured or 'nothing measured'}"
 
     def _repr_html_(self) -> str:
         from inspector.frames import study_html

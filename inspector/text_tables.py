@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+
+class Page(Console):
+    """Stdout without markup or guessed highlights; a reader that leaves (`| head`) is no error of ours."""
+
+    def __init__(self, width: int | None = None, **more: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, width=width, **more)
+
+    def on_broken_pipe(self) -> None:
+        """What the command line ends silently with, in place of rich's exit code 1."""
+        raise BrokenPipeError
 
 
 def titled(title: str) -> Table:

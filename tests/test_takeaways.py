@@ -86,8 +86,8 @@ def test_directions_of_the_study():
         "sft, rft, rift and offline-grpo go mostly the same way: cosine 0.74 to 0.98.",
         "dft goes part of the way with sft, rft, rift and offline-grpo: cosine 0.45 to 0.57.",
         "dpo stands apart: its largest cosine is 0.13, to dft.",
-        "online-grpo stands apart: its largest cosine is -0.16, to online-dapo.",
-        "online-dapo stands apart: its largest cosine is -0.16, to online-grpo.",
+        "online-grpo stands apart: its cosine largest in size is -0.16, to online-dapo.",
+        "online-dapo stands apart: its cosine largest in size is -0.16, to online-grpo.",
         "online-grpo and online-dapo oppose each other in part: cosine -0.16.",
     ]
 
@@ -276,10 +276,39 @@ def test_limits_are_said_and_weak_evidence_is_not():
         "tell."
     ]
     other = replace(pair, adapters=(pair.adapters[0], replace(pair.adapters[1], base="org/else")))
-    assert "different bases (Qwen/Qwen3-4B and org/else)" in texts(other, "limit")[0]
+    assert "different bases (Qwen/Qwen3-4B and org/else)" in texts(other)[0]
     everything = replace(pair, probes=tuple(ProbeInfo(name, "b") for name in ("lmc", "cka", "accuracy")))
     assert texts(everything) == []
     assert takeaways(study(("a",), norm={"a": 1.0})) == takeaways(study(("z",), norm={"z": 2.0}))
+
+
+def test_adapters_of_other_bases_are_told_apart():
+    names = ("a", "b", "c", "d")
+    found = study(names, cosine={("a", "b"): 0.95, ("c", "d"): 0.95}, norm={"a": 1.0, "b": 1.0, "c": 50.0, "d": 50.0})
+    bases = ("org/one", "mirror/One", "org/two", "org/two")
+    found = replace(found, adapters=tuple(replace(a, base=b) for a, b in zip(found.adapters, bases, strict=True)))
+    said = texts(found)
+    assert (
+        said[0] == "The adapters name different bases (org/one and org/two): they are told of one base after the other."
+    )
+    assert said[1:3] == ["a and b are one direction: cosine 0.95.", "c and d are one direction: cosine 0.95."]
+    assert not [text for text in said if "moved" in text]
+
+
+def test_clusters_and_loners_between_them():
+    pairs = {("a", "b"): 0.95, ("c", "d"): 0.95, ("a", "c"): 0.3, ("a", "d"): 0.31, ("b", "c"): 0.32, ("b", "d"): 0.33}
+    loner = {(n, "e"): 0.26 for n in "abcd"}
+    assert texts(study(("a", "b", "c", "d", "e"), cosine=pairs | loner), "direction")[2:] == [
+        "a and b are another direction than c and d: cosine 0.30 to 0.33.",
+        "e is far from all others: its largest cosine is 0.26, to a.",
+    ]
+
+
+def test_few_prompts_say_nothing():
+    info = ProbeInfo("cka", "b", examples=4)
+    noisy = with_layers(study(("a", "b")), "cka_debiased", {("a", "b"): np.linspace(1, -1, LAYERS)})
+    noisy = replace(noisy, probes=(info, ProbeInfo("lmc", "b", examples=64), ProbeInfo("accuracy", "b")))
+    assert texts(noisy) == ["Nothing is said of hidden states: 4 prompts are too few, 20 at least."]
 
 
 def test_clusters_are_complete():

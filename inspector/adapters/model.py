@@ -49,7 +49,7 @@ class TensorRecord:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Adapter:
     """An opened adapter. `load(id)` gives (B, A) in the file's own dtype, s not applied."""
 
@@ -62,6 +62,9 @@ class Adapter:
     """The share of a module's ‖ΔW‖²_F that its factors leave out: not 0 only for the low-rank part of a dense ΔW."""
     depends_on: str = ""
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
+
+    def __repr__(self) -> str:
+        return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"
 
     def _repr_html_(self) -> str:
         from inspector.frames import adapter_html

@@ -16,7 +16,7 @@ from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published
 from inspector.definitions import DEFINITIONS
-from inspector.text_tables import titled
+from inspector.text_tables import Page, titled
 
 FORMATS = ("table", "json", "junit")
 VERSION = 1
@@ -81,14 +81,14 @@ def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
 
 def print_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> None:
     """On stdout: as wide as the terminal, in a pipe as wide as the table."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Page()
     if not console.is_terminal:
         console.width = _UNLIMITED
     _print(console, claims, outcomes, warning)
 
 
 def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> str:
-    console = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED, color_system=None)
+    console = Page(width=_UNLIMITED, color_system=None)
     with console.capture() as captured:
         _print(console, claims, outcomes, warning)
     return captured.get()

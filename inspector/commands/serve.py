@@ -18,6 +18,9 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool) -> No
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
     """
+    from inspector.adapters.sources import parse
     from inspector.serving import serve as run
 
+    for source in sources if sources != ("demo",) else ():
+        parse(source)  # what is no source is said before anything listens
     run(sources, host, port, expose=expose)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +12,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.merging.preview import Preview
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import number, titled
+from inspector.text_tables import Page, number, titled
 
 _UNLIMITED = 100_000
 _ALL = 0.9995
@@ -23,8 +22,8 @@ _DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
 
 def print_preview(preview: Preview, rank: int) -> None:
     """The parents, the whole sum, then projections and layers; `rank` is the target. Nothing is cut."""
-    tables = Console(highlight=False, markup=False, emoji=False, width=_UNLIMITED)
-    text = Console(highlight=False, markup=False, emoji=False)
+    tables = Page(width=_UNLIMITED)
+    text = Page()
     text.width = min(text.width, 100)
     tables.print(_parents(preview))
     for line in _whole(preview, rank):

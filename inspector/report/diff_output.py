@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from inspector.report.differences import Change, Differences
 from inspector.report.moved import Moved
 from inspector.text import plain
-from inspector.text_tables import titled
+from inspector.text_tables import Page, titled
 
 FORMAT, VERSION = "adapter-inspector diff", 1
 _WIDTH = 80
@@ -22,7 +21,7 @@ _WIDTH = 80
 
 def print_differences(found: Differences, scope: str, limit: int) -> None:
     """Who, how, then the numbers of a scope, the largest first; what is not shown is counted."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Page()
     console.width = min(console.width, 120) if console.is_terminal else _WIDTH
     for line in _words(found):
         console.print(Text(line))

@@ -44,7 +44,9 @@ def directions(study: Study) -> Iterator[Takeaway]:
         yield from _dip(study, cluster)
     for cluster in loose:
         yield _together(study, cosine, cluster, "go mostly the same way")
-    yield from _partly(study, cosine, loose + [c for c in tight if not any(set(c) <= set(other) for other in loose)])
+    whole = loose + [c for c in tight if not any(set(c) <= set(other) for other in loose)]
+    yield from _partly(study, cosine, whole)
+    yield from _between(study, cosine, whole)
     yield from _apart(study, cosine)
     for i, j in combinations(range(len(cosine)), 2):
         if cosine[i, j] <= OPPOSED:
@@ -108,24 +110,41 @@ def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -
     return Takeaway("direction", text, (*numbers, *more))
 
 
+def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """How one cluster lies to another."""
+    for one, other in combinations(found, 2):
+        pairs = [(i, j) for i in one for j in other if np.isfinite(cosine[i, j])]
+        if not pairs:
+            continue
+        values = [float(cosine[pair]) for pair in pairs]
+        how = "apart from" if max(map(abs, values)) < APART else "another direction than"
+        text = f"{_them(study, one)} are {how} {_them(study, other)}: cosine {span(values)}."
+        yield Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+
+
 def _them(study: Study, cluster: tuple[int, ...]) -> str:
     return listed(study.names[i] for i in cluster)
 
 
 def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
-    """Adapters whose every cosine stays below 0.25 in size."""
+    """Adapters whose every cosine stays below 0.25 in size, or below 0.4."""
     for i in range(len(cosine)):
         others = [j for j in range(len(cosine)) if j != i and np.isfinite(cosine[i, j])]
-        if not others or max(abs(cosine[i, j]) for j in others) >= APART:
+        if not others or max(abs(cosine[i, j]) for j in others) >= (PART if len(cosine) > 2 else APART):
             continue
         j = max(others, key=lambda n: abs(float(cosine[i, n])))
         if len(cosine) == 2 and i > j:
             continue
-        text = (
-            f"{study.names[i]} stands apart: its largest cosine is {cosine[i, j]:.2f}, to {study.names[j]}"
-            f"{_where(study, i, j)}."
-        )
-        yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+        yield _far(study, cosine, i, j)
+
+
+def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Takeaway:
+    """An adapter whose cosine largest in size, to j, is small."""
+    value = float(cosine[i, j])
+    how = "stands apart" if abs(value) < APART else "is far from all others"
+    which = "largest cosine" if value >= 0 else "cosine largest in size"
+    text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{_where(study, i, j)}."
+    return Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
 
 
 def _where(study: Study, i: int, j: int) -> str:

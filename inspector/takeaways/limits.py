@@ -12,14 +12,24 @@ from inspector.takeaways.takeaway import Takeaway, listed
 
 UNSTABLE, OFTEN = 0.9, 0.25
 """u₁ is ill-defined where σ₂/σ₁ > 0.9; told of adapters where that holds in a quarter of the modules."""
+BASES = "The adapters name different bases"
 _NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
+
+
+def by_base(study: Study) -> list[tuple[int, ...]]:
+    """The adapters of each base, in their order; a base under another owner's name is the same."""
+    groups: dict[str, list[int]] = {}
+    for i, adapter in enumerate(study.adapters):
+        groups.setdefault(adapter.base.rstrip("/").rpartition("/")[2].lower(), []).append(i)
+    return [tuple(group) for group in groups.values()]
 
 
 def limits(study: Study) -> Iterator[Takeaway]:
     """Different bases, modules one side lacks, excluded modules, unstable directions, probes not run."""
-    bases = sorted({adapter.base for adapter in study.adapters if adapter.base})
-    if len(bases) > 1:
-        text = f"The adapters name different bases ({listed(bases, 3)}): numbers between those compare unlike things."
+    groups = by_base(study)
+    if len(groups) > 1:
+        bases = [study.adapters[group[0]].base or "one that is not named" for group in groups]
+        text = f"{BASES} ({listed(bases, 4)}): they are told of one base after the other."
         yield Takeaway("limit", text, caution=True)
     pairs = list(combinations(range(len(study.adapters)), 2))
     one_sided = max((study.one_sided(i, j) for i, j in pairs), default=0)

@@ -16,6 +16,8 @@ FLAT = 0.01
 """A rise below this share of the larger endpoint's loss is no barrier."""
 ALIKE, PARTED = 0.95, 0.7
 SIGNIFICANT = 0.05
+FEW = 20
+"""On fewer prompts neither loss nor CKA is told: the estimates scatter more than adapters differ."""
 
 
 def losses(study: Study) -> Iterator[Takeaway]:
@@ -24,11 +26,23 @@ def losses(study: Study) -> Iterator[Takeaway]:
         curves = study.block(f"lmc_loss{suffix}", "global")
         if curves is None:
             continue
+        if (caution := _too_few(study, f"lmc{suffix}", "the losses between adapters")) is not None:
+            yield caution
+            continue
         inside = [n for n, alpha in enumerate(study.alphas) if 0 <= alpha <= 1]
         for i, j in combinations(range(len(study.adapters)), 2):
             path = curves[i, j, 0][inside]
             if np.isfinite(path[[0, -1]]).all():
                 yield _path(study, suffix, i, j, path[np.isfinite(path)])
+
+
+def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
+    """That a probe ran over too few prompts to say anything."""
+    info = study.probe(probe)
+    if info is None or not 0 < info.examples < FEW:
+        return None
+    text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW} at least."
+    return Takeaway("limit", text, caution=True)
 
 
 def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> Takeaway:
@@ -63,6 +77,9 @@ def states(study: Study) -> Iterator[Takeaway]:
     metric = "cka_debiased" if study.block("cka_debiased", "layer") is not None else "cka"
     block = study.block(metric, "layer")
     if block is None:
+        return
+    if (caution := _too_few(study, "cka", "hidden states")) is not None:
+        yield caution
         return
     name = "debiased CKA" if metric == "cka_debiased" else "CKA (biased upwards with few prompts)"
     alike, parted = [], []

@@ -94,6 +94,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _LAYERED),
     Action("layer_first", "home", "first layer", "move the layer slider to the first layer", _LAYERED),
     Action("layer_last", "end", "last layer", "move the layer slider to the last layer", _LAYERED),
+    Action("first", "home", "first", "the first line, or finding", tuple(sorted(_WHOLE))),
+    Action("last", "end", "last", "the last one", tuple(sorted(_WHOLE))),
     Action("scope", "g", "all layers / one", "switch between all layers and the slider's layer", _LAYERED, 55),
     Action(
         "next_metric",

@@ -13,6 +13,8 @@ from inspector.tui.screens.size import rank_metrics, spectrum_modules
 from inspector.tui.shell import Shell
 from inspector.tui.state import CKA_METRICS, MAP_METRICS, TRAJECTORY
 
+_EVERYTHING = 1_000_000
+
 
 class Navigation(Shell):
     """Handlers of the actions that change what is looked at, not what is open."""
@@ -82,6 +84,12 @@ class Navigation(Shell):
 
     def do_page_down(self) -> None:
         self.view.move(self.state, 10)
+
+    def do_first(self) -> None:
+        self.view.move(self.state, -_EVERYTHING)
+
+    def do_last(self) -> None:
+        self.view.move(self.state, _EVERYTHING)
 
     def do_left(self) -> None:
         self.state.col = max(self.state.col - 1, 0)

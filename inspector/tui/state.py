@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from inspector.merging.preview import Preview
 from inspector.study import Study
 from inspector.takeaways import Takeaway, takeaways
@@ -112,6 +114,13 @@ class AppState(Numbers):
     def measured(self) -> bool:
         """Whether every number is there: contents are told by a digest when the last module is done."""
         return all(adapter.digest for adapter in self.study.adapters)
+
+    @property
+    def counted_so_far(self) -> int:
+        """How many of the modules that count are measured for every adapter that has them."""
+        norms = self.study.block("norm", "module")
+        known = np.isfinite(norms) if norms is not None else np.zeros_like(self.study.present)
+        return int((self.counted() & (known | ~self.study.present | self.study.excluded).all(0)).sum())
 
     @property
     def findings(self) -> tuple[Takeaway, ...]:

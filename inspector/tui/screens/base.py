@@ -76,7 +76,10 @@ class View(ABC):
         """`all layers · q_proj · 30 modules`: what the numbers run over."""
         filter_ = f" · {clean(state.filter)} only" if state.filter else ""
         pending = " (filtering …)" if state.pending else ""
-        return f"{state.where}{filter_}{pending} · {plural(int(state.counted().sum()), 'module')}"
+        modules, so_far = int(state.counted().sum()), state.counted_so_far
+        if not state.measured and so_far < modules:
+            return f"{state.where}{filter_}{pending} · only {so_far} of {plural(modules, 'module')} so far"
+        return f"{state.where}{filter_}{pending} · {plural(modules, 'module')}"
 
     def empty(self, state: AppState, area: Area, need: int) -> list[Strip] | None:
         """What to say while there are too few adapters, or None."""
