@@ -200,6 +200,10 @@ class Shell(App[int]):
 
         self.work = self.run_worker(run, thread=True, group="work", exit_on_error=False)
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C, which in a terminal stops something: what does."""
+        self.say("esc stops the work in progress, q leaves")
+
     def current(self, generation: int) -> bool:
         """Whether a message belongs to the work the user is waiting for."""
         return generation == self.generation

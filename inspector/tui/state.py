@@ -41,6 +41,8 @@ WITH_BASE = ("norm_relative", "intruder_dimensions", "intruder_dimensions_subspa
 LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *WITH_BASE[:1], *RANK_METRICS, *WITH_BASE[1:])
 CKA_METRICS = ("cka_debiased", "cka", "cka_debiased_base", "cka_base")
 DEFAULT_PAIRS = 7
+_PROBED = {"basins": "lmc_loss", "cka": "cka_debiased"}
+"""View -> the metric that was asked for pair by pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,15 @@ class AppState(Numbers):
 
     @property
     def plotted(self) -> list[Pair]:
-        """The toggled pairs as positions; without a choice, the first adapter against the next ones."""
+        """The toggled pairs as positions; without a choice the first adapter against the next ones.
+
+        Where a probe ran over some pairs alone, its view begins with those.
+        """
         if self.chosen is None:
-            return self.pairs[: min(DEFAULT_PAIRS, max(self.size - 1, 0))]
+            block = self.study.block(_PROBED.get(self.view, ""), "global")
+            known = [p for p in self.pairs if block is not None and np.isfinite(block[self.id_pair(p)]).any()]
+            pairs = known if 0 < len(known) < len(self.pairs) else self.pairs
+            return pairs[: min(DEFAULT_PAIRS, max(self.size - 1, 0))]
         where = {adapter: at for at, adapter in enumerate(self.order)}
         known = [(where[a], where[b]) for a, b in self.chosen if a in where and b in where]
         return sorted((min(pair), max(pair)) for pair in known)

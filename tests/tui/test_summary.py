@@ -116,3 +116,21 @@ def test_where_a_number_is_seen(metric, layer, view):
     assert (state.row, state.col) == (1, 3)
     assert (1, 3) in state.plotted
     assert state.one_layer == (layer is not None)
+
+
+def test_a_probe_of_few_pairs_is_drawn_for_those():
+    study = make_study(5, names=NAMES)
+    curves = np.full((5, 5, 1, 2), np.nan)
+    curves[1, 3], curves[3, 1] = (2.0, 3.0), (3.0, 2.0)
+    state = AppState.of(replace(study, blocks={**study.blocks, ("lmc_loss", "global"): curves}, alphas=(0.0, 1.0)))
+    state.view = "basins"
+    assert state.plotted == [(1, 3)]
+    state.view = "layers"
+    assert state.plotted[:2] == [(0, 1), (0, 2)]
+
+
+async def test_ctrl_c_says_what_stops_and_what_leaves():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("ctrl+c")
+        assert "q leaves" in app.note[0]
