@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inspector.adapters.given import NOTHING
 from inspector.adapters.opening import identity, open_sources
 from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
@@ -331,8 +332,8 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     before = [line for line in _written(records) if line.endswith(b"}")]
     assert 6 <= len(before) < 24
 
-    assert evaluate_sources(sources, replace(options, records=records)) == 0
-    assert evaluate_sources(sources, replace(options, records=whole)) == 0
+    assert evaluate_sources(sources, replace(options, records=records), NOTHING) == 0
+    assert evaluate_sources(sources, replace(options, records=whole), NOTHING) == 0
     tables = capsys.readouterr().out.split("pairs, problem by problem")
     assert len(lines(records)) == len(set(lines(records))) == 24
     assert set(before) <= set(_written(records))

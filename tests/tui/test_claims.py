@@ -134,6 +134,7 @@ async def test_numbers_that_are_not_there_are_said(toy):
 async def test_a_filter_is_dropped_for_numbers_of_all_modules(toy):
     app = app_on(toy)
     async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(app, pilot)
         await pilot.press("2", "f", "C")
         assert app.state.filter
         await down_to(app, pilot, "whole")

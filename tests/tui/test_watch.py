@@ -42,7 +42,7 @@ async def test_a_checkpoint_lands_and_appears(tmp_path):
     trained(tmp_path / "runs" / "dpo", 10, 20, seed=1, done=True)
     app = watching(tmp_path / "runs")
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "[T Traj]" in area(app, "tabs").text
+        assert "[T·Tra]" in area(app, "tabs").text
         await measured(pilot, app, 4)
         text = body(app)
         assert "norm ‖ΔW‖ over steps · 2 runs · 4 checkpoints" in text
