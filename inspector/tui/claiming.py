@@ -6,14 +6,12 @@ from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import Where
 from inspector.claims.verdicts import Outcome
-from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.tui.judged import Judged
+from inspector.tui.jumping import show as show_metric
 from inspector.tui.screens.dialogs import Prompt
 from inspector.tui.shell import Shell
-from inspector.tui.state import CKA_METRICS, CLAIMS, LAYER_METRICS, MAP_METRICS, RANK_METRICS
-
-_VIEW_OF_PROBE = {"lmc": "basins", "lmc_rollouts": "basins", "cka": "cka", "accuracy": "accuracy"}
+from inspector.tui.state import CLAIMS
 
 
 class Claiming(Shell):
@@ -87,28 +85,7 @@ class Claiming(Shell):
                 layer = int(outcome.measured[0].values[0])
             if layer in range(-1, max(state.layers) + 1):
                 state.set_layer(state.layers.index(layer) if layer in state.layers else len(state.layers) - 1)
-        self._show(metric, along_layers=selector.layers is not None)
-
-    def _show(self, metric: str, *, along_layers: bool) -> None:
-        """The view of a metric."""
-        state, probe = self.state, DEFINITIONS[metric].probe
-        if metric in MAP_METRICS:
-            state.metric = metric
-        if metric in LAYER_METRICS:
-            state.layers_metric = metric
-        if metric in RANK_METRICS:
-            state.rank_metric = metric
-        if metric in CKA_METRICS:
-            state.cka_metric = metric
-        if probe:
-            view = _VIEW_OF_PROBE.get(probe, "adapters")
-        elif along_layers and metric in LAYER_METRICS:
-            view = "layers"
-        elif metric.startswith("principal_angle"):
-            view = "angles"
-        else:
-            view = "map" if metric in MAP_METRICS else "pair" if metric == "energy_ratio" else "size"
-        self.go(view)
+        self.go(show_metric(state, metric, layer=selector.layers is not None))
         self.say("C goes back to the claims")
 
     # The published adapters beside one's own

@@ -13,10 +13,10 @@ _BY_START = {
 
 def view_of(metric: str, *, layer: bool) -> str:
     """The id of the view a metric is best seen in; along the layers where the number is of one."""
-    if metric in RANK_METRICS:
-        return "size"
     if layer and metric in LAYER_METRICS:
         return "layers"
+    if metric in RANK_METRICS:
+        return "size"
     if metric in MAP_METRICS:
         return "map"
     return next((view for start, view in _BY_START.items() if metric.startswith(start)), "pair")
@@ -34,6 +34,11 @@ def jump(state: AppState, metric: str, a: str, b: str = "", layer: int | None = 
         state.set_layer(state.layers.index(layer))
     else:
         state.one_layer = False
+    return show(state, metric, layer=layer is not None)
+
+
+def show(state: AppState, metric: str, *, layer: bool) -> str:
+    """Make the metric the one its views show; the id of the view it is best seen in."""
     if metric in MAP_METRICS:
         state.metric = metric
     if metric in LAYER_METRICS:
@@ -42,4 +47,4 @@ def jump(state: AppState, metric: str, a: str, b: str = "", layer: int | None = 
         state.rank_metric = metric
     if metric in CKA_METRICS:
         state.cka_metric = metric
-    return view_of(metric, layer=layer is not None)
+    return view_of(metric, layer=layer)
