@@ -103,6 +103,7 @@ class VllmSampler:
         if self._loaded:
             self._drop()
             shutil.rmtree(self._folder, ignore_errors=True)
+        self._served = self._loaded = ""
 
     def serve(self, model: Any, accelerator: Any) -> None:
         """Have the adapter of `model` answer from here on; every process calls it, the main one loads.

@@ -157,13 +157,14 @@ class AppState(Numbers):
     def plotted(self) -> list[Pair]:
         """The toggled pairs as positions; without a choice the first adapter against the next ones.
 
-        Where a probe ran over some pairs alone, its view begins with those.
+        Where a probe ran over other pairs alone, its view begins with those.
         """
         if self.chosen is None:
             block = self.study.block(_PROBED.get(self.view, ""), "global")
             known = [p for p in self.pairs if block is not None and np.isfinite(block[self.id_pair(p)]).any()]
-            pairs = known if 0 < len(known) < len(self.pairs) else self.pairs
-            return pairs[: min(DEFAULT_PAIRS, max(self.size - 1, 0))]
+            few = min(DEFAULT_PAIRS, max(self.size - 1, 0))
+            first = self.pairs[:few]
+            return known[:few] if known and not set(known) & set(first) else first
         where = {adapter: at for at, adapter in enumerate(self.order)}
         known = [(where[a], where[b]) for a, b in self.chosen if a in where and b in where]
         return sorted((min(pair), max(pair)) for pair in known)
