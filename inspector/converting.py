@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.opening import open_sources
-from inspector.adapters.peft_writer import Factors, refuse_destination, write_peft
+from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.errors import InspectorError
 from inspector.narration import Downloads, Progress, say
 from inspector.text import count, plain, some

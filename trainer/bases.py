@@ -15,7 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 from huggingface_hub.utils import logging as hub_logging
 
-from inspector.adapters.hub_errors import explain, unreachable
+from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
 from inspector.probes import offline

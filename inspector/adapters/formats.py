@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from inspector.adapters import (
-    diffusers_reader,
-    full_reader,
-    gguf_reader,
-    kohya_reader,
-    mlx_reader,
-    peft_file_reader,
-    peft_reader,
-    torchtune_reader,
-)
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
+from inspector.adapters.peft import file as peft_file
+from inspector.adapters.peft import folder as peft_folder
+from inspector.adapters.readers import diffusers, full, gguf, kohya, mlx, torchtune
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -34,14 +27,14 @@ class Reader(Protocol):
 
 
 READERS: tuple[Reader, ...] = (
-    mlx_reader,
-    kohya_reader,
-    diffusers_reader,
-    gguf_reader,
-    torchtune_reader,
-    peft_reader,
-    full_reader,
-    peft_file_reader,
+    mlx,
+    kohya,
+    diffusers,
+    gguf,
+    torchtune,
+    peft_folder,
+    full,
+    peft_file,
 )
 """The first that finds the folder, or a file, has it."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector.adapters.full_reader import FORMAT
+from inspector.adapters.readers.full import FORMAT
 from inspector.names import ModuleId
 from inspector.study import Finding, Floats, Study
 from inspector.text import plain

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.adapters import full_reader
 from inspector.adapters.base_weights import model_files
 from inspector.adapters.expand import natural
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.hub_choice import FULL
+from inspector.adapters.hub.choice import FULL
 from inspector.adapters.listing import Folder
 from inspector.adapters.opening import Failure, open_sources
+from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, name_places, parse
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -70,7 +70,7 @@ def inventory(source: str, *, given: Given = NOTHING, cancelled: Callable[[], bo
 
 
 def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inventory:
-    from inspector.adapters.hub import survey
+    from inspector.adapters.hub.fetch import survey
 
     offer = survey(remote, given=given, cancelled=cancelled)
     alone = len(offer.choices) == 1
@@ -114,8 +114,8 @@ def _unopened(failure: Failure, root: Path) -> Item:
     """What could not be opened: a whole model, which only waits for its base, or a fault."""
     path, below = Path(failure.source), _below(root, failure.source)
     try:
-        whole = path.is_dir() and path in full_reader.places(folder := Folder(path))
-        files = [path / name for name in (full_reader.CONFIG, *model_files(folder.names))] if whole else []
+        whole = path.is_dir() and path in full.places(folder := Folder(path))
+        files = [path / name for name in (full.CONFIG, *model_files(folder.names))] if whole else []
     except InspectorError as error:
         return Item(failure.source, below, path.name, "", (), here=True, fault=str(error))
     if not whole:

@@ -12,7 +12,7 @@ from inspector.adapters.dense import Dense
 from inspector.adapters.given import Given
 from inspector.adapters.grouping import Made, Slots, Understood
 from inspector.adapters.model import Scale
-from inspector.adapters.peft_base import Base, dora
+from inspector.adapters.peft.base import Base, dora
 from inspector.study import Finding
 
 if TYPE_CHECKING:

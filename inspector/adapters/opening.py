@@ -20,7 +20,7 @@ from inspector.origin import origin_of
 from inspector.text import plain
 
 if TYPE_CHECKING:
-    from inspector.adapters.hub import Choose
+    from inspector.adapters.hub.fetch import Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def iterate(
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            from inspector.adapters.hub import everything, fetch
+            from inspector.adapters.hub.fetch import everything, fetch
 
             chosen = choose or everything
             found = fetch(source, given=given, choose=chosen, progress=progress, cancelled=cancelled)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.full_reader import FORMAT
 from inspector.adapters.health import Values, values
 from inspector.adapters.model import Adapter
+from inspector.adapters.readers.full import FORMAT
 from inspector.analysis import analyse
 from inspector.checking.fit import Fit, fit
 from inspector.checking.precision import Precision, precision

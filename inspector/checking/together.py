@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from inspector.adapters.full_reader import FORMAT as FULL
 from inspector.adapters.model import Adapter
+from inspector.adapters.readers.full import FORMAT as FULL
 from inspector.names import ModuleId, in_order
 from inspector.study import Finding
 from inspector.text import count, plain, some

@@ -12,7 +12,7 @@ import numpy as np
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, iterate
-from inspector.adapters.peft_writer import refuse_destination
+from inspector.adapters.peft.writer import refuse_destination
 from inspector.adapters.sources import Local, parse
 from inspector.analysis import analyse
 from inspector.errors import InspectorError

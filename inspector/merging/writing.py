@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.kohya_reader import ASIDE
 from inspector.adapters.model import Adapter, TensorRecord
-from inspector.adapters.peft_modules import PRUNED
-from inspector.adapters.peft_saved import COPY
-from inspector.adapters.peft_tensors import SAMPLER
-from inspector.adapters.peft_writer import Factors, write_peft
+from inspector.adapters.peft.modules import PRUNED
+from inspector.adapters.peft.saved import COPY
+from inspector.adapters.peft.tensors import SAMPLER
+from inspector.adapters.peft.writer import Factors, write_peft
+from inspector.adapters.readers.kohya import ASIDE
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refused

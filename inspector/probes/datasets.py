@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from inspector.adapters.hub_errors import explain, unreachable
+from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 

@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from inspector.adapters.hub_errors import explain, unreachable
+from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError

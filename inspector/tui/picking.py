@@ -15,8 +15,8 @@ from inspector.tui.screens.picker import Picker, Row
 from inspector.tui.shell import Shell
 
 if TYPE_CHECKING:
-    from inspector.adapters.hub import Choose, Offer
-    from inspector.adapters.hub_choice import Choice
+    from inspector.adapters.hub.choice import Choice
+    from inspector.adapters.hub.fetch import Choose, Offer
 
 
 @dataclass

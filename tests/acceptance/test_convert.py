@@ -14,10 +14,10 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.sources import Local
 from tests.acceptance.command import inspector
-from tests.adapters import test_gguf as gguf
-from tests.adapters import test_mlx as mlx
-from tests.adapters import test_torchtune as torchtune
-from tests.adapters.peft_models import llama, our_deltas, peft_deltas, trained
+from tests.adapters.peft.models import llama, our_deltas, peft_deltas, trained
+from tests.adapters.readers import test_gguf as gguf
+from tests.adapters.readers import test_mlx as mlx
+from tests.adapters.readers import test_torchtune as torchtune
 from tests.makers import random_factors, write_random
 
 # What PEFT 0.21 and transformers 5 say to each other.

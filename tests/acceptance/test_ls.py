@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from inspector.adapters.inventory import inventory
 from inspector.commands.ls import _lines
 from tests.acceptance.command import DEMO, ROOT, inspector
-from tests.adapters.hub_cases import RUNS, STUDY, write_study
+from tests.adapters.hub.cases import RUNS, STUDY, write_study
 from tests.hub_server import HubServer
 from tests.makers import write_random
 

@@ -13,9 +13,9 @@ from inspector.adapters.sources import Local
 from inspector.analysis import analyse
 from inspector.names import ModuleId
 from inspector.study import Settings
-from tests.adapters import test_gguf as gguf
-from tests.adapters import test_torchtune as torchtune
-from tests.adapters.image_models import kohya_tensors, randomised, save, text_encoder, unet
+from tests.adapters.readers import test_gguf as gguf
+from tests.adapters.readers import test_torchtune as torchtune
+from tests.adapters.readers.image_models import kohya_tensors, randomised, save, text_encoder, unet
 from tests.makers import random_factors, write_adapter
 
 

@@ -14,7 +14,7 @@ from inspector.adapters.given import Given
 from inspector.analysis import analyse
 from inspector.names import ModuleId
 from inspector.study import Settings
-from tests.adapters.peft_models import llama, our_deltas, saved, trained
+from tests.adapters.peft.models import llama, our_deltas, saved, trained
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning", "ignore::UserWarning"

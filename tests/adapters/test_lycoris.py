@@ -12,8 +12,8 @@ from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.names import ModuleId
-from tests.adapters.image_models import save
-from tests.adapters.peft_models import assert_same, our_deltas
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.adapters.readers.image_models import save
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lycoris on torch's deprecations
 NAME = "lora_unet_mid_block_resnets_0_conv1"

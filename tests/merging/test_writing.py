@@ -15,7 +15,7 @@ from inspector.merging.spectra import spectra
 from inspector.merging.writing import write
 from inspector.names import ModuleId
 from inspector.study import Settings
-from tests.adapters.peft_models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
+from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
 from tests.makers import random_factors, write_adapter, write_random
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")

@@ -9,7 +9,7 @@ from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Snapshot
 from inspector.tui.screens.picker import Picker
-from tests.adapters.hub_cases import STUDY, hub_for, only, write_study
+from tests.adapters.hub.cases import STUDY, hub_for, only, write_study
 from tests.hub_server import Fault
 from tests.tui.helpers import area
 from tests.tui.prober import visible

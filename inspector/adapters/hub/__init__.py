@@ -1,0 +1,1 @@
+"""Adapters on the Hugging Face Hub: listed, chosen, downloaded, and what went wrong in a sentence."""

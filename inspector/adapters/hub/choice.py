@@ -1,0 +1,150 @@
+"""Which adapters a listing of files may hold, before any is downloaded. Afterwards the readers decide by content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from inspector.adapters.config_file import CONFIG
+from inspector.adapters.expand import DEPTH, natural
+from inspector.adapters.given import Given
+from inspector.adapters.readers import gguf, mlx
+from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
+from inspector.errors import InspectorError
+
+PEFT, FULL, WHOLE_FILE = "PEFT", "whole model", "safetensors"
+_SAFETENSORS, _PICKLES = ".safetensors", (".bin", ".pt", ".pth")
+_MODEL_CONFIGS = {"config.json", "model_index.json", "params.json"}
+_MODEL_INDEX = "model.safetensors.index.json"
+_SHARD = re.compile(r".*-\d{5}-of-\d{5}\.\w+")
+# Of models' folders: transformers, diffusers, Mistral's own.
+_OF_A_MODEL = re.compile(r"((pytorch_|diffusion_pytorch_)?model|consolidated)\b.*")
+# A pickle tells nothing but by its name: those that peft, diffusers and torchtune write.
+_OF_AN_ADAPTER = re.compile(r".*(adapter|lora).*", re.IGNORECASE)
+_MLX = re.compile(r"(\d+_)?adapters\.safetensors|adapters?\.npz")
+_WITHOUT_LEAVE = "is a pickle, which is opened only with --allow-pickle (nothing in it is run even then)"
+_WITHOUT_WEIGHTS = f"has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it"
+_WITHOUT_BASE = "is a whole model and no adapter: name what it was tuned from with --base"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What may be one adapter: a folder of PEFT's, a single file of another format, or a whole model."""
+
+    folder: str
+    file: str
+    """The single file, by its name in the folder; empty for a whole folder."""
+    files: tuple[str, ...]
+    """All that must be downloaded, by their paths in the repo."""
+    format: str
+    """As far as names tell."""
+    refused: str = ""
+    """Why it is not downloaded, as `is a pickle …`."""
+
+    @property
+    def path(self) -> str:
+        """What follows the colon in `org/repo:path`; empty for the repo's own top folder."""
+        return f"{self.folder}/{self.file}".strip("/")
+
+
+def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
+    """The adapters at or below `top`, a folder or a file, in natural order; models only where there is no adapter.
+
+    Raises InspectorError where there is nothing, as `holds no …`.
+    """
+    folders = _folders(files)
+    parent, _, name = top.rpartition("/")
+    if top and name in folders.get(parent, ()):
+        return [_named(parent, name, folders[parent], given)]
+    inside = {f: names for f, names in folders.items() if not top or f == top or f.startswith(f"{top}/")}
+    if not inside:
+        raise InspectorError("is not there" if top else "holds no files")
+    near = [f for f in inside if _depth(f) <= _depth(top) + DEPTH]
+    found = [choice for f in near for choice in _adapters(f, inside[f], given)]
+    alone = [Choice(f, "", (), PEFT, _WITHOUT_WEIGHTS) for f in near if CONFIG in inside[f]]
+    if found:
+        used = {choice.folder for choice in found}
+        found += [choice for choice in alone if choice.folder not in used]
+    else:
+        found = [choice for f in near for choice in _models(f, inside[f], given)] or alone
+    if not found:
+        raise InspectorError(_nothing(inside.values()))
+    return sorted(found, key=lambda choice: (natural(choice.folder), natural(choice.file)))
+
+
+def _depth(folder: str) -> int:
+    return folder.count("/") + bool(folder)
+
+
+def _folders(files: Iterable[str]) -> dict[str, set[str]]:
+    folders: dict[str, set[str]] = {}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, set()).add(name)
+    return folders
+
+
+def _adapters(folder: str, names: set[str], given: Given) -> list[Choice]:
+    """PEFT's folder, or the single files that may be adapters."""
+    if weights := weight_files(names):
+        refused = _WITHOUT_LEAVE if weights == [PICKLE] and not given.allow_pickle else ""
+        return [Choice(folder, "", _paths(folder, sorted({CONFIG} & names) + weights), PEFT, refused)]
+    tensors = [name for name in names if _may_be_adapter(name, of_model=bool(_MODEL_CONFIGS & names))]
+    pickles = [n for n in names if n.endswith(_PICKLES) and _OF_AN_ADAPTER.fullmatch(n) and not _SHARD.fullmatch(n)]
+    return [_single(folder, name, names, given) for name in tensors or pickles]
+
+
+def _may_be_adapter(name: str, *, of_model: bool) -> bool:
+    if name.endswith(".gguf") or _MLX.fullmatch(name):
+        return True
+    if not name.endswith(_SAFETENSORS) or _SHARD.fullmatch(name):
+        return False
+    return not (of_model and _OF_A_MODEL.fullmatch(name))
+
+
+def _single(folder: str, name: str, names: set[str], given: Given) -> Choice:
+    refused = _WITHOUT_LEAVE if name.endswith(_PICKLES) and not given.allow_pickle else ""
+    return Choice(folder, name, _paths(folder, [*sorted({CONFIG} & names), name]), _format(name), refused)
+
+
+def _format(name: str) -> str:
+    if _MLX.fullmatch(name):
+        return mlx.FORMAT
+    if name.startswith("pytorch_lora_weights."):
+        return "diffusers"
+    if name.endswith(".gguf"):
+        return gguf.FORMAT
+    return WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle"
+
+
+def _models(folder: str, names: set[str], given: Given) -> list[Choice]:
+    """A model in safetensors, which is downloaded only to be compared with its base."""
+    weights = [n for n in names if n.endswith(_SAFETENSORS) and n.startswith("model") and _OF_A_MODEL.fullmatch(n)]
+    if "config.json" not in names or not weights:
+        return []
+    whole = {"model.safetensors"} if "model.safetensors" in weights else {*weights, *({_MODEL_INDEX} & names)}
+    files = _paths(folder, ["config.json", *sorted(whole)])
+    return [Choice(folder, "", files, FULL, "" if given.base else _WITHOUT_BASE)]
+
+
+def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
+    """The adapter that a file named by the user stands for."""
+    if name == CONFIG or has_weights({name}):
+        if found := _adapters(folder, names, given):
+            return found[0]
+    elif name.endswith((_SAFETENSORS, ".gguf", ".npz", *_PICKLES)):
+        return _single(folder, name, names, given)
+    raise InspectorError("is no file of an adapter")
+
+
+def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}".lstrip("/") for name in names)
+
+
+def _nothing(folders: Iterable[set[str]]) -> str:
+    """Why there is nothing to open."""
+    names = set[str]().union(*folders)
+    if "pytorch_model.bin" in names:
+        return "holds a model in pickles, which are not loaded, and no adapter"
+    return f"holds no LoRA adapter ({CONFIG} with {SAFETENSORS}, or a file of another format)"

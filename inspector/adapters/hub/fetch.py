@@ -1,0 +1,217 @@
+"""Adapters on the Hugging Face Hub: found, chosen, downloaded into its cache, as local folders and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from inspector.adapters.formats import places
+from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.hub.choice import FULL, Choice, choices
+from inspector.adapters.hub.download import Downloads
+from inspector.adapters.hub.errors import explain, hopeless, unreachable
+from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, listing, patience, snapshot
+from inspector.adapters.hub.peek import LARGE, is_adapter
+from inspector.adapters.listing import Folder
+from inspector.adapters.progress import Progress, Pulse, interruptible
+from inspector.adapters.sources import Place, Remote
+from inspector.errors import CancelledError, InspectorError
+from inspector.text import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The adapters of a repo at one commit, as far as its listing tells."""
+
+    remote: Remote
+    listing: Listing
+    choices: tuple[Choice, ...]
+
+    def size(self, choice: Choice) -> int:
+        """Bytes of all its files."""
+        return sum(self.listing.files[file].size or 0 for file in choice.files)
+
+    def cached(self, choice: Choice) -> bool:
+        """Whether nothing of it must be downloaded."""
+        downloads = Downloads(self.remote, self.listing, _silent, _never)
+        return all(map(downloads.has, choice.files))
+
+    @property
+    def label(self) -> str:
+        """`org/repo@1a2b3c4`, for a title."""
+        return f"{self.remote.repo}@{self.listing.commit[:7]}"
+
+    def source(self, choice: Choice | None = None) -> str:
+        """`org/repo@commit:path`: what is opened, pinned."""
+        path = self._alone(choice) if choice else self.remote.subfolder
+        return plain(f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}", 400)
+
+    def _alone(self, choice: Choice) -> str:
+        """A path that stands for this adapter only: a folder with others below it goes by its weights."""
+        if self.remote.subfolder in choice.files:
+            return self.remote.subfolder
+        below = f"{choice.path}/".lstrip("/")
+        others = any(other is not choice and other.path.startswith(below) for other in self.choices)
+        return choice.files[-1] if others and choice.files else choice.path
+
+    def refusal(self, choice: Choice) -> str:
+        """Why it is not downloaded, as a sentence; empty where it is."""
+        return f"{_inside(self.remote, choice.path)} {choice.refused}." if choice.refused else ""
+
+    def place(self, choice: Choice, *, alone: bool) -> Place:
+        """Where it is once it is downloaded; under the user's own name, with its path below that unless `alone`."""
+        remote, path = self.remote, PurePosixPath(choice.path)
+        below = path.relative_to(remote.subfolder).parts if not alone else ()
+        name = "/".join((remote.name, *below)) if remote.name else ""
+        parts = path.with_suffix("").parts if choice.file else path.parts
+        root = snapshot(remote, self.listing.commit)
+        return Place(root / path, self.source(choice), (*remote.repo.split("/"), *parts), name)
+
+
+Choose = Callable[[Offer], Sequence[Choice]]
+
+
+def everything(offer: Offer) -> Sequence[Choice]:
+    """All adapters of an offer."""
+    return offer.choices
+
+
+def survey(remote: Remote, *, given: Given = NOTHING, cancelled: Callable[[], bool]) -> Offer:
+    """What a repo (or its subfolder) offers, without downloading weights; from the cache where the Hub is away.
+
+    Raises InspectorError with what to do, and CancelledError.
+    """
+    if (kept := _pinned(remote, given)) is not None:
+        return kept
+    try:
+        return _offer(remote, listing(remote, cancelled), given, cancelled)
+    except InspectorError:
+        raise
+    except Exception as error:
+        if unreachable(error) and (kept := _kept(remote, given)) is not None:
+            return kept
+        raise explain(error, remote) from error
+
+
+def fetch(
+    remote: Remote,
+    *,
+    given: Given = NOTHING,
+    choose: Choose = everything,
+    progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+) -> list[Place]:
+    """Download the chosen adapters of a repo, only their own files; one that cannot be had is a Place with its fault.
+
+    Raises InspectorError with what to do where none can be had, and CancelledError.
+    """
+    offer = survey(remote, given=given, cancelled=cancelled)
+    chosen = choose(offer)
+    wanted = [choice for choice in chosen if not choice.refused]
+    downloads = Downloads(remote, offer.listing, progress, cancelled)
+    downloads.announce([file for choice in wanted for file in choice.files])
+    found: list[Place] = []
+    last = lost = ""
+    for choice in chosen:
+        place = offer.place(choice, alone=len(chosen) == 1)
+        if choice.refused:
+            place = replace(place, fault=offer.refusal(choice))
+        elif lost and not offer.cached(choice):
+            place = replace(place, fault=lost)
+        else:
+            try:
+                for file in choice.files:
+                    downloads.get(file)
+            except CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever the library raises is this adapter's fault, in words
+                place = replace(place, fault=str(explain(error, remote)))
+                again = unreachable(error) and place.fault == last
+                for file in choice.files:
+                    downloads.count(file)
+                last, lost = place.fault, place.fault if again or hopeless(error) else ""
+        found.append(place)
+    return _recognised(found)
+
+
+def _pinned(remote: Remote, given: Given) -> Offer | None:
+    """One adapter at a full commit, by its folder or its weights, all of it in the cache: nothing to ask."""
+    kept = _kept(remote, given) if COMMIT.fullmatch(remote.revision) else None
+    if kept is None or not remote.subfolder or len(kept.choices) != 1:
+        return None
+    one = kept.choices[0]
+    if remote.subfolder not in {one.path, *one.files}:
+        return None
+    return kept if one.format != FULL and not any("-of-" in file for file in one.files) else None
+
+
+def _kept(remote: Remote, given: Given) -> Offer | None:
+    """What the cache offers of a repo, or None."""
+    found = cached_listing(remote)
+    try:
+        return None if found is None else Offer(remote, found, tuple(choices(found.files, remote.subfolder, given)))
+    except InspectorError:
+        return None
+
+
+def _offer(remote: Remote, found: Listing, given: Given, cancelled: Callable[[], bool]) -> Offer:
+    """The choices of a listing, without large files that only look like adapters by their names."""
+    try:
+        chosen = choices(found.files, remote.subfolder, given)
+    except InspectorError as error:
+        where = _inside(remote, remote.subfolder)
+        raise InspectorError(f"{where} {error} (at {found.commit[:7]}).") from error
+    offer = Offer(remote, found, tuple(chosen))
+    kept = tuple(choice for choice in chosen if not _doubtful(offer, choice) or _is_one(offer, choice, cancelled))
+    if not kept:
+        raise InspectorError(f"{remote.repo} holds weights but no adapter: no tensor of theirs is a LoRA's.")
+    return replace(offer, choices=kept)
+
+
+def _doubtful(offer: Offer, choice: Choice) -> bool:
+    """Whether it is a large single file of a kind whose head tells what it is."""
+    if not choice.file.endswith((".safetensors", ".gguf")) or offer.cached(choice):
+        return False
+    size = offer.listing.files[choice.files[-1]].size
+    return size is None or size > LARGE
+
+
+def _is_one(offer: Offer, choice: Choice, cancelled: Callable[[], bool]) -> bool:
+    look = partial(is_adapter, offer.remote, offer.listing.commit, choice.files[-1])
+    return interruptible(look, cancelled, Pulse(patience()))
+
+
+def _recognised(found: list[Place]) -> list[Place]:
+    """The places that a reader knows by their content, all where it knows none: reading them tells the error.
+
+    Raises InspectorError where no place could be had at all.
+    """
+    faults = {place.fault for place in found}
+    if len(faults) == 1 and "" not in faults:
+        raise InspectorError(faults.pop())
+    known: dict[Path, Place] = {}
+    for place in found:
+        path = place.path if place.fault or place.path.is_dir() else _as_read(place.path)
+        if path is not None:
+            known.setdefault(path, replace(place, path=path))
+    return list(known.values()) or found
+
+
+def _as_read(file: Path) -> Path | None:
+    """The file where a reader takes it for an adapter, its folder where a reader takes that, or None."""
+    here = [path for path, _ in places(Folder(file.parent))]
+    return file if file in here else file.parent if file.parent in here else None
+
+
+def _inside(remote: Remote, path: str) -> str:
+    return f"{remote.repo}:{plain(path)}" if path else remote.repo
+
+
+def _silent(_progress: Progress) -> None:
+    """No progress shown."""
+
+
+def _never() -> bool:
+    return False

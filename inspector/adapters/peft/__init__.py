@@ -1,0 +1,1 @@
+"""PEFT's own format: what its config and its tensors mean, module by module."""

@@ -1,0 +1,50 @@
+"""The account of a PEFT file: a verdict for every tensor, and the parts of every module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from inspector.adapters.account import TWICE, UNKNOWN, USED, Verdict
+from inspector.adapters.assemble import Part
+from inspector.adapters.peft import experts, modules, saved
+from inspector.adapters.peft.modules import PRUNED, PeftFile
+from inspector.adapters.peft.tensors import NEED_BASE, Sorted
+from inspector.names import ModuleId
+
+
+class Account(NamedTuple):
+    """What the file comes to."""
+
+    parts: list[Part]
+    verdicts: Mapping[str, Verdict]
+    excluded: tuple[ModuleId, ...]
+
+
+def account(found: Sorted, file: PeftFile) -> Account:
+    """Parts from the groups first, then from absolute values of modules that have no other update."""
+    verdicts = dict(found.others)
+    parts: dict[ModuleId, Part] = {}
+    excluded: list[ModuleId] = []
+    for id_, group in found.groups.items():
+        on_parameters = experts.on_parameters(group.path, file.config)
+        make = experts.make if on_parameters else modules.make
+        made = TWICE if group.twice else make(group.path, group.slots, file)
+        if isinstance(made, Verdict):
+            verdicts |= {header.key: made for header in (*group.slots.values(), *group.twice)}
+            if made not in {PRUNED, UNKNOWN}:
+                excluded.append(experts.owner(group.path) if on_parameters else id_)
+        elif any(part.module.id in parts for part in made.parts):
+            verdicts |= {header.key: TWICE for header in group.slots.values()}
+        else:
+            verdicts |= {header.key: made.aside.get(slot, USED) for slot, header in group.slots.items()}
+            parts |= {part.module.id: part for part in made.parts}
+    for key, verdict in found.others.items():
+        if verdict in NEED_BASE:
+            whole = saved.make(file.weights.headers[key], verdict, file)
+            if isinstance(whole, Part) and whole.module.id not in parts:
+                parts[whole.module.id] = whole
+                verdicts[key] = USED
+            else:
+                verdicts[key] = TWICE if isinstance(whole, Part) else whole
+    return Account(list(parts.values()), verdicts, tuple(dict.fromkeys(excluded)))

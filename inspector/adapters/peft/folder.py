@@ -1,0 +1,138 @@
+"""The reader of PEFT folders: adapter_config.json with adapter_model.safetensors (or .bin)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from inspector.adapters.account import USED
+from inspector.adapters.assemble import Facts, assemble
+from inspector.adapters.config_file import CONFIG, read_json_object
+from inspector.adapters.given import Given
+from inspector.adapters.listing import Folder
+from inspector.adapters.model import Adapter
+from inspector.adapters.peft import vera
+from inspector.adapters.peft.account import Account, account
+from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
+from inspector.adapters.peft.modules import STARTS, PeftFile
+from inspector.adapters.peft.patterns import Patterns
+from inspector.adapters.peft.scale import Scaling
+from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, Sorted, sort
+from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
+from inspector.errors import InspectorError
+from inspector.names import strip_wrappers
+from inspector.study import Finding
+from inspector.text import plain, some
+
+# These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
+# the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].
+_BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
+_NEUTRAL = frozenset({"", "gaussian", "orthogonal", "eva", "mica"})
+
+
+def places(folder: Folder) -> list[Path]:
+    """The folder itself where it is PEFT's: it holds weights by PEFT's names, or a config naming a method of it."""
+    if has_weights(folder.names):
+        return [folder.path]
+    if CONFIG not in folder.names:
+        return []
+    try:
+        return [folder.path] if "peft_type" in read_json_object(folder.path / CONFIG)[0] else []
+    except InspectorError:
+        return [folder.path]  # damaged: reading it tells the error
+
+
+def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
+    """The adapter of a folder, from its headers. One that cannot be analysed is returned without modules.
+
+    Raises InspectorError where config or weights are missing, damaged, or of a method without ΔW from factors.
+    """
+    config = read_config(folder)
+    weights = open_weights(folder, given)
+    scaling = Scaling(config)
+    base = Base(given.base, config.layer_replication) if given.base is not None else None
+    found = sort(weights.headers, config)
+    recent = lru_cache(maxsize=4)(weights.tensor)
+    file = PeftFile(config, weights, scaling, base, given.rank, recent)
+    made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
+    facts = Facts(
+        "PEFT DoRA" if config.dora else METHODS[config.peft_type],
+        config.base,
+        scaling.alphas,
+        config.targets,
+        made.excluded,
+        _refusal(config, found, given),
+        _depends_on(config, found, given),
+    )
+    notes = _notes(config, weights, found, made, given)
+    said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]
+    return assemble(name, source, facts, made.parts, weights, made.verdicts, said)
+
+
+def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
+    """The base and the rank kept, where any update was told with them."""
+    told = (
+        config.peft_type == "VERA"
+        or config.init in STARTS
+        or config.target_parameters
+        or not NEED_BASE.isdisjoint(found.others.values())
+    )
+    magnitudes = any(MAGNITUDE in group.slots for group in found.groups.values())
+    return f"{plain(given.base.name)} at rank {given.rank}" if given.base and (told or magnitudes) else ""
+
+
+def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
+    """Why no module of this adapter may be analysed as s·B·A, or nothing."""
+    if len(found.adapters) > 1:
+        names = some(sorted(name or "one without a name" for name in found.adapters))
+        return f"the file holds {len(found.adapters)} adapters ({names}): save each into a folder of its own"
+    if config.init.startswith(_BASE_CHANGING) and not (config.init in STARTS and given.base):
+        told = "give the base with --base, or save it" if config.init in STARTS else "save it"
+        return (
+            f"init_lora_weights {plain(config.init, 40)!r} changed the base weights: ΔW = s·(BA − B₀A₀), and B₀A₀ is "
+            f"not in the file; {told} with path_initial_model_for_weight_conversion"
+        )
+    if config.kasa:
+        return "KaSA: ΔW = s·B·diag(λ)·A on a truncated base, which is not supported yet"
+    if config.qalora:
+        return "QALoRA: A acts on pooled inputs, which is not supported yet"
+    if config.bdlora:
+        return "BD-LoRA: A or B is block-diagonal, which is not supported yet"
+    return ""
+
+
+def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
+    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo."""
+    targets = Patterns({target: 1.0 for target in config.targets if target != "all-linear"})
+    for path in [strip_wrappers(group.path) for group in found.groups.values()] or map(strip_wrappers, found.others):
+        targets.hits(path)
+    if missing := targets.idle():
+        return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]
+    return []
+
+
+def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:
+    """What the reader of the numbers should know of this adapter."""
+    notes = []
+    magnitudes = [group.slots[MAGNITUDE].key for group in found.groups.values() if MAGNITUDE in group.slots]
+    if any(made.verdicts[key] is not USED for key in magnitudes) or (config.dora and not magnitudes):
+        direction = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
+        notes.append(Finding("warning", direction))
+    if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
+        unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
+        notes.append(Finding("warning", unknown))
+    if config.init in STARTS and given.base and made.parts:
+        start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
+        notes.append(Finding("info", start))
+    if config.alpha == 0 and config.peft_type != "ADALORA":
+        notes.append(Finding("warning", "lora_alpha is 0: the scale, and every ΔW, is zero"))
+    if config.layer_replication:
+        ranges = ", ".join(f"{start} to {end - 1}" for start, end in config.layer_replication[:6])
+        text = f"layer_replication: layers are numbered as in the replicated model, made of the base's layers {ranges}"
+        notes.append(Finding("warning", f"{text}; another adapter's layer of the same number may be another one"))
+    if config.fan_in_fan_out:
+        notes.append(Finding("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input"))
+    if weights.files[0].name == PICKLE:
+        notes.append(Finding("info", "a pickle, read with weights_only: nothing in it was run"))
+    return notes

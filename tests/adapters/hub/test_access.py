@@ -1,0 +1,85 @@
+"""Who may see a repo, where it has moved, where its contents lie; and that a token goes nowhere else."""
+
+import pytest
+
+from inspector.adapters.opening import open_sources
+from tests.adapters.hub.cases import failure, hub_for, only
+from tests.hub_server import Fault, HubServer
+from tests.makers import write_random
+
+TOKEN = "hf_secret"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    with hub_for(monkeypatch, tmp_path / "home") as server:
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield server
+
+
+@pytest.fixture
+def other():
+    """Another host: another port is another origin."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def repo(hub, tmp_path):
+    return hub.add("org/one", write_random(tmp_path / "one"), lfs=True)
+
+
+def test_private(hub, repo, monkeypatch):
+    repo.token = TOKEN
+    only("org/one")
+    asked = zip(hub.requests, hub.tokens, strict=True)
+    assert {token for (_, path), token in asked if "org/one" in path} == {f"Bearer {TOKEN}"}
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    assert "if it is private, log in with `hf auth login`" in failure("org/one")
+
+
+@pytest.mark.parametrize("where", ["api/models", "resolve"])
+def test_gated(hub, repo, where):
+    hub.faults.append(Fault(where, 403, {"X-Error-Code": "GatedRepo"}))
+    assert "is gated: accept its terms on its page" in failure("org/one")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_renamed(hub, repo, monkeypatch, status):
+    from huggingface_hub import constants
+
+    hub.repos["org/new"] = hub.repos.pop("org/one")
+    hub.moved["org/one"] = "org/new"
+    hub.moved_status = status
+    found = only("org/one").info
+    assert found.source == f"org/one@{repo.commit}"
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert only("org/one").info == found
+    assert only(found.source).info == found
+
+
+def test_contents_on_another_host_come_without_the_token(hub, repo, other):
+    other.repos["org/one"] = type(repo)(repo.files, lfs=True, pinned=repo.commit)
+    repo.storage = other.url
+    assert only("org/one").files[0].read_bytes() == repo.files["adapter_model.safetensors"]
+    assert [path for method, path in other.requests if method == "GET"]
+    assert set(other.tokens) == {""}
+
+
+@pytest.mark.parametrize("where", ["api/models/org/one", "adapter_config.json"])
+def test_a_redirect_to_another_host_does_not_take_the_token_along(hub, repo, other, where):
+    other.repos["org/one"] = type(repo)(repo.files, lfs=True)
+    path = f"/{where}" if "api" in where else f"/org/one/resolve/{repo.commit}/{where}"
+    hub.faults.append(Fault(where, 302, {"Location": f"{other.url}{path}"}))
+    open_sources(["org/one"])
+    assert set(other.tokens) <= {""}
+
+
+def test_a_look_at_a_large_file_on_another_host_comes_without_the_token(hub, repo, other):
+    repo.files = {"big.safetensors": b"\0" * 100}
+    repo.sizes["big.safetensors"] = 10**9
+    other.repos["org/one"] = type(repo)(repo.files, pinned=repo.commit)
+    repo.storage = other.url
+    assert "holds weights but no adapter" in failure("org/one")
+    assert set(other.tokens) == {""}
+    assert other.ranges == ["bytes=0-65535"]

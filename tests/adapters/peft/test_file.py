@@ -1,0 +1,51 @@
+"""PEFT's tensors in one file under any name, without a config; and files too damaged to tell what they are."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from inspector.adapters.expand import expand
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.sources import Local, name_places
+from inspector.errors import InspectorError
+from inspector.names import canonical
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.makers import lora_tensors, random_factors
+
+
+def read(path):
+    (place,) = expand(Local(path))
+    return read_adapter(place.path, "a", str(path))
+
+
+def test_alpha_is_pefts_default_and_said(tmp_path):
+    factors = random_factors(r=4, dtype=torch.float64)
+    save_file(lora_tensors(factors), tmp_path / "my_lora.safetensors")
+    adapter = read(tmp_path)
+    assert_same(our_deltas(adapter), {canonical(path): 2 * B @ A for path, (B, A) in factors.items()})
+    assert adapter.info.scale == "2 (α/r = 8/4)"
+    (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
+    assert "PEFT's default α = 8" in warning
+    assert name_places(expand(Local(tmp_path))) == ["my_lora"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"\xff" * 64, "no valid safetensors file"),
+    ],
+)
+def test_a_damaged_file_is_told(tmp_path, content, message):
+    (tmp_path / "style.safetensors").write_bytes(content)
+    with pytest.raises(InspectorError, match=message):
+        read(tmp_path)
+    with pytest.raises(InspectorError, match=message):
+        read(tmp_path / "style.safetensors")
+
+
+def test_a_file_of_no_adapter_is_no_adapter(tmp_path):
+    save_file({"weight": torch.ones(2, 2)}, tmp_path / "x.safetensors")
+    with pytest.raises(InspectorError, match="No adapter in"):
+        read(tmp_path)

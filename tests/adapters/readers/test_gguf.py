@@ -1,0 +1,185 @@
+"""GGUF LoRA files written by the gguf package, in the layout of llama.cpp's convert_lora_to_gguf.py."""
+
+import json
+
+import gguf
+import numpy as np
+import pytest
+import torch
+
+from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
+from inspector.errors import InspectorError
+from inspector.names import canonical
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.makers import random_factors
+
+HEADS = {"q": 4, "k": 2}
+SHAPES = {
+    "model.layers.0.self_attn.q_proj": (32, 16),
+    "model.layers.0.self_attn.k_proj": (16, 16),
+    "model.layers.1.self_attn.v_proj": (16, 16),
+    "model.layers.1.self_attn.o_proj": (16, 32),
+    "model.layers.1.mlp.down_proj": (16, 64),
+    "lm_head": (50, 16),
+}
+NAMES = {"q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output", "down_proj": "ffn_down"}
+
+
+def permute(weights, heads):
+    """`LlamaModel.permute` of llama.cpp's conversion, on B alone as its LoraTorchTensor applies it."""
+    return weights.reshape(heads, 2, weights.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(weights.shape)
+
+
+def write(path, factors, *, architecture="llama", alpha=8.0, qtype=None, permuted=None, kind="lora"):
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, kind)
+    if alpha is not None:
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    writer.add_base_model_count(1)
+    writer.add_base_model_repo_url(0, "https://huggingface.co/org/base")
+    for name, (B, A) in factors.items():
+        layer, end = name.split(".")[2:3], name.rpartition(".")[2]
+        base = f"blk.{layer[0]}.{NAMES[end]}.weight" if layer else "output.weight"
+        if end[0] in HEADS and (architecture == "llama" if permuted is None else permuted) and layer:
+            rows = permute(B, HEADS[end[0]])
+        else:
+            rows = B
+        for tensor, half in (A, "lora_a"), (rows, "lora_b"):
+            data = tensor.contiguous().numpy()
+            if qtype is not None and data.shape[-1] % 32 == 0:
+                writer.add_tensor(f"{base}.{half}", gguf.quants.quantize(data, qtype), raw_dtype=qtype)
+            else:
+                writer.add_tensor(f"{base}.{half}", data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def config(folder, **more):
+    fields = {"model_type": "llama", "num_attention_heads": HEADS["q"], "num_key_value_heads": HEADS["k"]} | more
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(fields))
+    return folder
+
+
+def read(path, given=NOTHING):
+    return read_adapter(path, "a", str(path), given)
+
+
+def deltas(factors, scale):
+    return {canonical(path): scale * B.double() @ A.double() for path, (B, A) in factors.items()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_llama_rows_come_back_into_hugging_faces_order(tmp_path, dtype):
+    factors = random_factors(SHAPES, r=4, dtype=dtype)
+    path = write(config(tmp_path) / "lora.gguf", factors)
+    adapter = read(path)
+    assert_same(our_deltas(adapter), deltas(factors, 2.0))
+    assert adapter.info.scale == "2 (α/r = 8/4)"
+    assert (adapter.info.base, adapter.info.format, adapter.info.health) == ("org/base", "GGUF LoRA", "ok")
+    assert {m.path for m in adapter.modules.values()} == set(SHAPES)
+
+
+def test_without_heads_query_and_key_are_left_out_and_said(tmp_path):
+    factors = random_factors(SHAPES, r=4)
+    path = write(tmp_path / "lora.gguf", factors)
+    adapter = read(path)
+    others = {path: pair for path, pair in factors.items() if not path.endswith(("q_proj", "k_proj"))}
+    assert_same(our_deltas(adapter), deltas(others, 2.0))
+    assert len(adapter.info.excluded) == 2
+    (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
+    assert "--base" in warning
+    assert "attn_q" in warning
+    base = config(tmp_path / "base")
+    assert_same(our_deltas(read(path, Given(base=BaseWeights("base", lambda: base)))), deltas(factors, 2.0))
+
+
+def test_qwen_is_not_permuted(tmp_path):
+    factors = random_factors(SHAPES, r=4)
+    assert_same(our_deltas(read(write(tmp_path / "a.gguf", factors, architecture="qwen3"))), deltas(factors, 2.0))
+
+
+def test_alpha_0_counts_as_the_rank_and_none_is_refused(tmp_path):
+    factors = random_factors(SHAPES, r=4)
+    adapter = read(write(tmp_path / "a.gguf", factors, architecture="qwen2", alpha=0.0))
+    assert_same(our_deltas(adapter), deltas(factors, 1.0))
+    assert adapter.info.scale == "1 (α 0: 1)"
+    adapter = read(write(tmp_path / "b.gguf", factors, architecture="qwen2", alpha=None))
+    assert (adapter.modules, adapter.info.health) == ({}, "error")
+
+
+@pytest.mark.parametrize("name", ["Q8_0", "Q4_0", "BF16"])
+def test_quantised_types_are_what_the_package_dequantises(tmp_path, name):
+    qtype = gguf.GGMLQuantizationType[name]
+    factors = random_factors({"model.layers.0.mlp.down_proj": (64, 128)}, r=32)
+    adapter = read(write(tmp_path / "a.gguf", factors, qtype=qtype, alpha=64.0))
+    exact = {
+        path: tuple(gguf.quants.dequantize(gguf.quants.quantize(t.numpy(), qtype), qtype) for t in pair)
+        for path, pair in factors.items()
+    }
+    exact = {path: tuple(torch.from_numpy(np.array(t)) for t in pair) for path, pair in exact.items()}
+    assert_same(our_deltas(adapter), deltas(exact, 2.0))
+    assert adapter.info.dtype == name
+
+
+def test_names_llama_cpp_alone_knows_are_kept_and_said(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "mamba")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 4.0)
+    writer.add_tensor("blk.0.ssm_in.weight.lora_a", np.ones((2, 8), np.float32))
+    writer.add_tensor("blk.0.ssm_in.weight.lora_b", np.ones((6, 2), np.float32))
+    writer.add_tensor("blk.0.attn_norm.weight", np.ones(8, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    adapter = read(tmp_path / "a.gguf")
+    assert [str(m) for m in adapter.modules] == ["0.ssm_in"]
+    assert "llama.cpp's own names" in next(f.text for f in adapter.info.findings if f.severity == "warning")
+    assert [t.role for t in adapter.tensors] == ["used", "used", "ignored"]
+
+
+def test_a_model_is_no_adapter_and_another_kind_is_refused(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_type(gguf.GGUFType.MODEL)
+    writer.add_tensor("blk.0.attn_q.weight", np.ones((2, 8), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(InspectorError, match="no adapter"):
+        read(tmp_path / "model.gguf")
+    with pytest.raises(InspectorError, match="of type 'control_vector'"):
+        read(write(tmp_path / "a.gguf", random_factors(SHAPES), kind="control_vector"))
+
+
+def test_cut_anywhere_it_is_refused(tmp_path):
+    path = write(tmp_path / "a.gguf", random_factors({"model.layers.0.mlp.down_proj": (8, 16)}, r=2))
+    content = path.read_bytes()
+    for size in range(300, len(content) - 1, 37):
+        path.write_bytes(content[:size])
+        with pytest.raises(InspectorError):
+            read(path)
+
+
+def test_an_array_that_never_ends_is_refused(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_array("x", [1, 2, 3])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    content = (tmp_path / "a.gguf").read_bytes()
+    endless = (3).to_bytes(8, "little")
+    at = content.rindex(endless + (1).to_bytes(4, "little"))
+    (tmp_path / "a.gguf").write_bytes(content[:at] + (2**60).to_bytes(8, "little") + content[at + 8 :])
+    with pytest.raises(InspectorError, match="longer than an adapter's"):
+        read(tmp_path / "a.gguf")

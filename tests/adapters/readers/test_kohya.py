@@ -1,0 +1,150 @@
+"""kohya's layout: names back to dots, alphas of every kind, convolutions, Tucker cores; the same LoRA as diffusers'."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model_state_dict
+from torch import nn
+
+from inspector.adapters.expand import expand
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.readers.foreign_names import from_kohya
+from inspector.adapters.sources import Local, name_places
+from inspector.names import ModuleId, canonical
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.adapters.readers.image_models import TARGETS, kohya_tensors, randomised, save, text_encoder, unet
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what diffusers and transformers say to each other
+NAME = "lora_unet_mid_block_attentions_0_proj_in"
+MODULE = ModuleId(None, "mid_block.attentions.0.proj_in")
+
+
+def read(path):
+    return read_adapter(path, "a", str(path))
+
+
+def pair(r=4, d_out=8, d_in=6, kernel=(), dtype=torch.float64):
+    generator = torch.Generator().manual_seed(r + d_out)
+    up = torch.randn(d_out, r, *(1 for _ in kernel), generator=generator, dtype=dtype)
+    return up, torch.randn(r, d_in, *kernel, generator=generator, dtype=dtype)
+
+
+def lora(up, down, **more):
+    tensors = {"lora_up.weight": up, "lora_down.weight": down} | more
+    return {f"{NAME}.{slot}": t for slot, t in tensors.items() if t is not None}
+
+
+@pytest.mark.parametrize("alpha", [3.0, None])
+def test_a_whole_pipeline(tmp_path, alpha):
+    model, text = unet(), text_encoder()
+    model.add_adapter(LoraConfig(r=4, lora_alpha=alpha or 4, target_modules=TARGETS))
+    text.add_adapter(LoraConfig(r=4, lora_alpha=alpha or 4, target_modules=["q_proj", "fc2"]))
+    theirs = {}
+    tensors = {}
+    for tower, prefix, net in ("unet", "lora_unet", model), ("text_encoder", "lora_te_text_model", text):
+        randomised(net, 5)
+        tensors |= kohya_tensors(get_peft_model_state_dict(net), prefix, alpha)
+        for path, layer in net.named_modules():
+            if hasattr(layer, "get_delta_weight"):
+                theirs[canonical(f"{tower}.{path}")] = layer.get_delta_weight("default").detach().flatten(1)
+    path = save(tmp_path / "style.safetensors", tensors, ss_base_model_version="sd_v1.5", ss_network_dim="4")
+    adapter = read(path)
+    assert_same(our_deltas(adapter), theirs)
+    assert (adapter.info.format, adapter.info.base) == ("kohya LoRA", "sd_v1.5")
+    assert adapter.info.scale == ("0.75 (α/r = 3/4)" if alpha else "1 (no alpha: 1)")
+    assert adapter.info.health == "ok"
+    assert len(adapter.tensors) == len(tensors)
+
+
+def test_every_module_of_a_u_net_gets_its_dots_back():
+    for path, module in unet().named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            assert from_kohya(f"lora_unet_{path.replace('.', '_')}") == f"unet.{path}"
+
+
+@pytest.mark.parametrize("kind", ["FluxTransformer2DModel", "SD3Transformer2DModel"])
+def test_every_module_of_a_transformer_gets_its_dots_back(kind):
+    diffusers = pytest.importorskip("diffusers")
+    small = {"num_layers": 1, "attention_head_dim": 8, "num_attention_heads": 2, "joint_attention_dim": 8}
+    small |= {"pooled_projection_dim": 8, "in_channels": 4}
+    flux = {"num_single_layers": 1, "axes_dims_rope": (2, 2, 4), "guidance_embeds": True}
+    model = getattr(diffusers, kind)(**small, **(flux if kind.startswith("Flux") else {"caption_projection_dim": 16}))
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            assert from_kohya(f"lora_unet_{path.replace('.', '_')}") == f"unet.{path}"
+
+
+SDXL = {
+    "input_blocks_4_1_transformer_blocks_0_attn1_to_q": "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
+    "input_blocks_8_1_proj_out": "down_blocks.2.attentions.1.proj_out",
+    "middle_block_1_transformer_blocks_9_attn2_to_out_0": "mid_block.attentions.0.transformer_blocks.9.attn2.to_out.0",
+    "output_blocks_5_1_transformer_blocks_1_ff_net_2": "up_blocks.1.attentions.2.transformer_blocks.1.ff.net.2",
+    "output_blocks_2_2_conv": "up_blocks.0.upsamplers.0.conv",
+    "input_blocks_3_0_op": "down_blocks.0.downsamplers.0.conv",
+    "input_blocks_1_0_in_layers_2": "down_blocks.0.resnets.0.conv1",
+    "output_blocks_8_0_skip_connection": "up_blocks.2.resnets.2.conv_shortcut",
+    "middle_block_2_emb_layers_1": "mid_block.resnets.1.time_emb_proj",
+    "label_emb_0_2": "add_embedding.linear_2",
+    "input_blocks_0_0": "conv_in",
+    "out_2": "conv_out",
+}
+
+
+@pytest.mark.parametrize(("name", "path"), SDXL.items())
+def test_stabilitys_names_become_diffusers(name, path):
+    assert from_kohya(f"lora_unet_{name}") == f"unet.{path}"
+
+
+@pytest.mark.parametrize(
+    ("alpha", "scale"),
+    [
+        (torch.tensor(2.0), "0.5 (α/r = 2/4)"),
+        (torch.tensor(2.0, dtype=torch.float16), "0.5 (α/r = 2/4)"),
+        (torch.tensor([2.0]), "0.5 (α/r = 2/4)"),
+        (torch.tensor(0.0), "1 (alpha 0 counts as r: 1)"),
+        (None, "1 (no alpha: 1)"),
+    ],
+)
+def test_alphas(tmp_path, alpha, scale):
+    up, down = pair()
+    adapter = read(save(tmp_path / "x.safetensors", lora(up, down, alpha=alpha)))
+    assert adapter.info.scale == scale
+    assert_same(our_deltas(adapter), {MODULE: float(scale.split()[0]) * up @ down})
+
+
+@pytest.mark.parametrize("alpha", [torch.tensor(float("nan")), torch.tensor([1.0, 2.0]), torch.tensor(float("inf"))])
+def test_an_alpha_that_is_no_number(tmp_path, alpha):
+    adapter = read(save(tmp_path / "x.safetensors", lora(*pair(), alpha=alpha)))
+    assert (adapter.modules, adapter.info.excluded) == ({}, (MODULE,))
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3)])
+def test_convolutions_are_flattened(tmp_path, kernel):
+    up, down = pair(kernel=kernel)
+    adapter = read(save(tmp_path / "x.safetensors", lora(up, down)))
+    theirs = torch.nn.functional.conv2d(down.permute(1, 0, 2, 3), up).permute(1, 0, 2, 3)  # merge of sd-scripts
+    assert_same(our_deltas(adapter), {MODULE: theirs.flatten(1)})
+    assert adapter.modules[MODULE].d_in == 6 * kernel[0] * kernel[1]
+
+
+def test_misfits_halves_and_strangers(tmp_path):
+    up, down = pair()
+    tensors = lora(up, down[:3]) | {"lora_unet_z.alpha": torch.tensor(1.0)}
+    others = ("lora_te_text_model_x.lora_up.weight", "lora_te_y.dora_scale", "whatever")
+    tensors |= {name: up.clone() for name in others}
+    adapter = read(save(tmp_path / "x.safetensors", tensors))
+    assert adapter.modules == {}
+    reasons = {t.key: t.reason for t in adapter.tensors}
+    assert "does not multiply" in reasons[f"{NAME}.lora_up.weight"]
+    assert "only A or only B" in reasons["lora_te_text_model_x.lora_up.weight"]
+    assert "only A or only B" in reasons["lora_unet_z.alpha"]
+    assert "only A or only B" in reasons["lora_te_y.dora_scale"]
+    assert "no tensor of a LoRA" in reasons["whatever"]
+
+
+def test_files_of_one_folder_are_named_by_their_stems(tmp_path):
+    for n in (2, 10):
+        save(tmp_path / f"style-{n}.safetensors", lora(*pair()))
+    (tmp_path / "README.md").write_text("x")
+    assert name_places(expand(Local(tmp_path))) == ["style-2", "style-10"]
+    (one,) = expand(Local(tmp_path / "style-2.safetensors", "mine"))
+    assert name_places([one]) == ["mine"]

@@ -1,0 +1,128 @@
+"""torchtune's own checkpoints of adapters against its own conversion to PEFT."""
+
+import json
+
+import pytest
+import torch
+
+from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.expand import expand
+from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import Given
+from inspector.adapters.sources import Local
+from inspector.errors import InspectorError
+from inspector.names import canonical
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.makers import random_factors
+
+HEADS, KV_HEADS, DIM, HEAD_DIM = 4, 2, 16, 8
+SHAPES = {
+    "layers.0.attn.q_proj": ("model.layers.0.self_attn.q_proj", (32, 16)),
+    "layers.0.attn.k_proj": ("model.layers.0.self_attn.k_proj", (16, 16)),
+    "layers.1.attn.v_proj": ("model.layers.1.self_attn.v_proj", (16, 16)),
+    "layers.1.attn.output_proj": ("model.layers.1.self_attn.o_proj", (16, 32)),
+    "layers.1.mlp.w1": ("model.layers.1.mlp.gate_proj", (24, 16)),
+    "layers.1.mlp.w2": ("model.layers.1.mlp.down_proj", (16, 24)),
+    "layers.1.mlp.w3": ("model.layers.1.mlp.up_proj", (24, 16)),
+    "output": ("lm_head", (50, 16)),
+}
+PICKLE = Given(allow_pickle=True)
+
+
+def interleaved(rows, heads):
+    """torchtune's order of Hugging Face's rows: hf_to_tune's `_permute`."""
+    return rows.view(heads, 2, -1, rows.shape[-1]).transpose(1, 2).reshape(rows.shape)
+
+
+def checkpoint(folder, *, alpha=6, heads=True):
+    """Factors in Hugging Face's order, written as torchtune's `adapter_model.pt`, and its configs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    factors = random_factors(dict(SHAPES.values()), r=4, dtype=torch.float64)
+    tensors = {}
+    for name, (hf, _) in SHAPES.items():
+        B, A = factors[hf]
+        turned = {"q_proj": HEADS, "k_proj": KV_HEADS}.get(name.rpartition(".")[2])
+        tensors[f"{name}.lora_a.weight"] = A
+        tensors[f"{name}.lora_b.weight"] = interleaved(B, turned) if turned else B
+    torch.save(tensors, folder / "adapter_model.pt")
+    if alpha is not None:
+        fields = {"r": 4, "lora_alpha": alpha, "target_modules": ["q_proj"], "peft_type": "LORA"}
+        (folder / "adapter_config.json").write_text(json.dumps(fields | {"base_model_name_or_path": "org/base"}))
+    if heads:
+        model = {"num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "hidden_size": DIM}
+        (folder / "config.json").write_text(json.dumps(model | {"model_type": "llama", "head_dim": HEAD_DIM}))
+    return tensors, {canonical(hf): alpha / 4 * B @ A for hf, (B, A) in factors.items()} if alpha else {}
+
+
+def read(folder, given=PICKLE):
+    (place,) = expand(Local(folder))
+    return read_adapter(place.path, "a", str(folder), given)
+
+
+def test_rows_come_back_into_hugging_faces_order(tmp_path):
+    _, deltas = checkpoint(tmp_path)
+    adapter = read(tmp_path)
+    assert_same(our_deltas(adapter), deltas)
+    assert (adapter.info.format, adapter.info.base, adapter.info.scale) == (
+        "torchtune LoRA",
+        "org/base",
+        "1.5 (α/r = 6/4)",
+    )
+    assert adapter.info.health == "ok"
+    assert {m.path for m in adapter.modules.values()} == {hf for hf, _ in SHAPES.values()}
+
+
+def test_as_torchtune_itself_converts(tmp_path):
+    convert = pytest.importorskip("torchtune.models.convert_weights", exc_type=ImportError)
+    tensors, deltas = checkpoint(tmp_path)
+    theirs = convert.tune_to_peft_adapter_weights(
+        tensors, num_heads=HEADS, num_kv_heads=KV_HEADS, dim=DIM, head_dim=HEAD_DIM
+    )
+    paths = {key.rpartition(".lora_")[0] for key in theirs}
+    converted = {
+        canonical(path): 1.5 * theirs[f"{path}.lora_B.weight"] @ theirs[f"{path}.lora_A.weight"] for path in paths
+    }
+    assert_same(our_deltas(read(tmp_path)), converted)
+    assert_same(deltas, converted)
+
+
+def test_what_is_missing_is_said(tmp_path):
+    _, deltas = checkpoint(tmp_path / "a", heads=False)
+    adapter = read(tmp_path / "a")
+    rotary = {id_ for id_ in deltas if id_.projection in {"q_proj", "k_proj"}}
+    assert set(adapter.info.excluded) == rotary
+    assert_same(our_deltas(adapter), {id_: d for id_, d in deltas.items() if id_ not in rotary})
+    assert any("--base" in f.text for f in adapter.info.findings if f.severity == "warning")
+    checkpoint(tmp_path / "base")
+    given = Given(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
+    assert_same(our_deltas(read(tmp_path / "a", given)), deltas)
+    checkpoint(tmp_path / "b", alpha=None)
+    adapter = read(tmp_path / "b")
+    assert (adapter.modules, adapter.info.health) == ({}, "error")
+    assert "no lora_alpha" in next(f.text for f in adapter.info.findings if f.severity == "error")
+
+
+def test_a_pickle_needs_leave(tmp_path):
+    checkpoint(tmp_path)
+    with pytest.raises(InspectorError, match="--allow-pickle"):
+        read(tmp_path, Given())
+
+
+def test_beside_pefts_own_weights_the_folder_is_pefts(tmp_path):
+    checkpoint(tmp_path)
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    (place,) = expand(Local(tmp_path))
+    assert place.path == tmp_path
+    (place,) = expand(Local(tmp_path / "adapter_model.pt"))
+    assert read_adapter(place.path, "a", "", PICKLE).info.format == "torchtune LoRA"
+
+
+def test_a_hostile_pickle_runs_nothing(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"layers.0.attn.q_proj.lora_a.weight": Evil()}, tmp_path / "adapter_0.pt")
+    with pytest.raises(InspectorError, match="would run code"):
+        read(tmp_path)
+    assert not (tmp_path / "ran").exists()
