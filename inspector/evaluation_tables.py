@@ -13,9 +13,8 @@ from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import Page, titled
+from inspector.text_tables import UNLIMITED, Page, titled
 
-_UNLIMITED = 100_000
 _MEANING = (
     "right: greedy answers that math-verify finds equal to the gold answer. cut: ended by the token limit. "
     "unread: without an answer math-verify can read (also wrong). p: exact two-sided McNemar on the problems both "
@@ -25,7 +24,7 @@ _MEANING = (
 
 def print_results(results: Results) -> None:
     """Accuracy of every model, then every pair. Nothing is cut."""
-    tables = Page(width=_UNLIMITED)
+    tables = Page(width=UNLIMITED)
     text = Page()
     text.width = min(text.width, 100)
     info = results.info

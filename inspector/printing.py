@@ -16,12 +16,11 @@ from inspector.resemblance import resemblance_table
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 from inspector.text import count
-from inspector.text_tables import Page, number, titled
+from inspector.text_tables import UNLIMITED, Page, number, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
 _MAX_PAIRS = 12
-_UNLIMITED = 100_000
 UNSTABLE = 0.9
 
 
@@ -29,7 +28,7 @@ class _Page:
     """Stdout: tables as wide as they are, text in lines of at most 100 columns."""
 
     def __init__(self) -> None:
-        self._tables = Page(width=_UNLIMITED)
+        self._tables = Page(width=UNLIMITED)
         self._text = Page()
         self._text.width = min(self._text.width, 100)
 

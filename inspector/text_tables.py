@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+UNLIMITED = 100_000
+"""The width of what is read in a pipe, or scrolled."""
+
 
 class Page(Console):
     """Stdout without markup or guessed highlights; a reader that leaves (`| head`) is no error of ours."""

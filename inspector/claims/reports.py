@@ -16,7 +16,7 @@ from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published
 from inspector.definitions import DEFINITIONS
-from inspector.text_tables import Page, titled
+from inspector.text_tables import UNLIMITED, Page, titled
 
 FORMATS = ("table", "json", "junit")
 VERSION = 1
@@ -31,7 +31,6 @@ _PLURAL = {
     "holds only under": "hold only under some definition",
     "does not hold": "do not hold",
 }
-_UNLIMITED = 100_000
 
 
 def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str, warning: str = "") -> str:
@@ -83,12 +82,12 @@ def print_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = ""
     """On stdout: as wide as the terminal, in a pipe as wide as the table."""
     console = Page()
     if not console.is_terminal:
-        console.width = _UNLIMITED
+        console.width = UNLIMITED
     _print(console, claims, outcomes, warning)
 
 
 def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> str:
-    console = Page(width=_UNLIMITED, color_system=None)
+    console = Page(width=UNLIMITED, color_system=None)
     with console.capture() as captured:
         _print(console, claims, outcomes, warning)
     return captured.get()
@@ -96,7 +95,7 @@ def _plain_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) ->
 
 def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warning: str) -> None:
     table = as_table(claims, outcomes)
-    unlimited = console.options.update(width=_UNLIMITED)
+    unlimited = console.options.update(width=UNLIMITED)
     if console.measure(table, options=unlimited).maximum <= console.width:
         console.print(table)
     else:

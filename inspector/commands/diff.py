@@ -17,14 +17,15 @@ from inspector.commands.options import DEBUG, SETTINGS
               help="Which numbers to tell.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(0), default=1e-3, show_default=True,
               help="Smallest move told: of 90 for degrees, of themselves for norms, else of 1.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), default=30, show_default=True, help="Most numbers told; 0 for all.")
+@click.option("--limit", type=click.IntRange(0), default=30, show_default=True, help="Most lines of numbers; 0 for every number.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 @DEBUG
 def diff(old: Path, new: Path, scope: str, threshold: float, limit: int, *, as_json: bool) -> int:
     """Tell what changed from one saved study to another.
 
     Adapters (by name, then by content), settings, what the probes ran on, and the numbers that moved, the largest
-    first.
+    first: one line for each curve or spectrum. Chance levels, quartiles and ends of intervals stand last, and are
+    only counted unless --limit is 0.
     """
     from inspector.export import load
     from inspector.report import diff_output

@@ -12,9 +12,8 @@ from inspector.definitions import DEFINITIONS
 from inspector.merging.preview import Preview
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import Page, number, titled
+from inspector.text_tables import UNLIMITED, Page, number, titled
 
-_UNLIMITED = 100_000
 _ALL = 0.9995
 """Energy from which on more rank is not worth a word."""
 _DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
@@ -22,7 +21,7 @@ _DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
 
 def print_preview(preview: Preview, rank: int) -> None:
     """The parents, the whole sum, then projections and layers; `rank` is the target. Nothing is cut."""
-    tables = Page(width=_UNLIMITED)
+    tables = Page(width=UNLIMITED)
     text = Page()
     text.width = min(text.width, 100)
     tables.print(_parents(preview))

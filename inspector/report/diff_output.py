@@ -1,4 +1,4 @@
-"""What changed between two studies, as text of at most 80 columns, and as JSON."""
+"""What changed between two studies, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,31 +7,44 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from inspector.report.differences import Change, Differences
 from inspector.report.moved import Moved
 from inspector.text import plain
-from inspector.text_tables import Page, titled
+from inspector.text_tables import UNLIMITED, Page, titled
 
 FORMAT, VERSION = "adapter-inspector diff", 1
-_WIDTH = 80
 
 
 def print_differences(found: Differences, scope: str, limit: int) -> None:
-    """Who, how, then the numbers of a scope, the largest first; what is not shown is counted."""
+    """Who, how, then the numbers of a scope, the largest first; what is not shown is counted.
+
+    Up to a limit, the numbers of one curve or spectrum are one line, and chance levels, quartiles and ends of
+    intervals are left out. A line each in a pipe; on a terminal that is too narrow for them, two.
+    """
     console = Page()
-    console.width = min(console.width, 120) if console.is_terminal else _WIDTH
+    if not console.is_terminal:
+        console.width = UNLIMITED
     for line in _words(found):
         console.print(Text(line))
     chosen = [m for m in found.moved if scope in {"all", m.scope}]
-    shown = chosen[:limit] if limit else chosen
-    if shown:
-        console.print()
-        console.print(_table(shown))
-    if len(shown) < len(chosen):
-        console.print(Text(f"… and {len(chosen) - len(shown)} more: --limit 0 shows all, --json writes all."))
+    gathered = _gathered([m for m in chosen if not m.beside])[:limit] if limit else [(m, 1) for m in chosen]
+    if gathered:
+        _print_numbers(console, gathered)
+    more = len(chosen) - sum(n for _, n in gathered)
+    if more:
+        beside = sum(m.beside for m in chosen)
+        of = f", {beside if beside < more else 'all'} of them chance levels, quartiles and the like" if beside else ""
+        console.print(Text(f"… and {more} more numbers{of}: --limit 0 shows all, --json writes all."))
+
+
+def _gathered(moved: list[Moved]) -> list[tuple[Moved, int]]:
+    """The number that moved most of each curve or spectrum, and how many of it moved."""
+    together: dict[Any, list[Moved]] = {}
+    for m in moved:
+        together.setdefault((m.metric, m.a, m.b, m.scope, m.layer, m.module), []).append(m)
+    return [(numbers[0], len(numbers)) for numbers in together.values()]
 
 
 def _words(found: Differences) -> Iterator[str]:
@@ -61,24 +74,38 @@ def _change(change: Change) -> str:
     return f"{head}{' ' if change.field else ': '}{old} → {new}"
 
 
-def _table(moved: list[Moved]) -> Table:
+def _print_numbers(console: Page, gathered: list[tuple[Moved, int]]) -> None:
     table = titled("")
+    table.padding = (0, 1, 0, 0)
     for heading in ("metric", "of", "where"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for heading in ("old", "new", "difference"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for m in moved:
-        of = " · ".join(plain(name, 60) for name in (m.a, m.b) if name)
-        numbers = (f"{m.old:.4g}", f"{m.new:.4g}", f"{m.difference:+.3g}")
-        table.add_row(m.metric, Text(of), Text(_where(m)), *numbers)
-    return table
+    rows = [(m.metric, _of(m), _where(m, n), f"{m.old:.4g}", f"{m.new:.4g}", f"{m.difference:+.3g}")
+            for m, n in gathered]  # fmt: skip
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print()
+    if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
+        console.print(table)
+        return
+    for metric, of, where, old, new, difference in rows:
+        console.print(Text("  ".join(filter(None, (metric, of, where)))))
+        console.print(Text(f"    {old} → {new}  ({difference})"))
 
 
-def _where(m: Moved) -> str:
-    """`all`, `layer 3`, `3.self_attn.q_proj`, with its k or α."""
-    place = "all" if m.scope == "global" else f"layer {m.layer}" if not m.module else plain(m.module, 80)
+def _of(m: Moved) -> str:
+    return " · ".join(plain(name, 60) for name in (m.a, m.b) if name)
+
+
+def _where(m: Moved, together: int) -> str:
+    """`layer 3`, `3.self_attn.q_proj`, with its k or α and how many more of them moved; nothing where it is all."""
+    place = "" if m.scope == "global" else f"layer {m.layer}" if not m.module else plain(m.module, 80)
     place = f"{m.layer}.{place}" if m.module and m.layer is not None else place
-    return place if m.k is None else f"{place}, {'α' if 'lmc' in m.metric else 'k'} {m.k:g}"
+    if m.k is None:
+        return place
+    index = f"{'α' if 'lmc' in m.metric else 'k'} {m.k:g}{f' and {together - 1} more' if together > 1 else ''}"
+    return f"{place}, {index}" if place else index
 
 
 def as_json(found: Differences, scope: str) -> str:

@@ -22,7 +22,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """`moved`: the largest first; `counts`: of each scope how many moved and how many were compared."""
+    """`moved`: the largest first, what only goes with others last; `counts`: in each scope, moved and compared."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -67,7 +67,7 @@ def differences(old: Study, new: Study, *, threshold: float = 1e-3) -> Differenc
         tuple(_probes(old, new)),
         tuple(metric for metric in DEFINITIONS if metric in after_metrics - before_metrics),
         tuple(metric for metric in DEFINITIONS if metric in before_metrics - after_metrics),
-        tuple(sorted(moved, key=lambda m: -m.size)),
+        tuple(sorted(moved, key=lambda m: (m.beside, -m.size))),
         tuple(counts),
     )
 

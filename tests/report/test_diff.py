@@ -1,12 +1,14 @@
 """What changed between two studies: told once, the largest first, nothing where nothing did."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from inspector.export import save
+from inspector.export import load, save
+from inspector.report.diff_output import print_differences
 from inspector.report.differences import differences
 from tests.acceptance.command import inspector
 from tests.report.studies import METHODS, full_study
@@ -92,19 +94,57 @@ def test_layers_and_modules_of_one_side_are_left_out(study):
     assert compared["layer"] * 3 == whole["layer"] * 2
 
 
-def test_the_command_tells_it_in_80_columns(study, tmp_path):
+def test_what_goes_with_other_numbers_stands_last(study):
+    new = moved(study, cosine=(0, 1, 0.002), principal_angle_q75=(0, 1, 50.0), principal_angle_chance=(40.0,))
+    new.blocks["principal_angle_chance", "global"][:, 1:] = study.blocks["principal_angle_chance", "global"][:, 1:]
+    new.blocks["principal_angle_q75", "global"][..., 1:] = study.blocks["principal_angle_q75", "global"][..., 1:]
+    found = differences(study, new).moved
+    assert [(m.metric, m.beside) for m in found] == [
+        ("cosine", False), ("principal_angle_q75", True), ("principal_angle_chance", True),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def files(study, tmp_path):
+    new = moved(study, cosine=(0, 1, 0.05), principal_angle_q75=(0, 1, 50.0), orthogonal_fraction_global=(2, 3, 0.1))
+    new.blocks["principal_angle", "global"][0, 1] += 5.0
+    new.blocks["principal_angle", "global"][1, 0] += 5.0
     save(study, tmp_path / "old.json")
-    save(moved(study, cosine=(0, 1, 0.05)), tmp_path / "new.json")
-    told = inspector("diff", tmp_path / "old.json", tmp_path / "new.json")
+    save(new, tmp_path / "new.json")
+    return tmp_path / "old.json", tmp_path / "new.json"
+
+
+def test_in_a_pipe_a_number_is_a_line_and_no_word_is_cut(study, files):
+    told = inspector("diff", *files, COLUMNS="40")
     assert told.returncode == 0, told.stderr
-    assert max(map(len, told.stdout.splitlines())) <= 80
-    (line,) = [line for line in told.stdout.splitlines() if "cosine" in line]
+    rows = [line.split() for line in told.stdout.splitlines()]
+    at = next(n for n, row in enumerate(rows) if row and set(row[0]) == {"─"})
     old = float(study.blocks["cosine", "global"][0, 1, 0])
-    assert line.split()[-3:] == [f"{old:.4g}", f"{old + 0.05:.4g}", "+0.05"]
-    document = json.loads(inspector("diff", tmp_path / "old.json", tmp_path / "new.json", "--json").stdout)
-    (number,) = document["moved"]
-    assert np.isclose(number["difference"], 0.05)
-    assert document["counts"]["global"]["moved"] == 1
+    assert [row[0] for row in rows[at + 1 : at + 4]] == ["orthogonal_fraction_global", "principal_angle", "cosine"]
+    assert rows[at + 3][-3:] == [f"{old:.4g}", f"{old + 0.05:.4g}", "+0.05"]
+    assert f"k 1 and {study.settings.k - 1} more" in told.stdout
+    assert "q75" not in told.stdout
+    assert f"… and {study.settings.k} more numbers, all of them chance levels" in told.stdout
+    assert "principal_angle_q75" in inspector("diff", *files, "--limit", "0").stdout
+
+
+def test_on_a_narrow_terminal_a_number_is_two_lines(files, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    old, new = map(load, files)
+    print_differences(differences(old, new), "global", 30)
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 40
+    at = lines.index("cosine  sft · rft")
+    assert lines[at + 1].endswith("(+0.05)")
+
+
+def test_json_has_every_number(files):
+    document = json.loads(inspector("diff", *files, "--json").stdout)
+    assert len(document["moved"]) == document["counts"]["global"]["moved"]
+    assert document["moved"][-1]["metric"] == "principal_angle_q75"
+    assert np.isclose(document["moved"][-1]["difference"], 50.0)
 
 
 def test_bad_input_is_two(tmp_path):
