@@ -127,9 +127,9 @@ def _online(
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
 
+    from trainer.draws import Sampling
     from trainer.online import CLIP_HIGH, LOSSES, OnlineTrainer
     from trainer.rows import Prompt
-    from trainer.teachers import Sampling
 
     prompts = [
         Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)

@@ -19,11 +19,11 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from inspector.probes.generation import Answer, Hooks, generate
 from inspector.probes.grading import Grader
 from trainer.checkpoints import Durable
+from trainer.draws import Sampling
 from trainer.groups import Draw, Groups, Place, Round
 from trainer.rewards import reward
 from trainer.rows import Prompt
 from trainer.sampling import Chooser
-from trainer.teachers import Sampling
 from trainer.vllm_sampler import VllmSampler
 
 LOSSES = {"online-grpo": "grpo", "online-dapo": "dapo"}

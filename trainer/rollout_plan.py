@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from inspector.errors import InspectorError
 from inspector.probes.problems import Problem, Problems
 from inspector.text import count, plain
+from trainer.draws import Draw, Sample, Sampling
 from trainer.rewards import Reward
 from trainer.schema import Message, Rollout
-from trainer.teachers import Draw, Sample, Sampling, Teacher
+from trainer.teachers import Teacher
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,13 @@ from inspector.probes.generation import Hooks
 from inspector.probes.grading import Grader
 from inspector.probes.problems import BUNDLED, Problems, load_problems
 from inspector.text import count, plain
+from trainer.draws import Sampling
 from trainer.rewards import reward
 from trainer.rollout_plan import Plan, planned
 from trainer.rollout_progress import Progress, once, say, status
 from trainer.row_file import RowFile, check_suffix, write_rows
 from trainer.schema import read_rollouts
-from trainer.teachers import Sampling, Teacher, local, remote
+from trainer.teachers import Teacher, local, remote
 
 DONE, INCOMPLETE = 0, 3
 _TOKENS = dict.fromkeys(BUNDLED, 128) | {"gsm8k": 512, "gsm8k-train": 512}

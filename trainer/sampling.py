@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from trainer.teachers import Sampling
+from trainer.draws import Sampling
 
 _FEW = 1024
 

@@ -24,8 +24,8 @@ from inspector.probes.endpoint import Body, Endpoint, ProblemError, concurrently
 from inspector.probes.generation import Answer, end_tokens
 from inspector.text import plain, some
 from trainer import runs, start
+from trainer.draws import Sampling
 from trainer.groups import Draw
-from trainer.teachers import Sampling
 
 CONCURRENCY = 64
 _TIMEOUT = 3600.0

@@ -11,9 +11,10 @@ from inspector.probes.generation import Hooks
 from tests.probes.bases import base
 from tests.probes.chat_server import ChatServer, Fault
 from tests.trainer.rollout_rows import QUESTIONS
+from trainer.draws import Sampling
 from trainer.rollout_plan import planned
 from trainer.sampling import Chooser, draw
-from trainer.teachers import Local, Sampling, remote
+from trainer.teachers import Local, remote
 
 P = torch.tensor([0.1, 0.4, 0.0, 0.3, 0.2])
 SAMPLING = Sampling(max_tokens=12)
