@@ -73,7 +73,7 @@ for _name, _module, _help in (
     ("ls", "inspector.commands.ls", "List the adapters of a folder or a repo, and their sizes; download nothing."),
     ("eval", "inspector.commands.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.commands.verify", "Check published claims against adapters: holds, does not hold."),
-    ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes a template."),
+    ("claims", "inspector.commands.verify", "The sets of claims that ship; `new` writes one about your adapters."),
     ("convert", "inspector.commands.convert", "Write an adapter of any format as a PEFT folder, exactly."),
     ("report", "inspector.commands.report", "A study as a web page, as figures and tables for papers, as Markdown."),
     ("diff", "inspector.commands.diff", "What changed from one study to another."),

@@ -1,8 +1,7 @@
-"""The sets of claims that ship, by address; and the template for one's own."""
+"""The sets of claims that ship, by address."""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from inspector.assets import folder
@@ -44,8 +43,3 @@ def _file(name: str) -> Path | None:
         return path if path.suffix in SUFFIXES and path.is_file() else None
     except (OSError, RuntimeError, ValueError):  # a name too long, an unknown ~user, a NUL
         return None
-
-
-def template() -> str:
-    """A set of claims with every field explained."""
-    return files("inspector.claims").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -17,7 +17,8 @@ from inspector.commands.options import DEBUG, SETTINGS
               help="Which numbers to tell.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(0), default=1e-3, show_default=True,
               help="Smallest move told: of 90 for degrees, of themselves for norms, else of 1.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), default=30, show_default=True, help="Most lines of numbers; 0 for every number.")
+@click.option("--limit", type=click.IntRange(0), default=30, show_default=True,
+              help="Most lines of numbers; 0 for every number.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 @DEBUG
 def diff(old: Path, new: Path, scope: str, threshold: float, limit: int, *, as_json: bool) -> int:

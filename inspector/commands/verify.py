@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from inspector.claims.reports import FORMATS
-from inspector.commands.options import DEBUG, DEVICE, SETTINGS
+from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
 from inspector.errors import InspectorError
+from inspector.text import plain
 
 
 @click.command(context_settings=SETTINGS)
@@ -40,7 +41,7 @@ def verify(claims: str, more: tuple[str, ...], adapters: tuple[str, ...], **opti
 @click.group("claims", invoke_without_command=True, context_settings=SETTINGS)
 @click.pass_context
 def claims_(context: click.Context) -> None:
-    """List the bundled sets of claims; `new` writes a template for one's own."""
+    """List the bundled sets of claims; `new` writes a first one about one's own."""
     if context.invoked_subcommand is None:
         from inspector.claims.bundled import addresses
         from inspector.claims.reading import read
@@ -51,19 +52,42 @@ def claims_(context: click.Context) -> None:
 
 
 @claims_.command(context_settings=SETTINGS)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("sources", nargs=-1)
+@K
+@DEVICE
+@PICKLE
+@SVD_RANK
+@BASE_WEIGHTS
 @DEBUG
-def new(file: Path | None) -> int:
-    """Write a commented template, to FILE or to stdout."""
-    from inspector.claims.bundled import template
+def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more: Any) -> int:
+    """Write a first set of claims about adapters, to FILE or to stdout (-).
+
+    The SOURCEs are measured, and one claim of each kind is written with their names and numbers: it holds until you
+    put your sentences and the published numbers in its place. Without sources it is about two bundled adapters.
+    """
+    from inspector import headless
+    from inspector.assets import demo_sources
+    from inspector.claims.bundled import SUFFIXES
+    from inspector.claims.template import template
     from inspector.export import replacing
 
-    if file is None:
-        click.echo(template(), nl=False)
-        return 0
-    if file.exists():
-        raise InspectorError(f"{str(file)!r} is there already: name another file.")
-    with replacing(file) as temporary:
-        temporary.write_text(template(), encoding="utf-8")
-    click.echo(f"Wrote {file}. `inspector verify {file}` checks it.", err=True)
-    return 0
+    to_file = None if file is None or str(file) == "-" else file
+    if to_file is not None:
+        shown = plain(to_file, 300)
+        if to_file.suffix not in SUFFIXES:
+            raise InspectorError(f"{shown} cannot be a set of claims: the name must end in {SUFFIXES[0]}.")
+        if to_file.exists():
+            raise InspectorError(f"{shown!r} is there already: name another file.")
+        if not to_file.parent.is_dir():
+            raise InspectorError(f"Cannot write {shown}: there is no folder {plain(to_file.parent, 300)}.")
+    bundled = [source for source in demo_sources() if Path(source).name in {"sft", "dpo"}]
+    study, complete = headless.measured(sources or bundled, headless.settings(k=k, device=device), given=given(**more))
+    text = template(study, to_file.parent if to_file is not None else Path())
+    if to_file is None:
+        click.echo(text, nl=False)
+    else:
+        with replacing(to_file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {shown}. `inspector verify {shown}` checks it.", err=True)
+    return 0 if complete else 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.claims.bundled import addresses, claim_set, template
+from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.reading import read
 from inspector.errors import InspectorError
 from tests.claims.studies import HEAD, claim, claims
@@ -101,10 +101,7 @@ def test_control_characters_do_not_survive(tmp_path):
     assert found.claims[0].statement == "so [31m it is"
 
 
-def test_the_template_and_the_bundled_sets_can_be_read(tmp_path):
-    file = tmp_path / "mine.yaml"
-    file.write_text(template())
-    assert {claim.relation for claim in read(file).claims} == {"about", "between"}
+def test_the_bundled_sets_can_be_read():
     assert set(addresses()) == {"demo", "arxiv:2606.23740"}
     for address in addresses():
         found = claim_set(address)

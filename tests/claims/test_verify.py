@@ -1,13 +1,17 @@
 """`inspector verify` and `inspector claims` as a user runs them."""
 
 import json
+import shutil
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from inspector.claims.bundled import claim_set
+from inspector.claims.reading import read
+from inspector.claims.template import template
+from inspector.errors import InspectorError
 from inspector.export import save
-from tests.acceptance.command import inspector
+from tests.acceptance.command import DEMO, inspector
 from tests.claims.studies import HEAD, Numbers, claim
 from tests.hub_server import HubServer
 from tests.makers import random_factors, write_adapter
@@ -155,10 +159,48 @@ def test_bad_input_is_refused_with_2(args, said):
     assert "Traceback" not in done.stderr
 
 
-def test_a_template_is_written_once_and_can_be_read(tmp_path):
-    done = inspector("claims", "new", tmp_path / "mine.yaml")
-    assert done.returncode == 0, done.stderr
-    assert inspector("claims", "new").stdout == (tmp_path / "mine.yaml").read_text()
-    assert inspector("claims", "new", tmp_path / "mine.yaml").returncode == 2
+def test_a_first_set_holds_as_it_was_written(tmp_path):
+    made = inspector("claims", "new", tmp_path / "mine.yaml")
+    assert made.returncode == 0, made.stderr
+    done = inspector("verify", tmp_path / "mine.yaml")
+    assert done.returncode == 0, done.stdout
+    assert "7 claims: 7 hold." in done.stdout
+    again = inspector("claims", "new", tmp_path / "mine.yaml")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["no", "dpo: the #1", "ünï"])
+def test_a_first_set_about_ones_own(tmp_path, name):
+    """Names and paths that YAML would take for something else; sources beside the file are written from there."""
+    shutil.copytree(DEMO / "dpo", tmp_path / "out" / name)
+    made = inspector("claims", "new", "mine.yaml", f"out/{name}", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").rename(tmp_path / "elsewhere" / "out")
+    (tmp_path / "mine.yaml").rename(tmp_path / "elsewhere" / "mine.yaml")
+    done = inspector("verify", "elsewhere/mine.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 claims: 2 hold." in done.stdout
+
+
+def test_what_cannot_be_a_first_set_is_said(tmp_path):
+    assert "the name must end in .yaml" in inspector("claims", "new", tmp_path / "mine").stderr
+    assert "there is no folder" in inspector("claims", "new", tmp_path / "no" / "mine.yaml").stderr
+    assert inspector("claims", "new", tmp_path / "mine.yaml", tmp_path / "gone").returncode == 2
+
+
+def test_a_first_set_of_what_was_not_measured(tmp_path):
+    """Of an adapter without layers and of a pair that cannot be compared there is no claim."""
+    numbers = Numbers(layers=1).put("norm", [3.0], "a").put("norm", [0.25], "b")
+    made = tmp_path / "toy.yaml"
+    made.write_text(template(numbers.study(), tmp_path))
+    assert [(claim.id, claim.value) for claim in read(made).claims] == [("moved", (0.25,))]
+    assert list(read(made).adapters) == ["a", "b"]
+    with pytest.raises(InspectorError, match="none has an update"):
+        template(Numbers().study(), tmp_path)
+
+
+def test_the_bundled_sets_are_listed():
     listed = inspector("claims").stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [STUDY, "demo"]
