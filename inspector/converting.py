@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.errors import InspectorError
 from inspector.narration import Downloads, Progress, say
 from inspector.text import count, plain, some
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
 
@@ -31,7 +27,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     tell = Progress()
     factors = {}
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
-        factors[paths[module.path]] = _factors(module, *adapter.load(id_))
+        factors[paths[module.path]] = Factors.stored(*adapter.load(id_), module.scale.value, module.kernel)
         tell(f"{n}/{len(paths)} modules", n, len(paths))
     lost = _lost(adapter)
     info = adapter.info
@@ -68,14 +64,6 @@ def _opened(source: str, given: Given) -> Adapter:
         errors = [f.text for f in adapter.info.findings if f.severity == "error"]
         raise InspectorError(f"{plain(source, 300)} cannot be converted: {(errors or ['it has no module'])[0]}.")
     return adapter
-
-
-def _factors(module: LoraModule, B: Tensor, A: Tensor) -> Factors:
-    """As PEFT stores them: a convolution's with its kernel."""
-    if module.kernel:
-        ones = [1] * len(module.kernel)
-        return Factors(B.reshape(*B.shape, *ones), A.reshape(len(A), -1, *module.kernel), module.scale.value)
-    return Factors(B, A, module.scale.value)
 
 
 def _lost(adapter: Adapter) -> list[str]:

@@ -20,7 +20,7 @@ from inspector.export import refuse_unwritable, save
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
-from inspector.merging.writing import refuse_other_bases, refuse_unaddable, refuse_unwritable_parts, write
+from inspector.merging.writing import refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
 from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings
 from inspector.text import plain
@@ -81,7 +81,7 @@ def merge_preview(
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
     if dest is not None:
         refuse_unaddable(study, weights)
-        refuse_unwritable_parts(adapters, weights)
+        refuse_other_kernels(adapters, weights)
     _warn(adapters)
     sigma = spectra(adapters, study, weights, device=device, progress=telling("modules added"))
     preview = Preview(study, weights, sigma)

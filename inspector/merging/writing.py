@@ -17,6 +17,7 @@ from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import parents, terms
+from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Study
 from inspector.text import count, plain
 
@@ -59,15 +60,17 @@ def refuse_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) ->
         )
 
 
-def refuse_unwritable_parts(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
-    """Raise InspectorError where a parent adapts more than linear layers: PEFT keeps those under other names."""
-    for adapter, w in zip(adapters, weights, strict=True):
-        for tensor in adapter.tensors:
-            if w and tensor.role == "used" and (len(tensor.shape) > 2 or "lora_embedding" in tensor.key):
-                what = "an embedding" if "lora_embedding" in tensor.key else "a convolution, or weights of experts"
+def refuse_other_kernels(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
+    """Raise InspectorError where a convolution's kernels differ between parents, though the products have one shape."""
+    first: dict[ModuleId, Adapter] = {}
+    for adapter in (a for a, w in zip(adapters, weights, strict=True) if w):
+        for id_, module in adapter.modules.items():
+            other = first.setdefault(id_, adapter)
+            if (kernel := other.modules[id_].kernel) != module.kernel:
+                sizes = ["×".join(map(str, size)) or "none" for size in (kernel, module.kernel)]
                 raise InspectorError(
-                    f"{adapter.info.name} adapts {what} ({plain(tensor.key, 100)}): sums of linear layers alone can be "
-                    "written so far. Nothing was written."
+                    f"{plain(id_)} has a kernel of {sizes[0]} in {other.info.name} and of {sizes[1]} in "
+                    f"{adapter.info.name}, which cannot be added. Nothing was written."
                 )
 
 
@@ -87,7 +90,7 @@ def write(
     """
     refuse_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
-    refuse_unwritable_parts(adapters, preview.weights)
+    refuse_other_kernels(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
     worst = 0.0
@@ -96,7 +99,8 @@ def write(
             path = here[0][0].modules[module].path
             if not path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
-            modules[path], cost = _factors(terms(adapters, preview.weights, module), rank, device)
+            kernel = here[0][0].modules[module].kernel
+            modules[path], cost = _factors(terms(adapters, preview.weights, module), rank, kernel, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
@@ -108,7 +112,9 @@ def write(
     return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, lost)
 
 
-def _factors(parts: list[tuple[Tensor, Tensor, float]], rank: int | None, device: str) -> tuple[Factors, float]:
+def _factors(
+    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, kernel: tuple[int, ...], device: str
+) -> tuple[Factors, float]:
     """One module's factors, and what rounding the weights into them cost."""
     import torch
 
@@ -116,10 +122,10 @@ def _factors(parts: list[tuple[Tensor, Tensor, float]], rank: int | None, device
 
     if rank is None:
         B, A, scale, cost = concatenated(parts)
-        return Factors(B, A, scale), cost
+        return Factors.stored(B, A, scale, kernel), cost
     B, A = truncated(parts, rank, device)
     dtype = torch.float64 if any(torch.float64 in {b.dtype, a.dtype} for b, a, _ in parts) else torch.float32
-    return Factors(B.to("cpu", dtype), A.to("cpu", dtype), 1.0), 0.0
+    return Factors.stored(B.to("cpu", dtype), A.to("cpu", dtype), 1.0, kernel), 0.0
 
 
 def _parts(preview: Preview) -> list[AdapterInfo]:

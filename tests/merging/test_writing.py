@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
+from torch import nn
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
@@ -196,11 +197,43 @@ def test_parents_that_place_modules_differently_are_said(tmp_path):
     assert {m.path.partition(".")[0] for m in opened(tmp_path / "sum")[0].modules.values()} == {"model"}
 
 
-def test_embeddings_are_previewed_and_refused_on_writing(tmp_path):
-    """PEFT keeps their factors under other names: a folder without them would not be the sum."""
-    config = LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"])
-    adapters = opened(saved(trained(llama(), config), tmp_path / "a"))
-    assert ModuleId(None, "model.embed_tokens") in adapters[0].modules
-    with pytest.raises(InspectorError, match=r"a adapts an embedding \(base_model.model.model.embed_tokens"):
-        made(tmp_path / "sum", adapters, (0.5,))
+class Beyond(nn.Module):
+    """What PEFT adapts beside linear maps: an embedding, convolutions."""
+
+    def __init__(self, kernel=3):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(20, 6)
+        self.one, self.two = nn.Conv1d(6, 8, kernel), nn.Conv2d(6, 8, kernel)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_peft_loads_sums_of_embeddings_and_convolutions(tmp_path, rank):
+    config = LoraConfig(r=3, lora_alpha=5, target_modules=["embed_tokens", "one", "two"])
+    models = [trained(Beyond().double(), config, seed) for seed in range(2)]
+    adapters = opened(*(saved(model, tmp_path / str(seed)) for seed, model in enumerate(models)))
+    made(tmp_path / "sum", adapters, (0.5, -2.0), rank)
+    loaded = reloaded(Beyond().double(), tmp_path / "sum").base_model.model
+    for name in ("embed_tokens", "one", "two"):
+        parts = [getattr(model.base_model.model, name).get_delta_weight("default").flatten(1) for model in models]
+        W = 0.5 * parts[0] - 2.0 * parts[1]
+        if rank is not None:
+            U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
+            W = (U[:, :rank] * sigma[:rank]) @ Vh[:rank]
+        torch.testing.assert_close(getattr(loaded, name).get_delta_weight("default").flatten(1), W, rtol=0, atol=1e-12)
+
+
+def test_kernels_of_other_sizes_are_no_sum(tmp_path):
+    """A Conv1d of 4 and a Conv2d of 2×2: matrices of one shape, weights of two."""
+    write_adapter(tmp_path / "a", {"net.conv": (torch.randn(8, 2, 1), torch.randn(2, 6, 4))})
+    write_adapter(tmp_path / "b", {"net.conv": (torch.randn(8, 2, 1, 1), torch.randn(2, 6, 2, 2))})
+    with pytest.raises(InspectorError, match=r"net.conv has a kernel of 4 in a and of 2×2 in b"):
+        made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
     assert not (tmp_path / "sum").exists()
+
+
+def test_single_experts_are_written_with_a_word(tmp_path):
+    place = "model.layers.0.mlp.experts.1.up_proj"
+    write_adapter(tmp_path / "a", {place: (torch.randn(8, 2), torch.randn(2, 6))})
+    told = made(tmp_path / "sum", opened(tmp_path / "a"), (1.0,))
+    assert "1 module of single experts, such as model.layers.0.mlp.experts.1.up_proj" in " ".join(told.notes)
+    assert [m.path for m in opened(tmp_path / "sum")[0].modules.values()] == [place]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.weights import SAFETENSORS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CARD = "README.md"
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
 """What language models call their embeddings, whose factors PEFT keeps under names of their own."""
+_EXPERT = re.compile(r"\.experts\.\d+\.")
 
 
 class Factors(NamedTuple):
@@ -38,6 +40,13 @@ class Factors(NamedTuple):
     B: Tensor
     A: Tensor
     scale: float
+
+    @classmethod
+    def stored(cls, B: Tensor, A: Tensor, scale: float, kernel: tuple[int, ...]) -> Self:
+        """Of the matrices B (d_out, r) and A (r, d_in·kernel): a convolution's with its kernel."""
+        if kernel:
+            B, A = B.reshape(*B.shape, *[1] * len(kernel)), A.reshape(len(A), -1, *kernel)
+        return cls(B, A, scale)
 
 
 def refuse_destination(dest: Path) -> None:
@@ -67,10 +76,16 @@ def write_peft(
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     padded = [path for path, (factors, _) in exact.items() if factors.A.shape[0] != modules[path].A.shape[0]]
-    if not padded:
-        return ()
-    what = f"{count(len(padded), 'module')} with columns of zeros, such as {plain(padded[0], 80)}"
-    return (f"{what}: no α gives the scale at the rank itself, and at a power of two one does exactly",)
+    return tuple(_notes(padded, [path for path in modules if _EXPERT.search(path)]))
+
+
+def _notes(padded: list[str], experts: list[str]) -> Iterator[str]:
+    if padded:
+        what = f"{count(len(padded), 'module')} with columns of zeros, such as {plain(padded[0], 80)}"
+        yield f"{what}: no α gives the scale at the rank itself, and at a power of two one does exactly"
+    if experts:
+        what = f"{count(len(experts), 'module')} of single experts, such as {plain(experts[0], 80)}"
+        yield f"{what}: PEFT loads them into a model that keeps its experts apart, not into one that fuses them"
 
 
 def _exact(path: str, factors: Factors) -> tuple[Factors, float]:
