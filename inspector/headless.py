@@ -141,10 +141,10 @@ def measured(
     adapters, failures = _opened(sources, given, against)
     from inspector.analysis import analyse, device_named
 
-    settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
-    total = sum(a.info.parameters for a in adapters)
     if request is not None:
         request.refuse_unknown(adapters)
+    settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
+    total = sum(a.info.parameters for a in adapters)
     say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
     tell = Progress()
     study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
