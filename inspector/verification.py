@@ -13,7 +13,7 @@ from inspector.claims import needs
 from inspector.claims.bundled import claim_set
 from inspector.claims.model import ClaimSet
 from inspector.claims.reports import counts, print_table, summary, written
-from inspector.claims.selection import Where
+from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import load, replacing
@@ -52,7 +52,7 @@ def verify(name: str, options: Options) -> int:
         studies, remedy = [load(path) for path in options.studies], "it is in no --study"
         _warn(elsewhere(claims, studies))
     else:
-        studies, remedy, complete = _measured(claims, options)
+        studies, remedy, complete = _measured(name, claims, options)
     outcomes = evaluate(claims, studies, remedy=remedy)
     _deliver(claims, outcomes, options, elsewhere(claims, studies))
     found = counts(outcomes)
@@ -80,7 +80,7 @@ def _warn(warning: str) -> None:
         say(warning)
 
 
-def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, bool]:
+def _measured(name: str, claims: ClaimSet, options: Options) -> tuple[list[Study], str, bool]:
     """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
     from inspector.adapters.opening import open_sources
     from inspector.analysis import analyse, device_named
@@ -104,6 +104,8 @@ def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, boo
         geometry.append(analyse(few, replace(settings, k=k), progress=partial(tell, "modules")))
     study = geometry[0]
     where = Where.of(study, aliases)
+    if not options.adapters:
+        _refuse_missing_places(name, claims, where)
     _tell_of_names(study, where, wanted)
     _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
@@ -111,6 +113,16 @@ def _measured(claims: ClaimSet, options: Options) -> tuple[list[Study], str, boo
         return geometry, "add --base", complete
     studies, remedy = _probed(claims, adapters, study, where, options)
     return [*studies, *geometry], remedy, complete
+
+
+def _refuse_missing_places(name: str, claims: ClaimSet, where: Where) -> None:
+    """Raise InspectorError where a claim asks for a layer or a module that none of the set's own adapters has."""
+    for claim in claims.claims:
+        if where.missing(claim.names):
+            continue
+        for selector in filter(None, (claim.selector, claim.other)):
+            if missing := missing_places(where.study, selector):
+                raise InspectorError(f"{plain(name, 300)}: claim {plain(claim.id, 60)}, {missing}.")
 
 
 def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:

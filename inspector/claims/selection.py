@@ -63,12 +63,12 @@ def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...
     """The selected numbers in the claim's order. Raises NotMeasuredError."""
     if missing := where.missing(selector.names):
         raise NotMeasuredError(f"{some(missing)} {'is' if len(missing) == 1 else 'are'} not open")
-    scope: Scope = "module" if selector.modules is not None else "layer" if selector.layers is not None else "global"
+    scope = _scope(selector)
     values = where.study.block(metric, scope)
     if values is None:
         known = any(where.study.block(metric, other) is not None for other in ("global", "layer", "module"))
         raise NotMeasuredError(f"{metric} has no {scope} numbers" if known else f"{metric} was not measured")
-    positions = _places(where.study, scope, selector)
+    positions = _places(where.study, selector)
     found: list[Selected] = []
     subjects: Sequence[tuple[str, ...]] = selector.pairs or [(name,) for name in selector.adapters] or [()]
     for names in subjects:
@@ -131,28 +131,66 @@ def _too_few(where: Where, gaps: Sequence[Selected]) -> tuple[str, int] | None:
     return ("this study has", where.study.settings.k) if where.study.settings.k < highest else None
 
 
-def _places(study: Study, scope: Scope, selector: Selector) -> list[int]:
-    """The positions on the place axis."""
-    every = study.places(scope)
-    if scope == "global":
+def missing_places(study: Study, selector: Selector) -> str:
+    """What of a selector no adapter of a study has: `layers: there is no layer 99, there are 0-29`; else nothing."""
+    try:
+        _places(study, selector)
+    except _NoPlaceError as error:
+        return f"{error.field}: {error}"
+    return ""
+
+
+class _NoPlaceError(NotMeasuredError):
+    """There is no such place; `field` asked for it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def _places(study: Study, selector: Selector) -> list[int]:
+    """The positions on the place axis of the selector's scope."""
+    if selector.layers is None and selector.modules is None:
         return [0]
     low, high = (_layer(study, at) for at in selector.layers or (0, -1))
-    chosen = [
+    within = [
         place
-        for place, module in enumerate(every)
-        if (selector.layers is None or (module.layer is not None and low <= module.layer <= high))
-        and _named(module, selector.modules or ())
+        for place, module in enumerate(study.places(_scope(selector)))
+        if selector.layers is None or (module.layer is not None and low <= module.layer <= high)
     ]
-    if not chosen:
-        raise NotMeasuredError(f"there are no such {'layers' if scope == 'layer' else 'modules'} here")
-    return chosen
+    if not within:
+        raise _NoPlaceError("layers", f"there is none of {low} to {high}, there are {_ranges(study.layers)}")
+    ends = selector.modules or ()
+    every = study.places(_scope(selector))
+    for end in ends:
+        if not any(_named(every[place], (end,)) for place in within):
+            known = sorted({every[place].projection for place in within})
+            raise _NoPlaceError("modules", f"there is no module {end}, there are {some(known, 12)}")
+    return [place for place in within if _named(every[place], ends)]
+
+
+def _scope(selector: Selector) -> Scope:
+    return "module" if selector.modules is not None else "layer" if selector.layers is not None else "global"
 
 
 def _layer(study: Study, at: int) -> int:
     """A layer's number; negative counts from the last one."""
-    if not -len(study.layers) <= at or not study.layers or at > study.layers[-1]:
-        raise NotMeasuredError(f"there is no layer {at} here")
+    if not study.layers:
+        raise _NoPlaceError("layers", "the adapters have none")
+    if not -len(study.layers) <= at <= study.layers[-1]:
+        raise _NoPlaceError("layers", f"there is no layer {at}, there are {_ranges(study.layers)}")
     return study.layers[at] if at < 0 else at
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-29`, `0-3, 5, 7-9`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return some([f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs], 8)
 
 
 def _named(module: ModuleId, ends: Sequence[str]) -> bool:

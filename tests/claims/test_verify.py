@@ -201,6 +201,28 @@ def test_a_first_set_of_what_was_not_measured(tmp_path):
         template(Numbers().study(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("layers: 99", "claim one, layers: there is no layer 99, there are 0-29."),
+        ("modules: [q_proj, lm_head]", "claim one, modules: there is no module lm_head, there are k_proj, o_proj"),
+        ("layers: 0; than: {layers: 30}", "claim one, layers: there is no layer 30, there are 0-29."),
+    ],
+)
+def test_a_place_that_none_of_the_sets_adapters_has(tmp_path, fields, said):
+    """The set's own adapters are known: the fault is the file's. Of other adapters it cannot be measured."""
+    head = HEAD.replace("org/repo:adapters/one", str(DEMO / "sft")).replace("org/repo:adapters/two", str(DEMO / "dpo"))
+    relation = "less than" if "than" in fields else "at least; value: -1"
+    text = head + claim(f"metric: cosine; pairs: [[a, b]]; relation: {relation}; {fields}")
+    (tmp_path / "toy.yaml").write_text(text)
+    done = run(tmp_path / "toy.yaml")
+    assert done.returncode == 2
+    assert f"toy.yaml: {said}" in done.stderr
+    done = run(tmp_path / "toy.yaml", "--adapters", f"a={DEMO / 'sft'}", f"b={DEMO / 'dpo'}")
+    assert done.returncode == 0
+    assert "cannot be measured here" in done.stdout
+
+
 def test_the_bundled_sets_are_listed():
     listed = inspector("claims").stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [STUDY, "demo"]
