@@ -38,6 +38,7 @@ clean:
 	rm -rf .venv build dist
 
 .venv/installed: pyproject.toml
+	@echo "Setting up .venv with torch and the rest: some minutes, once" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch>=2.8,<2.14"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
