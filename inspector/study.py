@@ -144,7 +144,7 @@ class Study:
         """The distinct last path components, in order of first appearance."""
         return tuple(dict.fromkeys(m.projection for m in self.modules))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.adapters)
 

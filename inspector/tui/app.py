@@ -24,6 +24,7 @@ from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
 from inspector.tui.picking import Picking
+from inspector.tui.plotting import warm_up
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
 from inspector.tui.state import TRAJECTORY, AppState
@@ -82,6 +83,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
             self.call_after_refresh(self.open_sources, self.asked)
         if self.state.watched.root:
             self.start_watching()
+        self.call_after_refresh(self.run_worker, warm_up, thread=True, group="warm-up", exit_on_error=False)
 
     def _leave(self) -> None:
         """The session first: what follows may fail on a terminal that is gone."""

@@ -90,7 +90,7 @@ class Editing(Shell):
         if not state.size:
             return
         self.remember()
-        name = state.names[state.row]
+        name = state.name(state.row)
         state.order = state.order[: state.row] + state.order[state.row + 1 :]
         state.bound()
         self.say(f"removed {name} (u undoes)")

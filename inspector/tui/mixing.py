@@ -93,7 +93,7 @@ class Mixing(Shell):
         state = self.state
         if state.size:
             adapter = state.order[state.row]
-            question = f"Weight of {state.names[state.row]} in the sum"
+            question = f"Weight of {state.name(state.row)} in the sum"
             prompt = Prompt(question, f"{state.mixture.weight(adapter):g}", replace=True)
             self.push_screen(prompt, lambda text: self._weigh(adapter, text))
 

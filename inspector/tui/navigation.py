@@ -177,7 +177,7 @@ class Navigation(Shell):
         pair = self.state.pair
         if pair is not None:
             shown = self.state.toggle()
-            names = " ↔ ".join(self.state.names[at] for at in pair)
+            names = " ↔ ".join(self.state.name(at) for at in pair)
             self.say(f"{names}: {'plotted' if shown else 'not plotted'}")
 
     def do_next_pair(self) -> None:

@@ -38,6 +38,9 @@ class Numbers:
     def names(self) -> tuple[str, ...]:
         return tuple(clean(info.name) for info in self.infos)
 
+    def name(self, position: int) -> str:
+        return clean(self.study.adapters[self.order[position]].name)
+
     # Where they are looked at
 
     @property

@@ -117,7 +117,7 @@ class Output(Shell):
         if self.state.size:
             lines = details(self.state, self.ink, min(self.size.width, 100) - 8)
             text = Text("\n").join(Text.assemble(*((s.text, s.style or "") for s in line.segments)) for line in lines)
-            self.push_screen(Reader(self.state.names[self.state.row], text))
+            self.push_screen(Reader(self.state.name(self.state.row), text))
 
     def do_help(self) -> None:
         self.push_screen(

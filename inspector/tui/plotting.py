@@ -53,6 +53,11 @@ def canvas(curves: tuple[Curve, ...], frame: Frame) -> tuple[tuple[Cell, ...], .
     return rows
 
 
+def warm_up() -> None:
+    """Import plotext beforehand: the first plot then appears at once."""
+    import plotext  # noqa: F401
+
+
 def _pieces(curve: Curve, frame: Frame) -> list[list[tuple[float, float]]]:
     """The unbroken parts of a curve, within the frame.
 

@@ -7,6 +7,7 @@ changes of `order` alone; row and col of the cursor are positions in that order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -89,6 +90,7 @@ class AppState(Numbers):
     grouping: str = "method"
     finding: int = 0
     """Of the summary, under its cursor."""
+    _ordered: tuple[Study, tuple[int, ...], Study] | None = None
     _told: tuple[Study | None, tuple[int, ...], tuple[Takeaway, ...]] = (None, (), ())
 
     @classmethod
@@ -109,8 +111,13 @@ class AppState(Numbers):
 
     @property
     def ordered(self) -> Study:
-        """The study of the adapters shown, in their order."""
-        return self.study.subset(self.order)
+        """The study of the adapters shown, in their order; put together once."""
+        if self.order == tuple(range(len(self.study.adapters))):
+            return self.study
+        kept = self._ordered
+        if kept is None or kept[0] is not self.study or kept[1] != self.order:
+            kept = self._ordered = (self.study, self.order, self.study.subset(self.order))
+        return kept[2]
 
     @property
     def measured(self) -> bool:
@@ -161,10 +168,15 @@ class AppState(Numbers):
         """
         if self.chosen is None:
             block = self.study.block(_PROBED.get(self.view, ""), "global")
-            known = [p for p in self.pairs if block is not None and np.isfinite(block[self.id_pair(p)]).any()]
             few = min(DEFAULT_PAIRS, max(self.size - 1, 0))
             first = self.pairs[:few]
-            return known[:few] if known and not set(known) & set(first) else first
+
+            def measured(pair: Pair) -> bool:
+                return block is not None and bool(np.isfinite(block[self.id_pair(pair)]).any())
+
+            if block is None or any(map(measured, first)):
+                return first
+            return list(islice(filter(measured, self.pairs), few)) or first
         where = {adapter: at for at, adapter in enumerate(self.order)}
         known = [(where[a], where[b]) for a, b in self.chosen if a in where and b in where]
         return sorted((min(pair), max(pair)) for pair in known)

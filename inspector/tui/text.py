@@ -17,6 +17,8 @@ _PLAIN = Style()
 
 def clean(text: str) -> str:
     """Text from outside as one printable line: control and formatting characters become `�`."""
+    if text.isprintable():
+        return text
     return "".join("�" if unicodedata.category(c)[0] == "C" else " " if c in "\u2028\u2029" else c for c in text)
 
 

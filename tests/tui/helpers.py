@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+
 from inspector.tui.actions import BY_ID
 from inspector.tui.app import InspectorApp
 from inspector.tui.state import VIEWS
@@ -28,3 +34,19 @@ def body(app: InspectorApp) -> str:
 
 def everything(app: InspectorApp) -> str:
     return "\n".join(area(app, name).text for name in ("tabs", "body", "slider", "status", "keys"))
+
+
+async def strike(pilot: Pilot, *keys: str) -> None:
+    """Keys without a wait between them, as a terminal sends a key held down; Pilot's press waits 40 ms and more a key.
+
+    None but the last of them may open or close a dialog, or move the focus.
+    """
+    app, done = pilot.app, asyncio.Event()
+    for key in keys:
+        known = len(key) != 1 or key.isalnum()
+        event = events.Key(key if known else _character_to_key(key), key if len(key) == 1 else None)
+        event.set_sender(app)
+        app._driver.send_message(event)
+    app.call_later(lambda: (app.focused or app.screen).call_later(done.set))
+    await done.wait()
+    await pilot.pause()

@@ -11,7 +11,7 @@ from inspector.tui.app import InspectorApp
 from inspector.tui.screens.probed import p_value
 from inspector.tui.text import unsigned
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, everything
+from tests.tui.helpers import NAMES, area, body, everything, strike
 from tests.tui.probed import probed_study, unknown, with_accuracy, with_cka, with_weights
 
 SIZES = ((80, 24), (140, 40))
@@ -83,7 +83,7 @@ async def test_nan_everywhere_without_colour(size, monkeypatch):
 async def test_64_adapters_are_windowed_and_counted():
     app = InspectorApp(study=probed_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0", *["down"] * 40, *["right"] * 50)
+        await strike(pilot, "0", *["down"] * 40, *["right"] * 50)
         assert "of 64" in body(app)
         assert "columns" in body(app)
         assert "41 run_40" in body(app)

@@ -15,7 +15,7 @@ from inspector.tui.app import InspectorApp
 from inspector.tui.screens.basins import barrier, joined
 from inspector.tui.screens.probed import nats
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, everything
+from tests.tui.helpers import NAMES, area, body, everything, strike
 from tests.tui.probed import probed_study, unknown, with_lmc
 
 SIZES = ((80, 24), (140, 40))
@@ -143,7 +143,7 @@ async def test_nan_everywhere_and_one_point_only(size, colour, monkeypatch):
 async def test_64_adapters_are_windowed_and_counted():
     app = app_of(probed_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", *["down"] * 200)
+        await strike(pilot, "8", *["pagedown"] * 20)
         assert "of 2016 pairs" in body(app)
         assert "run_3↔run_18" in body(app)
         assert len(area(app, "body")._strips) == 20

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from inspector.tui import session
 from inspector.tui.app import InspectorApp
 from inspector.tui.state import ProbeChoices
-from tests.tui.helpers import area
+from tests.tui.helpers import area, strike
 from tests.tui.prober import app_with, told, visible
 from tests.tui.test_workers import settle
 
@@ -51,8 +51,11 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3", "p", "right")
-        await pilot.press("tab", *"smollm2", "tab", "right", "tab", *str(file), "tab", *"12", "down", *"cpu")
-        await pilot.press("tab", "space")
+        await pilot.press("tab")
+        await strike(pilot, *"smollm2")
+        await pilot.press("tab", "right", "tab")
+        await strike(pilot, *str(file))
+        await pilot.press("tab", *"12", "down", *"cpu", "tab", "space")
         await settle(pilot, lambda: prober.asked and prober.asked[-1].limit == 12)
         await pilot.press("shift+tab", "enter")
         await settle(pilot, lambda: prober.requests and app.progress is None)

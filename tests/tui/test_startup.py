@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys, threading
 sys.path.insert(0, {root!r})
-from inspector.tui import workers
+from inspector.tui import app, workers
 from inspector.tui.app import InspectorApp
 
 gate = threading.Event()
 seen = []
 real = workers.open_all
 workers.open_all = lambda *rest: (gate.wait(20), real(*rest))
+app.warm_up = lambda: gate.wait(20)  # the import of plotext, behind the first frame
 
 async def main():
     app = InspectorApp(["/no/such/adapter"])

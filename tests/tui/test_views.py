@@ -12,7 +12,7 @@ from inspector.tui.state import VIEWS
 from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, SIZES, app_with, area, body, everything
+from tests.tui.helpers import KEYS, NAMES, SIZES, app_with, area, body, everything, strike
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -195,7 +195,7 @@ def test_every_objective_and_its_formulas_on_lines_of_their_own(width):
 async def test_64_adapters_scroll_with_headers_kept():
     app = app_with(64, layers=4)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", *["down"] * 63, *["right"] * 62)
+        await strike(pilot, "2", *["down"] * 63, *["right"] * 62)
         text = body(app)
         assert "of 64" in text
         assert "64 run_63" in text
@@ -248,10 +248,13 @@ async def test_every_view_and_key_stands_missing_numbers(part):
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
         for key in KEYS.values():
-            await pilot.press(key, "m", "g", "]", "n", "s", "y", "f", "space", "enter", "escape", "down", "up")
+            await strike(pilot, key, "m", "g", "]", "n", "s", "y", "f", "space", "enter")
+            await strike(pilot, "escape")
+            await strike(pilot, "down", "up")
         await app.workers.wait_for_complete()
         for key in KEYS.values():
-            await pilot.press(key, "?", "escape")
+            await strike(pilot, key, "?")
+            await strike(pilot, "escape")
             assert "nan" not in body(app)
     assert app._exception is None
 
@@ -277,6 +280,6 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
     app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
         for key in KEYS.values():
-            await pilot.press(key, "]", "}", "home", "end", "g", "n", "f", "left")
+            await strike(pilot, key, "]", "}", "home", "end", "g", "n", "f", "left")
         await app.workers.wait_for_complete()
         assert "no numbered layers" in area(app, "slider").text

@@ -78,7 +78,7 @@ class AccuracyView(View):
         mine = at == state.row
         style = ink.bold if mine else ink.dim if at is None else ink.plain
         line = Line("▸ " if mine else "  ", ink.accent)
-        line.add(fit("base" if at is None else state.names[at], label - 3), style).to(label)
+        line.add(fit("base" if at is None else state.name(at), label - 3), style).to(label)
         width = area.width - label - _NUMBERS
         reference = value(state, "accuracy_base")
         line.segments += _marked(bar(share, width), reference, width, area, dim=at is None).segments
@@ -96,7 +96,7 @@ class AccuracyView(View):
             return []
         a, b = state.pair
         only = value(state, "mcnemar_wins", a, b), value(state, "mcnemar_wins", b, a)
-        names = state.names[a], state.names[b]
+        names = state.name(a), state.name(b)
         if math.isnan(only[0]):
             text = f"{names[0]} ↔ {names[1]}: not compared on the same problems"
         else:
@@ -121,7 +121,7 @@ class AccuracyView(View):
             wins = [tidy(value(state, "mcnemar_wins", *at)) for at in ((i, j), (j, i))]
             tests = [tidy(value(state, f"mcnemar_p{part}", i, j)) for part in ("", "_holm")]
             if any(wins):
-                rows.append((state.names[i], state.names[j], "", "", "", *wins, *tests))
+                rows.append((state.name(i), state.name(j), "", "", "", *wins, *tests))
         columns = ("a", "b", "accuracy", "low", "high", "a only", "b only", "mcnemar_p", "mcnemar_p_holm")
         return Table(f"accuracy · {plural(state.size, 'adapter')}", columns, tuple(rows))
 

@@ -114,7 +114,7 @@ class AnglesView(View):
         for a, b in state.pairs:
             angles = [tidy(float(v)) for v in state.indexed("principal_angle", (a, b))]
             quarters = [tidy(float(state.indexed(f"principal_angle_{q}", (a, b))[0])) for q in ("q25", "q75")]
-            rows.append((state.names[a], state.names[b], *angles, *([""] * (k - len(angles))), *quarters))
+            rows.append((state.name(a), state.name(b), *angles, *([""] * (k - len(angles))), *quarters))
         chance = [tidy(float(v)) for v in state.chance("principal_angle")]
         rows.append(("chance", "", *chance, *([""] * (k - len(chance))), "", ""))
         return Table(

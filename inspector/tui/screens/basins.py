@@ -194,7 +194,7 @@ class BasinsView(View):
             found = [barrier(state, kind, pair) for kind, _ in KINDS]
             numbers = [tidy(number) for b in found for number in (b.height, b.low, b.high, b.at)]
             losses = [tidy(float(loss)) for loss in along_path(state, f"lmc_loss{suffix}", *pair)]
-            rows.append((state.names[pair[0]], state.names[pair[1]], *numbers, *losses))
+            rows.append((state.name(pair[0]), state.name(pair[1]), *numbers, *losses))
         parts = [f"barrier_{kind}{part}{suffix}" for kind, _ in KINDS for part in ("", "_low", "_high", "_at")]
         columns = ("a", "b", *parts, *(f"loss_{alpha:g}" for alpha in state.study.alphas))
         base = value(state, f"lmc_loss_base{suffix}")

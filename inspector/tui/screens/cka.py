@@ -46,7 +46,7 @@ def _cursor(state: AppState) -> Subject:
 
 def track(state: AppState, subject: Subject, letter: int) -> Track:
     """A pair or an adapter as a row of the map."""
-    label = state.names[subject[0]] if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
+    label = state.name(subject[0]) if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
     values, number = along_layers(state, state.cka_metric, *subject), here(state, state.cka_metric, *subject)
     return Track(label, values, number, subject == _cursor(state), letter)
 
@@ -119,7 +119,7 @@ class CkaView(View):
         """The cursor's pair in every kind: both CKAs with their nulls, both ends against the base, lens depth."""
         where = "mean over layers" if state.scope == "global" else state.where
         if state.pair is None:
-            text = f"{state.names[state.row]}, {where}: {_of_base(state, (state.row,))}"
+            text = f"{state.name(state.row)}, {where}: {_of_base(state, (state.row,))}"
         else:
             pair = (min(state.pair), max(state.pair))
             kinds = []
@@ -144,7 +144,7 @@ class CkaView(View):
         """Every measured row along the layers; shuffled values beside those of pairs."""
         metric, columns = state.cka_metric, [("layer", [str(layer) for layer in state.layers])]
         if to_base(state):
-            columns += [(state.names[i], _texts(along_layers(state, metric, i))) for i in range(state.size)]
+            columns += [(state.name(i), _texts(along_layers(state, metric, i))) for i in range(state.size)]
         else:
             for pair in sorted(measured_pairs(state, metric)):
                 label = pair_label(state, pair)

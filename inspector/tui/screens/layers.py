@@ -54,7 +54,7 @@ def number(metric: str, value: float) -> str:
 
 def pair_label(state: AppState, pair: Pair, metric: str = "") -> str:
     arrow = "→" if metric and DEFINITIONS[metric].subject == "ordered" else "↔"
-    return f"{state.names[pair[0]]}{arrow}{state.names[pair[1]]}"
+    return f"{state.name(pair[0])}{arrow}{state.name(pair[1])}"
 
 
 def items(state: AppState) -> list[Item]:
@@ -63,7 +63,7 @@ def items(state: AppState) -> list[Item]:
     if of_adapters(metric):
         first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
         shown = range(first, min(first + MOST, state.size))
-        return [Item(state.names[i], state.series(metric, i), i == state.row) for i in shown]
+        return [Item(state.name(i), state.series(metric, i), i == state.row) for i in shown]
     here = None if state.pair is None else (min(state.pair), max(state.pair))
     toggled = state.plotted
     pairs = toggled if here is None or here in toggled else [*toggled, here]

@@ -74,7 +74,7 @@ class MapView(View):
         ink, pair = area.ink, state.pair
         if pair is None:
             return []
-        names = [state.names[pair[0]], state.names[pair[1]]]
+        names = [state.name(pair[0]), state.name(pair[1])]
         head = Line(" ").add(f"{names[0]} ↔ {names[1]}", ink.accent)
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
         for metric, label in _WORDS:
@@ -98,7 +98,7 @@ class MapView(View):
         pair = state.pair
         if pair is None:
             return []
-        line = Line(f" {state.names[pair[0]]}↔{state.names[pair[1]]}", area.ink.accent)
+        line = Line(f" {state.name(pair[0])}↔{state.name(pair[1])}", area.ink.accent)
         line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
         for metric, label in (("u1", "u₁"), ("v1", "v₁"), ("subspace_overlap", "overlap")):
             if state.has(metric):

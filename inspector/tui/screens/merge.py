@@ -133,7 +133,7 @@ class MergeView(View):
             adapter, here = state.order[row], row == state.row
             w, cosine = state.mixture.weight(adapter), float(cosines[adapter])
             style = ink.bold if here else ink.plain if w else ink.dim
-            line = Line("▸ " if here else "  ", ink.accent).add(fit(state.names[row], label), style).to(label + 3)
+            line = Line("▸ " if here else "  ", ink.accent).add(fit(state.name(row), label), style).to(label + 3)
             line.add(right(f"{w:g}".replace("-", "−"), 8), style)
             line.add(right(general(abs(w) * float(norms[adapter])), 11), style)
             line.add(right(signed(cosine), 9), style).add("  ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.cells import cell_len
@@ -28,6 +28,8 @@ _TABLE = (
     ("orthogonal_fraction_module", "orth"),
     ("energy_ratio", "energy"),
 )
+_SOURCES = {"norm", "subspace_overlap_chance", *(metric for metric, _ in _TABLE)}
+"""The module blocks that the table is made from."""
 _BRIEF = {"reinforcing": "reinf", "cancelling": "cancel", "colliding": "collid", "independent": "indep"}
 _GAP = 1e-3
 _STEEP = 0.9
@@ -52,7 +54,8 @@ class _Projections:
 
     def of(self, study: Study, pair: Pair) -> tuple[tuple[str, Study], ...]:
         if self.source is not study or self.pair != pair:
-            two = study.subset(pair)
+            needed = {key: values for key, values in study.blocks.items() if key[0] in _SOURCES}
+            two = replace(study, blocks=needed).subset(pair)
             present = two.present[0] | two.present[1]
             adapted = dict.fromkeys(m.projection for m, here in zip(study.modules, present, strict=True) if here)
             self.studies = tuple((p, aggregate(two, frozenset({p}))) for p in adapted)
@@ -83,7 +86,7 @@ class PairView(View):
 
     def _head(self, state: AppState, pair: Pair, area: Area) -> list[Line]:
         ink = area.ink
-        title = Line(f" a = {state.names[pair[0]]}  ↔  b = {state.names[pair[1]]}", ink.accent)
+        title = Line(f" a = {state.name(pair[0])}  ↔  b = {state.name(pair[1])}", ink.accent)
         title.add(f"  {self.place(state)}", ink.dim)
         cosine = Line("  cosine ", ink.dim).add(signed(state.number("cosine", pair)).strip(), ink.bold)
         cosine.add("   interference ", ink.dim).add(interference(state, pair), ink.bold)
@@ -226,7 +229,7 @@ class PairView(View):
         rows = tuple(
             (scope, row.label, *(tidy(v) for v in row.values), row.kind) for scope, group in groups for row in group
         )
-        title = f"a = {state.names[pair[0]]}, b = {state.names[pair[1]]} · {self.place(state)}"
+        title = f"a = {state.name(pair[0])}, b = {state.name(pair[1])} · {self.place(state)}"
         return Table(title, columns, rows)
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:

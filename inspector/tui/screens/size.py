@@ -59,7 +59,7 @@ class SizeView(View):
         for i in shown:
             here = i == state.row
             line = Line("▸ " if here else "  ", ink.accent)
-            line.add(fit(state.names[i], label - 3), ink.bold if here else ink.plain).to(label)
+            line.add(fit(state.name(i), label - 3), ink.bold if here else ink.plain).to(label)
             for values, column in ((norms, 0), (sizes, half)):
                 most = max((v for v in values if math.isfinite(v)), default=0.0)
                 line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
@@ -71,7 +71,7 @@ class SizeView(View):
     def _with_base(self, state: AppState, area: Area) -> list[Line]:
         """What the base adds about the adapter under the cursor, once it was measured."""
         known = facts(state, state.row)
-        text = f"{state.names[state.row]}: {' · '.join(known)}" if known else ""
+        text = f"{state.name(state.row)}: {' · '.join(known)}" if known else ""
         return [Line(" " + part, area.ink.plain) for part in wrap(text, area.width - 2) if part]
 
     def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
@@ -93,7 +93,7 @@ class SizeView(View):
         for n, i in enumerate(shown):
             here = i == state.row
             legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(
-                fit(state.names[i], 18), ink.bold if here else ink.plain
+                fit(state.name(i), 18), ink.bold if here else ink.plain
             )
         cut = values[:, : max(_used(values), 2)]
         drawn = plot(self._lines(cut, shown.index(state.row), log=state.log), ink, area.width - 1, room - 2)
@@ -117,7 +117,7 @@ class SizeView(View):
     def table(self, state: AppState) -> Table:
         ranks = tuple(m for m in (*RANK_METRICS, *WITH_BASE) if state.has(m))
         rows = tuple(
-            (state.names[i], *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
+            (state.name(i), *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.strip import Strip
 
 from inspector.takeaways import Number, Takeaway
@@ -34,13 +36,16 @@ class SummaryView(View):
             return page([Line(), Line("  " + told)], area.width, area.height)
         state.finding = min(state.finding, len(found) - 1)
         below = self._numbers(found[state.finding], area)
-        blocks = [self._sentence(one, area, chosen=at == state.finding) for at, one in enumerate(found)]
         room = area.height - len(below) - 2
-        top = state.tops[self.id] = _first(blocks, state.finding, state.tops.get(self.id, 0), room)
+
+        def sentence(at: int) -> list[Line]:
+            return self._sentence(found[at], area, chosen=at == state.finding)
+
+        top = state.tops[self.id] = _first(sentence, state.finding, state.tops.get(self.id, 0), room)
         last = top
         lines: list[Line] = []
-        while last < len(blocks) and len(lines) + len(blocks[last]) <= room:
-            lines += blocks[last]
+        while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
+            lines += block
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
@@ -93,9 +98,9 @@ def _told(number: Number) -> str:
     return f"{metric_title(number.metric)}  {who}{where}: {general(number.value)}"
 
 
-def _first(blocks: list[list[Line]], cursor: int, top: int, room: int) -> int:
+def _first(sentence: Callable[[int], list[Line]], cursor: int, top: int, room: int) -> int:
     """The first finding shown, moved no further than needed to keep the cursor's in sight."""
-    top = min(top, cursor)
-    while top < cursor and sum(map(len, blocks[top : cursor + 1])) > room:
-        top += 1
-    return top
+    first, used = cursor, len(sentence(cursor))
+    while first > top and used + (above := len(sentence(first - 1))) <= room:
+        first, used = first - 1, used + above
+    return first
