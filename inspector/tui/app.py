@@ -103,8 +103,9 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
     # Keys
 
     def action_act(self, action_id: str) -> None:
-        """Run one action of the table."""
+        """Run one action of the table; what was said before it leaves the status line."""
         if applies(action_id, self.state.view):
+            self.note = ("", "info")
             getattr(self, f"do_{action_id}")()
             self.repaint()
 

@@ -71,7 +71,7 @@ class Editing(Shell):
         if name == old:
             return
         if name in state.study.names or clean(name) != name:
-            self.say(f"{clean(name)!r} is taken or not printable: choose another name", "bad")
+            self.say(f"{clean(name)!r} is taken or not printable: choose another name", "warn")
             return
         self.remember()
         state.study = state.study.renamed(old, name)

@@ -105,7 +105,7 @@ class Mixing(Shell):
         except ValueError:
             weight = math.nan
         if not abs(weight) < 1e6:
-            self.say(f"{text} is no weight: write a number such as 0.5 or -0.2", "bad")
+            self.say(f"{text} is no weight: write a number such as 0.5 or -0.2", "warn")
             return
         self.state.mixture.weights[adapter] = weight
         self.repaint()

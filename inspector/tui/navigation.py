@@ -21,8 +21,6 @@ class Navigation(Shell):
 
     def go(self, view: str) -> None:
         self.state.view = view
-        if self.note[1] != "bad":
-            self.note = ("", "info")
 
     def do_go_adapters(self) -> None:
         self.go("adapters")

@@ -48,7 +48,7 @@ class Output(Shell):
         with self.told():
             path = Path(name).expanduser()
             if path.suffix.lower() not in _SUFFIXES:
-                self.say(f"{path.name}: the name must end in {', '.join(_SUFFIXES)}", "bad")
+                self.say(f"{path.name}: the name must end in {', '.join(_SUFFIXES)}", "warn")
             elif path.exists():
                 self.push_screen(Confirm(f"{clean(str(path))} exists. Overwrite it?"), partial(self._overwrite, path))
             else:
@@ -107,6 +107,7 @@ class Output(Shell):
         self.say(f"theme {self.theme.removeprefix('inspector-')}")
 
     def do_messages(self) -> None:
+        self.unread = 0
         text = Text()
         marks = {"info": "  ", "good": "  ", "warn": "! ", "bad": "✗ "}
         for line, tone in reversed(self.log_lines):

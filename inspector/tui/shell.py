@@ -112,6 +112,8 @@ class Shell(App[int]):
         self.progress: tuple[str, int, int] | None = None
         self.note: tuple[str, Tone] = ("", "info")
         self.log_lines: list[tuple[str, Tone]] = []
+        self.unread = 0
+        """Errors since the log was last read."""
         self.undo: list[tuple[Study, Study, tuple[int, ...]]] = []
         self.work: Worker[Any] | None = None
         self.stop = threading.Event()
@@ -166,7 +168,7 @@ class Shell(App[int]):
         counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
         if state.study.modules:
             counts += f" · {plural(len(state.study.modules), 'module')}"
-        return paint_status(self.progress, self.note, counts, self.ink, width)
+        return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
     def repaint(self, *ids: str) -> None:
         """Paint again; only cells that changed are sent."""
@@ -177,11 +179,12 @@ class Shell(App[int]):
                 area.repaint()
 
     def say(self, text: str, tone: Tone = "info") -> None:
-        """Report in the status line; long or many reports are read with `w`."""
+        """Report in the status line until the next key; the log keeps it, and counts the errors nobody has read."""
         text = clean(" ".join(text.split()))
         self.note = (text, tone)
         if text:
             self.log_lines.append((text, tone))
+            self.unread += tone == "bad"
         self.repaint("status")
 
     # Work

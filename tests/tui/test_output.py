@@ -6,6 +6,7 @@ import csv
 import shlex
 
 import numpy as np
+from textual.widgets import Static
 
 from inspector.export import load
 from tests.tui.helpers import NAMES, app_with, area
@@ -82,6 +83,27 @@ async def test_unwritable_places_and_names_are_messages(tmp_path):
         await pilot.pause()
         assert len(app.screen_stack) == 2
         await pilot.press("escape")
+
+
+async def test_a_message_leaves_with_the_next_key_and_an_error_is_marked_until_it_is_read(tmp_path):
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_path(pilot, tmp_path / "missing" / "x.csv")
+        assert "Cannot write" in area(app, "status").text
+        await pilot.press("2")
+        assert "Cannot write" not in area(app, "status").text
+        assert "1 error: w reads it" in area(app, "status").text
+        await pilot.press("y")
+        assert "copied Map" in area(app, "status").text
+        await pilot.press("down")
+        assert "copied Map" not in area(app, "status").text
+        await type_path(pilot, tmp_path / "missing" / "y.csv")
+        await pilot.press("3")
+        assert "2 errors: w reads them" in area(app, "status").text
+        await pilot.press("!")
+        assert "y.csv" in " ".join(str(app.screen.query(Static).last().render()).split())
+        await pilot.press("escape")
+        assert "error" not in area(app, "status").text
 
 
 async def test_copied_command_parses_and_names_what_is_shown():

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.tui.messages import Tone
-from inspector.tui.text import Line, fit
+from inspector.tui.text import Line, fit, plural
 from inspector.tui.theme import Ink
 
 _SHORT = {
@@ -47,9 +47,11 @@ def paint_tabs(tabs: Sequence[tuple[str, str]], current: int, ink: Ink, width: i
 
 
 def paint_status(
-    progress: tuple[str, int, int] | None, note: tuple[str, Tone], counts: str, ink: Ink, width: int
+    progress: tuple[str, int, int] | None, note: tuple[str, Tone], unread: int, counts: str, ink: Ink, width: int
 ) -> list[Strip]:
-    """Work in progress first, then the last report, then what is open."""
+    """Work in progress first, then the last report, or how many errors nobody has read, then what is open."""
+    if not note[0] and unread:
+        note = (f"{plural(unread, 'error')}: w reads {'it' if unread == 1 else 'them'}", "bad")
     line = Line(" ")
     if progress is not None:
         text, done, total = progress
