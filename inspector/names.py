@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 # What training wrappers put before (or inside) a module's own path.
 _WRAPPERS = re.compile(
-    r"(?:(?<=^)|(?<=\.))(?:base_model\.model|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+    r"(?<![^.])(?:base_model\.model|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.|^(?:module\.)+"
 )
-_LEADING_MODULE = re.compile(r"^(?:module\.)+")
 # The numbered stack of blocks, by the names model families give it.
 _STACK = re.compile(r"^(?:(?P<before>.*?)\.)?(?:layers|layer|h|blocks|block)\.(?P<layer>\d{1,6})\.(?P<path>.+)$")
 # Towers beside the language model have layers of their own that are no layers of it.
 _OTHER_TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|audio|speech|vit|talker|mtp|text_encoder)(?:$|[._])")
 # The component of an image pipeline that is adapted by itself as often as not, and a wrapper that came and went.
-_DENOISER = re.compile(r"^(?:unet|transformer|diffusion_model)\.")
-_TEXT_MODEL = re.compile(r"^(text_encoder(?:_\d)?)\.text_model\.")
+_DENOISERS = ("unet.", "transformer.", "diffusion_model.")
+_TEXT_MODEL = re.compile(r"(text_encoder(?:_\d)?)\.text_model\.(.*)", re.DOTALL)
 
 
 class ModuleId(NamedTuple):
@@ -37,15 +37,15 @@ class ModuleId(NamedTuple):
         return self.path if self.layer is None else f"{self.layer}.{self.path}"
 
 
+@lru_cache
 def strip_wrappers(path: str) -> str:
     """Drop `base_model.model.` (also doubled), `_orig_mod.`, `_fsdp_wrapped_module.`, `module.`."""
-    previous = None
-    while previous != path:
-        previous = path
-        path = _LEADING_MODULE.sub("", _WRAPPERS.sub("", path))
+    while (shorter := _WRAPPERS.sub("", path)) != path:
+        path = shorter
     return path
 
 
+@lru_cache
 def canonical(path: str) -> ModuleId:
     """The canonical id of a module path, wrappers or not.
 
@@ -53,7 +53,11 @@ def canonical(path: str) -> ModuleId:
     share layer numbers, so the half stays in the path: `decoder.self_attn.q_proj`. The U-Net or transformer of an
     image pipeline has its path without the pipeline's name for it, a text encoder with it.
     """
-    path = _TEXT_MODEL.sub(r"\1.", _DENOISER.sub("", strip_wrappers(path)))
+    path = strip_wrappers(path)
+    if path.startswith(_DENOISERS):
+        path = path.partition(".")[2]
+    if within := _TEXT_MODEL.fullmatch(path):
+        path = f"{within[1]}.{within[2]}"
     found = _STACK.match(path)
     if found is None:
         return ModuleId(None, path)

@@ -68,7 +68,7 @@ def assemble(
     parts = sorted(parts, key=lambda part: _place(part.module.id))
     modules = {part.module.id: part.module for part in parts}
     usable = [] if refusal else list(modules.values())
-    loads = {part.module.id: part.load for part in parts}
+    by_id = {part.module.id: part for part in parts}
     kept = tuple(
         replace(t, role="ignored", reason=refusal) if refusal and t.role == "used" else t
         for t in records(weights.headers, verdicts)
@@ -93,14 +93,13 @@ def assemble(
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
         excluded=facts.excluded,
     )
-    left = {part.module.id: part.left_out for part in parts}
     return Adapter(
         info,
         {} if refusal else modules,
-        lambda id_: loads[id_](),
+        lambda id_: by_id[id_].load(),
         kept,
         weights.files,
-        lambda id_: left[id_](),
+        lambda id_: by_id[id_].left_out(),
         facts.depends_on,
     )
 

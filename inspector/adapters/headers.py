@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from math import prod
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -17,8 +19,7 @@ MOST_TENSORS = 2**18
 """Of one file: a LoRA on every expert of the largest mixtures has half as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorHeader:
+class TensorHeader(NamedTuple):
     """One tensor of a file: its key, shape and dtype (safetensors' name, such as BF16)."""
 
     key: str
@@ -28,10 +29,7 @@ class TensorHeader:
 
     @property
     def numel(self) -> int:
-        size = 1
-        for d in self.shape:
-            size *= d
-        return size
+        return prod(self.shape)
 
 
 def read_headers(path: Path) -> dict[str, TensorHeader]:
@@ -46,16 +44,16 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
             keys = file.keys()
             if len(keys) > MOST_TENSORS:
                 raise InspectorError(f"{plain(path)} holds {len(keys)} tensors: no adapter or model has so many.")
-            slices = {key: file.get_slice(key) for key in keys}
-            return {
-                key: TensorHeader(key, tuple(found.get_shape()), found.get_dtype(), path)
-                for key, found in slices.items()
-            }
+            return {key: _header(key, file.get_slice(key), path) for key in keys}
     except (SafetensorError, OSError, ValueError) as error:
         raise InspectorError(
             f"{plain(path)} is no valid safetensors file or is cut off ({plain(error)}, "
             f"{path.stat().st_size} bytes): save or download it again."
         ) from error
+
+
+def _header(key: str, found: Any, path: Path) -> TensorHeader:
+    return TensorHeader(key, tuple(found.get_shape()), sys.intern(found.get_dtype()), path)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ def account(found: Sorted, file: PeftFile) -> Account:
     for id_, group in found.groups.items():
         on_parameters = experts.on_parameters(group.path, file.config)
         make = experts.make if on_parameters else modules.make
-        made = TWICE if group.twice else make(group.path, group.slots, file)
+        made = TWICE if group.twice else make(group, file)
         if isinstance(made, Verdict):
             verdicts |= {header.key: made for header in (*group.slots.values(), *group.twice)}
             if made not in {PRUNED, UNKNOWN}:

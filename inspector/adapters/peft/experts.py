@@ -16,7 +16,7 @@ from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.model import LoraModule
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.modules import PeftFile
-from inspector.adapters.peft.tensors import A, B
+from inspector.adapters.peft.tensors import A, B, Group
 from inspector.names import ModuleId, canonical, strip_wrappers
 from inspector.text import plain
 
@@ -62,7 +62,7 @@ class _Reading(NamedTuple):
 
 def on_parameters(path: str, config: PeftConfig) -> bool:
     """Whether the LoRA at this path is on a parameter: PEFT nests the wrappers of several of one module."""
-    return bool(_WRAPPED.search(path)) or bool(_targets(path, config))
+    return path.endswith(".base_layer") or bool(_targets(path, config))
 
 
 def owner(path: str) -> ModuleId:
@@ -70,11 +70,12 @@ def owner(path: str) -> ModuleId:
     return canonical(_WRAPPED.sub("", path))
 
 
-def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
+def make(group: Group, file: PeftFile) -> Made | Verdict:
     """The parts of all experts, or why there are none."""
+    slots = group.slots
     if wrong := fault(slots, (B, A)):
         return wrong
-    outer, names = strip_wrappers(_WRAPPED.sub("", path)), _targets(path, file.config)
+    outer, names = strip_wrappers(_WRAPPED.sub("", group.path)), _targets(group.path, file.config)
     reading = _reading(outer, names, slots, file)
     if isinstance(reading, Verdict):
         return reading
@@ -97,6 +98,8 @@ def _reading(outer: str, names: list[str], slots: Slots, file: PeftFile) -> _Rea
 
 def _targets(path: str, config: PeftConfig) -> list[str]:
     """The names of the parameters that may be meant at this module: `gate_up_proj`, or `weight`."""
+    if not config.target_parameters:
+        return []
     outer = strip_wrappers(_WRAPPED.sub("", path))
     split = [name.rpartition(".") for name in config.target_parameters]
     return [name for owner, _, name in split if not owner or f".{outer}".endswith(f".{owner}")]

@@ -105,7 +105,7 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
 def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
     """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo."""
     targets = Patterns({target: 1.0 for target in config.targets if target != "all-linear"})
-    for path in [strip_wrappers(group.path) for group in found.groups.values()] or map(strip_wrappers, found.others):
+    for path in [group.path for group in found.groups.values()] or map(strip_wrappers, found.others):
         targets.hits(path)
     if missing := targets.idle():
         return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,7 @@ from inspector.adapters.model import LoraModule
 from inspector.adapters.peft.base import Base, started
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
-from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E
-from inspector.names import canonical, strip_wrappers
+from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
 from inspector.text import plain
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from inspector.adapters.weights import Weights
 
 PRUNED = Verdict("ignored", "AdaLoRA left the module no rank: its ΔW is zero")
+_LYCORIS = frozenset({*HADA, *LOKR})
 STARTS = frozenset({"pissa", "olora"})
 """The base-changing inits that W₀ alone tells."""
 
@@ -48,8 +49,9 @@ class PeftFile:
     """A tensor by its key, the last few kept: those that many modules share are not read for each of them."""
 
 
-def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
+def make(group: Group, file: PeftFile) -> Made | Verdict:
     """The part of a module, or why there is none; nothing is read."""
+    path, slots = group.path, group.slots
     update = bounded(_update(slots, file), slots)
     if isinstance(update, Verdict):
         return update
@@ -57,10 +59,10 @@ def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.adalora(update.rank)
     else:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
-    where = plain(strip_wrappers(path), 300)
+    where = plain(path, 300)
     kind = dtypes(slots, list(slots))
     shape = update.d_out, update.d_in
-    module = LoraModule(canonical(path), *shape, update.rank, scale, kind, where, update.kernel)
+    module = LoraModule(group.id, *shape, update.rank, scale, kind, where, update.kernel)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)
@@ -70,13 +72,13 @@ def make(path: str, slots: Slots, file: PeftFile) -> Made | Verdict:
 
 
 def _update(slots: Slots, file: PeftFile) -> Update | Verdict:
-    if slots.keys() & {*HADA, *LOKR}:
+    if not _LYCORIS.isdisjoint(slots):
         if {"lokr_w1", "lokr_w2"} <= slots.keys() and len(slots["lokr_w2"].shape) == 3:
             return _conv1d_lokr(slots, file)
         return lycoris_update(slots, file.weights.tensor, file.rank)
-    if slots.keys() & {EMBEDDING_A, EMBEDDING_B}:
+    if EMBEDDING_A in slots or EMBEDDING_B in slots:
         return _plain(slots, EMBEDDING_B, EMBEDDING_A, file)
-    if not slots.keys() & {A, B}:
+    if A not in slots and B not in slots:
         return UNKNOWN
     if file.config.peft_type == "ADALORA":
         return _adalora(slots, file)
@@ -89,11 +91,7 @@ def _plain(slots: Slots, out: str, into: str, file: PeftFile) -> Update | Verdic
         return wrong
     b, a = slots[out].shape, slots[into].shape
     d_out, d_in = b[0], prod(a[1:])
-    read = file.weights.tensor
-
-    def stored() -> Pair:
-        return read(slots[out].key).flatten(1), read(slots[into].key).flatten(1)
-
+    stored = partial(_stored, file.weights.tensor, slots[out].key, slots[into].key)
     if prod(b[2:]) == 1 and b[1] == a[0] and len(a) in {len(b), 2}:
         return Update("LoRA", d_out, d_in, a[0], a[0], stored, None, a[2:])
     groups = a[0] // b[1]
@@ -106,6 +104,10 @@ def _plain(slots: Slots, out: str, into: str, file: PeftFile) -> Update | Verdic
         rows = d_out // groups * len(enabled)
         return Update("LoRA", rows, d_in, a[0], b[1], lambda: factors.blocks(*stored(), enabled))
     return MISFIT
+
+
+def _stored(read: Callable[[str], Tensor], out: str, into: str) -> Pair:
+    return read(out).flatten(1), read(into).flatten(1)
 
 
 def _adalora(slots: Slots, file: PeftFile) -> Update | Verdict:

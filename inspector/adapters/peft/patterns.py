@@ -35,8 +35,13 @@ class Patterns:
 
     def hits(self, path: str) -> list[tuple[str, float]]:
         """All (key, value) that hit this module path, in file order: PEFT takes the first."""
-        parts = path.split(".")
-        found = {self._plain[end] for n in range(len(parts)) if (end := ".".join(parts[n:])) in self._plain}
+        if not self._values:
+            return []
+        found, end = set[int](), path
+        while end:
+            if end in self._plain:
+                found.add(self._plain[end])
+            end = end.partition(".")[2]
         found |= {i for i in list(self._compiled) if self._match(i, path)}
         self._used |= found
         return [self._values[i] for i in sorted(found)]

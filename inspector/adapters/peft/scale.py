@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
 
 from inspector.adapters.model import Scale
@@ -40,9 +41,7 @@ class Scaling:
         if expected is not None and expected != r:
             self._other_rank.append((path, r, expected))
         self.alphas.add(alpha)
-        if self._config.rslora:
-            return Scale(alpha / sqrt(r), f"{origin}α/√r = {alpha:g}/√{r}")
-        return Scale(alpha / r, f"{origin}α/r = {alpha:g}/{r}")
+        return _scale(alpha, r, origin, rslora=self._config.rslora)
 
     def configured(self, path: str) -> int:
         """The rank the config gives this module, where its tensors do not tell; PEFT's default 8 where none does."""
@@ -94,3 +93,11 @@ class Scaling:
         if dropped := self._alphas.dropped + self._ranks.dropped:
             found.append(Finding("warning", f"pattern keys that are no usable regex, not applied: {some(dropped)}"))
         return tuple(found)
+
+
+@lru_cache
+def _scale(alpha: float, r: int, origin: str, *, rslora: bool) -> Scale:
+    """One for all modules that share it."""
+    if rslora:
+        return Scale(alpha / sqrt(r), f"{origin}α/√r = {alpha:g}/√{r}")
+    return Scale(alpha / r, f"{origin}α/r = {alpha:g}/{r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ from inspector.adapters.account import UNKNOWN, Verdict
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft.config import PeftConfig
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId, canonical, strip_wrappers
 from inspector.text import distinct
 
 A, B, E = "lora_A", "lora_B", "lora_E"
@@ -41,8 +40,9 @@ NEED_BASE = frozenset({SAVED, BASE_COPY, TOKEN_VALUES})
 
 @dataclass(slots=True)
 class Group:
-    """The tensors of one module by what they are for, such as `lora_A`, and its path in the file."""
+    """The tensors of one module by what they are for, such as `lora_A`, and its path without wrappers."""
 
+    id: ModuleId
     path: str
     slots: dict[str, TensorHeader] = field(default_factory=dict)
     twice: list[TensorHeader] = field(default_factory=list)
@@ -62,21 +62,22 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
     """Put every tensor into one place."""
     groups: dict[ModuleId, Group] = {}
     others: dict[str, Verdict] = {}
-    adapters: dict[ModuleId, set[str]] = defaultdict(set)
+    adapters: set[str] = set()
     for key, header in headers.items():
         match = _KEY.fullmatch(key)
         if match is None or match["part"] not in SLOTS or match["leaf"] == "bias":
             others[key] = _other(key, match, config)
             continue
-        path = distinct(match["path"])
+        path = strip_wrappers(distinct(match["path"]))
         id_ = canonical(path)
-        group = groups.setdefault(id_, Group(path))
-        adapters[id_].add(match["adapter"] or "")
+        if (group := groups.get(id_)) is None:
+            group = groups[id_] = Group(id_, path)
+        adapters.add(match["adapter"] or "")
         if match["part"] in group.slots:
             group.twice.append(header)
         else:
             group.slots[match["part"]] = header
-    return Sorted(groups, others, frozenset().union(*adapters.values()))
+    return Sorted(groups, others, frozenset(adapters))
 
 
 def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict:

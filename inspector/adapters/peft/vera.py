@@ -15,8 +15,8 @@ from inspector.adapters.grouping import Slots, dtypes
 from inspector.adapters.headers import FLOATS
 from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft.account import Account
-from inspector.adapters.peft.tensors import LAMBDA_B, LAMBDA_D, VERA_A, VERA_B, Sorted
-from inspector.names import ModuleId, canonical, strip_wrappers
+from inspector.adapters.peft.tensors import LAMBDA_B, LAMBDA_D, VERA_A, VERA_B, Group, Sorted
+from inspector.names import ModuleId
 from inspector.text import plain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def account(found: Sorted, file: PeftFile) -> Account:
     for id_, group in found.groups.items():
         if shared.keys() & group.slots.keys():
             continue
-        made = MISFIT if group.twice else _make(group.path, group.slots, shared, file)
+        made = MISFIT if group.twice else _make(group, shared, file)
         verdict = made if isinstance(made, Verdict) else USED
         verdicts |= {header.key: verdict for header in (*group.slots.values(), *group.twice)}
         if isinstance(made, Verdict):
@@ -54,17 +54,17 @@ def account(found: Sorted, file: PeftFile) -> Account:
     return Account(parts, verdicts | dict.fromkeys(rest, MISFIT), tuple(excluded))
 
 
-def _make(path: str, own: Slots, shared: Slots, file: PeftFile) -> Part | Verdict:
+def _make(group: Group, shared: Slots, file: PeftFile) -> Part | Verdict:
     if not shared:
         return _NO_PROJECTIONS
-    slots = {**own, **shared}
+    slots = {**group.slots, **shared}
     shapes = [slots[name].shape for name in (LAMBDA_B, LAMBDA_D, VERA_B, VERA_A) if name in slots]
     if [len(shape) for shape in shapes] != [1, 1, 2, 2] or any(h.dtype not in FLOATS for h in slots.values()):
         return MISFIT
     (d_out,), (r,), (most_out, columns), (rows, most_in) = shapes
     if file.base is None:
         return _NEED_BASE
-    stored = file.base.weights.shape(file.base.parameter(path)) or ()
+    stored = file.base.weights.shape(file.base.parameter(group.path)) or ()
     d_in = stored[1 if stored[0] == d_out else 0] if len(stored) == 2 and d_out in stored else 0
     if not (columns == rows == r > 0 and 0 < d_out <= most_out and 0 < d_in <= most_in):
         return MISFIT
@@ -75,5 +75,5 @@ def _make(path: str, own: Slots, shared: Slots, file: PeftFile) -> Part | Verdic
         return b[:, None] * B[:d_out], d[:, None] * A[:, :d_in]
 
     kind = dtypes(slots, list(slots))
-    where = plain(strip_wrappers(path), 300)
-    return Part(LoraModule(canonical(path), d_out, d_in, r, _SCALE, kind, where), load, d_out + r)
+    module = LoraModule(group.id, d_out, d_in, r, _SCALE, kind, plain(group.path, 300))
+    return Part(module, load, d_out + r)
