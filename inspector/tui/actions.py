@@ -151,7 +151,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:subfolder]", weight=35),
     Action("rename", "r", "rename", "rename the adapter under the cursor", _LIST, 30),
     Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _LIST, 25, "x"),
-    Action("undo", "u", "undo", "undo the last removal, rename or reordering", weight=5),
+    Action("undo", "u", "undo", "undo the last removal, rename, reordering or weight of the sum", weight=5),
     Action("earlier", "<", "move up", "move the adapter under the cursor up", _LIST, 20, "< >"),
     Action("later", ">", "move down", "move the adapter under the cursor down", _LIST),
     Action(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.study import AdapterInfo
 from inspector.tui.screens.dialogs import Prompt
 from inspector.tui.shell import Shell
 from inspector.tui.similarity import similarity_order
@@ -19,33 +20,22 @@ if TYPE_CHECKING:
 class Editing(Shell):
     """Handlers of the actions that change the list of adapters."""
 
-    def remember(self) -> None:
-        """Keep the present list for undo."""
-        self.undo.append((self.state.study, self.state.shown, self.state.order))
-        del self.undo[:-50]
-
     def do_undo(self) -> None:
         if not self.undo:
             self.say("nothing to undo")
             return
-        study, shown, order = self.undo.pop()
-        current = set(self.state.study.names)
-        if len(study.adapters) != len(current):  # adapters were opened since: their study stays
+        state, before = self.state, self.undo.pop()
+        if len(before.adapters) != len(state.study.adapters):  # adapters were opened since: their study stays
             self.undo.clear()
             self.say("nothing to undo: adapters were opened since")
             return
-        renamed = study.names != self.state.study.names
-        self.loaded = {
-            new: _named(self.loaded[old], new)
-            for old, new in zip(self.state.study.names, study.names, strict=True)
-            if old in self.loaded
-        }
-        if renamed:
-            self.state.study = replace(self.state.study, adapters=study.adapters)
-            self.state.shown = replace(self.state.shown, adapters=shown.adapters)
-        self.state.order = order
-        self.state.bound()
-        self.say("undone")
+        names = [(now.name, then.name) for now, then in zip(state.study.adapters, before.adapters, strict=True)]
+        if any(now != then for now, then in names):
+            self.loaded = {then: _named(self.loaded[now], then) for now, then in names if now in self.loaded}
+            state.study = replace(state.study, adapters=_renamed(state.study.adapters, before.adapters))
+            state.shown = replace(state.shown, adapters=_renamed(state.shown.adapters, before.adapters))
+        before.restore(state)
+        self.say(f"undone: {before.what}")
 
     def do_open(self) -> None:
         self.push_screen(Prompt("Open a path, or org/repo[@revision][:subfolder] (NAME=… names it)"), self._open)
@@ -73,7 +63,7 @@ class Editing(Shell):
         if name in state.study.names or clean(name) != name:
             self.say(f"{clean(name)!r} is taken or not printable: choose another name", "warn")
             return
-        self.remember()
+        self.remember(f"the new name of {clean(old)}")
         state.study = state.study.renamed(old, name)
         state.shown = state.shown.renamed(old, name)
         if old in self.loaded:
@@ -89,8 +79,8 @@ class Editing(Shell):
         state = self.state
         if not state.size:
             return
-        self.remember()
         name = state.name(state.row)
+        self.remember(f"the removal of {name}")
         state.order = state.order[: state.row] + state.order[state.row + 1 :]
         state.bound()
         self.say(f"removed {name} (u undoes)")
@@ -107,7 +97,7 @@ class Editing(Shell):
         target = state.row + step
         if not 0 <= target < state.size:
             return
-        self.remember()
+        self.remember(f"the move of {state.name(state.row)}")
         order = list(state.order)
         order[state.row], order[target] = order[target], order[state.row]
         if state.col == target:
@@ -119,15 +109,15 @@ class Editing(Shell):
         state = self.state
         if state.size < 3:
             return
-        self.remember()
         at = state.order[state.row], state.order[state.col]
+        values = state.matrix(state.metric)
+        if not state.sorted and not np.isfinite(values).any():
+            self.say("nothing measured yet to order by", "warn")
+            return
+        self.remember("the other order")
         if state.sorted:
             state.order = tuple(sorted(state.order))
         else:
-            values = state.matrix(state.metric)
-            if not np.isfinite(values).any():
-                self.say("nothing measured yet to order by", "warn")
-                return
             alike = -values if state.metric.startswith("orthogonal") else values
             state.order = tuple(state.order[i] for i in similarity_order(alike))
         state.sorted = not state.sorted
@@ -155,6 +145,11 @@ class Editing(Shell):
             self.state.k = wanted
             self.say(f"measuring angles again with k = {wanted}")
             self.measure_again()
+
+
+def _renamed(now: tuple[AdapterInfo, ...], then: tuple[AdapterInfo, ...]) -> tuple[AdapterInfo, ...]:
+    """The same adapters under their names of then; what was measured of them since stays."""
+    return tuple(replace(a, name=b.name) for a, b in zip(now, then, strict=True))
 
 
 def _named(adapter: Adapter, name: str) -> Adapter:

@@ -15,6 +15,7 @@ from inspector.merging.preview import Preview
 from inspector.study import Floats
 from inspector.tui.screens.dialogs import Prompt
 from inspector.tui.shell import Shell
+from inspector.tui.text import clean
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -83,11 +84,17 @@ class Mixing(Shell):
 
     def _step_weight(self, step: int) -> None:
         if self.state.size:
-            self.state.mixture.step(self.state.order[self.state.row], step)
+            self.state.mixture.step(self._before_weighing(self.state.order[self.state.row]), step)
+
+    def _before_weighing(self, adapter: int) -> int:
+        """The adapter, whose weight is about to change: for undo."""
+        name, weight = clean(self.state.study.adapters[adapter].name), self.state.mixture.weight(adapter)
+        self.remember(f"the weight of {name}, {weight:g} again".replace(" -", " −"))
+        return adapter
 
     def do_leave_out(self) -> None:
         if self.state.size:
-            self.state.mixture.leave_out(self.state.order[self.state.row])
+            self.state.mixture.leave_out(self._before_weighing(self.state.order[self.state.row]))
 
     def do_weight(self) -> None:
         state = self.state
@@ -107,7 +114,7 @@ class Mixing(Shell):
         if not abs(weight) < 1e6:
             self.say(f"{text} is no weight: write a number such as 0.5 or -0.2", "warn")
             return
-        self.state.mixture.weights[adapter] = weight
+        self.state.mixture.weights[self._before_weighing(adapter)] = weight
         self.repaint()
 
     def do_more_rank(self) -> None:

@@ -40,6 +40,7 @@ from inspector.tui.screens.trajectory import TrajectoryView
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural, wrap
 from inspector.tui.theme import Ink, ink_for
+from inspector.tui.undoing import Before
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
 from inspector.tui.widgets.layer_slider import paint_slider
 from inspector.tui.widgets.painted import Painted
@@ -114,7 +115,7 @@ class Shell(App[int]):
         self.log_lines: list[tuple[str, Tone]] = []
         self.unread = 0
         """Errors since the log was last read."""
-        self.undo: list[tuple[Study, Study, tuple[int, ...]]] = []
+        self.undo: list[Before] = []
         self.work: Worker[Any] | None = None
         self.stop = threading.Event()
         """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
@@ -186,6 +187,11 @@ class Shell(App[int]):
             self.log_lines.append((text, tone))
             self.unread += tone == "bad"
         self.repaint("status")
+
+    def remember(self, what: str) -> None:
+        """Keep the list and the weights for undo, before `what` changes them."""
+        self.undo.append(Before.of(self.state, what))
+        del self.undo[:-200]
 
     # Work
 

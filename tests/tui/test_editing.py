@@ -70,6 +70,10 @@ async def test_order_by_similarity_and_back():
         assert np.diag(values, 1).sum() >= np.diag(app.state.study.block("cosine", "global")[:, :, 0], 1).sum()
         await pilot.press("s")
         assert app.state.names == NAMES
+        await pilot.press("s", "u")
+        assert app.state.names == NAMES
+        await pilot.press("s")
+        assert app.state.names != NAMES, "what was undone is no order by similarity any more"
 
 
 def test_similarity_order_groups_blocks_and_survives_nan():

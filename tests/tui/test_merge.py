@@ -197,6 +197,26 @@ async def test_weights_stay_with_their_adapters():
         assert app.state.mixture.weight(0) == 1
 
 
+async def test_weights_are_undone_one_by_one_among_the_other_changes():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("W", "-", "down", "space", "1", "x", "W", "enter", *"-0.5", "enter")
+        assert [app.state.mixture.weight(at) for at in range(5)] == [0.9, 0, -0.5, 1, 1]
+        await pilot.press("u")
+        assert "undone: the weight of dft_s42, 1 again" in area(app, "status").text
+        assert app.state.mixture.weight(2) == 1
+        await pilot.press("u")
+        assert "undone: the removal of rft_s42" in area(app, "status").text
+        await pilot.press("u")
+        assert app.state.mixture.weight(1) == 1
+        assert "Σ w·ΔW of 5 adapters" in body(app)
+        await pilot.press("down", "space", "u", "space", "u", "u")
+        assert "undone: the weight of sft_s42, 1 again" in area(app, "status").text
+        assert [app.state.mixture.weight(at) for at in range(5)] == [1] * 5
+        await pilot.press("u")
+        assert "nothing to undo" in area(app, "status").text
+
+
 async def test_modules_of_other_shapes_are_in_no_number_and_named():
     import torch
 
