@@ -12,7 +12,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.errors import InspectorError
 from inspector.export import replacing
-from inspector.narration import say, wrote
+from inspector.narration import Progress, say, wrote
 from inspector.report.building import report
 from inspector.report.document import Report
 from inspector.study import Settings
@@ -48,15 +48,17 @@ def write_report(
     if outputs.page is not None:
         from inspector.report.page import page
 
+        say("Drawing the page …")
         _write(outputs.page, page, made)
     if outputs.markdown is not None:
         from inspector.report.markdown import markdown
 
         _write(outputs.markdown, markdown, made)
     if outputs.figures is not None:
-        from inspector.report.figures import write_figures
+        from inspector.report.figures import FORMATS, write_figures
 
-        written = write_figures(made, outputs.figures)
+        say(f"Drawing figures as {', '.join(FORMATS[:-1]).upper()} and {FORMATS[-1].upper()} …")
+        written = write_figures(made, outputs.figures, Progress())
         say(f"Wrote {count(len(written), 'file')} to {outputs.figures}.")
     return 0 if complete else 3
 

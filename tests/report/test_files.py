@@ -47,6 +47,19 @@ def test_figures_are_the_same_twice(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+def test_which_figure_of_how_many_is_told(tmp_path):
+    small = only(report(full_study(METHODS[:2], layers=1, probes=())), "matrix", "angles")
+    told = []
+    written = write_figures(small, tmp_path, lambda *said: told.append(said))
+    names = [Path(name).stem for name in written if name.endswith(".svg")]
+    n = len(names)
+    assert n > 2
+    assert told == [
+        *((f"Drawing {name}, figure {at + 1} of {n}", at, n) for at, name in enumerate(names)),
+        (f"{n} figures drawn", n, n),
+    ]
+
+
 def test_a_figure_that_fails_leaves_nothing_half_written(study, tmp_path, monkeypatch):
     before = tmp_path / "cosine.svg"
     before.write_text("as it was")
@@ -55,7 +68,7 @@ def test_a_figure_that_fails_leaves_nothing_half_written(study, tmp_path, monkey
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    monkeypatch.setattr("matplotlib.backends.backend_svg.FigureCanvasSVG.print_svg", fail)
     with pytest.raises(InspectorError, match="No space left"):
         write_figures(only(report(study), "matrix"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["cosine.svg"]
