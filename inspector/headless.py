@@ -12,8 +12,9 @@ from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, refuse_unwritable, save
 from inspector.narration import Downloads, Progress, say, wrote
+from inspector.resemblance import comparable
 from inspector.study import Settings, Study
-from inspector.text import count, rounded
+from inspector.text import count, plain, rounded
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -65,6 +66,9 @@ def analyze(
     else:
         save(study, out, parts.metrics)
         wrote(out)
+    if against is not None and not comparable(study):
+        say(f"Nothing could be compared with {plain(against.address)}.")
+        complete = False
     return 0 if complete else 3
 
 

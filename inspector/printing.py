@@ -15,7 +15,7 @@ from inspector.probe_tables import probe_tables
 from inspector.resemblance import resemblance_table
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
-from inspector.text import count
+from inspector.text import count, some
 from inspector.text_tables import UNLIMITED, Page, number, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
@@ -111,11 +111,20 @@ def _print_adapters(page: _Page, study: Study) -> None:
         table.add_row(Text(adapter.name), *own, *(number(values[i], 4) for values in numbers.values()))
     page.table(table)
     page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
+    for (severity, text), names in _findings(study).items():
+        who = f"all {len(names)} adapters" if len(names) == len(study.adapters) > 1 else some(names)
+        page.text(f"{severity}: {who}: {text}")
+    page.text("")
+
+
+def _findings(study: Study) -> dict[tuple[str, str], list[str]]:
+    """Every warning and error once, with the adapters it is told of."""
+    found: dict[tuple[str, str], list[str]] = {}
     for adapter in study.adapters:
         for finding in adapter.findings:
             if finding.severity != "info":
-                page.text(f"{finding.severity}: {adapter.name}: {finding.text}")
-    page.text("")
+                found.setdefault((finding.severity, finding.text), []).append(adapter.name)
+    return found
 
 
 def print_resemblance(study: Study, title: str) -> None:

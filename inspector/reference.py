@@ -32,7 +32,7 @@ def compared(
     compared as far as its shapes agree.
     """
     strangers = [adapter.info.name for adapter in own if not same_base(adapter.info.base, claims.base)]
-    text = f"its base is not {plain(claims.base)}: not comparable with {plain(claims.address)}"
+    text = f"trained on another base than {plain(claims.base)}: not comparable with {plain(claims.address)}"
     marked = [
         replace(a, info=replace(a.info, findings=(*a.info.findings, Finding("warning", text))))
         if a.info.name in strangers
@@ -40,7 +40,8 @@ def compared(
         for a in own
     ]
     if strangers:
-        say(f"{some(strangers)}: {text}.")
+        who = f"All {len(own)} adapters" if len(strangers) == len(own) > 1 else some(strangers)
+        say(f"{who}: {text}.")
     return marked, () if len(strangers) == len(own) else reference_sources(claims)
 
 

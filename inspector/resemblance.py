@@ -45,6 +45,11 @@ def nearest(study: Study, name: str, count: int = NEAREST) -> list[Likeness]:
     return [_likeness(study, i, j) for j in sorted(others, key=lambda j: -cosine[i, j, 0])[:count]]
 
 
+def comparable(study: Study) -> bool:
+    """Whether any adapter of one's own can be compared with any published one."""
+    return any(nearest(study, name) for name in study.names if not is_reference(name))
+
+
 def is_reference(name: str) -> bool:
     return name.startswith(REFERENCE)
 

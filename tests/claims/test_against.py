@@ -57,12 +57,34 @@ def test_another_base_is_said_and_nothing_is_downloaded(place, tmp_path):
     done = inspector(
         "analyze", folder / "stranger", "--against", folder / "set.yaml", "--out", out, **hub.environment(tmp_path)
     )
-    assert done.returncode == 0, done.stderr
-    assert "stranger: its base is not org/base-1B: not comparable with toy." in done.stderr
+    assert done.returncode == 3, done.stderr
+    assert "stranger: trained on another base than org/base-1B: not comparable with toy." in done.stderr
+    assert "Nothing could be compared with toy." in done.stderr
     assert hub.requests == []
     (only,) = load(out).adapters
     assert only.health == "warning"
-    assert "its base is not org/base-1B" in only.findings[-1].text
+    assert "another base than org/base-1B" in only.findings[-1].text
+
+
+def test_what_is_said_of_many_is_said_once(place, tmp_path):
+    folder, hub = place
+    sources = [f"{name}={folder / 'stranger'}" for name in ("x", "y", "z")]
+    done = inspector("analyze", *sources, "--against", folder / "set.yaml", **hub.environment(tmp_path))
+    assert done.returncode == 3, done.stderr
+    text = "trained on another base than org/base-1B: not comparable with toy"
+    assert [line for line in done.stderr.splitlines() if text in line] == [f"All 3 adapters: {text}."]
+    assert " ".join(done.stdout.split()).count(text) == 1
+    assert f"warning: all 3 adapters: {text}" in " ".join(done.stdout.split())
+
+
+def test_a_set_without_a_module_in_common_is_no_comparison(place, tmp_path):
+    """Nothing tells the bases apart, and nothing can be compared."""
+    folder, hub = place
+    write_adapter(tmp_path / "own", random_factors({"model.layers.0.mlp.up_proj": (6, 4)}, seed=3), base=BASE)
+    args = ("analyze", tmp_path / "own", "--against", folder / "set.yaml", "--modules", "common")
+    done = inspector(*args, **hub.environment(tmp_path))
+    assert done.returncode == 3, done.stderr
+    assert "Nothing could be compared with toy." in done.stderr
 
 
 def test_published_ones_are_points_of_the_study(place, tmp_path):

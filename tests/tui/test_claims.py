@@ -210,5 +210,5 @@ async def test_ones_own_are_measured_where_no_base_is_shared(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await measured(app, pilot)
         assert app.state.study.names == ("mine",)
-        assert any("its base is not org/base" in text for text, _ in app.log_lines)
+        assert any("another base than org/base" in text for text, _ in app.log_lines)
         assert app.state.study.adapters[0].health == "warning"
