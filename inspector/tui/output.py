@@ -112,20 +112,19 @@ class Output(Shell):
         marks = {"info": "  ", "good": "  ", "warn": "! ", "bad": "✗ "}
         for line, tone in reversed(self.log_lines):
             text.append(f"{marks[tone]}{line}\n")
-        self.push_screen(Reader("Messages, newest first", text or Text("nothing was reported")))
+        self.push_screen(Reader("Messages, newest first", lambda _width: text or Text("nothing was reported")))
 
     def do_details(self) -> None:
         if self.state.size:
-            lines = details(self.state, self.ink, min(self.size.width, 100) - 8)
-            text = Text("\n").join(Text.assemble(*((s.text, s.style or "") for s in line.segments)) for line in lines)
-            self.push_screen(Reader(self.state.name(self.state.row), text))
+            self.push_screen(Reader(self.state.name(self.state.row), self._details))
+
+    def _details(self, width: int) -> Text:
+        lines = details(self.state, self.ink, width)
+        return Text("\n").join(Text.assemble(*((s.text, s.style or "") for s in line.segments)) for line in lines)
 
     def do_help(self) -> None:
-        self.push_screen(
-            Reader(
-                f"{self.view.title}: help", help_text(self.view, self.state, self.ink, min(self.size.width, 100) - 12)
-            )
-        )
+        view = self.view
+        self.push_screen(Reader(f"{view.title}: help", partial(help_text, view, self.state, self.ink)))
 
     def do_palette(self) -> None:
         self.action_command_palette()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
+from textual.widgets import Static
 
 from inspector.tui import actions
 from inspector.tui.actions import ACTIONS
@@ -71,3 +73,19 @@ async def test_help_names_keys_and_definitions_of_the_view():
         assert "sum inner" not in text
         await pilot.press("escape")
         assert len(app.screen_stack) == 1
+
+
+async def test_help_is_wrapped_again_when_the_terminal_is_resized():
+    app = app_with()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "?")
+        told = {}
+        for width in (120, 60, 140):
+            await pilot.resize_terminal(width, 30)
+            await pilot.pause()
+            static = app.screen.query_one("#text", Static)
+            told[width] = str(static.render()).split("\n")
+            assert max(map(cell_len, told[width])) <= static.size.width
+            assert static.size.height == len(told[width]), "no line is wrapped a second time"
+        assert len(told[60]) > len(told[120]) == len(told[140])
+        assert " ".join(told[60]).split() == " ".join(told[120]).split()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from textual.widgets import Static
 
 from inspector.study import Finding
 from inspector.tui.app import InspectorApp
@@ -44,7 +45,7 @@ def study():
 def page(app) -> str:
     """The text of the page that is open."""
     assert isinstance(app.screen, Reader)
-    return app.screen.text.plain
+    return str(app.screen.query_one("#text", Static).render())
 
 
 async def test_the_panel_shows_classes_scales_and_base(study):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
+
+_WIDEST, _MARGIN = 100, 6
+"""Cells of a reader at most (it takes 96 % of the screen), and those of its border, padding and scroll bar."""
 
 
 class Dialog(ModalScreen[ScreenResultType]):
@@ -59,7 +64,7 @@ class Confirm(Dialog[bool]):
 
 
 class Reader(Dialog[None]):
-    """A page of text to scroll."""
+    """A page of text to scroll, wrapped for the width there is: `write(cells)` gives it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,q,question_mark,enter", "dismiss", "close"),
@@ -67,18 +72,21 @@ class Reader(Dialog[None]):
         ("k", "scroll(-1)", "up"),
     ]
 
-    def __init__(self, title: str, text: Text) -> None:
+    def __init__(self, title: str, write: Callable[[int], Text]) -> None:
         super().__init__()
-        self.heading, self.text = title, text
+        self.heading, self.write = title, write
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="reader"):
             yield Static(Text(f"{self.heading}   (↑ ↓ scroll · esc closes)"), classes="question")
             with VerticalScroll():
-                yield Static(self.text)
+                yield Static(id="text")
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.query_one("#text", Static).update(self.write(max(min(event.size.width * 24 // 25, _WIDEST) - _MARGIN, 20)))
 
     def action_scroll(self, step: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)

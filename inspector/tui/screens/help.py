@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from inspector.tui.theme import Ink
 _KEYS = 12
 
 
-def help_text(view: View, state: AppState, ink: Ink, width: int = 72) -> Text:
+def help_text(view: View, state: AppState, ink: Ink, width: int) -> Text:
     """What the view shows, the keys that are its own, how its numbers are defined, the keys that work everywhere."""
     text = Text()
     _paragraph(text, view.about, ink.plain, width)
@@ -50,8 +51,12 @@ def _key(text: Text, action: Action, ink: Ink, width: int) -> None:
 
 def _definition(text: Text, metric: str, ink: Ink, width: int) -> None:
     definition = DEFINITIONS[metric]
-    text.append(f"  {definition.title}", ink.bold)
-    text.append(f"  ({metric} in exports)\n", ink.dim)
+    exported = f"({metric} in exports)"
+    beside = cell_len(definition.title) + cell_len(exported) + 4 <= width
+    _paragraph(text, definition.title, ink.bold, width, 2)
+    if beside:
+        text.right_crop(1)
+    text.append(f"  {exported}\n" if beside else f"    {exported}\n", ink.dim)
     _paragraph(text, definition.formula, ink.plain, width, 4)
     _paragraph(text, f"over modules: {definition.over_modules}", ink.plain, width, 4)
     if definition.trap:
