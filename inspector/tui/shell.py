@@ -21,6 +21,7 @@ from inspector.study import Settings, Study
 from inspector.tui import actions
 from inspector.tui.actions import BY_ID
 from inspector.tui.messages import Tone
+from inspector.tui.screens import small
 from inspector.tui.screens.accuracy import AccuracyView
 from inspector.tui.screens.adapters import AdaptersView
 from inspector.tui.screens.angles import AnglesView
@@ -38,7 +39,7 @@ from inspector.tui.screens.size import SizeView
 from inspector.tui.screens.summary import SummaryView
 from inspector.tui.screens.trajectory import TrajectoryView
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, page, plural, wrap
+from inspector.tui.text import clean, plural
 from inspector.tui.theme import Ink, ink_for
 from inspector.tui.undoing import Before
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
@@ -48,8 +49,6 @@ from inspector.tui.widgets.painted import Painted
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
-
-SMALLEST = (60, 15)
 
 
 def nobody(settings: Settings | None = None) -> Study:
@@ -159,10 +158,10 @@ class Shell(App[int]):
         return paint_tabs(labelled, tabs.index(self.state.view), self.ink, width)
 
     def _paint_body(self, width: int, height: int) -> list[Strip]:
-        if self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]:
-            needs = f"needs {SMALLEST[0]}×{SMALLEST[1]}, has {self.size.width}×{self.size.height}"
-            return page([Line(f" {part}", self.ink.bold) for part in wrap(needs, width - 2)], width, height)
-        return self.view.paint(self.state, Area(self.ink, width, height))
+        area = Area(self.ink, width, height)
+        if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
+            return small.paint(self.state, (self.size.width, self.size.height), area)
+        return self.view.paint(self.state, area)
 
     def _paint_status(self, width: int, _height: int) -> list[Strip]:
         state = self.state

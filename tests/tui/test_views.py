@@ -37,10 +37,34 @@ async def test_80_columns_cut_nothing_off():
             assert not lines, (view, lines)
 
 
-async def test_too_small_says_so():
+async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_whole():
     app = app_with()
-    async with app.run_test(size=(50, 12)):
-        assert "needs 60×15, has 50×12" in body(app)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "home")
+        whole = everything(app)
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        lines = body(app).splitlines()
+        assert lines[0] == " needs 60×15, has 40×10"
+        assert lines[1] == f" sft_s42 ↔ rft_s42, layer 0 cos {signed(app.state.number('cosine', (0, 1))).strip()}"
+        assert lines[3].split() == ["▸sft_s42", general(app.state.own("norm", 0))]
+        assert "adapters 1–3 of 5" in lines[2]
+        await pilot.press("1", *["down"] * 4)
+        assert body(app).splitlines()[-1].startswith("▸sft_s123")
+        await pilot.press(*["up"] * 4, "3")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert everything(app) == whole
+
+
+@pytest.mark.parametrize("size", [(59, 40), (12, 30), (3, 3), (60, 5), (1, 1)])
+async def test_any_size_below_stands(size):
+    for app in (app_with(), InspectorApp([])):
+        async with app.run_test(size=size) as pilot:
+            await pilot.press("3", "down", "?", "escape")
+            await pilot.resize_terminal(60, 15)
+            await pilot.pause()
+            assert "needs" not in body(app)
 
 
 async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
