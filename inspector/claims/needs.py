@@ -49,14 +49,17 @@ def top_ks(claims: ClaimSet) -> dict[int, tuple[str, ...]]:
 
 
 def runs(claims: ClaimSet, open_: Sequence[str]) -> list[Run]:
-    """The runs of the base that claims about these adapters ask for: one for each prompts and loss."""
-    found: dict[tuple[str, str], list[tuple[Claim, str]]] = {}
+    """The runs of the base that claims about these adapters ask for: one for each prompts and loss.
+
+    Paths run by themselves: they take the pairs that claims are about, everything else all adapters it is about.
+    """
+    found: dict[tuple[str, str, bool], list[tuple[Claim, str]]] = {}
     for claim in claims.claims:
         if set(claim.names) <= set(open_):
             for probe in {DEFINITIONS[metric].probe for metric in claim.metrics} - {""}:
                 loss = "rollouts" if probe == "lmc_rollouts" else "boxed"
-                found.setdefault((claim.prompts, loss), []).append((claim, probe))
-    return [_run(prompts, loss, asked, open_) for (prompts, loss), asked in found.items()]
+                found.setdefault((claim.prompts, loss, probe.startswith("lmc")), []).append((claim, probe))
+    return [_run(prompts, loss, asked, open_) for (prompts, loss, _), asked in found.items()]
 
 
 def _run(prompts: str, loss: str, asked: Sequence[tuple[Claim, str]], open_: Sequence[str]) -> Run:

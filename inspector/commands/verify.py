@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.claims.reports import FORMATS
 from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
 from inspector.errors import InspectorError
@@ -14,18 +15,31 @@ from inspector.text import plain
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("claims")
-@click.argument("more", nargs=-1, metavar="")
-@click.option("--adapters", multiple=True, metavar="SOURCE…", help="Check these instead of the published ones.")
+@click.argument("claims", shell_complete=completion.CLAIMS)
+@click.argument("more", nargs=-1, shell_complete=completion.SOURCES, metavar="")
+@click.option(
+    "--adapters",
+    multiple=True,
+    shell_complete=completion.SOURCES,
+    metavar="SOURCE…",
+    help="Check these instead of the published ones.",
+)
 @click.option("--study", "studies", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
               help="Check a saved study instead (repeat where probes ran over several prompts).")  # fmt: skip
-@click.option("--base", default="", help="Also run this base, where claims ask for it: Hub id, folder, or smollm2.")
+@click.option(
+    "--base",
+    default="",
+    shell_complete=completion.BASES,
+    help="Also run this base, where claims ask for it: Hub id, folder, or smollm2.",
+)
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
 @DEVICE
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result to this file instead of stdout.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[default: table; json or junit by --out's name]")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result to this file (.json, .xml, or a table).")
 @DEBUG
-def verify(claims: str, more: tuple[str, ...], adapters: tuple[str, ...], **options: Any) -> int:
+def verify(
+    claims: str, more: tuple[str, ...], adapters: tuple[str, ...], form: str | None, out: Path | None, **options: Any
+) -> int:
     """Check published claims: does each hold for the published adapters, or for yours?
 
     CLAIMS is a YAML file, or a bundled set by its address (`inspector claims` lists them). Exit code 1 when a
@@ -35,7 +49,8 @@ def verify(claims: str, more: tuple[str, ...], adapters: tuple[str, ...], **opti
 
     if more and not adapters:
         raise InspectorError(f"{more[0]!r} is no option: name adapters after --adapters.")
-    return verification.verify(claims, verification.Options(adapters=(*adapters, *more), **options))
+    form = form or {".json": "json", ".xml": "junit"}.get(out.suffix.lower() if out else "", "table")
+    return verification.verify(claims, verification.Options((*adapters, *more), form=form, out=out, **options))
 
 
 @click.group("claims", invoke_without_command=True, context_settings=SETTINGS)
@@ -53,7 +68,7 @@ def claims_(context: click.Context) -> None:
 
 @claims_.command(context_settings=SETTINGS)
 @click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
-@click.argument("sources", nargs=-1)
+@click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @K
 @DEVICE
 @PICKLE

@@ -213,11 +213,13 @@ def test_only_what_claims_need_is_measured(tmp_path):
         + claim(f"metric: [barrier_mean, barrier_strict]; pairs: [[a, b]]; {probe}", "barrier")
         + claim(f"metric: accuracy; adapters: [c]; {probe.replace('gsm8k', 'aime26')}", "accuracy")
         + claim(f"metric: cka; pairs: [[a, lost]]; {probe}", "unpublished")
+        + claim(f"metric: lens_depth; adapters: [b, c]; {probe}", "depth")
         + claim("metric: principal_angle; k: 1; top_k: 8; pairs: [[a, c]]; relation: at least; value: 0", "angle")
         + claim("metric: subspace_overlap; pairs: [[a, b]]; relation: at least; value: 0", "overlap"),
     )
-    gsm8k, aime26 = runs(found, ["a", "b", "c"])
+    gsm8k, aime26, states = runs(found, ["a", "b", "c"])
     assert (gsm8k.prompts, gsm8k.probes, gsm8k.names) == ("gsm8k", ("lmc",), ("a", "b"))
     assert (gsm8k.pairs, gsm8k.alphas) == ((("a", "b"),), (0, 0.5))
     assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
+    assert (states.prompts, states.probes, states.names, states.pairs) == ("gsm8k", ("lens",), ("b", "c"), ())
     assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}

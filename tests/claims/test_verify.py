@@ -30,7 +30,7 @@ def run(*args, **env):
 
 def test_the_demo_set_holds_offline(tmp_path):
     """What CI re-checks: every finding the bundled set shows, from the bundled adapters, without a network."""
-    done = run("claims/demo.yaml", "--format", "json", "--out", tmp_path / "demo.json")
+    done = run("claims/demo.yaml", "--out", tmp_path / "demo.json")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     document = json.loads((tmp_path / "demo.json").read_text())
