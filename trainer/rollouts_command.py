@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from inspector.completion import BASES, DEVICES, DTYPES, TASKS, offered
 from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
 from inspector.text import count, plain
 from trainer.exporting import FORMS, export
-from trainer.mapping import Mapped, columns_of, mapped
+from trainer.mapping import PRESETS, Mapped, columns_of, mapped
 from trainer.rollout_progress import say
 from trainer.rollouts import DONE, Options, sample
 from trainer.row_file import check_suffix, write_rows
@@ -21,11 +22,21 @@ from trainer.summary import lines, summarise
 
 @click.command("rollouts")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--task", default="", help="deepscaler, gsm8k-train, arithmetic-train (bundled), a .jsonl/.parquet file.")
+@click.option(
+    "--task",
+    default="",
+    shell_complete=TASKS,
+    help="deepscaler, gsm8k-train, arithmetic-train (bundled), a .jsonl/.parquet file.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="FILE.jsonl or FILE.parquet; one that is there goes on.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
 @click.option("--k", type=click.IntRange(1), default=4, show_default=True, help="Completions a prompt.")
-@click.option("--teacher", default="", help="Hub id, folder, or smollm2; with --server the model's name there.")
+@click.option(
+    "--teacher",
+    default="",
+    shell_complete=BASES,
+    help="Hub id, folder, or smollm2; with --server the model's name there.",
+)
 @click.option("--server", default="", metavar="URL", help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY).")
 @click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Requests at a time.")
 @click.option("--per-minute", type=click.FloatRange(0), default=0.0, help="At most so many requests a minute.")
@@ -41,11 +52,20 @@ from trainer.summary import lines, summarise
     "--shots", type=click.IntRange(-1), default=-1, help="Worked examples shown.  [default: all the task has]"
 )
 @click.option("--split", default="train", show_default=True, help="What the rows say under `split`.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
-@click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16, float16.")
+@click.option("--device", default="auto", show_default=True, shell_complete=DEVICES, help="auto, cpu, cuda, cuda:1 …")
+@click.option(
+    "--dtype", default="auto", show_default=True, shell_complete=DTYPES, help="auto, float32, bfloat16, float16."
+)
 @click.option("--batch", type=click.IntRange(0), default=0, help="Completions at a time.  [default: 16, on a GPU 64]")
 @click.option("--from", "origin", type=click.Path(path_type=Path), help="Rollouts of others, to be mapped to --out.")
-@click.option("--map", "columns", multiple=True, metavar="FIELD=COLUMN,…", help="Their columns; or open-r1, verl.")
+@click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    shell_complete=offered(lambda: PRESETS),
+    metavar="FIELD=COLUMN,…",
+    help="Their columns; or open-r1, verl.",
+)
 @click.option(
     "--export", "form", type=click.Choice(list(FORMS)),
     help="Write FILE to --out for others: TRL's conversational data, verl (one row a prompt; its trainer needs a "

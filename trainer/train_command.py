@@ -8,18 +8,53 @@ from typing import Any
 
 import click
 
+from inspector.completion import BASES, Words, offered
+
+
+def _methods() -> Words:
+    from trainer.methods import METHODS
+
+    return (*METHODS, "all")
+
+
+def _recipes() -> Words:
+    from trainer.recipe_file import recipes
+
+    return recipes()
+
+
+def _trackers() -> Words:
+    return ("tensorboard", "wandb", "trackio")
+
 
 @click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
-@click.argument("method")
+@click.argument("method", shell_complete=offered(_methods))
 @click.option("--rollouts", type=click.Path(path_type=Path), required=True, help="The shared rows: .jsonl or .parquet.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the set; the adapter: OUT/METHOD."
 )
-@click.option("--recipe", default="study-qwen3-4b", show_default=True, help="Name or .yaml file.")
+@click.option(
+    "--recipe",
+    default="study-qwen3-4b",
+    show_default=True,
+    shell_complete=offered(_recipes, beside="file"),
+    help="Name or .yaml file.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, or METHOD.KEY=VALUE.")
-@click.option("--base", default="", help="The base model: Hub id, folder, or smollm2. Default: the recipe's.")
+@click.option(
+    "--base",
+    default="",
+    shell_complete=BASES,
+    help="The base model: Hub id, folder, or smollm2. Default: the recipe's.",
+)
 @click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
-@click.option("--tracker", "trackers", multiple=True, help="tensorboard, wandb or trackio. Default: none.")
+@click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    shell_complete=offered(_trackers),
+    help="tensorboard, wandb or trackio. Default: none.",
+)
 @click.option(
     "--vllm",
     default="",

@@ -7,14 +7,21 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import AGAINST, BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
 from inspector.sensitivity import GROUPINGS
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
-@click.option("--metric", "metrics", multiple=True, help="Only this metric (repeat, or separate by commas).")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    shell_complete=completion.METRICS,
+    help="Only this metric (repeat, or separate by commas).",
+)
 @click.option("--summary", is_flag=True, help="Only the findings, in plain sentences.")
 @click.option(
     "--group-by",
@@ -25,6 +32,7 @@ from inspector.sensitivity import GROUPINGS
 @K
 @click.option(
     "--modules",
+    shell_complete=completion.MODULES,
     default="union",
     show_default=True,
     help="union or common (what sums run over), and/or path ends such as q_proj,v_proj.",
@@ -32,12 +40,19 @@ from inspector.sensitivity import GROUPINGS
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @DEVICE
 @AGAINST
-@click.option("--probe", "probes", multiple=True, help="Also run the base: lmc, cka, lens, intruders, accuracy.")
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    shell_complete=completion.PROBES,
+    help="Also run the base: lmc, cka, lens, intruders, accuracy.",
+)
 @BASE
 @PICKLE
 @SVD_RANK
 @click.option(
     "--prompts",
+    shell_complete=completion.TASKS,
     default="",
     help="gsm8k, arithmetic (bundled, default for SmolLM2), aime26, a .jsonl …",
 )

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import BASE_WEIGHTS, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout; the README lists its keys.")
 @click.option("--tensors", is_flag=True, help="List every tensor with its class: used, ignored (why), unknown (why).")
 @BASE_WEIGHTS

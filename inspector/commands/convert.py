@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import BASE_WEIGHTS, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("source")
+@click.argument("source", shell_complete=completion.SOURCES)
 @click.argument("dest", type=click.Path(path_type=Path))
 @BASE_WEIGHTS
 @PICKLE

@@ -7,12 +7,18 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command("eval", context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True)
-@click.option("--task", required=True, help="arithmetic (bundled), gsm8k, aime24/25/26, a .jsonl or .parquet file.")
+@click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
+@click.option(
+    "--task",
+    required=True,
+    shell_complete=completion.TASKS,
+    help="arithmetic (bundled), gsm8k, aime24/25/26, a .jsonl or .parquet file.",
+)
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many problems.")
 @BASE
 @PICKLE

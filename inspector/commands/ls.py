@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector import completion
 from inspector.commands.options import DEBUG, PICKLE, SETTINGS, given
 from inspector.errors import CancelledError, InspectorError
 
@@ -23,7 +24,7 @@ _GAP = "  "
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: sources, their adapters, files and bytes.")
 @PICKLE
 @DEBUG

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, given
 
 
 @click.command("merge-preview", context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…", shell_complete=completion.SOURCES)
 @click.option("--rank", type=click.IntRange(1), help="Target rank.  [default: the parents' largest]")
 @click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")

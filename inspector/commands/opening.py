@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import AGAINST, BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given, on_terminal
 from inspector.errors import InspectorError
 
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
 
 @click.command("open", context_settings=SETTINGS)
-@click.argument("sources", nargs=-1)
+@click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @K
 @BASE
 @PICKLE
 @SVD_RANK
 @click.option(
-    "--claims", default="", help="Also check these claims: a .yaml file, or a bundled set (`inspector claims`)."
+    "--claims",
+    shell_complete=completion.CLAIMS,
+    default="",
+    help="Also check these claims: a .yaml file, or a bundled set (`inspector claims`).",
 )
 @AGAINST
 @DEBUG

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector import completion
+
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
 
@@ -16,8 +18,15 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 _BASE = "The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules"
-BASE = click.option("--base", default="", help=f"{_BASE}; and to run it [default there: what the adapters name].")
-BASE_WEIGHTS = click.option("--base", default="", help=f"{_BASE}: its weights are read, it is not run.")
+BASE = click.option(
+    "--base",
+    default="",
+    shell_complete=completion.BASES,
+    help=f"{_BASE}; and to run it [default there: what the adapters name].",
+)
+BASE_WEIGHTS = click.option(
+    "--base", default="", shell_complete=completion.BASES, help=f"{_BASE}: its weights are read, it is not run."
+)
 PICKLE = click.option(
     "--allow-pickle", is_flag=True, help="Open .bin and .pt files too, as plain tensors: nothing in them is run."
 )
@@ -28,13 +37,20 @@ SVD_RANK = click.option(
     show_default=True,
     help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
 )
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+DEVICE = click.option(
+    "--device", shell_complete=completion.DEVICES, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"
+)
 DTYPE = click.option(
-    "--dtype", default="auto", show_default=True, help="Of the base: auto, float32, bfloat16, float16."
+    "--dtype",
+    shell_complete=completion.DTYPES,
+    default="auto",
+    show_default=True,
+    help="Of the base: auto, float32, bfloat16, float16.",
 )
 
 AGAINST = click.option(
     "--against",
+    shell_complete=completion.CLAIMS,
     default="",
     metavar="CLAIMS",
     help="Also open the published adapters of this set (arxiv:2606.23740, demo, a .yaml): whom does yours resemble?",

@@ -7,18 +7,31 @@ from typing import Any
 
 import click
 
+from inspector import completion
 from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
 
 
 @click.command("report", context_settings=SETTINGS)
-@click.argument("sources", nargs=-1, required=True, metavar="STUDY | SOURCE…")
+@click.argument("sources", nargs=-1, required=True, metavar="STUDY | SOURCE…", shell_complete=completion.SOURCES)
 @click.option("--out", "page", type=click.Path(path_type=Path), help="One web page that needs nothing else: FILE.html.")
 @click.option("--figures", type=click.Path(path_type=Path), metavar="DIR",
               help="Figures as SVG, PDF and PNG, and LaTeX tables.")  # fmt: skip
 @click.option("--md", "markdown", type=click.Path(path_type=Path), metavar="FILE", help="A summary in Markdown.")
-@click.option("--claims", default="", metavar="SET", help="Check these too: arxiv:2606.23740, demo, or a .yaml.")
+@click.option(
+    "--claims",
+    shell_complete=completion.CLAIMS,
+    default="",
+    metavar="SET",
+    help="Check these too: arxiv:2606.23740, demo, or a .yaml.",
+)
 @K
-@click.option("--modules", default="union", show_default=True, help="union or common, and/or path ends: q_proj,v_proj.")
+@click.option(
+    "--modules",
+    shell_complete=completion.MODULES,
+    default="union",
+    show_default=True,
+    help="union or common, and/or path ends: q_proj,v_proj.",
+)
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @DEVICE
 @BASE_WEIGHTS

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from inspector import completion
 from inspector.commands.options import DEBUG, SETTINGS
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("sources", nargs=-1)
+@click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
 @click.option("--expose", is_flag=True, help="Allow a --host other machines reach; visitors then need a token.")
