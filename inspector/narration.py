@@ -23,6 +23,15 @@ def wrote(path: Path) -> None:
     say(f"Wrote {path} ({in_bytes(path.stat().st_size)}).")
 
 
+def _fitted(text: str, width: int) -> str:
+    """On one line, or it could not be rewritten: what is done gives way to how fast and how long still."""
+    over = len(text) - width
+    head, dot, tail = text.partition(" · ")
+    if over <= 0:
+        return text
+    return f"{head[: -over - 1]}…{dot}{tail}" if dot and over + 1 < len(head) else f"{text[: width - 1]}…"
+
+
 class Progress:
     """One line on a terminal, rewritten in place; elsewhere a line every ten seconds."""
 
@@ -33,7 +42,8 @@ class Progress:
         share = f" ({100 * done // total} %)" if total else ""
         if sys.stderr.isatty():
             end = "\r\033[K" if done == total else ""
-            sys.stderr.write(f"\r\033[K{text}{share}{end}")
+            line = _fitted(f"{text}{share}", shutil.get_terminal_size().columns - 1)
+            sys.stderr.write(f"\r\033[K{line}{end}")
             sys.stderr.flush()
         elif time.monotonic() - self._told > 10:
             self._told = time.monotonic()

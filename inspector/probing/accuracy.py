@@ -28,7 +28,7 @@ def run(job: Job, adapters: Sequence[Adapter], note: Callable[[str], None], canc
         job.request.problems("accuracy"),
         max_new_tokens=job.request.new_tokens,
         batch=job.request.batch,
-        progress=job.progress,
+        progress=job.course.counted,
         partial=deliver,
         note=note,
         cancelled=cancelled,

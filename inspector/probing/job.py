@@ -10,7 +10,7 @@ from inspector import __version__
 from inspector.probes.attach import Attached
 from inspector.probes.batches import Batches
 from inspector.probes.problems import Problems
-from inspector.probing.pace import Report
+from inspector.probing.pace import Course
 from inspector.probing.request import Request
 from inspector.results import Blocks
 from inspector.study import ProbeInfo
@@ -31,7 +31,7 @@ class Job:
     """Name -> sha256 of the adapter's files, of those that are loaded."""
     batches: Batches
     deliver: Deliver
-    progress: Report
+    course: Course
     notes: list[str]
 
     def info(self, probe: str, problems: Problems | None = None, detail: str = "") -> ProbeInfo:

@@ -24,7 +24,7 @@ def run(job: Job) -> None:
     tokens = np.array([example.targets for example in examples], dtype=np.float64)
     wanted = points(request.pairs, request.alphas)
     length = sum(len(example.ids) for example in examples)
-    pace = Pace(length * len(wanted), job.progress)
+    pace = Pace(length * len(wanted), job.course)
     suffix = "" if request.loss == "boxed" else "_rollouts"
     results = Curves(job.names, request.pairs, request.alphas, suffix, tokens)
     info = job.info(f"lmc{suffix}", problems, f"loss: {request.loss}")

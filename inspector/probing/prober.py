@@ -9,7 +9,8 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
 from inspector.errors import InspectorError
 from inspector.probes.partial import not_run
-from inspector.probing.request import Estimate, Request, estimate
+from inspector.probing.pace import Course
+from inspector.probing.request import PROBES, Estimate, Request, estimate, seconds_each
 from inspector.results import Blocks, merged
 from inspector.study import ProbeInfo, Study
 from inspector.text import plain
@@ -75,16 +76,20 @@ class Prober:
             partial(current[0])
 
         size = request.batch or _BATCH["cuda" if attached.base.device.startswith("cuda") else "cpu"]
-        job = Job(request, attached, study.names, digests, Batches(size, noted, cancelled), deliver, progress, notes)
+        parts = _parts(request)
+        course = Course(parts, seconds_each(adapters, request), progress)
+        job = Job(request, attached, study.names, digests, Batches(size, noted, cancelled), deliver, course, notes)
+        runs: dict[str, Callable[[], None]] = {
+            "lmc": lambda: lmc.run(job),
+            "cka": lambda: states.run(job),
+            "lens": lambda: states.run(job),
+            "intruders": lambda: weights.run_intruders(job, study.modules, by_name, cancelled),
+            "accuracy": lambda: accuracy.run(job, adapters, noted, cancelled),
+        }
         weights.run_norms(job, study.modules)
-        if "lmc" in request.probes:
-            lmc.run(job)
-        if {"cka", "lens"} & set(request.probes):
-            states.run(job)
-        if "intruders" in request.probes:
-            weights.run_intruders(job, study.modules, by_name, cancelled)
-        if "accuracy" in request.probes:
-            accuracy.run(job, adapters, noted, cancelled)
+        for part in parts:
+            course.begin(part)
+            runs[part]()
         attached.use(None)
         return current[0]
 
@@ -113,6 +118,12 @@ class Prober:
             attached.add(adapter)
         self._digests |= digests
         return attached
+
+
+def _parts(request: Request) -> tuple[str, ...]:
+    """The probes in the order they run; CKA and lens are one part."""
+    both = {"cka", "lens"} <= set(request.probes)
+    return tuple(probe for probe in PROBES if probe in request.probes and not (both and probe == "lens"))
 
 
 def _refuse_lost(study: Study, by_name: dict[str, Adapter]) -> None:

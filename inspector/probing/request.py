@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from inspector.adapters.model import Adapter
@@ -100,25 +100,42 @@ class Estimate:
 def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
     """The cost of what is not in the cache yet cannot be known without the base: this is the most it can be."""
     request = request.checked(adapters)
-    if request.prompts in HUB:
-        per_prompt, sizes = 120.0, dict.fromkeys(_LIMITS, request.limit or 100) | {"accuracy": request.limit or 1319}
-    else:
-        found = {probe: request.problems(probe) for probe in request.probes if probe in _LIMITS}
-        per_prompt = _tokens(next(iter(found.values()))) if found else 0.0
-        sizes = {probe: len(problems.problems) for probe, problems in found.items()}
-    passes = tokens = 0
-    work: dict[str, float] = {}
-    new = 0
-    for probe in request.probes:
-        if probe in {"lmc", "cka"} or (probe == "lens" and "cka" not in request.probes):
-            runs = _points(request) if probe == "lmc" else len(adapters) + 1
-            passes += runs
-            tokens += int(runs * sizes[probe] * per_prompt)
-            work[_kind(request, probe)] = runs * sizes[probe] * per_prompt
-        elif probe == "accuracy":
-            new += (len(adapters) + 1) * sizes[probe]
-    seconds = _seconds(request, work) if work and not new else None
+    sizes, per_prompt = _prompts(request)
+    runs = _passes(adapters, request)
+    passes, tokens = sum(runs.values()), sum(int(n * sizes[probe] * per_prompt) for probe, n in runs.items())
+    new = (len(adapters) + 1) * sizes["accuracy"] if "accuracy" in request.probes else 0
+    each = seconds_each(adapters, request)
+    seconds = sum(each.values()) if runs and not new and set(each) == set(runs) else None
     return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds))
+
+
+def seconds_each(adapters: Sequence[Adapter], request: Request) -> dict[str, float]:
+    """At most how long every probe takes that runs passes, as fast as the last time; without those never run here.
+
+    CKA and lens share their passes: both stand under `cka`.
+    """
+    sizes, per_prompt = _prompts(request)
+    known, found = speeds(), {}
+    for probe, runs in _passes(adapters, request).items():
+        if speed := known.get(f"{request.base} {request.device} {_kind(request, probe)}"):
+            found[probe] = runs * sizes[probe] * per_prompt / speed
+    return found
+
+
+def _prompts(request: Request) -> tuple[dict[str, int], float]:
+    """How many prompts every probe reads, and about how many tokens each has."""
+    if request.prompts in HUB:
+        return dict.fromkeys(_LIMITS, request.limit or 100) | {"accuracy": request.limit or 1319}, 120.0
+    found = {probe: request.problems(probe) for probe in request.probes if probe in _LIMITS}
+    per_prompt = _tokens(next(iter(found.values()))) if found else 0.0
+    return {probe: len(problems.problems) for probe, problems in found.items()}, per_prompt
+
+
+def _passes(adapters: Sequence[Adapter], request: Request) -> dict[str, int]:
+    """Passes over the prompts, by the probe that runs them."""
+    shared = next((probe for probe in ("cka", "lens") if probe in request.probes), "")
+    runs = {"lmc": _points(request)} if "lmc" in request.probes else {}
+    return runs | ({shared: len(adapters) + 1} if shared else {})
 
 
 def _points(request: Request) -> int:
@@ -168,13 +185,6 @@ def speeds() -> dict[str, float]:
 def _kind(request: Request, probe: str) -> str:
     """What a pass does beside the forward pass: unembedding every layer takes as long again."""
     return "lmc" if probe == "lmc" else "lens" if "lens" in request.probes else "cka"
-
-
-def _seconds(request: Request, work: Mapping[str, float]) -> float | None:
-    """Tokens by kind of pass over the speeds of earlier runs; None where one is unknown."""
-    known = speeds()
-    each = [(tokens, known.get(f"{request.base} {request.device} {kind}")) for kind, tokens in work.items()]
-    return sum(tokens / speed for tokens, speed in each if speed) if all(speed for _, speed in each) else None
 
 
 def remember_speed(request: Request, probe: str, tokens_per_second: float) -> None:

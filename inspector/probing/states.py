@@ -35,7 +35,7 @@ def run(job: Job) -> None:
     work = _States(job, problems, examples)
     work.recall()
     wanted = work.wanted()
-    pace = Pace(sum(len(example.ids) for example in examples) * len(wanted), job.progress)
+    pace = Pace(sum(len(example.ids) for example in examples) * len(wanted), job.course)
     for who in wanted:
         pace.what = f"hidden states of {who or 'the base'}"
         work.forward(who, pace)

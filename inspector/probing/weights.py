@@ -58,7 +58,7 @@ def run_intruders(
         if cancelled():
             _deliver(job, counts)
             raise CancelledError("Cancelled between two modules.")
-        job.progress(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
+        job.course.counted(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
         for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
             counts[name][:, m] = found
         if m % 16 == 15:

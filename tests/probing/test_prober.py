@@ -51,6 +51,24 @@ def test_every_probe_fills_its_blocks(opened):
     assert len(parts) > 10, "points appear as they are computed"
 
 
+def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
+    adapters, study = opened
+    both = replace(LMC, probes=("lmc", "cka", "lens"))
+
+    def texts(limit):
+        told = []
+        Prober().run(
+            adapters, study, replace(both, limit=limit), progress=lambda text, _done, _total: told.append(text)
+        )
+        return [text for text in told if text.startswith("part")]
+
+    first, again = texts(6), texts(7)
+    assert {text[:11] for text in first} == {"part 1 of 2", "part 2 of 2"}
+    assert all(text.endswith("left, then cka") for text in first if text.startswith("part 1"))
+    assert all(text.endswith("left") and "about" in text for text in again if text.startswith("part 1"))
+    assert all(text.endswith("left") and "about" not in text for text in again if text.startswith("part 2"))
+
+
 def test_relative_norms_by_hand(opened):
     adapters, study = opened
     prober = Prober()
