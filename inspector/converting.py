@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.model import Adapter
+from inspector.adapters.losses import energy_lost, lost, unneeded
+from inspector.adapters.model import Adapter, TensorRecord
 from inspector.adapters.opening import open_sources
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.errors import InspectorError
@@ -17,7 +18,7 @@ _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_enc
 
 
 def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
-    """Write the one adapter of a source as a PEFT folder, and tell what is left out; 3 where anything is.
+    """Write the one adapter of a source as a PEFT folder, and tell what is left out; 3 where that is of the update.
 
     Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
     """
@@ -29,19 +30,19 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
         factors[paths[module.path]] = Factors.stored(*adapter.load(id_), module.scale.value, module.kernel)
         tell(f"{n}/{len(paths)} modules", n, len(paths))
-    lost = _lost(adapter)
+    missing = _lost(adapter)
     info = adapter.info
     card = "\n".join(
         [
             f"Converted by adapter-inspector {_version()} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
-            *(f"\n- {line}" for line in lost),
+            *(f"\n- {line}" for line in missing),
         ]
     )
     notes = write_peft(dest, factors, base=info.base, card=card)
-    for line in (*_warnings(adapter), *lost, *notes):
+    for line in (*_warnings(adapter), *missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
-    return 3 if lost else 0
+    return 3 if missing else 0
 
 
 def written_paths(adapter: Adapter) -> Mapping[str, str]:
@@ -67,18 +68,21 @@ def _opened(source: str, given: Given) -> Adapter:
 
 
 def _lost(adapter: Adapter) -> list[str]:
-    """What of the adapter is not in the folder: tensors by reason, and what low-rank parts leave of dense updates."""
+    """What of the update is not in the folder: tensors by reason, and what low-rank parts leave of dense updates."""
+    told = _by_reason("Left out", lost(adapter))
+    if share := energy_lost(adapter):
+        worst = max(adapter.modules, key=adapter.left_out)
+        what = f"Left out of dense updates: up to {100 * share:.2g} % of ‖ΔW‖² ({worst})"
+        told.append(f"{what}; --svd-rank keeps more.")
+    return told
+
+
+def _by_reason(what: str, tensors: Sequence[TensorRecord]) -> list[str]:
+    """`Left out, 2 tensors: why: names.`, a line a reason."""
     reasons: dict[str, list[str]] = {}
-    for tensor in adapter.tensors:
-        if tensor.role != "used":
-            reasons.setdefault(tensor.reason, []).append(tensor.key)
-    lost = [f"Left out, {count(len(keys), 'tensor')}: {reason}: {some(keys)}." for reason, keys in reasons.items()]
-    shares = {id_: adapter.left_out(id_) for id_ in adapter.modules}
-    worst = max(shares, key=lambda id_: shares[id_])
-    if shares[worst] > 0:
-        what = f"Left out of dense updates: up to {100 * shares[worst]:.2g} % of ‖ΔW‖² ({worst})"
-        lost.append(f"{what}; --svd-rank keeps more.")
-    return lost
+    for tensor in tensors:
+        reasons.setdefault(tensor.reason, []).append(tensor.key)
+    return [f"{what}, {count(len(keys), 'tensor')}: {reason}: {some(keys)}." for reason, keys in reasons.items()]
 
 
 def _warnings(adapter: Adapter) -> list[str]:

@@ -22,7 +22,8 @@ def convert(source: str, dest: Path, **more: Any) -> int:
     """Write an adapter of any format as an ordinary PEFT folder DEST.
 
     The same ΔW, bit for bit where the source stores factors: B and A keep their type, and α makes the scale exact.
-    What PEFT's LoRA has no place for is named and left out (exit code 3).
+    What PEFT's LoRA has no place for is named and left out. Exit code 3 where that is, or may be, of the update: DoRA
+    magnitudes, biases, energy of a dense update, a tensor that is not understood; 0 where the update is whole.
     """
     from inspector import converting
 

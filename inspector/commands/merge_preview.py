@@ -30,6 +30,9 @@ def merge_preview(
     cosine to each parent, energy ratio, interference by layer and projection, rank, and the energy kept at --rank.
     Nothing is written but what is asked for: --write DEST is the exact sum (of rank Σr), or with --rank R its best
     approximation of that rank.
+
+    Exit code 3 where a module cannot be added, and where something that is, or may be, of a parent's update is not in
+    what was written: DoRA magnitudes, biases, energy of a dense update, a tensor that is not understood.
     """
     from inspector.merging import command
 

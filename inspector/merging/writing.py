@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
-from inspector.adapters.peft.modules import PRUNED
-from inspector.adapters.peft.saved import COPY
-from inspector.adapters.peft.tensors import SAMPLER
 from inspector.adapters.peft.writer import Factors, write_peft
-from inspector.adapters.readers.kohya import ASIDE
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refused
@@ -23,10 +20,6 @@ from inspector.text import count, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-_NO_LOSS = frozenset(verdict.reason for verdict in (ASIDE["scalar"], COPY, PRUNED, SAMPLER))
-"""Why a tensor may be unused though nothing of ΔW is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +98,11 @@ def write(
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
     base = next((info.base for info in _parts(preview) if info.base), "")
-    lost = tuple(_lost(adapters, preview))
+    missing = tuple(_lost(adapters, preview))
     notes = (*_notes(adapters, preview), *write_peft(dest, modules, base=base, card=_card(preview, how)))
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
-    return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, lost)
+    return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, missing)
 
 
 def _factors(
@@ -153,17 +146,17 @@ def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
             break
     for adapter, w in zip(adapters, preview.weights, strict=True):
         if w:
-            yield from _outside(adapter, [t for t in adapter.tensors if t.reason in _NO_LOSS])
+            yield from _outside(adapter, unneeded(adapter))
 
 
 def _lost(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
     """What of the parents is not in the sum: what factors leave of dense updates, tensors that are not used."""
     for adapter, w in zip(adapters, preview.weights, strict=True):
-        share = max((adapter.left_out(module) for module in adapter.modules), default=0.0) if w else 0.0
-        if share > 0:
+        share = energy_lost(adapter) if w else 0.0
+        if share:
             yield f"{adapter.info.name} is no product of factors: up to {share:.1%} of a module's energy is left out."
         if w:
-            yield from _outside(adapter, [t for t in adapter.tensors if t.role != "used" and t.reason not in _NO_LOSS])
+            yield from _outside(adapter, lost(adapter))
 
 
 def _outside(adapter: Adapter, tensors: Sequence[TensorRecord]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from tests.adapters.peft.models import llama, our_deltas, peft_deltas, trained
 from tests.adapters.readers import test_gguf as gguf
 from tests.adapters.readers import test_mlx as mlx
 from tests.adapters.readers import test_torchtune as torchtune
-from tests.makers import random_factors, write_random
+from tests.makers import random_factors, write_adapter, write_random
 
 # What PEFT 0.21 and transformers 5 say to each other.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
@@ -140,6 +140,21 @@ def test_what_is_left_out_is_named(tmp_path):
     assert "Left out, 1 tensor: no tensor of a LoRA: stranger." in done.stderr
     assert len(read(tmp_path / "out").modules) == 6
     assert "stranger" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_the_update_is_whole_without_is_no_loss(tmp_path):
+    """The same in `merge-preview --write`; a bias is part of what the adapter does."""
+    q = "base_model.model.model.layers.0.self_attn.q_proj"
+    for name, codes, said in (
+        ("lora_monteclora_sampler.weight", 0, "Not needed, 1 tensor: state of training only"),
+        ("lora_B.bias", 3, "Left out, 1 tensor: lora_bias: the update of a bias"),
+    ):
+        source = tmp_path / name / "a"
+        write_adapter(source, random_factors(), extra={f"{q}.{name}": torch.ones(24)})
+        done = inspector("convert", source, tmp_path / name / "out")
+        assert (done.returncode, said in done.stderr) == (codes, True), done.stderr
+        done = inspector("merge-preview", source, "--write", tmp_path / name / "sum")
+        assert done.returncode == codes, done.stderr
 
 
 def test_a_dense_update_keeps_its_best_part_and_says_what_it_lost(tmp_path):
