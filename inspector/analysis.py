@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _SNAPSHOT_EVERY = 0.25
 _LARGEST_RANK = 1024
 """Ranks beyond are taken apart by their product where that is smaller."""
+_AT_ONCE, _MOST_AT_ONCE = 2**20, 256
+"""Modules of one shape are measured together, up to so many numbers of their factors and Gram matrices, and modules."""
 _WORTH_THREADS = 5e7
 """Multiplications of one Gram product from which on several threads pay."""
 
@@ -41,7 +44,7 @@ def analyse(
     partial: Callable[[Study], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Study:
-    """Measure every adapter and every pair, module by module: memory is that of one module.
+    """Measure every adapter and every pair: memory is that of one module, or of a few hundred small ones.
 
     `progress(done, total)` counts modules; `partial` receives consistent snapshots, NaN where not yet
     measured. Raises CancelledError as soon as `cancelled()` holds.
@@ -54,11 +57,11 @@ def analyse(
     workspace = Workspace(settings.device)
     next_snapshot = time.monotonic() + _SNAPSHOT_EVERY
     with threads_for(table.largest_product()):
-        for m, module in enumerate(modules):
+        for batch in table.batches():
             if cancelled():
                 raise CancelledError("Cancelled before the analysis was complete.")
-            table.measure(m, module, workspace)
-            progress(m + 1, len(modules))
+            table.measure(batch, workspace)
+            progress(table.measured(), len(modules))
             if partial is not None and time.monotonic() >= next_snapshot:
                 started = time.monotonic()
                 partial(table.study())
@@ -110,14 +113,21 @@ def matches(module: ModuleId, word: str) -> bool:
     return f".{module}".endswith(f".{word}")
 
 
+class _Batch(NamedTuple):
+    """Modules at which the same adapters have updates of the same shape and ranks, by their indices."""
+
+    modules: list[int]
+    adapters: list[int]
+
+
 class _Table:
-    """The study while it grows: module blocks filled in place, one module at a time."""
+    """The study while it grows: module blocks filled in place, one batch of modules at a time."""
 
     def __init__(self, adapters: Sequence[Adapter], modules: tuple[ModuleId, ...], settings: Settings) -> None:
         self.adapters, self.modules = adapters, modules
         self.settings = replace(settings, version=__version__)
-        self.excluded: list[list[ModuleId]] = [list(a.info.excluded) for a in adapters]
         n, count, k = len(adapters), len(modules), settings.k
+        self.tried, self.nonfinite = np.zeros(count, dtype=bool), np.zeros((n, count), dtype=bool)
         self.shapes = np.zeros((n, count, 2), dtype=np.int64)
         for i, adapter in enumerate(adapters):
             for m, module in enumerate(modules):
@@ -136,6 +146,7 @@ class _Table:
         for side in settings.sides:
             self._add((n, n, count, k), angle_metric(side))
             self._add((count, k), f"{angle_metric(side)}_chance")
+        self._enter_chance()
 
     def largest_product(self) -> float:
         """Multiplications of the largest Gram product: d·(N·r)²."""
@@ -149,50 +160,75 @@ class _Table:
     def _at(self, metric: str) -> Floats:
         return self.blocks[metric, "module"]
 
-    def measure(self, m: int, module: ModuleId, workspace: Workspace) -> None:
-        """Measure all adapters that have this module, shape by shape."""
-        shapes = {(int(o), int(i)) for o, i in self.shapes[:, m] if o}
-        for shape in sorted(shapes):
-            here = [i for i in range(len(self.adapters)) if tuple(self.shapes[i, m]) == shape]
-            self._measure_shape(m, module, here, workspace)
-        if shapes:
-            self._chance(m, *max(shapes, key=lambda s: (self.shapes[:, m] == s).all(-1).sum()))
+    def batches(self) -> list[_Batch]:
+        """All there is to measure, in the modules' order as far as they are not measured together."""
+        alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[int]] = defaultdict(list)
+        for m, module in enumerate(self.modules):
+            those: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+            for i, adapter in enumerate(self.adapters):
+                if (spec := adapter.modules.get(module)) is not None:
+                    those[spec.d_out, spec.d_in].append((i, spec.rank))
+            for shape, with_ranks in those.items():
+                alike[shape, tuple(with_ranks)].append(m)
+        found = []
+        for ((d_out, d_in), having), modules in alike.items():
+            width = len(having) * max(rank for _, rank in having)
+            size = max(1, min(_MOST_AT_ONCE, _AT_ONCE // (width * (d_out + d_in + 2 * width))))
+            here = [i for i, _ in having]
+            found += [_Batch(modules[at : at + size], here) for at in range(0, len(modules), size)]
+        return sorted(found)
 
-    def _measure_shape(self, m: int, module: ModuleId, here: list[int], workspace: Workspace) -> None:
-        """Measure the adapters `here`; those with NaN or Inf are set aside, and the rest measured."""
+    def measured(self) -> int:
+        """At how many modules something was measured, or tried."""
+        return int(self.tried.sum())
+
+    def measure(self, batch: _Batch, workspace: Workspace) -> None:
+        """Measure a batch; adapters with NaN or Inf at a module are set aside there, and the others measured."""
         from inspector.geometry.factorise import NonFiniteError
         from inspector.geometry.module import measure
 
-        factors = [(*_bounded(*self.adapters[i].load(module)), self._scale(i, module)) for i in here]
+        factors = [[self._factors(i, self.modules[m]) for i in batch.adapters] for m in batch.modules]
+        self.tried[batch.modules] = True
         try:
             found = measure(factors, self.settings.k, self.settings.sides, workspace)
         except NonFiniteError as error:
-            for at in error.which:
-                self.excluded[here[at]].append(module)
-            if finite := [i for at, i in enumerate(here) if at not in error.which]:
-                self._measure_shape(m, module, finite, workspace)
+            for at, i in error.which:
+                self.nonfinite[batch.adapters[i], batch.modules[at]] = True
+            for rest in self._finite(batch):
+                self.measure(rest, workspace)
             return
-        self._enter(m, here, found)
-        self._at("energy_left_out")[here, m] = [self.adapters[i].left_out(module) for i in here]
+        self._enter(batch, found)
+        for i in batch.adapters:
+            left_out = [self.adapters[i].left_out(self.modules[m]) for m in batch.modules]
+            self._at("energy_left_out")[i, batch.modules] = left_out
 
-    def _scale(self, i: int, module: ModuleId) -> float:
-        return self.adapters[i].modules[module].scale.value
+    def _factors(self, i: int, module: ModuleId) -> tuple[Tensor, Tensor, float]:
+        adapter = self.adapters[i]
+        return *_bounded(*adapter.load(module)), adapter.modules[module].scale.value
 
-    def _enter(self, m: int, here: list[int], found: ModuleGeometry) -> None:
-        """Write one module's numbers into the blocks."""
+    def _finite(self, batch: _Batch) -> list[_Batch]:
+        """What is left of a batch without NaN and Inf."""
+        left: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for m in batch.modules:
+            left[tuple(i for i in batch.adapters if not self.nonfinite[i, m])].append(m)
+        return [_Batch(modules, list(here)) for here, modules in left.items() if here]
+
+    def _enter(self, batch: _Batch, found: ModuleGeometry) -> None:
+        """Write the numbers of a batch into the blocks."""
+        modules, here = batch
         inner = np.triu(found.inner.cpu().numpy())
-        inner += np.triu(inner, 1).T  # symmetric to the last bit
-        norms = np.sqrt(np.diagonal(inner).clip(min=0))
-        self._at("norm")[here, m] = norms
-        sigma = found.sigma.cpu().numpy()
+        inner += np.swapaxes(np.triu(inner, 1), 1, 2)  # symmetric to the last bit
+        norms = np.sqrt(np.diagonal(inner, axis1=1, axis2=2).clip(min=0))
+        self._at("norm")[np.ix_(here, modules)] = norms.T
+        self._at("cosine")[np.ix_(here, here, modules)] = np.moveaxis(_cosines(inner, norms), 0, -1)
+        sigma = found.sigma.cpu().numpy().swapaxes(0, 1)
         for i, values in zip(here, sigma, strict=True):
-            rank = _values(self.adapters[i].modules[self.modules[m]])
-            self._at("singular_value")[i, m, :rank] = values[:rank]
-        gaps = sigma - np.pad(sigma, ((0, 0), (0, 1)))[:, 1:]
-        width = min(self.settings.k, gaps.shape[1])
-        self._at("spectral_gap")[here, m, :width] = gaps[:, :width]
-        one, other = np.array(here)[found.i.cpu().numpy()], np.array(here)[found.j.cpu().numpy()]
-        self._at("cosine")[np.ix_(here, here, [m])] = _cosines(inner, norms)[:, :, None]
+            rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
+            self._at("singular_value")[i, modules, :rank] = values[:, :rank]
+        gaps = sigma - np.pad(sigma[..., 1:], ((0, 0), (0, 0), (0, 1)))
+        width = min(self.settings.k, gaps.shape[-1])
+        self._at("spectral_gap")[np.ix_(here, modules, range(width))] = gaps[..., :width]
+        one, other = (np.array(here)[at.cpu().numpy()][:, None] for at in (found.i, found.j))
         pairs = {
             "u1": found.u1,
             "v1": found.v1,
@@ -201,20 +237,26 @@ class _Table:
             "row_space_overlap": found.rows,
         } | {angle_metric(side): angles for side, angles in found.angles.items()}
         for metric, values in pairs.items():
-            block, numbers = self._at(metric), values.cpu().numpy()
-            block[one, other, m] = block[other, one, m] = numbers
+            block, numbers = self._at(metric), values.cpu().numpy().swapaxes(0, 1)
+            block[one, other, modules] = block[other, one, modules] = numbers
 
-    def _chance(self, m: int, d_out: int, d_in: int) -> None:
-        """Chance levels at the shape most adapters have here, at the k their ranks allow."""
-        widest = max(a.modules[self.modules[m]].rank for a in self.adapters if self.modules[m] in a.modules)
-        k = min(self.settings.k, widest, d_out, d_in)
-        self._at("u1_chance")[m], self._at("v1_chance")[m] = map(chance.direction_chance, (d_out, d_in))
-        self._at("subspace_overlap_chance")[m] = chance.overlap_chance(d_out, k)
-        self._at("subspace_overlap_right_chance")[m] = chance.overlap_chance(d_in, k)
-        self._at("row_space_overlap_chance")[m] = chance.overlap_chance(d_in, min(widest, d_out, d_in))
-        for side in self.settings.sides:
-            angles = chance.angle_chance(d_out if side == "left" else d_in, k)
-            self._at(f"{angle_metric(side)}_chance")[m, :k] = angles
+    def _enter_chance(self) -> None:
+        """Chance levels of every module at the shape most adapters have there, at the k their ranks allow."""
+        alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        for m, module in enumerate(self.modules):
+            specs = [spec for a in self.adapters if (spec := a.modules.get(module)) is not None]
+            shapes = [(spec.d_out, spec.d_in) for spec in specs]
+            alike[*max(shapes, key=shapes.count), max(spec.rank for spec in specs)].append(m)
+        for (d_out, d_in, widest), modules in alike.items():
+            k = min(self.settings.k, widest, d_out, d_in)
+            self._at("u1_chance")[modules] = chance.direction_chance(d_out)
+            self._at("v1_chance")[modules] = chance.direction_chance(d_in)
+            self._at("subspace_overlap_chance")[modules] = chance.overlap_chance(d_out, k)
+            self._at("subspace_overlap_right_chance")[modules] = chance.overlap_chance(d_in, k)
+            self._at("row_space_overlap_chance")[modules] = chance.overlap_chance(d_in, min(widest, d_out, d_in))
+            for side in self.settings.sides:
+                angles = chance.angle_chance(d_out if side == "left" else d_in, k)
+                self._at(f"{angle_metric(side)}_chance")[modules, :k] = angles
 
     def study(self, *, finished: bool = False) -> Study:
         """What is measured so far, with layers and globals."""
@@ -234,7 +276,7 @@ class _Table:
         infos = tuple(
             replace(
                 adapter.info,
-                excluded=tuple(self.excluded[i]),
+                excluded=(*adapter.info.excluded, *(self.modules[m] for m in self.nonfinite[i].nonzero()[0])),
                 digest=identity(adapter) if finished else "",
             )
             for i, adapter in enumerate(self.adapters)
@@ -262,7 +304,7 @@ def angle_metric(side: str) -> str:
 
 
 def _cosines(inner: Floats, norms: Floats) -> Floats:
-    """Module cosines from inner products; NaN where a norm is zero."""
+    """Module cosines (M, N, N) from inner products and norms (M, N); NaN where a norm is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        cosines = inner / (norms[:, None] * norms[None, :])
-    return np.where((norms[:, None] > 0) & (norms[None, :] > 0), cosines.clip(-1.0, 1.0), np.nan)
+        cosines = inner / (norms[:, :, None] * norms[:, None, :])
+    return np.where((norms[:, :, None] > 0) & (norms[:, None, :] > 0), cosines.clip(-1.0, 1.0), np.nan)

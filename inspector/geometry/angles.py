@@ -17,24 +17,25 @@ _ACCURACY = 5e-9
 
 
 def principal_angles(f: Factorised, c: Crossings, side: str, k: int) -> Tensor:
-    """Angles in degrees, ascending, (P, k); NaN beyond min of the two true ranks."""
+    """Angles in degrees, ascending, (M, P, k); NaN beyond min of the two true ranks."""
     M = c.left if side == "left" else c.right
-    m = torch.minimum(f.rank[c.i], f.rank[c.j]).clamp_max(k)
+    m = torch.minimum(f.rank[:, c.i], f.rank[:, c.j]).clamp_max(k)
     angles = torch.arccos(torch.linalg.svdvals(M).clamp_max(1.0))
-    rounding = torch.maximum(f.loss[c.i], f.loss[c.j]) + 10 * k * EPS
-    small = (angles[:, 0] < rounding / (2 * _ACCURACY)) & (m > 0)
-    for p in small.nonzero().flatten().tolist():
-        exact = _from_vectors(_vectors(f, int(c.i[p]), side, k), _vectors(f, int(c.j[p]), side, k))
-        angles[p, : exact.numel()] = exact
-    angles = torch.where(torch.arange(angles.shape[1], device=m.device) < m[:, None], torch.rad2deg(angles), torch.nan)
-    return torch.nn.functional.pad(angles, (0, k - angles.shape[1]), value=torch.nan)
+    rounding = torch.maximum(f.loss[:, c.i], f.loss[:, c.j]) + 10 * k * EPS
+    small = (angles[..., 0] < rounding / (2 * _ACCURACY)) & (m > 0)
+    for at, p in small.nonzero().tolist():
+        exact = _from_vectors(_vectors(f, at, int(c.i[p]), side, k), _vectors(f, at, int(c.j[p]), side, k))
+        angles[at, p, : exact.numel()] = exact
+    width = angles.shape[-1]
+    angles = torch.where(torch.arange(width, device=m.device) < m[..., None], torch.rad2deg(angles), torch.nan)
+    return torch.nn.functional.pad(angles, (0, k - width), value=torch.nan)
 
 
-def _vectors(f: Factorised, i: int, side: str, k: int) -> Tensor:
-    """U_k (d_out, m) or V_k (d_in, m) of adapter i, orthonormal to rounding."""
-    m = min(int(f.rank[i]), k)
-    columns = f.stack.columns(i)
-    basis, coordinates = (f.stack.B[:, columns], f.X[i]) if side == "left" else (f.stack.A[columns].mT, f.Y[i])
+def _vectors(f: Factorised, at: int, i: int, side: str, k: int) -> Tensor:
+    """U_k (d_out, m) or V_k (d_in, m) of adapter i at one module, orthonormal to rounding."""
+    m = min(int(f.rank[at, i]), k)
+    B, A = f.stack.B[at, :, f.stack.columns(i)], f.stack.A[at, f.stack.columns(i)]
+    basis, coordinates = (B, f.X[at, i]) if side == "left" else (A.mT, f.Y[at, i])
     Q: Tensor = torch.linalg.qr(basis @ coordinates[:, :m])[0]
     return Q
 

@@ -12,7 +12,7 @@ from inspector.geometry.factorise import Factorised
 
 @dataclass(frozen=True, slots=True)
 class Crossings:
-    """For the pairs i < j of N adapters (P = N(N−1)/2): M = U_kᵀU_k' (P, k, k), zero beyond the ranks."""
+    """For the pairs i < j of N adapters (P = N(N−1)/2) at each module: U_kᵀU_k' (M, P, k, k), 0 beyond the ranks."""
 
     i: Tensor
     j: Tensor
@@ -23,10 +23,10 @@ class Crossings:
 def crossings(f: Factorised, k: int) -> Crossings:
     """U_kᵀU_k' = Xᵀ G_B[i,j] X' and V_kᵀV_k' = Yᵀ G_A[i,j] Y' for all pairs."""
     i, j = torch.triu_indices(f.stack.n, f.stack.n, 1, device=f.sigma.device)
-    X, Y = f.X[:, :, :k], f.Y[:, :, :k]
-    return Crossings(i, j, X[i].mT @ f.grams.B[i, j] @ X[j], Y[i].mT @ f.grams.A[i, j] @ Y[j])
+    X, Y = f.X[..., :k], f.Y[..., :k]
+    return Crossings(i, j, X[:, i].mT @ f.grams.B[:, i, j] @ X[:, j], Y[:, i].mT @ f.grams.A[:, i, j] @ Y[:, j])
 
 
 def top_direction(M: Tensor, defined: Tensor) -> Tensor:
-    """abs⟨u₁,u₁'⟩ in [0, 1], (P,); NaN where an update is zero (`defined` (P,) is False)."""
-    return torch.where(defined, M[:, 0, 0].abs().clamp_max(1.0), torch.nan)
+    """abs⟨u₁,u₁'⟩ in [0, 1], (M, P); NaN where an update is zero (`defined` (M, P) is False)."""
+    return torch.where(defined, M[..., 0, 0].abs().clamp_max(1.0), torch.nan)

@@ -26,20 +26,20 @@ TOLERANCE = 1e-10
 
 
 class NonFiniteError(ValueError):
-    """Some factors hold NaN or Inf; `which`: their indices in the stack."""
+    """Some factors hold NaN or Inf; `which`: their module and adapter in the stack."""
 
-    def __init__(self, which: list[int]) -> None:
+    def __init__(self, which: list[list[int]]) -> None:
         super().__init__(f"factors {which} hold NaN or Inf")
         self.which = which
 
 
 @dataclass(frozen=True, slots=True)
 class Factorised:
-    """The thin SVDs of N updates at one module, and the basis they are written in.
+    """The thin SVDs of N updates at each of M modules, and the basis they are written in.
 
-    sigma (N, r) descending, zero beyond `rank` (N,); X, Y (N, r, r) coordinates of U in `stack.B` and
-    of V in `stack.A`, zero beyond the rank; `loss` (N,): the rounding ε·ρ² of the top-k coordinates;
-    `orthonormal` (N,): whether the basis of adapter i is a QR factor.
+    sigma (M, N, r) descending, zero beyond `rank` (M, N); X, Y (M, N, r, r) coordinates of U in `stack.B` and
+    of V in `stack.A`, zero beyond the rank; `loss` (M, N): the rounding ε·ρ² of the top-k coordinates;
+    `orthonormal` (M, N): whether the basis of adapter i is a QR factor.
     """
 
     stack: Stack
@@ -60,23 +60,23 @@ def factorise(stack: Stack, k: int) -> Factorised:
 
 
 def _from_grams(stack: Stack, g: Grams, k: int) -> Factorised:
-    """The Cholesky route for all adapters at once; zero columns drop out. `loss` is inf where it failed."""
+    """The Cholesky route for all at once; zero columns drop out. `loss` is inf where it failed."""
     diagonal = torch.arange(stack.n, device=g.B.device)
-    G_B, G_A = g.B[diagonal, diagonal], g.A[diagonal, diagonal]
+    G_B, G_A = g.B[:, diagonal, diagonal], g.A[:, diagonal, diagonal]
     b, a = _lengths(G_B), _lengths(G_A)
-    finite = torch.isfinite(b).all(1) & torch.isfinite(a).all(1)
+    finite = torch.isfinite(b).all(-1) & torch.isfinite(a).all(-1)
     if not bool(finite.all()):
-        raise NonFiniteError((~finite).nonzero().flatten().tolist())
+        raise NonFiniteError((~finite).nonzero().tolist())
     alive = (b > 0) & (a > 0)
     L_B, bad_B = _cholesky(G_B, alive)
     L_A, bad_A = _cholesky(G_A, alive)
-    core = (L_B.mT @ L_A) * (alive[:, :, None] & alive[:, None, :])
+    core = (L_B.mT @ L_A) * (alive[..., :, None] & alive[..., None, :])
     Uc, sigma, Vch = torch.linalg.svd(core)
     X = torch.linalg.solve_triangular(L_B.mT, Uc, upper=True)
     Y = torch.linalg.solve_triangular(L_A.mT, Vch.mT, upper=True)
     loss = EPS * _amplification(b, a, X.abs(), Y.abs(), sigma, k)
     loss = torch.where(bad_B | bad_A, torch.inf, loss)
-    orthonormal = torch.zeros(stack.n, dtype=torch.bool, device=G_B.device)
+    orthonormal = torch.zeros_like(finite)
     return _trimmed(stack, g, sigma, X, Y, loss, orthonormal)
 
 
@@ -84,19 +84,19 @@ def _with_qr(found: Factorised, doubtful: Tensor) -> Factorised:
     """Replace the doubtful adapters' basis by QR factors and redo the products over the new basis."""
     stack = found.stack
     stack = replace(stack, B=stack.B.clone(), A=stack.A.clone())
-    sigma, X, Y = found.sigma / stack.scale.abs()[:, None], found.X.clone(), found.Y.clone()
-    for i in doubtful.nonzero().flatten().tolist():
-        columns = stack.columns(i)
-        Q_B, R_B = torch.linalg.qr(stack.B[:, columns])
-        Q_A, R_A = torch.linalg.qr(stack.A[columns].mT)
+    sigma, X, Y = found.sigma / stack.scale.abs()[..., None], found.X.clone(), found.Y.clone()
+    for m, i in doubtful.nonzero().tolist():
+        B, A = stack.B[m, :, stack.columns(i)], stack.A[m, stack.columns(i)]
+        Q_B, R_B = torch.linalg.qr(B)
+        Q_A, R_A = torch.linalg.qr(A.mT)
         Uc, s, Vch = torch.linalg.svd(R_B @ R_A.mT, full_matrices=False)
-        for block in (stack.B[:, columns], stack.A[columns], sigma[i], X[i], Y[i]):
+        for block in (B, A, sigma[m, i], X[m, i], Y[m, i]):
             block.zero_()
-        stack.B[:, columns][:, : Q_B.shape[1]] = Q_B
-        stack.A[columns][: Q_A.shape[1]] = Q_A.mT
-        sigma[i, : s.numel()] = s
-        X[i, : Uc.shape[0], : s.numel()] = Uc
-        Y[i, : Vch.shape[1], : s.numel()] = Vch.mT
+        B[:, : Q_B.shape[1]] = Q_B
+        A[: Q_A.shape[1]] = Q_A.mT
+        sigma[m, i, : s.numel()] = s
+        X[m, i, : Uc.shape[0], : s.numel()] = Uc
+        Y[m, i, : Vch.shape[1], : s.numel()] = Vch.mT
     loss = torch.where(doubtful, stack.r * EPS, found.loss)
     return _trimmed(stack, grams(stack), sigma, X, Y, loss, doubtful)
 
@@ -105,33 +105,33 @@ def _trimmed(
     stack: Stack, g: Grams, sigma: Tensor, X: Tensor, Y: Tensor, loss: Tensor, orthonormal: Tensor
 ) -> Factorised:
     """Apply |s| (and its sign, to V), and cut what is beyond the numerical rank."""
-    kept = sigma > stack.tolerance * sigma[:, :1]
-    sigma = torch.where(kept, sigma * stack.scale.abs()[:, None], 0.0)
+    kept = sigma > stack.tolerance * sigma[..., :1]
+    sigma = torch.where(kept, sigma * stack.scale.abs()[..., None], 0.0)
     kept &= sigma > 0
-    sign = torch.sign(stack.scale)[:, None, None]
-    X, Y = X * kept[:, None, :], Y * kept[:, None, :] * sign
-    return Factorised(stack, g, sigma, X, Y, kept.sum(1), loss, orthonormal)
+    sign = torch.sign(stack.scale)[..., None, None]
+    X, Y = X * kept[..., None, :], Y * kept[..., None, :] * sign
+    return Factorised(stack, g, sigma, X, Y, kept.sum(-1), loss, orthonormal)
 
 
 def _lengths(G: Tensor) -> Tensor:
-    return G.diagonal(dim1=1, dim2=2).sqrt()
+    return G.diagonal(dim1=-2, dim2=-1).sqrt()
 
 
 def _cholesky(G: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-    """L (N, r, r) with dead columns replaced by unit vectors, and where it broke down (N,)."""
-    both = alive[:, :, None] & alive[:, None, :]
+    """L (M, N, r, r) with dead columns replaced by unit vectors, and where it broke down (M, N)."""
+    both = alive[..., :, None] & alive[..., None, :]
     L, info = torch.linalg.cholesky_ex(torch.where(both, G, 0.0) + torch.diag_embed((~alive).to(G.dtype)))
     failed = info > 0
-    return torch.where(failed[:, None, None], torch.eye(G.shape[1], dtype=G.dtype, device=G.device), L), failed
+    return torch.where(failed[..., None, None], torch.eye(G.shape[-1], dtype=G.dtype, device=G.device), L), failed
 
 
 def _amplification(b: Tensor, a: Tensor, X: Tensor, Y: Tensor, sigma: Tensor, k: int) -> Tensor:
-    """How far the Gram route multiplies ε, (N,): the worst over σ, the top-k vectors and the norm."""
-    rho_b, rho_a = (b[:, None, :] @ X)[:, 0], (a[:, None, :] @ Y)[:, 0]
-    relative = sigma / sigma[:, :1].clamp_min(torch.finfo(torch.float64).tiny)
+    """How far the Gram route multiplies ε, (M, N): the worst over σ, the top-k vectors and the norm."""
+    rho_b, rho_a = (b[..., None, :] @ X)[..., 0, :], (a[..., None, :] @ Y)[..., 0, :]
+    relative = sigma / sigma[..., :1].clamp_min(torch.finfo(torch.float64).tiny)
     real = relative > 0
     rho_b, rho_a = rho_b * real, rho_a * real
-    top = torch.maximum(rho_b, rho_a)[:, :k].amax(1).square()
-    values = (relative * (rho_b.square() + rho_a.square()) / 2).amax(1)
-    total = (b * a).sum(1) / sigma.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
-    return torch.where(sigma[:, 0] > 0, torch.stack((top, values, total.square())).amax(0), 0.0)
+    top = torch.maximum(rho_b, rho_a)[..., :k].amax(-1).square()
+    values = (relative * (rho_b.square() + rho_a.square()) / 2).amax(-1)
+    total = (b * a).sum(-1) / sigma.norm(dim=-1).clamp_min(torch.finfo(torch.float64).tiny)
+    return torch.where(sigma[..., 0] > 0, torch.stack((top, values, total.square())).amax(0), 0.0)

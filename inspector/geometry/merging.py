@@ -25,7 +25,7 @@ def spectrum(terms: Terms, largest: float, device: str = "cpu") -> Tensor:
     `largest`: the largest ‖c_iB_iA_i‖_F. What rounding leaves where the terms cancel, relative to it, is zero.
     """
     f = _factorised(terms, 1, device)
-    sigma = f.sigma[0]
+    sigma = f.sigma[0, 0]
     return torch.where(sigma > f.stack.tolerance * largest, sigma, 0.0)
 
 
@@ -35,16 +35,16 @@ def truncated(terms: Terms, rank: int, device: str = "cpu") -> tuple[Tensor, Ten
     B (d_out, k) = U_k√Σ_k and A (k, d_in) = √Σ_kV_kᵀ, float64, with k the rank or the most the shapes allow: ΔW = B·A.
     """
     f = _factorised(terms, rank, device)
-    k = min(rank, f.stack.r, f.stack.B.shape[0], f.stack.A.shape[1])
-    root = f.sigma[0, :k].sqrt()
-    return (f.stack.B @ f.X[0, :, :k]) * root, (f.stack.A.mT @ f.Y[0, :, :k] * root).mT
+    k = min(rank, f.stack.r, f.stack.B.shape[1], f.stack.A.shape[2])
+    root = f.sigma[0, 0, :k].sqrt()
+    return (f.stack.B[0] @ f.X[0, 0, :, :k]) * root, (f.stack.A[0].mT @ f.Y[0, 0, :, :k] * root).mT
 
 
 def _factorised(terms: Terms, k: int, device: str) -> Factorised:
     B = torch.cat([B.to(device, torch.float64) * c for B, _, c in terms], 1)
     A = torch.cat([A.to(device, torch.float64) for _, A, _ in terms])
-    one = torch.ones(1, dtype=torch.float64, device=B.device)
-    return factorise(Stack(B, A, one, B.shape[1]), k)
+    one = torch.ones(1, 1, dtype=torch.float64, device=B.device)
+    return factorise(Stack(B[None], A[None], one, B.shape[1]), k)
 
 
 def concatenated(terms: Terms) -> tuple[Tensor, Tensor, float, float]:

@@ -1,4 +1,4 @@
-"""One pass over one module: every number about N updates there."""
+"""One pass over modules of one shape: every number about N updates there."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from inspector.geometry.factorise import factorise
 from inspector.geometry.inner import inner_products
 from inspector.geometry.lineage import row_space_overlap
 from inspector.geometry.overlap import subspace_overlap
-from inspector.geometry.stack import Workspace
+from inspector.geometry.stack import Factors, Workspace
 
 Side = Literal["left", "right"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleGeometry:
-    """N updates at one module. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
+    """N updates at each of M modules. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
 
-    inner (N, N); sigma (N, r); rank (N,); u1, v1, overlap_left, overlap_right, rows (P,);
-    angles: degrees (P, k) per side asked for; by_qr: how many adapters took the QR route.
+    inner (M, N, N); sigma (M, N, r); rank (M, N); u1, v1, overlap_left, overlap_right, rows (M, P);
+    angles: degrees (M, P, k) per side asked for; by_qr: how many updates took the QR route.
     """
 
     inner: Tensor
@@ -42,13 +42,11 @@ class ModuleGeometry:
     by_qr: int
 
 
-def measure(
-    factors: Sequence[tuple[Tensor, Tensor, float]], k: int, sides: Sequence[Side], workspace: Workspace
-) -> ModuleGeometry:
-    """Measure (B_i (d_out, r_i), A_i (r_i, d_in), s_i), finite and of one shape, against each other."""
-    f = factorise(workspace.stack(factors), k)
+def measure(modules: Sequence[Factors], k: int, sides: Sequence[Side], workspace: Workspace) -> ModuleGeometry:
+    """Measure the adapters of each module, finite and all of one shape, against each other."""
+    f = factorise(workspace.stack(modules), k)
     c = crossings(f, k)
-    shared = torch.minimum(f.rank[c.i], f.rank[c.j]).clamp_max(k)
+    shared = torch.minimum(f.rank[:, c.i], f.rank[:, c.j]).clamp_max(k)
     return ModuleGeometry(
         inner=inner_products(f),
         sigma=f.sigma,

@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def subspace_overlap(M: Tensor, k: Tensor) -> Tensor:
-    """‖U_kᵀU_k'‖²_F / k in [0, 1], (P,), from M = UᵀU' (P, k_max, k_max).
+    """‖U_kᵀU_k'‖²_F / k in [0, 1], (M, P), from UᵀU' (M, P, k_max, k_max).
 
-    k (P,): the smaller of the two true dimensions; 0 gives NaN. Random subspaces give k'/d, the larger
+    k (M, P): the smaller of the two true dimensions; 0 gives NaN. Random subspaces give k'/d, the larger
     dimension over the space's.
     """
-    return torch.where(k > 0, (M.square().sum((1, 2)) / k).clamp_max(1.0), torch.nan)
+    return torch.where(k > 0, (M.square().sum((-2, -1)) / k).clamp_max(1.0), torch.nan)

@@ -1,6 +1,6 @@
 """The reference: dense float64 SVDs of ΔW, and SciPy's angles between their vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.linalg
@@ -39,7 +39,14 @@ def gauge(rng: np.random.Generator, f: Factors, condition: float) -> Factors:
 
 def measured(all_factors: list[Factors], k: int = 10) -> ModuleGeometry:
     tensors = [(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in all_factors]
-    return measure(tensors, k, ("left", "right"), Workspace())
+    return only(measure([tensors], k, ("left", "right"), Workspace()))
+
+
+def only(found: ModuleGeometry, at: int = 0) -> ModuleGeometry:
+    """The numbers of one of the modules, without their axis."""
+    numbers = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in {"i", "j", "angles", "by_qr"}}
+    angles = {side: values[at] for side, values in found.angles.items()}
+    return replace(found, **{name: values[at] for name, values in numbers.items()}, angles=angles)
 
 
 @dataclass(frozen=True)

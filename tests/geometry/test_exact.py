@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from inspector.geometry.factorise import NonFiniteError
-from tests.geometry.oracle import assert_exact, factors, gauge, measured, near
+from inspector.geometry.module import measure
+from inspector.geometry.stack import Workspace
+from tests.geometry.oracle import assert_exact, factors, gauge, measured, near, only
 
 
 @pytest.fixture
@@ -85,7 +87,32 @@ def test_non_finite_factors_are_named(rng, bad):
     b[1][3, 7] = bad
     with pytest.raises(NonFiniteError) as error:
         measured([a, b])
-    assert error.value.which == [1]
+    assert error.value.which == [[0, 1]]
+
+
+def test_modules_together_are_each_as_alone(rng):
+    """Well-behaved, ill-conditioned, nearly identical, zero and of lower rank: none changes what the others give."""
+    a, b, low = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8), factors(rng, 60, 50, 3)
+    modules = [[a, b], [gauge(rng, a, 1e5), b], [a, near(rng, a, 1e-7)], [(0 * a[0], *a[1:]), b], [low, b], [b, low]]
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
+    together = measure(tensors, 10, ("left", "right"), Workspace())
+    for at, module in enumerate(modules):
+        found, alone = only(together, at), measured(module)
+        assert torch.equal(found.rank, alone.rank)
+        for name in ("inner", "u1", "v1", "overlap_left", "overlap_right", "rows"):
+            assert torch.allclose(getattr(found, name), getattr(alone, name), rtol=1e-12, equal_nan=True), (at, name)
+        for side, angles in alone.angles.items():
+            assert torch.allclose(found.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), (at, side)
+    assert together.by_qr == 1
+
+
+def test_non_finite_factors_of_one_module_of_several(rng):
+    a, b, bad = (factors(rng, 60, 50, 8) for _ in range(3))
+    bad[0][0, 0] = np.nan
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in ([a, b], [bad, b])]
+    with pytest.raises(NonFiniteError) as error:
+        measure(tensors, 10, ("left",), Workspace())
+    assert error.value.which == [[1, 0]]
 
 
 def test_one_adapter_alone(rng):
@@ -101,11 +128,9 @@ def test_extreme_magnitudes(rng):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_agrees_with_cpu(rng):
-    from inspector.geometry.module import measure
-    from inspector.geometry.stack import Workspace
-
     made = [factors(rng, 300, 200, 16) for _ in range(3)]
-    gpu = measure([(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in made], 10, ("left",), Workspace("cuda"))
+    tensors = [(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in made]
+    gpu = only(measure([tensors], 10, ("left",), Workspace("cuda")))
     cpu = measured(made)
     assert torch.allclose(gpu.inner.cpu(), cpu.inner, rtol=1e-12)
     assert torch.allclose(gpu.angles["left"].cpu(), cpu.angles["left"], atol=1e-6)
