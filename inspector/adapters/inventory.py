@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.adapters.base_weights import model_files
+from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import natural
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.hub.choice import FULL
+from inspector.adapters.hub.choice import FULL, PEFT
 from inspector.adapters.listing import Folder
+from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, open_sources
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, name_places, parse
@@ -29,7 +31,7 @@ class Item:
     path: str
     name: str
     format: str
-    """On the Hub, as far as names of files tell."""
+    """As far as names of files tell; of a file here by itself, what it holds."""
     files: tuple[tuple[str, int | None], ...]
     here: bool
     """Whether nothing of it must be downloaded."""
@@ -93,21 +95,20 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
 
 def _local(local: Local, source: str, given: Given) -> Inventory:
     adapters, failures = open_sources([source], given=given)
-    items = [
-        Item(
-            adapter.info.source,
-            _below(local.path, adapter.info.source),
-            adapter.info.name,
-            adapter.info.format,
-            tuple((plain(path, 400), path.stat().st_size) for path in adapter.files),
-            here=True,
-        )
-        for adapter in adapters
-    ]
+    items = [_opened(adapter, local.path) for adapter in adapters]
     items += [_unopened(failure, local.path) for failure in failures]
     if len(items) == 1 and items[0].fault:
         raise InspectorError(str(failures[0]))
     return Inventory(plain(local.path, 400), tuple(sorted(items, key=lambda item: natural(item.path))))
+
+
+def _opened(adapter: Adapter, root: Path) -> Item:
+    """An adapter, with the config beside its weights, as the Hub's listing tells it."""
+    beside = [path.parent / CONFIG for path in adapter.files[:1] if (path.parent / CONFIG).is_file()]
+    files = (*beside, *adapter.files)
+    format_ = PEFT if beside and adapter.info.format.startswith(f"{PEFT} ") else adapter.info.format
+    sizes = tuple((plain(file, 400), file.stat().st_size) for file in files)
+    return Item(adapter.info.source, _below(root, adapter.info.source), adapter.info.name, format_, sizes, here=True)
 
 
 def _unopened(failure: Failure, root: Path) -> Item:

@@ -76,6 +76,20 @@ def test_json(hub, here):
     assert opened(one["source"], **here).strip() == "sft_lr2e-4_s42"
 
 
+def test_a_folder_and_the_same_repo_say_the_same(hub, here, tmp_path):
+    def told(source, root):
+        (found,) = json.loads(inspector("ls", "--json", source, **here).stdout)["sources"]
+        files = {
+            item["path"]: [(file["path"].removeprefix(root), file["bytes"]) for file in item["files"]]
+            for item in found["adapters"]
+        }
+        return {item["path"]: (item["format"], item["bytes"], files[item["path"]]) for item in found["adapters"]}
+
+    local = told(tmp_path / "study", f"{tmp_path}/study/")
+    assert len(local) == 28
+    assert local == told(STUDY, "")
+
+
 def test_what_is_here_and_what_is_not_and_offline(here):
     opened(ONE, **here)
     rows = inspector("ls", STUDY, **here).stdout.splitlines()
@@ -163,11 +177,11 @@ def test_no_path_is_broken(tmp_path):
     for name in ("one", long):
         write_random(tmp_path / "runs" / name)
     piped = inspector("ls", tmp_path / "runs").stdout.splitlines()
-    assert [line.split()[:3] for line in piped[5:]] == [[long, "PEFT", "LoRA"], ["one", "PEFT", "LoRA"]]
+    assert [line.split()[:3] for line in piped[5:]] == [[long, "PEFT", "2"], ["one", "PEFT", "2"]]
     table = list(_lines(inventory(str(tmp_path / "runs")).items, 80))
     assert max(len(line) for line in table if line != long) <= 80
     assert table[2] == long
-    assert table[3].split()[:2] == ["PEFT", "LoRA"]
+    assert table[3].split()[:2] == ["PEFT", "2"]
     assert table[3].index("PEFT") == table[4].index("PEFT") == table[0].index("format")
 
 
