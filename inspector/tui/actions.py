@@ -214,9 +214,13 @@ def footer(view: str) -> list[tuple[str, str]]:
 
 
 def bindings() -> list[Binding]:
-    """The keys of every action; which of them act is decided by the view shown."""
+    """The keys of every action; which of them act is decided by the view shown.
+
+    With priority a key has acted before the next one is looked at: what was typed ahead over a slow line goes to
+    the dialog that it opened.
+    """
     return [
-        Binding(",".join(action.keys.split()), f"app.act('{action.id}')", action.label, show=False)
+        Binding(",".join(action.keys.split()), f"app.act('{action.id}')", action.label, show=False, priority=True)
         for action in ACTIONS
         if action.id != "palette"
     ]

@@ -39,7 +39,7 @@ def everything(app: InspectorApp) -> str:
 async def strike(pilot: Pilot, *keys: str) -> None:
     """Keys without a wait between them, as a terminal sends a key held down; Pilot's press waits 40 ms and more a key.
 
-    None but the last of them may open or close a dialog, or move the focus.
+    None but the last of them may open or close a dialog.
     """
     app, done = pilot.app, asyncio.Event()
     for key in keys:

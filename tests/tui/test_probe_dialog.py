@@ -78,6 +78,20 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
         assert again.screen.query_one("#base", Input).value == ""  # another family of adapters has another base
 
 
+async def test_what_is_typed_ahead_goes_to_the_field_that_the_keys_before_chose(prober):
+    app = app_with(prober)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await strike(pilot, "8", "p")
+        await strike(pilot, "tab", "tab", *"12", "down", *"cpu", "shift+tab", "end", "3")
+        assert app.screen.query_one("#base", Input).value == ""
+        assert app.screen.query_one("#limit", Input).value == "123"
+        assert app.screen.query_one("#device", Input).value == "cpu"
+        await strike(pilot, "escape")
+        await strike(pilot, "?", "f", "m", "x")
+        assert app.state.filter == ""
+        assert app.state.size == 5
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

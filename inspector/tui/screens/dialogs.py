@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
@@ -19,7 +19,15 @@ _WIDEST, _MARGIN = 100, 6
 
 
 class Dialog(ModalScreen[ScreenResultType]):
-    """A screen that is left once: the second of two quick keys must not take another screen with it."""
+    """A screen that is left once: the second of two quick keys must not take another screen with it.
+
+    The focus moves before the next key is looked at, or what was typed ahead would go to the field before.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -75,8 +75,8 @@ class ProbeDialog(Dialog[Asked | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "dismiss(None)", "cancel"),
         ("enter", "run", "run"),
-        ("down", "app.focus_next", "next field"),
-        ("up", "app.focus_previous", "previous field"),
+        Binding("down", "app.focus_next", "next field", priority=True),
+        Binding("up", "app.focus_previous", "previous field", priority=True),
     ]
 
     def __init__(
