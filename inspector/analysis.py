@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from inspector import __version__
-from inspector.adapters.health import with_value_findings
-from inspector.adapters.model import Adapter, LoraModule
-from inspector.adapters.opening import identity
-from inspector.aggregate import aggregate
+from inspector.adapters.model import Adapter
 from inspector.errors import CancelledError, InspectorError
-from inspector.geometry import chance, ranks
+from inspector.measuring import Table
 from inspector.names import ModuleId, in_order
-from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from inspector.geometry.module import ModuleGeometry
-    from inspector.geometry.stack import Workspace
+from inspector.study import Settings, Study
 
 _SNAPSHOT_EVERY = 0.25
-_LARGEST_RANK = 1024
-"""Ranks beyond are taken apart by their product where that is smaller."""
-_AT_ONCE, _MOST_AT_ONCE = 2**20, 256
-"""Modules of one shape are measured together, up to so many numbers of their factors and Gram matrices, and modules."""
 _WORTH_THREADS = 5e7
 """Multiplications of one Gram product from which on several threads pay."""
 
@@ -53,7 +35,7 @@ def analyse(
 
     settings = replace(settings, device=device_named(settings.device))
     modules = chosen_modules(adapters, settings.filter)
-    table = _Table(adapters, modules, settings)
+    table = Table(adapters, modules, settings)
     workspace = Workspace(settings.device)
     next_snapshot = time.monotonic() + _SNAPSHOT_EVERY
     with threads_for(table.largest_product()):
@@ -111,200 +93,3 @@ def chosen_modules(adapters: Sequence[Adapter], pattern: str) -> tuple[ModuleId,
 def matches(module: ModuleId, word: str) -> bool:
     """Whether `q_proj`, `self_attn.q_proj` or `3.self_attn.q_proj` names this module."""
     return f".{module}".endswith(f".{word}")
-
-
-class _Batch(NamedTuple):
-    """Modules at which the same adapters have updates of the same shape and ranks, by their indices."""
-
-    modules: list[int]
-    adapters: list[int]
-
-
-class _Table:
-    """The study while it grows: module blocks filled in place, one batch of modules at a time."""
-
-    def __init__(self, adapters: Sequence[Adapter], modules: tuple[ModuleId, ...], settings: Settings) -> None:
-        self.adapters, self.modules = adapters, modules
-        self.settings = replace(settings, version=__version__)
-        n, count, k = len(adapters), len(modules), settings.k
-        self.tried, self.nonfinite = np.zeros(count, dtype=bool), np.zeros((n, count), dtype=bool)
-        self.shapes = np.zeros((n, count, 2), dtype=np.int64)
-        for i, adapter in enumerate(adapters):
-            for m, module in enumerate(modules):
-                if (spec := adapter.modules.get(module)) is not None:
-                    self.shapes[i, m] = spec.d_out, spec.d_in
-        r = max((_values(spec) for a in adapters for spec in a.modules.values()), default=1)
-        self.blocks: dict[tuple[str, Scope], Floats] = {}
-        self._add((n, count), "norm", "energy_left_out")
-        self._add((n, count, r), "singular_value")
-        self._add((n, count, k), "spectral_gap")
-        self._add(
-            (n, n, count), "cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap"
-        )
-        self._add((count,), "u1_chance", "v1_chance", "subspace_overlap_chance", "subspace_overlap_right_chance")
-        self._add((count,), "row_space_overlap_chance")
-        for side in settings.sides:
-            self._add((n, n, count, k), angle_metric(side))
-            self._add((count, k), f"{angle_metric(side)}_chance")
-        self._enter_chance()
-
-    def largest_product(self) -> float:
-        """Multiplications of the largest Gram product: d·(N·r)²."""
-        stacked = sum(max((s.rank for s in a.modules.values()), default=0) for a in self.adapters)
-        return float(self.shapes.max(initial=0)) * stacked**2
-
-    def _add(self, shape: tuple[int, ...], *metrics: str) -> None:
-        for metric in metrics:
-            self.blocks[metric, "module"] = np.full(shape, np.nan)
-
-    def _at(self, metric: str) -> Floats:
-        return self.blocks[metric, "module"]
-
-    def batches(self) -> list[_Batch]:
-        """All there is to measure, in the modules' order as far as they are not measured together."""
-        alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[int]] = defaultdict(list)
-        for m, module in enumerate(self.modules):
-            those: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-            for i, adapter in enumerate(self.adapters):
-                if (spec := adapter.modules.get(module)) is not None:
-                    those[spec.d_out, spec.d_in].append((i, spec.rank))
-            for shape, with_ranks in those.items():
-                alike[shape, tuple(with_ranks)].append(m)
-        found = []
-        for ((d_out, d_in), having), modules in alike.items():
-            width = len(having) * max(rank for _, rank in having)
-            size = max(1, min(_MOST_AT_ONCE, _AT_ONCE // (width * (d_out + d_in + 2 * width))))
-            here = [i for i, _ in having]
-            found += [_Batch(modules[at : at + size], here) for at in range(0, len(modules), size)]
-        return sorted(found)
-
-    def measured(self) -> int:
-        """At how many modules something was measured, or tried."""
-        return int(self.tried.sum())
-
-    def measure(self, batch: _Batch, workspace: Workspace) -> None:
-        """Measure a batch; adapters with NaN or Inf at a module are set aside there, and the others measured."""
-        from inspector.geometry.factorise import NonFiniteError
-        from inspector.geometry.module import measure
-
-        factors = [[self._factors(i, self.modules[m]) for i in batch.adapters] for m in batch.modules]
-        self.tried[batch.modules] = True
-        try:
-            found = measure(factors, self.settings.k, self.settings.sides, workspace)
-        except NonFiniteError as error:
-            for at, i in error.which:
-                self.nonfinite[batch.adapters[i], batch.modules[at]] = True
-            for rest in self._finite(batch):
-                self.measure(rest, workspace)
-            return
-        self._enter(batch, found)
-        for i in batch.adapters:
-            left_out = [self.adapters[i].left_out(self.modules[m]) for m in batch.modules]
-            self._at("energy_left_out")[i, batch.modules] = left_out
-
-    def _factors(self, i: int, module: ModuleId) -> tuple[Tensor, Tensor, float]:
-        adapter = self.adapters[i]
-        return *_bounded(*adapter.load(module)), adapter.modules[module].scale.value
-
-    def _finite(self, batch: _Batch) -> list[_Batch]:
-        """What is left of a batch without NaN and Inf."""
-        left: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for m in batch.modules:
-            left[tuple(i for i in batch.adapters if not self.nonfinite[i, m])].append(m)
-        return [_Batch(modules, list(here)) for here, modules in left.items() if here]
-
-    def _enter(self, batch: _Batch, found: ModuleGeometry) -> None:
-        """Write the numbers of a batch into the blocks."""
-        modules, here = batch
-        inner = np.triu(found.inner.cpu().numpy())
-        inner += np.swapaxes(np.triu(inner, 1), 1, 2)  # symmetric to the last bit
-        norms = np.sqrt(np.diagonal(inner, axis1=1, axis2=2).clip(min=0))
-        self._at("norm")[np.ix_(here, modules)] = norms.T
-        self._at("cosine")[np.ix_(here, here, modules)] = np.moveaxis(_cosines(inner, norms), 0, -1)
-        sigma = found.sigma.cpu().numpy().swapaxes(0, 1)
-        for i, values in zip(here, sigma, strict=True):
-            rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
-            self._at("singular_value")[i, modules, :rank] = values[:, :rank]
-        gaps = sigma - np.pad(sigma[..., 1:], ((0, 0), (0, 0), (0, 1)))
-        width = min(self.settings.k, gaps.shape[-1])
-        self._at("spectral_gap")[np.ix_(here, modules, range(width))] = gaps[..., :width]
-        one, other = (np.array(here)[at.cpu().numpy()][:, None] for at in (found.i, found.j))
-        pairs = {
-            "u1": found.u1,
-            "v1": found.v1,
-            "subspace_overlap": found.overlap_left,
-            "subspace_overlap_right": found.overlap_right,
-            "row_space_overlap": found.rows,
-        } | {angle_metric(side): angles for side, angles in found.angles.items()}
-        for metric, values in pairs.items():
-            block, numbers = self._at(metric), values.cpu().numpy().swapaxes(0, 1)
-            block[one, other, modules] = block[other, one, modules] = numbers
-
-    def _enter_chance(self) -> None:
-        """Chance levels of every module at the shape most adapters have there, at the k their ranks allow."""
-        alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for m, module in enumerate(self.modules):
-            specs = [spec for a in self.adapters if (spec := a.modules.get(module)) is not None]
-            shapes = [(spec.d_out, spec.d_in) for spec in specs]
-            alike[*max(shapes, key=shapes.count), max(spec.rank for spec in specs)].append(m)
-        for (d_out, d_in, widest), modules in alike.items():
-            k = min(self.settings.k, widest, d_out, d_in)
-            self._at("u1_chance")[modules] = chance.direction_chance(d_out)
-            self._at("v1_chance")[modules] = chance.direction_chance(d_in)
-            self._at("subspace_overlap_chance")[modules] = chance.overlap_chance(d_out, k)
-            self._at("subspace_overlap_right_chance")[modules] = chance.overlap_chance(d_in, k)
-            self._at("row_space_overlap_chance")[modules] = chance.overlap_chance(d_in, min(widest, d_out, d_in))
-            for side in self.settings.sides:
-                angles = chance.angle_chance(d_out if side == "left" else d_in, k)
-                self._at(f"{angle_metric(side)}_chance")[modules, :k] = angles
-
-    def study(self, *, finished: bool = False) -> Study:
-        """What is measured so far, with layers and globals."""
-        blocks = {key: values.copy() for key, values in self.blocks.items()}
-        if not np.nansum(blocks["energy_left_out", "module"]):
-            del blocks["energy_left_out", "module"]
-        sigma = blocks["singular_value", "module"]
-        for rank in (
-            ranks.effective_rank,
-            ranks.effective_rank_energy,
-            ranks.participation_ratio,
-            ranks.stable_rank,
-            ranks.rank_90,
-        ):
-            blocks[rank.__name__, "module"] = rank(sigma)
-        fill_diagonals(blocks)
-        infos = tuple(
-            replace(
-                adapter.info,
-                excluded=(*adapter.info.excluded, *(self.modules[m] for m in self.nonfinite[i].nonzero()[0])),
-                digest=identity(adapter) if finished else "",
-            )
-            for i, adapter in enumerate(self.adapters)
-        )
-        study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
-        return with_value_findings(study) if finished else study
-
-
-def _values(module: LoraModule) -> int:
-    """How many singular values an update can have: its rank may be above its shape's."""
-    return min(module.rank, module.d_out, module.d_in)
-
-
-def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
-    """The factors, multiplied out where their r×r Gram matrices would be far larger than they themselves."""
-    from inspector.adapters.factors import whole
-
-    r, shorter = A.shape[0], min(B.shape[0], A.shape[1])
-    return whole(B.double() @ A.double()) if r > max(shorter, _LARGEST_RANK) else (B, A)
-
-
-def angle_metric(side: str) -> str:
-    """The metric name of the principal angles of one side."""
-    return "principal_angle" if side == "left" else "principal_angle_right"
-
-
-def _cosines(inner: Floats, norms: Floats) -> Floats:
-    """Module cosines (M, N, N) from inner products and norms (M, N); NaN where a norm is zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosines = inner / (norms[:, :, None] * norms[:, None, :])
-    return np.where((norms[:, :, None] > 0) & (norms[:, None, :] > 0), cosines.clip(-1.0, 1.0), np.nan)
