@@ -69,6 +69,17 @@ def _many(number: int, folder: Path) -> None:
     put(safetensors({f"base_model.model.m.{n}.lora_A.weight": entry(0, 0, (0, 4)) for n in range(number)}), folder)
 
 
+def _experts(number: int, folder: Path) -> None:
+    """As a mixture's experts have it: one right pair again and again, each under a name of its own."""
+    b, a = valid.factors()["model.layers.0.self_attn.q_proj"]
+    header = {}
+    for n in range(number):
+        path, at = f"base_model.model.model.layers.0.mlp.experts.{n}.q_proj", 160 * n
+        header[f"{path}.lora_A.weight"] = entry(at, at + 64, (2, 8))
+        header[f"{path}.lora_B.weight"] = entry(at + 64, at + 160, (12, 2))
+    put(safetensors(header, number * (a.numpy().tobytes() + b.numpy().tobytes())), folder)
+
+
 def _long_names(folder: Path) -> None:
     keys = {
         f"base_model.model.{'x' * 10**6}.lora_{half}.weight": spec
@@ -106,5 +117,6 @@ def cases() -> Iterator[Case]:
     )
     yield Case("weights: a name of a million letters", _long_names, 3, "exactly zero in every module")
     yield Case("weights: 20,000 tensors of nothing", partial(_many, 20_000), 2, "1-D or zero-size|no LoRA pair")
+    yield Case("weights: 5,000 experts", partial(_experts, 5_000), 0, "‖ΔW‖", norm * 5_000**0.5)
     yield Case("weights: 300,000 tensors of nothing", partial(_many, 300_000), 2, "300000 tensors")
     yield Case("weights: the end lost, the length right", _cut_while_open, 0, "‖ΔW‖")
