@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual.binding import Binding
+from textual.events import Key
 
 from inspector.tui.state import CLAIMS, TRAJECTORY, VIEWS
 
@@ -211,6 +212,11 @@ def footer(view: str) -> list[tuple[str, str]]:
     here = [a for a in for_view(view) if a.weight or a.id in first]
     wanted = sorted(here, key=lambda a: (a.weight < 98, a.id not in first, -a.weight))
     return [(action.footer_keys or action.display, _FOOTER_LABELS.get(action.id, action.label)) for action in wanted]
+
+
+def named(event: Key) -> str:
+    """A key that was pressed, as the table would name it."""
+    return _KEY_NAMES.get(event.key, event.character if event.is_printable and event.character else event.key)
 
 
 def bindings() -> list[Binding]:

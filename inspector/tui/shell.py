@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
@@ -66,6 +66,12 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield from self._shell.areas()
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that no action of this view has: said, not swallowed; nothing for the log."""
+        shell = self._shell
+        shell.note = (f"{actions.named(event)} does nothing in {shell.view.title}: ? lists the keys", "info")
+        shell.repaint("status")
 
 
 class Shell(App[int]):

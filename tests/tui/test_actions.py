@@ -89,3 +89,23 @@ async def test_help_is_wrapped_again_when_the_terminal_is_resized():
             assert static.size.height == len(told[width]), "no line is wrapped a second time"
         assert len(told[60]) > len(told[120]) == len(told[140])
         assert " ".join(told[60]).split() == " ".join(told[120]).split()
+
+
+async def test_a_key_without_a_use_here_says_so_until_the_next_one():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, told in (
+            (("7", "m"), "m does nothing in Objectives"),
+            (("left",), "← does nothing in Objectives"),
+            (("1", "space"), "␣ does nothing in Adapters"),
+            (("Z",), "Z does nothing in Adapters"),
+            (("f5",), "f5 does nothing in Adapters"),
+        ):
+            await pilot.press(*keys)
+            assert told in area(app, "status").text
+        logged = len(app.log_lines)
+        await pilot.press("down")
+        assert "nothing" not in area(app, "status").text
+        await pilot.press("ctrl+c")
+        assert "esc stops the work" in area(app, "status").text
+        assert len(app.log_lines) == logged + 1

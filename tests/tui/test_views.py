@@ -121,6 +121,15 @@ async def test_layer_slider_changes_the_numbers_of_every_view():
         assert body(app) == before
 
 
+async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
+    app = app_with(14)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "m", "m")
+        assert "rows 1–14, columns 1–11 of 14" in body(app).splitlines()[0]
+        assert "all layers" in body(app).splitlines()[0]
+        assert "…" not in body(app).splitlines()[0]
+
+
 async def test_layers_letters_legend_values_and_count():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:

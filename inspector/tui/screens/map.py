@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.geometry.interference import classify
@@ -62,7 +63,8 @@ class MapView(View):
         cursor = (state.row, state.col)
         strips = self.heatmap.paint(state.matrix(state.metric), state.names, cursor, grid, diverging=diverging)
         title = Line(f" {metric_title(state.metric)}", ink.bold)
-        title.add(f"{self.heatmap.extent(state.names, grid)} · {self.place(state)}", ink.dim)
+        for part in (self.heatmap.extent(state.names, grid), *(f" · {p}" for p in self.place(state).split(" · "))):
+            title.add(part if title.width + cell_len(part) <= area.width else "", ink.dim)
         legend = ramp_legend(area, diverging=diverging)
         if ink.coloured and title.width + legend.width + 3 <= area.width:
             title.to(area.width - legend.width - 1).segments.extend(legend.segments)

@@ -84,7 +84,7 @@ def _groups(study: Study, by: str, area: Area) -> list[Line]:
 
 def _range(values: tuple[float, float, float]) -> str:
     mean, low, high = values
-    return NA if mean != mean else f"{signed(mean)} ({signed(low)}…{signed(high)})"  # noqa: PLR0124 - NaN
+    return NA if mean != mean else f"{signed(mean)} ({signed(low).strip()}…{signed(high).strip()})"  # noqa: PLR0124 - NaN
 
 
 def _pairs(study: Study, area: Area) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from inspector.tui.screens.base import Area, metric_title, rows_shown, window
+from inspector.tui.screens.base import Area, rows_shown, window
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, fit, general, page, right, signed, wrap
 
@@ -29,7 +29,7 @@ def paint(state: AppState, size: tuple[int, int], area: Area) -> list[Strip]:
     top = window(0, state.row, rows, state.size)
     extent = rows_shown(top, rows, state.size, "adapters").removeprefix(" · ") or "adapters"
     header = Line(" ").add(fit(extent, area.width - _NUMBER - 2), ink.dim)
-    lines.append(header.to(area.width - _NUMBER).add(right(metric_title("norm"), _NUMBER - 1), ink.dim))
+    lines.append(header.to(area.width - _NUMBER).add(right("‖ΔW‖", _NUMBER - 1), ink.dim))
     for at in range(top, min(top + rows, state.size)):
         style = ink.bold if at == state.row else ink.plain
         line = Line("▸" if at == state.row else " ", ink.accent).add(

@@ -60,7 +60,7 @@ def paint_status(
         if total:
             filled = 8 * done // total
             line.add(" " + "█" * filled + "░" * (8 - filled), ink.accent)
-        line.add(" esc cancels", ink.dim).add("  ")
+        line.add(" esc cancels" if line.width + 12 <= width else "", ink.dim).add("  ")
     room = width - line.width - 1
     style = {"info": ink.plain, "good": ink.good, "warn": ink.warn, "bad": ink.bad}[note[1]]
     if cell_len(note[0]) <= room:
