@@ -82,7 +82,7 @@ def test_latex_has_the_numbers_and_escapes_names(study, folder):
     assert [float(cell.rstrip(" \\")) for cell in rows[0][1:]] == [
         round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()
     ]
-    assert r"ab\_\$x\textasciicircum{}2\$\_\&amp;$|$`c`\textbackslash{}d" in text
+    assert r"ab\_\$x\textasciicircum{}2\$\_\&amp;$|$\textasciigrave{}c\textasciigrave{}\textbackslash{}d" in text
 
 
 def test_latex_aligns_numbers_right():
