@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("geometry", "geometry_64", "dense_svd", "start", "scrub", "probes", "training")
+BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
 
 
 def main(names: list[str]) -> int:
