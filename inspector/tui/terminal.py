@@ -44,7 +44,13 @@ class TerminalDriver(LinuxDriver):
         threading.Thread(target=self._await_hangup, name="hangup", daemon=True).start()
 
     def _sigcont_application(self, *_: object) -> None:
-        """SIGSTOP gave no chance to leave the terminal in order: do so now, or its modes would be lost for good."""
+        """SIGSTOP gave no chance to leave the terminal in order: do so now, or its modes would be lost for good.
+
+        An app that is leaving stays out of it: a window that closes sends SIGHUP and SIGCONT, and input that starts
+        once more would be read for ever.
+        """
+        if self._app.return_code is not None:
+            return
         if self._auto_restart and not self._must_signal_resume:
             self.suspend_application_mode()
             self._must_signal_resume = True

@@ -132,6 +132,24 @@ sys.exit(subprocess.call([sys.executable, "-c", {PROGRAM!r}]))
     assert saved(tmp_path)["adapters"][0][0] == "run_0"
 
 
+def test_continued_while_it_leaves_it_leaves(state):
+    """A closed window sends SIGCONT after SIGHUP: it may come when the terminal was given back already."""
+    late = """
+import os, signal
+from inspector.tui import terminal
+class Late(terminal.TerminalDriver):
+    def stop_application_mode(self):
+        super().stop_application_mode()
+        os.kill(os.getpid(), signal.SIGCONT)
+terminal.TerminalDriver = Late
+"""
+    with Terminal("-c", late + PROGRAM, **state) as terminal:
+        terminal.shows("run_2", "quit")
+        terminal.type("q")
+        terminal.until(lambda: terminal.process.poll() is not None, 20)
+        terminal.assert_left_in_order()
+
+
 @pytest.mark.parametrize("how", ["q", "close", "SIGTERM"])
 def test_work_in_progress_does_not_keep_it(state, how):
     with Terminal("-c", BUSY, **state) as terminal:

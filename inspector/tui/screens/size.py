@@ -87,8 +87,10 @@ class SizeView(View):
         values = np.asarray(block[shown, module])
         name = clean(str(state.study.modules[module]))
         of = f" · {len(shown)} of {plural(state.size, 'adapter')}" if len(shown) < state.size else ""
-        title = Line(" singular values ", ink.bold).add(f"· {name} ({state.spectrum % len(modules) + 1} of ", ink.dim)
-        title.add(f"{len(modules)} at this layer){of} · {'log' if state.log else 'linear'}", ink.dim)
+        which = f"{state.spectrum % len(modules) + 1} of {len(modules)}"
+        title, scale = Line(" singular values", ink.bold), "log" if state.log else "linear"
+        told = f" · {name} ({which} at this layer){of} · {scale}"
+        title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         legend = Line(" ")
         for n, i in enumerate(shown):
             here = i == state.row

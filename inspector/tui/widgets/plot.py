@@ -140,8 +140,14 @@ def _y_labels(frame: Frame, ticks: int, *, log: bool) -> dict[int, str]:
     for n in range(ticks + 1):
         value = low + (high - low) * n / ticks
         value = 0.0 if abs(value) < (high - low) * 1e-6 else value
-        labels[frame.row(value)] = (f"{10**value:.2g}" if log else f"{value:.4g}".replace("-", "−")) + " "
+        labels[frame.row(value)] = (_power(value) if log else f"{value:.4g}".replace("-", "−")) + " "
     return labels
+
+
+def _power(exponent: float) -> str:
+    """10 to that power in what the axis has room for: `0.032`, `3.2e-4`."""
+    text = f"{10**exponent:.2g}"
+    return text if len(text) < AXIS else f"{10**exponent:.1e}".replace("e-0", "e-")
 
 
 def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> list[Line]:
