@@ -97,18 +97,22 @@ def base_folder(
     """The folder of the base `name`, downloaded or unpacked where it must be. Raises InspectorError."""
     if not name:
         raise InspectorError("The adapters name no base model: give one with --base (Hub id, folder, or smollm2).")
-    if name == offline.NAME:
+
+    def offline_copy() -> Path:
         progress("preparing SmolLM2", 0, 0)
         with _quiet():
             return offline.offline_folder()
+
+    if name == offline.NAME:
+        return offline_copy()
+    progress(f"looking for {plain(name)}", 0, 0)
     try:
         return model_folder(name, progress, cancelled)
     except InspectorError:
         if name != offline.HUB_ID or not offline.installed():
             raise
         note(f"{name} cannot be had from the Hub: using the offline copy (dequantised from 4 bits)")
-        with _quiet():
-            return offline.offline_folder()
+        return offline_copy()
 
 
 def _load(folder: Path, device: str, dtype: torch.dtype, name: str) -> tuple[Any, Any]:
