@@ -9,6 +9,7 @@ from inspector.claims.verdicts import Outcome
 from inspector.report.context import Context
 from inspector.report.document import Report
 from inspector.report.sections import answers, claims, overview, probed, reference, runs, similarity, sizes, subspaces
+from inspector.report.subjects import drawn_first
 from inspector.study import Study
 from inspector.text import count, plain, some
 
@@ -49,4 +50,5 @@ def report(
         context.adapters,
         study.layers,
         version,
+        drawn_first(study),
     )

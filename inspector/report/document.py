@@ -230,3 +230,5 @@ class Report:
     adapters: tuple[Subject, ...]
     layers: tuple[int, ...]
     version: str
+    drawn: str = ""
+    """Which pairs the charts draw before anybody chooses; empty where they draw all."""

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from inspector.report.document import Subject
-from inspector.study import Study
+from inspector.study import Floats, Study
 from inspector.text import plain
 
 MOST = 66
@@ -55,20 +55,50 @@ def chosen(study: Study) -> list[tuple[int, int]]:
     Those whose paths were measured, where that was asked of a few; then the most central adapter with others, from the
     nearest to the farthest.
     """
-    n = len(study.adapters)
-    found: list[tuple[int, int]] = []
-    curves = study.block("lmc_loss", "global")
-    if curves is not None:
-        known = np.asarray(np.isfinite(curves[:, :, 0]).any(-1))
-        measured = [(i, j) for i, j in combinations(range(n), 2) if known[i, j]]
-        found = measured if len(measured) <= SHOWN else []
-    cosine = study.block("cosine", "global")
-    near = np.eye(n) if cosine is None else np.nan_to_num(cosine[:, :, 0])
-    centre = int(np.argmax(near.sum(1)))
-    others = sorted((j for j in range(n) if j != centre), key=lambda j: -float(near[centre, j]))
-    star = [(min(centre, j), max(centre, j)) for j in others]
-    rest = [pair for pair in star if pair not in found]
+    found = _with_paths(study)
+    rest = [pair for pair in _star(study) if pair not in found]
     free = SHOWN - len(found)
     if len(rest) > free:
         rest = [rest[round(at)] for at in np.linspace(0, len(rest) - 1, free)]
     return [*found, *rest]
+
+
+def drawn_first(study: Study) -> str:
+    """A sentence that says which pairs `chosen` takes, and how many there are; empty where these are all."""
+    every = len(study.adapters) * (len(study.adapters) - 1) // 2
+    first, paths = chosen(study), _with_paths(study)
+    if len(first) == every:
+        return ""
+    which = ["those whose paths were measured"] if paths else []
+    if star := len(first) - len(paths):
+        centre = label(study.names[_centre(study)])
+        which.append(f"{centre}, the adapter nearest to the others, with {star} of them, the nearest to the farthest")
+    limit = f" {MOST} of them can be chosen, tables of pairs have all." if every > MOST else ""
+    return f"The charts draw {len(first)} of {every} pairs at first: {' and '.join(which)}.{limit}"
+
+
+def _with_paths(study: Study) -> list[tuple[int, int]]:
+    """The pairs whose paths were measured; none where that was asked of many."""
+    curves = study.block("lmc_loss", "global")
+    if curves is None:
+        return []
+    known = np.asarray(np.isfinite(curves[:, :, 0]).any(-1))
+    measured = [(i, j) for i, j in combinations(range(len(study.adapters)), 2) if known[i, j]]
+    return measured if len(measured) <= SHOWN else []
+
+
+def _near(study: Study) -> Floats:
+    cosine = study.block("cosine", "global")
+    return np.eye(len(study.adapters)) if cosine is None else np.nan_to_num(cosine[:, :, 0])
+
+
+def _centre(study: Study) -> int:
+    """The adapter whose cosines sum to the most."""
+    return int(np.argmax(_near(study).sum(1)))
+
+
+def _star(study: Study) -> list[tuple[int, int]]:
+    """The centre with every other adapter, the nearest first."""
+    centre, near = _centre(study), _near(study)
+    others = sorted((j for j in range(len(near)) if j != centre), key=lambda j: -float(near[centre, j]))
+    return [(min(centre, j), max(centre, j)) for j in others]

@@ -1,6 +1,7 @@
 """The page in headless Chromium: what a reader clicks, drags and sees. Skipped where there is no browser."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -37,15 +38,15 @@ def visit(browser, address):
     """Opens the page as a reader with these settings would; whatever it logs or loads is a failure."""
     contexts, noise = [], []
 
-    def open_page(**settings):
+    def open_page(at=address, **settings):
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | settings)
         contexts.append(context)
         tab = context.new_page()
         tab.on("console", lambda message: noise.append(message.text))
         tab.on("pageerror", lambda error: noise.append(str(error)))
-        tab.on("request", lambda request: None if request.url == address else noise.append(request.url))
+        tab.on("request", lambda request: None if request.url == at else noise.append(request.url))
         tab.on("dialog", lambda dialog: noise.append(dialog.message))
-        tab.goto(address)
+        tab.goto(at)
         return tab
 
     yield open_page
@@ -127,6 +128,31 @@ def test_a_phone_scrolls_no_page_sideways(visit):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
     wide = tab.locator(".scroll:has(table.matrix)").first
     assert wide.evaluate("box => getComputedStyle(box).overflowX") == "auto"
+
+
+def test_a_phone_begins_with_the_findings_and_says_where_a_chart_goes_on(visit):
+    phone, desk = visit(viewport={"width": 390, "height": 844}), visit()
+    for tab, narrow in ((phone, True), (desk, False)):
+        assert tab.locator("nav ol").is_visible() != narrow
+        assert tab.locator("#cosine-by-layer .swipe").is_visible() == narrow
+        wider = tab.locator("#cosine-by-layer .chart").evaluate("box => box.scrollWidth > box.clientWidth")
+        assert wider == narrow
+    phone.locator("nav summary").click()
+    assert phone.locator("nav ol a").first.is_visible()
+
+
+def test_which_pairs_are_drawn_first_is_said_until_others_are_chosen(visit, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(made_page(report(full_study(METHODS[:4], layers=2, probes=()))), encoding="utf-8")
+    tab = visit(path.as_uri())
+    said = tab.locator("#drawn").inner_text()
+    assert re.match(r"The charts draw \d of 6 pairs at first: ", said)
+    assert "“Choose pairs and adapters”" in said
+    checked = tab.locator("#controls [data-of=pairs]:checked").count()
+    assert f"draw {checked} of 6" in said
+    tab.locator("#choose summary").click()
+    tab.locator("[data-all=pairs]").click()
+    assert not tab.locator("#drawn").is_visible()
 
 
 def test_without_javascript_it_can_be_read(visit):

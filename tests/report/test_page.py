@@ -11,6 +11,7 @@ from inspector.claims.verdicts import evaluate
 from inspector.definitions import DEFINITIONS
 from inspector.report.building import report
 from inspector.report.page import page
+from inspector.report.subjects import MOST, SHOWN, drawn_first, pairs
 from inspector.takeaways import takeaways
 from tests.claims.studies import claim, claims
 from tests.report.studies import HOSTILE, METHODS, full_study, only
@@ -236,6 +237,29 @@ def test_many_adapters_keep_their_charts_to_66_pairs():
     assert len(made.pairs) == len(chart.series) == 66
     (table, _) = next(section for section in made.sections if section.id == "merging").parts
     assert len(table.rows) == 40 * 39 // 2
+
+
+def test_which_pairs_are_drawn_at_first_is_a_sentence():
+    study = full_study(METHODS[:5], layers=2, probes=())
+    near = np.eye(5)
+    near[2] = near[:, 2] = 0.9
+    study.blocks["cosine", "global"][:, :, 0] = near
+    assert drawn_first(study) == (
+        "The charts draw 4 of 10 pairs at first: rift, the adapter nearest to the others, with 4 of them, "
+        "the nearest to the farthest."
+    )
+    assert drawn_first(full_study(METHODS[:2], layers=2, probes=())) == ""
+    many = drawn_first(full_study([f"a{n}" for n in range(13)], layers=1, probes=()))
+    assert many.startswith(f"The charts draw {SHOWN} of 78 pairs at first: ")
+    assert many.endswith(f" {MOST} of them can be chosen, tables of pairs have all.")
+
+
+def test_pairs_with_paths_are_drawn_first():
+    study = full_study(METHODS[:5], layers=2)
+    study.blocks["lmc_loss", "global"][:] = np.nan
+    study.blocks["lmc_loss", "global"][0, 3] = 1.0
+    assert "10 pairs at first: those whose paths were measured and " in drawn_first(study)
+    assert (0, 3) in {subject.at for subject in pairs(study) if subject.shown}
 
 
 @pytest.mark.parametrize("metric", ["cosine", "norm", "cka", "lmc_loss", ""])

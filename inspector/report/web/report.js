@@ -13,7 +13,6 @@
     const on = new Set(boxes.filter((box) => box.checked).map((box) => box.value)).add("base");
     for (const element of all("main [data-key]")) element.classList.toggle("off", !on.has(element.dataset.key));
     for (const figure of all("figure[data-rows]")) stack(figure, on);
-    for (const note of all(".some")) note.hidden = true;
     live();
   }
 
@@ -108,17 +107,25 @@
   button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; name(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
 
-  for (const box of boxes) box.addEventListener("change", choose);
+  // Another choice than the first: what the page said of that one is no longer so.
+  function chooseAnew() {
+    for (const note of all(".some, #drawn")) note.hidden = true;
+    choose();
+  }
+
+  for (const box of boxes) box.addEventListener("change", chooseAnew);
   for (const press of all("#controls button"))
     press.addEventListener("click", () => {
       const of = press.dataset.all ?? press.dataset.none;
       for (const box of boxes) if (box.dataset.of === of) box.checked = "all" in press.dataset;
-      choose();
+      chooseAnew();
     });
   slider.addEventListener("input", walk);
   addEventListener("beforeprint", () => { for (const fold of all(".fold, .findings details")) fold.open = true; });
   one("#controls").addEventListener("submit", (event) => event.preventDefault());
   one("#controls").hidden = button.hidden = false;
+  for (const text of all("[data-script]")) text.hidden = false;
+  one("nav details").open = matchMedia("(min-width: 36.01rem)").matches;
   name();
   choose();
   walk();
