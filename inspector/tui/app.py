@@ -28,6 +28,7 @@ from inspector.tui.plotting import warm_up
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
 from inspector.tui.state import TRAJECTORY, AppState
+from inspector.tui.text import clean
 from inspector.tui.theme import THEMES, themes
 from inspector.tui.watch import Watch
 
@@ -125,12 +126,14 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
         self.arrived = []
-        self.progress = ("opening", 0, 0)
+        what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
+        self.progress = (f"opening {what}", 0, 0)
         taken = tuple(self.loaded)
         self.start_work(
             lambda generation, cancelled: open_all(sources, self.given, taken, generation, self.post_message, cancelled)
         )
-        self.repaint("status")
+        self.state.opening = True
+        self.repaint()
 
     def forget_removed(self) -> None:
         """Removed adapters are neither measured again nor do they keep their names."""
@@ -167,7 +170,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
     def on_opening_done(self, message: OpeningDone) -> None:
         if not self.current(message.generation):
             return
-        self.progress = None
+        self.progress, self.state.opening = None, False
         for failure in message.failures:
             self.say(failure, "bad")
         if message.cancelled:

@@ -203,6 +203,7 @@ class Shell(App[int]):
     def start_work(self, job: Callable[[int, Callable[[], bool]], None]) -> None:
         """Run a job in a thread as the newest generation: what older ones still send is dropped."""
         self.generation += 1
+        self.state.opening = False
         generation, stop = self.generation, threading.Event()
         self.stop = stop
         if self.work is not None:

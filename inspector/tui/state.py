@@ -83,6 +83,8 @@ class AppState(Numbers):
     log: bool = True
     sorted: bool = False
     pending: bool = False
+    opening: bool = False
+    """Whether adapters are still being opened."""
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None

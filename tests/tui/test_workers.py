@@ -54,7 +54,7 @@ def backstage(monkeypatch):
 
 
 async def settle(pilot, condition):
-    for _ in range(200):
+    for _ in range(1500):  # half a minute at least: other work may share the machine
         await pilot.pause(0.02)
         if condition():
             return
@@ -72,6 +72,28 @@ async def test_list_then_numbers_then_done(backstage):
         await settle(pilot, lambda: app.progress is None)
         assert app.complete
         assert backstage.measured == [(["run_0", "run_1", "run_2"], 10)]
+
+
+async def test_what_is_being_opened_is_said(monkeypatch):
+    opened, may = threading.Event(), threading.Event()
+
+    def open_all(sources, given, taken, generation, post, cancelled):
+        may.wait(30)
+        post(Opened(generation, adapters_of(make_study(1, layers=4))[0], (0, 0)))
+        opened.wait(30)
+        post(OpeningDone(generation, ["two: no such folder"]))
+
+    monkeypatch.setattr(workers, "open_all", open_all)
+    monkeypatch.setattr(workers, "measure", lambda *_rest: None)
+    app = InspectorApp(["one", "two"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        assert "Opening …" in body(app)
+        assert "opening 2 sources" in area(app, "status").text
+        may.set()
+        await settle(pilot, lambda: "One adapter is open so far; this view compares two." in body(app))
+        opened.set()
+        await settle(pilot, lambda: "One adapter is open; this view compares two." in body(app))
 
 
 async def test_cancel_keeps_what_is_there(backstage):

@@ -86,6 +86,8 @@ class View(ABC):
         if state.size >= need:
             return None
         have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
+        if state.opening:
+            have = "Opening …" if not state.size else "One adapter is open so far; this view compares two."
         lines = [Line(), Line("  " + have, area.ink.bold), Line()]
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:subfolder]")
         return page([*lines, hint], area.width, area.height)
