@@ -59,7 +59,9 @@ def centre(text: str, width: int) -> str:
 
 
 def bracketed(text: str, width: int) -> str:
-    """As `centre` would place it, in brackets that leave no blank: ` [.93] `."""
+    """As `centre` would place it, in brackets that leave no blank: ` [.93] `; `▸+.93` where those do not fit."""
+    if cell_len(text.strip()) + 2 > width:
+        return left("▸" + text.strip(), width)
     start = max(width - cell_len(centre(text, width).lstrip()) - 1, 0)
     return left(" " * start + f"[{text.strip()}]", width)
 

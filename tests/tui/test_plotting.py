@@ -84,6 +84,7 @@ def test_brackets_leave_no_blank():
         " [.00] ",
         " [.93] ",
     ]
+    assert [bracketed(text, 5) for text in ("1.00", "+.86", " .00", ".93")] == ["▸1.00", "▸+.86", "[.00]", "[.93]"]
 
 
 @pytest.mark.parametrize("height", range(4, 30))

@@ -125,9 +125,23 @@ async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
     app = app_with(14)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2", "m", "m")
-        assert "rows 1–14, columns 1–11 of 14" in body(app).splitlines()[0]
+        assert "rows 1–14, columns 1–13 of 14" in body(app).splitlines()[0]
         assert "all layers" in body(app).splitlines()[0]
         assert "…" not in body(app).splitlines()[0]
+
+
+async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_colour():
+    names = ("sft", "offline-grpo", *(f"run_{n}" for n in range(9)))
+    app = InspectorApp(study=make_study(11, names=names))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "down", "right", "right")
+        lines = body(app).splitlines()
+        assert "columns" not in lines[0]
+        assert lines[1].split() == [str(n) for n in range(1, 12)]
+        cells = lines[3].removeprefix("  2 offline-grpo").replace("▸", " ▸").split()
+        assert len(cells) == 11
+        value = signed(app.state.matrix("cosine")[1, 3]).strip()
+        assert cells[3] in {f"▸{value}", f"[{value}]"}
 
 
 async def test_layers_letters_legend_values_and_count():

@@ -14,7 +14,7 @@ from inspector.tui.screens.base import Area, window
 from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
 from inspector.tui.theme import Ink
 
-_LABEL = 22
+_LABEL, _NARROWEST = 22, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def layout(names: Sequence[str], area: Area) -> Layout:
     label = min(longest, _LABEL, max(area.width // 3, 8)) + digits + 3
     room = area.width - label - 1
     named = (longest + 2) * n <= room
-    cell = min(max(longest + 2, 7), 12) if named else max(6, min(8, room // n))
+    cell = min(max(longest + 2, 7), 12) if named else max(_NARROWEST, min(8, room // n))
     tall = next((t for t in (3, 2, 1) if t * n + 1 <= area.height), 1)
     rows, cols = max((area.height - 1) // tall, 1), max(room // cell, 1)
     return Layout(label, cell, tall, min(rows, n), min(cols, n), named)
@@ -113,8 +113,13 @@ class Heatmap:
             if chosen and middle:
                 line.add(bracketed(text, form.cell), style + ink.bold)
             else:
-                line.add(centre(text, form.cell), style)
+                line.add(_placed(text, form.cell), style)
         return line
+
+
+def _placed(text: str, width: int) -> str:
+    """In the middle; in the narrowest cells at the right, where the cursor's mark leaves it."""
+    return right(text, width) if width == _NARROWEST else centre(text, width)
 
 
 def ramp_legend(area: Area, *, diverging: bool) -> Line:
