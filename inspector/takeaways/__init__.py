@@ -5,18 +5,21 @@ Each rule's thresholds stand at the top of its file. Where the evidence is weak,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from inspector.study import Study
 from inspector.takeaways.chances import chances
 from inspector.takeaways.directions import directions
 from inspector.takeaways.limits import BASES, by_base, limits
 from inspector.takeaways.merging import merging
 from inspector.takeaways.probed import answers, losses, states
+from inspector.takeaways.representatives import representatives, standing_in
 from inspector.takeaways.runs import runs
 from inspector.takeaways.sizes import sizes
 from inspector.takeaways.takeaway import Number, Takeaway
 
-RULES = (directions, sizes, chances, losses, states, answers, merging, runs)
-"""In the order of the sentences; what cannot be said comes after them."""
+RULES = (directions, sizes, chances, losses, states, answers, merging)
+"""In the order of the sentences; what seeds and rates did and what cannot be said come after them."""
 
 
 def takeaways(study: Study) -> tuple[Takeaway, ...]:
@@ -24,10 +27,21 @@ def takeaways(study: Study) -> tuple[Takeaway, ...]:
     groups = by_base(study)
     said = [found for found in limits(study) if not found.text.startswith(BASES)]
     if len(groups) < 2:
-        return (*(found for rule in RULES for found in rule(study)), *said)
+        return (*_told(study), *said)
     first = [found for found in limits(study) if found.text.startswith(BASES)]
     alike = [study.subset(group) for group in groups]
-    return (*first, *(found for part in alike for rule in RULES for found in rule(part)), *said)
+    return (*first, *(found for part in alike for found in _told(part)), *said)
+
+
+def _told(study: Study) -> Iterator[Takeaway]:
+    """The findings about adapters of one base; of very many, one run of each method stands for the others."""
+    chosen = representatives(study)
+    few = study if len(chosen) == len(study.adapters) else study.subset(chosen)
+    if few is not study:
+        yield standing_in(study, chosen)
+    for rule in RULES:
+        yield from rule(few)
+    yield from runs(study)
 
 
 __all__ = ["RULES", "Number", "Takeaway", "takeaways"]

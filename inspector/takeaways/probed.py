@@ -10,6 +10,7 @@ import numpy as np
 from inspector.definitions.probes import LOSSES
 from inspector.study import Study
 from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, of_pair, own_values, pair_values, span
+from inspector.text import count
 
 KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
 FLAT = 0.01
@@ -18,6 +19,9 @@ ALIKE, PARTED = 0.95, 0.7
 SIGNIFICANT = 0.05
 FEW = 20
 """On fewer prompts neither loss nor CKA is told: the estimates scatter more than adapters differ."""
+SOME = 4
+"""So many paths without a barrier have a sentence each, the others share one."""
+Pair = tuple[int, int]
 
 
 def losses(study: Study) -> Iterator[Takeaway]:
@@ -30,10 +34,16 @@ def losses(study: Study) -> Iterator[Takeaway]:
             yield caution
             continue
         inside = [n for n, alpha in enumerate(study.alphas) if 0 <= alpha <= 1]
+        flat: list[Pair] = []
         for i, j in combinations(range(len(study.adapters)), 2):
             path = curves[i, j, 0][inside]
             if np.isfinite(path[[0, -1]]).all():
-                yield _path(study, suffix, i, j, path[np.isfinite(path)])
+                by, told = _path(study, suffix, i, j, path[np.isfinite(path)])
+                flat += [] if by else [(i, j)]
+                if by or len(flat) <= SOME:
+                    yield told
+        if len(flat) > SOME:
+            yield _more_flat(study, suffix, flat[SOME:])
 
 
 def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
@@ -45,8 +55,15 @@ def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
     return Takeaway("limit", text, caution=True)
 
 
-def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> Takeaway:
-    """One sentence about the path from j (α = 0) to i (α = 1)."""
+def _more_flat(study: Study, suffix: str, pairs: list[Pair]) -> Takeaway:
+    """The paths without a barrier beyond the first few."""
+    names = listed([f"{study.names[i]}-{study.names[j]}" for i, j in pairs])
+    text = f"No barrier by any definition on {count(len(pairs), 'other path')} either: {names}."
+    return Takeaway("loss", text, tuple(of_pair(study, f"barrier_mean{suffix}", i, j) for i, j in pairs))
+
+
+def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[list[str], Takeaway]:
+    """By which definitions there is a barrier, and one sentence about the path from j (α = 0) to i (α = 1)."""
     a, b = study.names[i], study.names[j]
     floor = FLAT * float(max(path[0], path[-1]))
     by = [kind for kind in KINDS if _rises(study, f"barrier_{kind}", suffix, i, j, floor)]
@@ -63,7 +80,7 @@ def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> Takeaw
             "endpoints alone can give."
         )
     numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
-    return Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
+    return by, Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
 
 
 def _rises(study: Study, metric: str, suffix: str, i: int, j: int, floor: float) -> bool:

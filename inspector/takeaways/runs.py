@@ -10,46 +10,64 @@ from inspector.lineage import lineage
 from inspector.sensitivity import Variation, variations
 from inspector.study import Study
 from inspector.takeaways.directions import ONE
-from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, span
 
 AGREE = 0.5
 """Output directions agree from this mean |⟨u₁,u₁'⟩| on."""
 
 
 def runs(study: Study) -> Iterator[Takeaway]:
-    """Pairs of one method that differ in one thing, then lineage."""
-    for variation in variations(study):
-        if np.isfinite(variation.cosine) and variation.change == "seed":
-            yield _seed(study, variation)
-        elif np.isfinite(variation.cosine) and variation.change == "learning rate":
-            yield _rate(study, variation)
+    """Pairs of one method that differ in one thing, those alike in one sentence; then lineage."""
+    seeds: dict[tuple[bool, str], list[Variation]] = {}
+    rates: dict[tuple[bool, str], list[Variation]] = {}
+    for v in variations(study):
+        if np.isfinite(v.cosine) and v.change == "seed":
+            seeds.setdefault((v.u1 >= AGREE and v.cosine < ONE, v.start), []).append(v)
+        elif np.isfinite(v.cosine) and v.change == "learning rate":
+            rates.setdefault((v.cosine >= ONE, _times(study, v)), []).append(v)
+    yield from (_seed(study, alike) for alike in seeds.values())
+    yield from (_rate(study, alike) for alike in rates.values())
     yield from _starts(study)
 
 
-def _seed(study: Study, v: Variation) -> Takeaway:
-    a, b = study.names[v.a], study.names[v.b]
-    if v.u1 >= AGREE and v.cosine < ONE:
-        told = f"the same top output directions (u₁ {v.u1:.2f}) though the cosine is {v.cosine:.2f}"
+def _seed(study: Study, alike: list[Variation]) -> Takeaway:
+    u1, v1, cosine = (span([getattr(v, metric) for v in alike]) for metric in ("u1", "v1", "cosine"))
+    first = alike[0]
+    if first.u1 >= AGREE and first.cosine < ONE:
+        told = f"the same top output directions (u₁ {u1}) though the cosine is {cosine}"
     else:
-        told = f"cosine {v.cosine:.2f}, u₁ {v.u1:.2f}"
+        told = f"cosine {cosine}, u₁ {u1}"
     start = {
-        "same": f", v₁ {v.v1:.2f} from one start A₀",
-        "different": f"; v₁ {v.v1:.2f} compares two random starts, not what was learned",
-        "unknown": f"; v₁ {v.v1:.2f} may only be read if both share A₀, which nothing tells",
-    }[v.start]
-    numbers = tuple(of_pair(study, metric, v.a, v.b) for metric in ("cosine", "u1", "v1"))
-    return Takeaway("runs", f"Another seed of {v.method} ({a}, {b}): {told}{start}.", numbers)
+        "same": f", v₁ {v1} from one start A₀",
+        "different": f"; v₁ {v1} compares two random starts, not what was learned",
+        "unknown": f"; v₁ {v1} may only be read if both share A₀, which nothing tells",
+    }[first.start]
+    numbers = tuple(of_pair(study, metric, v.a, v.b) for v in alike for metric in ("cosine", "u1", "v1"))
+    return Takeaway("runs", f"Another seed of {_whose(study, alike)}: {told}{start}.", numbers)
 
 
-def _rate(study: Study, v: Variation) -> Takeaway:
-    rates = [study.adapters[i].origin.lr or float("nan") for i in (v.a, v.b)]
-    how = "rescales the update" if v.cosine >= ONE else "turns the update, it does not only rescale it"
+def _rate(study: Study, alike: list[Variation]) -> Takeaway:
+    how = "rescales the update" if alike[0].cosine >= ONE else "turns the update, it does not only rescale it"
     text = (
-        f"{rates[1] / rates[0]:.3g} times the learning rate of {v.method} ({study.names[v.a]}, {study.names[v.b]}) "
-        f"{how}: cosine {v.cosine:.2f}, norm {v.norm_ratio:.1f} times."
+        f"{_times(study, alike[0])} times the learning rate of {_whose(study, alike)} {how}: cosine "
+        f"{span([v.cosine for v in alike])}, norm {span([v.norm_ratio for v in alike], 1)} times."
     )
-    norm = Number("norm", float(study.blocks["norm", "global"][v.b, 0]), study.names[v.b])
-    return Takeaway("runs", text, (of_pair(study, "cosine", v.a, v.b), norm))
+    norms = [Number("norm", float(study.blocks["norm", "global"][v.b, 0]), study.names[v.b]) for v in alike]
+    return Takeaway("runs", text, (*(of_pair(study, "cosine", v.a, v.b) for v in alike), *norms))
+
+
+def _times(study: Study, v: Variation) -> str:
+    """How many times as large the learning rate of b is."""
+    a, b = (study.adapters[i].origin.lr or float("nan") for i in (v.a, v.b))
+    return f"{b / a:.3g}"
+
+
+def _whose(study: Study, alike: list[Variation]) -> str:
+    """`sft (s42, s123)`, or `sft, dpo and rift (5 pairs)`."""
+    methods = listed(dict.fromkeys(v.method for v in alike))
+    if len(alike) > 1:
+        return f"{methods} ({len(alike)} pairs)"
+    return f"{methods} ({study.names[alike[0].a]}, {study.names[alike[0].b]})"
 
 
 def _starts(study: Study) -> Iterator[Takeaway]:
