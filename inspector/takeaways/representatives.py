@@ -36,8 +36,8 @@ def standing_in(study: Study, chosen: Sequence[int]) -> Takeaway:
     """That only these are told of, and where the others are."""
     them = listed(study.names[i] for i in chosen)
     text = (
-        f"{len(study.adapters)} adapters are runs of {len(chosen)} methods: {them} stand for them in what follows, with "
-        "the learning rate and seed that most have; what seed and rate do is told after."
+        f"{len(study.adapters)} adapters are runs of {len(chosen)} methods: {them} stand for them in what follows, "
+        "with the learning rate and seed that most have; what seed and rate do is told after."
     )
     return Takeaway("limit", text, caution=True)
 
