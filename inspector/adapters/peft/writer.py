@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
+from inspector.export import replacing
 from inspector.names import canonical
 from inspector.text import count, plain
 
@@ -183,7 +184,8 @@ def _write_tensors(path: Path, modules: Mapping[str, tuple[Factors, float]]) -> 
             part = f"lora_embedding_{half}" if embedding else f"lora_{half}.weight"
             tensors[f"base_model.model.{name}.{part}"] = _own(tensor, seen)
     try:
-        save_file(tensors, path, metadata={"format": "pt"})
+        with replacing(path) as temporary:  # safetensors alone makes a file for its owner's eyes alone
+            save_file(tensors, temporary, metadata={"format": "pt"})
     except SafetensorError as error:
         raise InspectorError(f"Cannot write the weights: {plain(error)}.") from error
 

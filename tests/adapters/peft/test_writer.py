@@ -158,6 +158,19 @@ def test_an_existing_destination_and_what_is_no_lora_are_refused_and_leave_nothi
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
 
 
+def test_every_file_can_be_read_by_whom_the_umask_lets(tmp_path):
+    for mask, mode in (0o022, 0o644), (0o027, 0o640):
+        before = os.umask(mask)
+        try:
+            write_peft(tmp_path / f"{mask:o}", llama_modules((0, Q, {})), base="")
+        finally:
+            os.umask(before)
+        files = list((tmp_path / f"{mask:o}").iterdir())
+        assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in files} == dict.fromkeys(
+            ("README.md", "adapter_config.json", "adapter_model.safetensors"), mode
+        )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a POSIX shell")
 def test_a_disk_that_is_full_leaves_nothing(tmp_path):
     script = f"""
