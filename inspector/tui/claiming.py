@@ -48,6 +48,9 @@ class Claiming(Shell):
         judged = self.state.judged
         if judged is None:
             return
+        if not self.state.measured:
+            self.say("claims are judged once all is measured", "warn")
+            return
         outcome = judged.outcomes(self.state.study)[judged.row]
         where = Where.of(self.state.study, judged.claims.aliases())
         if missing := where.missing(outcome.claim.names):

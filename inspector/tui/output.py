@@ -14,6 +14,7 @@ from inspector.errors import InspectorError
 from inspector.export import replacing, save
 from inspector.tui.commands import Palette, shell_command
 from inspector.tui.screens.adapters import details
+from inspector.tui.screens.base import so_far
 from inspector.tui.screens.dialogs import Confirm, Prompt, Reader
 from inspector.tui.screens.help import help_text
 from inspector.tui.shell import Shell
@@ -65,8 +66,10 @@ class Output(Shell):
         state = self.state
         with self.told():
             if path.suffix.lower() in {".json", ".parquet"}:
+                if not state.measured:
+                    raise InspectorError(f"Only {so_far(state)} are measured: a study is written once all are.")
                 save(state.study.subset(state.order), path)
-                what = "the whole study" + ("" if self.complete else " as far as it is measured")
+                what = "the whole study"
             else:
                 table = self.view.table(state)
                 with replacing(path) as temporary:

@@ -123,15 +123,22 @@ class AppState(Numbers):
 
     @property
     def measured(self) -> bool:
-        """Whether every number is there: contents are told by a digest when the last module is done."""
-        return all(adapter.digest for adapter in self.study.adapters)
+        """Whether no module is missing: a digest comes with the last one; a study of few metrics may have no norms."""
+        if all(adapter.digest for adapter in self.study.adapters):
+            return True
+        return bool(self.study.blocks) and (self.study.block("norm", "module") is None or bool(self._known.all()))
+
+    @property
+    def _known(self) -> np.ndarray:
+        """(N, M): measured, not to be measured, or not there."""
+        norms = self.study.block("norm", "module")
+        known = np.isfinite(norms) if norms is not None else np.zeros_like(self.study.present)
+        return np.asarray(known | ~self.study.present | self.study.excluded)
 
     @property
     def counted_so_far(self) -> int:
         """How many of the modules that count are measured for every adapter that has them."""
-        norms = self.study.block("norm", "module")
-        known = np.isfinite(norms) if norms is not None else np.zeros_like(self.study.present)
-        return int((self.counted() & (known | ~self.study.present | self.study.excluded).all(0)).sum())
+        return int((self.counted() & self._known.all(0)).sum())
 
     @property
     def findings(self) -> tuple[Takeaway, ...]:

@@ -9,6 +9,8 @@ import numpy as np
 from textual.widgets import Static
 
 from inspector.export import load
+from inspector.tui.app import InspectorApp
+from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, app_with, area
 
 
@@ -54,6 +56,16 @@ async def test_export_of_the_whole_study_opens_again(tmp_path):
         await pilot.press("x")
         await type_path(pilot, tmp_path / "study.json")
     assert load(tmp_path / "study.json").names == NAMES[1:]
+
+
+async def test_half_a_study_is_not_written(tmp_path):
+    study = make_study(5, names=NAMES)
+    study.blocks["norm", "module"][:, 28:] = np.nan
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_path(pilot, tmp_path / "study.json")
+        assert app.note == ("Only 28 of 120 modules are measured: a study is written once all are.", "bad")
+    assert not (tmp_path / "study.json").exists()
 
 
 async def test_overwriting_asks_first(tmp_path):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from inspector.aggregate import aggregate
+from inspector.claims.bundled import claim_set
 from inspector.origin import Origin
 from inspector.tui.app import InspectorApp
+from inspector.tui.judged import Judged
 from inspector.tui.jumping import jump, view_of
 from inspector.tui.state import VIEWS, AppState
 from tests.tui.factory import make_study
@@ -28,6 +30,8 @@ def made(*, measured=True):
     blocks["row_space_overlap", "module"] = rows
     blocks["row_space_overlap_chance", "module"] = np.full(len(study.modules), 0.014)
     blocks["norm", "module"][3] = 0.01
+    if not measured:
+        blocks["norm", "module"][:, 28:] = np.nan
     return aggregate(replace(study, adapters=tuple(infos), blocks=blocks))
 
 
@@ -57,8 +61,16 @@ async def test_the_order_shown_is_the_order_told():
 async def test_nothing_is_told_of_a_study_that_is_not_complete():
     app = InspectorApp(study=made(measured=False))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["summary"], "enter", "down", "up")
-        assert "Not all is measured yet." in body(app)
+        waits = "Only 28 of 120 modules are measured: this view waits for all of them."
+        for key in (KEYS["sensitivity"], KEYS["summary"]):
+            await pilot.press(key)
+            assert waits in body(app)
+        await pilot.press("enter", "down", "up")
+        app.state.judged = Judged("demo", claim_set("demo"))
+        await pilot.press("C")
+        assert waits in body(app)
+        await pilot.press("enter")
+        assert "once all is measured" in app.note[0]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (200, 50)])

@@ -92,6 +92,18 @@ class View(ABC):
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:subfolder]")
         return page([*lines, hint], area.width, area.height)
 
+    def waiting(self, state: AppState, area: Area) -> list[Strip] | None:
+        """What a view that judges says while numbers are missing, which would change its verdicts; or None."""
+        if state.measured:
+            return None
+        said = f"  Only {so_far(state)} are measured: this view waits for all of them."
+        return page([Line(), Line(said, area.ink.bold)], area.width, area.height)
+
+
+def so_far(state: AppState) -> str:
+    """`28 of 120 modules`."""
+    return f"{state.counted_so_far} of {plural(int(state.counted().sum()), 'module')}"
+
 
 def window(top: int, cursor: int, height: int, count: int) -> int:
     """The first visible row, moved no further than needed to keep the cursor in sight."""

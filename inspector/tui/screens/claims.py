@@ -44,6 +44,8 @@ class ClaimsView(View):
         judged = state.judged
         if judged is None:
             return page([Line(), Line("  No claims are loaded.", area.ink.bold)], area.width, area.height)
+        if state.size and (partial := self.waiting(state, area)) is not None:
+            return partial
         outcomes = judged.outcomes(state.study)
         detail = _detail(outcomes[judged.row], area)
         rows = max(min(len(outcomes), area.height - 2 - max(_DETAIL, area.height // 3)), 1)

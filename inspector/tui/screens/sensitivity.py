@@ -41,6 +41,8 @@ class SensitivityView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (nothing := self.empty(state, area, 2)) is not None:
             return nothing
+        if (partial := self.waiting(state, area)) is not None:
+            return partial
         study = state.ordered
         lines = [*_groups(study, state.grouping, area), Line(), *_pairs(study, area), Line(), *_kin(study, area)]
         return scrolled(lines, state, self.id, area)

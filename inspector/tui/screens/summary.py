@@ -30,9 +30,11 @@ class SummaryView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (nothing := self.empty(state, area, 1)) is not None:
             return nothing
+        if (partial := self.waiting(state, area)) is not None:
+            return partial
         found = state.findings
         if not found:
-            told = "No rule finds anything to say of these numbers." if state.measured else "Not all is measured yet."
+            told = "No rule finds anything to say of these numbers."
             return page([Line(), Line("  " + told)], area.width, area.height)
         state.finding = min(state.finding, len(found) - 1)
         below = self._numbers(found[state.finding], area)
