@@ -16,7 +16,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, open_sources
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, name_places, parse
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, NotAnAdapterError
 from inspector.text import plain
 
 WITH_BASE = "needs --base when opened"
@@ -98,7 +98,7 @@ def _local(local: Local, source: str, given: Given) -> Inventory:
     items = [_opened(adapter, local.path) for adapter in adapters]
     items += [_unopened(failure, local.path) for failure in failures]
     if len(items) == 1 and items[0].fault:
-        raise InspectorError(str(failures[0]))
+        raise NotAnAdapterError(failures[0].message) if failures[0].skipped else InspectorError(str(failures[0]))
     return Inventory(plain(local.path, 400), tuple(sorted(items, key=lambda item: natural(item.path))))
 
 

@@ -14,7 +14,7 @@ import click
 
 from inspector import completion
 from inspector.commands.options import DEBUG, PICKLE, SETTINGS, given
-from inspector.errors import CancelledError, InspectorError
+from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
 
 if TYPE_CHECKING:
     from inspector.adapters.inventory import Inventory, Item
@@ -35,24 +35,30 @@ def ls(sources: tuple[str, ...], as_json: bool, allow_pickle: bool) -> int:
     """
     from inspector.adapters.inventory import inventory
 
-    found, failed = [], 0
+    found, complete = [], True
     for source in sources:
         try:
             found.append(inventory(source, given=given("", allow_pickle)))
         except CancelledError:
             raise
+        except NotAnAdapterError as error:
+            if len(sources) == 1:
+                raise
+            sys.stderr.write(f"Skipped: {error}\n")
         except InspectorError as error:
             if len(sources) == 1:
                 raise
             sys.stderr.write(f"Error: {error}\n")
-            failed += 1
+            complete = False
+    if not found:
+        raise InspectorError("No adapter could be opened.")
     if as_json:
         click.echo(json.dumps({"sources": [_plain(each) for each in found]}, ensure_ascii=False, indent=1))
     else:
         for each in found:
             _print(each)
     unreadable = any(item.fault for each in found for item in each.items)
-    return 2 if failed == len(sources) else 3 if failed or unreadable else 0
+    return 0 if complete and not unreadable else 3
 
 
 def _plain(found: Inventory) -> dict[str, object]:

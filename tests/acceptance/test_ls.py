@@ -147,6 +147,24 @@ def test_local_folders_and_what_is_wrong_in_them(tmp_path):
     assert max(map(len, done.stdout.splitlines()[1:])) <= 80
 
 
+def test_files_that_are_no_adapter_are_skipped_with_a_word(tmp_path):
+    write_random(tmp_path / "one")
+    (tmp_path / "README.md").write_text("A study.\n")
+    (tmp_path / "rollouts.jsonl").write_text("{}\n")
+    done = inspector("ls", *sorted(tmp_path.iterdir()))
+    assert done.returncode == 0
+    assert [line.split(" is no adapter")[0] for line in done.stderr.splitlines()] == [
+        f"Skipped: {tmp_path / name}" for name in ("README.md", "rollouts.jsonl")
+    ]
+    assert done.stdout.startswith(f"{tmp_path / 'one'}\n1 adapter, ")
+    alone = inspector("ls", tmp_path / "README.md")
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert alone.stderr.startswith(f"Error: {tmp_path / 'README.md'} is no adapter")
+    none = inspector("ls", "--json", tmp_path / "README.md", tmp_path / "rollouts.jsonl")
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr.endswith("Error: No adapter could be opened.\n")
+
+
 def test_a_whole_model_is_listed_and_waits_for_its_base(tmp_path):
     for name in ("checkpoint-10", "checkpoint-9"):
         write_random(tmp_path / "runs" / name)
