@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from inspector.adapters.headers import TensorHeader
@@ -17,17 +17,27 @@ class Verdict(NamedTuple):
 
     role: Literal["used", "ignored", "unknown"]
     reason: str = ""
-    severity: Literal["info", "warning"] = "info"
+    severity: Literal["info", "warning", "error"] = "info"
 
 
 USED = Verdict("used")
-HALF = Verdict("unknown", "only A or only B of the module is there", "warning")
+HALF = Verdict("unknown", "only A or only B of the module is there", "error")
+NEITHER = Verdict("unknown", "neither A nor B of the module is there", "warning")
 TWICE = Verdict("unknown", "several tensors claim the same module", "warning")
 EMPTY = Verdict("unknown", "1-D or zero-size factor, as ZeRO-3 and FSDP leave when they save ungathered", "warning")
 MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in a LoRA", "warning")
 NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "warning")
 TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory: no layer is that large", "warning")
 UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
+
+
+_MOST_NAMED = 12
+"""Of what is an error: a user wants to know every module."""
+
+
+def half(missing: Sequence[str]) -> Verdict:
+    """`HALF` of a module whose factors of these names are missing."""
+    return HALF._replace(reason=f"{HALF.reason}, without its {' and '.join(missing)}")
 
 
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:
@@ -47,7 +57,7 @@ def findings(verdicts: Mapping[str, Verdict]) -> tuple[Finding, ...]:
         Finding(
             verdict.severity,
             f"{count(len(keys), 'tensor')} {'ignored' if verdict.role == 'ignored' else 'not understood'}, "
-            f"{verdict.reason}: {some(keys)}",
+            f"{verdict.reason}: {some(keys, _MOST_NAMED if verdict.severity == 'error' else 3)}",
         )
         for verdict, keys in by_verdict.items()
         if verdict is not USED

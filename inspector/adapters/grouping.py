@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from inspector.adapters.account import EMPTY, HALF, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict
+from inspector.adapters.account import EMPTY, NEITHER, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict, half
 from inspector.adapters.assemble import Part
 from inspector.adapters.headers import FLOATS, TensorHeader
 from inspector.names import ModuleId, canonical
@@ -86,7 +86,10 @@ def fault(
         return NOT_FLOAT
     if any(len(header.shape) < 2 or header.numel == 0 for header in there):
         return EMPTY
-    return HALF if len(there) < len(factors) else None
+    missing = [name for name in factors if name not in slots]
+    if not missing:
+        return None
+    return half(missing) if there else NEITHER
 
 
 def dtypes(slots: Slots, factors: Collection[str]) -> str:

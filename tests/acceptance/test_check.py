@@ -56,7 +56,7 @@ def test_every_source_is_in_the_report(report):
     assert report["version"] == 1
     assert report["base"] is None
     assert {a["name"]: a["holds"] for a in report["adapters"]} == {
-        "fine": True, "dead": False, "nan": False, "half": True,
+        "fine": True, "dead": False, "nan": False, "half": False,
     }  # fmt: skip
     (failure,) = report["failures"]
     assert failure["source"].endswith("empty")
@@ -110,13 +110,37 @@ def test_side_by_side(report):
 
 def test_as_text(zoo):
     done = inspector("check", zoo / "fine", zoo / "half")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert done.stderr == ""
     assert "tensors   12: 10 used, 1 ignored, 1 not understood" in done.stdout
     assert "scale     4 (α/r = 16/4): 3 modules" in done.stdout
     assert "nothing wrong was found" in done.stdout
-    assert done.stdout.endswith("2 adapters: 1 ok, 1 with warnings.\n")
+    assert done.stdout.endswith("2 adapters: 1 ok, 1 with errors (half).\n")
     assert max(map(len, done.stdout.splitlines())) <= 80 + len(str(zoo))
+
+
+def test_a_layer_of_halves_is_an_error_that_names_its_modules(tmp_path):
+    tensors = lora_tensors(random_factors())
+    gone = [key for key in tensors if ".layers.0." in key and "lora_A" in key]
+    assert gone
+    write_adapter(tmp_path / "damaged", {}, r=4, extra={k: t for k, t in tensors.items() if k not in gone})
+    done = inspector("check", tmp_path / "damaged", COLUMNS="1000")
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if "✗ error" in line)
+    assert f"{len(gone)} tensors not understood, only A or only B of the module is there, without its lora_A" in line
+    assert all(key.replace("lora_A", "lora_B") in line for key in gone)
+    done = inspector("analyze", tmp_path / "damaged")
+    assert done.returncode == 3
+    assert "without its lora_A" in done.stdout
+
+
+def test_an_untrained_adapter_has_no_effective_rank(zoo):
+    told = inspector("check", zoo / "dead").stdout
+    assert "‖ΔW‖ 0 · effective rank n/a" in told
+    assert "nan" not in told.replace(str(zoo), "")
+    said = inspector("analyze", zoo / "dead", zoo / "fine", "--summary").stdout
+    assert "dead: some or all modules could not be used; `inspector check` says why." in said
+    assert "see Adapters" not in said
 
 
 def test_exit_codes(zoo):

@@ -66,8 +66,11 @@ def test_missing_half(tmp_path, half):
     adapter = read(write(tmp_path, without(half)))
     assert len(adapter.modules) == len(TINY) - 1
     assert adapter.info.excluded == (ModuleId(0, "self_attn.q_proj"),)
-    assert adapter.info.health == "warning"
-    assert texts(adapter)[0].startswith("1 tensor not understood, only A or only B of the module is there")
+    assert adapter.info.health == "error"
+    other = {"lora_A.weight": "lora_B.weight", "lora_B.weight": "lora_A.weight"}[half]
+    (said,) = texts(adapter, "error")
+    assert said.startswith("1 tensor not understood, only A or only B of the module is there, without its ")
+    assert said.endswith(f"{half.removesuffix('.weight')}: {Q0}.{other}")
 
 
 def test_targets_and_patterns_that_meet_nothing_are_said(tmp_path):

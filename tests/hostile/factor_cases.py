@@ -63,7 +63,7 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
 
 def cases() -> Iterator[Case]:
     for name, tensors, says in left_out():
-        code, norm = (2, None) if name == "A twice" else (0, valid.norm())
+        code, norm = (2, None) if name == "A twice" else (3 if "only A or only B" in says else 0, valid.norm())
         yield Case(f"factors: {name}", partial(_one, tensors), code, says, norm)
         if name != "A twice":
             yield Case(f"factors: {name}, alone", partial(_alone, tensors), 2, "no LoRA pair")

@@ -136,8 +136,8 @@ def test_misfits_halves_and_strangers(tmp_path):
     reasons = {t.key: t.reason for t in adapter.tensors}
     assert "does not multiply" in reasons[f"{NAME}.lora_up.weight"]
     assert "only A or only B" in reasons["lora_te_text_model_x.lora_up.weight"]
-    assert "only A or only B" in reasons["lora_unet_z.alpha"]
-    assert "only A or only B" in reasons["lora_te_y.dora_scale"]
+    assert "neither A nor B" in reasons["lora_unet_z.alpha"]
+    assert "neither A nor B" in reasons["lora_te_y.dora_scale"]
     assert "no tensor of a LoRA" in reasons["whatever"]
 
 
