@@ -14,7 +14,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.model import ClaimSet
 from inspector.claims.reports import counts, print_table, summary, written
 from inspector.claims.selection import Where, missing_places
-from inspector.claims.verdicts import Outcome, elsewhere, evaluate
+from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import load, replacing
 from inspector.narration import Downloads, Progress, say
@@ -54,7 +54,7 @@ def verify(name: str, options: Options) -> int:
     else:
         studies, remedy, complete = _measured(name, claims, options)
     outcomes = evaluate(claims, studies, remedy=remedy)
-    _deliver(claims, outcomes, options, elsewhere(claims, studies))
+    _deliver(claims, outcomes, options, cautions(claims, studies))
     found = counts(outcomes)
     if found["does not hold"]:
         return FAILED

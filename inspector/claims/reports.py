@@ -14,7 +14,7 @@ from rich.text import Text
 
 from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
-from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published
+from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
 from inspector.text_tables import UNLIMITED, Page, titled
 
@@ -66,15 +66,16 @@ def as_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> Table:
 
 
 def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
-    """(metric, measured, verdict) of each definition; those that cannot be measured for one reason share a line."""
+    """(quantity, measured, verdict) of each definition; those that cannot be measured for one reason share a line."""
     found: dict[str, tuple[str, str, Verdict]] = {}
     for one in outcome.measured:
         if one.holds is None:
             before = found.get(one.reason)
-            metrics = f"{before[0]}, {one.metric}" if before else one.metric
+            metrics = f"{before[0]}, {one.metric}" if before else quantity(outcome.claim, one.metric)
             found[one.reason] = metrics, one.reason, "cannot be measured here"
         else:
-            found[one.metric] = one.metric, one.text, "holds" if one.holds else "does not hold"
+            metrics = quantity(outcome.claim, one.metric)
+            found[metrics] = metrics, one.text, "holds" if one.holds else "does not hold"
     return list(found.values())
 
 
@@ -119,6 +120,7 @@ def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcom
     console.print(Text(f"{claims.title} ({claims.address})", style="bold"))
     for outcome in outcomes:
         console.print(Text.assemble("\n", (outcome.claim.id, "bold"), f"  {published(outcome.claim)}"))
+        console.print(Text(outcome.claim.statement, style="dim"))
         table = Table.grid(padding=(0, 2, 0, 0))
         for width in (0, metric, measured, verdict):
             table.add_column(width=width, overflow="fold")
@@ -206,7 +208,7 @@ def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -
         ET.SubElement(properties, "property", name="warning", value=warning)
     for outcome in outcomes:
         case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
-        said = "\n".join(f"{found.metric}: {found.text}" for found in outcome.measured)
+        said = "\n".join(f"{quantity(outcome.claim, found.metric)}: {found.text}" for found in outcome.measured)
         text = f"{outcome.claim.statement}\npublished: {published(outcome.claim)}\n{said}\n{outcome.text}"
         if outcome.verdict == "does not hold":
             ET.SubElement(case, "failure", message=f"published {published(outcome.claim)}; {said}").text = text

@@ -10,12 +10,14 @@ from typing import Literal
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Where, reduced, select
 from inspector.definitions import DEFINITIONS
+from inspector.definitions.probes import FEW_PROMPTS
 from inspector.study import Study
 from inspector.text import plain, some
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "holds only under", "does not hold", "cannot be measured here")
 NEEDS_TOP_K = ("principal_angle", "subspace_overlap")
+_NEEDS_BASE = "needs the base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,15 @@ def elsewhere(claims: ClaimSet, studies: Sequence[Study]) -> str:
     return f"{some(other)}: not trained on {plain(claims.base)}, which the claims are about."
 
 
+def cautions(claims: ClaimSet, studies: Sequence[Study]) -> str:
+    """What limits the reading of all verdicts: another base, few prompts; empty where nothing does."""
+    asked = {DEFINITIONS[metric].probe for claim in claims.claims for metric in claim.metrics} - {"", "accuracy"}
+    probes = [info for study in studies for info in study.probes if info.probe in asked and info.examples]
+    few = dict.fromkeys(f"{info.probe} on {info.examples} prompts" for info in probes if info.examples < FEW_PROMPTS)
+    prompts = f"{some(list(few))}: fewer than {FEW_PROMPTS} scatter more than adapters differ." if few else ""
+    return " ".join(filter(None, (elsewhere(claims, studies), prompts)))
+
+
 def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Where], remedy: str) -> Measured:
     """One claim under one definition."""
     reasons = []
@@ -108,6 +119,7 @@ def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Wher
             return Measured(metric, values, other, found, beside, _holds(claim, values, other))
         except NotMeasuredError as reason:
             reasons.append(_published(claims, claim, where) or str(reason))
+    reasons.sort(key=lambda reason: reason.startswith(_NEEDS_BASE))  # of several studies, what is said of the right one
     return Measured(metric, reason=next(iter(reasons), "nothing is open"))
 
 
@@ -127,7 +139,7 @@ def _refuse_other_settings(claim: Claim, metric: str, study: Study, remedy: str)
     info = study.probe(probe)
     wanted = f" on {claim.prompts}" if claim.prompts else ""
     if info is None:
-        raise NotMeasuredError(f"needs the base ({probe}{wanted}): {remedy}")
+        raise NotMeasuredError(f"{_NEEDS_BASE} ({probe}{wanted}): {remedy}")
     if claim.prompts and info.prompts != claim.prompts:
         raise NotMeasuredError(f"needs {probe}{wanted}, this study has it on {info.prompts}: {remedy}")
 
@@ -173,6 +185,14 @@ def published(claim: Claim) -> str:
     if before is not None:
         return f"{before}{said}{near}"
     return f"{claim.relation}{f': {said}' if said else ''}{near}"
+
+
+def quantity(claim: Claim, metric: str) -> str:
+    """What is compared with the published number: `cosine`, `ratio of norm`, `range of lens_depth`."""
+    statistic = claim.selector.statistic
+    extremes = {"argmin layer": "layer of least", "argmax layer": "layer of largest"}
+    words = extremes.get(statistic, f"{statistic} of") if statistic != "each" else "ratio of" if claim.ratio else ""
+    return f"{words} {metric}".strip()
 
 
 def listed(values: Numbers, most: int = 5) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from inspector.definitions.definition import Definition, Probe, Subject
 
+FEW_PROMPTS = 20
+"""On fewer prompts losses, CKA and lens depths scatter more than adapters differ."""
 LOSSES = {
     "": "mean cross-entropy per token of the gold answer (`\\boxed{…}`) right after the prompt",
     "_rollouts": "mean cross-entropy per token of held-out rollouts after their prompts",

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from inspector.definitions.probes import LOSSES
+from inspector.definitions.probes import FEW_PROMPTS, LOSSES
 from inspector.study import Study
 from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, of_pair, own_values, pair_values, span
 from inspector.text import count
@@ -17,8 +17,6 @@ FLAT = 0.01
 """A rise below this share of the larger endpoint's loss is no barrier."""
 ALIKE, PARTED = 0.95, 0.7
 SIGNIFICANT = 0.05
-FEW = 20
-"""On fewer prompts neither loss nor CKA is told: the estimates scatter more than adapters differ."""
 SOME = 4
 """So many paths without a barrier have a sentence each, the others share one."""
 Pair = tuple[int, int]
@@ -49,9 +47,9 @@ def losses(study: Study) -> Iterator[Takeaway]:
 def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
     """That a probe ran over too few prompts to say anything."""
     info = study.probe(probe)
-    if info is None or not 0 < info.examples < FEW:
+    if info is None or not 0 < info.examples < FEW_PROMPTS:
         return None
-    text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW} at least."
+    text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW_PROMPTS} at least."
     return Takeaway("limit", text, caution=True)
 
 

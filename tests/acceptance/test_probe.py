@@ -79,6 +79,7 @@ def test_rollouts_of_a_file(place):
         (("--probe", "lmx"), "No probe 'lmx': one of lmc, cka"),
         (("--probe", "lmc", "--base", "no/where-at-all"), "no/where-at-all"),
         (("--probe", "lmc", "--prompts", "gone.jsonl"), "No problems 'gone.jsonl'"),
+        (("--probe", "lmc", "--alphas", "nan"), "A point of a path is a number α between -10 and 10"),
         (("--probe", "lmc", "--pair", "a"), "--pair 'a' names no two adapters: write A:B"),
         (("--probe", "lmc", "--pair", "a:z"), "No adapter 'z' is open"),
         (("--probe", "lmc", "--alphas", "0,x"), "--alphas '0,x' is no list of numbers"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from inspector.claims.needs import runs, top_ks
-from inspector.claims.verdicts import evaluate, published
+from inspector.claims.verdicts import cautions, evaluate, published, quantity
+from inspector.study import ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
 
 
@@ -203,6 +204,31 @@ def test_the_first_study_with_the_numbers_counts(tmp_path):
 )
 def test_what_is_published_in_words(tmp_path, fields, text):
     assert published(claims(tmp_path, claim(f"metric: cosine; {fields}")).claims[0]) == text
+
+
+def test_what_is_compared_is_named_by_its_statistic(tmp_path):
+    found = claims(
+        tmp_path,
+        claim(
+            "metric: cosine; pairs: [[a, b]]; layers: all; statistic: argmin layer; relation: about; value: 20", "dip"
+        )
+        + claim("metric: norm; adapters: [a]; over: {adapters: [b]}; relation: at least; value: 13", "ratio")
+        + claim("metric: norm; adapters: [a, b]; statistic: range; relation: at most; value: 1", "range")
+        + claim(f"metric: cosine; {AB}; relation: at least; value: 1", "plain"),
+    )
+    said = [quantity(one, one.metrics[0]) for one in found.claims]
+    assert said == ["layer of least cosine", "ratio of norm", "range of norm", "cosine"]
+
+
+def test_few_prompts_and_the_study_that_is_nearest(tmp_path):
+    path = "metric: cka; pairs: [[a, b]]; layers: all; statistic: min; relation: at least; value: 0; prompts: gsm8k"
+    found = claims(tmp_path, claim(path, "cka"))
+    bare, probed = Numbers().study(), Numbers().study()
+    probed = replace(probed, probes=(ProbeInfo("cka", "base", prompts="gsm8k", examples=12),))
+    assert cautions(found, [bare]) == ""
+    assert "cka on 12 prompts: fewer than 20 scatter more than adapters differ." in cautions(found, [bare, probed])
+    for studies in ([bare, probed], [probed, bare]):
+        assert "needs the base" not in evaluate(found, studies)[0].reason
 
 
 def test_only_what_claims_need_is_measured(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
 from inspector.claims.reports import lines, summary
-from inspector.claims.verdicts import Outcome, elsewhere, published
+from inspector.claims.verdicts import Outcome, cautions, published
 from inspector.definitions import DEFINITIONS
 from inspector.report.document import Note, Part, Section, Table
 from inspector.study import Study
@@ -29,6 +29,6 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
     doubts: list[Part] = [
         Note(plain(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
-    warning = [Note(text, caution=True)] if (text := elsewhere(claims, [study])) else []
+    warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))
     return Section("claims", "Claims", about, (*warning, table, *doubts), tuple(m for m in metrics if m in DEFINITIONS))

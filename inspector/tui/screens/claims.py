@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.claims.model import Claim
 from inspector.claims.reports import counts
-from inspector.claims.verdicts import Outcome, Verdict, published
+from inspector.claims.verdicts import Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
 from inspector.tui.judged import Judged
 from inspector.tui.screens.base import Area, Table, View, rows_shown, window
@@ -120,6 +121,11 @@ def _best(outcome: Outcome) -> str:
     return shown.text
 
 
+def _quantity(claim: Claim, metric: str) -> str:
+    """`range of lens depth`: by the definition's title."""
+    return quantity(claim, metric).replace(metric, DEFINITIONS[metric].title)
+
+
 def _detail(outcome: Outcome, area: Area) -> list[Line]:
     """Everything about the claim under the cursor."""
     ink, claim = area.ink, outcome.claim
@@ -129,7 +135,7 @@ def _detail(outcome: Outcome, area: Area) -> list[Line]:
         found[1] = ("published", f"{published(claim)}  ({clean(claim.location)})", ink.plain)
     for one in outcome.measured:
         sign = {True: "✓", False: "✗", None: "·"}[one.holds]
-        found.append(("measured", f"{sign} {DEFINITIONS[one.metric].title}: {one.text}", ink.plain))
+        found.append(("measured", f"{sign} {_quantity(claim, one.metric)}: {one.text}", ink.plain))
     found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
     before = ""
     for label, text, style in found:
