@@ -210,7 +210,7 @@ def test_what_is_compared_is_named_by_its_statistic(tmp_path):
     found = claims(
         tmp_path,
         claim(
-            "metric: cosine; pairs: [[a, b]]; layers: all; statistic: argmin layer; relation: about; value: 20", "dip"
+            "metric: cosine; pairs: [[a, b]]; layers: all; statistic: argmin layer; relation: at most; value: 9", "dip"
         )
         + claim("metric: norm; adapters: [a]; over: {adapters: [b]}; relation: at least; value: 13", "ratio")
         + claim("metric: norm; adapters: [a, b]; statistic: range; relation: at most; value: 1", "range")
