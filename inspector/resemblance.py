@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.claims.model import REFERENCE
+from inspector.shared import pair_chance
 from inspector.study import Study
 from inspector.text_tables import titled
 
@@ -25,6 +26,8 @@ class Likeness:
     reference: str
     cosine: float
     u1: float
+    u1_chance: float
+    """Of random directions in the modules both adapt."""
     layers: tuple[tuple[int, float], ...]
     """Where the cosine is highest, with its value, highest first."""
     norm_ratio: float
@@ -63,6 +66,7 @@ def _likeness(study: Study, i: int, j: int) -> Likeness:
         study.names[j],
         float(study.blocks["cosine", "global"][i, j, 0]),
         float(study.blocks["u1", "global"][i, j, 0]),
+        float(pair_chance(study, "u1", i, j)[0]),
         tuple((study.layers[at], float(by_layer[at])) for at in best),
         float(norms[i] / norms[j]) if norms[j] else float("nan"),
     )
@@ -80,12 +84,15 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
         table.add_column(heading, justify="right")
     table.add_column("highest cosine in layers")
     table.add_column("‖ΔW‖ ratio", justify="right")
+    levels = []
     for name in own:
         for n, found in enumerate(nearest(study, name)):
+            levels.append(found.u1_chance)
             numbers = (f"{found.cosine:.3f}", f"{found.u1:.3f}", found.where, f"{found.norm_ratio:.3g}")
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
     yield table
+    chance = " to ".join(dict.fromkeys(f"{level:.2g}" for level in (min(levels), max(levels)))) if levels else "n/a"
     yield (
-        f"cosine over all modules; u₁ by chance: {float(study.blocks['u1_chance', 'global'][0]):.2g}. "
+        f"cosine over all modules; u₁ by chance: {chance}. "
         "A cosine near zero may only be another random start of A: then u₁, the output direction, still agrees."
     )

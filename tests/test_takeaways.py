@@ -133,17 +133,18 @@ def test_the_worst_angle_of_the_study_says_nothing():
     )
     chance = {("principal_angle_chance", "global"): angles(82.5, 89.6)[None]}
     assert texts(replace(found, blocks=found.blocks | chance), "chance") == [
-        "sft-other: no shared output directions, the smallest angle is 82° where random subspaces have 82°.",
-        "The largest principal angle says nothing for 1 of the pairs: random subspaces reach it too. Their smallest, 55°, is "
-        "far from the 82° of chance: they share directions.",
+        "sft-other: the top-k output subspaces are no nearer than random ones: smallest angle 82° where random subspaces "
+        "have 82°.",
+        "sft-dpo: the largest angle of the top-k output subspaces says nothing, random subspaces reach it too. The smallest, "
+        "55°, is far from the 82° of chance: the subspaces come near each other in part.",
     ]
 
 
 def test_input_directions_of_a_shared_start():
     found = study(("sft", "dpo"), cosine={("sft", "dpo"): 0.06}, u1={("sft", "dpo"): 0.11}, v1={("sft", "dpo"): 0.68})
     assert texts(found, "chance") == [
-        "sft-dpo: input directions agree (v₁ 0.68) though outputs do not: that is the start of A they share, not something "
-        "both learned."
+        "sft-dpo: the single top input direction agrees (v₁ 0.68), the single top output direction does not (u₁ 0.11): that is the "
+        "start of A they share, not something both learned."
     ]
 
 
@@ -263,8 +264,8 @@ def test_what_would_collide_or_cancel():
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
     assert texts(found, "merging") == [
         "Merging a + b would cancel part of both: energy ratio 0.60 (1 is no interaction).",
-        "Merging a + c would collide: they write into the same output directions (overlap 0.30, 0.01 by chance) without "
-        "agreeing there.",
+        "Merging a + c would collide: their top-k output subspaces overlap (0.30, 0.01 by chance) though the updates do not "
+        "point the same way (cosine 0.02).",
     ]
 
 

@@ -132,7 +132,8 @@ GEOMETRY = (
 )
 
 INTERFERENCE = (
-    "What adding two updates would do, from their cosine and their shared output directions. "
-    "reinforcing: cosine ≥ 0.2. cancelling: cosine ≤ −0.2. colliding: |cosine| < 0.2, yet the top-k "
-    "output subspaces overlap at least 3× chance and by at least 0.1. independent: none of these."
+    "What adding two updates would do, from their cosine and their top-k output subspaces over the modules that both "
+    "adapt; chance is of the pair's own shapes and ranks there. "
+    "reinforcing: cosine ≥ 0.2. cancelling: cosine ≤ −0.2. colliding: |cosine| < 0.2, yet these "
+    "subspaces overlap at least 3× chance and by at least 0.1. independent: none of these."
 )

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from inspector.geometry.interference import classify
+from inspector.shared import pair_interference
 from inspector.study import Study
 from inspector.takeaways.takeaway import Takeaway, listed, of_pair, pair_values, span
 
 
 def merging(study: Study) -> Iterator[Takeaway]:
-    """Pairs that cancel, and pairs that write into the same directions without agreeing."""
-    cosine, overlap = pair_values(study, "cosine"), pair_values(study, "subspace_overlap")
-    levels = study.block("subspace_overlap_chance", "global")
-    if levels is None:
+    """Pairs that cancel, and pairs whose output subspaces overlap though their updates do not agree."""
+    if study.block("subspace_overlap_chance", "global") is None:
         return
-    chance = float(levels[0])
+    found = {(i, j): pair_interference(study, i, j) for i, j in combinations(range(len(study.adapters)), 2)}
     by_class: dict[str, list[tuple[int, int]]] = {}
-    for i, j in combinations(range(len(study.adapters)), 2):
-        by_class.setdefault(classify(float(cosine[i, j]), float(overlap[i, j]), chance), []).append((i, j))
+    for pair, told in found.items():
+        by_class.setdefault(told.kind, []).append(pair)
     if pairs := by_class.get("cancelling"):
         text = (
             f"Merging {_named(study, pairs)} would cancel part of both: energy ratio "
@@ -27,10 +25,12 @@ def merging(study: Study) -> Iterator[Takeaway]:
         )
         yield Takeaway("merging", text, tuple(of_pair(study, "energy_ratio", *pair) for pair in pairs))
     if pairs := by_class.get("colliding"):
-        values = [float(overlap[pair]) for pair in pairs]
+        cosine, overlap, chance = (
+            span([getattr(found[pair], what) for pair in pairs]) for what in ("cosine", "overlap", "chance")
+        )
         text = (
-            f"Merging {_named(study, pairs)} would collide: they write into the same output directions (overlap "
-            f"{span(values)}, {chance:.2f} by chance) without agreeing there."
+            f"Merging {_named(study, pairs)} would collide: their top-k output subspaces overlap ({overlap}, {chance} "
+            f"by chance) though the updates do not point the same way (cosine {cosine})."
         )
         yield Takeaway("merging", text, tuple(of_pair(study, "subspace_overlap", *pair) for pair in pairs))
 

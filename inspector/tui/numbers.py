@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.definitions import DEFINITIONS
+from inspector.shared import Interference, pair_chance, pair_interference
 from inspector.study import AdapterInfo, Floats, Scope, Study
 from inspector.tui.text import clean
 
@@ -146,6 +147,14 @@ class Numbers:
         if values is None:
             return np.full(1, np.nan)
         return np.atleast_1d(values[self.layer if scope == "layer" else 0])
+
+    def pair_chance(self, metric: str, pair: Pair, scope: Scope | None = None) -> Floats:
+        """(k or 1,) the same over the modules that both of the pair adapt, whoever else is shown."""
+        return pair_chance(self.study, metric, self.order[pair[0]], self.order[pair[1]], self.counted(scope))
+
+    def interference(self, pair: Pair) -> Interference:
+        """What adding the pair would do at the current place, over the modules both adapt."""
+        return pair_interference(self.study, self.order[pair[0]], self.order[pair[1]], self.counted())
 
     def chance_series(self, metric: str) -> Floats:
         values = self.shown.block(f"{metric}_chance", "layer")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.definitions import INTERFERENCE
-from inspector.geometry.interference import classify
 from inspector.lineage import lineage
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section, Table
 from inspector.report.subjects import label
 from inspector.sensitivity import GROUPINGS, spreads, variations
+from inspector.shared import pair_interference
 from inspector.table import subjects
 from inspector.text import some
 from inspector.text_tables import number
@@ -19,19 +19,18 @@ from inspector.text_tables import number
 def merging(context: Context) -> Section:
     """What adding each pair would do."""
     cosine, overlap, energy = (context.values(m) for m in ("cosine", "subspace_overlap", "energy_ratio"))
-    chance = context.level("subspace_overlap_chance")
     about = "What adding two updates would do, before it is done."
     metrics = ("cosine", "subspace_overlap", "subspace_overlap_chance", "energy_ratio")
     if cosine is None or overlap is None or energy is None or len(context.adapters) < 2:
         return Section("merging", "Merging", about, measured_by("", what="Needs two adapters"))
     rows = []
     for a, b, (i, j) in subjects(context.study, "pair"):
-        c, o = float(cosine[i, j, 0]), float(overlap[i, j, 0])
-        numbers = (number(c), number(o), number(chance), number(float(energy[i, j, 0])))
-        kind = classify(c, o, chance)
-        rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), kind))
-    columns = ("a", "b", "cosine", "overlap", "by chance", "energy ratio", "modules of one side", "class")
-    table = Table("interference", "Interference of every pair, over all modules", columns, tuple(rows))
+        found = pair_interference(context.study, i, j)
+        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
+        numbers = (number(float(value)) for value in values)
+        rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), found.kind))
+    columns = ("a", "b", "cosine", "cosine of both", "overlap", "by chance", "energy ratio", "modules of one side")
+    table = Table("interference", "Interference of every pair, over all modules", (*columns, "class"), tuple(rows))
     return Section("merging", "Merging", about, (table, Note(INTERFERENCE)), metrics)
 
 

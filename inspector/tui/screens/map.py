@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.geometry.interference import classify
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy
 from inspector.tui.state import MAP_METRICS, AppState
@@ -22,8 +22,7 @@ _WORDS = (
 
 def interference(state: AppState, pair: Pair) -> str:
     """The interference class of a pair at the current place."""
-    overlap, chance = state.number("subspace_overlap", pair), state.chance("subspace_overlap")[0]
-    return classify(state.number("cosine", pair), overlap, float(chance))
+    return state.interference(pair).kind
 
 
 def against_chance(value: float, chance: float) -> str:
@@ -35,10 +34,14 @@ def against_chance(value: float, chance: float) -> str:
 
 
 def one_sided(state: AppState, pair: Pair) -> str:
-    """`  5 modules on one side only: zeros` where there are such, else nothing."""
-    lonely = state.one_sided(pair)
-    treated = "zeros" if state.shown.settings.modules == "union" else "left out"
-    return f"  {plural(lonely, 'module')} on one side only: {treated}" if lonely else ""
+    """`  5 modules on one side only: zeros; cos +.40 without` where there are such, else nothing."""
+    if not (lonely := state.one_sided(pair)):
+        return ""
+    text = f"  {plural(lonely, 'module')} on one side only: "
+    if state.shown.settings.modules == "common":
+        return f"{text}left out"
+    cosine = state.interference(pair).cosine
+    return f"{text}zeros; cos {signed(cosine).strip()} without" if np.isfinite(cosine) else f"{text}zeros"
 
 
 class MapView(View):
@@ -81,7 +84,7 @@ class MapView(View):
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
         for metric, label in _WORDS:
             if state.has(metric):
-                value, chance = state.number(metric, pair), float(state.chance(metric)[0])
+                value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
                 rows.append((label, unsigned(value), against_chance(value, chance)))
         rows.append(("interference", interference(state, pair), ""))
         head.add(one_sided(state, pair), ink.warn)
@@ -105,7 +108,7 @@ class MapView(View):
         for metric, label in (("u1", "u₁"), ("v1", "v₁"), ("subspace_overlap", "overlap")):
             if state.has(metric):
                 line.add(f" {label} {unsigned(state.number(metric, pair))}")
-                chance = float(state.chance(metric)[0])
+                chance = float(state.pair_chance(metric, pair)[0])
                 line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
         kind = interference(state, pair)
         if line.width + len(kind) + 1 <= area.width:

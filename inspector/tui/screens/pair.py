@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.aggregate import aggregate
-from inspector.geometry.interference import classify
+from inspector.shared import pair_interference
 from inspector.study import Scope, Study
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.angles import depth, theta
@@ -28,7 +28,7 @@ _TABLE = (
     ("orthogonal_fraction_module", "orth"),
     ("energy_ratio", "energy"),
 )
-_SOURCES = {"norm", "subspace_overlap_chance", *(metric for metric, _ in _TABLE)}
+_SOURCES = {"norm", *(metric for metric, _ in _TABLE)}
 """The module blocks that the table is made from."""
 _BRIEF = {"reinforcing": "reinf", "cancelling": "cancel", "colliding": "collid", "independent": "indep"}
 _GAP = 1e-3
@@ -115,7 +115,7 @@ class PairView(View):
             ("subspace_overlap_right", "overlap input"),
         ):
             if state.has(metric):
-                value, chance = state.number(metric, pair), float(state.chance(metric)[0])
+                value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
                 left_column.append((label, unsigned(value), against_chance(value, chance)))
         lines = []
         for at in range(max(len(left_column), len(right_column))):
@@ -152,7 +152,9 @@ class PairView(View):
         ids = state.order[pair[0]], state.order[pair[1]]
         rows = []
         for projection, study in self._projections.of(state.study, ids):
-            rows.append(_row(study, projection, "global", (0, 1, 0)))
+            modules = np.array([m.projection == projection for m in state.study.modules])
+            kind = pair_interference(state.study, *ids, modules).kind
+            rows.append(_row(study, projection, "global", (0, 1, 0), kind))
         return rows
 
     def of_layer(self, state: AppState, pair: Pair) -> list[PairRow]:
@@ -162,10 +164,12 @@ class PairView(View):
         present = state.study.present[a] | state.study.present[b]
         here = [(m, module) for m, module in enumerate(state.study.modules) if module.layer == layer and present[m]]
         distinct = len({module.projection for _, module in here}) == len(here)
-        return [
-            _row(state.study, clean(module.projection if distinct else module.path), "module", (a, b, m))
-            for m, module in here
-        ]
+        rows = []
+        for m, module in here:
+            kind = pair_interference(state.study, a, b, np.arange(len(state.study.modules)) == m).kind
+            label = clean(module.projection if distinct else module.path)
+            rows.append(_row(state.study, label, "module", (a, b, m), kind))
+        return rows
 
     def _angles(self, state: AppState, pair: Pair, area: Area) -> list[Line]:
         """θ_1 … θ_k at the layer and overall, with chance and what is not well defined."""
@@ -177,7 +181,7 @@ class PairView(View):
         rank = f" (rank {k})" if k < asked else ""
         lines = [Line(f" principal angles, output side, k = {asked}{rank}, medians over modules", ink.bold)]
         blocks = [
-            (name, state.indexed("principal_angle", pair, scope), state.chance("principal_angle", scope))
+            (name, state.indexed("principal_angle", pair, scope), state.pair_chance("principal_angle", pair, scope))
             for name, scope in columns
         ]
         for start in range(0, k, per_row := max((area.width - 24) // 8, 1)):
@@ -237,18 +241,16 @@ class PairView(View):
         return (*known, "orthogonal_fraction_global", "principal_angle", "norm", "spectral_gap")
 
 
-def _row(study: Study, label: str, scope: Scope, at: tuple[int, int, int]) -> PairRow:
+def _row(study: Study, label: str, scope: Scope, at: tuple[int, int, int], kind: str) -> PairRow:
     """One row of the table out of a study's blocks."""
 
-    def value(metric: str, where: tuple[int, ...]) -> float:
+    def value(metric: str) -> float:
         block = study.block(metric, scope)
-        return float("nan") if block is None else float(block[where])
+        return float("nan") if block is None else float(block[at])
 
-    values = tuple(value(metric, at) for metric, _ in _TABLE)
-    kind = classify(values[0], value("subspace_overlap", at), value("subspace_overlap_chance", at[2:]))
-    return PairRow(label, values, kind)
+    return PairRow(label, tuple(value(metric) for metric, _ in _TABLE), kind)
 
 
 def _row_of_state(state: AppState, pair: Pair) -> PairRow:
     values = tuple(state.number(metric, pair) for metric, _ in _TABLE)
-    return PairRow(state.filter or "all", values, interference(state, pair))
+    return PairRow(state.filter or "all", values, state.interference(pair).kind)

@@ -1,0 +1,96 @@
+"""Two adapters over the modules that both adapt: chance levels, cosine, overlap, interference. No torch.
+
+A study's own chance levels are of all its adapters. What a pair is judged by must not depend on who else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.definitions import DEFINITIONS
+from inspector.geometry import chance, cosine
+from inspector.geometry.interference import classify
+from inspector.study import Floats, Study
+
+Modules = NDArray[np.bool_]
+
+_LEVELS: dict[str, Callable[[int, int, int], float | tuple[float, ...]]] = {
+    "u1": lambda d_out, _d_in, _k: chance.direction_chance(d_out),
+    "v1": lambda _d_out, d_in, _k: chance.direction_chance(d_in),
+    "subspace_overlap": lambda d_out, _d_in, k: chance.overlap_chance(d_out, k),
+    "subspace_overlap_right": lambda _d_out, d_in, k: chance.overlap_chance(d_in, k),
+    "principal_angle": lambda d_out, _d_in, k: chance.angle_chance(d_out, k),
+    "principal_angle_right": lambda _d_out, d_in, k: chance.angle_chance(d_in, k),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """What adding the two would do, over the modules both adapt; `kind` as `classify` names it."""
+
+    cosine: float
+    overlap: float
+    chance: float
+
+    @property
+    def kind(self) -> str:
+        return classify(self.cosine, self.overlap, self.chance)
+
+
+def shared(study: Study, i: int, j: int, counted: Modules | None = None) -> Modules:
+    """(modules,): which of the counted modules (all by default) both adapt, with finite values of one shape."""
+    both: Modules = study.present[i] & study.present[j] & study.usable[i, j]
+    return both if counted is None else np.asarray(both & counted)
+
+
+def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | None = None) -> Floats:
+    """(1 or k,): what random subspaces of this pair's shapes and ranks would give, over the modules both adapt.
+
+    Mean or median over these modules, as the metric itself; NaN where there are none. A study without numbers of
+    modules gives its own level.
+    """
+    sigma, whole = study.block("singular_value", "module"), study.block(f"{metric}_chance", "global")
+    if whole is None:
+        return np.full(1, np.nan)
+    if sigma is None:
+        return np.atleast_1d(whole[0])
+    ranks = (~np.isnan(sigma[[i, j]])).sum(-1)
+    here = shared(study, i, j, counted) & (ranks > 0).all(0)
+    width = whole.shape[1] if whole.ndim == 2 else 1
+    if not here.any():
+        return np.full(width, np.nan)
+    sides = np.minimum(study.shapes[i, here].min(-1), study.settings.k)
+    alike = np.column_stack([study.shapes[i, here], np.minimum(sides, ranks.max(0)[here])])
+    kinds, counts = np.unique(alike, axis=0, return_counts=True)
+    levels = np.full((len(kinds), width), np.nan)
+    for row, (d_out, d_in, k) in zip(levels, kinds.tolist(), strict=True):
+        level = np.atleast_1d(_LEVELS[metric](d_out, d_in, k))
+        row[: len(level)] = level
+    return _over(np.repeat(levels, counts, axis=0), DEFINITIONS[f"{metric}_chance"].aggregate)
+
+
+def _over(levels: Floats, how: str) -> Floats:
+    """Mean or median of each column, NaN left out: (modules, k) -> (k,)."""
+    out = np.full(levels.shape[1], np.nan)
+    known = ~np.isnan(levels).all(0)
+    out[known] = (np.nanmedian if how == "median" else np.nanmean)(levels[:, known], axis=0)
+    return out
+
+
+def pair_interference(study: Study, i: int, j: int, counted: Modules | None = None) -> Interference:
+    """The pair's cosine, overlap and its chance over the modules both adapt: no zeros of modules that one lacks."""
+    level = float(pair_chance(study, "subspace_overlap", i, j, counted)[0])
+    norms, cosines, overlaps = (study.block(m, "module") for m in ("norm", "cosine", "subspace_overlap"))
+    if norms is None or cosines is None or overlaps is None:
+        at, over = (study.block(m, "global") for m in ("cosine", "subspace_overlap"))
+        known = [float("nan") if block is None else float(block[i, j, 0]) for block in (at, over)]
+        return Interference(known[0], known[1], level)
+    here = shared(study, i, j, counted)
+    a, b = np.nan_to_num(norms[i, here]), np.nan_to_num(norms[j, here])
+    inner = np.nan_to_num(cosines[i, j, here]) * a * b
+    of_both = cosine.cosine(inner.sum(), np.square(a).sum(), np.square(b).sum())
+    return Interference(float(of_both), float(_over(overlaps[i, j, here][:, None], "mean")[0]), level)
