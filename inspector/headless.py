@@ -32,6 +32,12 @@ class Parts:
     summary: bool = False
     by: str = ""
 
+    def refuse_several(self) -> None:
+        """Raise InspectorError where two things are asked for that stand alone."""
+        asked = {"--summary": self.summary, "--group-by": self.by, "--metric": self.metrics}
+        if len(given := [option for option, value in asked.items() if value]) > 1:
+            raise InspectorError(f"{' and '.join(given)} print different things: give one of them.")
+
 
 def analyze(
     sources: Sequence[str],
@@ -51,6 +57,7 @@ def analyze(
         refuse_unwritable(out)
         if parts.summary or parts.by:
             raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
+    parts.refuse_several()
     study, complete = measured(sources, settings, request, given, against)
     if out is None:
         from inspector.printing import print_groups, print_resemblance, print_study, print_summary

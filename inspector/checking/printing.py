@@ -46,7 +46,8 @@ def _adapter(one: Checked, *, tensors: bool) -> Iterator[str]:
 
 
 def _measured(one: Checked) -> str:
-    said = f"‖ΔW‖ {one.number('norm'):.4g} · effective rank {one.number('effective_rank'):.3g}"
+    rank = one.number("effective_rank")  # NaN of a zero update
+    said = f"‖ΔW‖ {one.number('norm'):.4g} · effective rank {'n/a' if isnan(rank) else f'{rank:.3g}'}"
     left_out = one.number("energy_left_out")
     return said if isnan(left_out) or left_out == 0 else f"{said} · {left_out:.2%} of the energy left out"
 

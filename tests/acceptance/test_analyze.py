@@ -117,6 +117,15 @@ def test_metric_modules_and_k(table):
     assert f"{smallest:.3f}" not in done.stdout  # k = 3 is another subspace than k = 10
 
 
+def test_one_metric_is_printed_without_the_others():
+    norm = inspector("analyze", DEMO / "sft", DEMO / "rft", "--metric", "norm").stdout
+    assert "norm ‖ΔW‖, layer" in norm
+    cosine = inspector("analyze", DEMO / "sft", DEMO / "rft", "--metric", "cosine").stdout
+    assert "cosine by layer" in cosine
+    assert "‖ΔW‖" not in cosine
+    assert all(other not in told for told in (norm, cosine) for other in ("effective rank", "interference", "u₁"))
+
+
 def test_a_saved_study_prints_the_same_tables(tmp_path):
     two = (DEMO / "sft", DEMO / "dpo")
     assert inspector("analyze", *two, "--out", tmp_path / "s.json").returncode == 0
@@ -196,6 +205,9 @@ def test_nothing_heavy_before_it_is_needed():
         (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder '/no/such/folder'"),
         (("analyze", DEMO, "--probe", "lmx"), "No probe 'lmx'"),
         (("analyze", DEMO, "--probe", "lmc", "--pair", "sft:sft"), "names the same adapter twice"),
+        (("analyze", DEMO, "--summary", "--metric", "norm"), "--summary and --metric print different things: give one"),
+        (("analyze", DEMO, "--group-by", "lr", "--metric", "norm"), "--group-by and --metric print different things"),
+        (("analyze", DEMO, "--summary", "--group-by", "lr"), "--summary and --group-by print different things"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_measured(args, said):
