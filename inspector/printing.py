@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
-from inspector.geometry.interference import classify, energy_ratio_of_sum
+from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
 from inspector.resemblance import resemblance_table
+from inspector.shared import pair_interference
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 from inspector.text import count, some
@@ -248,13 +249,13 @@ def interference_table(study: Study) -> Table:
     table = titled("interference, all modules")
     for heading in ("a", "b"):
         table.add_column(heading)
-    for heading in ("cosine", "overlap", "by chance", "energy ratio", "one-sided"):
+    for heading in ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided"):
         table.add_column(heading, justify="right")
     table.add_column("class")
-    cosine, overlap, energy = (study.blocks[m, "global"] for m in ("cosine", "subspace_overlap", "energy_ratio"))
-    chance = float(study.blocks["subspace_overlap_chance", "global"][0])
+    cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
     for a, b, (i, j) in subjects(study, "pair"):
-        c, o = float(cosine[i, j, 0]), float(overlap[i, j, 0])
-        numbers = (number(c, 3), number(o, 3), number(chance, 3), number(energy[i, j, 0], 3))
-        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), classify(c, o, chance))
+        found = pair_interference(study, i, j)
+        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
+        numbers = (number(float(value), 3) for value in values)
+        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
     return table
