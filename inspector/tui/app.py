@@ -78,8 +78,9 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._leave)
         if self.state.study.adapters and self.session.filter in self.state.study.projections:
             self.refilter(self.session.filter)
-        if self.published.claims:
-            self.call_after_refresh(self.take_claims, self.published.claims, show=self.published.show)
+        again = self.session.claims if self.asked and self.asked == self.session.sources else ""
+        if claims := self.published.claims or again:
+            self.call_after_refresh(self.take_claims, claims, show=self.published.show)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
         if self.state.watched.root:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -35,6 +36,10 @@ class Session:
     pairs: list[list[str]] | None = None
     probe: dict[str, Any] | None = None
     """The last ProbeChoices."""
+    claims: str = ""
+    """The set that was looked at."""
+    weights: dict[str, Any] | None = None
+    """Of the sum, by name."""
 
     @property
     def sources(self) -> list[str]:
@@ -56,8 +61,7 @@ def read() -> Session:
         lists = {"adapters", "cursor", "pairs"}
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
-        if isinstance(found.get("probe"), dict):
-            kept["probe"] = found["probe"]
+        kept |= {k: v for k, v in found.items() if k in {"probe", "weights"} and isinstance(v, dict)}
         return Session(**kept)
     except (OSError, ValueError, TypeError):
         return Session()
@@ -102,6 +106,8 @@ def of(state: AppState, theme: str) -> Session:
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
         probe=asdict(state.probe),
+        claims=state.judged.name if state.judged else "",
+        weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
     )
 
 
@@ -132,9 +138,14 @@ def restore_choices(session: Session, state: AppState) -> None:
 
 
 def restore_adapters(session: Session, state: AppState) -> None:
-    """Order, cursor, pairs and filter, as far as they name adapters that are open again."""
+    """Order, cursor, pairs, weights and filter, as far as they are of adapters that are open again."""
     ids = {name: at for at, name in enumerate(state.study.names)}
     remembered = [name for name, _ in session.adapters or []]
+    open_ = [[info.name, _findable(info.source)] for info in state.study.adapters]
+    if not any(adapter in open_ for adapter in session.adapters or []):
+        session.filter, state.one_layer = "", False  # what others were narrowed to
+        state.bound()
+        return
     if set(remembered) == set(ids) and len(remembered) == len(ids):
         state.order = tuple(ids[name] for name in remembered)
     shown = [info.name for info in state.infos]
@@ -143,4 +154,6 @@ def restore_adapters(session: Session, state: AppState) -> None:
     if session.pairs is not None and set(remembered) & set(ids):
         known = [(ids[a], ids[b]) for a, b in session.pairs if a in ids and b in ids and a != b]
         state.chosen = frozenset((min(p), max(p)) for p in known) if known or not session.pairs else None
+    weights = {ids[name]: w for name, w in (session.weights or {}).items() if name in ids and type(w) is float}
+    state.mixture.weights |= {at: w for at, w in weights.items() if math.isfinite(w)}
     state.bound()

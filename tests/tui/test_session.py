@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from inspector.tui import session
+from dataclasses import replace
+
+from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, app_with
+from tests.tui.helpers import KEYS, NAMES, app_with
 
 
 async def test_round_trip():
@@ -43,6 +45,37 @@ async def test_choices_about_others_do_not_disturb():
         await pilot.press(*"1234567")
         assert other.state.layer <= 1
         assert other.state.names == ("run_0", "run_1", "run_2")
+
+
+async def test_a_filter_and_a_layer_are_of_the_adapters_they_were_chosen_for():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "f", "]")
+        await app.workers.wait_for_complete()
+        assert (app.state.filter, app.state.one_layer) == ("q_proj", True)
+    study = make_study(5, names=NAMES)
+    others = tuple(replace(info, source=f"/other/{info.name}") for info in study.adapters)
+    other = InspectorApp(study=replace(study, adapters=others))
+    async with other.run_test(size=(80, 24)):
+        assert (other.state.filter, other.state.one_layer) == ("", False)
+
+
+async def test_weights_and_claims_come_back(monkeypatch):
+    monkeypatch.setattr(workers, "open_all", lambda *_rest: None)
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS["merge"], "-", "-", "C", *"demo", "enter")
+        await pilot.pause()
+        assert app.state.judged.name == "demo"
+    assert session.read().weights == {NAMES[0]: 0.8}
+    again = InspectorApp()
+    async with again.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert again.state.judged.name == "demo"
+    same = app_with()
+    async with same.run_test(size=(80, 24)):
+        assert same.state.mixture.weight(0) == 0.8
+        assert same.state.judged is None
 
 
 async def test_without_sources_the_last_ones_are_asked_for():
