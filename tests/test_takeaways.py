@@ -296,6 +296,29 @@ def test_adapters_of_other_bases_are_told_apart():
     assert not [text for text in said if "moved" in text]
 
 
+def test_of_several_bases_each_sentence_names_its_adapters():
+    names = ("a", "b", "c", "d", "e")
+    kin = {("a", "b"): 0.98, ("c", "d"): 0.98}
+    found = study(names, cosine=dict.fromkeys(kin, 0.95), row_space_overlap=kin)
+    bases = ("org/one", "org/one", "org/two", "org/two", "org/three")
+    found = replace(found, adapters=tuple(replace(a, base=b) for a, b in zip(found.adapters, bases, strict=True)))
+    assert texts(found, "runs") == [
+        f"{pair} share one random start of A or come from one run, so that input directions (v₁) agree in part anyway."
+        for pair in ("a and b", "c and d")
+    ]
+    assert not [told for told in takeaways(found)[1:] if told.kind != "limit" and "e" in told.text.split()]
+
+
+def test_modules_of_one_side_are_counted_in_pairs_that_share_some():
+    found = study(("a", "b", "c"), layers=6, cosine={("a", "b"): 0.3})
+    shapes = found.shapes.copy()
+    shapes[0, 4:] = shapes[1, 3:] = shapes[2, :4] = 0
+    (said,) = [text for text in texts(replace(found, shapes=shapes)) if "--modules common" in text]
+    assert said.startswith("Up to 1 of 4 modules are adapted by one of a pair only")
+    shapes[1] = 0
+    assert not [text for text in texts(replace(found, shapes=shapes)) if "--modules common" in text]
+
+
 def test_clusters_and_loners_between_them():
     pairs = {("a", "b"): 0.95, ("c", "d"): 0.95, ("a", "c"): 0.3, ("a", "d"): 0.31, ("b", "c"): 0.32, ("b", "d"): 0.33}
     loner = {(n, "e"): 0.26 for n in "abcd"}

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.shared import shared
 from inspector.study import Study
 from inspector.takeaways.takeaway import Takeaway, listed
 
@@ -31,14 +32,8 @@ def limits(study: Study) -> Iterator[Takeaway]:
         bases = [study.adapters[group[0]].base or "one that is not named" for group in groups]
         text = f"{BASES} ({listed(bases, 4)}): they are told of one base after the other."
         yield Takeaway("limit", text, caution=True)
-    pairs = list(combinations(range(len(study.adapters)), 2))
-    one_sided = max((study.one_sided(i, j) for i, j in pairs), default=0)
-    if one_sided and study.settings.modules == "union":
-        text = (
-            f"Up to {one_sided} of {len(study.modules)} modules are adapted by one of a pair only and count as zeros "
-            "there, which lowers cosines; --modules common leaves them out."
-        )
-        yield Takeaway("limit", text, caution=True)
+    if study.settings.modules == "union":
+        yield from _one_sided(study)
     if bad := [a for a in study.adapters if a.health == "error" or a.excluded]:
         text = f"{listed(a.name for a in bad)}: some or all modules could not be used; see Adapters for why."
         yield Takeaway("limit", text, caution=True)
@@ -47,6 +42,18 @@ def limits(study: Study) -> Iterator[Takeaway]:
         yield Takeaway("limit", text, caution=True)
     if missing := [what for probe, what in _NOT_RUN.items() if study.probe(probe) is None]:
         text = f"Not measured, so nothing is said of it: {listed(missing)}. The weights alone do not tell."
+        yield Takeaway("limit", text, caution=True)
+
+
+def _one_sided(study: Study) -> Iterator[Takeaway]:
+    """The pair with the most modules of one side only; not of pairs without any in common, where none would remain."""
+    pairs = [pair for pair in combinations(range(len(study.adapters)), 2) if shared(study, *pair).any()]
+    if pairs and (most := study.one_sided(*(pair := max(pairs, key=lambda pair: study.one_sided(*pair))))):
+        modules = int(study.present[list(pair)].any(0).sum())
+        text = (
+            f"Up to {most} of {modules} modules are adapted by one of a pair only and count as zeros there, which "
+            "lowers cosines; --modules common leaves them out."
+        )
         yield Takeaway("limit", text, caution=True)
 
 

@@ -144,8 +144,8 @@ def answers(study: Study) -> Iterator[Takeaway]:
             return
         width = 100 * float(widths.max()) / 2
         text = (
-            f"No two adapters differ in accuracy beyond chance ({span([100 * accuracy[i] for i in known], 1)} %); each "
-            f"is known to ±{width:.1f} points only."
+            f"No two of {listed(study.names[i] for i in known)} differ in accuracy beyond chance "
+            f"({span([100 * accuracy[i] for i in known], 1)} %); each is known to ±{width:.1f} points only."
         )
         numbers: tuple[Number, ...] = tuple(of_adapter(study, "accuracy", int(i)) for i in known)
         yield Takeaway("accuracy", text, numbers, caution=True)

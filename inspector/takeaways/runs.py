@@ -78,7 +78,8 @@ def _starts(study: Study) -> Iterator[Takeaway]:
     shared = [group for group in found.groups if len(group) > 1]
     if len(shared) == 1 and len(shared[0]) == len(study.adapters):
         text = (
-            "All share one random start of A or come from one run, so that input directions (v₁) agree in part anyway."
+            f"{listed(study.names)} share one random start of A or come from one run, so that input directions (v₁) "
+            "agree in part anyway."
         )
         yield Takeaway("runs", text, _overlaps(study, shared[0]), caution=True)
     elif shared:
