@@ -10,12 +10,14 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import energy_ratio_of_sum
+from inspector.printing_pairs import angles_table, interference_table
 from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
 from inspector.resemblance import resemblance_table
-from inspector.shared import pair_interference
+from inspector.shared import shared
 from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
+from inspector.takeaways.limits import by_base
 from inspector.text import count, some
 from inspector.text_tables import UNLIMITED, Page, number, titled
 
@@ -49,20 +51,29 @@ def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
             _print_metric(page, study, metric)
         return
     if len(study.adapters) > 1:
-        for metric in MATRICES:
-            _print_metric(page, study, metric, layers=False)
-        if ("principal_angle", "global") in study.blocks:
-            page.table(angles_table(study))
-        page.table(interference_table(study))
-        page.text(INTERFERENCE)
-        if study.settings.modules == "union" and study.usable.all():
-            ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
-            page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+        _print_pairs(page, study)
     for part in probe_tables(study):
         if isinstance(part, str):
             page.text(f"\n{part}")
         else:
             page.table(part)
+
+
+def _print_pairs(page: _Page, study: Study) -> None:
+    """Every pair by every metric; one line where no pair has a module in common."""
+    if not any(shared(study, i, j).any() for _, _, (i, j) in subjects(study, "pair")):
+        who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
+        page.text(f"{who} module of the same name and shape to compare.")
+        return
+    for metric in MATRICES:
+        _print_metric(page, study, metric, layers=False)
+    if ("principal_angle", "global") in study.blocks:
+        page.table(angles_table(study))
+    page.table(interference_table(study))
+    page.text(INTERFERENCE)
+    if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1:
+        ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
+        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
 
 
 def print_summary(study: Study) -> None:
@@ -217,45 +228,4 @@ def _listed(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
             if not np.isnan(row).all():
                 layer = "" if module.layer is None else str(module.layer)
                 table.add_row(Text(a), Text(b), layer, Text(module.path), *(number(v, 3) for v in row.tolist()))
-    return table
-
-
-def angles_table(study: Study) -> Table:
-    """Median smallest and worst principal angle of every pair, beside chance."""
-    median, low, high = (study.blocks[f"principal_angle{q}", "global"] for q in ("", "_q25", "_q75"))
-    off_diagonal = median[np.triu_indices(len(median), 1)]
-    k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
-    limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
-    table = titled(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("smallest", "IQR", "largest", "IQR"):
-        table.add_column(heading, justify="right")
-    for a, b, (i, j) in subjects(study, "pair"):
-        known = np.flatnonzero(~np.isnan(median[i, j, 0]))
-        cells = []
-        for at in (0, known[-1]) if known.size else ():
-            cells += [number(median[i, j, 0, at], 1), f"{low[i, j, 0, at]:.1f}-{high[i, j, 0, at]:.1f}"]
-        table.add_row(Text(a), Text(b), *(cells or ["n/a"] * 4))
-    chance = study.blocks["principal_angle_chance", "global"][0]
-    known = np.flatnonzero(~np.isnan(chance))
-    if known.size:
-        table.add_row("random", "random", f"{chance[0]:.1f}", "", f"{chance[known[-1]]:.1f}", "")
-    return table
-
-
-def interference_table(study: Study) -> Table:
-    """What adding each pair would do."""
-    table = titled("interference, all modules")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided"):
-        table.add_column(heading, justify="right")
-    table.add_column("class")
-    cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
-    for a, b, (i, j) in subjects(study, "pair"):
-        found = pair_interference(study, i, j)
-        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
-        numbers = (number(float(value), 3) for value in values)
-        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
     return table

@@ -7,6 +7,7 @@ import torch
 from inspector.analysis import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.names import ModuleId
+from inspector.printing import print_study
 from inspector.shared import pair_chance, pair_interference
 from inspector.study import Settings
 from inspector.takeaways import takeaways
@@ -62,3 +63,15 @@ def test_modules_of_one_side_do_not_make_a_pair_collide():
     assert found.overlap == pytest.approx(1)
     assert found.kind == "reinforcing"
     assert "merging" not in {told.kind for told in takeaways(study)}
+
+
+def test_adapters_without_a_common_module_are_told_so_in_one_line(capsys):
+    foreign = random_adapter("c", 3, shapes={"attn.c_attn": (48, 16)})
+    print_study(analyse([random_adapter("a", 1), foreign], SETTINGS))
+    alone = capsys.readouterr().out
+    assert "The two have no module of the same name and shape to compare." in alone
+    assert "top-0" not in alone
+    assert "energy ratio" not in alone
+    assert "cosine" not in alone
+    print_study(analyse([random_adapter("a", 1), random_adapter("b", 2), foreign], SETTINGS))
+    assert "interference, all modules" in capsys.readouterr().out
