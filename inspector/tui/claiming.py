@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import Where
@@ -67,7 +69,8 @@ class Claiming(Shell):
         """The cursor on the claim's first pair or adapter, and all its pairs in the plots."""
         state, selector = self.state, claim.selector
         if selector.pairs:
-            pairs = [(places[a], places[b]) for a, b in selector.pairs]
+            both = (*selector.pairs, *(claim.other.pairs if claim.other else ()))
+            pairs = [(places[a], places[b]) for a, b in both]
             state.row, state.col = pairs[0]
             state.chosen = frozenset(state.id_pair(pair) for pair in pairs)
         elif selector.adapters:
@@ -76,7 +79,7 @@ class Claiming(Shell):
     def _look_at(self, outcome: Outcome) -> None:
         """The metric, the layer and the modules that the claim speaks of."""
         state, selector = self.state, outcome.claim.selector
-        metric = next((one.metric for one in outcome.measured if one.holds), outcome.claim.metrics[0])
+        shown = next((one for one in outcome.measured if one.holds), outcome.measured[0])
         modules = selector.modules or ()
         wanted = modules[0] if len(modules) == 1 and modules[0] in state.study.projections else ""
         if state.filter != wanted:
@@ -84,11 +87,12 @@ class Claiming(Shell):
         state.one_layer = False
         if selector.layers is not None and state.layers:
             layer = selector.layers[0] if selector.layers[0] == selector.layers[1] else 0
-            if selector.statistic.startswith("arg") and outcome.measured[0].values:
-                layer = int(outcome.measured[0].values[0])
+            if (extreme := selector.statistic.removeprefix("arg")[:3]) in {"min", "max"} and shown.selected:
+                best = (min if extreme == "min" else max)(shown.selected, key=attrgetter("value"))
+                layer = best.place.layer or 0
             if layer in range(-1, max(state.layers) + 1):
                 state.set_layer(state.layers.index(layer) if layer in state.layers else len(state.layers) - 1)
-        self.go(show_metric(state, metric, layer=selector.layers is not None))
+        self.go(show_metric(state, shown.metric, layer=selector.layers is not None))
         self.say("C goes back to the claims")
 
     # The published adapters beside one's own

@@ -6,7 +6,7 @@ from inspector.tui.state import CKA_METRICS, LAYER_METRICS, MAP_METRICS, RANK_ME
 
 _BY_START = {
     "lmc_": "basins", "barrier": "basins", "cka": "cka", "accuracy": "accuracy", "mcnemar": "accuracy",
-    "principal_angle": "angles", "norm": "size", "singular": "size", "row_space": "sensitivity", "lens": "adapters",
+    "principal_angle": "angles", "norm": "size", "singular": "size", "row_space": "sensitivity", "lens": "cka",
     "intruder": "adapters",
 }  # fmt: skip
 

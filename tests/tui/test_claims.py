@@ -118,6 +118,18 @@ async def test_enter_goes_to_the_numbers(toy, name, view, row, col):
         assert app.state.view == "claims"
 
 
+async def test_enter_shows_both_sides_at_the_layer_of_the_extreme(tmp_path):
+    fields = "metric: cosine; pairs: [[sft, rft]]; layers: all; statistic: min; relation: less than"
+    (tmp_path / "least.yaml").write_text(HEAD + claim(f"{fields}; than: {{pairs: [[rft, dpo]]}}", "least"))
+    app = app_on(str(tmp_path / "least.yaml"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(app, pilot)
+        await pilot.press("enter")
+        least = app.state.study.block("cosine", "layer")[0, 1].argmin()
+        assert (app.state.view, app.state.layer) == ("layers", least)
+        assert app.state.plotted == [(0, 1), (1, 2)]
+
+
 async def test_numbers_that_are_not_there_are_said(toy):
     app = app_on(toy)
     async with app.run_test(size=(80, 24)) as pilot:
