@@ -70,14 +70,17 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     for row, (d_out, d_in, k) in zip(levels, kinds.tolist(), strict=True):
         level = np.atleast_1d(_LEVELS[metric](d_out, d_in, k))
         row[: len(level)] = level
+    if len(kinds) == 1:
+        return np.asarray(levels[0])
     return _over(np.repeat(levels, counts, axis=0), DEFINITIONS[f"{metric}_chance"].aggregate)
 
 
 def _over(levels: Floats, how: str) -> Floats:
     """Mean or median of each column, NaN left out: (modules, k) -> (k,)."""
-    out = np.full(levels.shape[1], np.nan)
-    known = ~np.isnan(levels).all(0)
-    out[known] = (np.nanmedian if how == "median" else np.nanmean)(levels[:, known], axis=0)
+    out, known = np.full(levels.shape[1], np.nan), ~np.isnan(levels)
+    for k in np.flatnonzero(known.any(0)):
+        column = levels[known[:, k], k]
+        out[k] = np.median(column) if how == "median" else column.mean()
     return out
 
 
