@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from inspector import __version__
 from inspector.errors import CancelledError, InspectorError
+from inspector.output import UnwritableError, told
 
 DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
@@ -89,7 +90,9 @@ for _name, _module, _help in (
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 a check failed, 2 bad input, 3 incomplete, 130 interrupted."""
     _reopen_closed()
-    sys.exit(run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False)))
+    with told():
+        code = run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False))
+    sys.exit(code)
 
 
 def _reopen_closed() -> None:
@@ -113,12 +116,10 @@ def run(command: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt, CancelledError):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left (`| head`): point stdout nowhere, so that the exit is silent.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except InspectorError as error:
         return _failed(str(error))
+    except UnwritableError as error:  # where the reader left (`| head`), that is no failure
+        return DONE if error.reader_left else _failed(str(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, not a traceback
         return _failed(f"Unexpected {type(error).__name__}: {error}. Run again with --debug and report the traceback.")
     return code if isinstance(code, int) else DONE
