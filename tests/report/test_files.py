@@ -1,12 +1,14 @@
 """Figures, LaTeX, Markdown: complete or not at all, the study's numbers, nothing from outside as markup."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from inspector.errors import InspectorError
+from inspector.origin import Origin
 from inspector.report import figures
 from inspector.report.building import report
 from inspector.report.document import Table
@@ -100,6 +102,20 @@ def test_markdown_has_findings_and_tables(study):
     row = next(line for line in text.split("Cosine of the updates")[1].splitlines() if line.startswith("| sft |"))
     shown = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
     assert shown == [round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()]
+
+
+def test_how_adapters_were_made_is_told_where_something_tells(study):
+    origins = [Origin("sft", 2e-4, 42), Origin("rft", 1e-5, 42), *[Origin()] * (len(study.adapters) - 2)]
+    told = replace(study, adapters=tuple(replace(a, origin=o) for a, o in zip(study.adapters, origins, strict=True)))
+    who = markdown(report(told)).split("## Who was measured")[1]
+    heads, first = (
+        next(line for line in who.splitlines() if line.startswith(start)) for start in ("| adapter", "| sft")
+    )
+    row = dict(zip(heads.strip("| ").split(" | "), first.strip("| ").split(" | "), strict=False))
+    assert (row["method"], row["learning rate"], row["seed"]) == ("sft", "0.0002", "42")
+    assert "step" not in row
+    nothing = replace(study, adapters=tuple(replace(a, origin=Origin()) for a in study.adapters))
+    assert "learning rate" not in markdown(report(nothing)).split("## Who was measured")[1].split("\n## ")[0]
 
 
 def test_markdown_shows_hostile_names_as_text():

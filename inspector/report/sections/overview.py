@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.definitions import DEFINITIONS
+from inspector.origin import Origin
 from inspector.report.context import Context
 from inspector.report.document import Finding, Note, Part, Section, Table
 from inspector.report.subjects import label
@@ -13,8 +14,8 @@ from inspector.text import count, plain
 from inspector.text_tables import number
 
 _COLUMNS = (
-    "adapter", "format", "base", "rank", "scale s", "targets", "modules", "parameters", "dtype", "‖ΔW‖",
-    "effective rank", "health",
+    "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",
+    "targets", "modules", "parameters", "dtype", "health",
 )  # fmt: skip
 
 
@@ -56,13 +57,14 @@ def measured(context: Context) -> Section:
     for i, adapter in enumerate(study.adapters):
         own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
         cells = (
-            label(adapter.name), adapter.format, adapter.base or "?", adapter.rank, adapter.scale,
-            ", ".join(adapter.targets), str(adapter.modules), f"{adapter.parameters:,}", adapter.dtype,
-            number(own[0]), number(own[1], 2), adapter.health,
+            label(adapter.name), *_made(adapter.origin), number(own[0]), number(own[1], 2), adapter.format,
+            adapter.base or "?", adapter.rank, adapter.scale, ", ".join(adapter.targets), str(adapter.modules),
+            f"{adapter.parameters:,}", adapter.dtype, adapter.health,
         )  # fmt: skip
         lines.append(tuple(plain(cell) for cell in cells))
-    alike = [n for n in range(1, len(_COLUMNS)) if len(lines) > 1 and len({line[n] for line in lines}) == 1]
-    kept = [n for n in range(len(_COLUMNS)) if n not in alike]
+    told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in lines)]
+    alike = [n for n in told[1:] if len(lines) > 1 and len({line[n] for line in lines}) == 1]
+    kept = [n for n in told if n not in alike]
     caption = (
         f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')} in "
         f"{count(len(study.layers), 'layer')}; ΔW = s·B·A"
@@ -72,6 +74,12 @@ def measured(context: Context) -> Section:
     table = Table("adapters", caption, tuple(_COLUMNS[n] for n in kept), rows)
     parts: tuple[Part, ...] = (table, *shared, *_health(context))
     return Section("measured", "Who was measured", "", parts, ("norm", "effective_rank"))
+
+
+def _made(origin: Origin) -> tuple[str, ...]:
+    """Method, learning rate, seed and step, empty where nothing tells them."""
+    rate = "" if origin.lr is None else f"{origin.lr:g}"
+    return origin.method, rate, *("" if value is None else str(value) for value in (origin.seed, origin.step))
 
 
 def _health(context: Context) -> Iterator[Note]:
