@@ -323,7 +323,7 @@ def test_clusters_and_loners_between_them():
     pairs = {("a", "b"): 0.95, ("c", "d"): 0.95, ("a", "c"): 0.3, ("a", "d"): 0.31, ("b", "c"): 0.32, ("b", "d"): 0.33}
     loner = {(n, "e"): 0.26 for n in "abcd"}
     assert texts(study(("a", "b", "c", "d", "e"), cosine=pairs | loner), "direction")[2:] == [
-        "a and b are another direction than c and d: cosine 0.30 to 0.33.",
+        "a and b are closer to each other than to c and d: cosine 0.30 to 0.33.",
         "e is far from all others: its largest cosine is 0.26, to a.",
     ]
 

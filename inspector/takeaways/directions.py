@@ -117,8 +117,10 @@ def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> 
         if not pairs:
             continue
         values = [float(cosine[pair]) for pair in pairs]
-        how = "apart from" if max(map(abs, values)) < APART else "another direction than"
-        text = f"{_them(study, one)} are {how} {_them(study, other)}: cosine {span(values)}."
+        how = "are apart from" if max(map(abs, values)) < APART else "are closer to each other than to"
+        if min(values) >= PART:
+            how = "share part of their direction with"
+        text = f"{_them(study, one)} {how} {_them(study, other)}: cosine {span(values)}."
         yield Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
 
 
