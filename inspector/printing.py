@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count as count_from
 
 import numpy as np
 from rich.table import Table
@@ -220,8 +221,9 @@ def _listed(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
     for heading in ("a", "b", "layer", "module"):
         table.add_column(heading)
     numbers = values if definition.indexed else values[..., None]
-    for k in range(numbers.shape[-1]):
-        table.add_column(str(k + 1) if definition.indexed else definition.unit or "value", justify="right")
+    along = [f"α {alpha:g}" for alpha in study.alphas] if definition.index == "alpha" else map(str, count_from(1))
+    for _, heading in zip(range(numbers.shape[-1]), along, strict=False):
+        table.add_column(heading if definition.indexed else definition.unit or "value", justify="right")
     for a, b, at in subjects(study, definition.subject):
         for place, module in enumerate(study.places(scope)):
             row = numbers[(*at, place)]

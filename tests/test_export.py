@@ -14,9 +14,12 @@ from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, save
+from inspector.printing import print_study
 from inspector.study import Settings
 from inspector.table import COLUMNS, rows
 from tests.memory import adapter, random_adapter
+from tests.tui.factory import make_study
+from tests.tui.probed import with_lmc
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,9 @@ def test_what_files_were_read_with_survives_and_older_studies_open(study, tmp_pa
     del head["settings"]["reading"]
     (tmp_path / "old.json").write_text(json.dumps(head))
     assert load(tmp_path / "old.json").settings.reading == ()
+
+
+def test_points_of_a_path_are_printed_under_their_alpha(capsys):
+    print_study(with_lmc(make_study(3, names=("a", "b", "c"))), metrics=("lmc_loss",))
+    head = next(line for line in capsys.readouterr().out.splitlines() if "module" in line)
+    assert head.split("module")[1].split()[:4] == ["α", "0", "α", "0.1"]
