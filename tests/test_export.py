@@ -166,5 +166,5 @@ def test_what_files_were_read_with_survives_and_older_studies_open(study, tmp_pa
 
 def test_points_of_a_path_are_printed_under_their_alpha(capsys):
     print_study(with_lmc(make_study(3, names=("a", "b", "c"))), metrics=("lmc_loss",))
-    head = next(line for line in capsys.readouterr().out.splitlines() if "module" in line)
-    assert head.split("module")[1].split()[:4] == ["α", "0", "α", "0.1"]
+    head = next(line for line in capsys.readouterr().out.splitlines() if " α 0 " in line)
+    assert head.partition("module")[2].split()[:4] == ["α", "0", "α", "0.1"]
