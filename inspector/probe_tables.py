@@ -8,9 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from inspector.definitions.probes import LOSSES
+from inspector.definitions.probes import FEW_PROMPTS, LOSSES
 from inspector.study import Floats, ProbeInfo, Study
 from inspector.table import subjects
+from inspector.text import count
 from inspector.text_tables import number, titled
 
 _KINDS = ("mean", "chord", "strict")
@@ -83,6 +84,10 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     yield table
     if base is not None:
         yield f"the base alone (ΔW = 0): {number(float(base[0]))}"
+    info = study.probe(f"lmc{suffix}")
+    if info is not None and 0 < info.examples < FEW_PROMPTS:
+        few = f"{count(info.examples, 'prompt')}, below {FEW_PROMPTS}"
+        yield f"caution: {few}: so few scatter more than adapters differ, and the intervals cannot show it."
     yield _barriers(study, suffix)
 
 

@@ -34,6 +34,10 @@ def test_tables_on_stdout(place):
         "‖ΔW‖/‖W₀‖", "lens depth", "intruders of 10",
     ):  # fmt: skip
         assert words in done.stdout
+    lines = done.stdout.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("barriers with 95 %"))
+    above = " ".join(lines[lines.index(next(line for line in lines if "the base alone" in line)) : at])
+    assert "caution: 6 prompts, below 20: so few scatter more than adapters differ" in above
     assert "Probing: at most" in done.stderr
 
 
