@@ -60,8 +60,11 @@ def _words(found: Differences) -> Iterator[str]:
     for sign, metrics in (("+", found.metrics_added), ("-", found.metrics_removed)):
         if metrics:
             yield f"{sign} {'numbers' if sign == '+' else 'no more numbers'} of {', '.join(metrics)}"
-    told = (f"{moved} of {compared} {scope}" for scope, moved, compared in found.counts)
-    yield f"moved: {', '.join(told)} numbers"
+    if found.common:
+        told = (f"{moved} of {compared} {scope}" for scope, moved, compared in found.counts)
+        yield f"moved: {', '.join(told)} numbers"
+    else:
+        yield "The two studies have no adapter in common: there is no number to compare."
 
 
 def _change(change: Change) -> str:

@@ -24,6 +24,8 @@ class Change:
 class Differences:
     """`moved`: the largest first, what only goes with others last; `counts`: in each scope, moved and compared."""
 
+    common: int
+    """How many adapters both have: without any, no number is compared, for chance levels alone say nothing."""
     added: tuple[str, ...]
     removed: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...]
@@ -53,12 +55,13 @@ def differences(old: Study, new: Study, *, threshold: float = 1e-3) -> Differenc
     kept = [name for name in old.names if name in new.names]
     moved: list[Moved] = []
     counts: list[tuple[Scope, int, int]] = []
-    for scope in SCOPES:
+    for scope in SCOPES if kept else ():
         found, compared = moved_numbers(old, new, kept, scope, threshold)
         moved += found
         counts.append((scope, len(found), compared))
     before_metrics, after_metrics = ({metric for metric, _ in study.blocks} for study in (old, new))
     return Differences(
+        len(kept),
         tuple(name for name in new.names if name not in kept),
         tuple(name for name in old.names if name not in kept),
         renamed,

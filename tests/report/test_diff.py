@@ -71,6 +71,18 @@ def test_adapters_come_go_change_and_get_other_names(study):
     assert back.added == ("rft",)
 
 
+def test_studies_without_an_adapter_in_common(study, capsys):
+    old, new = study.subset((0, 1)), study.subset((2, 3))
+    new = replace(new, adapters=tuple(replace(a, digest=d * 64) for a, d in zip(new.adapters, "xy", strict=True)))
+    found = differences(old, new)
+    assert (found.common, found.moved, found.counts) == (0, (), ())
+    print_differences(found, "all", 0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == ["+ adapter rift", "+ adapter dft", "- adapter sft", "- adapter rft"]
+    assert lines[-1] == "The two studies have no adapter in common: there is no number to compare."
+    assert not [line for line in lines if line.startswith("moved")]
+
+
 def test_settings_probes_and_paths_at_other_points(study):
     probes = tuple(replace(p, examples=50) if p.probe == "cka" else p for p in study.probes if p.probe != "lens")
     blocks = {key: values for key, values in study.blocks.items() if "lens" not in key[0]}
