@@ -20,7 +20,7 @@ from inspector.study import Floats, Scope, Study
 from inspector.table import subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count, some
-from inspector.text_tables import UNLIMITED, Page, number, titled
+from inspector.text_tables import UNLIMITED, Page, number, short_targets, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
@@ -104,7 +104,7 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
         "dtype": [a.dtype for a in study.adapters],
         "rank": [a.rank for a in study.adapters],
         "scale": [a.scale for a in study.adapters],
-        "targets": [",".join(a.targets) for a in study.adapters],
+        "targets": [short_targets(a.targets) for a in study.adapters],
         "parameters": [f"{a.parameters:,}" for a in study.adapters],
         "health": [a.health for a in study.adapters],
     }
