@@ -9,6 +9,7 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
 from inspector.adapters.opening import open_sources
+from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.errors import InspectorError
 from inspector.narration import Downloads, Progress, say
@@ -38,7 +39,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
             *(f"\n- {line}" for line in missing),
         ]
     )
-    notes = write_peft(dest, factors, base=info.base, card=card)
+    notes = write_peft(dest, factors, base=info.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
     for line in (*_warnings(adapter), *missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")

@@ -1,6 +1,7 @@
 """`inspector convert`: any format -> a PEFT folder with the same ΔW, bit for bit, that PEFT itself loads."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.sources import Local
 from tests.acceptance.command import inspector
-from tests.adapters.peft.models import llama, our_deltas, peft_deltas, trained
+from tests.adapters.peft.models import (
+    assert_same,
+    gpt2,
+    llama,
+    our_deltas,
+    peft_deltas,
+    reloaded,
+    saved,
+    trained,
+)
 from tests.adapters.readers import test_gguf as gguf
 from tests.adapters.readers import test_mlx as mlx
 from tests.adapters.readers import test_torchtune as torchtune
@@ -102,6 +112,22 @@ def test_peft_loads_it(tmp_path):
     theirs, ours = peft_deltas(model), peft_deltas(again)
     assert all(torch.equal(ours[id_], theirs[id_]) for id_ in theirs)
     assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "org/base"
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_what_peft_says_of_the_base_is_kept(tmp_path, transposed):
+    """gpt2's Conv1D: PEFT loads what was converted without a warning, and ΔW is the same."""
+    config = LoraConfig(r=2, lora_alpha=6, target_modules=["c_attn"], fan_in_fan_out=True)
+    saved(trained(gpt2(), config), tmp_path / "old")
+    told = tmp_path / "old" / "adapter_config.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"fan_in_fan_out": transposed}))
+    assert inspector("convert", tmp_path / "old", tmp_path / "new").returncode == 0
+    assert json.loads((tmp_path / "new" / "adapter_config.json").read_text())["fan_in_fan_out"] is transposed
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        deltas = peft_deltas(reloaded(gpt2(), tmp_path / "new"))
+    assert any("fan_in_fan_out" in str(warning.message) for warning in said) is not transposed
+    assert_same(deltas, our_deltas(read(tmp_path / "old")))
 
 
 def test_peft_loads_convolutions_and_embeddings(tmp_path):

@@ -29,6 +29,8 @@ from inspector.text import plain, some
 # the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].
 _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _NEUTRAL = frozenset({"", "gaussian", "orthogonal", "eva", "mica"})
+TRANSPOSED = Finding("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input")
+"""Said of an adapter whose config says so."""
 
 
 def places(folder: Folder) -> list[Path]:
@@ -132,7 +134,7 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
         text = f"layer_replication: layers are numbered as in the replicated model, made of the base's layers {ranges}"
         notes.append(Finding("warning", f"{text}; another adapter's layer of the same number may be another one"))
     if config.fan_in_fan_out:
-        notes.append(Finding("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input"))
+        notes.append(TRANSPOSED)
     if weights.files[0].name == PICKLE:
         notes.append(Finding("info", "a pickle, read with weights_only: nothing in it was run"))
     return notes

@@ -59,13 +59,20 @@ def refuse_destination(dest: Path) -> None:
 
 
 def write_peft(
-    dest: Path, modules: Mapping[str, Factors], *, base: str, card: str = "", task_type: str | None = None
+    dest: Path,
+    modules: Mapping[str, Factors],
+    *,
+    base: str,
+    card: str = "",
+    task_type: str | None = None,
+    fan_in_fan_out: bool = False,
 ) -> tuple[str, ...]:
     """Write the modules, by their full path in the base without wrappers, as a PEFT folder `dest`.
 
-    `base` is the `base_model_name_or_path`, `card` the text of the README below its title. Returns what a user should
-    know of how it was written. Raises InspectorError where `dest` exists or cannot be written, or where a scale or a
-    shape makes no LoRA.
+    `base` is the `base_model_name_or_path`, `card` the text of the README below its title. `fan_in_fan_out` says that
+    the base stores W transposed, as gpt2 does: B and A are those of ΔW (out × in) either way, and PEFT sets the flag
+    itself and warns where it is wrong. Returns what a user should know of how it was written. Raises InspectorError
+    where `dest` exists or cannot be written, or where a scale or a shape makes no LoRA.
     """
     refuse_destination(dest)
     if not modules:
@@ -74,6 +81,7 @@ def write_peft(
     with _appearing(dest) as folder:
         _write_tensors(folder / SAFETENSORS, exact)
         config = _config({path: (f.A.shape[0], a) for path, (f, a) in exact.items()}, base, task_type)
+        config["fan_in_fan_out"] = fan_in_fan_out
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     padded = [path for path, (factors, _) in exact.items() if factors.A.shape[0] != modules[path].A.shape[0]]
