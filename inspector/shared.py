@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,13 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
         return np.full(width, np.nan)
     sides = np.minimum(study.shapes[i, here].min(-1), study.settings.k)
     alike = np.column_stack([study.shapes[i, here], np.minimum(sides, ranks.max(0)[here])])
-    kinds, counts = np.unique(alike, axis=0, return_counts=True)
+    return _level(metric, np.ascontiguousarray(alike, dtype=np.int64).tobytes(), width).copy()
+
+
+@lru_cache(maxsize=256)
+def _level(metric: str, modules: bytes, width: int) -> Floats:
+    """The level over modules given as (d_out, d_in, k): most pairs of a study share them."""
+    kinds, counts = np.unique(np.frombuffer(modules, dtype=np.int64).reshape(-1, 3), axis=0, return_counts=True)
     levels = np.full((len(kinds), width), np.nan)
     for row, (d_out, d_in, k) in zip(levels, kinds.tolist(), strict=True):
         level = np.atleast_1d(_LEVELS[metric](d_out, d_in, k))
