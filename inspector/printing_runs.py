@@ -18,8 +18,7 @@ from inspector.text_tables import number, titled
 def summary_lines(study: Study) -> Iterator[str]:
     """The findings, one line each: `-` what was found, `!` what limits the reading."""
     for found in takeaways(study):
-        text = found.text.replace("see Adapters for why", "`inspector check` says why")  # the app's screen is not here
-        yield f"{'!' if found.caution else '-'} {text}"
+        yield f"{'!' if found.caution else '-'} {found.text}"
 
 
 def group_tables(study: Study, by: str) -> Iterator[Table | str]:

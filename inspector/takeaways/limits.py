@@ -35,7 +35,7 @@ def limits(study: Study) -> Iterator[Takeaway]:
     if study.settings.modules == "union":
         yield from _one_sided(study)
     if bad := [a for a in study.adapters if a.health == "error" or a.excluded]:
-        text = f"{listed(a.name for a in bad)}: some or all modules could not be used; see Adapters for why."
+        text = f"{listed(a.name for a in bad)}: some or all modules could not be used; `inspector check` says why."
         yield Takeaway("limit", text, caution=True)
     if unstable := _unstable(study):
         text = f"u₁ and v₁ of {listed(unstable)} are ill-defined in many modules: σ₂ nearly equals σ₁ there."
