@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
+from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
@@ -99,7 +100,9 @@ def write(
     how = _how(preview, rank, worst)
     base = next((info.base for info in _parts(preview) if info.base), "")
     missing = tuple(_lost(adapters, preview))
-    notes = (*_notes(adapters, preview), *write_peft(dest, modules, base=base, card=_card(preview, how)))
+    transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
+    written = write_peft(dest, modules, base=base, card=_card(preview, how), fan_in_fan_out=transposed)
+    notes = (*_notes(adapters, preview), *written)
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
     return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, missing)

@@ -1,6 +1,7 @@
 """The written sum, loaded by PEFT itself, against Σ w·ΔW of the parents in float64."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -129,7 +130,8 @@ def test_gpt2(tmp_path):
     folders = [saved(trained(gpt2(), config, seed), tmp_path / str(seed)) for seed in range(2)]
     adapters = opened(*folders)
     made(tmp_path / "sum", adapters, (1.0, -0.5))
-    with pytest.warns(UserWarning, match="fan_in_fan_out is set to False"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="fan_in_fan_out")
         loaded = reloaded(gpt2(), tmp_path / "sum")
     assert_same(peft_deltas(loaded), expected(adapters, (1.0, -0.5)))
 
