@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, refuse_unwritable, save
+from inspector.failures import tell_causes
 from inspector.narration import Downloads, Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
@@ -174,8 +175,6 @@ def _opened(
     from inspector.adapters.opening import open_sources
 
     adapters, failures = open_sources(sources, given=given or NOTHING, progress=Downloads())
-    if not adapters and len(failures) == 1:
-        raise InspectorError(failures[0].message)
     if adapters and against is not None:
         from inspector.reference import compared
 
@@ -183,10 +182,7 @@ def _opened(
         names = [adapter.info.name for adapter in adapters]
         published, missed = open_sources(more, taken=names, progress=Downloads())
         adapters, failures = adapters + published, failures + missed
-    for failure in failures:
-        say(str(failure))
-    if not adapters:
-        raise InspectorError("No adapter could be opened.")
+    tell_causes(failures, opened=len(adapters))
     return adapters, failures
 
 

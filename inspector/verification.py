@@ -17,6 +17,7 @@ from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import load, replacing
+from inspector.failures import tell_causes
 from inspector.narration import Downloads, Progress, say
 from inspector.study import Settings, Study
 from inspector.text import count, plain, some
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 DONE, FAILED, INCOMPLETE = 0, 1, 3
+_INSTEAD = " Or check yours (--adapters NAME=SOURCE…), or a saved study (--study FILE)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,7 @@ def _measured(name: str, claims: ClaimSet, options: Options) -> tuple[list[Study
     if not sources:
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
     adapters, failures = open_sources(sources, progress=Downloads())
-    for failure in failures:
-        say(str(failure))
-    if not adapters:
-        raise InspectorError("No adapter could be opened.")
+    tell_causes(failures, opened=len(adapters), instead="" if options.adapters else _INSTEAD)
     sizes = needs.top_ks(claims)
     settings = Settings(sides=needs.sides(claims), device=device_named(options.device))
     say(f"Measuring {count(len(adapters), 'adapter')} for {count(len(claims.claims), 'claim')} …")

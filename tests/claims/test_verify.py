@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from inspector.claims import needs
 from inspector.claims.bundled import claim_set
 from inspector.claims.reading import read
 from inspector.claims.template import template
@@ -94,6 +95,34 @@ def test_what_a_hub_does_not_have_is_said(hub, tmp_path):
     assert "sft_lr5e-5_s123" in done.stderr
 
 
+AWAY = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+"""A port where no Hub answers."""
+
+
+def test_a_hub_that_cannot_be_reached_is_said_once_with_how_many_adapters_that_concerns(tmp_path):
+    done = inspector("verify", STUDY, **AWAY, HF_HOME=str(tmp_path))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    claims = claim_set(STUDY)
+    assert line.startswith(
+        f"Error: {len(claims.sources(needs.names(claims)))} adapters (sft, rft, rift, …): Cannot reach"
+    )
+    assert "AlexWortega/capabilityvectors-qwen3-4b" in line
+    assert "check the connection" in line
+    assert "--adapters NAME=SOURCE" in line
+
+
+def test_other_causes_stay_apart(tmp_path):
+    (tmp_path / "empty").mkdir()
+    sources = ("a=org/one", "b=org/two", "org/one:sub", tmp_path / "empty", DEMO / "sft")
+    done = inspector("analyze", *sources, **AWAY, HF_HOME=str(tmp_path))
+    assert done.returncode == 3
+    hub, measuring, empty = sorted(done.stderr.splitlines())
+    assert hub.startswith("3 adapters (a, b, org/one:sub): Cannot reach http://127.0.0.1:9 for org/one, org/two,")
+    assert empty.startswith(f"No adapter in {tmp_path / 'empty'}")
+    assert measuring.startswith("Measuring 1 adapter")
+
+
 def set_file(tmp_path, fields, name="toy.yaml"):
     file = tmp_path / name
     file.write_text(HEAD + claim(fields))
@@ -148,7 +177,7 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
         (("nothing.yaml",), "No claims 'nothing.yaml': name a .yaml file, or one of"),
         (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
         (("demo", "--study", "x.json", "--base", "smollm2"), "leave out --adapters and --base"),
-        (("demo", "--adapters", "nowhere/at/all"), "No adapter could be opened"),
+        (("demo", "--adapters", "nowhere/at/all"), "No file or folder 'nowhere/at/all' here"),
         (("demo", "--out", "no/such/folder.json"), "there is no folder"),
     ],
 )

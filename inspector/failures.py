@@ -1,0 +1,61 @@
+"""What could not be opened, by cause: one sentence for all that failed alike, others apart. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from inspector.errors import InspectorError
+from inspector.narration import say
+from inspector.text import count, plain, some
+
+if TYPE_CHECKING:
+    from inspector.adapters.opening import Failure
+
+_REPO = "\0"
+"""Stands for the repo in a cause; texts from outside have no control characters."""
+_NAMED = 3
+
+
+def causes(failures: Sequence[Failure]) -> list[str]:
+    """A sentence a cause, in the order they came up; of several adapters it says how many and which."""
+    groups: dict[tuple[str, bool], list[tuple[Failure, str, str]]] = {}
+    for failure in failures:
+        name, repo = _called(failure.source)
+        cause = failure.message.replace(repo, _REPO) if repo else failure.message
+        groups.setdefault((cause, failure.skipped), []).append((failure, name, repo))
+    return [_told(cause, group) for (cause, _), group in groups.items()]
+
+
+def tell_causes(failures: Sequence[Failure], *, opened: int, instead: str = "") -> None:
+    """Say why these were not opened; raises InspectorError where nothing was, with what to do `instead`."""
+    if not opened and len(failures) == 1:
+        raise InspectorError(failures[0].message + instead)
+    told = causes(failures)
+    if not opened and len(told) == 1:
+        raise InspectorError(told[0] + instead)
+    for cause in told:
+        say(cause)
+    if not opened:
+        raise InspectorError(f"No adapter could be opened.{instead}")
+
+
+def _told(cause: str, group: Sequence[tuple[Failure, str, str]]) -> str:
+    first = group[0][0]
+    if len(group) == 1:
+        return str(first)
+    repos = some(list(dict.fromkeys(repo for *_, repo in group)))
+    names = [plain(name, 80) for _, name, _ in group[:_NAMED]] + ["…"] * (len(group) > _NAMED)
+    who = f"{count(len(group), 'adapter')} ({', '.join(names)})"
+    return f"{'Skipped: ' if first.skipped else ''}{who}: {cause.replace(_REPO, repos)}"
+
+
+def _called(source: str) -> tuple[str, str]:
+    """The name it goes by in a list, and its repo; no repo where it is no Hub id."""
+    from inspector.adapters.sources import Remote, parse
+
+    try:
+        parsed = parse(source)
+    except InspectorError:
+        return source, ""
+    return parsed.name or source, parsed.repo if isinstance(parsed, Remote) else ""
