@@ -9,6 +9,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
 from inspector.errors import InspectorError
 from inspector.probes.partial import not_run
+from inspector.probing.loading import Loading, Waiting
 from inspector.probing.pace import Course
 from inspector.probing.request import PROBES, Estimate, Request, estimate, seconds_each
 from inspector.results import Blocks, merged
@@ -26,6 +27,7 @@ class Prober:
 
     def __init__(self) -> None:
         self._loaded: tuple[tuple[str, str, str], Attached] | None = None
+        self._loading = Loading()
         self._digests: dict[str, str] = {}
         """Of the adapters on it, by name."""
 
@@ -68,7 +70,8 @@ class Prober:
             notes.append(text)
             note(text)
 
-        attached = self._attach(adapters, digests, request, progress, noted, cancelled)
+        attached = self._attach(adapters, digests, request, progress, note, cancelled)
+        notes += [attached.base.caution] if attached.base.caution else []
         current = [study]
 
         def deliver(info: ProbeInfo, blocks: Blocks, alphas: tuple[float, ...]) -> None:
@@ -106,13 +109,19 @@ class Prober:
         from inspector.probes.attach import attach
         from inspector.probes.base import load_base
 
+        def load(
+            note: Callable[[str], None], progress: Callable[[str, int, int], None], cancelled: Callable[[], bool]
+        ) -> Attached:
+            base = load_base(*wanted, note=note, progress=progress, cancelled=cancelled)
+            progress("attaching the adapters", 0, 0)
+            return attach(base, adapters, cancelled=cancelled)
+
         wanted = (request.base, request.device, request.dtype)
         changed = any(self._digests.get(name, digest) != digest for name, digest in digests.items())
         if self._loaded is None or self._loaded[0] != wanted or changed:
             self._loaded, self._digests = None, {}  # the old base leaves memory before the new one comes
-            base = load_base(*wanted, note=note, progress=progress, cancelled=cancelled)
-            progress("attaching the adapters", 0, 0)
-            self._loaded = (wanted, attach(base, adapters, cancelled=cancelled))
+            key = (wanted, tuple(digests.items()))
+            self._loaded = wanted, self._loading.attached(key, load, Waiting(note, progress, cancelled))
         attached = self._loaded[1]
         for adapter in adapters:
             attached.add(adapter)
