@@ -71,7 +71,7 @@ class _Evaluation:
         self.digests = {adapter.info.name: identity(adapter) for adapter in adapters}
         self.models: list[tuple[str | None, Records]] = []
         self.failures: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.notes = [caution] if (caution := engine.info().note) else []
         asked = zip(problems.problems, engine.prompts(problems), strict=True)
         fitting = [(key_of(prompt, p.answer), p, prompt) for p, prompt in asked if prompt is not None]
         self.keys = tuple(key for key, _, _ in fitting)

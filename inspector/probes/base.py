@@ -33,6 +33,8 @@ class Base:
     device: str
     """`cpu`, `cuda:0`, or `cuda+cpu` and the like where it is spread."""
     dtype: str
+    caution: str = ""
+    """What limits the reading of its numbers: that it stands in for the one that was named."""
 
     @property
     def depth(self) -> int:
@@ -54,16 +56,21 @@ def load_base(
     auto takes CUDA in bfloat16 where there is one, else the CPU in float32; a base larger than the first
     GPU is spread over all devices. Raises InspectorError with what to do.
     """
-    folder = base_folder(name, note, progress, cancelled)
+    said: list[str] = []
+
+    def noted(text: str) -> None:
+        said.append(text)
+        note(text)
+
+    folder = base_folder(name, noted, progress, cancelled)
     progress("loading the base", 0, 0)
     target, number_type = chosen(device, dtype)
     with _quiet():
         model, tokenizer = _load(folder, target, number_type, name)
     model.eval().requires_grad_(requires_grad=False)
     places = sorted({str(p.device) for p in model.parameters()})
-    return Base(
-        model, tokenizer, plain(name), model_digest(folder), "+".join(places), str(number_type).removeprefix("torch.")
-    )
+    kind = str(number_type).removeprefix("torch.")
+    return Base(model, tokenizer, plain(name), model_digest(folder), "+".join(places), kind, "; ".join(said))
 
 
 def base_weights(name: str) -> BaseWeights | None:

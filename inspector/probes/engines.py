@@ -66,9 +66,8 @@ class Local:
 
     def info(self) -> ProbeInfo:
         base = self.attached.base
-        return ProbeInfo(
-            "accuracy", base.name, base.digest, base.device, base.dtype, detail=_greedy(self.max_new_tokens)
-        )
+        detail, note = _greedy(self.max_new_tokens), base.caution
+        return ProbeInfo("accuracy", base.name, base.digest, base.device, base.dtype, detail=detail, note=note)
 
     def prompts(self, problems: Problems) -> list[Any]:
         from inspector.probes.encode import prompt_ids

@@ -188,6 +188,22 @@ def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
     np.testing.assert_allclose(found.block("lmc_loss", "global"), plain, rtol=1e-5)
 
 
+def test_the_caution_about_a_stand_in_base_is_stored_with_every_probe_that_ran_on_it(opened, tmp_path, monkeypatch):
+    adapters, study = opened
+    monkeypatch.setattr(offline, "_converted", lambda: tmp_path / "base")
+    monkeypatch.setattr(offline, "HUB_ID", "org/nowhere")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    asked = replace(EVERYTHING, base="org/nowhere", probes=("lmc", "accuracy"), limit=2, new_tokens=2)
+    prober, said = Prober(), []
+    first = prober.run(adapters, study, asked, note=said.append)
+    kept = prober.run(adapters, study, asked)
+    from_cache = Prober().run(adapters, study, asked)
+    assert "offline copy" in said[0]
+    for found in (first, kept, from_cache):
+        for probe in ("weights", "lmc", "accuracy"):
+            assert found.probe(probe).note == said[0]
+
+
 def test_what_cannot_be_asked(opened, tmp_path):
     adapters, study = opened
     for wrong, said in (
