@@ -61,16 +61,15 @@ def analyze(
     parts.refuse_several()
     study, complete = measured(sources, settings, request, given, against)
     if out is None:
-        from inspector.printing import print_groups, print_resemblance, print_study, print_summary
+        from inspector.printing import PUBLISHED, print_groups, print_study, print_summary
 
+        title = PUBLISHED if against is None else against.address
         if parts.summary:
-            print_summary(study)
-        if parts.by:
-            print_groups(study, parts.by)
-        if not (parts.summary or parts.by):
-            print_study(study, parts.metrics)
-        if against is not None:
-            print_resemblance(study, against.address)
+            print_summary(study, title)
+        elif parts.by:
+            print_groups(study, parts.by, title)
+        else:
+            print_study(study, parts.metrics, title)
     else:
         save(study, out, parts.metrics)
         wrote(out)

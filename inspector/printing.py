@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count as count_from
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import energy_ratio_of_sum
+from inspector.printing_numbers import by_layer_table, listed_table, matrix_table
 from inspector.printing_pairs import angles_table, interference_table
 from inspector.printing_runs import group_tables, summary_lines
 from inspector.probe_tables import probe_tables
-from inspector.resemblance import resemblance_table
+from inspector.resemblance import own, resemblance_table
 from inspector.shared import shared
-from inspector.study import Floats, Scope, Study
+from inspector.study import Study
 from inspector.table import subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count, some
@@ -24,8 +23,8 @@ from inspector.text_tables import UNLIMITED, Page, number, short_targets, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
-_MAX_PAIRS = 12
 UNSTABLE = 0.9
+PUBLISHED = "the published adapters"
 
 
 class _Page:
@@ -43,16 +42,23 @@ class _Page:
         self._text.print(Text(text))
 
 
-def print_study(study: Study, metrics: Sequence[str] = ()) -> None:
-    """Everything at a glance, or the given metrics with their layers. Nothing is cut."""
+def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
+    """Everything at a glance, or the given metrics with their layers.
+
+    Where published adapters stand beside one's own (`title` names their set), first which of them one's own resemble;
+    pairs of two published ones are left to the exports.
+    """
     page = _Page()
+    _print_resemblance(page, study, title)
     _print_adapters(page, study, () if metrics else tuple(_OF_ADAPTERS))
     if metrics:
         for metric in metrics:
             _print_metric(page, study, metric)
+        _tell_of_references(page, study)
         return
     if len(study.adapters) > 1:
         _print_pairs(page, study)
+        _tell_of_references(page, study)
     for part in probe_tables(study):
         if isinstance(part, str):
             page.text(f"\n{part}")
@@ -72,26 +78,49 @@ def _print_pairs(page: _Page, study: Study) -> None:
         page.table(angles_table(study))
     page.table(interference_table(study))
     page.text(INTERFERENCE)
-    if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1:
+    mixed = len(own(study)) < len(study.adapters)
+    if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
         ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
         page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
 
 
-def print_summary(study: Study) -> None:
+def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
     page = _Page()
+    _print_resemblance(page, study, title)
     for line in summary_lines(study):
         page.text(line)
 
 
-def print_groups(study: Study, by: str) -> None:
+def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
     page = _Page()
+    _print_resemblance(page, study, title)
     for part in group_tables(study, by):
         if isinstance(part, str):
             page.text(part)
         else:
             page.table(part)
+
+
+def _print_resemblance(page: _Page, study: Study, title: str) -> None:
+    """The published adapters nearest to one's own; nothing where there are none."""
+    for part in (parts := list(resemblance_table(study, title))):
+        if isinstance(part, str):
+            page.text(part)
+        else:
+            page.text("")
+            page.table(part)
+    if parts:
+        page.text("")
+
+
+def _tell_of_references(page: _Page, study: Study) -> None:
+    """That pairs are not shown, and where they are."""
+    references = len(study.adapters) - len(own(study))
+    if references > 1 and own(study):
+        pairs = count(references * (references - 1) // 2, "pair")
+        page.text(f"Not shown: {pairs} of published adapters with each other; --out FILE writes them as well.")
 
 
 def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
@@ -140,16 +169,6 @@ def _findings(study: Study) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def print_resemblance(study: Study, title: str) -> None:
-    """The published adapters nearest to one's own."""
-    page = _Page()
-    for part in resemblance_table(study, title):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.table(part)
-
-
 def unstable_directions(study: Study) -> list[str]:
     """`name in 3 of 120 modules` for every adapter whose top singular vectors are ill-defined somewhere."""
     sigma = study.block("singular_value", "module")
@@ -168,66 +187,20 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
         if values is None:
             continue
         if definition.subject in {"adapter", "none"} or definition.indexed:
-            page.table(_listed(study, metric, scope, values))
+            page.table(listed_table(study, metric, scope, values))
         elif scope == "global":
             page.table(matrix_table(study, metric, values[:, :, 0]))
         else:
-            page.table(_by_layer(study, metric, values))
+            page.table(by_layer_table(study, metric, values))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
         if values is None:
             page.text(f"{metric}: not measured in this study.")
         else:
-            page.table(_listed(study, metric, "module", values))
+            page.table(listed_table(study, metric, "module", values))
     chance = study.block(f"{metric}_chance", "global")
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     by_chance = "" if chance is None or definition.indexed else f" By chance: {chance[0]:.3g}."
     trap = f" Note: {definition.trap}." if definition.trap else ""
     page.text(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")
-
-
-def matrix_table(study: Study, metric: str, values: Floats) -> Table:
-    """N×N numbers with names on both sides; for an ordered metric the row is a, the column b."""
-    ordered = " (row off column)" if DEFINITIONS[metric].subject == "ordered" else ""
-    table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules")
-    table.add_column("")
-    for name in study.names:
-        table.add_column(Text(name), justify="right")
-    for i, name in enumerate(study.names):
-        table.add_row(Text(name), *(number(value, 3) for value in values[i].tolist()))
-    return table
-
-
-def _by_layer(study: Study, metric: str, values: Floats) -> Table:
-    """Layers × pairs."""
-    n = len(study.names)
-    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
-    shown = pairs[:_MAX_PAIRS]
-    left_out = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
-    table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}")
-    table.add_column("layer", justify="right")
-    for i, j in shown:
-        table.add_column(Text(f"{study.names[i]} · {study.names[j]}"), justify="right")
-    for place, layer in enumerate(study.layers):
-        table.add_row(str(layer), *(number(values[i, j, place], 3) for i, j in shown))
-    return table
-
-
-def _listed(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
-    """One row per subject and place, with k across where the metric has an index."""
-    definition = DEFINITIONS[metric]
-    table = titled(f"{definition.title}, {scope}")
-    for heading in ("a", "b", "layer", "module"):
-        table.add_column(heading)
-    numbers = values if definition.indexed else values[..., None]
-    along = [f"α {alpha:g}" for alpha in study.alphas] if definition.index == "alpha" else map(str, count_from(1))
-    for _, heading in zip(range(numbers.shape[-1]), along, strict=False):
-        table.add_column(heading if definition.indexed else definition.unit or "value", justify="right")
-    for a, b, at in subjects(study, definition.subject):
-        for place, module in enumerate(study.places(scope)):
-            row = numbers[(*at, place)]
-            if not np.isnan(row).all():
-                layer = "" if module.layer is None else str(module.layer)
-                table.add_row(Text(a), Text(b), layer, Text(module.path), *(number(v, 3) for v in row.tolist()))
-    return table

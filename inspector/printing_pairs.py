@@ -6,9 +6,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.resemblance import told_subjects
 from inspector.shared import pair_interference
 from inspector.study import Study
-from inspector.table import subjects
 from inspector.text_tables import number, titled
 
 
@@ -23,7 +23,7 @@ def angles_table(study: Study) -> Table:
         table.add_column(heading)
     for heading in ("smallest", "IQR", "largest", "IQR"):
         table.add_column(heading, justify="right")
-    for a, b, (i, j) in subjects(study, "pair"):
+    for a, b, (i, j) in told_subjects(study, "pair"):
         known = np.flatnonzero(~np.isnan(median[i, j, 0]))
         cells = []
         for at in (0, known[-1]) if known.size else ():
@@ -45,7 +45,7 @@ def interference_table(study: Study) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("class")
     cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
-    for a, b, (i, j) in subjects(study, "pair"):
+    for a, b, (i, j) in told_subjects(study, "pair"):
         found = pair_interference(study, i, j)
         values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
         numbers = (number(float(value), 3) for value in values)

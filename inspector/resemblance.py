@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,16 @@ from rich.text import Text
 from inspector.claims.model import REFERENCE
 from inspector.shared import pair_chance
 from inspector.study import Study
+from inspector.table import subjects
+from inspector.takeaways.directions import MOSTLY, ONE, PART
+from inspector.takeaways.runs import AGREE
+from inspector.takeaways.takeaway import listed, span
 from inspector.text_tables import titled
 
 NEAREST = 3
 _LAYERS = 3
+TIE = 0.02
+"""Published adapters within so much of the nearest are named with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +78,77 @@ def _likeness(study: Study, i: int, j: int) -> Likeness:
     )
 
 
+def told_subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """The subjects of a metric, without pairs of two published adapters: nobody asked for these, exports have them."""
+    mixed = len(own(study)) > 0
+    for a, b, at in subjects(study, subject):
+        if not (mixed and b and is_reference(a) and is_reference(b)):
+            yield a, b, at
+
+
+def own(study: Study) -> list[int]:
+    """The adapters that are no published ones."""
+    return [i for i, name in enumerate(study.names) if not is_reference(name)]
+
+
+def answer(study: Study, name: str) -> str:
+    """One sentence: which published adapter one's own is like, where most, and how much farther it moved."""
+    found = nearest(study, name, len(study.adapters))
+    if not found:
+        return f"{name} has nothing in common with them that could be compared."
+    first, by_u1 = found[0], max(found, key=lambda one: np.nan_to_num(one.u1, nan=-1))
+    if first.cosine < PART:
+        text = f"{name} is close to none of them: the largest cosine is {first.cosine:.2f}, to {first.reference}"
+        alike = [one for one in found if one.u1 >= max(AGREE, by_u1.u1 - TIE)]
+        if not alike:
+            return f"{text}."
+        return (
+            f"{text}. Yet it writes to the top directions of {_them(alike)} (u₁ {span([one.u1 for one in alike])}, "
+            f"{by_u1.u1_chance:.2g} by chance), as another random start of A would{_far(alike)}."
+        )
+    how = "is one direction with" if first.cosine >= ONE else "goes mostly the same way as"
+    if first.cosine < MOSTLY:
+        how = "goes part of the way with"
+    alike = [one for one in found if one.cosine >= first.cosine - TIE]
+    most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
+    return f"{name} {how} {_them(alike)}: cosine {span([one.cosine for one in alike])}{most}{_far(alike)}."
+
+
+def _them(alike: Sequence[Likeness]) -> str:
+    return listed(one.reference for one in alike)
+
+
+def _far(alike: Sequence[Likeness]) -> str:
+    ratios = [float(f"{one.norm_ratio:.2g}") for one in alike if np.isfinite(one.norm_ratio)]
+    if not ratios:
+        return ""
+    return f"; it moved {' to '.join(f'{ratio:g}' for ratio in sorted({min(ratios), max(ratios)}))} times as far"
+
+
 def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
-    """For each adapter of one's own the nearest published ones; nothing where there are none."""
-    own = [name for name in study.names if not is_reference(name)]
-    if len(own) == len(study.names):
+    """For each adapter of one's own the nearest published ones, in words and in numbers; nothing without any."""
+    names = [study.names[i] for i in own(study)]
+    if len(names) == len(study.names):
         return
+    yield from (answer(study, name) for name in names)
     table = titled(f"nearest of {title}")
     for heading in ("adapter", "nearest"):
         table.add_column(heading)
     for heading in ("cosine", "u₁"):
         table.add_column(heading, justify="right")
     table.add_column("highest cosine in layers")
-    table.add_column("‖ΔW‖ ratio", justify="right")
+    table.add_column("‖ΔW‖ ×", justify="right")
     levels = []
-    for name in own:
+    for name in names:
         for n, found in enumerate(nearest(study, name)):
             levels.append(found.u1_chance)
             numbers = (f"{found.cosine:.3f}", f"{found.u1:.3f}", found.where, f"{found.norm_ratio:.3g}")
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
+    if not levels:
+        return
     yield table
-    chance = " to ".join(dict.fromkeys(f"{level:.2g}" for level in (min(levels), max(levels)))) if levels else "n/a"
+    chance = " to ".join(dict.fromkeys(f"{level:.2g}" for level in (min(levels), max(levels))))
     yield (
-        f"cosine over all modules; u₁ by chance: {chance}. "
+        f"cosine over all modules; u₁ by chance: {chance}; ‖ΔW‖ ×: how many times as far yours moved. "
         "A cosine near zero may only be another random start of A: then u₁, the output direction, still agrees."
     )

@@ -1,11 +1,14 @@
 """`--against`: the published adapters beside one's own, where the base is the same."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from inspector.export import load
+from inspector.printing import print_study
 from inspector.reference import same_base
-from inspector.resemblance import nearest
+from inspector.resemblance import answer, nearest
 from tests.acceptance.command import inspector
 from tests.claims.studies import Numbers
 from tests.hub_server import HubServer
@@ -48,6 +51,43 @@ def test_the_nearest_published_one_where_and_how_far(place, tmp_path):
     assert [cell.strip(",") for cell in rows[0][5:-1:2]] == ["(1.00)"] * 3  # all three layers
     assert rows[1][0] == "ref.dpo"
     assert abs(float(rows[1][1])) < 0.5
+
+
+def test_the_answer_about_ones_own_comes_first(place, tmp_path):
+    """Words, then numbers; the pairs of published adapters stay in the export."""
+    folder, hub = place
+    environment = hub.environment(tmp_path) | {"COLUMNS": "80"}
+    done = inspector("analyze", folder / "own", "--against", folder / "set.yaml", **environment)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert text.startswith(
+        "own is one direction with ref.sft: cosine 1.00, most alike in layers 0, 1 and 2; it moved 3 times as far. "
+        "nearest of toy"
+    )
+    assert text.index("nearest of toy") < text.index("3 adapters, ") < text.index("cosine, all modules")
+    lines = done.stdout.splitlines()
+    table = lines[lines.index("cosine, all modules") + 2 :][:5]
+    assert [line.split() for line in table if "─" not in line] == [
+        ["own"], ["own", "1.000"], ["ref.sft", "1.000"], ["ref.dpo", table[-1].split()[-1]],
+    ]  # fmt: skip
+    assert not any(line.split()[:2] == ["ref.sft", "ref.dpo"] for line in lines)
+    assert "Not shown: 1 pair of published adapters with each other; --out FILE writes them as well." in text
+    assert "sum of all" not in text
+    out = tmp_path / "study.csv"
+    inspector("analyze", folder / "own", "--against", folder / "set.yaml", "--out", out, **environment)
+    assert "\ncosine,ref.sft,ref.dpo,global," in out.read_text()
+
+
+def test_an_ordered_metric_is_of_ones_own_off_the_published(capsys):
+    numbers = Numbers(names=("mine", "ref.a", "ref.b"))
+    for n, (a, b) in enumerate(permutations(numbers.names, 2), 1):
+        numbers.put("orthogonal_fraction_module", n / 10, a, b)
+    print_study(numbers.study(), ["orthogonal_fraction_module"])
+    lines = capsys.readouterr().out.splitlines()
+    title = next(n for n, line in enumerate(lines) if "(column off row), all modules" in line)
+    assert [line.split() for line in lines[title + 2 : title + 7] if "─" not in line] == [
+        ["mine"], ["mine", "n/a"], ["ref.a", "0.100"], ["ref.b", "0.200"],
+    ]  # fmt: skip
 
 
 def test_another_base_is_said_and_nothing_is_downloaded(place, tmp_path):
@@ -115,6 +155,30 @@ def test_nearest_is_by_cosine_with_its_best_layers():
     assert (first.reference, first.cosine, first.u1, first.norm_ratio) == ("ref.b", 0.6, 0.8, 2.0)
     assert first.layers == ((1, 0.9), (3, 0.5), (0, 0.1))
     assert (second.reference, second.norm_ratio) == ("ref.a", 0.25)
+
+
+def toy(cosine, u1, **norms):
+    numbers = Numbers(names=("mine", "ref.a", "ref.b"))
+    for name, at, top in zip(("ref.a", "ref.b"), cosine, u1, strict=True):
+        numbers.put("cosine", at, "mine", name).put("cosine", at, "mine", name, scope="layer")
+        numbers.put("u1", top, "mine", name)
+    for name, norm in (("mine", 3), ("ref.a", 1), ("ref.b", 2)):
+        numbers.put("norm", norm, name)
+    return answer(numbers.study(), "mine")
+
+
+def test_the_answer_in_words():
+    """Those within 0.02 of the nearest are named with it; far in cosine, u₁ may still agree."""
+    assert toy((0.95, 0.2), (0.9, 0.1)) == (
+        "mine is one direction with ref.a: cosine 0.95, most alike in layers 0, 1 and 2; it moved 3 times as far."
+    )
+    assert toy((0.71, 0.72), (0.6, 0.6)).startswith("mine goes mostly the same way as ref.b and ref.a: cosine 0.71 to")
+    assert toy((0.71, 0.72), (0.6, 0.6)).endswith("it moved 1.5 to 3 times as far.")
+    assert toy((0.41, 0.2), (0.6, 0.6)).startswith("mine goes part of the way with ref.a: cosine 0.41")
+    far = "mine is close to none of them: the largest cosine is 0.10, to ref.a."
+    assert toy((0.1, 0.05), (0.2, 0.3)) == far
+    assert toy((0.1, 0.05), (0.2, 0.8)).startswith(f"{far} Yet it writes to the top directions of ref.b (u₁ 0.80")
+    assert "could be compared" in toy((np.nan, np.nan), (0.2, 0.3))
 
 
 @pytest.mark.parametrize(
