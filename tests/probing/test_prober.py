@@ -219,6 +219,22 @@ def test_what_cannot_be_asked(opened, tmp_path):
             Prober().run(adapters, study, wrong)
 
 
+def test_too_few_prompts_for_cka_are_said_before_the_base_is_loaded(opened, tmp_path, monkeypatch):
+    adapters, study = opened
+    monkeypatch.setattr("inspector.probes.base.load_base", lambda *_a, **_k: pytest.fail("loaded"))
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(f'{{"question": "{n}+1?", "answer": "{n + 1}"}}\n' for n in range(3)), encoding="utf-8")
+    both = replace(EVERYTHING, probes=("cka", "lens"))
+    for wrong, said in (
+        (replace(both, limit=1), "the limit gives 1"),
+        (replace(both, limit=3, prompts="gsm8k"), "the limit gives 3"),
+        (replace(both, limit=0, prompts=str(few)), "few.jsonl gives 3"),
+    ):
+        for ask in (Prober().run, Prober().estimate, lambda adapters, _study, wrong: wrong.refuse_unknown(adapters)):
+            with pytest.raises(InspectorError, match=said):
+                ask(adapters, study, wrong)
+
+
 def test_accuracy_of_some_adapters_stands_at_their_places(opened):
     adapters, study = opened
     asked = Request(("accuracy",), prompts="arithmetic", limit=3, new_tokens=4)
