@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
-from inspector.study import Study
+from inspector.shared import pair_chance
+from inspector.study import Floats, Study
 
 SAME, DIFFERENT = 0.8, 0.3
 """Measured on public checkpoints: 0.96-1.00 within a run, 0.85-0.99 with a shared start, 0.03-0.07 across runs."""
@@ -17,15 +19,33 @@ Kinship = Literal["same start or run", "unclear", "different"]
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """`overlap` (N, N): mean row-space overlap over the modules both adapt; `groups`: indices, largest first."""
+    """`overlap` (N, N): mean row-space overlap over the modules both adapt; `groups`: indices, largest first.
 
-    overlap: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-    chance: float
+    `levels` (N, N): what random row spaces of the pair's shapes and ranks would give over these modules; NaN where
+    there are none.
+    """
+
+    overlap: Floats
+    levels: Floats
     groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def chance(self) -> float:
+        """The largest level of any pair; NaN where none is known."""
+        known = self.levels[np.isfinite(self.levels)]
+        return float(known.max()) if known.size else float("nan")
+
+    @property
+    def by_chance(self) -> str:
+        """`0.014`, or `0.014 to 0.111` where pairs differ."""
+        known = self.levels[np.isfinite(self.levels)]
+        return (
+            " to ".join(dict.fromkeys(f"{level:.3f}" for level in (known.min(), known.max()))) if known.size else "n/a"
+        )
 
     def kinship(self, i: int, j: int) -> Kinship | None:
         """In words, None where it was not measured: never a verdict of identity."""
-        return kinship(float(self.overlap[i, j]), self.chance)
+        return kinship(float(self.overlap[i, j]), float(np.nan_to_num(self.levels[i, j])))
 
 
 def kinship(overlap: float, chance: float) -> Kinship | None:
@@ -46,18 +66,30 @@ def lineage(study: Study) -> Lineage | None:
     if block is None:
         return None
     overlap = np.array(block[:, :, 0], dtype=np.float64)
-    levels = study.block("row_space_overlap_chance", "global")
-    chance = float(levels[0]) if levels is not None and np.isfinite(levels[0]) else 0.0
+    found = Lineage(overlap, _levels(study), ())
     starts = [adapter.origin.a0 for adapter in study.adapters]
     n = len(starts)
     near = [
-        [
-            j != i and (kinship(float(overlap[i, j]), chance) == "same start or run" or (starts[i] == starts[j] != ""))
-            for j in range(n)
-        ]
+        [j != i and (found.kinship(i, j) == "same start or run" or (starts[i] == starts[j] != "")) for j in range(n)]
         for i in range(n)
     ]
-    return Lineage(overlap, chance, _parts(near))
+    return replace(found, groups=_parts(near))
+
+
+def _levels(study: Study) -> Floats:
+    """(N, N) chance levels, worked out once for all pairs of the same shapes and ranks."""
+    n = len(study.adapters)
+    sigma = study.block("singular_value", "module")
+    ranks = np.zeros(n) if sigma is None else np.isfinite(sigma).sum(-1)
+    kinds = [(study.shapes[i].tobytes(), study.present[i].tobytes(), ranks[i].tobytes()) for i in range(n)]
+    known: dict[object, float] = {}
+    levels = np.full((n, n), np.nan)
+    for i, j in combinations(range(n), 2):
+        kind = kinds[i], kinds[j], study.usable[i, j].tobytes()
+        if kind not in known:
+            known[kind] = float(pair_chance(study, "row_space_overlap", i, j)[0])
+        levels[i, j] = levels[j, i] = known[kind]
+    return levels
 
 
 def _parts(near: list[list[bool]]) -> tuple[tuple[int, ...], ...]:

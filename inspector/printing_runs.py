@@ -71,7 +71,7 @@ def _lineage(study: Study) -> Table | None:
     found = lineage(study)
     if found is None or len(study.adapters) < 2:
         return None
-    table = titled(f"lineage: row-space overlap ({found.chance:.3f} by chance)")
+    table = titled(f"lineage: row-space overlap ({found.by_chance} by chance)")
     table.add_column("")
     table.add_column("group", justify="right")
     for name in study.names:

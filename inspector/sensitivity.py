@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from inspector.lineage import kinship
+from inspector.shared import pair_chance
 from inspector.study import AdapterInfo, Study
 
 Change = Literal["seed", "learning rate", "seed and learning rate", "nothing told"]
@@ -114,8 +115,8 @@ def _start(study: Study, i: int, j: int) -> Literal["same", "different", "unknow
     one, other = study.adapters[i].origin.a0, study.adapters[j].origin.a0
     if one and other:
         return "same" if one == other else "different"
-    levels = study.block("row_space_overlap_chance", "global")
-    told = kinship(_at(study, "row_space_overlap", i, j), 1.0 if levels is None else float(levels[0]))
+    level = float(pair_chance(study, "row_space_overlap", i, j)[0])
+    told = kinship(_at(study, "row_space_overlap", i, j), 1.0 if np.isnan(level) else level)
     return "same" if told == "same start or run" else "different" if told == "different" else "unknown"
 
 

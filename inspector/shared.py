@@ -24,6 +24,7 @@ _LEVELS: dict[str, Callable[[int, int, int], float | tuple[float, ...]]] = {
     "v1": lambda _d_out, d_in, _k: chance.direction_chance(d_in),
     "subspace_overlap": lambda d_out, _d_in, k: chance.overlap_chance(d_out, k),
     "subspace_overlap_right": lambda _d_out, d_in, k: chance.overlap_chance(d_in, k),
+    "row_space_overlap": lambda _d_out, d_in, k: chance.overlap_chance(d_in, k),
     "principal_angle": lambda d_out, _d_in, k: chance.angle_chance(d_out, k),
     "principal_angle_right": lambda _d_out, d_in, k: chance.angle_chance(d_in, k),
 }
@@ -64,7 +65,9 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     width = whole.shape[1] if whole.ndim == 2 else 1
     if not here.any():
         return np.full(width, np.nan)
-    sides = np.minimum(study.shapes[i, here].min(-1), study.settings.k)
+    sides = study.shapes[i, here].min(-1)
+    if metric != "row_space_overlap":  # of whole row spaces, not of their top k
+        sides = np.minimum(sides, study.settings.k)
     alike = np.column_stack([study.shapes[i, here], np.minimum(sides, ranks.max(0)[here])])
     return _level(metric, np.ascontiguousarray(alike, dtype=np.int64).tobytes(), width).copy()
 

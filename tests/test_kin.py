@@ -48,6 +48,43 @@ def test_lineage_tells_starts_apart_whatever_was_learned():
     assert found.overlap[0, 1] == pytest.approx(np.linalg.norm(Q.T @ R) ** 2 / 4, abs=1e-9)
 
 
+def test_chance_is_of_the_modules_a_pair_shares_whoever_is_beside_it():
+    """max(r, r')/d_in of whole row spaces: a rank near d_in makes that pair unclear, and no other."""
+    q, v = (ModuleId(0, f"self_attn.{p}") for p in ("q_proj", "v_proj"))
+
+    def made(r, *modules, seed):
+        drawn = torch.Generator().manual_seed(seed)
+        return {m: (torch.randn(64, r, generator=drawn), torch.randn(r, d, generator=drawn)) for m, d in modules}
+
+    one, two = made(4, (q, 64), seed=1), made(8, (q, 64), seed=2)
+    wide, other = made(4, (v, 16), seed=3), made(6, (v, 16), seed=4)
+    study = measured([Origin()] * 4, {"one": one, "two": two, "wide": wide, "other": other})
+    found = lineage(study)
+    assert found.levels[0, 1] == found.levels[1, 0] == pytest.approx(8 / 64)
+    assert found.levels[2, 3] == pytest.approx(6 / 16)
+    assert np.isnan(found.levels[0, 2])
+    assert (found.kinship(0, 1), found.kinship(2, 3), found.kinship(0, 2)) == ("different", "unclear", None)
+    assert found.by_chance == "0.125 to 0.375"
+    alone = lineage(measured([Origin()] * 2, {"one": one, "two": two}))
+    assert (alone.levels[0, 1], alone.by_chance) == (found.levels[0, 1], "0.125")
+    assert alone.overlap[0, 1] == found.overlap[0, 1]
+
+
+def test_the_start_of_two_seeds_is_told_by_the_chance_of_their_own_modules():
+    """Beside many modules in which chance says nothing, a pair's start is told all the same."""
+    mine = [factors(start(n), n) for n in (1, 2)]
+    drawn = torch.Generator().manual_seed(9)
+    narrow = {
+        ModuleId(n, "self_attn.v_proj"): (torch.randn(32, 4, generator=drawn), torch.randn(4, 8, generator=drawn))
+        for n in range(9)
+    }
+    origins = [Origin("sft", 1e-4, 1), Origin("sft", 1e-4, 2), Origin("dpo"), Origin("dft")]
+    study = measured(origins, {"a": mine[0], "b": mine[1], "c": narrow, "d": narrow})
+    assert study.blocks["row_space_overlap_chance", "global"][0] > 0.3
+    (found,) = variations(study)
+    assert found.start == "different"
+
+
 def test_equal_digests_of_the_start_join_groups():
     study = measured(
         [Origin("x", a0="f"), Origin("y", a0="f"), Origin("z")], {n: factors(start(i), i) for i, n in enumerate("abc")}

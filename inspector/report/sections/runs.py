@@ -84,7 +84,7 @@ def kin(context: Context) -> Section:
     about = "Whether two adapters grew from one random start, or are one run, from what their A still spans."
     if found is None or len(context.adapters) < 2:
         return Section("lineage", "Lineage", about, measured_by("", what="Needs two adapters"))
-    caption = f"Row-space overlap, mean over modules; {found.chance:.3f} by chance"
+    caption = f"Row-space overlap, mean over modules; {found.by_chance} by chance"
     table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap)
     groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
     told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two share a start or a run."
