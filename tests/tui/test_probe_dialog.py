@@ -92,6 +92,19 @@ async def test_what_is_typed_ahead_goes_to_the_field_that_the_keys_before_chose(
         assert app.state.size == 5
 
 
+async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_it(prober):
+    app = app_with(prober)
+    app.state.probe = ProbeChoices(limit=64, device="cuda:1")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await strike(pilot, "8", "p")
+        await strike(pilot, "tab", "tab", *"37", "tab")  # typed ahead
+        assert app.screen.query_one("#limit", Input).value == "37"
+        await pilot.press("end", "backspace", "0")
+        assert app.screen.query_one("#device", Input).value == "cuda:0"
+        await pilot.press("shift+tab", *"205")
+        assert app.screen.query_one("#limit", Input).value == "205"
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
