@@ -1,7 +1,9 @@
 """Bases from folders and from a Hub: what is loaded, what is refused, what is remembered."""
 
 import json
+import os
 import shutil
+import time
 
 import pytest
 import torch
@@ -111,6 +113,19 @@ def test_smollm2_by_its_hub_id_falls_back_to_the_offline_copy_and_says_so(folder
     assert found.digest == model_files.model_digest(folder)
     assert len(notes) == 1
     assert "offline copy" in notes[0]
+
+
+def test_what_is_left_of_a_broken_conversion_goes_with_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(offline, "_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(offline, "_convert", lambda _source, target: (target / "config.json").write_text("{}"))
+    bases = tmp_path / "adapter-inspector" / "bases"
+    for name, age in ((".smollm2.old", 7200), (".smollm2.busy", 60)):
+        (bases / name).mkdir(parents=True)
+        os.utime(bases / name, (time.time() - age,) * 2)
+    folder = offline.offline_folder()
+    assert (folder / "config.json").is_file()
+    assert sorted(path.name for path in bases.iterdir()) == sorted([".smollm2.busy", folder.name])
 
 
 def test_a_base_larger_than_the_gpu_is_spread(folder, monkeypatch):
