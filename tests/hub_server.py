@@ -6,6 +6,7 @@ or call `hub.patch(monkeypatch, cache)` in this one.
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -67,7 +68,8 @@ class HubServer:
 
     handler: type["_Handler"]
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """With a TLS context (its certificate must be valid for localhost) this is a Hub over https."""
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
@@ -83,7 +85,12 @@ class HubServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # clients hang up
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        if tls is not None:
+            self.url = f"https://localhost:{self.port}"
+            # The handshake is made at the first read, in the thread of the request: one who fails it holds up nobody.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

@@ -1,12 +1,9 @@
-"""`inspector ls` as people use it: what a folder or a repo holds, by way of a proxy, with a token, without a line."""
+"""`inspector ls` as people use it: what a folder or a repo holds, with a token, without a line."""
 
 import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import torch
@@ -120,17 +117,6 @@ def test_private_by_token_or_token_file(hub, here, tmp_path):
     assert opened(ONE, **here).strip() == "sft_lr2e-4_s42"
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
-def test_through_a_proxy(hub, here, variable):
-    """The Hub has a name that only the proxy can reach."""
-    with _Proxy(hub.url) as proxy:
-        bare = dict.fromkeys(("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "")
-        env = here | bare | {"HF_ENDPOINT": "http://hub.test", variable: proxy.url}
-        assert opened(ONE, **env).strip() == "sft_lr2e-4_s42"
-        assert proxy.asked
-    assert "Cannot reach http://hub.test" in opened("org/other", **env)
-
-
 def test_local_folders_and_what_is_wrong_in_them(tmp_path):
     done = inspector("ls", DEMO)
     assert done.returncode == 0
@@ -224,42 +210,3 @@ def test_without_a_terminal_every_adapter_is_opened_and_a_broken_one_is_said(hub
     assert f"Downloading {STUDY}@{hub.study.commit[:7]}: " in done.stderr
     assert "sft_lr2e-4_s42" in done.stdout
     assert inspector("analyze", f"{STUDY}:adapters/dft_lr2e-4_s42", **here).returncode == 2
-
-
-class _Proxy:
-    """A forward proxy that knows one host: whatever is asked for comes from `origin`."""
-
-    def __init__(self, origin: str) -> None:
-        self.asked: list[str] = []
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                proxy.asked.append(self.path)
-                url = self.path.replace("http://hub.test", origin)
-                request = Request(url, headers=dict(self.headers.items()), method=self.command)
-                with build_opener(ProxyHandler({})).open(request) as answer:
-                    body = answer.read()
-                    self.send_response(answer.status)
-                    for key, value in answer.headers.items():
-                        self.send_header(key, value)
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            do_HEAD = do_GET
-
-            def log_message(self, *_args: object) -> None:
-                """Nothing on stderr."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()

@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from inspector.adapters.hub import line
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -34,8 +35,8 @@ def unreachable(error: BaseException) -> bool:
     """Whether the Hub could not answer, so that the cache may."""
     error = _root(error)
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code >= 500 or error.response.status_code == 429
-    return _transport(error) or isinstance(error, ConnectionError | TimeoutError)
+        return error.response.status_code >= 500 or error.response.status_code in {407, 429}
+    return _transport(error) or isinstance(error, ConnectionError | TimeoutError) or bool(line.broken())
 
 
 def hopeless(error: BaseException) -> bool:
@@ -55,6 +56,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
     repo = f"{remote.repo} on the Hub"
     endpoint = plain(constants.ENDPOINT)
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
+    fault, way = line.fault(error), endpoint + line.through()
     # The first case that holds: GatedRepoError is a RepositoryNotFoundError, and both are HfHubHTTPErrors.
     cases = (
         (isinstance(error, GatedRepoError), f"{repo} is gated: accept its terms on its page, then {_LOGIN}."),
@@ -67,6 +69,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             isinstance(error, HFValidationError),
             f"{plain(remote.repo)!r} is no path here and no valid Hub id (org/repo).",
         ),
+        (bool(fault), f"Cannot reach {endpoint} for {remote.repo}, and it is not in the cache: {fault}"),
         (status > 0, f"{repo}: the Hub {_STATUS.get(status, f'answers {status}: try again later')}."),
         (
             isinstance(error, OfflineModeIsEnabled),
@@ -78,17 +81,14 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
         ),
         ("Consistency check failed" in str(error), f"A file of {repo} came with the wrong length: try again."),
         (_named(error, "TooManyRedirects"), f"{endpoint} redirects in circles for {remote.repo}: try again later."),
-        (
-            was_cut(error),
-            f"The connection to {endpoint} was cut again and again before {remote.repo} was here: try again.",
-        ),
+        (was_cut(error), f"The connection to {way} was cut again and again before {remote.repo} was here: try again."),
         (
             type(error) is TimeoutError,
-            f"{endpoint} stopped answering for {remote.repo} ({error}), and it is not in the cache: try again.",
+            f"{way} stopped answering for {remote.repo} ({error}), and it is not in the cache: {line.advice()}.",
         ),
         (
             unreachable(error),
-            f"Cannot reach {endpoint} for {remote.repo}, and it is not in the cache: check the connection.",
+            f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {line.advice()}.",
         ),
         (
             isinstance(error, OSError) and error.errno is not None,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import logging as hub_logging
@@ -77,6 +77,7 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
 
 
 def _asked(remote: Remote) -> Any:
+    get_session()  # made here: what is wrong in the environment's proxies is no answer of the Hub
     try:
         return HfApi().model_info(
             remote.repo,

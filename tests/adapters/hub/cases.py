@@ -21,17 +21,24 @@ RUNS = tuple(f"{method}_lr{rate}_s{seed}" for method in METHODS for rate in ("5e
 @contextmanager
 def hub_for(monkeypatch: Any, home: Path, timeout: float = 10) -> Iterator[HubServer]:
     """A Hub that this process asks; huggingface_hub's waits between its tries are short."""
-    from huggingface_hub import constants, file_download
-    from huggingface_hub.utils import _http
+    from huggingface_hub import constants
 
-    for module in (file_download, _http):
-        quick = {"sleep": lambda seconds: time.sleep(seconds if seconds > 60 else seconds / 100)}
-        monkeypatch.setattr(module, "time", SimpleNamespace(**vars(time) | quick))
+    quicken(monkeypatch)
     with HubServer() as server:
         server.patch(monkeypatch, home)
         for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
             monkeypatch.setattr(constants, name, timeout)
         yield server
+
+
+def quicken(monkeypatch: Any) -> None:
+    """Make huggingface_hub's waits between its tries short, in this process."""
+    from huggingface_hub import file_download
+    from huggingface_hub.utils import _http
+
+    for module in (file_download, _http):
+        quick = {"sleep": lambda seconds: time.sleep(seconds if seconds > 60 else seconds / 100)}
+        monkeypatch.setattr(module, "time", SimpleNamespace(**vars(time) | quick))
 
 
 def write_study(folder: Path, runs: tuple[str, ...] = RUNS) -> Path:
