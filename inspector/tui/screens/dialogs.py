@@ -12,7 +12,9 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, ScreenResultType
+from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 _WIDEST, _MARGIN = 100, 6
 """Cells of a reader at most (it takes 96 % of the screen), and those of its border, padding and scroll bar."""
@@ -29,6 +31,16 @@ class Dialog(ModalScreen[ScreenResultType]):
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
 
+    replaces = False
+    """Whether what is typed into a field replaces its value, rather than being added."""
+
+    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
+        """The value is selected before the next key is looked at, as Input's own `select_on_focus` does not."""
+        fresh = widget is not self.focused and not from_app_focus
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        if fresh and self.replaces and isinstance(widget, Input):
+            widget.selection = Selection(0, len(widget.value))
+
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
@@ -40,12 +52,12 @@ class Prompt(Dialog[str | None]):
 
     def __init__(self, question: str, value: str = "", *, replace: bool = False) -> None:
         super().__init__()
-        self.question, self.value, self.replace = question, value, replace
+        self.question, self.value, self.replaces = question, value, replace
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(self.question), classes="question")
-            yield Input(self.value, compact=True, select_on_focus=self.replace)
+            yield Input(self.value, compact=True, select_on_focus=False)
             yield Static(Text("enter accepts · escape cancels"), classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

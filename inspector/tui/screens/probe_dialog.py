@@ -16,7 +16,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
-from textual.widgets.input import Selection
 
 from inspector.tui.messages import Estimated
 from inspector.tui.screens.dialogs import Dialog
@@ -73,6 +72,7 @@ class Unfit(Exception):  # noqa: N818 - a value that does not fit, not a failure
 class ProbeDialog(Dialog[Asked | None]):
     """Enter runs, escape leaves, tab and the arrows move."""
 
+    replaces = True
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "dismiss(None)", "cancel"),
         ("enter", "run", "run"),
@@ -124,13 +124,6 @@ class ProbeDialog(Dialog[Asked | None]):
     def on_mount(self) -> None:
         self.query_one("#base" if self.scene.preset else "#what").focus()
         self._changed()
-
-    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
-        """What is typed replaces a remembered value: selected before the next key is looked at, as Input's own is not."""
-        fresh = widget is not self.focused and not from_app_focus
-        super().set_focus(widget, scroll_visible, from_app_focus)
-        if fresh and isinstance(widget, Input):
-            widget.selection = Selection(0, len(widget.value))
 
     def on_input_changed(self) -> None:
         self._changed()
