@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,17 @@ CLEAR = 10.0
 SHARED_START, UNSHARED = 0.6, 0.3
 
 
+class Ends(NamedTuple):
+    """The smallest and the largest angle of a pair, in degrees, each beside its chance level."""
+
+    i: int
+    j: int
+    smallest: float
+    smallest_chance: float
+    largest: float
+    largest_chance: float
+
+
 def chances(study: Study) -> Iterator[Takeaway]:
     """Angles against those of random subspaces, and input directions against a shared start."""
     yield from _angles(study)
@@ -28,7 +40,8 @@ def _angles(study: Study) -> Iterator[Takeaway]:
     block = study.block("principal_angle", "global")
     if block is None:
         return
-    random, worst_only = [], []
+    random: list[Ends] = []
+    worst_only: list[Ends] = []
     for i, j in combinations(range(len(study.adapters)), 2):
         chance = pair_chance(study, "principal_angle", i, j)
         if chance.shape != block[i, j, 0].shape:
@@ -37,32 +50,38 @@ def _angles(study: Study) -> Iterator[Takeaway]:
         if known.size < 2:
             continue
         least, worst = known[0], known[-1]
-        at_worst = block[i, j, 0, worst] >= chance[worst] - NEAR
-        if block[i, j, 0, least] >= chance[least] - NEAR:
-            random.append((i, j, float(block[i, j, 0, least]), float(chance[least])))
-        elif at_worst and block[i, j, 0, least] <= chance[least] - CLEAR:
-            worst_only.append((i, j, float(block[i, j, 0, least]), float(chance[least])))
+        angles = block[i, j, 0]
+        ends = Ends(i, j, *(float(of[at]) for at in (least, worst) for of in (angles, chance)))
+        if ends.smallest >= ends.smallest_chance - NEAR:
+            random.append(ends)
+        elif ends.largest >= ends.largest_chance - NEAR and ends.smallest <= ends.smallest_chance - CLEAR:
+            worst_only.append(ends)
     if random:
         text = (
             f"{_pairs(study, random)}: the top-k output subspaces are no nearer than random ones: smallest angle "
-            f"{span([a for *_, a, _ in random], 0)}° where random subspaces have {span([c for *_, c in random], 0)}°."
+            f"{span([e.smallest for e in random], 0)}° where random subspaces have "
+            f"{span([e.smallest_chance for e in random], 0)}°."
         )
-        yield Takeaway("chance", text, _angle_numbers(study, random))
+        yield Takeaway("chance", text, tuple(n for ends in random for n in _numbers(study, ends)[:2]))
     if worst_only:
         text = (
             f"{_pairs(study, worst_only)}: the largest angle of the top-k output subspaces says nothing, random "
-            f"subspaces reach it too. The smallest, {span([a for *_, a, _ in worst_only], 0)}°, is far from the "
-            f"{span([c for *_, c in worst_only], 0)}° of chance: the subspaces come near each other in part."
+            f"subspaces reach it too. The smallest, {span([e.smallest for e in worst_only], 0)}°, is far from the "
+            f"{span([e.smallest_chance for e in worst_only], 0)}° of chance: "
+            "the subspaces come near each other in part."
         )
-        yield Takeaway("chance", text, _angle_numbers(study, worst_only), caution=True)
+        yield Takeaway("chance", text, tuple(n for ends in worst_only for n in _numbers(study, ends)), caution=True)
 
 
-def _pairs(study: Study, found: list[tuple[int, int, float, float]]) -> str:
-    return listed([f"{study.names[i]}-{study.names[j]}" for i, j, *_ in found])
+def _pairs(study: Study, found: list[Ends]) -> str:
+    return listed([f"{study.names[ends.i]}-{study.names[ends.j]}" for ends in found])
 
 
-def _angle_numbers(study: Study, found: list[tuple[int, int, float, float]]) -> tuple[Number, ...]:
-    return tuple(Number("principal_angle", angle, study.names[i], study.names[j]) for i, j, angle, _ in found)
+def _numbers(study: Study, ends: Ends) -> tuple[Number, ...]:
+    """The smallest angle and its chance level, then the largest and its."""
+    a, b = study.names[ends.i], study.names[ends.j]
+    metrics = ("principal_angle", "principal_angle_chance") * 2
+    return tuple(Number(metric, value, a, b) for metric, value in zip(metrics, ends[2:], strict=True))
 
 
 def _inputs(study: Study) -> Iterator[Takeaway]:
@@ -80,4 +99,5 @@ def _inputs(study: Study) -> Iterator[Takeaway]:
             f"{names}: the single top input direction agrees (v₁ {inputs}), the single top output direction does not "
             f"(u₁ {outputs}): that is the start of A they share, not something both learned."
         )
-        yield Takeaway("chance", text, tuple(of_pair(study, "v1", i, j) for i, j in found), caution=True)
+        numbers = tuple(of_pair(study, metric, i, j) for i, j in found for metric in ("v1", "u1"))
+        yield Takeaway("chance", text, numbers, caution=True)

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from inspector.study import Study
-from inspector.takeaways.takeaway import Takeaway, listed, of_pair, pair_values, span
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair_values, span
 
 ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, 0.25, -0.1
 """Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.25 (either sign)
@@ -79,7 +79,12 @@ def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Takeaway]:
         f"{study.layers[at]}, {usual:.2f} in the median layer."
     )
     i, j = min(combinations(cluster, 2), key=lambda pair: float(block[pair][at]))
-    yield Takeaway("direction", text, (of_pair(study, "cosine", i, j, study.layers[at]),))
+    numbers = (
+        of_pair(study, "cosine", i, j, study.layers[at]),
+        Number("cosine", float(by_layer[at]), "mean of their pairs", layer=study.layers[at]),
+        Number("cosine", usual, "that mean, median layer"),
+    )
+    yield Takeaway("direction", text, numbers)
 
 
 def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
@@ -145,17 +150,17 @@ def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Takeaway:
     value = float(cosine[i, j])
     how = "stands apart" if abs(value) < APART else "is far from all others"
     which = "largest cosine" if value >= 0 else "cosine largest in size"
-    text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{_where(study, i, j)}."
-    return Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+    where, numbers = _where(study, i, j)
+    text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{where}."
+    return Takeaway("direction", text, (of_pair(study, "cosine", i, j), *numbers))
 
 
-def _where(study: Study, i: int, j: int) -> str:
-    """The layer in which the two come nearest, where that is clearly nearer than the whole."""
+def _where(study: Study, i: int, j: int) -> tuple[str, tuple[Number, ...]]:
+    """The layer in which the two come nearest, in words where that is clearly nearer than the whole."""
     block = study.block("cosine", "layer")
     if block is None or not np.isfinite(block[i, j]).any():
-        return ""
-    at = int(np.nanargmax(np.abs(block[i, j])))
-    value = float(block[i, j, at])
-    return (
-        f" ({value:.2f} in layer {study.layers[at]})" if abs(value) >= APART else f", and below {APART} in every layer"
-    )
+        return "", ()
+    found = of_pair(study, "cosine", i, j, study.layers[int(np.nanargmax(np.abs(block[i, j])))])
+    near = abs(found.value) >= APART
+    text = f" ({found.value:.2f} in layer {found.layer})" if near else f", and below {APART} in every layer"
+    return text, (found,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from inspector.shared import pair_interference
+from inspector.shared import Interference, pair_interference
 from inspector.study import Study
-from inspector.takeaways.takeaway import Takeaway, listed, of_pair, pair_values, span
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair_values, span
 
 
 def merging(study: Study) -> Iterator[Takeaway]:
@@ -32,7 +32,14 @@ def merging(study: Study) -> Iterator[Takeaway]:
             f"Merging {_named(study, pairs)} would collide: their top-k output subspaces overlap ({overlap}, {chance} "
             f"by chance) though the updates do not point the same way (cosine {cosine})."
         )
-        yield Takeaway("merging", text, tuple(of_pair(study, "subspace_overlap", *pair) for pair in pairs))
+        yield Takeaway("merging", text, tuple(n for pair in pairs for n in _numbers(study, *pair, found[pair])))
+
+
+def _numbers(study: Study, i: int, j: int, told: Interference) -> Iterator[Number]:
+    """Those of the sentence: over the modules both adapt."""
+    values = {"subspace_overlap": told.overlap, "subspace_overlap_chance": told.chance, "cosine": told.cosine}
+    for metric, value in values.items():
+        yield Number(metric, value, study.names[i], study.names[j])
 
 
 def _named(study: Study, pairs: list[tuple[int, int]]) -> str:

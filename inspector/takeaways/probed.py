@@ -78,6 +78,8 @@ def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[
             "endpoints alone can give."
         )
     numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
+    numbers += [Number(f"lmc_loss{suffix}", float(loss), name) for name, loss in ((b, path[0]), (a, path[-1]))]
+    numbers += [Number(f"lmc_loss{suffix}", float(path.max()), a, b)] if len(by) == len(KINDS) else []
     return by, Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
 
 
@@ -118,7 +120,8 @@ def states(study: Study) -> Iterator[Takeaway]:
             f"The hidden states of {study.names[i]} and {study.names[j]} part from layer {study.layers[first]} on: "
             f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
         )
-        yield Takeaway("states", text, (of_pair(study, metric, i, j, study.layers[at]),))
+        numbers = (of_pair(study, metric, i, j, study.layers[n]) for n in dict.fromkeys((at, first)))
+        yield Takeaway("states", text, tuple(numbers))
 
 
 def answers(study: Study) -> Iterator[Takeaway]:
@@ -135,17 +138,20 @@ def answers(study: Study) -> Iterator[Takeaway]:
             f"{study.names[better]} solves more than {study.names[worse]}: {100 * accuracy[better]:.1f} % against "
             f"{100 * accuracy[worse]:.1f} % (McNemar p = {p[i, j]:.1g} after Holm)."
         )
-        yield Takeaway(
-            "accuracy", text, (of_adapter(study, "accuracy", better), of_pair(study, "mcnemar_p_holm", i, j))
-        )
+        both = (of_adapter(study, "accuracy", n) for n in (better, worse))
+        yield Takeaway("accuracy", text, (*both, of_pair(study, "mcnemar_p_holm", i, j)))
     if not differ and len(known) > 1:
-        widths = (high - low)[np.isfinite(high - low)]
-        if not widths.size:
+        widths = np.where(np.isfinite(high - low), high - low, -1)
+        widest = int(widths.argmax())
+        if widths[widest] < 0:
             return
-        width = 100 * float(widths.max()) / 2
+        width = 100 * float(widths[widest]) / 2
         text = (
             f"No two of {listed(study.names[i] for i in known)} differ in accuracy beyond chance "
             f"({span([100 * accuracy[i] for i in known], 1)} %); each is known to ±{width:.1f} points only."
         )
-        numbers: tuple[Number, ...] = tuple(of_adapter(study, "accuracy", int(i)) for i in known)
-        yield Takeaway("accuracy", text, numbers, caution=True)
+        numbers = [of_adapter(study, "accuracy", int(i)) for i in known]
+        numbers += [of_adapter(study, f"accuracy_{bound}", widest) for bound in ("low", "high")]
+        pairs = [pair for pair in combinations(known.tolist(), 2) if np.isfinite(p[pair])]
+        numbers += [of_pair(study, "mcnemar_p_holm", *min(pairs, key=lambda pair: p[pair]))] if pairs else []
+        yield Takeaway("accuracy", text, tuple(numbers), caution=True)

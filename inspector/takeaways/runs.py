@@ -10,7 +10,7 @@ from inspector.lineage import lineage
 from inspector.sensitivity import Variation, variations
 from inspector.study import Study
 from inspector.takeaways.directions import ONE
-from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, span
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, of_pair, span
 
 AGREE = 0.5
 """Output directions agree from this mean |⟨u₁,u₁'⟩| on."""
@@ -52,7 +52,7 @@ def _rate(study: Study, alike: list[Variation]) -> Takeaway:
         f"{_times(study, alike[0])} times the learning rate of {_whose(study, alike)} {how}: cosine "
         f"{span([v.cosine for v in alike])}, norm {span([v.norm_ratio for v in alike], 1)} times."
     )
-    norms = [Number("norm", float(study.blocks["norm", "global"][v.b, 0]), study.names[v.b]) for v in alike]
+    norms = [of_adapter(study, "norm", i) for i in dict.fromkeys(i for v in alike for i in (v.a, v.b))]
     return Takeaway("runs", text, (*(of_pair(study, "cosine", v.a, v.b) for v in alike), *norms))
 
 
@@ -91,7 +91,7 @@ def _starts(study: Study) -> Iterator[Takeaway]:
             f"The checkpoints of one folder come from {len(found.groups)} different starts, so more than one run wrote "
             f"there: {'; '.join(listed(study.names[i] for i in group) for group in found.groups[:4])}."
         )
-        yield Takeaway("runs", text, (), caution=True)
+        yield Takeaway("runs", text, _overlaps(study, tuple(group[0] for group in found.groups)), caution=True)
 
 
 def _overlaps(study: Study, group: tuple[int, ...]) -> tuple[Number, ...]:

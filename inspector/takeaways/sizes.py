@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from inspector.study import Study
-from inspector.takeaways.takeaway import Takeaway, listed, of_adapter, own_values
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, own_values
 
 FAR = 3.0
 SPREAD = 1.3
@@ -23,7 +23,7 @@ def sizes(study: Study) -> Iterator[Takeaway]:
             how = f"{ratio:.1f} times as far as" if ratio > 1 else f"{1 / ratio:.1f} times less far than"
             text = f"{study.names[i]} moved {how} the others' median"
             text += f": norm {norms[i]:.3g} against {median:.3g}{_rate(study, i)}."
-            yield Takeaway("size", text, (of_adapter(study, "norm", i),))
+            yield Takeaway("size", text, _beside(study, "norm", i, median))
     wide = [(i, told) for i in range(len(ranks)) if (told := _against(ranks, i, SPREAD)) is not None]
     for i, (ratio, median) in wide:
         how = "more" if ratio > 1 else "fewer"
@@ -31,10 +31,14 @@ def sizes(study: Study) -> Iterator[Takeaway]:
             f"{study.names[i]} spreads over {how} directions: effective rank (of σ, Roy & Vetterli) {ranks[i]:.1f} "
             f"against the others' median of {median:.1f}."
         )
-        yield Takeaway("size", text, (of_adapter(study, "effective_rank", i),))
+        yield Takeaway("size", text, _beside(study, "effective_rank", i, median))
     if zero := [i for i in range(len(norms)) if norms[i] == 0]:
         text = f"{listed(study.names[i] for i in zero)} did not move at all: ΔW is zero."
         yield Takeaway("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
+
+
+def _beside(study: Study, metric: str, i: int, median: float) -> tuple[Number, Number]:
+    return of_adapter(study, metric, i), Number(metric, median, "median of the others")
 
 
 def _against(values: np.ndarray, i: int, times: float) -> tuple[float, float] | None:

@@ -15,7 +15,10 @@ Kind = Literal["direction", "size", "chance", "loss", "states", "accuracy", "mer
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of the study: of adapter a, or of the pair (a, b), at a layer or of the whole."""
+    """A number that a sentence names or compares with: of adapter a, or of the pair (a, b), at a layer or of the whole.
+
+    Of several adapters or pairs together, such as a median, `a` says in words of which.
+    """
 
     metric: str
     value: float
@@ -26,8 +29,9 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Takeaway:
-    """`text` says what `numbers` show; the first number's metric names the view behind it.
+    """`text` says what `numbers` show: they are all that it compares, medians and chance levels too.
 
+    The first number's metric names the view behind it, its `a` and `b` adapters there.
     `caution` marks what limits the reading of other numbers rather than adding one.
     """
 
