@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
-from inspector.adapters.progress import Progress
+from inspector.adapters.progress import Progress, interruptible
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.origin import origin_of
@@ -90,9 +91,11 @@ def iterate(
             source = parse(text)
             if isinstance(source, Local):
                 local.append(source)
-                places += [(i, place) for place in expand(source)]
+                places += [(i, place) for place in interruptible(partial(expand, source), cancelled)]
             else:
                 remote.append((i, source))
+        except CancelledError:
+            raise
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError)
             yield Opened((i, 0), Failure(plain(text, 400), str(error), skipped=skipped))
@@ -131,9 +134,12 @@ def _read(
             yield Opened((i, n), Failure(place.source, place.fault))
             continue
         try:
-            adapter = read_adapter(place.path, name, place.source, given)
+            # A disk may be slow to answer, and a hundred thousand modules take seconds.
+            adapter = interruptible(partial(read_adapter, place.path, name, place.source, given), cancelled)
             info = replace(adapter.info, origin=origin_of(place.path, place.components[-1]))
             yield Opened((i, n), replace(adapter, info=info))
+        except CancelledError:
+            raise
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError) and place.path not in named
             yield Opened((i, n), Failure(place.source, str(error), skipped=skipped))

@@ -49,7 +49,7 @@ class Pulse:
 def interruptible(call: Callable[[], T], cancelled: Callable[[], bool], pulse: Pulse | None = None) -> T:
     """The call's result, or CancelledError within a tenth of a second after `cancelled()` holds.
 
-    The call runs in a thread of its own: a stalled connection, or a library waiting for its next retry,
+    The call runs in a thread of its own: a stalled connection or disk, or a library waiting for its next retry,
     answers to nothing else. An abandoned call ends by itself. TimeoutError where the pulse stalls.
     """
     result: Future[T] = Future()
@@ -60,11 +60,11 @@ def interruptible(call: Callable[[], T], cancelled: Callable[[], bool], pulse: P
         except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
             result.set_exception(error)
 
-    threading.Thread(target=run, name="hub", daemon=True).start()
+    threading.Thread(target=run, name="interruptible", daemon=True).start()
     try:
         while not wait({result}, timeout=0.1).done:
             if cancelled():
-                raise CancelledError("The download was cancelled.")
+                raise CancelledError("Cancelled before it was done.")
             if pulse is not None and pulse.stalled:
                 raise TimeoutError(f"nothing arrived for {pulse.patience:.3g} s")
     finally:

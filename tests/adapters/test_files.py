@@ -84,6 +84,7 @@ def test_truncated_weights(tmp_path):
         (b'{"r": ' + b"9" * 10_000 + b"}", "is no readable JSON"),
         (b" " * (17 * 2**20) + b"{}", "that is no adapter config"),
     ],
+    ids=["pointer", "empty", "list", "quotes", "encoding", "nested", "digits", "large"],
 )
 def test_damaged_config(tmp_path, content, message):
     write_random(tmp_path)

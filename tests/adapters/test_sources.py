@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from inspector.adapters import opening
 from inspector.adapters.expand import natural
 from inspector.adapters.opening import iterate, open_sources
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
@@ -157,6 +159,21 @@ def test_one_at_a_time_and_cancelled(tmp_path):
     with pytest.raises(CancelledError):
         found.extend(iterate([str(tmp_path)], cancelled=lambda: len(found) == 2))
     assert [(opened.order, opened.result.info.name) for opened in found] == [((0, 0), "a"), ((0, 1), "b")]
+
+
+@pytest.mark.parametrize("slow", ["expand", "read_adapter"])
+def test_cancelled_while_a_disk_does_not_answer(tmp_path, monkeypatch, slow):
+    write_random(tmp_path / "a")
+    asked, answers = Event(), Event()
+
+    def waiting(*_args):
+        asked.set()
+        assert answers.wait(60)
+
+    monkeypatch.setattr(opening, slow, waiting)
+    with pytest.raises(CancelledError):
+        list(iterate([str(tmp_path / "a")], cancelled=asked.is_set))
+    answers.set()
 
 
 def test_names_without_control_characters():
