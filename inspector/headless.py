@@ -115,14 +115,14 @@ def request(
 
     `pairs` are `A:B`; `alphas` is `0,0.5,1` or empty.
     """
-    from inspector.probing.request import Request
-
     names = tuple(name.strip() for word in probes for name in word.split(",") if name.strip())
     if not names:
         asked = {key: value for key, value in options.items() if key != "device"} | {"pair": pairs, "alphas": alphas}
         if given := [name for name, value in asked.items() if value not in _UNASKED]:
             raise InspectorError(f"--{given[0]} says how to run the base, and nothing asks for that: add --probe.")
         return None
+    from inspector.probing.request import Request
+
     both = [tuple(pair.split(":")) for pair in pairs]
     if same := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) == 2 and parts[0] == parts[1]]:
         raise InspectorError(f"--pair {same[0]!r} names the same adapter twice: write A:B.")

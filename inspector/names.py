@@ -13,6 +13,8 @@ from typing import NamedTuple
 _WRAPPERS = re.compile(
     r"(?<![^.])(?:base_model\.model|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.|^(?:module\.)+"
 )
+# No path without one of these has a wrapper; most paths have none, and this is told four times as fast.
+_MARKS = ("base_model.model.", "_orig_mod.", "_wrapped_module.")
 # The numbered stack of blocks, by the names model families give it.
 _STACK = re.compile(r"^(?:(?P<before>.*?)\.)?(?:layers|layer|h|blocks|block)\.(?P<layer>\d{1,6})\.(?P<path>.+)$")
 # Towers beside the language model have layers of their own that are no layers of it.
@@ -40,9 +42,13 @@ class ModuleId(NamedTuple):
 @lru_cache
 def strip_wrappers(path: str) -> str:
     """Drop `base_model.model.` (also doubled), `_orig_mod.`, `_fsdp_wrapped_module.`, `module.`."""
-    while (shorter := _WRAPPERS.sub("", path)) != path:
+    while _may_be_wrapped(path) and (shorter := _WRAPPERS.sub("", path)) != path:
         path = shorter
     return path
+
+
+def _may_be_wrapped(path: str) -> bool:
+    return any(mark in path for mark in _MARKS) or path.startswith("module.")
 
 
 @lru_cache

@@ -82,9 +82,9 @@ def fault(
 ) -> Verdict | None:
     """What is wrong with the factors of a module whatever their shapes: missing, empty or no floats; else None."""
     there = [slots[name] for name in factors if name in slots]
-    if any(not is_float(header.dtype) for header in there):
+    if not all(map(is_float, [header.dtype for header in there])):
         return NOT_FLOAT
-    if any(len(header.shape) < 2 or header.numel == 0 for header in there):
+    if any(len(header.shape) < 2 or 0 in header.shape for header in there):
         return EMPTY
     missing = [name for name in factors if name not in slots]
     if not missing:

@@ -65,18 +65,19 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
     adapters: set[str] = set()
     for key, header in headers.items():
         match = _KEY.fullmatch(key)
-        if match is None or match["part"] not in SLOTS or match["leaf"] == "bias":
+        place, part, adapter, leaf = match.groups() if match else ("", "", "", "")
+        if part not in SLOTS or leaf == "bias":
             others[key] = _other(key, match, config)
             continue
-        path = strip_wrappers(distinct(match["path"]))
+        path = strip_wrappers(distinct(place))
         id_ = canonical(path)
         if (group := groups.get(id_)) is None:
             group = groups[id_] = Group(id_, path)
-        adapters.add(match["adapter"] or "")
-        if match["part"] in group.slots:
+        adapters.add(adapter or "")
+        if part in group.slots:
             group.twice.append(header)
         else:
-            group.slots[match["part"]] = header
+            group.slots[part] = header
     return Sorted(groups, others, frozenset(adapters))
 
 
