@@ -8,6 +8,7 @@ from inspector.claims.model import ClaimSet
 from inspector.claims.verdicts import Outcome
 from inspector.report.context import Context
 from inspector.report.document import Report
+from inspector.report.paths import published
 from inspector.report.sections import answers, claims, overview, probed, reference, runs, similarity, sizes, subspaces
 from inspector.report.subjects import drawn_first
 from inspector.study import Study
@@ -17,7 +18,11 @@ from inspector.text import count, plain, some
 def report(
     study: Study, claim_set: ClaimSet | None = None, outcomes: Sequence[Outcome] = (), version: str = "?"
 ) -> Report:
-    """Everything that is shown of a study, with the outcomes of a set of claims; `version` of the tool writes it."""
+    """Everything that is shown of a study, with the outcomes of a set of claims; `version` of the tool writes it.
+
+    Without the paths of this machine: people publish reports.
+    """
+    study = published(study)
     context = Context.of(study)
     sections = (
         overview.findings(context),

@@ -15,6 +15,9 @@ from inspector.report.document import Table
 from inspector.report.figures import write_figures
 from inspector.report.latex import latex
 from inspector.report.markdown import markdown
+from inspector.report.page import page
+from inspector.report.paths import cleared
+from inspector.study import Finding
 from tests.report.studies import HOSTILE, METHODS, full_study, only
 
 
@@ -129,3 +132,45 @@ def test_a_folder_that_is_a_file_is_refused(study, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(InspectorError, match="Cannot write figures"):
         figures.write_figures(report(study), Path(tmp_path / "taken"))
+
+
+def test_no_path_of_this_machine_is_published(tmp_path, monkeypatch):
+    """Below the working directory from there, else the adapter's name for the reader to fill in; Hub ids as written."""
+    home, work = tmp_path / "home" / "jane", tmp_path / "home" / "jane" / "work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    found = full_study(("near", "far", "tilde", "hub", "windows"), layers=2, probes=("lmc", "accuracy"))
+    sources = (f"{work}/out/near", f"{home}/far", "~/tilde", "org/repo@abc:sub", r"C:\Users\jane\windows")
+    odd = (Finding("warning", f"odd: {home}/far/a.json has no α/r; see https://hf.co/org/repo, {home}/my.log"),)
+    adapters = [replace(a, source=s, base=f"{home}/base-1B") for a, s in zip(found.adapters, sources, strict=True)]
+    adapters[1] = replace(adapters[1], findings=odd)
+    probes = tuple(
+        replace(p, base=f"{home}/base-1B", prompts=f"{home}/p.jsonl", note=f"answers in {home}/a") for p in found.probes
+    )
+    settings = replace(found.settings, reading=("--base", f"{home}/base-1B"))
+    made = report(replace(found, adapters=tuple(adapters), probes=probes, settings=settings))
+    written = [page(made), markdown(made)]
+    write_figures(only(made, "measured", "reproduce", "accuracy", "lmc"), tmp_path / "figures")
+    written += [path.read_text() for path in (tmp_path / "figures").iterdir() if path.suffix in {".tex", ".svg"}]
+    for text in written:
+        assert "jane" not in text
+        assert str(tmp_path) not in text
+    told = markdown(made)
+    for word in ("near=out/near", "'far=<path of far>'", "'tilde=<path of tilde>'", "hub=org/repo@abc:sub"):
+        assert word in told
+    assert "--base '<path of base-1B>'" in told
+    assert "--prompts '<path of p.jsonl>'" in told
+    assert "Put a path of yours where a command has" in told
+    assert r"odd: \<path of far\>/a.json has no α/r; see https://hf.co/org/repo, …/my.log" in told
+    assert "base-1B" in told.split("## Findings")[0]
+
+
+def test_text_that_only_looks_like_a_path_stays():
+    for text in (
+        "scale 2 (α/r = 16/8)",
+        "ends in </s> or /s",
+        "1/10 of theirs",
+        "at https://h.co/a/b",
+        "q_proj/k_proj",
+    ):
+        assert cleared(text) == text

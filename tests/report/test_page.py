@@ -222,7 +222,7 @@ def test_the_same_study_gives_the_same_bytes():
 
 def test_commands_measure_the_same_again(study):
     commands = report(study).sections[-1].parts[1].text
-    assert "sft=/data/0" in commands
+    assert "'sft=<path of sft>'" in commands
     assert "--probe lmc,cka,lens,intruders,accuracy --base org/base --prompts gsm8k --limit 100" in commands
     assert "--k 10 --sides left" in commands
 

@@ -9,6 +9,7 @@ from inspector.claims.reports import lines, summary
 from inspector.claims.verdicts import Outcome, cautions, published
 from inspector.definitions import DEFINITIONS
 from inspector.report.document import Note, Part, Section, Table
+from inspector.report.paths import cleared
 from inspector.study import Study
 from inspector.text import plain
 
@@ -20,15 +21,20 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
         text = "No claims were checked: `inspector report STUDY --claims arxiv:2606.23740 --out report.html` adds them."
         return Section("claims", "Claims", about, (Note(text),))
     rows = [
-        tuple(plain(cell, 400) for cell in (o.claim.id, said, o.claim.statement, published(o.claim), metric, measured))
+        tuple(_shown(cell) for cell in (o.claim.id, said, o.claim.statement, published(o.claim), metric, measured))
         for o in outcomes
         for metric, measured, said in lines(o)
     ]
     columns = ("claim", "verdict", "statement", "published", "metric", "measured")
-    table = Table("claims", plain(f"{claims.title} ({claims.address}): {summary(outcomes)}", 400), columns, tuple(rows))
+    caption = _shown(f"{claims.title} ({claims.address}): {summary(outcomes)}")
+    table = Table("claims", caption, columns, tuple(rows))
     doubts: list[Part] = [
-        Note(plain(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
+        Note(_shown(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
     warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))
     return Section("claims", "Claims", about, (*warning, table, *doubts), tuple(m for m in metrics if m in DEFINITIONS))
+
+
+def _shown(text: str, limit: int = 400) -> str:
+    return cleared(plain(text, limit))

@@ -14,6 +14,9 @@ from inspector.report.document import Code, Definitions, Fold, Heading, Note, Pa
 from inspector.study import ProbeInfo, Study
 from inspector.text import plain
 
+_PLACEHOLDER = "<path of "
+_FILL_IN = "Put a path of yours where a command has <path of …>: the digests below tell whether it is the same adapter."
+
 
 def objectives() -> Section:
     """The losses of the training methods, written out."""
@@ -58,9 +61,11 @@ def reproduce(context: Context, version: str) -> Section:
         ("modules", f"{settings.modules}{f', only {plain(settings.filter)}' if settings.filter else ''}"),
         ("device", plain(settings.device)),
     ]
+    told = "\n".join(commands(study))
     parts: list[Part] = [
         Note("The same adapters by the same commands give the same numbers, on other hardware up to rounding."),
-        Code("\n".join(commands(study))),
+        Code(told),
+        *([Note(_FILL_IN)] if _PLACEHOLDER in told else []),
         Table("settings", "Settings", ("", "value"), tuple(rows)),
         Table(
             "digests", "The adapters, by content", ("adapter", "source", "digest", "start A₀"), tuple(_digests(study))
