@@ -82,6 +82,8 @@ class HubServer:
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
         self.moved_status = 307
+        self.without_ranges = False
+        """Whether a Range is not heeded: the whole file is sent, with status 200."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # clients hang up
@@ -184,14 +186,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"})
             return
         content = repo.files[file]
-        headers |= {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        digest = hashlib.sha256 if repo.lfs and file.endswith(".safetensors") else hashlib.sha1
+        headers |= {"ETag": f'"{digest(content).hexdigest()}"', "Accept-Ranges": "bytes"}
         if repo.storage:
             linked = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content))}
             self._send(302, b"", headers | linked | {"Location": f"{repo.storage}{self.path}"}, fault)
             return
         status, wanted = 200, self.headers.get("Range", "")
-        if wanted.startswith("bytes="):
+        if wanted.startswith("bytes=") and not self.hub.without_ranges:
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            if start >= len(content):
+                self._send(416, b"", headers)
+                return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             status, content = 206, content[start:]
         self._send(status, content, headers, fault)

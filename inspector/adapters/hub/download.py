@@ -19,6 +19,7 @@ from huggingface_hub import (
 )
 
 from inspector.adapters.hub.listing import Listing, RemoteFile, patience, snapshot
+from inspector.adapters.hub.partial import bring
 from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
@@ -106,6 +107,7 @@ class Downloads:
             raise
 
     def _hub(self, file: str, bar: Any) -> Path:
+        bring(self._remote, self._listing.commit, file, self._listing.files[file], bar)
         got = hf_hub_download(
             self._remote.repo,
             file,
