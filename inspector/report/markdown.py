@@ -1,15 +1,31 @@
-"""A short summary of a report as Markdown: the findings, the tables, how to make them again."""
+"""A report as Markdown, in the order of the page: findings, tables, charts in a few rows, how to make them again."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from inspector.report.document import Bars, Code, Finding, Matrix, Note, Part, Report, Section, Table
+from inspector.definitions import Definition
+from inspector.report.brief import brief
+from inspector.report.document import (
+    Bars,
+    Chart,
+    Code,
+    Definitions,
+    Finding,
+    Lines,
+    Matrix,
+    Note,
+    Part,
+    Report,
+    Section,
+    Table,
+)
 
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~&]|(?<![^\W_])_|_(?![^\W_]))")
 """Of underscores those that could start or end emphasis."""
-_LEFT_OUT = {"objectives", "definitions"}
+_BLANK = re.compile(r"\n{3,}")
+_LEFT_OUT = {"objectives"}
 
 
 def markdown(report: Report) -> str:
@@ -17,8 +33,11 @@ def markdown(report: Report) -> str:
     lines = [f"# {report.title}", "", escaped(report.subtitle), ""]
     for section in report.sections:
         if section.id not in _LEFT_OUT and (body := list(_section(section))):
-            lines += [f"## {section.title}", "", *body]
-    return "\n".join(lines).rstrip() + "\n"
+            lines += [f"## {section.title}", ""]
+            lines += [escaped(section.about), ""] if section.about else []
+            lines += [escaped(report.drawn), ""] if section.id == "layers" and report.drawn else []
+            lines += body
+    return _BLANK.sub("\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def escaped(text: str) -> str:
@@ -28,7 +47,7 @@ def escaped(text: str) -> str:
 
 def _section(section: Section) -> Iterator[str]:
     """Nothing where the section has no numbers."""
-    if not any(isinstance(part, Table | Matrix | Bars | Finding | Code) for part in section.parts):
+    if not any(isinstance(part, Table | Matrix | Chart | Finding | Code | Definitions) for part in section.parts):
         return
     for part in section.parts:
         if isinstance(part, Finding):
@@ -41,12 +60,23 @@ def _section(section: Section) -> Iterator[str]:
 def _part(part: Part) -> Iterator[str]:
     if isinstance(part, Matrix | Bars):
         yield from _table(part.table())
+    elif isinstance(part, Lines):
+        yield from _table(brief(part))
+    elif isinstance(part, Definitions):
+        yield from map(_definition, part.definitions)
+        yield ""
     elif isinstance(part, Table):
         yield from _table(part)
     elif isinstance(part, Note):
         yield from (f"{'**Caution:** ' if part.caution else ''}{escaped(part.text)}", "")
     elif isinstance(part, Code):
         yield from ("```sh", part.text.replace("```", ""), "```", "")
+
+
+def _definition(d: Definition) -> str:
+    unit = f" ({d.unit})" if d.unit else ""
+    trap = f" {d.trap[:1].upper()}{d.trap[1:]}." if d.trap else ""
+    return f"- **{escaped(d.title)}** `{d.metric}`: {escaped(f'{d.formula}{unit}; {d.over_modules}.{trap}')}"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from inspector.errors import InspectorError
 from inspector.origin import Origin
 from inspector.report import figures
+from inspector.report.brief import brief
 from inspector.report.building import report
-from inspector.report.document import Table
+from inspector.report.document import Level, Lines, Table
 from inspector.report.figures import write_figures
 from inspector.report.latex import latex
 from inspector.report.markdown import markdown
@@ -105,6 +107,49 @@ def test_markdown_has_findings_and_tables(study):
     row = next(line for line in text.split("Cosine of the updates")[1].splitlines() if line.startswith("| sft |"))
     shown = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
     assert shown == [round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()]
+
+
+def test_markdown_follows_the_page():
+    """Every section with numbers, in the page's order, charts too: CKA, spectra, layers, basins."""
+    made = report(full_study(METHODS[:3], layers=6))
+    text = markdown(made)
+    titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [s.title for s in made.sections if s.id not in {"objectives", "claims"}]
+    assert "Where along the depth two updates are alike or part." in text
+    assert "- **cosine** `cosine`: ⟨ΔW" in text
+    assert max(len(re.findall(r"(?m)^\|.*\|$", part)) for part in text.split("\n## ")) < 70
+    many = markdown(report(full_study([f"a{n}" for n in range(12)], layers=36, probes=("cka",))))
+    cka = table(many, "Debiased CKA of the hidden states by layer")
+    assert len(cka) <= 2 + 7 + 1
+    assert "(7 of 66)" in many
+
+
+def table(text, caption):
+    """The cells under a caption."""
+    lines = text[text.index(f"**{caption}") :].splitlines()[2:]
+    rows = lines[: next(n for n, line in enumerate(lines) if not line.startswith("|"))]
+    return [line.strip("|").split(" | ") for line in rows]
+
+
+def test_a_chart_along_the_layers_is_its_quartiles_with_the_layers_of_its_ends():
+    study = full_study(METHODS[:2], layers=5)
+    values = study.blocks["cka_debiased", "layer"][0, 1]
+    row = next(row for row in table(markdown(report(study)), "Debiased CKA of the") if row[0].strip() == "sft · rft")
+    low, q1, median, q3, high = (cell.strip() for cell in row[1:])
+    assert [float(x) for x in (q1, median, q3)] == [round(q, 3) for q in np.quantile(values, (0.25, 0.5, 0.75))]
+    assert low == f"{values.min():.3f} ({values.argmin()})"
+    assert high == f"{values.max():.3f} ({values.argmax()})"
+
+
+def test_a_spectrum_has_a_few_columns_and_what_is_flat_one_number():
+    study = full_study(METHODS[:2], layers=3, rank=32, probes=())
+    heads, _, first, *_ = table(markdown(report(study)), "Singular values")
+    ks = [int(cell.split("=")[1]) for cell in heads[1:]]
+    assert (ks[:2], ks[-1], len(ks)) == ([1, 2], 32, 7)
+    sigma = np.median(study.blocks["singular_value", "module"][0], axis=0)
+    assert [float(cell) for cell in first[1:]] == [round(sigma[k - 1], 4) for k in ks]
+    flat = Lines("x", "x", ("layer", "y"), (0.0, 1.0), (), (Level("by chance", (0.5,)),))
+    assert brief(flat).rows == (("by chance", "", "", "0.500", "", ""),)
 
 
 def test_how_adapters_were_made_is_told_where_something_tells(study):
