@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 METRICS = (
     "accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "accuracy_base_low", "accuracy_base_high",
+    "accuracy_answered", "accuracy_base_answered",
     "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm", "mcnemar_base_p", "mcnemar_base_p_holm",
 )  # fmt: skip
 """What a CSV of an evaluation holds."""

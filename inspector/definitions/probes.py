@@ -116,6 +116,8 @@ PROBES: tuple[Definition, ...] = (
     _number("accuracy_base", "accuracy of the base", "none", "the same of ΔW = 0", "accuracy"),
     _number("accuracy_base_low", "accuracy of the base, lower", "none", "Wilson 95 % interval, lower", "accuracy"),
     _number("accuracy_base_high", "accuracy of the base, upper", "none", "Wilson 95 % interval, upper", "accuracy"),
+    _number("accuracy_answered", "problems answered", "adapter", "how many of the problems have an answer", "accuracy"),
+    _number("accuracy_base_answered", "problems answered by the base", "none", "the same of ΔW = 0", "accuracy"),
     _number("mcnemar_wins", "solved by a only", "ordered", "problems that a solves and b does not", "accuracy"),
     _number("mcnemar_p", "McNemar p", "pair", "exact two-sided McNemar test on the same problems", "accuracy"),
     _number(

@@ -54,8 +54,8 @@ def blocks(adapters: Floats, base: Floats) -> Blocks:
     n = len(adapters)
     out: Blocks = {}
     for suffix, marks in (("", adapters), ("_base", base[None])):
-        rows = np.array([_share(row) for row in marks]).reshape(len(marks), 3)
-        for metric, column in zip((f"accuracy{suffix}", *_ends(suffix)), rows.T, strict=True):
+        rows = np.array([_share(row) for row in marks]).reshape(len(marks), 4)
+        for metric, column in zip(_shares(suffix), rows.T, strict=True):
             out[metric, "global"] = column.copy() if suffix else column[:, None].copy()
     wins, p = np.full((n, n), np.nan), np.full((n, n), np.nan)
     p_base = np.full(n, np.nan)
@@ -80,11 +80,11 @@ def only(a: Floats, b: Floats) -> int:
     return int(((a == 1) & (b == 0)).sum())
 
 
-def _ends(suffix: str) -> tuple[str, str]:
-    return f"accuracy{suffix}_low", f"accuracy{suffix}_high"
+def _shares(suffix: str) -> tuple[str, str, str, str]:
+    return f"accuracy{suffix}", f"accuracy{suffix}_low", f"accuracy{suffix}_high", f"accuracy{suffix}_answered"
 
 
-def _share(marks: Floats) -> tuple[float, float, float]:
-    """Accuracy with its interval; NaN without any answer."""
+def _share(marks: Floats) -> tuple[float, float, float, float]:
+    """Accuracy with its interval, and the number of answers; NaN without any."""
     n, right = int((~np.isnan(marks)).sum()), int(np.nansum(marks))
-    return (right / n if n else np.nan, *wilson(right, n))
+    return (right / n if n else np.nan, *wilson(right, n), n or np.nan)

@@ -48,6 +48,8 @@ def test_blocks_by_hand():
     np.testing.assert_allclose(found["accuracy_base"], [1 / 5])
     np.testing.assert_allclose([found["accuracy_base_low"][0], found["accuracy_base_high"][0]], wilson(1, 5))
     np.testing.assert_allclose([found["accuracy_low"][1, 0], found["accuracy_high"][1, 0]], wilson(2, 5))
+    np.testing.assert_array_equal(found["accuracy_answered"], [[6], [5]])
+    np.testing.assert_array_equal(found["accuracy_base_answered"], [5])
     np.testing.assert_array_equal(found["mcnemar_wins"][..., 0], [[N, 1], [1, N]])
     p = [mcnemar(1, 1), mcnemar(2, 0), mcnemar(1, 0)]
     assert p == [1.0, 0.5, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -87,8 +88,8 @@ def with_weights(study: Study, seed: int = 3) -> Study:
     return merged(study, info("intruders", "", 0), blocks)
 
 
-def with_accuracy(study: Study, problems: int = 64, seed: int = 4) -> Study:
-    """Answers drawn at random; intervals and tests are rough, consistent in sign."""
+def with_accuracy(study: Study, problems: int = 64, seed: int = 4, answered: Sequence[float] = ()) -> Study:
+    """Answers drawn at random; intervals and tests are rough, consistent in sign. `answered`: of base and adapters."""
     rng, n = np.random.default_rng(seed), len(study.adapters)
     solved = rng.uniform(size=(n, problems)) < rng.uniform(0.3, 0.9, n)[:, None]
     share = solved.mean(axis=1, keepdims=True)
@@ -105,6 +106,8 @@ def with_accuracy(study: Study, problems: int = 64, seed: int = 4) -> Study:
         ("accuracy_base", "global"): np.array([0.4]),
         ("accuracy_base_low", "global"): np.array([0.3]),
         ("accuracy_base_high", "global"): np.array([0.5]),
+        ("accuracy_base_answered", "global"): np.array([*answered[:1]] or [problems], dtype=float),
+        ("accuracy_answered", "global"): np.array([*answered[1:]] or [problems] * n, dtype=float)[:, None],
         ("mcnemar_wins", "global"): wins[..., None],
         ("mcnemar_p", "global"): p[..., None],
         ("mcnemar_p_holm", "global"): holm[..., None],

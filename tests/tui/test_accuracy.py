@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
+import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
@@ -42,6 +44,26 @@ async def test_bars_intervals_base_and_matrix(size):
         assert p_value(blocks["mcnemar_p_holm", "global"][1, 0, 0]) in row
         assert "greedy, 256 new" in text
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
+
+
+async def test_how_many_are_answered_stands_there_while_answers_come_in():
+    study = make_study(3, names=NAMES[:3], layers=3)
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("0")
+        for answered, missing in (((16, *[np.nan] * 3), ["16 of 64"]), ((64, 64, 37, 5), ["37 of 64", "5 of 64"])):
+            app.take(with_accuracy(study, answered=answered))
+            app.repaint()
+            lines = [line for line in body(app).splitlines() if " of 64" in line]
+            assert [line[-8:].strip() for line in map(str.rstrip, lines)] == missing
+            assert all(re.search(r"\.\d\d \[\.\d\d, (\.\d\d|1)\]", line) for line in lines)
+            assert not any(" p " in line for line in lines)
+        assert "so far" in body(app)
+        app.take(with_accuracy(study))
+        app.repaint()
+        assert " of 64" not in body(app)
+        assert "so far" not in body(app)
+        assert body(app).count(" p ") >= 3
 
 
 async def test_the_cursor_moves_in_the_matrix_and_is_put_into_words():

@@ -25,7 +25,8 @@ class AccuracyView(View):
     title = "Accuracy"
     about = (
         "Share of problems solved greedily, with Wilson 95 % intervals; ┊ is the base. Pairs are compared on the same "
-        "problems: above the diagonal how many only the row and only the column solves, below it the corrected p."
+        "problems: above the diagonal how many only the row and only the column solves, below it the corrected p. "
+        "While answers are missing, how many there are stands in place of p."
     )
 
     def __init__(self) -> None:
@@ -86,7 +87,9 @@ class AccuracyView(View):
         line.add(f" {unsigned(share):>4}", style)
         line.add(f" [{unsigned(low)}, {unsigned(high)}]" if math.isfinite(low) else "", ink.dim)
         p = value(state, "mcnemar_base_p_holm", *where) if at is not None else math.nan
-        if math.isfinite(p):
+        if missing := _so_far(state, at):
+            line.to(label + width + 19).add(missing, ink.warn)
+        elif math.isfinite(p):
             line.to(label + width + 19).add(f"p {p_value(p)}{'*' if p < SIGNIFICANT else ''}", style)
         return line
 
@@ -102,6 +105,7 @@ class AccuracyView(View):
         else:
             p, holm = value(state, "mcnemar_p", a, b), value(state, "mcnemar_p_holm", a, b)
             verdict = "they differ" if holm < SIGNIFICANT else "no difference shown"
+            verdict += " so far" if _so_far(state, a) or _so_far(state, b) else ""
             text = (
                 f"{names[0]} ↔ {names[1]}: {only[0]:.0f} solved by {names[0]} only, {only[1]:.0f} by {names[1]} only · "
                 f"p {p_value(p)}, Holm {p_value(holm)}: {verdict}"
@@ -110,24 +114,30 @@ class AccuracyView(View):
 
     def table(self, state: AppState) -> Table:
         """Base and adapters; then a row per pair with its counts and tests."""
-        rows = [
-            ("base", "", *(tidy(value(state, f"accuracy_base{part}")) for part in ("", "_low", "_high")), *[""] * 4)
-        ]
+        parts = ("", "_low", "_high", "_answered")
+        rows = [("base", "", *(tidy(value(state, f"accuracy_base{part}")) for part in parts), *[""] * 4)]
         for i, name in enumerate(state.names):
-            numbers = [tidy(value(state, f"accuracy{part}", i)) for part in ("", "_low", "_high")]
+            numbers = [tidy(value(state, f"accuracy{part}", i)) for part in parts]
             tests = [tidy(value(state, f"mcnemar_base_p{part}", i)) for part in ("", "_holm")]
             rows.append((name, "base", *numbers, "", "", *tests))
         for i, j in state.pairs:
             wins = [tidy(value(state, "mcnemar_wins", *at)) for at in ((i, j), (j, i))]
             tests = [tidy(value(state, f"mcnemar_p{part}", i, j)) for part in ("", "_holm")]
             if any(wins):
-                rows.append((state.name(i), state.name(j), "", "", "", *wins, *tests))
-        columns = ("a", "b", "accuracy", "low", "high", "a only", "b only", "mcnemar_p", "mcnemar_p_holm")
+                rows.append((state.name(i), state.name(j), "", "", "", "", *wins, *tests))
+        columns = ("a", "b", "accuracy", "low", "high", "answered", "a only", "b only", "mcnemar_p", "mcnemar_p_holm")
         return Table(f"accuracy · {plural(state.size, 'adapter')}", columns, tuple(rows))
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
-        intervals = ("accuracy_low", "accuracy_high", "accuracy_base")
-        return ("accuracy", *intervals, "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm", "mcnemar_base_p_holm")
+        shares = ("accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "accuracy_answered")
+        return (*shares, "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm", "mcnemar_base_p_holm")
+
+
+def _so_far(state: AppState, at: int | None) -> str:
+    """`37 of 200` while problems of this adapter (the base, for None) have no answer, else nothing."""
+    answered = value(state, "accuracy_base_answered") if at is None else value(state, "accuracy_answered", at)
+    info = state.study.probe("accuracy")
+    return f"{answered:.0f} of {info.examples}" if info is not None and answered < info.examples else ""
 
 
 def _marked(text: str, reference: float, width: int, area: Area, *, dim: bool) -> Line:
