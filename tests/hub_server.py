@@ -52,6 +52,8 @@ class Repo:
     """A commit that stays whatever becomes of the files."""
     storage: str = ""
     """Another server, without a trailing slash, that the contents lie on: `resolve` redirects there."""
+    xet: str = ""
+    """A Xet server (of which there is none here) that the .safetensors are said to lie on."""
 
     @property
     def commit(self) -> str:
@@ -155,6 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
         if (answer := next((self.hub.answers[p] for p in self.hub.answers if path.startswith(p)), None)) is not None:
             self._send(200, answer, {"Content-Type": "application/json"})
             return
+        if path.startswith("xet-token/"):
+            self._send(200, b"{}", {"X-Xet-Cas-Url": f"https://{path.removeprefix('xet-token/')}"} | _XET_TOKEN)
+            return
         repo_name = "/".join(path.removeprefix("api/models/").split("/")[:2])
         repo = self.hub.repos.get(repo_name)
         if new := self.hub.moved.get(repo_name):
@@ -188,6 +193,11 @@ class _Handler(BaseHTTPRequestHandler):
         content = repo.files[file]
         digest = hashlib.sha256 if repo.lfs and file.endswith(".safetensors") else hashlib.sha1
         headers |= {"ETag": f'"{digest(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        if repo.xet and file.endswith(".safetensors"):
+            headers |= {
+                "X-Xet-Hash": "a" * 64,
+                "X-Xet-Refresh-Route": f"https://{self.headers['Host']}/xet-token/{repo.xet}",
+            }
         if repo.storage:
             linked = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content))}
             self._send(302, b"", headers | linked | {"Location": f"{repo.storage}{self.path}"}, fault)
@@ -222,6 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             cut = True  # the other side hung up
         self.close_connection = self.close_connection or cut
+
+
+_XET_TOKEN = {"X-Xet-Access-Token": "token", "X-Xet-Token-Expiration": "9999999999"}
 
 
 def _lfs(content: bytes) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def trust(authority, tmp_path):
 def hub(authority, tmp_path):
     """org/one over TLS: weights of several download chunks."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "hub.test").configure_cert(tls)
+    authority.issue_cert("localhost", "hub.test", "xet.test").configure_cert(tls)
     with HubServer(tls) as server:
         folder = write_adapter(tmp_path / "one", random_factors({"layers.0.q_proj": (1000, 1000)}, r=100))
         server.one = server.add("org/one", folder, lfs=True)
@@ -290,6 +290,24 @@ def test_what_is_no_address_of_a_proxy(hub, away, address, here):
     message = failure("org/one")
     assert "ALL_PROXY is no address of a proxy. Write http://host:port, or http://user:password@host:port." in message
     assert SECRET not in message
+
+
+def test_xet_goes_the_same_way(hub, away, here, monkeypatch):
+    """hf_xet has an HTTP client of its own; where what it asks for is out of reach, plain HTTP may still do."""
+    from huggingface_hub import constants
+
+    hub.one.xet = "xet.test"
+    with ProxyServer(hub.port) as proxy:
+        done = inspector("analyze", "org/one", **away | {"HTTPS_PROXY": proxy.url, "HF_HUB_DISABLE_XET": "0"})
+        assert (done.returncode, done.stdout) == (2, "")
+        line = done.stderr.splitlines()[-1]
+        assert ("CONNECT", "xet.test:443") in proxy.asked
+        assert any(path.startswith("v2/reconstructions/") for _, path in hub.requests)
+        assert "hf_xet cannot fetch org/one on the Hub: " in line
+        assert line.endswith("Set HF_HUB_DISABLE_XET=1 to have it over plain HTTP.")
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        here(HTTPS_PROXY=proxy.url)
+        assert only("org/one").files[0].read_bytes() == hub.one.files[WEIGHTS]
 
 
 def test_what_is_in_the_cache_needs_no_proxy(hub, here, tmp_path):

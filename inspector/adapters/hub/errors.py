@@ -91,6 +91,10 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {line.advice()}.",
         ),
         (
+            "CAS Client" in str(error),
+            f"hf_xet cannot fetch {repo}: {plain(error)}. Set HF_HUB_DISABLE_XET=1 to have it over plain HTTP.",
+        ),
+        (
             isinstance(error, OSError) and error.errno is not None,
             f"Cannot keep {remote.repo} in the cache {plain(constants.HF_HUB_CACHE)}: {_words(error)}.",
         ),
