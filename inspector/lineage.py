@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -45,12 +46,13 @@ class Lineage:
 
     def kinship(self, i: int, j: int) -> Kinship | None:
         """In words, None where it was not measured: never a verdict of identity."""
-        return kinship(float(self.overlap[i, j]), float(np.nan_to_num(self.levels[i, j])))
+        level = float(self.levels[i, j])
+        return kinship(float(self.overlap[i, j]), 0.0 if math.isnan(level) else level)
 
 
 def kinship(overlap: float, chance: float) -> Kinship | None:
     """same start or run: overlap ≥ 0.8; different: ≤ 0.3; unclear between, and where chance itself reaches 0.3."""
-    if np.isnan(overlap):
+    if math.isnan(overlap):
         return None
     if chance >= DIFFERENT:
         return "unclear"

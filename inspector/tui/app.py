@@ -28,6 +28,7 @@ from inspector.tui.plotting import warm_up
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
 from inspector.tui.state import TRAJECTORY, AppState
+from inspector.tui.telling import Telling
 from inspector.tui.text import clean
 from inspector.tui.theme import THEMES, themes
 from inspector.tui.watch import Watch
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watch, Mixing):
+class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watch, Mixing, Telling):
     """Sources are opened after the first frame; a study is shown as it is."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}

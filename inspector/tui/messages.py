@@ -11,6 +11,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.study import Study
+    from inspector.takeaways import Takeaway
     from inspector.trajectory.result import Trajectory
 
 Tone = Literal["info", "good", "warn", "bad"]
@@ -110,6 +111,15 @@ class Filtered(Message):
     serial: int
     projection: str
     study: Study
+
+
+@dataclass
+class Told(Message):
+    """What the numbers of these adapters in this order say."""
+
+    study: Study
+    order: tuple[int, ...]
+    findings: tuple[Takeaway, ...]
 
 
 @dataclass

@@ -180,9 +180,13 @@ class Shell(App[int]):
         """Paint again; only cells that changed are sent."""
         if not self.is_running or not self.screen_stack:
             return
+        self.prepare()
         for area in self.screen_stack[0].query(Painted):
             if not ids or area.id in ids:
                 area.repaint()
+
+    def prepare(self) -> None:
+        """Begin what a view needs and takes long, before it is painted."""
 
     def say(self, text: str, tone: Tone = "info") -> None:
         """Report in the status line until the next key; the log keeps it, and counts the errors nobody has read."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from inspector.merging.preview import Preview
 from inspector.study import Study
-from inspector.takeaways import Takeaway, takeaways
+from inspector.takeaways import Takeaway
 from inspector.tui.judged import Judged
 from inspector.tui.mixture import Mixture
 from inspector.tui.numbers import Numbers, Pair
@@ -93,7 +93,8 @@ class AppState(Numbers):
     finding: int = 0
     """Of the summary, under its cursor."""
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
-    _told: tuple[Study | None, tuple[int, ...], tuple[Takeaway, ...]] = (None, (), ())
+    told: tuple[Study | None, tuple[int, ...], tuple[Takeaway, ...]] = (None, (), ())
+    """The findings as they were last told, and of which study and order: perhaps not of the present ones."""
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -142,13 +143,15 @@ class AppState(Numbers):
 
     @property
     def findings(self) -> tuple[Takeaway, ...]:
-        """What the numbers of the adapters shown say, once all are measured; told once a study and order."""
-        if not self.measured:
-            return ()
-        study, order, _ = self._told
-        if study is not self.study or order != self.order:
-            self._told = (self.study, self.order, takeaways(self.ordered))
-        return self._told[2]
+        """What the numbers of the adapters shown say, once all are measured: of older ones while newer are told."""
+        study, order, found = self.told
+        same = study is not None and study.names == self.study.names and order == self.order
+        return found if same and self.measured else ()
+
+    @property
+    def told_now(self) -> bool:
+        """Whether the findings are of these very numbers."""
+        return self.told[0] is self.study and self.told[1] == self.order
 
     @property
     def pairs(self) -> list[Pair]:

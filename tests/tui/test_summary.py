@@ -1,10 +1,12 @@
 """The findings and what is behind them; seeds, rates, lineage."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from inspector import takeaways
 from inspector.aggregate import aggregate
 from inspector.claims.bundled import claim_set
 from inspector.origin import Origin
@@ -14,6 +16,7 @@ from inspector.tui.jumping import jump, view_of
 from inspector.tui.state import VIEWS, AppState
 from tests.tui.factory import make_study
 from tests.tui.helpers import KEYS, NAMES, body
+from tests.tui.test_workers import settle
 
 ORIGINS = (
     Origin("sft", 2e-4, 42, 42, "f"), Origin("rft", 2e-4, 42, 42, "f"), Origin("dft", 2e-4, 42, 42, "f"),
@@ -39,6 +42,7 @@ async def test_enter_opens_the_view_behind_a_finding():
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: app.state.told_now)
         found = app.state.findings
         assert f"{len(found)} findings" in body(app)
         at = next(n for n, one in enumerate(found) if "dpo_s42 moved" in one.text)
@@ -53,9 +57,53 @@ async def test_enter_opens_the_view_behind_a_finding():
 async def test_the_order_shown_is_the_order_told():
     app = InspectorApp(study=made())
     async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: "rft_s42" in body(app))
         await pilot.press(KEYS["adapters"], "down", "x", KEYS["summary"])
         assert "rft_s42" not in body(app)
-        assert app.state.findings is app.state.findings
+        await settle(pilot, lambda: app.state.told_now)
+        assert "findings" in body(app)
+        assert "rft_s42" not in body(app)
+
+
+async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(monkeypatch):
+    real, asked, go = takeaways.takeaways, [], threading.Event()
+
+    def told(study):
+        asked.append((threading.get_ident(), study))
+        assert go.wait(30)
+        return real(study)
+
+    monkeypatch.setattr(takeaways, "takeaways", told)
+    first, second = made(), made()
+    app = InspectorApp(study=first)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: asked)
+        assert "Reading the numbers …" in body(app)
+        await pilot.press("down", "enter", "y")  # keys are free, and there is nothing yet to go to
+        assert app.state.view == "summary"
+        app.state.replace_study(second)
+        app.repaint()
+        go.set()
+        await settle(pilot, lambda: app.state.told_now)
+        await pilot.press("down", "up")
+        assert [id(study) for _, study in asked] == [id(first), id(second)]
+        assert threading.get_ident() not in {thread for thread, _ in asked}
+        assert "findings" in body(app)
+
+
+async def test_a_rule_that_stumbles_is_told(monkeypatch):
+    def broken(_study):
+        raise ZeroDivisionError("in a rule")
+
+    monkeypatch.setattr(takeaways, "takeaways", broken)
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: app.state.told_now)
+        assert ("The findings could not be told: ZeroDivisionError: in a rule", "bad") in app.log_lines
+        assert "No rule finds" in body(app)
 
 
 async def test_nothing_is_told_of_a_study_that_is_not_complete():
@@ -78,6 +126,7 @@ async def test_every_finding_can_be_reached(size):
     app = InspectorApp(study=made())
     async with app.run_test(size=size) as pilot:
         await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: app.state.told_now)
         for found in app.state.findings:
             assert found.text.split()[0] in next(line for line in body(app).splitlines() if line.startswith("▸"))
             await pilot.press("down")
@@ -108,7 +157,14 @@ async def test_every_pair_is_exported():
         seed = told.get(("sft_s42", "sft_s123")) or told["sft_s123", "sft_s42"]
         assert seed[2:4] == ("seed", "different")
         assert seed[-1] == "different"
-        assert len(app.views["summary"].table(app.state).rows) >= len(app.state.findings)
+
+
+async def test_every_finding_is_exported():
+    app = InspectorApp(study=made())
+    async with app.run_test() as pilot:
+        await pilot.press(KEYS["summary"])
+        await settle(pilot, lambda: app.state.told_now)
+        assert len(app.views["summary"].table(app.state).rows) >= len(app.state.findings) > 3
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class SummaryView(View):
             return partial
         found = state.findings
         if not found:
-            told = "No rule finds anything to say of these numbers."
+            told = "No rule finds anything to say of these numbers." if state.told_now else "Reading the numbers …"
             return page([Line(), Line("  " + told)], area.width, area.height)
         state.finding = min(state.finding, len(found) - 1)
         below = self._numbers(found[state.finding], area)
