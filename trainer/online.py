@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor
 from trl.models.utils import unwrap_model_for_generation
 from trl.rewards.other_rewards import get_soft_overlong_punishment
@@ -55,7 +56,7 @@ class OnlineTrainer(Durable, GRPOTrainer):
         grader = self._grader.enter_context(Grader())
         self._groups = Groups(
             prompts, self._sample, lambda text, gold: reward(grader, text, gold).value, args.num_generations,
-            sampling.seed, redraws,
+            sampling.seed, redraws, gather_object,
         )  # fmt: skip
         self._sums = dict.fromkeys(_SUMS, 0.0)
 

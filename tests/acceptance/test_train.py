@@ -12,6 +12,7 @@ from inspector.probes import offline
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
+from trainer.training_log import read_log
 
 ONLINE = {"generations": 4, "max_new_tokens": 12}
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -99,26 +100,24 @@ def test_a_dry_run_names_what_is_done(words, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'out' / 'sft'}\n  done before (4 steps): it stays as it is\n"
 
 
-@pytest.mark.parametrize("method", ["offline-grpo", "dpo", "online-grpo"])
-def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path, method):
-    """Gloo on the CPU: the same rows (or draws) in every step, the same adapter up to the order of the sums."""
-    more = {"micro_batch": 2, "batch": 8} | (ONLINE if method in {"online-grpo", "online-dapo"} else {})
+def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path):
+    """Gloo on the CPU: the same rows (or draws) in every step, the same adapters up to the order of the sums."""
+    more = {"micro_batch": 2, "batch": 8} | ONLINE
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "trainer"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    two = [*launch, "train", method, *words("two", **more)]
-    done = subprocess.run(two, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    two = [*launch, "train", "all", *words("two", **more)]
+    done = subprocess.run(two, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert run(method, *words("one", **more)) == 0
-    one, other = (adapter_of(tmp_path / place / method) for place in ("one", "two"))
-    assert close(one, other, 1e-5)
-    record = json.loads((tmp_path / "two" / method / "run.json").read_text())
-    assert (record["processes"], record["micro_batch"], record["batch"]) == (2, 2, 8)
-    lines = [[json.loads(text) for text in (tmp_path / place / method / "log.jsonl").read_text().splitlines()]
-             for place in ("one", "two")]  # fmt: skip
-    for a, b in zip(*lines, strict=True):
-        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4, abs=1e-6)
-        assert b.get("right") == a.get("right")
-        assert b["tokens"] == a["tokens"]
+    assert run("all", *words("one", **more)) == 0
+    for method in STUDY:
+        one, other = (adapter_of(tmp_path / place / method) for place in ("one", "two"))
+        assert close(one, other, 1e-5), method
+        record = json.loads((tmp_path / "two" / method / "run.json").read_text())
+        assert (record["processes"], record["micro_batch"], record["batch"]) == (2, 2, 8)
+        for a, b in zip(*(read_log(tmp_path / place / method / "log.jsonl") for place in ("one", "two")), strict=True):
+            assert b["loss"] == pytest.approx(a["loss"], rel=1e-4, abs=1e-6), method
+            assert b.get("right") == a.get("right")
+            assert b["tokens"] == a["tokens"]
 
 
 def test_bfloat16_base_float32_adapter(words, tmp_path):

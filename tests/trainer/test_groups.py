@@ -1,5 +1,11 @@
 """Groups of fresh completions: which are drawn, which are kept, and from which random streams."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+
+import pytest
+
 from inspector.probes.generation import Answer
 from trainer.groups import Groups, Place
 from trainer.rows import Prompt
@@ -7,7 +13,7 @@ from trainer.rows import Prompt
 PROMPTS = [Prompt((n,), str(n), "") for n in range(20)]
 
 
-def groups(right, *, redraws=0, seed=42, asked=None):
+def groups(right, *, redraws=0, seed=42, asked=None, gather=list):
     """`right(prompt, k)` says whether answer k of a prompt is right; `asked` collects every draw."""
 
     def sample(draws):
@@ -20,7 +26,7 @@ def groups(right, *, redraws=0, seed=42, asked=None):
             texts.append("right" if right(prompt.ids[0], k % 4) else "wrong")
         return [Answer(n, text, 1, "stop", ids=(1,)) for n, text in enumerate(texts)]
 
-    return Groups(PROMPTS, sample, lambda text, _gold: float(text == "right"), 4, seed, redraws)
+    return Groups(PROMPTS, sample, lambda text, _gold: float(text == "right"), 4, seed, redraws, gather)
 
 
 def prompts_of(found):
@@ -56,15 +62,42 @@ def test_dapo_runs_out_of_prompts():
     assert found.drawn == len(PROMPTS)
 
 
-def test_processes_draw_other_prompts():
-    """What two processes draw again never meets."""
-    drawn = []
-    for rank in (0, 1):
-        asked = []
-        groups(lambda _n, _k: False, redraws=9, asked=asked).round([0, 1], Place(5, rank, 2))
-        drawn.append({prompt.ids[0] for prompt, _ in asked[8:]})
-    assert not drawn[0] & drawn[1]
-    assert drawn[0] | drawn[1] >= set(range(2, 20))
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(
+    "right",
+    [lambda _n, _k: False, lambda n, k: n % 2 == 1 or k == 0, lambda n, k: n > 15 and k == 0, lambda n, k: n < 4],
+)
+def test_processes_together_draw_and_learn_as_one(processes, right):
+    chosen = [0, 1, 2, 3]
+    one = []
+    whole = groups(right, redraws=4, asked=one).round(chosen, Place(5))
+    asked, shares = together(right, chosen, processes)
+    assert sorted(one, key=str) == sorted(asked, key=str)
+    kept = [(group.prompt, group.rewards) for share in shares for group in share.groups]
+    assert kept == [(group.prompt, group.rewards) for group in whole.groups]
+    assert sum(share.learned for share in shares) == whole.learned
+    assert sum(share.drawn for share in shares) == whole.drawn
+    assert sum(share.first_reward for share in shares) / processes == whole.first_reward
+
+
+def together(right, chosen, processes):
+    """All draws, and each process's share, of processes that are threads here."""
+    asked, told, meeting = [], [[] for _ in range(processes)], Barrier(processes)
+    size = len(chosen) // processes
+
+    def gather(rank, found):
+        told[rank] = found
+        meeting.wait(60)
+        everyone = [one for found in told for one in found]
+        meeting.wait(60)
+        return everyone
+
+    def share(rank):
+        mine = groups(right, redraws=4, asked=asked, gather=partial(gather, rank))
+        return mine.round(chosen[rank * size : (rank + 1) * size], Place(5, rank, processes))
+
+    with ThreadPoolExecutor(processes) as pool:
+        return asked, list(pool.map(share, range(processes)))
 
 
 def test_a_draw_has_a_stream_of_its_own_whatever_came_before():
