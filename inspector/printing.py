@@ -138,20 +138,24 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    table = titled(
+    title = (
         f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
         f"{count(len(study.layers), 'layer')}"
     )
+    table = titled(title)
     table.add_column("adapter")
-    for name in columns:
-        if name not in shared:
-            table.add_column(name)
-    for title in numbers:
-        table.add_column(title, justify="right")
+    apart = [name for name, values in columns.items() if name not in shared and any(values)]
+    for name in apart:
+        table.add_column(name)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
     for i, adapter in enumerate(study.adapters):
-        own = [Text(values[i]) for name, values in columns.items() if name not in shared]
-        table.add_row(Text(adapter.name), *own, *(number(values[i], 4) for values in numbers.values()))
-    page.table(table)
+        told = [Text(columns[name][i]) for name in apart]
+        table.add_row(Text(adapter.name), *told, *(number(values[i], 4) for values in numbers.values()))
+    if len(table.columns) > 1:
+        page.table(table)
+    else:
+        page.text(f"{title}: {', '.join(study.names)}")
     page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
     for (severity, text), names in _findings(study).items():
         who = f"all {len(names)} adapters" if len(names) == len(study.adapters) > 1 else some(names)

@@ -9,16 +9,31 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.lineage import lineage
+from inspector.resemblance import is_reference, own
 from inspector.sensitivity import spreads, variations
 from inspector.study import Study
-from inspector.takeaways import takeaways
+from inspector.takeaways import Takeaway, takeaways
 from inspector.text_tables import number, titled
 
 
 def summary_lines(study: Study) -> Iterator[str]:
-    """The findings, one line each: `-` what was found, `!` what limits the reading."""
-    for found in takeaways(study):
-        yield f"{'!' if found.caution else '-'} {found.text}"
+    """The findings, one line each: `-` what was found, `!` what limits the reading; those of published ones last."""
+    said = list(takeaways(study))
+    others = [found for found in said if _of_published(study, found)]
+    yield from map(_line, (found for found in said if found not in others))
+    if others:
+        yield "Of the published adapters among themselves:"
+        yield from map(_line, others)
+
+
+def _line(found: Takeaway) -> str:
+    return f"{'!' if found.caution else '-'} {found.text}"
+
+
+def _of_published(study: Study, found: Takeaway) -> bool:
+    """Whether a finding beside one's own adapters has numbers of published ones alone."""
+    names = {name for number in found.numbers for name in (number.a, number.b)} & set(study.names)
+    return len(names) > 0 and len(own(study)) > 0 and all(map(is_reference, names))
 
 
 def group_tables(study: Study, by: str) -> Iterator[Table | str]:

@@ -16,7 +16,7 @@ from inspector.table import subjects
 from inspector.takeaways.directions import MOSTLY, ONE, PART
 from inspector.takeaways.runs import AGREE
 from inspector.takeaways.takeaway import listed, span
-from inspector.text_tables import titled
+from inspector.text_tables import number, titled
 
 NEAREST = 3
 _LAYERS = 3
@@ -64,17 +64,18 @@ def is_reference(name: str) -> bool:
 
 
 def _likeness(study: Study, i: int, j: int) -> Likeness:
-    by_layer = study.blocks["cosine", "layer"][i, j]
+    layers, u1, norm = study.block("cosine", "layer"), study.block("u1", "global"), study.block("norm", "global")
+    by_layer = np.full(len(study.layers), np.nan) if layers is None else layers[i, j]
     best = [at for at in np.argsort(-np.nan_to_num(by_layer, nan=-2))[:_LAYERS] if not np.isnan(by_layer[at])]
-    norms = study.blocks["norm", "global"][:, 0]
+    norms = np.full(len(study.names), np.nan) if norm is None else norm[:, 0]
     return Likeness(
         study.names[i],
         study.names[j],
         float(study.blocks["cosine", "global"][i, j, 0]),
-        float(study.blocks["u1", "global"][i, j, 0]),
+        float("nan") if u1 is None else float(u1[i, j, 0]),
         float(pair_chance(study, "u1", i, j)[0]),
         tuple((study.layers[at], float(by_layer[at])) for at in best),
-        float(norms[i] / norms[j]) if norms[j] else float("nan"),
+        float(norms[i] / norms[j]) if norms[j] != 0 else float("nan"),
     )
 
 
@@ -122,7 +123,8 @@ def _far(alike: Sequence[Likeness]) -> str:
     ratios = [float(f"{one.norm_ratio:.2g}") for one in alike if np.isfinite(one.norm_ratio)]
     if not ratios:
         return ""
-    return f"; it moved {' to '.join(f'{ratio:g}' for ratio in sorted({min(ratios), max(ratios)}))} times as far"
+    times = " to ".join(f"{ratio:g}" for ratio in sorted({min(ratios), max(ratios)}))
+    return "; it moved as far" if times == "1" else f"; it moved {times} times as far"
 
 
 def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
@@ -142,7 +144,8 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
     for name in names:
         for n, found in enumerate(nearest(study, name)):
             levels.append(found.u1_chance)
-            numbers = (f"{found.cosine:.3f}", f"{found.u1:.3f}", found.where, f"{found.norm_ratio:.3g}")
+            ratio = "n/a" if np.isnan(found.norm_ratio) else f"{found.norm_ratio:.3g}"
+            numbers = (number(found.cosine), number(found.u1), found.where, ratio)
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
     if not levels:
         return

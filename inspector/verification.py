@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 DONE, FAILED, INCOMPLETE = 0, 1, 3
+_NAMES = "NAME=SOURCE gives one of these names:"
 _INSTEAD = " Or check yours (--adapters NAME=SOURCE…), or a saved study (--study FILE)."
 
 
@@ -93,11 +94,15 @@ def _measured(name: str, claims: ClaimSet, options: Options) -> tuple[list[Study
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
     adapters, failures = open_sources(sources, progress=Downloads())
     tell_causes(failures, opened=len(adapters), instead="" if options.adapters else _INSTEAD)
+    aliases = claims.aliases()
+    if not any(adapter.info.name in {*wanted, *aliases} for adapter in adapters):
+        which = some([adapter.info.name for adapter in adapters])
+        raise InspectorError(f"No claim names {which}. {_NAMES} {', '.join(wanted)}.")
     sizes = needs.top_ks(claims)
     settings = Settings(sides=needs.sides(claims), device=device_named(options.device))
     say(f"Measuring {count(len(adapters), 'adapter')} for {count(len(claims.claims), 'claim')} …")
     tell = Progress()
-    aliases, geometry = claims.aliases(), list[Study]()
+    geometry = list[Study]()
     for k, wanted_here in sizes.items():
         few = [a for a in adapters if not geometry or aliases.get(a.info.name) in wanted_here]
         geometry.append(analyse(few, replace(settings, k=k), progress=partial(tell, "modules")))
@@ -128,7 +133,7 @@ def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
     """What was opened in vain."""
     used = {where.at[name] for name in wanted if name in where.at}
     if idle := [name for i, name in enumerate(study.names) if i not in used]:
-        say(f"{some(idle)}: no claim names it. NAME=SOURCE gives one of these names: {', '.join(wanted)}.")
+        say(f"{some(idle)}: no claim names it. {_NAMES} {', '.join(wanted)}.")
 
 
 def _probed(

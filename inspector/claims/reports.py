@@ -16,6 +16,7 @@ from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
+from inspector.text import count
 from inspector.text_tables import UNLIMITED, Page, titled
 
 FORMATS = ("table", "json", "junit")
@@ -26,6 +27,7 @@ _STYLES: dict[Verdict, str] = {
     "does not hold": "red",
     "cannot be measured here": "dim",
 }
+_SINGULAR = {"holds only under": "holds only under some definition"}
 _PLURAL = {
     "holds": "hold",
     "holds only under": "hold only under some definition",
@@ -47,8 +49,9 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """`12 hold, 3 do not hold, 20 cannot be measured here`."""
-    known = [f"{n} {_PLURAL.get(verdict, verdict)}" for verdict, n in counts(outcomes).items() if n]
-    return f"{len(outcomes)} claims: {', '.join(known)}."
+    said = [(n, _SINGULAR if n == 1 else _PLURAL, verdict) for verdict, n in counts(outcomes).items() if n]
+    known = ", ".join(f"{n} {words.get(verdict, verdict)}" for n, words, verdict in said)
+    return f"{count(len(outcomes), 'claim')}: {known}."
 
 
 def as_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> Table:

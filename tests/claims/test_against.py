@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inspector.export import load
-from inspector.printing import print_study
+from inspector.printing import print_study, print_summary
 from inspector.reference import same_base
 from inspector.resemblance import answer, nearest
 from tests.acceptance.command import inspector
@@ -157,12 +157,32 @@ def test_nearest_is_by_cosine_with_its_best_layers():
     assert (second.reference, second.norm_ratio) == ("ref.a", 0.25)
 
 
-def toy(cosine, u1, **norms):
+def test_findings_about_ones_own_come_first(capsys):
+    numbers = Numbers(names=("mine", "ref.a", "ref.b"))
+    for a, b, cosine in (("ref.a", "ref.b", 0.95), ("mine", "ref.a", 0.1), ("mine", "ref.b", 0.2)):
+        numbers.put("cosine", cosine, a, b)
+    print_summary(numbers.put("norm", 1.0, "mine").study(), "toy")
+    text = capsys.readouterr().out
+    order = (
+        "nearest of toy",
+        "- mine stands apart",
+        "Of the published adapters among themselves:",
+        "- ref.a and ref.b are",
+    )
+    assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
+
+
+def test_what_all_adapters_share_leaves_no_empty_table(capsys):
+    print_study(Numbers(names=("mine", "other")).put("norm", 1.0, "mine").study(), ["norm"])
+    assert capsys.readouterr().out.startswith("2 adapters, 8 modules, 4 layers: mine, other\nall: base org/base")
+
+
+def toy(cosine, u1, mine=3):
     numbers = Numbers(names=("mine", "ref.a", "ref.b"))
     for name, at, top in zip(("ref.a", "ref.b"), cosine, u1, strict=True):
         numbers.put("cosine", at, "mine", name).put("cosine", at, "mine", name, scope="layer")
         numbers.put("u1", top, "mine", name)
-    for name, norm in (("mine", 3), ("ref.a", 1), ("ref.b", 2)):
+    for name, norm in (("mine", mine), ("ref.a", 1), ("ref.b", 2)):
         numbers.put("norm", norm, name)
     return answer(numbers.study(), "mine")
 
@@ -178,6 +198,7 @@ def test_the_answer_in_words():
     far = "mine is close to none of them: the largest cosine is 0.10, to ref.a."
     assert toy((0.1, 0.05), (0.2, 0.3)) == far
     assert toy((0.1, 0.05), (0.2, 0.8)).startswith(f"{far} Yet it writes to the top directions of ref.b (u₁ 0.80")
+    assert toy((0.95, 0.2), (0.9, 0.1), mine=1).endswith("; it moved as far.")
     assert "could be compared" in toy((np.nan, np.nan), (0.2, 0.3))
 
 

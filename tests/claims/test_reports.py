@@ -27,7 +27,7 @@ def judged(tmp_path):
 def test_counts(judged):
     assert list(counts(judged[1]).values()) == [1, 1, 1, 1]
     assert summary(judged[1]) == (
-        "4 claims: 1 hold, 1 hold only under some definition, 1 do not hold, 1 cannot be measured here."
+        "4 claims: 1 holds, 1 holds only under some definition, 1 does not hold, 1 cannot be measured here."
     )
 
 

@@ -178,6 +178,10 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
         (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
         (("demo", "--study", "x.json", "--base", "smollm2"), "leave out --adapters and --base"),
         (("demo", "--adapters", "nowhere/at/all"), "No file or folder 'nowhere/at/all' here"),
+        (
+            ("demo", "--adapters", f"else={DEMO / 'sft'}"),
+            "No claim names else. NAME=SOURCE gives one of",
+        ),
         (("demo", "--out", "no/such/folder.json"), "there is no folder"),
     ],
 )
@@ -211,6 +215,19 @@ def test_a_first_set_about_ones_own(tmp_path, name):
     done = inspector("verify", "elsewhere/mine.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 claims: 2 hold." in done.stdout
+
+
+def test_a_source_of_this_machine_alone_is_marked_for_who_publishes_the_set(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    shutil.copytree(DEMO / "dpo", tmp_path / "a" / "b" / "dpo")
+    for folder, marked in (("a", False), ("", True)):
+        file = tmp_path / folder / "b" / "mine.yaml"
+        file.parent.mkdir(exist_ok=True)
+        source = tmp_path / "a" / "b" / "dpo" if not marked else DEMO / "dpo"
+        assert inspector("claims", "new", file, source).returncode == 0
+        line = next(line for line in file.read_text().splitlines() if line.startswith("  dpo: "))
+        assert ("# of this machine" in line) is marked
+        assert read(file).adapters["dpo"]
 
 
 def test_what_cannot_be_a_first_set_is_said(tmp_path):
