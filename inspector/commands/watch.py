@@ -10,23 +10,24 @@ from inspector.commands.options import DEBUG, SETTINGS, K, on_terminal
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
 @click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
 @K
 @DEBUG
-def watch(run: Path, against: str, table: bool, k: int) -> int:
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
-    RUN is the --out of a training, or one run in it. The app waits for it and follows its checkpoints; without a
-    terminal every number is printed once, tab separated.
+    RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for
+    them and follows their checkpoints; without a terminal every number is printed once, tab separated.
     """
+    folders = [run for run in runs if not run.is_file()] or list(runs)
     if table or not on_terminal():
         from inspector.trajectory.command import print_once
 
-        return print_once(run, against)
+        return print_once(folders, against)
     from inspector.trajectory.command import refuse_unknown
     from inspector.tui.app import run_app
 
-    refuse_unknown(run, against)
-    return run_app([], k=k, watch=str(run), against=against)
+    refuse_unknown(folders, against)
+    return run_app([], k=k, watch=[str(run) for run in folders], against=against)

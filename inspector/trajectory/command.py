@@ -13,23 +13,23 @@ from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
 from inspector.trajectory.runs import Run, Scanner
 
 
-def print_once(root: Path, against: str = "") -> int:
+def print_once(roots: Sequence[Path], against: str = "") -> int:
     """The table on stdout, what was left out on stderr; 3 when something was.
 
-    Raises InspectorError where there is no such folder or run, or no checkpoint in it.
+    Raises InspectorError where there is no such folder or run, or no checkpoint in any.
     """
     from inspector.trajectory.measure import Meter
 
-    runs = Scanner(root).scan(time.time())
+    runs = Scanner(*roots).scan(time.time())
     _refuse_other(runs, against)
     if not any(run.points for run in runs):
         what = f"of {some([run.name for run in runs])} " if runs else ""
-        raise InspectorError(f"No checkpoint {what}in {plain(root)} yet: on a terminal `inspector watch` waits for it.")
+        raise InspectorError(f"No checkpoint {what}in {some(roots)} yet: on a terminal `inspector watch` waits for it.")
     trajectory = Meter().update(runs, against)
     for note in trajectory.notes:
         sys.stderr.write(f"{note}\n")
     if not any(curve.points for curve in trajectory.curves):
-        raise InspectorError(f"No checkpoint in {plain(root)} could be read.")
+        raise InspectorError(f"No checkpoint in {some(roots)} could be read.")
     sys.stdout.write(table(trajectory))
     return 3 if trajectory.notes else 0
 
@@ -40,9 +40,9 @@ def table(trajectory: Trajectory) -> str:
     return "".join("\t".join(line) + "\n" for line in lines)
 
 
-def refuse_unknown(root: Path, against: str) -> None:
+def refuse_unknown(roots: Sequence[Path], against: str) -> None:
     """Raise InspectorError where there is no such run; a folder that is not there yet, or empty, may still get some."""
-    if root.exists() and (runs := Scanner(root).scan(time.time())):
+    if runs := Scanner(*roots, wait=True).scan(time.time()):
         _refuse_other(runs, against)
 
 

@@ -10,7 +10,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -70,26 +71,24 @@ class Run:
 
 
 class Scanner:
-    """Looks at a folder again and again; files that did not change are not read again."""
+    """Looks at folders again and again; files that did not change are not read again."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.parent if root.name == CHECKPOINTS else root
+    def __init__(self, *roots: Path, wait: bool = False) -> None:
+        """`wait`: folders that are not there yet hold nothing until they are."""
+        self.roots = tuple(root.parent if root.name == CHECKPOINTS else root for root in roots)
+        self.awaited = tuple(root for root in self.roots if wait and not root.exists())
         self._kept: dict[Path, tuple[Stamp, Any]] = {}
 
     def scan(self, now: float) -> tuple[Run, ...]:
-        """Every run, by name. Raises InspectorError where the folder cannot be read."""
-        if not self.root.is_dir():
-            raise InspectorError(f"No folder {plain(self.root)}: name a training's --out, or one run in it.")
-        try:
-            if _is_run(self.root):
-                return (self._run(self.root, now),)
-            below = [p for p in self.root.iterdir() if p.is_dir() and not p.name.startswith(".") and _is_run(p)]
-        except OSError as error:
-            raise InspectorError(f"Cannot read {plain(self.root)}: {error.strerror or error}.") from error
-        return tuple(self._run(folder, now) for folder in sorted(below, key=lambda p: natural(p.name)))
+        """Every run, by name. Raises InspectorError where a folder cannot be read."""
+        self.awaited = tuple(root for root in self.awaited if not root.exists())
+        there = [folder for root in self.roots if root not in self.awaited for folder in _runs_in(root)]
+        folders = list({folder.resolve(): folder for folder in there}.values())
+        named = zip(_told_apart(folders), folders, strict=True)
+        return tuple(self._run(name, folder, now) for name, folder in sorted(named, key=lambda run: natural(run[0])))
 
-    def _run(self, folder: Path, now: float) -> Run:
-        name, record = folder.resolve().name, self._json(folder / RECORD)
+    def _run(self, name: str, folder: Path, now: float) -> Run:
+        record = self._json(folder / RECORD)
         points = _points(name, folder)
         own = stamp_of(folder / SAFETENSORS) if record else None
         done = _whole(record.get("step"))
@@ -130,6 +129,28 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _runs_in(root: Path) -> list[Path]:
+    """The folder itself where it is a run, else the runs directly beneath it."""
+    if not root.is_dir():
+        raise InspectorError(f"No folder {plain(root)}: name a training's --out, or one run in it.")
+    try:
+        if _is_run(root):
+            return [root]
+        return [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".") and _is_run(p)]
+    except OSError as error:
+        raise InspectorError(f"Cannot read {plain(root)}: {error.strerror or error}.") from error
+
+
+def _told_apart(folders: Sequence[Path]) -> list[str]:
+    """Their names; those of one name with as much of the path before it as tells them apart: `first-sft`."""
+    parts = [folder.resolve().parts[1:] for folder in folders]
+    names = ["-".join(part[-1:]) for part in parts]
+    for depth in range(2, max(map(len, parts), default=0) + 1):
+        often = Counter(names)
+        names = ["-".join(p[-depth:]) if often[n] > 1 else n for n, p in zip(names, parts, strict=True)]
+    return names
 
 
 def _is_run(folder: Path) -> bool:

@@ -49,7 +49,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         *,
         study: Study | None = None,
         k: int = 10,
-        watch: str = "",
+        watch: Sequence[str] = (),
         against: str = "",
         given: Given | None = None,
         published: Published = NOTHING,
@@ -63,7 +63,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         self.given = given
         self.published, self.reference = published, published.reference
         self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
-        self.state.watched.root, self.state.watched.against = watch, against
+        self.state.watched.roots, self.state.watched.against = tuple(watch), against
         if watch:
             self.state.view = TRAJECTORY
         self.arrived: list[tuple[tuple[int, int], Adapter]] = []
@@ -84,7 +84,7 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
             self.call_after_refresh(self.take_claims, claims, show=self.published.show)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
-        if self.state.watched.root:
+        if self.state.watched.roots:
             self.start_watching()
         self.call_after_refresh(self.run_worker, warm_up, thread=True, group="warm-up", exit_on_error=False)
 
@@ -253,12 +253,12 @@ def run_app(
     *,
     study: Study | None = None,
     k: int = 10,
-    watch: str = "",
+    watch: Sequence[str] = (),
     against: str = "",
     given: Given | None = None,
     published: Published = NOTHING,
 ) -> int:
-    """Open the app on sources, on a saved study, or on a folder of runs to watch; the exit code."""
+    """Open the app on sources, on a saved study, or on folders of runs to watch; the exit code."""
     app: App[int] = InspectorApp(
         sources, study=study, k=k, watch=watch, against=against, given=given, published=published
     )

@@ -70,7 +70,7 @@ def shell_command(state: AppState) -> str:
     """`inspector analyze NAME=SOURCE … --metric cosine --modules q_proj`."""
     if state.view == TRAJECTORY:
         against = ["--against", state.watched.against] if state.watched.against else []
-        return shlex.join(["inspector", "watch", state.watched.root, "--table", *against])
+        return shlex.join(["inspector", "watch", *state.watched.roots, "--table", *against])
     if state.view == "merge":
         return shlex.join(["inspector", "merge-preview", *_weighted(state)])
     if state.view == CLAIMS and state.judged is not None:

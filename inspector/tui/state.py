@@ -105,7 +105,7 @@ class AppState(Numbers):
     @property
     def tabs(self) -> tuple[str, ...]:
         """The views there are."""
-        return (*VIEWS, *((CLAIMS,) if self.judged else ()), *((TRAJECTORY,) if self.watched.root else ()))
+        return (*VIEWS, *((CLAIMS,) if self.judged else ()), *((TRAJECTORY,) if self.watched.roots else ()))
 
     @property
     def preview(self) -> Preview | None:

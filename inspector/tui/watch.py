@@ -20,7 +20,7 @@ from inspector.tui.text import clean
 from inspector.tui.workers import Meters
 
 EVERY = 2.0
-"""Seconds between two looks at the folder."""
+"""Seconds between two looks at the folders."""
 
 
 class Watch(Shell):
@@ -32,9 +32,10 @@ class Watch(Shell):
     opened_newest = False
 
     def start_watching(self) -> None:
-        """From now on the folder is looked at."""
-        self.scanner, self.meters = Scanner(Path(self.state.watched.root)), Meters()
-        self.state.watched.awaited = not self.scanner.root.exists()
+        """From now on the folders are looked at."""
+        self.scanner = Scanner(*map(Path, self.state.watched.roots), wait=True)
+        self.meters = Meters()
+        self.state.watched.awaited = tuple(map(str, self.scanner.awaited))
         self.set_interval(EVERY, self.look)
         self.call_after_refresh(self.look)
 
@@ -45,8 +46,9 @@ class Watch(Shell):
         if self.scanner is None or (self.watcher is not None and self.watcher.is_running and not anew):
             return
         scanner, watched, meters = self.scanner, self.state.watched, self.meters
-        if watched.awaited and not scanner.root.exists():
-            return
+        if watched.awaited != (awaited := tuple(map(str, scanner.awaited))):
+            watched.awaited = awaited
+            self.repaint()
         shown = watched.trajectory if not watched.missing and not watched.trouble else None
         against = watched.against
 
@@ -93,7 +95,7 @@ class Watch(Shell):
     # Keys
 
     def do_go_trajectory(self) -> None:
-        if self.state.watched.root:
+        if self.state.watched.roots:
             self.go(TRAJECTORY)
         else:
             self.say("no training is watched: start with `inspector watch RUN`")

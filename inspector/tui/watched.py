@@ -9,9 +9,9 @@ from inspector.trajectory.result import Curve, Trajectory
 
 @dataclass
 class Watched:
-    """A folder of runs over their steps; `root` is empty where nothing is watched."""
+    """Folders of runs over their steps; `roots` is empty where nothing is watched."""
 
-    root: str = ""
+    roots: tuple[str, ...] = ()
     trajectory: Trajectory | None = None
     missing: int = 0
     """Numbers still being measured."""
@@ -20,10 +20,10 @@ class Watched:
     row: int = 0
     step: int | None = None
     """The step under the cursor, None to follow the newest."""
-    awaited: bool = False
-    """Whether the folder is not there yet."""
+    awaited: tuple[str, ...] = ()
+    """The folders that are not there yet."""
     trouble: str = ""
-    """Why the folder cannot be read, while that is so."""
+    """Why a folder cannot be read, while that is so."""
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -41,7 +41,7 @@ class Watched:
     def take(self, trajectory: Trajectory, missing: int) -> None:
         """Other numbers: the cursor stays on its run."""
         name = self.curves[self.row].run.name if self.curves else ""
-        self.trajectory, self.missing, self.trouble, self.awaited = trajectory, missing, "", False
+        self.trajectory, self.missing, self.trouble = trajectory, missing, ""
         names = [curve.run.name for curve in self.curves]
         self.row = names.index(name) if name in names else min(self.row, max(len(names) - 1, 0))
         if self.against not in names:

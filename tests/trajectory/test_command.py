@@ -37,9 +37,20 @@ def test_a_damaged_checkpoint_is_told_on_stderr_and_by_the_code(tmp_path):
     assert {row["step"] for row in table(done.stdout) if row["metric"] == "norm"} == {"10"}
 
 
-def refused(*args):
+def test_several_folders_and_the_files_beside_them(tmp_path):
+    trained(tmp_path / "runs" / "sft", 10)
+    trained(tmp_path / "runs" / "dpo", 10, seed=1)
+    trained(tmp_path / "elsewhere" / "sft", 20, seed=2)
+    (tmp_path / "runs" / "rollouts.jsonl").touch()
+    done = inspector("watch", *sorted((tmp_path / "runs").iterdir()), tmp_path / "elsewhere", "--table")
+    assert done.returncode == 0, done.stderr
+    steps = {row["run"]: row["step"] for row in table(done.stdout) if row["metric"] == "norm"}
+    assert steps == {"dpo": "10", "elsewhere-sft": "20", "runs-sft": "10"}
+
+
+def refused(root, *args):
     with pytest.raises(InspectorError) as caught:
-        print_once(*args)
+        print_once([root], *args)
     return str(caught.value)
 
 
@@ -51,11 +62,11 @@ def test_errors_are_a_sentence(tmp_path):
     begin(tmp_path / "sft")
     assert "No checkpoint of sft in" in refused(tmp_path)
     assert "No run 'dpo' here: --against takes one of sft." in refused(tmp_path, "dpo")
-    refuse_unknown(tmp_path, "sft")
-    refuse_unknown(tmp_path / "nowhere", "sft")
+    refuse_unknown([tmp_path], "sft")
+    refuse_unknown([tmp_path / "nowhere"], "sft")
     (tmp_path / "file").touch()
     with pytest.raises(InspectorError, match="No folder"):
-        refuse_unknown(tmp_path / "file", "")
+        refuse_unknown([tmp_path / "file"], "")
 
 
 def test_nothing_readable_is_an_error(tmp_path, capsys):

@@ -35,6 +35,33 @@ def test_one_run_alone(tmp_path, below):
     assert (run.name, len(run.points)) == ("sft", 1)
 
 
+def test_runs_of_several_folders_are_told_apart_by_the_path_and_listed_once(tmp_path):
+    for place in ("one", "two", "deep/two"):
+        trained(tmp_path / place / "sft", 10)
+    trained(tmp_path / "one" / "dpo", 10)
+    roots = (tmp_path / "one", tmp_path / "one" / "sft", tmp_path / "two", tmp_path / "deep" / "two")
+    found = {run.name: run.folder.relative_to(tmp_path).as_posix() for run in Scanner(*roots).scan(time.time())}
+    assert found == {
+        "deep-two-sft": "deep/two/sft",
+        "dpo": "one/dpo",
+        "one-sft": "one/sft",
+        f"{tmp_path.name}-two-sft": "two/sft",
+    }
+
+
+def test_folders_that_are_not_there_yet_are_waited_for_only_where_that_is_asked(tmp_path):
+    trained(tmp_path / "sft", 10)
+    roots = (tmp_path / "sft", tmp_path / "dpo")
+    with pytest.raises(InspectorError, match="No folder"):
+        Scanner(*roots).scan(time.time())
+    scanner = Scanner(*roots, wait=True)
+    assert [run.name for run in scanner.scan(time.time())] == ["sft"]
+    assert scanner.awaited == (tmp_path / "dpo",)
+    trained(tmp_path / "dpo", 10)
+    assert [run.name for run in scanner.scan(time.time())] == ["dpo", "sft"]
+    assert scanner.awaited == ()
+
+
 def test_what_is_half_there_is_no_checkpoint(tmp_path):
     run = begin(tmp_path / "sft")
     write_random(run / ".checkpoints" / ".writing" / "checkpoint-10")

@@ -292,7 +292,7 @@ def main() -> None:
     watch.EVERY = 0.1
     with tempfile.TemporaryDirectory() as name, adapters(Path(name)) as sources:
         before = [thread.name for thread in threading.enumerate()]
-        app = Stage(sources, watch=str(Path(name) / "runs") if asked.watch else "")
+        app = Stage(sources, watch=[str(Path(name) / "runs")] if asked.watch else ())
         started = time.monotonic()
         found = asyncio.run(play(app, Path(name), asked.seed, asked.events))
         found["seconds"] = round(time.monotonic() - started, 1)

@@ -114,7 +114,7 @@ async def test_watching(monkeypatch, tmp_path, error, where):
         monkeypatch.setattr(watch.Scanner, "scan", raising(error))
     else:
         monkeypatch.setattr(workers.Meters, "get", lambda _self: SimpleNamespace(update=raising(error)))
-    app = InspectorApp(watch=str(trained(tmp_path / "sft", 10)))
+    app = InspectorApp(watch=[str(trained(tmp_path / "sft", 10))])
     async with app.run_test(size=(80, 24)) as pilot:
         await told(pilot, app, error)
 

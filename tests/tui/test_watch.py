@@ -18,8 +18,8 @@ def _often(monkeypatch):
     monkeypatch.setattr(watch, "EVERY", 0.05)
 
 
-def watching(root, **more) -> InspectorApp:
-    return InspectorApp(watch=str(root), **more)
+def watching(*roots, **more) -> InspectorApp:
+    return InspectorApp(watch=list(map(str, roots)), **more)
 
 
 async def measured(pilot, app, checkpoints: int) -> None:
@@ -100,6 +100,20 @@ async def test_keys_change_metric_run_step_and_other_run(tmp_path):
         await pilot.press("2", "T", "?")
         await pilot.pause()
         assert len(app.screen_stack) == 2
+
+
+async def test_several_folders_one_of_them_still_to_come(tmp_path):
+    sft = trained(tmp_path / "first" / "sft", 10, 20)
+    app = watching(sft, tmp_path / "second")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 2)
+        assert "waiting for 1 folder" in body(app)
+        trained(tmp_path / "second" / "dpo", 10, 20, seed=1)
+        await measured(pilot, app, 4)
+        await settle(pilot, lambda: "2 runs · 4 checkpoints" in body(app))
+        assert "waiting for" not in body(app)
+        await pilot.press("Y")
+        assert f"{sft} {tmp_path / 'second'} --table" in app.note[0]
 
 
 async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.text import some
 from inspector.trajectory.result import COLUMNS, Curve, cells, rows
 from inspector.trajectory.runs import Run
 from inspector.tui.screens.base import Area, Table, View, rows_shown, window
@@ -78,9 +79,11 @@ class TrajectoryView(View):
         runs = [curve.run for curve in watched.curves]
         parts = []
         for kind in ("training", "stopped", "finished"):
-            if some := [run for run in runs if run.state == kind]:
-                names = ", ".join(clean(run.name) for run in some)
-                parts.append(f"{kind} {names if len(names) <= area.width // 4 else len(some)}")
+            if these := [run for run in runs if run.state == kind]:
+                names = ", ".join(clean(run.name) for run in these)
+                parts.append(f"{kind} {names if len(names) <= area.width // 4 else len(these)}")
+        if runs and watched.awaited:
+            parts.append(f"waiting for {plural(len(watched.awaited), 'folder')}")
         if watched.trajectory and watched.trajectory.notes:
             parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
         if landed := [run for run in runs if run.points]:
@@ -120,7 +123,7 @@ class TrajectoryView(View):
         """Every number of every run, one a row."""
         trajectory = state.watched.trajectory
         found = tuple(tuple(map(clean, cells(row))) for row in rows(trajectory)) if trajectory else ()
-        return Table(f"trajectory of {clean(state.watched.root)}", COLUMNS, found)
+        return Table(f"trajectory of {clean(some(state.watched.roots))}", COLUMNS, found)
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ("norm", "effective_rank", "cosine")
@@ -149,11 +152,12 @@ def _title(watched: Watched, width: int) -> str:
 def _waiting(watched: Watched, area: Area) -> list[Line]:
     """What there is to wait for."""
     if watched.awaited:
-        what = f"Waiting for the folder {clean(watched.root)}, the --out of a training or a run in it."
+        folder = "folder" if len(watched.awaited) == 1 else "folders"
+        what = f"Waiting for the {folder} {clean(some(watched.awaited))}: the --out of a training, or a run in it."
     elif watched.missing:
         what = "Measuring …"
     elif not watched.curves:
-        what = f"Waiting for the first run in {clean(watched.root)}."
+        what = f"Waiting for the first run in {clean(some(watched.roots))}."
     elif watched.metric.startswith("cosine_other") and len(watched.curves) < 2:
         what = "There is one run here: a second one is needed to compare with."
     elif watched.metric == "loss":
