@@ -7,7 +7,7 @@ demo: .venv/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
 
 test: .venv/installed  ## the test suite
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 fuzz: .venv/installed  ## damaged files through every reader, longer: make fuzz EXAMPLES=100000
 	@OMP_NUM_THREADS=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py

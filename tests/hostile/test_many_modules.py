@@ -1,8 +1,11 @@
 """10^5 modules, real ones: opened in memory that follows the file. How long that takes is a bench's."""
 
+import pytest
+
 from inspector.adapters.opening import open_sources
 from tests.bench.many_modules import cost, mixture
 
+pytestmark = pytest.mark.slow
 WITHOUT = 100e6
 """Bytes of the process itself."""
 

@@ -15,7 +15,7 @@ from trainer import checkpoints
 from trainer.train import train
 from trainer.training_log import read_log
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ROOT = checkpoints.Path(__file__).parents[2]
 
 

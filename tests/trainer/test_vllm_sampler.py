@@ -20,7 +20,7 @@ from trainer import start
 from trainer.train import train
 from trainer.vllm_sampler import Place, sampler
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ONLINE = {"generations": 4, "max_new_tokens": 12}
 NAME = "tiny-base"
 """A base in a folder is known by the folder's name."""

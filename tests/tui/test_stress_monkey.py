@@ -14,7 +14,8 @@ import pytest
 
 from tests.tui.terminal import ROOT
 
-EVENTS = int(os.environ.get("STRESS_EVENTS", "2000"))
+pytestmark = pytest.mark.slow
+EVENTS = int(os.environ.get("STRESS_EVENTS", "1000"))
 SEEDS = [int(seed) for seed in os.environ.get("STRESS_SEEDS", "1").split()]
 
 

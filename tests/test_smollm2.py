@@ -1,4 +1,4 @@
-"""The bundled adapters on SmolLM2-135M: the probes against a script that only knows safetensors and transformers."""
+"""On SmolLM2-135M itself: the probes against a script that only knows safetensors and transformers, and a training."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from inspector import cli
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.probes import offline
 from inspector.probing import Prober, Request
 from inspector.study import Settings
+from tests.trainer.small import adapter_of, rollouts
 
-DEMO = Path(__file__).parents[2] / "assets" / "demo"
-PROBLEMS = Path(__file__).parents[2] / "assets" / "problems" / "arithmetic.jsonl"
+ASSETS = Path(__file__).parents[1] / "assets"
+DEMO, PROBLEMS = ASSETS / "demo", ASSETS / "problems" / "arithmetic.jsonl"
 NAMES = ("sft", "dpo")
 COUNT = 6
 
@@ -26,10 +28,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory):
+def cache(tmp_path_factory):
+    """Where the base is converted to, once."""
+    return tmp_path_factory.mktemp("smollm2")
+
+
+@pytest.fixture(scope="module")
+def probed(cache):
     """Both adapters through the product, and the folder of the converted base."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("smollm2")))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
         adapters, _ = open_sources([str(DEMO / name) for name in NAMES])
         request = Request(("lmc", "cka"), base="smollm2", limit=COUNT, alphas=(0, 0.5, 1), device="cpu")
         study = Prober().run(adapters, analyse(adapters, Settings()), request)
@@ -44,9 +52,11 @@ def script(probed):
     folder = probed[1]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     factors = {name: load_file(DEMO / name / "adapter_model.safetensors") for name in NAMES}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64).eval()
+    W0 = {name: weight.clone() for name, weight in model.state_dict().items()}
 
     def merged(**weights):
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64).eval()
+        model.load_state_dict(W0)
         for name, weight in weights.items():
             for key, A in factors[name].items():
                 if "lora_A" in key:
@@ -85,8 +95,8 @@ def test_the_loss_along_the_path(probed, script, at, weights):
 
 def test_cka_after_layer_15(probed, script):
     merged, prompts, _ = script
-    models = [merged(**{name: 1}) for name in NAMES]
-    X, Y = (np.stack([states(model, prompt)[16] for prompt in prompts]) for model in models)
+    each = (merged(**{name: 1}) for name in NAMES)
+    X, Y = (np.stack([states(model, prompt)[16] for prompt in prompts]) for model in each)
     K, L = (Z @ Z.T for Z in (X - X.mean(0), Y - Y.mean(0)))
     K, L = (np.where(np.eye(COUNT) > 0, 0, M) for M in (K, L))
     one, n = np.ones(COUNT), COUNT
@@ -111,3 +121,17 @@ def test_the_base_is_a_reference_and_the_small_adapter_is_close_to_it(probed, sc
     assert study.block("lmc_loss_base", "global")[0] == pytest.approx(loss(merged(), prompts, golds), rel=2e-5)
     relative = study.block("norm_relative", "global")[:, 0]
     assert relative[1] < relative[0] / 10
+
+
+def test_a_training(cache, tmp_path, monkeypatch):
+    """Two steps of four rows: its chat template, its id."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    small = ("steps=2", "batch=4", "micro_batch=4", "lr=2e-4")
+    pairs = [word for pair in small for word in ("--set", pair)]
+    file = rollouts(tmp_path)
+    command = ["train", "sft", "--rollouts", str(file), "--out", str(tmp_path), "--recipe", "demo-smollm2", *pairs]
+    assert cli.run(lambda: cli.cli.main(command, standalone_mode=False)) == 0
+    record = json.loads((tmp_path / "sft" / "run.json").read_text())
+    assert record["base"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert len(adapter_of(tmp_path / "sft")) == 2 * 120
+    assert record["norms"]["lora_B"] > 0
