@@ -72,16 +72,25 @@ def _print_pairs(page: _Page, study: Study) -> None:
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
         page.text(f"{who} module of the same name and shape to compare.")
         return
-    for metric in MATRICES:
+    for metric in (metric for metric in MATRICES if _has(study, metric)):
         _print_metric(page, study, metric, layers=False)
-    if ("principal_angle", "global") in study.blocks:
+    if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):
         page.table(angles_table(study))
+    elif _has(study, "principal_angle"):
+        _print_metric(page, study, "principal_angle", layers=False)
+    if not _has(study, "cosine", "norm", "energy_ratio", "subspace_overlap"):
+        return
     page.table(interference_table(study))
     page.text(INTERFERENCE)
     mixed = len(own(study)) < len(study.adapters)
     if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
         ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
         page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+
+
+def _has(study: Study, *metrics: str) -> bool:
+    """Whether all of these were measured, or saved: `--metric` leaves others out of a file."""
+    return all(study.block(metric, "global") is not None for metric in metrics)
 
 
 def print_summary(study: Study, title: str = PUBLISHED) -> None:
@@ -118,7 +127,7 @@ def _print_resemblance(page: _Page, study: Study, title: str) -> None:
 def _tell_of_references(page: _Page, study: Study) -> None:
     """That pairs are not shown, and where they are."""
     references = len(study.adapters) - len(own(study))
-    if references > 1 and own(study):
+    if references > 1 and own(study) and any(DEFINITIONS[metric].subject == "pair" for metric, _ in study.blocks):
         pairs = count(references * (references - 1) // 2, "pair")
         page.text(f"Not shown: {pairs} of published adapters with each other; --out FILE writes them as well.")
 

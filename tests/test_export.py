@@ -14,7 +14,7 @@ from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, save
-from inspector.printing import print_study
+from inspector.printing import print_groups, print_study, print_summary
 from inspector.study import Settings
 from inspector.table import COLUMNS, rows
 from tests.memory import adapter, random_adapter
@@ -168,3 +168,18 @@ def test_points_of_a_path_are_printed_under_their_alpha(capsys):
     print_study(with_lmc(make_study(3, names=("a", "b", "c"))), metrics=("lmc_loss",))
     head = next(line for line in capsys.readouterr().out.splitlines() if " α 0 " in line)
     assert head.partition("module")[2].split()[:4] == ["α", "0", "α", "0.1"]
+
+
+@pytest.mark.parametrize("metric", ["norm", "cosine", "principal_angle", "energy_ratio", "singular_value"])
+def test_what_was_saved_of_one_metric_is_printed_without_the_others(metric, study, tmp_path, capsys):
+    save(study, tmp_path / "part.json", (metric,))
+    part = load(tmp_path / "part.json")
+    assert {name for name, _ in part.blocks} == {metric}
+    print_study(part)
+    print_summary(part)
+    print_groups(part, "method")
+    text = capsys.readouterr().out
+    assert text.startswith(f"{len(study.adapters)} adapters, ")
+    assert [line for line in text.splitlines() if line.startswith("cosine: ")] == (
+        ["cosine: ⟨ΔW_a,ΔW_b⟩_F / (‖ΔW_a‖_F ‖ΔW_b‖_F), ΔW = s·B·A; inner products and "] if metric == "cosine" else []
+    )

@@ -16,7 +16,13 @@ from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETT
 @click.option("--out", "page", type=click.Path(path_type=Path), help="One web page that needs nothing else: FILE.html.")
 @click.option("--figures", type=click.Path(path_type=Path), metavar="DIR",
               help="Figures as SVG, PDF and PNG, and LaTeX tables.")  # fmt: skip
-@click.option("--md", "markdown", type=click.Path(path_type=Path), metavar="FILE", help="A summary in Markdown.")
+@click.option(
+    "--md",
+    "markdown",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The same as Markdown, charts as small tables.",
+)
 @click.option(
     "--claims",
     shell_complete=completion.CLAIMS,

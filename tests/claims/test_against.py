@@ -177,6 +177,19 @@ def test_what_all_adapters_share_leaves_no_empty_table(capsys):
     assert capsys.readouterr().out.startswith("2 adapters, 8 modules, 4 layers: mine, other\nall: base org/base")
 
 
+@pytest.mark.parametrize(("metric", "told"), [("cosine", True), ("norm", False)])
+def test_a_study_of_one_metric_says_what_it_can(metric, told, capsys):
+    numbers = Numbers(names=("mine", "ref.a", "ref.b"))
+    numbers.put(metric, 0.5, *(("mine", "ref.a") if told else ("mine",)))
+    print_study(numbers.study())
+    text = " ".join(capsys.readouterr().out.split())
+    assert ("mine goes part of the way with ref.a: cosine 0.50." in text) is told
+    assert ("u₁ by chance: n/a" in text) is told
+    assert "nothing in common" not in text
+    assert "u1: abs" not in text
+    assert "nan" not in text
+
+
 def toy(cosine, u1, mine=3):
     numbers = Numbers(names=("mine", "ref.a", "ref.b"))
     for name, at, top in zip(("ref.a", "ref.b"), cosine, u1, strict=True):
