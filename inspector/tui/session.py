@@ -139,6 +139,8 @@ def restore_choices(session: Session, state: AppState) -> None:
 
 def restore_adapters(session: Session, state: AppState) -> None:
     """Order, cursor, pairs, weights and filter, as far as they are of adapters that are open again."""
+    if state.row == state.col == 0:  # one adapter was there first
+        state.col = 1
     ids = {name: at for at, name in enumerate(state.study.names)}
     remembered = [name for name, _ in session.adapters or []]
     open_ = [[info.name, _findable(info.source)] for info in state.study.adapters]

@@ -47,6 +47,18 @@ async def test_barriers_of_the_plotted_pairs_their_intervals_and_places(size):
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
 
 
+async def test_a_few_prompts_carry_a_caution():
+    study = with_lmc(named())
+    few = replace(study, probes=tuple(replace(info, examples=19, note="a stand-in") for info in study.probes))
+    for shown, words in ((study, ""), (few, "! fewer than 20 scatter more than adapters differ · ! a stand-in")):
+        app = app_of(shown)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("8")
+            text = " ".join(body(app).split())
+            assert words in text
+            assert ("scatter" in text) == bool(words)
+
+
 async def test_the_cursor_goes_through_pairs_and_space_plots_them():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -28,8 +28,9 @@ async def test_every_view_fills_its_area_exactly(size):
             assert f"[{KEYS[view]}" in area(app, "tabs").text
 
 
-async def test_80_columns_cut_nothing_off():
-    app = app_with()
+@pytest.mark.parametrize("n", [5, 12])
+async def test_80_columns_cut_nothing_off(n):
+    app = app_with(n)
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
             await pilot.press(KEYS[view])

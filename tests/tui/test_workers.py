@@ -71,6 +71,7 @@ async def test_list_then_numbers_then_done(backstage):
         backstage.release.set()
         await settle(pilot, lambda: app.progress is None)
         assert app.complete
+        assert (app.state.row, app.state.col) == (0, 1), "a pair, though one adapter was there first"
         assert backstage.measured == [(["run_0", "run_1", "run_2"], 10)]
 
 

@@ -54,7 +54,8 @@ class AnglesView(View):
         rank = f" (rank {k})" if k < asked else ""
         extent = rows_shown(top, room, len(pairs), "pairs")
         title = Line(" angles, output side", ink.bold)
-        title.add(f" · k = {asked}{rank}{extent} · {self.place(state)}", ink.dim)
+        said = f" · k = {asked}{rank}{extent} · {self.place(state)}"
+        title.add(said if title.width + cell_len(said) <= area.width else said.rpartition(" · ")[0], ink.dim)
         lines = [title, self._scale(label, span, k, area, wide=wide)]
         lines += [self._row(state, p, label, span, area, wide=wide) for p in pairs[top : top + room]]
         lines += [Line()] * (area.height - 1 - len(lines))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from textual.strip import Strip
 
+from inspector.definitions.probes import FEW_PROMPTS
 from inspector.study import Floats, ProbeInfo, Scope
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area
@@ -87,7 +88,9 @@ def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:
     where = " ".join(part for part in (clean(info.device), clean(info.dtype)) if part)
     on = f"{clean(info.prompts)}, {plural(info.examples, 'example')}" if info.prompts else ""
     words = " · ".join(part for part in (f"base {clean(info.base)}", where, on, clean(info.detail)) if part)
-    note = f" · ! {clean(info.note)}" if info.note else ""
+    scatters = 0 < info.examples < FEW_PROMPTS and info.probe != "accuracy"  # whose intervals show it
+    few = f"fewer than {FEW_PROMPTS} scatter more than adapters differ" if scatters else ""
+    note = "".join(f" · ! {clean(text)}" for text in (few, info.note) if text)
     lines: list[Line] = []
     told = 0
     for part in wrap(words + note, area.width - 2):
