@@ -21,7 +21,6 @@ from inspector.tui.text import (
     plural,
     right,
     signed,
-    small,
     unsigned,
     wrap,
 )
@@ -130,7 +129,7 @@ def _kin(study: Study, area: Area) -> list[Line]:
     ink, found = area.ink, lineage(study)
     if found is None:
         return [Line(" Lineage was not measured in this study.", ink.dim)]
-    lines = [Line(" Lineage", ink.bold).add(f" · row-space overlap, {small(found.chance)} by chance", ink.dim)]
+    lines = [Line(" Lineage", ink.bold).add(f" · row-space overlap, {found.by_chance} by chance", ink.dim)]
     for at, group in enumerate(found.groups):
         names = ", ".join(clean(study.names[i]) for i in group)
         how = "share a start or a run" if len(group) > 1 else "alone"
