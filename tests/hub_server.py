@@ -26,6 +26,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     """Close the connection after this many bytes of the body."""
+    hold_after: int | None = None
+    """Send nothing after this many bytes of the body, and leave the connection open."""
     pause: float = 0.0
     """Seconds before each piece of the body."""
     wrong: bool = False
@@ -84,6 +86,7 @@ class HubServer:
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
         self.moved_status = 307
+        self.left = threading.Event()
         self.without_ranges = False
         """Whether a Range is not heeded: the whole file is sent, with status 200."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
@@ -101,6 +104,7 @@ class HubServer:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.left.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -223,12 +227,15 @@ class _Handler(BaseHTTPRequestHandler):
         step = 16 * 1024 if fault.pause else max(1, len(body))
         if fault.wrong:
             body = body[:-1] + bytes([body[-1] ^ 1])
-        body, cut = body[: fault.cut_after], fault.cut_after is not None
+        ends = [end for end in (fault.cut_after, fault.hold_after) if end is not None]
+        body, cut = body[: min(ends, default=None)], bool(ends)
         try:
             for start in range(0, len(body), step):
                 time.sleep(fault.pause)
                 self.wfile.write(body[start : start + step])
                 self.wfile.flush()
+            if fault.hold_after is not None:
+                self.hub.left.wait()
         except OSError:
             cut = True  # the other side hung up
         self.close_connection = self.close_connection or cut
