@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inspector.columns import Coded, Codes, coded
 from inspector.definitions import DEFINITIONS, Definition
 from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
 
 COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
-
+NUMBERS = ("k", "value")
+"""The columns whose rows hold as many values as there are numbers; the others are words of a few."""
 
 _ROOM, _SPARSEST = 2 * 10**7, 200
 """How many numbers blocks may have for any table, and for each row of it."""
@@ -94,41 +96,31 @@ def _measurable(study: Study, scope: Scope, at: tuple[int, ...]) -> Sequence[boo
     return [layer in of_layer for layer in study.layers]
 
 
-def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str, Scope], Floats]:
-    """The study's blocks from the columns of its table; `study` says which adapters and modules.
+def blocks(study: Study, words: Mapping[str, Coded], ks: Floats, values: Floats) -> dict[tuple[str, Scope], Floats]:
+    """The study's blocks from the columns of its table, k NaN where there is none; `study` says which adapters.
 
     Raises KeyError or ValueError where a row names a metric, adapter or place that is not there.
     """
+    if {ks.shape, values.shape, *(column.codes.shape for column in words.values())} != {(len(values),)}:
+        raise ValueError("columns of different lengths")
     codes = {name: i for i, name in enumerate(study.names)} | {"": -1}
-    a = np.array([codes[name] for name in columns["a"]], dtype=np.intp)
-    b = np.array([codes[name] for name in columns["b"]], dtype=np.intp)
-    alphas = {alpha: at for at, alpha in enumerate(study.alphas, 1)}
-    curve = {metric for metric, definition in DEFINITIONS.items() if definition.index == "alpha"}
-    ks = zip(columns["metric"], columns["k"], strict=True)
-    given = np.array(
-        [0 if k is None or math.isnan(k) else alphas[k] if metric in curve else k for metric, k in ks], dtype=np.float64
-    )
-    k = given.astype(np.intp)
-    if (k != given).any() or (k < 0).any():
-        raise ValueError("k counts from 1")
-    values = np.array([np.nan if v is None else v for v in columns["value"]], dtype=np.float64)
-    where: dict[tuple[str, Scope], int] = {}
-    key = np.array([where.setdefault(x, len(where)) for x in zip(columns["metric"], columns["scope"], strict=True)])
-    places = list(zip(columns["layer"], columns["module"], strict=True))
+    a, b = words["a"].through(codes), words["b"].through(codes)
+    k = _counted(study, words["metric"], ks)
+    blocks_, places = words["metric"].beside(words["scope"]), words["layer"].beside(words["module"])
     depth: dict[str, int] = {}
-    for (metric, _), code in where.items():
-        depth[metric] = max(depth.get(metric, 1), int(k[key == code].max()))
+    for code, (metric, _) in enumerate(blocks_.words):
+        depth[metric] = max(depth.get(metric, 1), int(k[blocks_.codes == code].max()))
     out: dict[tuple[str, Scope], Floats] = {}
     room = _ROOM + _SPARSEST * len(values)
-    for (metric, scope), code in where.items():
+    for code, (metric, scope) in enumerate(blocks_.words):
         if scope not in SCOPES:
             raise ValueError(f"no scope {scope!r:.40}")
-        chosen = np.flatnonzero(key == code)
+        chosen = np.flatnonzero(blocks_.codes == code)
         place_at = {(m.layer, m.path): p for p, m in enumerate(study.places(scope))}
-        place = np.array([place_at[places[row]] for row in chosen], dtype=np.intp)
+        place = Coded(places.words, places.codes[chosen]).through(place_at)
         if DEFINITIONS[metric].indexed and not k[chosen].all():
             raise ValueError(f"{metric} needs k")
-        last = len(study.alphas) if metric in curve else depth[metric]
+        last = len(study.alphas) if DEFINITIONS[metric].index == "alpha" else depth[metric]
         shape = _shape(DEFINITIONS[metric], len(study.names), len(place_at), last)
         room -= math.prod(shape)
         if room < 0:
@@ -137,6 +129,19 @@ def blocks(study: Study, columns: Mapping[str, Sequence[Any]]) -> dict[tuple[str
         out[metric, scope] = _filled(DEFINITIONS[metric], shape, rows_)
     fill_diagonals(out)
     return out
+
+
+def _counted(study: Study, metrics: Coded, ks: Floats) -> Codes:
+    """Each row's k, from 1; of a curve the number of its α; 0 where there is none."""
+    given = np.where(np.isnan(ks), 0, ks)
+    curves = [code for code, metric in enumerate(metrics.words) if DEFINITIONS[metric].index == "alpha"]
+    on_curve = np.isin(metrics.codes, curves) & ~np.isnan(ks)
+    if on_curve.any():
+        given[on_curve] = coded(ks[on_curve].tolist()).through({alpha: at for at, alpha in enumerate(study.alphas, 1)})
+    k = given.astype(np.intp)
+    if (k != given).any() or (k < 0).any():
+        raise ValueError("k counts from 1")
+    return k
 
 
 def _shape(definition: Definition, n: int, places: int, depth: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -80,6 +81,21 @@ def test_a_large_parquet_is_written_in_batches(study, tmp_path, monkeypatch):
     again = load(tmp_path / "s.parquet")
     for key in (("cosine", "module"), ("norm", "global"), ("orthogonal_fraction_module", "layer")):
         assert np.array_equal(again.blocks[key], study.blocks[key], equal_nan=True)
+
+
+def test_a_parquet_others_wrote_anew_is_the_same_study(study, tmp_path):
+    """pandas keeps the metadata, and writes plain columns with nulls."""
+    save(study, tmp_path / "s.parquet")
+    table = pq.read_table(tmp_path / "s.parquet")
+    plain = {name: table[name].to_pylist() for name in table.column_names}
+    pq.write_table(pa.table(plain).replace_schema_metadata(table.schema.metadata), tmp_path / "plain.parquet")
+    dictionaries = {name: pa.array(plain[name]).dictionary_encode() for name in plain}
+    pq.write_table(pa.table(dictionaries).replace_schema_metadata(table.schema.metadata), tmp_path / "coded.parquet")
+    for name in ("plain", "coded"):
+        again = load(tmp_path / f"{name}.parquet")
+        assert again.blocks.keys() == study.blocks.keys()
+        for key, values in study.blocks.items():
+            assert np.array_equal(again.blocks[key], values, equal_nan=True), key
 
 
 def test_csv_and_parquet_hold_the_same_table(study, tmp_path):
