@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from inspector.adapters.factors import as_stored
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
@@ -29,7 +30,8 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     tell = Progress()
     factors = {}
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
-        factors[paths[module.path]] = Factors.stored(*adapter.load(id_), module.scale.value, module.kernel)
+        pair = as_stored(adapter.load(id_), module.dtype)
+        factors[paths[module.path]] = Factors.stored(*pair, module.scale.value, module.kernel)
         tell(f"{n}/{len(paths)} modules", n, len(paths))
     missing = _lost(adapter)
     info = adapter.info

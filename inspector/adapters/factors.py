@@ -1,7 +1,7 @@
 """Exact factor pairs of updates that are no plain B·A: Hadamard and Kronecker products, Tucker cores, AdaLoRA.
 
-Every function gives B (d_out, r), A (r, d_in) with BA the update without its scale, in float32 at least; the kernel of
-a convolution is flattened into d_in = in·k·k. Where r would pass the shorter side, BA is multiplied out and one of the
+Every function gives B (d_out, r), A (r, d_in) with BA the update without its scale, in float64; the kernel of a
+convolution is flattened into d_in = in·k·k. Where r would pass the shorter side, BA is multiplied out and one of the
 two is the identity: r is never above min(d_out, d_in).
 """
 
@@ -26,7 +26,7 @@ def whole(matrix: Tensor) -> Pair:
     """A matrix as a pair of full rank, unrounded: (W, I) or (I, W), whichever is smaller. Kernels are flattened."""
     import torch
 
-    W = wide(matrix).flatten(1)
+    W = matrix.flatten(1)
     rows, columns = W.shape
     I = torch.eye(min(rows, columns), dtype=W.dtype)  # noqa: E741 - the identity
     return (I, W) if rows <= columns else (W, I)
@@ -39,21 +39,29 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
 
 
+def as_stored(pair: Pair, dtype: str) -> Pair:
+    """A pair as it is written anew: formed in float64, in float32 unless the file, of this `dtype`, holds float64."""
+    import torch
+
+    B, A = (f.float() if f.dtype == torch.float64 and "F64" not in dtype else f for f in pair)
+    return B, A
+
+
 def adalora(B: Tensor, A: Tensor, E: Tensor) -> Pair:
     """B·(A∘E), E (r, 1): the singular values AdaLoRA keeps apart [peft.tuners.adalora.layer]."""
-    return wide(B), wide(A) * wide(E)
+    return B.double(), A.double() * E.double()
 
 
 def tucker(t: Tensor, out: Tensor, into: Tensor) -> Pair:
     """Σ_ij t[i,j,k,l]·out[i,o]·into[j,c]: the core t (r, r, k, l) of a convolution, out (r, d_out), into (r, in)."""
     import torch
 
-    return wide(out).T.contiguous(), torch.einsum("ijkl,jc->ickl", wide(t), wide(into)).flatten(1)
+    return out.double().T.contiguous(), torch.einsum("ijkl,jc->ickl", t.double(), into.double()).flatten(1)
 
 
 def hadamard(one: Pair, other: Pair) -> Pair:
     """(B₁A₁)∘(B₂A₂), of rank r₁·r₂: the rows of B₁ and B₂, and the columns of A₁ and A₂, multiplied all with all."""
-    (B1, A1), (B2, A2) = (tuple(map(wide, pair)) for pair in (one, other))
+    (B1, A1), (B2, A2) = (tuple(factor.double() for factor in pair) for pair in (one, other))
     if product_rank(B1.shape[1], B2.shape[1], B1.shape[0], A1.shape[1]) < B1.shape[1] * B2.shape[1]:
         return whole((B1 @ A1) * (B2 @ A2))
     B = (B1[:, :, None] * B2[:, None, :]).flatten(1)
@@ -67,7 +75,7 @@ def product_rank(r1: int, r2: int, d_out: int, d_in: int) -> int:
 
 def kronecker(one: Pair, other: Pair) -> Pair:
     """(B₁A₁)⊗(B₂A₂) = (B₁⊗B₂)(A₁⊗A₂), of rank r₁·r₂."""
-    (B1, A1), (B2, A2) = (tuple(map(wide, pair)) for pair in (one, other))
+    (B1, A1), (B2, A2) = (tuple(factor.double() for factor in pair) for pair in (one, other))
     d_out, d_in, rank = B1.shape[0] * B2.shape[0], A1.shape[1] * A2.shape[1], B1.shape[1] * B2.shape[1]
     if product_rank(B1.shape[1], B2.shape[1], d_out, d_in) < rank:
         return whole(_kron(B1 @ A1, B2 @ A2))

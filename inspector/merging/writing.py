@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
 from inspector.adapters.peft.folder import TRANSPOSED
@@ -14,7 +15,7 @@ from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refused
-from inspector.merging.spectra import parents, terms
+from inspector.merging.spectra import parents
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Study
 from inspector.text import count, plain
@@ -94,7 +95,8 @@ def write(
             if not path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
             kernel = here[0][0].modules[module].kernel
-            modules[path], cost = _factors(terms(adapters, preview.weights, module), rank, kernel, device)
+            pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)
+            modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, kernel, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)

@@ -66,8 +66,18 @@ def test_blocks_of_enabled_parts():
     close(factors.blocks(B, A, [True, False, True]), dense, 4)
 
 
-def test_products_of_bfloat16_are_not_rounded_to_it():
-    one, other = ((random(40, 2, dtype=torch.bfloat16), random(2, 50, dtype=torch.bfloat16)) for _ in range(2))
-    dense = product(one) * product(other)
-    pair = factors.hadamard(one, other)
-    assert float((product(pair) - dense).norm() / dense.norm()) < 1e-7
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_products_are_not_rounded_to_the_dtype_of_the_file(dtype):
+    one, other = ((random(40, 2, dtype=dtype), random(2, 50, dtype=dtype)) for _ in range(2))
+    close(factors.hadamard(one, other), product(one) * product(other), 4)
+    close(factors.kronecker(one, other), torch.kron(product(one), product(other)), 4)
+    B, A, E = random(6, 3, dtype=dtype), random(3, 8, dtype=dtype), random(3, 1, dtype=dtype)
+    close(factors.adalora(B, A, E), B.double() @ torch.diag(E[:, 0].double()) @ A.double(), 3)
+
+
+def test_what_is_written_anew_has_no_float64_that_the_file_had_not():
+    pair = random(4, 2), random(2, 5)
+    assert {f.dtype for f in factors.as_stored(pair, "BF16")} == {torch.float32}
+    assert {f.dtype for f in factors.as_stored(pair, "F32/F64")} == {torch.float64}
+    halves = random(4, 2, dtype=torch.bfloat16), random(2, 5, dtype=torch.bfloat16)
+    assert {f.dtype for f in factors.as_stored(halves, "BF16")} == {torch.bfloat16}

@@ -136,7 +136,7 @@ def _conv1d_lokr(slots: Slots, file: PeftFile) -> Update | Verdict:
     d_out, d_in = one.shape[0] * two.shape[0], prod(one.shape[1:]) * prod(two.shape[1:])
 
     def load() -> Pair:
-        w1, w2 = (factors.wide(file.weights.tensor(header.key)) for header in (one, two))
+        w1, w2 = (file.weights.tensor(header.key).double() for header in (one, two))
         return factors.whole(torch.kron(w1, w2).reshape(d_out, d_in))
 
     return Update("LoKr", d_out, d_in, min(d_out, d_in), None, load, None, two.shape[2:])

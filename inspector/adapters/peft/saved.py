@@ -77,8 +77,8 @@ def _tokens(path: str, header: TensorHeader, file: PeftFile, base: Base) -> Part
     rank = min(n, *vocabulary)
 
     def load() -> Pair:
-        values = wide(file.weights.tensor(header.key))
-        rows = values - wide(base.weights.tensor(base.parameter(path)))[list(indices)].to(values.dtype)
+        values = file.weights.tensor(header.key).double()
+        rows = values - base.weights.tensor(base.parameter(path))[list(indices)].double()
         places, changes = _placed(rows, indices, vocabulary[0])
         return (changes.T.contiguous(), places.T.contiguous()) if into else (places, changes)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.account import MISFIT, USED, Verdict
 from inspector.adapters.assemble import Part
-from inspector.adapters.factors import Pair, wide
+from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Slots, dtypes
 from inspector.adapters.headers import FLOATS
 from inspector.adapters.model import LoraModule, Scale
@@ -71,7 +71,7 @@ def _make(group: Group, shared: Slots, file: PeftFile) -> Part | Verdict:
     read = file.recent
 
     def load() -> Pair:
-        b, d, B, A = (wide(read(slots[name].key)) for name in (LAMBDA_B, LAMBDA_D, VERA_B, VERA_A))
+        b, d, B, A = (read(slots[name].key).double() for name in (LAMBDA_B, LAMBDA_D, VERA_B, VERA_A))
         return b[:, None] * B[:d_out], d[:, None] * A[:, :d_in]
 
     kind = dtypes(slots, list(slots))
