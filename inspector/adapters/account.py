@@ -23,11 +23,11 @@ class Verdict(NamedTuple):
 USED = Verdict("used")
 HALF = Verdict("unknown", "only A or only B of the module is there", "error")
 NEITHER = Verdict("unknown", "neither A nor B of the module is there", "warning")
-TWICE = Verdict("unknown", "several tensors claim the same module", "warning")
-EMPTY = Verdict("unknown", "1-D or zero-size factor, as ZeRO-3 and FSDP leave when they save ungathered", "warning")
-MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in a LoRA", "warning")
-NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "warning")
-TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory: no layer is that large", "warning")
+TWICE = Verdict("unknown", "several tensors claim the same module", "error")
+EMPTY = Verdict("unknown", "1-D or zero-size factor, as ZeRO-3 and FSDP leave when they save ungathered", "error")
+MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in a LoRA", "error")
+NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "error")
+TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory: no layer is that large", "error")
 UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
 
 

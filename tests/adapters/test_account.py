@@ -113,7 +113,7 @@ def test_factors_that_are_no_pair(tmp_path, B, A, reason):
     adapter = read(write(tmp_path, tensors))
     assert len(adapter.modules) == len(TINY) - 1
     assert adapter.info.excluded == (ModuleId(0, "self_attn.q_proj"),)
-    assert reason in texts(adapter)[0]
+    assert reason in texts(adapter, "error")[0]
 
 
 def test_two_tensors_for_one_module(tmp_path):
@@ -121,7 +121,7 @@ def test_two_tensors_for_one_module(tmp_path):
     tensors |= {key.removeprefix("base_model.model."): t.clone() for key, t in tensors.items() if key.startswith(Q0)}
     adapter = read(write(tmp_path, tensors))
     assert len(adapter.modules) == len(TINY) - 1
-    assert "4 tensors not understood, several tensors claim the same module" in texts(adapter)[0]
+    assert "4 tensors not understood, several tensors claim the same module" in texts(adapter, "error")[0]
 
 
 def test_other_tensors(tmp_path):

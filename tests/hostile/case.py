@@ -33,6 +33,21 @@ class Case:
     options: tuple[str, ...] = ()
 
 
+_LOST = ("no float", "1-D or zero", "does not multiply", "not fit into memory", "claim the same", "only A or only B", "no finite")
+    "no float",
+    "1-D or zero-size",
+    "does not multiply",
+    "not fit into memory",
+    "claim the same",
+    "only A or only B",
+)
+
+
+def code_beside_right_ones(says: str) -> int:
+    """3 where what is said is that a module is lost, 0 where no tensor of an update is."""
+    return 3 if any(reason in says for reason in _LOST) else 0
+
+
 def safetensors(header: bytes | Mapping[str, Any], data: bytes = b"", *, length: int | None = None) -> bytes:
     """The bytes of a safetensors file with this header, true or not."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.hostile import valid
-from tests.hostile.case import WEIGHTS, Case
+from tests.hostile.case import WEIGHTS, Case, code_beside_right_ones
 from tests.makers import lora_tensors, write_adapter
 
 M = "base_model.model.model.layers.0.self_attn.k_proj"
@@ -63,7 +63,7 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
 
 def cases() -> Iterator[Case]:
     for name, tensors, says in left_out():
-        code, norm = (2, None) if name == "A twice" else (3 if "only A or only B" in says else 0, valid.norm())
+        code, norm = (2, None) if name == "A twice" else (code_beside_right_ones(says), valid.norm())
         yield Case(f"factors: {name}", partial(_one, tensors), code, says, norm)
         if name != "A twice":
             yield Case(f"factors: {name}, alone", partial(_alone, tensors), 2, "no LoRA pair")

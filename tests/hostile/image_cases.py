@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.hostile import valid
-from tests.hostile.case import ESCAPES, Case
+from tests.hostile.case import ESCAPES, Case, code_beside_right_ones
 
 UNET = "lora_unet_mid_block_attentions_0_proj_in"
 UP, DOWN = f"{UNET}.lora_up.weight", f"{UNET}.lora_down.weight"
@@ -51,7 +51,7 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
     yield (
         "mid of another rank",
         lora(down=(2, 8, 1, 1)) | {f"{UNET}.lora_mid.weight": torch.ones(3, 3, 3, 3)},
-        "multiply",
+        "does not multiply",
     )
     yield "mid 1-D", lora(down=(2, 8, 1, 1)) | {f"{UNET}.lora_mid.weight": torch.ones(3)}, "1-D or zero-size"
     yield "half a LoHa", lycoris(hada_w1_a=(4, 2), hada_w1_b=(2, 4)), "only A or only B"
@@ -60,7 +60,7 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
     yield (
         "LoHa cores of other ranks",
         lycoris(**fit, hada_w2_a=(4, 2), hada_w2_b=(2, 4), hada_t1=(9, 9, 1, 1)),
-        "multiply",
+        "does not multiply",
     )
     yield "LoKr of one side", lycoris(lokr_w1=(3, 3)), "only A or only B"
     yield (
@@ -106,8 +106,7 @@ def _colliding(folder: Path) -> Path:
 
 def cases() -> Iterator[Case]:
     for name, tensors, says in left_out():
-        code = 3 if "only A or only B" in says else 0
-        yield Case(f"kohya: {name}", partial(_with, tensors), code, says, valid.norm())
+        yield Case(f"kohya: {name}", partial(_with, tensors), code_beside_right_ones(says), says, valid.norm())
     for name, tensors in explode():
         yield Case(f"kohya: {name}", partial(_with, tensors), 0, "‖ΔW‖")
     about = {"ss_sd_model_name": ESCAPES, "ss_network_args": "[" * 10**5}

@@ -39,14 +39,14 @@ def changes() -> Iterator[tuple[str, Callable[[dict[str, Tensor]], None], int, s
     yield "NaN", lambda t: t[Q].fill_(float("nan")), 3, "NaN or Inf"
     yield "Inf in one place", lambda t: t[Q][0].fill_(float("inf")), 3, "NaN or Inf"
     yield "another shape", lambda t: t.update({Q: torch.ones(5, 5)}), 0, "another shape than in the base"
-    yield "integers", lambda t: t.update({Q: torch.ones(12, 8, dtype=torch.int8)}), 0, "no float"
-    yield "F8", lambda t: t.update({Q: torch.ones(12, 8).to(torch.float8_e4m3fn)}), 0, "no float"
+    yield "integers", lambda t: t.update({Q: torch.ones(12, 8, dtype=torch.int8)}), 3, "no float"
+    yield "F8", lambda t: t.update({Q: torch.ones(12, 8).to(torch.float8_e4m3fn)}), 3, "no float"
     yield "empty", lambda t: t.update({Q: torch.ones(0, 8)}), 0, "another shape"
     yield "names of escapes", lambda t: t.update({ESCAPES: torch.ones(2, 2)}), 0, "not in the base"
     yield "a module of escapes", lambda t: t.update({f"{ESCAPES}.weight": torch.ones(2, 2)}), 0, r"\[red\]name"
     yield "nothing of the base", lambda t: (t.clear(), t.update({"x.weight": torch.ones(2, 2)})), 2, "is that its base"
     twice = {f"base_model.model.{Q}": torch.ones(12, 8)}
-    yield "a module twice", lambda t: t.update(twice), 0, "claim the same module"
+    yield "a module twice", lambda t: t.update(twice), 3, "claim the same module"
 
 
 def _torchtune(config: object, folder: Path) -> Path:

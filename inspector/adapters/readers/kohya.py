@@ -25,7 +25,7 @@ from inspector.text import plain
 
 DORA = "dora_scale"
 BIAS = Verdict("ignored", "the update of a bias or a norm, no part of ΔW")
-NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "warning")
+NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "error")
 ASIDE = {
     "diff_b": BIAS,
     "w_norm": BIAS,
