@@ -33,8 +33,9 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-_LOST = ("no float", "1-D or zero", "does not multiply", "not fit into memory", "claim the same", "only A or only B", "no finite")
+_LOST = (
     "no float",
+    "no finite number",
     "1-D or zero-size",
     "does not multiply",
     "not fit into memory",
