@@ -14,6 +14,11 @@ from inspector.text import plain
 _HUB_ID = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^\s:@]+))?(?::(?P<subfolder>\S+))?"
 )
+# As it stands in a browser, or in the words of huggingface_hub's file system.
+_URL = re.compile(
+    r"(?:https?://(?:huggingface\.co|hf\.co)/|hf://)(?P<repo>[^/@\s]+/[^/@\s]+)(?:@(?P<at>[^/\s]+))?"
+    r"(?:/(?:tree|blob|resolve)/(?P<revision>[^/\s]+))?(?:/(?P<path>\S*))?"
+)
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 
 
@@ -27,7 +32,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """`org/repo[@revision][:subfolder]` on the Hugging Face Hub."""
+    """`org/repo[@revision][:path]` on the Hugging Face Hub, or its address there."""
 
     repo: str
     revision: str = ""
@@ -68,25 +73,41 @@ def parse(text: str) -> Local | Remote:
 
 
 def _existing(text: str) -> Path | None:
-    """The path, if there is one."""
+    """The path, if there is one; raises InspectorError for one that cannot be looked at, or a link to nothing."""
     try:
         path = Path(text).expanduser()
-        return path if text and path.exists() else None
-    except (OSError, RuntimeError):  # a name too long, an unknown ~user
+        path.lstat()
+        there = path.exists()
+    except PermissionError as error:
+        raise InspectorError(f"Cannot look at {plain(path, 400)}: permission denied.") from error
+    except (OSError, RuntimeError, ValueError):  # none, a name too long, an unknown ~user, a NUL
         return None
+    if not there:
+        raise InspectorError(f"{plain(path, 400)} is a link that leads nowhere.")
+    return path if text else None
 
 
 def _remote(text: str, name: str) -> Remote:
     """The Hub id in a text that is no existing path."""
-    match = _HUB_ID.fullmatch(text)
+    match = _HUB_ID.fullmatch(_id_of(text))
     if match is None or text.startswith((".", "/", "~")):
         raise InspectorError(
-            f"No file or folder {plain(text)!r} here, and it is no Hub id either (org/repo[@revision][:subfolder])."
+            f"No file or folder {plain(text)!r} here, and it is no Hub id either (org/repo[@revision][:path])."
         )
     subfolder = (match["subfolder"] or "").strip("/")
     if "\\" in subfolder or {"..", "."} & set(subfolder.split("/")):
-        raise InspectorError(f"The subfolder in {plain(text)!r} must be a plain path inside the repo.")
+        raise InspectorError(f"The path in {plain(text)!r} must be a plain path inside the repo.")
     return Remote(match["repo"], match["revision"] or "", subfolder, name)
+
+
+def _id_of(text: str) -> str:
+    """`https://huggingface.co/org/repo/tree/main/runs/a` -> `org/repo@main:runs/a`; other texts as they are."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        return text
+    revision = found["at"] or found["revision"]
+    path = (found["path"] or "").strip("/")
+    return found["repo"] + (f"@{revision}" if revision else "") + (f":{path}" if path else "")
 
 
 def name_places(places: Sequence[Place], taken: Iterable[str] = ()) -> list[str]:

@@ -39,16 +39,19 @@ def weighted(text: str) -> tuple[str, float]:
     return source, float(weight)
 
 
-def _hint(text: str) -> str:
-    """What else may be wrong with a source that cannot be opened: what stands where a weight may."""
+def _refuse_no_weight(text: str) -> None:
+    """Raise InspectorError for a source that is here with what is no weight after it, before anyone is asked for it."""
     source, _, weight = text.rpartition(":")
+    if weighted(text)[0] == text and _is_here(source) and not _is_here(text):
+        what = f"{plain(source)!r} is here, but {plain(weight, 40)!r} after it is no weight"
+        raise InspectorError(f"{what}: write a finite number, such as {plain(source)}:0.5.")
+
+
+def _is_here(source: str) -> bool:
     try:
-        meant = weighted(text)[0] == text and isinstance(parse(source), Local)
+        return isinstance(parse(source), Local)
     except InspectorError:
-        return ""
-    if not meant:
-        return ""
-    return f" {plain(source)!r} is here, but {plain(weight, 40)!r} after it is no weight: write a finite number."
+        return False
 
 
 def merge_preview(
@@ -101,13 +104,15 @@ def merge_preview(
 
 def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[float, ...]]:
     """Every source, each with its weight: a sum that lacks a part is another sum."""
+    for text in sources:
+        _refuse_no_weight(text)
     wanted = [weighted(text) for text in sources]
     opened = iterate([source for source, _ in wanted], given=given, progress=Downloads())
     adapters, weights = [], []
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
             if not found.result.skipped:
-                raise InspectorError(found.result.message + _hint(sources[found.order[0]]))
+                raise InspectorError(found.result.message)
             say(str(found.result))
             continue
         if not found.result.modules:

@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("weight", "enter", "type weight", "type the weight of the adapter under the cursor", ("merge",), 75),
     Action("more_rank", "n", "rank +1", "the energy that one rank more keeps", ("merge",), 65, "n/N"),
     Action("fewer_rank", "N", "rank −1", "the energy that one rank less keeps", ("merge",)),
-    Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:subfolder]", weight=35),
+    Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:path]", weight=35),
     Action("rename", "r", "rename", "rename the adapter under the cursor", _LIST, 30),
     Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _LIST, 25, "x"),
     Action("undo", "u", "undo", "undo the last removal, rename, reordering or weight of the sum", weight=5),

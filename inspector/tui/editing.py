@@ -38,7 +38,7 @@ class Editing(Shell):
         self.say(f"undone: {before.what}")
 
     def do_open(self) -> None:
-        self.push_screen(Prompt("Open a path, or org/repo[@revision][:subfolder] (NAME=… names it)"), self._open)
+        self.push_screen(Prompt("Open a path, or org/repo[@revision][:path] (NAME=… names it)"), self._open)
 
     def _open(self, source: str | None) -> None:
         if source:

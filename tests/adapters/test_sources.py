@@ -29,6 +29,15 @@ def names(*sources, taken=()):
         ("org/repo:runs/a", Remote("org/repo", "", "runs/a")),
         ("org/repo@main:runs/a/", Remote("org/repo", "main", "runs/a")),
         ("best=org/repo@main:a", Remote("org/repo", "main", "a", "best")),
+        ("https://huggingface.co/org/repo", Remote("org/repo")),
+        ("https://huggingface.co/org/repo/", Remote("org/repo")),
+        ("https://huggingface.co/org/repo/tree/main", Remote("org/repo", "main")),
+        ("x=https://hf.co/org/repo/tree/v1/runs/a", Remote("org/repo", "v1", "runs/a", "x")),
+        ("https://huggingface.co/org/repo/blob/main/a/b.safetensors", Remote("org/repo", "main", "a/b.safetensors")),
+        ("hf://org/repo@v1/runs/a", Remote("org/repo", "v1", "runs/a")),
+        ("https://huggingface.co/org", None),
+        ("https://example.org/org/repo", None),
+        ("https://huggingface.co/org/repo/tree/main/../x", None),
         ("a=b=org/repo", None),
     ],
 )
@@ -174,6 +183,25 @@ def test_cancelled_while_a_disk_does_not_answer(tmp_path, monkeypatch, slow):
     with pytest.raises(CancelledError):
         list(iterate([str(tmp_path / "a")], cancelled=asked.is_set))
     answers.set()
+
+
+def test_a_link_to_nothing_is_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "gone").symlink_to("nowhere")
+    (tmp_path / "org" / "loop").symlink_to("loop")
+    for name in ("org/gone", "org/loop", "x=org/loop"):
+        with pytest.raises(InspectorError, match="is a link that leads nowhere"):
+            parse(name)
+
+
+def test_a_path_that_may_not_be_looked_at_is_no_hub_id(tmp_path, monkeypatch):
+    def refused(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", refused)
+    with pytest.raises(InspectorError, match="Cannot look at org/repo: permission denied"):
+        parse("org/repo")
 
 
 def test_names_without_control_characters():

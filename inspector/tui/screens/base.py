@@ -89,7 +89,7 @@ class View(ABC):
         if state.opening:
             have = "Opening …" if not state.size else "One adapter is open so far; this view compares two."
         lines = [Line(), Line("  " + have, area.ink.bold), Line()]
-        hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:subfolder]")
+        hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
         return page([*lines, hint], area.width, area.height)
 
     def waiting(self, state: AppState, area: Area) -> list[Strip] | None:
