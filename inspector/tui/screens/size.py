@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 
 import numpy as np
 from rich.cells import cell_len
@@ -75,22 +76,25 @@ class SizeView(View):
         return [Line(" " + part, area.ink.plain) for part in wrap(text, area.width - 2) if part]
 
     def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
-        """Singular values of one module, a line per adapter."""
+        """Singular values of one module, a line per adapter that has it."""
         ink, modules = area.ink, spectrum_modules(state)
         block = state.block("singular_value", "module")
         if room < 6 or block is None or not modules:
             why = "the spectrum needs a taller terminal" if room < 6 else "no singular values here yet"
             return [Line(), Line("  " + why, ink.dim)]
         module = modules[state.spectrum % len(modules)]
-        first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
-        shown = list(range(first, min(first + MOST, state.size)))
+        have = np.flatnonzero(np.isfinite(block[:, module]).any(axis=-1)).tolist()
+        first = min(max(bisect(have, state.row) - MOST, 0), max(len(have) - MOST, 0))
+        shown = have[first : first + MOST]
         values = np.asarray(block[shown, module])
         name = clean(str(state.study.modules[module]))
-        of = f" · {len(shown)} of {plural(state.size, 'adapter')}" if len(shown) < state.size else ""
+        of = f" · {len(shown)} of {plural(len(have), 'adapter')}" if len(shown) < len(have) else ""
         which = f"{state.spectrum % len(modules) + 1} of {len(modules)}"
         title, scale = Line(" singular values", ink.bold), "log" if state.log else "linear"
         told = f" · {name} ({which} at this layer){of} · {scale}"
         title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
+        if not shown:
+            return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
         legend = Line(" ")
         for n, i in enumerate(shown):
             here = i == state.row
@@ -98,7 +102,8 @@ class SizeView(View):
                 fit(state.name(i), 18), ink.bold if here else ink.plain
             )
         cut = values[:, : max(_used(values), 2)]
-        drawn = plot(self._lines(cut, shown.index(state.row), log=state.log), ink, area.width - 1, room - 2)
+        strong = shown.index(state.row) if state.row in shown else -1
+        drawn = plot(self._lines(cut, strong, log=state.log), ink, area.width - 1, room - 2)
         return [title, *drawn, legend]
 
     def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int, *, log: bool) -> Lines:
