@@ -141,7 +141,9 @@ def _how(preview: Preview, rank: int | None, worst: float) -> str:
 
 
 def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
-    """What is not as a user may expect: other paths, tensors that no sum needs."""
+    """What is not as a user may expect: a sum of nothing, other paths, tensors that no sum needs."""
+    if float(preview.sums.norm(preview.scope())) == 0:
+        yield "The parts cancel: the sum is zero, and what was written is no more than rounding."
     for module in preview.study.modules:
         here = parents(adapters, preview.weights, module)
         paths = dict.fromkeys(adapter.modules[module].path for adapter, _ in here)

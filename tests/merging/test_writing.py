@@ -159,6 +159,12 @@ def test_nan_is_refused_by_name(tmp_path):
         made(tmp_path / "sum", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
 
 
+def test_parts_that_cancel_are_said(tmp_path):
+    one = opened(write_random(tmp_path / "a"))[0]
+    assert any("the sum is zero" in note for note in made(tmp_path / "none", [one, one], (1, -1)).notes)
+    assert not any("the sum is zero" in note for note in made(tmp_path / "some", [one, one], (1, -0.5)).notes)
+
+
 def test_what_no_sum_has_is_said(tmp_path):
     extra = {"base_model.model.lm_head.weight": torch.ones(4, 4)}
     write_adapter(tmp_path / "a", random_factors(), extra=extra, modules_to_save=["lm_head"])

@@ -95,6 +95,8 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
             f"init_lora_weights {plain(config.init, 40)!r} changed the base weights: ΔW = s·(BA − B₀A₀), and B₀A₀ is "
             f"not in the file; {told} with path_initial_model_for_weight_conversion"
         )
+    if config.peft_type == "VERA" and given.base is None:
+        return "VeRA: only the base's shapes tell the width of a module's input; give the base with --base"
     if config.kasa:
         return "KaSA: ΔW = s·B·diag(λ)·A on a truncated base, which is not supported yet"
     if config.qalora:
