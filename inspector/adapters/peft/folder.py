@@ -97,13 +97,12 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
         )
     if config.peft_type == "VERA" and given.base is None:
         return "VeRA: only the base's shapes tell the width of a module's input; give the base with --base"
-    if config.kasa:
-        return "KaSA: ΔW = s·B·diag(λ)·A on a truncated base, which is not supported yet"
-    if config.qalora:
-        return "QALoRA: A acts on pooled inputs, which is not supported yet"
-    if config.bdlora:
-        return "BD-LoRA: A or B is block-diagonal, which is not supported yet"
-    return ""
+    unsupported = {
+        "KaSA: ΔW = s·B·diag(λ)·A on a truncated base": config.kasa,
+        "QALoRA: A acts on pooled inputs": config.qalora,
+        "BD-LoRA: A or B is block-diagonal": config.bdlora,
+    }
+    return next((f"{method}, which is not supported yet" for method, is_it in unsupported.items() if is_it), "")
 
 
 def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:

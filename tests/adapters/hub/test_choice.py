@@ -8,7 +8,7 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.opening import open_sources
 from inspector.errors import InspectorError
-from tests.adapters.hub.cases import failure, hub_for, only
+from tests.adapters.hub.cases import failure, only
 from tests.makers import write_random
 
 LEAVE = Given(allow_pickle=True)
@@ -100,12 +100,6 @@ def test_four_levels_down_is_too_deep():
 
 
 # With a server: what is downloaded, and what becomes of it
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    with hub_for(monkeypatch, tmp_path / "home") as server:
-        yield server
 
 
 def kohya(path):

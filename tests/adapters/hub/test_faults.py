@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from inspector.adapters.opening import open_sources
-from tests.adapters.hub.cases import failure, hub_for, kept, only
+from tests.adapters.hub.cases import failure, kept, only
 from tests.hub_server import Fault
 from tests.makers import random_factors, write_adapter
 
@@ -22,17 +22,6 @@ def no_hang():
     signal.alarm(30)
     yield
     signal.alarm(0)
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def hub(home, monkeypatch):
-    with hub_for(monkeypatch, home) as server:
-        yield server
 
 
 @pytest.fixture

@@ -10,23 +10,12 @@ import pytest
 from inspector.adapters.opening import open_sources
 from inspector.errors import CancelledError
 from tests.acceptance.command import ROOT
-from tests.adapters.hub.cases import failure, hub_for, only
+from tests.adapters.hub.cases import failure, only
 from tests.hub_server import Fault
 from tests.makers import random_factors, write_adapter
 
 WEIGHTS = "adapter_model.safetensors"
 CHUNK = 128 * 1024
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def hub(home, monkeypatch):
-    with hub_for(monkeypatch, home) as server:
-        yield server
 
 
 @pytest.fixture
