@@ -77,6 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.chat.busiest = max(self.chat.busiest, self.chat.busy)
         fault = self.chat.fault(question)
         time.sleep(fault.pause)
+        with self.chat.lock:
+            self.chat.busy -= 1  # before the answer: whoever has it may ask again at once
         try:
             if fault.status:
                 self._send(fault.status, fault.body, fault.headers)
@@ -86,8 +88,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, {"choices": [choice], "usage": {"completion_tokens": len(text)}}, cut=fault.cut)
         except OSError:
             self.close_connection = True  # the other side hung up
-        with self.chat.lock:
-            self.chat.busy -= 1
 
     def _allowed(self) -> bool:
         if self.chat.key and self.headers.get("Authorization") != f"Bearer {self.chat.key}":
