@@ -79,6 +79,20 @@ def test_delta_is_the_librarys_own(tmp_path, algo, kind, options):
     )
 
 
+def test_dylora_is_the_lora_that_its_own_loader_takes_it_for(tmp_path):
+    """Its file tells no blocks: loaded it is scaled by α/r, while its training scaled by α/blocks."""
+    modules = pytest.importorskip("lycoris.modules")
+    org = layer("linear")
+    module = trained(modules.DyLoraModule(NAME, org, lora_dim=8, block_size=4, alpha=1.5).double())
+    path = file_of(tmp_path / "x.safetensors", module)
+    state = {f"{NAME}.{key}": value.detach() for key, value in module.state_dict().items()}
+    loader, factors = modules.get_module(state, NAME)
+    theirs = modules.make_module(loader, factors, NAME, org).double().get_diff_weight()[0].detach()
+    ours = our_deltas(read(path))[MODULE]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)  # it loads in float32
+    torch.testing.assert_close(4 * ours, module.get_diff_weight(rank=4)[0].detach(), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("algo", ["LoConModule", "LohaModule", "LokrModule"])
 def test_delta_is_what_the_layer_adds(tmp_path, algo):
     modules = pytest.importorskip("lycoris.modules")
