@@ -272,10 +272,10 @@ def test_keys_twice_in_the_config(tmp_path):
     ],
 )
 def test_hostile_patterns_take_no_time(tmp_path, pattern):
-    started = time.monotonic()
+    started = time.process_time()
     factors = random_factors({f"model.layers.{layer}.{'a' * 60}.q_proj": (4, 4) for layer in range(30)})
     adapter = read(write_adapter(tmp_path, factors, alpha=8, alpha_pattern={pattern: 2, "layers.0.*q_proj": 3}))
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
     assert adapter.info.alpha == "3-8"
 
 

@@ -63,12 +63,12 @@ def test_offline_mode_of_the_hub_is_no_matter(chat, monkeypatch):
         Fault(503, times=2, body="<html>busy"),
         Fault(cut=True, times=2),
         Fault(200, body="no json", times=2),
-        Fault(pause=1.0, times=1),
+        Fault(pause=2.0, times=1),
     ],
 )
 def test_passing_faults_are_waited_out(chat, fault):
     chat.faults = [fault]
-    assert asked(client(chat, timeout=0.5)) == expected()
+    assert asked(client(chat, timeout=1 if fault.pause else 5)) == expected()
     assert len(chat.asked) > 12
 
 
@@ -137,4 +137,4 @@ def test_cancel_while_the_server_is_slow(chat):
     started = time.monotonic()
     with pytest.raises(CancelledError):
         asked(client(chat), cancelled=lambda: time.monotonic() - started > 0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10

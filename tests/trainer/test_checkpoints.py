@@ -104,7 +104,7 @@ def test_a_signal_checkpoints_and_exits_130(base, file, tmp_path, number):
     process = begun(command(base, "sft", file, tmp_path, steps=2000, save_steps=2000))
     after(process, tmp_path / "sft" / "log.jsonl", 3)
     process.send_signal(number)
-    said = process.communicate(timeout=30)[1].decode()
+    said = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130, said
     assert "Stopping after this step, with a checkpoint" in said
     assert "the same command goes on from there." in said

@@ -135,7 +135,7 @@ def chat(monkeypatch):
 
 def asking(chat, name="big", per_minute=0.0, extra="", **options):
     teacher = remote(chat.url, name, 3, per_minute, extra)
-    return replace(teacher, server=replace(teacher.server, **({"pause": 0.01, "timeout": 1.0} | options)))
+    return replace(teacher, server=replace(teacher.server, **({"pause": 0.01, "timeout": 5.0} | options)))
 
 
 def test_a_request_says_how_to_sample(chat):
@@ -165,7 +165,7 @@ def test_a_request_says_how_to_sample(chat):
 )
 def test_passing_faults_are_waited_out(chat, fault):
     chat.faults = [fault]
-    teacher = asking(chat, timeout=0.5)
+    teacher = asking(chat, timeout=1 if fault.pause else 5)
     todo = planned(QUESTIONS, teacher, SAMPLING, 2, 0)
     assert sorted(s.index for s in sampled(teacher, todo)) == list(range(12))
 
@@ -175,7 +175,7 @@ def test_so_many_requests_a_minute(chat):
     teacher = asking(chat, per_minute=600)
     started = time.monotonic()
     sampled(teacher, planned(QUESTIONS, teacher, SAMPLING, 1, 0), set(range(6)))
-    assert 0.5 <= time.monotonic() - started < 2
+    assert 0.5 <= time.monotonic() - started < 5
 
 
 def test_which_model(chat):
