@@ -56,8 +56,12 @@ def with_layers(found, metric, values):
     return replace(found, blocks={**found.blocks, (metric, "layer"): block})
 
 
+def takeaways_of(found, kind=""):
+    return [t for t in takeaways(found) if kind in {"", t.kind}]
+
+
 def texts(found, kind=""):
-    return [t.text for t in takeaways(found) if kind in {"", t.kind}]
+    return [t.text for t in takeaways_of(found, kind)]
 
 
 EIGHT = ("sft", "rft", "rift", "dft", "offline-grpo", "dpo", "online-grpo", "online-dapo")
@@ -138,6 +142,16 @@ def test_the_worst_angle_of_the_study_says_nothing():
         "sft-dpo: the largest angle of the top-k output subspaces says nothing, random subspaces reach it too. The smallest, "
         "55°, is far from the 82° of chance: the subspaces come near each other in part.",
     ]
+
+
+def test_one_update_twice_and_a_multiple_of_it():
+    """Equal to rounding, with equal norms; a multiple points the same way, and a zero update nowhere."""
+    one = {("a", "b"): 1 - 2e-16, ("a", "c"): 1.0, ("b", "c"): 1.0, ("a", "d"): 0.999999, ("b", "d"): 0.999999}
+    norms = {"a": 1.5, "b": 1.5 + 1e-15, "c": 3.0, "d": 1.5, "zero": 0.0}
+    (found,) = takeaways_of(study([*norms], cosine=one, norm=norms), "chance")
+    assert found.text == "a and b hold the same update: one adapter opened twice, or a copy of it."
+    assert found.caution
+    assert [(n.metric, n.a, n.b) for n in found.numbers] == [("cosine", "a", "b"), ("norm", "a", ""), ("norm", "b", "")]
 
 
 def test_input_directions_of_a_shared_start():

@@ -10,12 +10,15 @@ import numpy as np
 
 from inspector.shared import pair_chance
 from inspector.study import Study
-from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair_values, span
+from inspector.takeaways.directions import clusters
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_adapter, of_pair, own_values, pair_values, span
 
 NEAR = 1.5
 """Degrees from chance within which an angle says nothing."""
 CLEAR = 10.0
 SHARED_START, UNSHARED = 0.6, 0.3
+SAME = 1e-9
+"""By how much, relative, rounding may part the norms of one update opened twice; its cosine is within 1e-12 of 1."""
 
 
 class Ends(NamedTuple):
@@ -30,9 +33,24 @@ class Ends(NamedTuple):
 
 
 def chances(study: Study) -> Iterator[Takeaway]:
-    """Angles against those of random subspaces, and input directions against a shared start."""
+    """One update twice, angles against those of random subspaces, and input directions against a shared start."""
+    yield from _copies(study)
     yield from _angles(study)
     yield from _inputs(study)
+
+
+def _copies(study: Study) -> Iterator[Takeaway]:
+    """Adapters with the same ΔW: of these every number that compares them is trivial."""
+    cosine, norms = pair_values(study, "cosine"), own_values(study, "norm")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        equal = np.abs(norms[:, None] / norms - 1) <= SAME
+        same = np.asarray(1 - cosine <= 1e-12) & equal
+    for group in clusters(same.astype(float), 1.0):
+        text = (
+            f"{listed(study.names[i] for i in group)} hold the same update: one adapter opened twice, or a copy of it."
+        )
+        pairs = [of_pair(study, "cosine", *pair) for pair in combinations(group, 2)]
+        yield Takeaway("chance", text, (*pairs, *(of_adapter(study, "norm", i) for i in group)), caution=True)
 
 
 def _angles(study: Study) -> Iterator[Takeaway]:
