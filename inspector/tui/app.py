@@ -89,9 +89,9 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         self.call_after_refresh(self.run_worker, warm_up, thread=True, group="warm-up", exit_on_error=False)
 
     def _leave(self) -> None:
-        """The session first: what follows may fail on a terminal that is gone."""
+        """Interrupted; the session first: what follows may fail on a terminal that is gone."""
         self._write_session()
-        self.exit()
+        self.exit(return_code=130)
 
     def on_unmount(self) -> None:
         self._write_session()

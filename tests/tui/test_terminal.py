@@ -98,10 +98,11 @@ def test_a_signal_ends_it_in_order(state, tmp_path, name):
         terminal.shows("run_2", "quit")
         answers(terminal, "5", "size and rank")
         terminal.signal(name)
-        terminal.process.wait(20)
+        code = terminal.process.wait(20)
         terminal.assert_left_in_order()
         assert b"Traceback" not in terminal.written
     if name != "SIGINT":
+        assert code == 130
         assert saved(tmp_path)["view"] == "size"
 
 
