@@ -14,9 +14,9 @@ from typing import Any
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.text import count, plain
-from trainer.row_file import check_suffix
-from trainer.schema import Rollout
-from trainer.weights import pairs
+from trainer.objectives.weights import pairs
+from trainer.rollouts.row_file import check_suffix
+from trainer.rollouts.schema import Rollout
 
 Row = dict[str, Any]
 

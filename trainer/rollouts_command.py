@@ -12,12 +12,12 @@ from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
 from inspector.text import count, plain
 from trainer.exporting import FORMS, export
-from trainer.mapping import PRESETS, Mapped, columns_of, mapped
-from trainer.rollout_progress import say
-from trainer.rollouts import DONE, Options, sample
-from trainer.row_file import check_suffix, write_rows
-from trainer.schema import read_rollouts
-from trainer.summary import lines, summarise
+from trainer.progress import say
+from trainer.rollouts.mapping import PRESETS, Mapped, columns_of, mapped
+from trainer.rollouts.row_file import check_suffix, write_rows
+from trainer.rollouts.sample import DONE, Options, sample
+from trainer.rollouts.schema import read_rollouts
+from trainer.rollouts.summary import lines, summarise
 
 
 @click.command("rollouts")

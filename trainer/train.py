@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from inspector.errors import InspectorError
 from inspector.text import count, plain
-from trainer.examples import examples
-from trainer.launchers import main_process, process_count, refuse_uncut, refuse_unfit
-from trainer.push import Uploads
-from trainer.rollout_progress import once
-from trainer.rows import tokenised
-from trainer.schema import Rollout, digest, read_rollouts
-from trainer.tasks import Options, Task, done, refuse_taken, tasks
-from trainer.weights import statistics
+from trainer.objectives.examples import examples
+from trainer.objectives.weights import statistics
+from trainer.progress import once
+from trainer.rollouts.rows import tokenised
+from trainer.rollouts.schema import Rollout, digest, read_rollouts
+from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
+from trainer.runs.push import Uploads
+from trainer.runs.tasks import Options, Task, done, refuse_taken, tasks
 
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
 """Name -> the package it needs."""
@@ -27,8 +27,8 @@ def train(options: Options) -> int:
     asked, rollouts, data = _checked(options)
     if options.dry_run:
         return _plan(asked, rollouts, data)
-    from trainer.one_run import narrate, run
-    from trainer.vllm_sampler import Place
+    from trainer.objectives.vllm_sampler import Place
+    from trainer.runs.one_run import narrate, run
 
     if main_process():
         uploads.check()
@@ -79,8 +79,8 @@ def _trackers(names: Sequence[str]) -> None:
 
 def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     """Print what would be done."""
-    from trainer import estimates
-    from trainer.bases import Skeleton, skeleton
+    from trainer.runs import estimates
+    from trainer.runs.bases import Skeleton, skeleton
 
     shapes: dict[str, Skeleton] = {}
     say = once(print)

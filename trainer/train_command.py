@@ -18,7 +18,7 @@ def _methods() -> Words:
 
 
 def _recipes() -> Words:
-    from trainer.recipe_file import recipes
+    from trainer.recipes.file import recipes
 
     return recipes()
 
@@ -83,7 +83,7 @@ def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from trainer.tasks import Options
+    from trainer.runs.tasks import Options
     from trainer.train import train as run
 
     return run(Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))

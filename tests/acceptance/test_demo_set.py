@@ -14,8 +14,8 @@ from inspector.probes import offline
 from inspector.study import Settings
 from tests.acceptance.command import DEMO
 from trainer.methods import METHODS, STUDY
-from trainer.schema import digest, read_rollouts
-from trainer.summary import summarise
+from trainer.rollouts.schema import digest, read_rollouts
+from trainer.rollouts.summary import summarise
 
 MORE = {"sft_s123": "sft", "sft_lr2e-3": "sft", "dpo_lr2e-4": "dpo"}
 METHOD = {name: name for name in STUDY} | MORE

@@ -15,7 +15,7 @@ from tests.acceptance.command import ROOT, inspector
 from tests.probes.chat_server import ChatServer, Fault
 from tests.probes.tiny_model import saved_base
 from tests.trainer.rollout_rows import jsonl, undated
-from trainer.schema import digest, read_rollouts
+from trainer.rollouts.schema import digest, read_rollouts
 
 PROMPTS, K = 30, 3
 

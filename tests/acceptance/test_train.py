@@ -11,7 +11,7 @@ from inspector import cli
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
-from trainer.training_log import read_log
+from trainer.runs.log import read_log
 
 ONLINE = {"generations": 4, "max_new_tokens": 12}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -30,14 +30,15 @@ from inspector.probes.base import Base, load_base
 from inspector.probes.grading import Grader
 from tests.bench.relay import Step, interleaved
 from tests.probes.tiny_model import tiny_tokenizer
-from trainer import build, checkpoints, start
-from trainer.examples import Examples, by_length, examples, order
 from trainer.methods import method
-from trainer.one_run import _keep_freed_memory
-from trainer.recipe import Recipe
-from trainer.rewards import reward
-from trainer.rows import Rows, tokenised
-from trainer.schema import read_rollouts
+from trainer.objectives.examples import Examples, by_length, examples, order
+from trainer.recipes.recipe import Recipe
+from trainer.rollouts.rewards import reward
+from trainer.rollouts.rows import Rows, tokenised
+from trainer.rollouts.schema import read_rollouts
+from trainer.runs import build
+from trainer.runs.one_run import _keep_freed_memory
+from trainer.saving import checkpoints, start
 
 METHODS = ("sft", "dft", "dpo", "online-grpo")
 WARM = 2

@@ -14,8 +14,8 @@ from accelerate.utils import DistributedType
 
 from inspector.errors import CancelledError
 from tests.trainer.small import options
-from trainer import checkpoints
-from trainer.sharded import is_sharded
+from trainer.saving import checkpoints
+from trainer.saving.sharded import is_sharded
 from trainer.train import train
 
 RUNS = {

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from inspector.probes.problems import Problem, Problems
-from trainer.schema import Rollout
+from trainer.rollouts.schema import Rollout
 
 QUESTIONS = Problems(
     "sums", tuple(Problem(f"p{n}", f"{n} + 1 = ?", f"{n + 1}") for n in range(6)), (("0 + 0 = ?", "0"),)

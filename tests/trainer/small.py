@@ -8,14 +8,14 @@ from transformers import TrainerCallback
 
 from inspector.probes.base import load_base
 from tests.probes.tiny_model import saved_base
-from trainer import checkpoints, start
-from trainer.build import build
-from trainer.examples import examples
 from trainer.methods import method
-from trainer.recipe_file import Source, resolve
-from trainer.rows import tokenised
-from trainer.schema import read_rollouts
-from trainer.tasks import Options
+from trainer.objectives.examples import examples
+from trainer.recipes.file import Source, resolve
+from trainer.rollouts.rows import tokenised
+from trainer.rollouts.schema import read_rollouts
+from trainer.runs.build import build
+from trainer.runs.tasks import Options
+from trainer.saving import checkpoints, start
 from trainer.train import train
 
 SETTINGS = {

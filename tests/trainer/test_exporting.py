@@ -11,9 +11,9 @@ from inspector.errors import InspectorError
 from tests.probes.tiny_model import tiny_tokenizer
 from tests.trainer.rollout_rows import rollout
 from trainer.exporting import FORMS, export
-from trainer.mapping import Mapped, columns_of, mapped
-from trainer.row_file import write_rows
-from trainer.schema import digest, read_rollouts
+from trainer.rollouts.mapping import Mapped, columns_of, mapped
+from trainer.rollouts.row_file import write_rows
+from trainer.rollouts.schema import digest, read_rollouts
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}a:{% endif %}"

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from inspector.probes.base import load_base
 from inspector.probes.generation import Hooks, generate
-from trainer.draws import Sampling
-from trainer.sampling import Chooser
+from trainer.rollouts.draws import Sampling
+from trainer.rollouts.sampling import Chooser
 
 
 @dataclass

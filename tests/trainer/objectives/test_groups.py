@@ -1,0 +1,115 @@
+"""Groups of fresh completions: which are drawn, which are kept, and from which random streams."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+
+import pytest
+
+from inspector.probes.generation import Answer
+from trainer.objectives.groups import Groups, Place
+from trainer.rollouts.rows import Prompt
+
+PROMPTS = [Prompt((n,), str(n), "") for n in range(20)]
+
+
+def groups(right, *, redraws=0, seed=42, asked=None, gather=list):
+    """`right(prompt, k)` says whether answer k of a prompt is right; `asked` collects every draw."""
+
+    def sample(draws):
+        if asked is not None:
+            asked.extend(draws)
+        seen: dict[int, int] = {}
+        texts = []
+        for prompt, _ in draws:
+            k = seen[prompt.ids[0]] = seen.get(prompt.ids[0], -1) + 1
+            texts.append("right" if right(prompt.ids[0], k % 4) else "wrong")
+        return [Answer(n, text, 1, "stop", ids=(1,)) for n, text in enumerate(texts)]
+
+    return Groups(PROMPTS, sample, lambda text, _gold: float(text == "right"), 4, seed, redraws, gather)
+
+
+def prompts_of(found):
+    return [group.prompt.ids[0] for group in found.groups]
+
+
+def test_grpo_keeps_every_group():
+    found = groups(lambda n, k: n == 3 and k < 2).round([3, 5], Place(0))
+    assert prompts_of(found) == [3, 5]
+    assert [group.rewards for group in found.groups] == [(1, 1, 0, 0), (0, 0, 0, 0)]
+    assert (found.learned, found.drawn, found.first_reward) == (2, 2, 0.25)
+
+
+def test_dapo_replaces_groups_of_equal_rewards_by_other_prompts():
+    """Even prompts are mixed, odd ones all right: as many as asked for come back, all of them mixed, none twice."""
+    found = groups(lambda n, k: n % 2 == 1 or k == 0, redraws=9).round([1, 2, 3, 5], Place(0))
+    assert found.learned == 4
+    assert all(group.mixed for group in found.groups)
+    assert prompts_of(found)[0] == 2
+    assert len(set(prompts_of(found))) == 4
+    assert found.first_reward == (1 + 0.25 + 1 + 1) / 4
+
+
+def test_dapo_stops_drawing_and_fills_up():
+    """Nothing is ever mixed: the groups drawn first stand in, and teach nothing."""
+    found = groups(lambda _n, _k: False, redraws=2).round([4, 6], Place(0))
+    assert prompts_of(found) == [4, 6]
+    assert (found.learned, found.drawn) == (0, 6)
+
+
+def test_dapo_runs_out_of_prompts():
+    found = groups(lambda _n, _k: True, redraws=99).round([4, 6], Place(0))
+    assert found.drawn == len(PROMPTS)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(
+    "right",
+    [lambda _n, _k: False, lambda n, k: n % 2 == 1 or k == 0, lambda n, k: n > 15 and k == 0, lambda n, k: n < 4],
+)
+def test_processes_together_draw_and_learn_as_one(processes, right):
+    chosen = [0, 1, 2, 3]
+    one = []
+    whole = groups(right, redraws=4, asked=one).round(chosen, Place(5))
+    asked, shares = together(right, chosen, processes)
+    assert sorted(one, key=str) == sorted(asked, key=str)
+    kept = [(group.prompt, group.rewards) for share in shares for group in share.groups]
+    assert kept == [(group.prompt, group.rewards) for group in whole.groups]
+    assert sum(share.learned for share in shares) == whole.learned
+    assert sum(share.drawn for share in shares) == whole.drawn
+    assert sum(share.first_reward for share in shares) / processes == whole.first_reward
+
+
+def together(right, chosen, processes):
+    """All draws, and each process's share, of processes that are threads here."""
+    asked, told, meeting = [], [[] for _ in range(processes)], Barrier(processes)
+    size = len(chosen) // processes
+
+    def gather(rank, found):
+        told[rank] = found
+        meeting.wait(60)
+        everyone = [one for found in told for one in found]
+        meeting.wait(60)
+        return everyone
+
+    def share(rank):
+        mine = groups(right, redraws=4, asked=asked, gather=partial(gather, rank))
+        return mine.round(chosen[rank * size : (rank + 1) * size], Place(5, rank, processes))
+
+    with ThreadPoolExecutor(processes) as pool:
+        return asked, list(pool.map(share, range(processes)))
+
+
+def test_a_draw_has_a_stream_of_its_own_whatever_came_before():
+    """The same place has the same streams for one process and for two; no two draws share one."""
+    whole, halves, again = [], [], []
+    groups(lambda _n, _k: True, asked=whole).round([7, 7, 8, 9], Place(3))
+    for rank, chosen in enumerate(([7, 7], [8, 9])):
+        groups(lambda _n, _k: True, asked=halves).round(chosen, Place(3, rank, 2))
+    assert whole == halves
+    groups(lambda _n, _k: True, asked=again).round([7, 7, 8, 9], Place(4))
+    seeds = [seed for _, seed in (*whole, *again)]
+    assert len(set(seeds)) == 32
+    other = []
+    groups(lambda _n, _k: True, seed=43, asked=other).round([7, 7, 8, 9], Place(3))
+    assert not {seed for _, seed in other} & set(seeds)

@@ -1,0 +1,62 @@
+"""What is set on the command line must be read by a method that is asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from inspector.errors import InspectorError
+from trainer.methods import METHODS
+from trainer.runs.tasks import Options, tasks
+
+
+def asked(name, *settings, recipe="demo-smollm2"):
+    return tasks(Options(name, Path("r.jsonl"), Path("out"), recipe=recipe, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("sft", ["beta=0.2"], "'beta=0.2': beta is not read by sft, but by dpo, kto, ipo."),
+        ("sft", ["dpo.lr=1e-3"], "'dpo.lr=1e-3': dpo is not trained here, but sft."),
+        ("all", ["kto.beta=1"], "kto is not trained here, but sft, rft, dft,"),
+        ("all", ["gamma=2"], "online-dapo, but by simpo."),
+        ("all", ["sft.beta=2"], "beta is not read by sft, but by dpo, kto, ipo."),
+        ("offline-grpo", ["kl=0.2"], "but by offline-grpo with variant=krafton."),
+        ("rift", ["rift_lambda=0.2"], "but by rift with variant=rift-linear."),
+        ("rift", ["variant=rift-linear", "rift_lambda=0.2", "probability=token"], "but by rift with variant=rift."),
+        ("online-grpo", ["redraws=1"], "but by online-dapo."),
+        ("rift", ["variant=rift-linear"], "rift-linear needs its λ"),
+    ],
+)
+def test_what_nobody_reads_is_refused(name, settings, says):
+    with pytest.raises(InspectorError) as caught:
+        asked(name, *settings)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("all", ["beta=0.2", "dpo.lr=1e-3", "sft.steps=3", "redraws=1", "b=0.2", "seed=7"]),
+        ("offline-grpo", ["offline-grpo.variant=krafton", "offline-grpo.kl=0.2", "b=0.1"]),
+        ("rift", ["rift_lambda=0.2", "variant=rift-linear"]),
+    ],
+)
+def test_what_somebody_reads_is_taken(name, settings):
+    assert asked(name, *settings)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_takes_its_own_settings(name):
+    variant = METHODS[name].variants[0]
+    (task,) = asked(name)
+    values = {key: getattr(task.recipe, key) for key in variant.settings}
+    given = [f"{key}={'null' if value is None else value}" for key, value in values.items()]
+    assert asked(name, *given) == asked(name)
+
+
+def test_a_recipe_file_may_speak_to_every_method(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: demo-smollm2\nbeta: 0.3\nmethods: {dpo: {gamma: 2}}\n")
+    (task,) = asked("sft", recipe=str(path))
+    assert task.recipe.beta == 0.3

@@ -1,0 +1,188 @@
+"""Stopped in any way and resumed: the same bits as a run that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from inspector.errors import CancelledError, InspectorError
+from tests.trainer.small import adapter_of, equal, made, options, rollouts, tiny, trained
+from trainer.runs.log import read_log
+from trainer.saving import checkpoints
+from trainer.train import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+ROOT = checkpoints.Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return rollouts(tmp_path)
+
+
+def command(base, name, file, out, **more):
+    asked = options(base, name, file, out, **more)
+    settings = [word for pair in asked.settings for word in ("--set", pair)]
+    words = ["train", name, "--rollouts", str(file), "--out", str(out), "--recipe", "demo-smollm2", *settings]
+    return [sys.executable, "-m", "trainer", *words]
+
+
+def begun(words):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+
+
+def after(process, log, step):
+    """Wait until this step is in the log."""
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        lines = read_log(log) if log.exists() else []
+        if lines and lines[-1]["step"] >= step:
+            return
+        time.sleep(0.002)
+    raise AssertionError(process.communicate()[1].decode())
+
+
+def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path):
+    """kill -9 some steps after a checkpoint; with dropout, so that random states matter."""
+    name, more = "rift", {"steps": 60, "save_steps": 7, "dropout": 0.1}
+    process = begun(command(base, name, file, tmp_path / "killed", **more))
+    after(process, tmp_path / "killed" / name / "log.jsonl", 10)
+    process.kill()
+    process.communicate()
+    left = checkpoints.complete(tmp_path / "killed" / name / ".checkpoints")
+    assert left
+    assert not (tmp_path / "killed" / name / "run.json").exists()
+    resumed = trained(base, name, file, tmp_path / "killed", **more)
+    whole = trained(base, name, file, tmp_path / "whole", **more)
+    assert equal(resumed, whole)
+    steps = [line["step"] for line in read_log(tmp_path / "killed" / name / "log.jsonl")]
+    assert steps == list(range(1, 61))
+
+
+@pytest.mark.parametrize("name", ["offline-grpo", "dpo", "kto", "simpo"])
+def test_stopped_at_any_step_is_the_same_bits(base, file, tmp_path, name):
+    """Resumed at each checkpoint in turn: what follows never differs."""
+    more = {"steps": 5, "dropout": 0.1}
+    whole = trained(base, name, file, tmp_path / "whole", save_steps=1, keep=9, **more)
+    for stop in (1, 3, 4):
+        out = tmp_path / str(stop)
+        guard_at(stop, lambda out=out: train(options(base, name, file, out, save_steps=9, **more)))
+        assert [checkpoints.step_of(c) for c in checkpoints.complete(out / name / ".checkpoints")] == [stop]
+        assert equal(trained(base, name, file, out, save_steps=9, **more), whole)
+        one, other = (place / name / ".checkpoints" / f"checkpoint-{stop}" for place in (tmp_path / "whole", out))
+        assert equal(adapter_of(one), adapter_of(other))
+
+
+def guard_at(stop, run):
+    """Ask for the stop as a signal does, while step `stop` is made."""
+    before = checkpoints.Guard.on_step_end
+
+    def on_step_end(self, args, state, control, **more):
+        self.asked = self.asked or state.global_step == stop
+        before(self, args, state, control, **more)
+
+    checkpoints.Guard.on_step_end = on_step_end
+    try:
+        with pytest.raises(CancelledError):
+            run()
+    finally:
+        checkpoints.Guard.on_step_end = before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_checkpoints_and_exits_130(base, file, tmp_path, number):
+    process = begun(command(base, "sft", file, tmp_path, steps=2000, save_steps=2000))
+    after(process, tmp_path / "sft" / "log.jsonl", 3)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130, said
+    assert "Stopping after this step, with a checkpoint" in said
+    assert "the same command goes on from there." in said
+    assert len(checkpoints.complete(tmp_path / "sft" / ".checkpoints")) == 1
+    assert not (tmp_path / "sft" / "run.json").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights(base, file, tmp_path):
+    """The forward pass gives nan from step 4 on; the checkpoint of step 2 stays, and is finite."""
+    from trainer.objectives.weighted import WeightedTrainer
+
+    plain = WeightedTrainer.compute_loss
+
+    def broken(self, *args, **more):
+        return plain(self, *args, **more) * (float("nan") if self.state.global_step >= 3 else 1)
+
+    WeightedTrainer.compute_loss = broken
+    try:
+        with pytest.raises(InspectorError, match=r"not finite at step 4: .* checkpoint of step 2 is kept; lower lr"):
+            trained(base, "sft", file, tmp_path, steps=6)
+    finally:
+        WeightedTrainer.compute_loss = plain
+    kept = checkpoints.newest(tmp_path / "sft" / ".checkpoints")
+    assert kept.name == "checkpoint-2"
+    assert all(torch.isfinite(t).all() for t in adapter_of(kept).values())
+
+
+def test_what_a_kill_left_half_written_is_no_checkpoint(base, file, tmp_path):
+    folder = tmp_path / "sft" / ".checkpoints"
+    half = folder / ".writing" / "checkpoint-2"
+    half.mkdir(parents=True)
+    (half / "optimizer.pt").write_bytes(b"half")
+    assert checkpoints.complete(folder) == []
+    assert checkpoints.newest(folder) is None
+    trained(base, "sft", file, tmp_path)
+    assert not (half / "optimizer.pt").exists()
+    assert [c.name for c in checkpoints.complete(folder)] == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(base, file, tmp_path, monkeypatch):
+    real, made_before = torch.save, []
+
+    def save(*args, **more):
+        made_before.append(1)
+        if len(made_before) > 3:
+            raise OSError(28, "No space left on device")
+        return real(*args, **more)
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(InspectorError, match="No space left on device"):
+        trained(base, "sft", file, tmp_path)
+
+
+def test_older_checkpoints_keep_the_adapter_alone(base, file, tmp_path):
+    trained(base, "sft", file, tmp_path, steps=6, save_steps=1)
+    found = checkpoints.complete(tmp_path / "sft" / ".checkpoints")
+    assert [checkpoints.step_of(c) for c in found] == [1, 2, 3, 4, 5, 6]
+    assert all((c / "adapter_model.safetensors").is_file() for c in found)
+    assert not any((c / "optimizer.pt").exists() for c in found)
+    assert not any(
+        path.name in {"README.md", "training_args.bin", "tokenizer.json"} for c in found for path in c.iterdir()
+    )
+
+
+def test_thin_keeps_the_newest(tmp_path):
+    for n in (10, 9, 100):
+        (tmp_path / f"checkpoint-{n}").mkdir()
+        (tmp_path / f"checkpoint-{n}" / "optimizer.pt").touch()
+    checkpoints.thin(tmp_path, 2)
+    assert [c.name for c in checkpoints.complete(tmp_path)] == ["checkpoint-9", "checkpoint-10", "checkpoint-100"]
+    assert not (tmp_path / "checkpoint-9" / "optimizer.pt").exists()
+    assert checkpoints.newest(tmp_path).name == "checkpoint-100"
+
+
+def test_nothing_is_sent_home(base, file, tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *a, **k: sent.append(a))
+    for name in ("sft", "dpo", "kto"):
+        made(base, name, file, tmp_path)
+    assert not sent

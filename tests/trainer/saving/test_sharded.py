@@ -1,0 +1,74 @@
+"""FSDP2: the adapter of one process, stopped or not; and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from inspector.errors import InspectorError
+from tests.trainer.fsdp_on_cpu import RUNS
+from tests.trainer.saving.test_checkpoints import ROOT
+from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trained
+from trainer.methods import method
+from trainer.runs.launchers import refuse_unfit
+from trainer.train import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+WRAP = {"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_RESHARD_AFTER_FORWARD": "true"}
+
+
+def test_two_processes_that_share_the_base_are_one(tmp_path):
+    """KRAFTON's on a bfloat16 base with a float32 adapter, and DPO stopped and gone on with; files as of any run."""
+    base, file = tiny(tmp_path / "base"), rollouts(tmp_path)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    command += ["tests.trainer.fsdp_on_cpu", str(base), str(file), str(tmp_path / "two")]
+    environment = os.environ | FSDP2 | WRAP | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, settings in RUNS.items():
+        one, two = (
+            trained(base, name, file, tmp_path / "one", **settings),
+            adapter_of(tmp_path / "two" / name),
+        )
+        assert close(one, two, 1e-5)
+        told = [json.loads((tmp_path / place / name / "run.json").read_text()) for place in ("one", "two")]
+        assert [record["processes"] for record in told] == [1, 2]
+        for key in ("base_weights", "a0", "tokens", "dtype"):
+            assert told[0][key] == told[1][key]
+    assert "dpo: 6 pairs, 4 steps of 4 (2.67 epochs), lr 0.01. Going on after step 2." in done.stderr
+
+
+def test_a_sharded_checkpoint_goes_on_sharded(tmp_path):
+    """Its optimizer knows weights by name; one of a single process numbers them."""
+    base, file = tiny(tmp_path / "base"), rollouts(tmp_path)
+    trained(base, "sft", file, tmp_path, steps=5)
+    (tmp_path / "sft" / "run.json").unlink()
+    kept = tmp_path / "sft" / ".checkpoints" / "checkpoint-4"
+    torch.save({"state": {"q_proj.lora_A": {}}, "param_groups": []}, kept / "optimizer.pt")
+    with pytest.raises(InspectorError, match="was written with FSDP2: go on as the run was begun"):
+        train(options(base, "sft", file, tmp_path, steps=5))
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "says"),
+    [
+        ({"ACCELERATE_USE_FSDP": "true"}, "sft", "FSDP1 needs one dtype"),
+        (FSDP2, "kto", "not for kto: use DDP"),
+        (FSDP2, "online-dapo", "not for online-dapo, which would gather the base for every token"),
+        (FSDP2 | {"FSDP_CPU_RAM_EFFICIENT_LOADING": "True"}, "sft", "FSDP_CPU_RAM_EFFICIENT_LOADING must be off"),
+        (FSDP2 | {"FSDP_OFFLOAD_PARAMS": "true"}, "sft", "FSDP_OFFLOAD_PARAMS must be off"),
+        ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "sft", "ZeRO-3 needs one dtype"),
+    ],
+)
+def test_what_does_not_fit_is_refused(environment, name, says):
+    with pytest.raises(InspectorError, match=says):
+        refuse_unfit(environment, [method(name)])
+
+
+def test_what_fits_is_not_refused():
+    refuse_unfit(FSDP2 | WRAP, [method(name) for name in ("sft", "rift", "dpo", "simpo")])
+    refuse_unfit({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"}, [method("kto")])

@@ -1,0 +1,178 @@
+"""What a method learns from: the rows, pairs or labelled rows of the shared rollouts, and in which order. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inspector.errors import InspectorError
+from inspector.text import count
+from trainer.methods import Method
+from trainer.objectives import weights
+from trainer.recipes.recipe import Recipe
+from trainer.rollouts.rows import Row, Rows, unique
+
+Columns = dict[str, list[Any]]
+_IGNORED = -100
+_MISSING = {
+    "positive": "no row has a reward above 0",
+    "negative": "every row has a reward above 0",
+    "mixed": "no group has right and wrong answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Columns as the trainer takes them, and where each example came from."""
+
+    columns: Columns
+    noun: str
+    """row, pair or prompt."""
+    tokens: tuple[int, ...]
+    """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
+    """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
+    _learnable(method, rows)
+    if method.data == "pairs":
+        return _pairs(recipe, rows)
+    if method.data == "prompts":
+        return _prompts(recipe, rows)
+    return _labelled(rows) if method.data == "unpaired" else _weighted(method, recipe, rows)
+
+
+def taken(method: Method, recipe: Recipe) -> int:
+    """How many examples a whole run reads."""
+    if method.data == "prompts":
+        return -(-recipe.steps // recipe.iterations) * (recipe.batch // recipe.generations)
+    return recipe.steps * recipe.batch
+
+
+def remark(method: Method, recipe: Recipe, rows: Rows) -> str:
+    """What the rewards make of a method that runs all the same; empty where nothing is odd."""
+    told = weights.statistics(rows.rewards, rows.groups)
+    if method.name == "offline-grpo" and not told.mixed:
+        return "No group has right and wrong answers: Offline GRPO is b times SFT here."
+    if method.name == "rift" and told.positive == told.rows:
+        return "Every answer is right: RIFT is SFT here."
+    if not told.positive:
+        return "No answer is right: there is nothing here that was rewarded."
+    if method.data == "prompts" and recipe.iterations == 1:
+        return (
+            "One step on each batch of completions: the ratio is 1 and nothing is clipped, so that GRPO and DAPO "
+            "differ by normalisation, drawing again and the length penalty alone."
+        )
+    return ""
+
+
+def row_weights(method: Method, recipe: Recipe, rows: Rows) -> list[float]:
+    """A weight for each row, as the method's variant has it; rows of weight 0 teach nothing."""
+    variant = method.variant(recipe.variant).name
+    if variant == "rft":
+        return weights.positive(rows.rewards)
+    if variant == "rift":
+        return weights.signs(rows.rewards, recipe.reward_right, recipe.reward_wrong)
+    if variant == "rift-linear":
+        assert recipe.rift_lambda is not None
+        return weights.linear(rows.rewards, recipe.rift_lambda)
+    if variant == "study":
+        return weights.advantages(rows.rewards, rows.groups, recipe.b)
+    if variant == "krafton":
+        return weights.krafton_advantages(rows.rewards, rows.groups, recipe.b)
+    return [1.0] * len(rows.rows)
+
+
+def order(size: int, length: int, seed: int) -> list[int]:
+    """`length` examples of `size`: one permutation an epoch, each drawn from (seed, epoch).
+
+    The steps take them as they come, so that a step's rows do not depend on how it is cut into micro-batches, on
+    the number of processes, or on an interruption.
+    """
+    epochs = -(-length // size)
+    drawn = [np.random.default_rng([seed, epoch]).permutation(size) for epoch in range(epochs)]
+    return [int(n) for n in np.concatenate(drawn)[:length]]
+
+
+def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int) -> list[int]:
+    """The same steps of `batch` examples, within each the longest first.
+
+    Micro-batches then hold examples of one length, and next to nothing is padded. A step's gradient is a mean over
+    the step, whatever the order in it.
+    """
+    steps = (laid[at : at + batch] for at in range(0, len(laid), batch))
+    return [n for step in steps for n in sorted(step, key=lambda n: -tokens[n])]
+
+
+def _learnable(method: Method, rows: Rows) -> None:
+    told = weights.statistics([r.reward for r in rows.rows if r.targets], [r.group for r in rows.rows if r.targets])
+    there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
+    for need in method.needs:
+        if not there[need]:
+            raise InspectorError(
+                f"{method.name} has nothing to learn here: {_MISSING[need]} ({count(told.rows, 'row')}, "
+                f"{told.positive} of them right, {count(told.groups, 'group')}). Sample more, or easier, prompts."
+            )
+
+
+def _weighted(method: Method, recipe: Recipe, rows: Rows) -> Examples:
+    found = row_weights(method, recipe, rows)
+    kept = list(range(len(found)))
+    if method.name == "rft":
+        alone = set(unique(rows.rows)) if recipe.unique else set(kept)
+        kept = [n for n in kept if found[n] and n in alone]
+    if not any(found[n] and rows.rows[n].targets for n in kept):
+        raise InspectorError(f"{method.name} has nothing to learn here: every row's weight is 0.")
+    chosen = [rows.rows[n] for n in kept]
+    columns: Columns = {
+        "input_ids": [list(row.ids) for row in chosen],
+        "labels": [[_IGNORED] * row.start + row.completion for row in chosen],
+        "weight": [found[n] for n in kept],
+    }
+    return Examples(columns, "row", tuple(len(row.ids) for row in chosen))
+
+
+def _pairs(recipe: Recipe, rows: Rows) -> Examples:
+    learned = [row for row in rows.rows if row.targets]
+    chosen = weights.pairs([r.reward for r in learned], [r.group for r in learned], every=recipe.pairs == "all")
+    both: Sequence[tuple[Row, Row]] = [(learned[w], learned[l]) for w, l in chosen]  # noqa: E741 - w wins, l loses
+    for right, wrong in both:
+        if right.prompt != wrong.prompt:
+            raise InspectorError(f"Group {right.group!r} holds answers to different prompts: one prompt a group.")
+    columns: Columns = {
+        "prompt_ids": [right.prompt for right, _ in both],
+        "chosen_ids": [right.completion for right, _ in both],
+        "rejected_ids": [wrong.completion for _, wrong in both],
+    }
+    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both))
+
+
+def _labelled(rows: Rows) -> Examples:
+    learned = [row for row in rows.rows if row.targets]
+    columns: Columns = {
+        "prompt_ids": [row.prompt for row in learned],
+        "completion_ids": [row.completion for row in learned],
+        "label": [row.reward > 0 for row in learned],
+    }
+    return Examples(columns, "row", tuple(len(row.ids) for row in learned))
+
+
+def _prompts(recipe: Recipe, rows: Rows) -> Examples:
+    graded = [prompt for prompt in rows.prompts if prompt.gold]
+    if not graded:
+        raise InspectorError(
+            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
+            "offline methods can learn from them."
+        )
+    chosen = [prompt for prompt in graded if len(prompt.ids) < recipe.max_length]
+    if not chosen:
+        raise InspectorError(f"Every prompt is longer than max_length, {recipe.max_length} tokens: raise it.")
+    answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
+    columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
+    return Examples(columns, "prompt", tuple(round(recipe.generations * (len(p.ids) + answer)) for p in chosen))

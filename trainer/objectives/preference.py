@@ -1,0 +1,94 @@
+"""DPO, IPO, SimPO and KTO through TRL, on our token ids and in our order.
+
+TRL prepares data from text; here it is prepared, so `_prepare_dataset` hands it through. What TRL computes once for
+each example is computed on the examples, before they are laid out over the epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset  # type: ignore[import-untyped]
+from torch import Tensor
+from torch.utils.data import DataLoader
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.kto_trainer import KTOTrainer
+
+from trainer.objectives.examples import Columns
+from trainer.saving.checkpoints import Durable
+
+LOSSES = {"dpo": "sigmoid", "ipo": "ipo", "simpo": "sigmoid_norm"}
+"""Variant -> TRL's name."""
+
+
+class PairTrainer(Durable, DPOTrainer):
+    """−log σ and its kin on pairs; the reference is the base with the adapter switched off, scored once.
+
+    A step's loss is the mean over its pairs: every step has the same number, so the mean of the micro-batches'
+    means is theirs.
+    """
+
+    def __init__(self, *args: Any, order: Sequence[int], **more: Any) -> None:
+        self._order = list(order)
+        super().__init__(*args, **more)
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002 - TRL's signature
+        """The reference's log-probs of every pair, once, then the pairs in the order of the steps.
+
+        TRL hands them to the other processes through a cache file, which for rows in memory lies in a temporary
+        folder of each process: with two of them it is not found. Here all get them from `gather`.
+        """
+        loader = self.accelerator.prepare(DataLoader(dataset, batch_size=batch_size, collate_fn=self.data_collator))
+        score: Any = self.compute_ref_log_probs
+        parts: list[tuple[Tensor, Tensor]] = [
+            self.accelerator.gather_for_metrics(score(self.model, batch)) for batch in loader
+        ]
+        chosen, rejected = (torch.cat(side).tolist() for side in zip(*parts, strict=True))
+        columns = dataset.to_dict() | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+        return Dataset.from_dict(columns).select(self._order)
+
+
+class ReferenceFreeTrainer(PairTrainer):
+    """SimPO as TRL's length-normalised DPO with a constant in the reference's place.
+
+    With log ref_w := (γ/β)|w| and log ref_l := 0, β times the difference of the averages is
+    β·log π_w/|w| − β·log π_l/|l| − γ.
+    """
+
+    margin: float
+    """γ/β in nats a token."""
+
+    def __init__(self, *args: Any, margin: float, **more: Any) -> None:
+        self.margin = margin
+        super().__init__(*args, **more)
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002 - TRL's signature
+        columns = dataset.to_dict()
+        columns["ref_chosen_logps"] = [self.margin * len(ids) for ids in columns["chosen_ids"]]
+        columns["ref_rejected_logps"] = [0.0] * len(columns["chosen_ids"])
+        return Dataset.from_dict(columns).select(self._order)
+
+
+class UnpairedTrainer(Durable, KTOTrainer):
+    """KTO on the rows as they are.
+
+    Its reference point z is the mean KL of one micro-batch (on all ranks) with the completions turned by one, as in
+    TRL: the one objective here that does depend on how a step is cut.
+    """
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+
+def turned(columns: Columns, order: Sequence[int], micro_batch: int) -> Columns:
+    """KTO's examples in the order of the steps, each with the completion of its neighbour in the micro-batch."""
+    laid = {name: [values[n] for n in order] for name, values in columns.items()}
+    given = laid["completion_ids"]
+    blocks = [given[start : start + micro_batch] for start in range(0, len(given), micro_batch)]
+    laid["KL_completion_ids"] = [ids for block in blocks for ids in (block[-1:] + block[:-1])]
+    return laid

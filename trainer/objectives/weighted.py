@@ -1,0 +1,130 @@
+"""SFT, RFT, DFT, RIFT and Offline GRPO: one weighted token-level objective on TRL's log-prob hook.
+
+TRL patches the model so that `model(…, labels=…, fused_lm_head=True)` gives log π_t without building the logits. That
+is semi-private: tests/trainer/objectives/test_weighted.py holds it to TRL's own losses, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from trainer.objectives import losses, padding
+from trainer.progress import say
+from trainer.recipes.recipe import Recipe
+from trainer.saving.checkpoints import Durable
+
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+_RUNAWAY = 3.0
+"""Nats a token by which ℓ of the rows with negative weight may rise before it is said."""
+_SUMS = ("up", "up_tokens", "down", "down_tokens", "negatives", "vanished", "tokens")
+
+
+def objective(variant: str, recipe: Recipe) -> Objective:
+    """(log π, mask, weights) -> per-token loss, for a method's variant."""
+    if variant == "dft":
+        return losses.dft
+    if variant == "rift":
+        return partial(losses.rift, probability=recipe.probability)
+    return losses.policy_gradient if variant == "krafton" else losses.weighted
+
+
+@dataclass
+class Collator(DataCollatorForLanguageModeling):
+    """TRL's, and the weight of each row."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Ids and labels, padded or end to end, with `weight` (rows,)."""
+        weight = torch.tensor([example["weight"] for example in examples], dtype=torch.float32)
+        return super().torch_call(examples) | {"weight": weight}
+
+
+class WeightedTrainer(Durable, SFTTrainer):
+    """TRL's SFT trainer with the loss of `objective`, plus `kl` times the KL to the base.
+
+    `probability` is RIFT's, so that vanished negatives are counted; empty for the others.
+    """
+
+    def __init__(self, *args: Any, objective: Objective, probability: str = "", kl: float = 0.0, **more: Any) -> None:
+        super().__init__(*args, **more)
+        # TRL also asks for entropy and the top token, for metrics that are not read here.
+        add_fused_lm_head(self.model.get_base_model(), outputs=("log_probs",))
+        self._objective, self._kind, self._kl = objective, probability, kl
+        self._sums = torch.zeros(len(_SUMS), dtype=torch.float64)
+        self._first: float | None = None
+        self.warned = ""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Σ over this micro-batch, divided by the completion tokens of the whole step on all ranks."""
+        weight = inputs.pop("weight")
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        log_p, mask = (padding.by_row(part, inputs, len(weight)) for part in (outputs.log_probs, outputs.label_mask))
+        per_token = self._objective(log_p, mask, weight)
+        if self._kl:
+            per_token = per_token + self._kl * losses.kl(log_p, self._reference(inputs, len(weight)), mask)
+        tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = losses.token_mean(per_token, tokens)
+        if num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # DDP averages over ranks; N counts all of theirs
+        if self.model.training:
+            self._watch(log_p.detach(), mask, weight, inputs)
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """With mean ℓ of rows with positive and negative weight, and the negatives that vanished."""
+        sums = self.accelerator.reduce(self._sums.to(self.accelerator.device, torch.float32), "sum").tolist()
+        self._sums.zero_()
+        told = dict(zip(_SUMS, sums, strict=True))
+        if told["tokens"]:
+            logs["tokens"] = told["tokens"]
+        for side in ("up", "down"):
+            if told[f"{side}_tokens"]:
+                logs[f"nll_{side}"] = told[side] / told[f"{side}_tokens"]
+        if self._kind:
+            logs |= {"negatives": told["negatives"], "vanished": told["vanished"]}
+        self._warn(logs)
+        super().log(logs, start_time)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """transformers drops every column not named here."""
+        columns: Any = ["input_ids", "labels", "weight"]
+        self._signature_columns = columns
+
+    def _reference(self, inputs: dict[str, Any], rows: int) -> Tensor:
+        """log π_ref: the base, with the adapter switched off."""
+        inner = self.accelerator.unwrap_model(self.model)
+        with torch.no_grad(), inner.disable_adapter():
+            reference: Tensor = inner(**inputs, use_cache=False, fused_lm_head=True).log_probs
+        return padding.by_row(reference, inputs, rows)
+
+    def _watch(self, log_p: Tensor, mask: Tensor, weight: Tensor, inputs: dict[str, Any]) -> None:
+        """Add to the sums; nothing is brought to the CPU (as indexing by a mask would) before the step is logged."""
+        up, down = mask & (weight > 0)[:, None], mask & (weight < 0)[:, None]
+        negatives = (weight < 0) & mask.any(dim=1)
+        gone = losses.vanished(log_p, mask, weight, self._kind) if self._kind else negatives & ~negatives
+        nll = [-log_p.masked_fill(~side, 0).sum() for side in (up, down)]
+        parts = [nll[0], up.sum(), nll[1], down.sum(), negatives.sum(), gone.sum(), padding.tokens(inputs)]
+        self._sums = self._sums.to(log_p.device) + torch.stack([part.double() for part in parts])
+
+    def _warn(self, logs: dict[str, float]) -> None:
+        """Negative weights times ℓ have no lower bound: say once when the wrong answers' ℓ runs away."""
+        if (now := logs.get("nll_down")) is None:
+            return
+        self._first = now if self._first is None else self._first
+        logs["runaway"] = float(now > self._first + _RUNAWAY)
+        if logs["runaway"] and not self.warned:
+            self.warned = (
+                f"Step {self.state.global_step}: the rows of negative weight went from {self._first:.2f} to {now:.2f} "
+                "nats a token. Their loss has no lower bound: lower lr, or raise b."
+            )
+            if self.accelerator.is_main_process:
+                say(self.warned)

@@ -1,0 +1,140 @@
+"""Rollouts as token ids: made once, the same ids for every method. No torch.
+
+A row is the prompt as the chat template opens the answer, the completion, and the end-of-text token. Nothing
+follows it: templates of the ChatML family add a newline there, which a model that samples never writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.errors import InspectorError
+from inspector.probes.encode import prompt_ids
+from inspector.text import count, plain
+from trainer.rollouts.schema import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rollout: `ids[start:]` are learned."""
+
+    ids: tuple[int, ...]
+    start: int
+    reward: float
+    group: str
+
+    @property
+    def targets(self) -> int:
+        """How many tokens are learned; 0 for a masked row."""
+        return len(self.ids) - self.start
+
+    @property
+    def prompt(self) -> list[int]:
+        return list(self.ids[: self.start])
+
+    @property
+    def completion(self) -> list[int]:
+        return list(self.ids[self.start :])
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the online methods answer anew; `gold` grades the answers, empty where it is not known."""
+
+    ids: tuple[int, ...]
+    gold: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows, and what was cut: by the teacher's token limit, or longer than fits."""
+
+    rows: tuple[Row, ...]
+    cut: int = 0
+    too_long: int = 0
+    masked: bool = False
+    """Whether the cut ones stand among the rows, without targets, or were left out."""
+    prompts: tuple[Prompt, ...] = ()
+    """One a group, in the order of the rollouts; also of groups whose rows were all left out."""
+
+    @property
+    def rewards(self) -> list[float]:
+        return [row.reward for row in self.rows]
+
+    @property
+    def groups(self) -> list[str]:
+        return [row.group for row in self.rows]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the token ids, where the learned ones begin, rewards and groups."""
+        total = hashlib.sha256()
+        for row in self.rows:
+            total.update(repr((row.ids, row.start, row.reward, row.group)).encode())
+        return total.hexdigest()
+
+    def account(self) -> str:
+        """What became of the cut ones, in words; empty where there were none."""
+        if not self.cut + self.too_long:
+            return ""
+        done = "kept in their groups without a loss" if self.masked else "left out"
+        return (
+            f"{count(self.cut + self.too_long, 'row')} {done}: {self.cut} cut by the teacher's token limit, "
+            f"{self.too_long} longer than max_length."
+        )
+
+
+def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut: str = "drop") -> Rows:
+    """The rollouts of the train split as rows of at most `max_length` tokens; `cut` is drop or mask.
+
+    Raises InspectorError where nothing is left, and for a row whose chat the template refuses.
+    """
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise InspectorError("The base's tokenizer has no end-of-text token: a completion could not be ended.")
+    rows: list[Row] = []
+    prompts: dict[str, Prompt] = {}
+    stopped = long = 0
+    for number, rollout in enumerate(rollouts, 1):
+        if rollout.split != "train":
+            continue
+        opening = _opening(tokenizer, rollout, number)
+        prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
+        body = [*opening, *tokenizer(rollout.text, add_special_tokens=False)["input_ids"]]
+        short = rollout.finish_reason == "length"
+        ids = body if short else [*body, end]
+        over = not short and len(ids) > max_length
+        stopped, long = stopped + short, long + over
+        if not short and not over:
+            rows.append(Row(tuple(ids), len(opening), rollout.reward, rollout.group_id))
+        elif cut == "mask":
+            kept = tuple(ids[:max_length])
+            rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id))
+    found = Rows(tuple(rows), stopped, long, masked=cut == "mask", prompts=tuple(prompts.values()))
+    if not any(row.targets for row in rows):
+        raise InspectorError(f"No row is left to learn from. {found.account()}".strip())
+    return found
+
+
+def unique(rows: Sequence[Row]) -> list[int]:
+    """The rows without repetitions of a completion of the same prompt: the first of each."""
+    first: dict[tuple[int, ...], int] = {}
+    for n, row in enumerate(rows):
+        first.setdefault(row.ids, n)
+    return sorted(first.values())
+
+
+def _opening(tokenizer: Any, rollout: Rollout, number: int) -> list[int]:
+    from jinja2 import TemplateError
+
+    try:
+        return prompt_ids(tokenizer, rollout.prompt)
+    except (TemplateError, KeyError) as error:
+        raise InspectorError(
+            f"Rollout {number} (id {plain(rollout.id, 40)}): the base's chat template refuses its prompt "
+            f"({plain(error, 80)})."
+        ) from error

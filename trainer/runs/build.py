@@ -1,0 +1,161 @@
+"""The TRL trainer of a method: its configuration, its examples, the shared start."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inspector.probes.base import Base
+from trainer.methods import Method
+from trainer.objectives.examples import Examples, by_length, order, taken
+from trainer.recipes.recipe import Recipe
+from trainer.runs.launchers import Split, accumulation, process_count, split
+from trainer.saving import start
+from trainer.saving.checkpoints import Guard
+from trainer.saving.sharded import keep_float32
+
+
+def build(
+    method: Method, recipe: Recipe, base: Base, found: Examples, folder: Path, trackers: list[str], guard: Guard
+) -> Any:
+    """The method's trainer, its adapter not loaded yet."""
+    cut = split(recipe, process_count())
+    common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"}
+    lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
+    more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
+    laid = order(len(found), taken(method, recipe), recipe.data_seed)
+    if method.data in {"rows", "pairs"}:  # KTO's reference point is estimated within a micro-batch
+        laid = by_length(laid, found.tokens, recipe.batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
+        trainer = make(method, recipe, found, laid, common, more)
+    keep_float32(trainer.accelerator)
+    guard.trainer, trainer.keep = trainer, recipe.keep
+    return trainer
+
+
+def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str, Any]:
+    """What all of TRL's configurations share; what is left out has a default that does not bite."""
+    on_cpu = base.device == "cpu"
+    return {
+        "output_dir": str(folder), "max_steps": recipe.steps, "per_device_train_batch_size": cut.micro_batch,
+        "gradient_accumulation_steps": cut.accumulation, "learning_rate": recipe.lr,
+        "lr_scheduler_type": recipe.schedule, "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay, "max_grad_norm": recipe.clip, "seed": recipe.data_seed,
+        "data_seed": recipe.data_seed, "bf16": base.dtype == "bfloat16", "use_cpu": on_cpu,
+        "gradient_checkpointing": recipe.gradient_checkpointing, "logging_steps": 1, "logging_nan_inf_filter": False,
+        "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps, "disable_tqdm": True,
+        "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,
+        "accelerator_config": {"gradient_accumulation_kwargs": accumulation(os.environ)},
+    }  # fmt: skip
+
+
+def _weighted(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.sft_config import SFTConfig
+
+    from trainer.objectives import padding
+    from trainer.objectives.weighted import Collator, WeightedTrainer, objective
+
+    variant = method.variant(recipe.variant).name
+    tokenizer = more["processing_class"]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    collate = Collator(pad_token_id=pad, padding_free=recipe.padding == "free")
+    if collate.padding_free:
+        padding.prepare(more["model"], collate)
+    return WeightedTrainer(
+        args=SFTConfig(
+            **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
+        ),
+        train_dataset=Dataset.from_dict(found.columns).select(laid),
+        data_collator=collate,
+        objective=objective(variant, recipe),
+        probability=recipe.probability if variant == "rift" else "",
+        kl=recipe.kl if variant == "krafton" else 0.0,
+        **more,
+    )
+
+
+def _pairs(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.dpo_config import DPOConfig
+
+    from trainer.objectives.preference import LOSSES, PairTrainer, ReferenceFreeTrainer
+
+    simpo = method.name == "simpo"
+    beta = recipe.simpo_beta if simpo else recipe.beta
+    more |= {
+        "args": DPOConfig(
+            **common, max_length=None, loss_type=[LOSSES[method.name]], beta=beta, precompute_ref_log_probs=True
+        ),
+        "train_dataset": Dataset.from_dict(found.columns),
+        "order": laid,
+    }
+    return ReferenceFreeTrainer(margin=recipe.gamma / beta, **more) if simpo else PairTrainer(**more)
+
+
+def _unpaired(
+    _method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.kto_config import KTOConfig
+
+    from trainer.objectives.preference import UnpairedTrainer, turned
+
+    micro = common["per_device_train_batch_size"]
+    weights: dict[str, Any] = {"desirable_weight": recipe.weight_right, "undesirable_weight": recipe.weight_wrong}
+    return UnpairedTrainer(
+        args=KTOConfig(**common, max_length=None, beta=recipe.beta, **weights),
+        train_dataset=Dataset.from_dict(turned(found.columns, laid, micro)),
+        **more,
+    )
+
+
+def _online(
+    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+
+    from trainer.objectives.online import CLIP_HIGH, LOSSES, OnlineTrainer
+    from trainer.rollouts.draws import Sampling
+    from trainer.rollouts.rows import Prompt
+
+    prompts = [
+        Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
+    ]
+    limit = recipe.max_new_tokens or recipe.max_length - max(len(prompt.ids) for prompt in prompts)
+    dapo = method.name == "online-dapo"
+    high = CLIP_HIGH[method.name] if recipe.clip_high is None else recipe.clip_high
+    arguments = GRPOConfig(
+        **common, loss_type=LOSSES[method.name], scale_rewards="group", beta=0.0, epsilon=recipe.clip_low,
+        epsilon_high=high, num_generations=recipe.generations, num_iterations=recipe.iterations,
+        max_completion_length=limit, temperature=recipe.temperature, top_p=recipe.top_p, shuffle_dataset=False,
+        disable_dropout=False,
+    )  # fmt: skip
+    return OnlineTrainer(
+        args=arguments,
+        train_dataset=Dataset.from_dict({"prompt": [str(n) for n in laid]}),
+        prompts=prompts,
+        sampling=Sampling(recipe.temperature, recipe.top_p, limit, recipe.data_seed),
+        redraws=recipe.redraws if dapo else 0,
+        overlong=round(recipe.overlong * limit) if dapo else 0,
+        **more,
+    )
+
+
+def device_here(recipe: Recipe) -> str:
+    """The device of this process: its own GPU where several share the work."""
+    if recipe.device != "auto":
+        return recipe.device
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"

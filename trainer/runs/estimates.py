@@ -1,0 +1,92 @@
+"""`--dry-run`: what a run would do, counted from rows and the base's config; no weights are loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from trainer.methods import Method
+from trainer.objectives.examples import Examples, order, taken
+from trainer.objectives.weights import RewardStatistics
+from trainer.progress import clock
+from trainer.recipes.recipe import Recipe
+from trainer.runs.bases import Skeleton
+from trainer.runs.launchers import split
+from trainer.saving import start
+
+
+def lines(
+    method: Method, recipe: Recipe, shape: Skeleton, found: Examples, told: RewardStatistics, processes: int
+) -> list[str]:
+    """The plan of one run, in words and numbers."""
+    cut = split(recipe, processes)
+    seen = taken(method, recipe)
+    online = method.data == "prompts"
+    tokens = sum(found.tokens[n] for n in order(len(found), seen, recipe.data_seed))
+    tokens *= recipe.iterations if online else 1
+    widest = recipe.max_length if online else max(found.tokens)
+    trained = sum(t.numel() for t in _adapter(shape, recipe))
+    variant = method.variant(recipe.variant)
+    shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
+    seconds, flops = _time(shape, recipe, tokens, method)
+    return [
+        f"{method.name} ({variant.name}): {variant.formula}",
+        f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
+        f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
+        f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
+        f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
+        f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
+        f"  memory    about {_memory(shape, recipe, trained, cut.micro_batch * widest) / 1e9:.1f} GB a process",
+        f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
+        + (", and the time to sample" if online else ""),
+    ]
+
+
+def _adapter(shape: Skeleton, recipe: Recipe) -> Sequence[torch.Tensor]:
+    with torch.device("meta"):
+        return list(start.empty(shape.model, recipe.rank, recipe.targets).values())
+
+
+def _memory(shape: Skeleton, recipe: Recipe, trained: int, tokens: int) -> float:
+    """Bytes: the base, adapter with gradient and two moments, activations of one micro-batch.
+
+    Activations are about 34·d bytes a token and layer in bfloat16 [Korthikanti 2022], twice that in float32; with
+    checkpointing 2·d a layer stay, and one layer's.
+    """
+    config = shape.model.config.get_text_config()
+    width = 2 if _dtype(recipe) == torch.bfloat16 else 4
+    layer = 17 * width * config.hidden_size
+    kept = width * config.hidden_size * config.num_hidden_layers + layer
+    each = kept if recipe.gradient_checkpointing else layer * config.num_hidden_layers
+    return float(shape.parameters * width + trained * 16 + tokens * each)
+
+
+def _time(shape: Skeleton, recipe: Recipe, tokens: int, method: Method) -> tuple[float, float]:
+    """(seconds, FLOP/s): 4 FLOP a weight and token (forward, backward to the inputs), 6 with checkpointing.
+
+    Scoring the reference adds a forward pass where there is one.
+    """
+    passes = (6 if recipe.gradient_checkpointing else 4) + (2 if method.data == "unpaired" else 0)
+    speed = _speed(_dtype(recipe))
+    return passes * shape.parameters * tokens / speed, speed
+
+
+def _speed(dtype: torch.dtype) -> float:
+    """FLOP/s of one product of square matrices, the best of three."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size = 8192 if device == "cuda" else 1024
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(3):
+        began = time.perf_counter()
+        float((a @ a)[0, 0])  # waits for the device
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def _dtype(recipe: Recipe) -> torch.dtype:
+    if recipe.dtype == "auto":
+        return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    return torch.bfloat16 if recipe.dtype == "bfloat16" else torch.float32

@@ -1,0 +1,105 @@
+"""What is seen of a training: one line on a terminal, plain lines elsewhere, and log.jsonl with every step."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+from trainer.progress import clock
+
+_EVERY = 10.0
+"""Seconds between plain lines."""
+_ENDS = 10
+_KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",
+         "rewards/accuracies", "rewards/margins", "kl", "right", "groups_drawn", "groups_learned",
+         "completions/mean_length", "completions/clipped_ratio", "entropy", "clip_ratio/region_mean")  # fmt: skip
+
+
+class TrainingLog(TrainerCallback):
+    """Loss, tokens a second, remaining time; every step's numbers to log.jsonl."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self._name, self._path = name, log
+        self._start = self._told = time.monotonic()
+        self._first = self._tokens = 0
+        self._seen = 0
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        """Cut the log to where the training goes on."""
+        self._start, self._first = time.monotonic(), state.global_step
+        self._seen = int(state.num_input_tokens_seen)  # TRL's count goes on after a resumption
+        if state.is_world_process_zero:
+            kept = [line for line in read_log(self._path) if line["step"] <= state.global_step]
+            self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def on_log(
+        self,
+        args: Any,  # noqa: ARG002 - the signature is transformers'
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """One line."""
+        if not state.is_world_process_zero or logs is None or "loss" not in logs:
+            return
+        # TRL's trainers count the tokens since they began, ours those of the step.
+        whole = int(logs.get("num_tokens", self._seen))
+        step_tokens = int(logs["tokens"]) if "tokens" in logs else whole - self._seen
+        self._seen, self._tokens = whole, self._tokens + step_tokens
+        line = {key: logs[key] for key in _KEPT if key in logs and math.isfinite(logs[key])}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **line, "tokens": step_tokens}) + "\n")
+        self._show(state, logs, last=control.should_training_stop or state.global_step == state.max_steps)
+
+    def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
+        """On a terminal always, the last one to stay; elsewhere the first, the last and one every ten seconds."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if not terminal and not last and now - self._told < _EVERY and state.global_step > self._first + 1:
+            return
+        self._told, spent = now, max(now - self._start, 1e-9)
+        left = (state.max_steps - state.global_step) * spent / max(state.global_step - self._first, 1)
+        text = (
+            f"{self._name}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}, "
+            + (f"{logs['right']:.0%} right, " if "right" in logs else "")
+            + f"{self._tokens / spent:,.0f} tokens/s, {clock(left)} left"
+        )
+        if not terminal:
+            sys.stderr.write(f"{text}\n")
+            return
+        sys.stderr.write(f"\r\033[K{text}" + ("\n" if last else ""))
+        sys.stderr.flush()
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The steps in log.jsonl; a last line cut by a kill is left out."""
+    found = []
+    if path.is_file():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(text))
+            except ValueError:
+                break
+    return found
+
+
+def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:
+    """Of the whole run: negatives seen and vanished, steps in which the loss ran away, groups drawn and learned from.
+
+    `right_first` and `right_last` are the mean share of right answers among the first and last `_ENDS` steps' draws.
+    """
+    found = {}
+    for key in ("negatives", "vanished", "runaway", "groups_drawn", "groups_learned"):
+        if any(key in line for line in log):
+            found[key] = sum(line.get(key, 0.0) for line in log)
+    if right := [line["right"] for line in log if "right" in line]:
+        first, last = right[:_ENDS], right[-_ENDS:]
+        found |= {"right_first": sum(first) / len(first), "right_last": sum(last) / len(last)}
+    return found

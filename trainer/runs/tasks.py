@@ -1,0 +1,159 @@
+"""Which runs a command stands for, and which run a folder holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inspector.errors import InspectorError
+from inspector.export import replacing
+from inspector.probes import offline
+from inspector.text import plain
+from trainer.methods import Method, chosen
+from trainer.recipes.file import read, resolve, to_yaml
+from trainer.recipes.recipe import Recipe
+from trainer.recipes.settings import refuse_unread, refuse_unset
+from trainer.saving import outcome
+
+CHECKPOINTS = ".checkpoints"
+"""Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
+_ADAPTER = "adapter_config.json"
+_STARTED = "started.json"
+_LOOSE = {"device", "padding", "keep", "save_steps", "base_id"}
+"""Where a run runs and what it keeps do not make it another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    method: str
+    rollouts: Path
+    out: Path
+    recipe: str = "study-qwen3-4b"
+    settings: tuple[str, ...] = ()
+    name: str = ""
+    trackers: tuple[str, ...] = ()
+    dry_run: bool = False
+    push: str = ""
+    private: bool = False
+    vllm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run: which method, how, where."""
+
+    method: Method
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def online(self) -> bool:
+        """Whether it samples while it trains."""
+        return self.method.data == "prompts"
+
+    @property
+    def base_id(self) -> str:
+        """An id for the adapter to name: never a path of this machine."""
+        recipe = self.recipe
+        if recipe.base_id:
+            return recipe.base_id
+        if recipe.base == offline.NAME:
+            return offline.HUB_ID
+        path = Path(recipe.base).expanduser()
+        return path.resolve().name if path.is_dir() else recipe.base.partition("@")[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as JSON has it, the base by its id."""
+        values = asdict(self.recipe) | {"base": self.base_id, "targets": list(self.recipe.targets)}
+        return {key: value for key, value in values.items() if key not in _LOOSE}
+
+    def mark(self, rollouts: str) -> dict[str, Any]:
+        """What makes this run this run; `rollouts` is their digest."""
+        return {"method": self.method.name, "rollouts": rollouts, "recipe": self.settings}
+
+
+def tasks(options: Options) -> list[Task]:
+    """All runs, their settings checked before the first one begins. Raises InspectorError."""
+    source = read(options.recipe)
+    found = []
+    for method in chosen(options.method):
+        for name, recipe in resolve(source, method.name, options.settings):
+            method.variant(recipe.variant)
+            refuse_unset(method, recipe)
+            _paddable(method, recipe)
+            found.append(Task(method, recipe, options.out / (options.name or name)))
+    if options.name and len(found) > 1:
+        raise InspectorError(f"--name names one run, and these are {len(found)}: leave it out.")
+    refuse_unread(options.settings, [(task.method, task.recipe) for task in found])
+    return found
+
+
+def _paddable(method: Method, recipe: Recipe) -> None:
+    """Raises InspectorError for the methods whose rows cannot stand end to end."""
+    if recipe.padding == "free" and method.data != "rows":
+        raise InspectorError(
+            f"padding=free is not for {method.name}, which TRL scores a padded row at a time: leave it padded, or set "
+            "it for one method alone, such as --set sft.padding=free."
+        )
+
+
+def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:
+    """The record of a finished run, None where it is not finished; refused where it is another run's."""
+    record = outcome.read(task.folder)
+    if record is not None:
+        _same(task.mark(rollouts), record, task.folder)
+    return record
+
+
+def refuse_taken(task: Task, rollouts: str) -> None:
+    """Raise InspectorError where the run's folder cannot be one, or holds something else; nothing is written."""
+    there = next(path for path in (task.folder, *task.folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InspectorError(f"{plain(there)} is a file, and --out must be a folder: name another one.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InspectorError(f"Cannot write to {plain(there)}: no permission. Name another --out.")
+    if done(task, rollouts) is not None:
+        return
+    started = task.folder / CHECKPOINTS / _STARTED
+    try:
+        _same(task.mark(rollouts), json.loads(started.read_text(encoding="utf-8")), task.folder)
+    except FileNotFoundError:
+        if (task.folder / _ADAPTER).exists():
+            raise InspectorError(
+                f"{plain(task.folder)} holds an adapter that was not trained here, and would be overwritten: choose "
+                "another --out or --name."
+            ) from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InspectorError(f"{plain(started)} is damaged: remove {plain(task.folder)} and run again.") from error
+
+
+def begin(task: Task, rollouts: str) -> None:
+    """The folder, and what is being made in it; refused where it was begun as something else."""
+    refuse_taken(task, rollouts)
+    path = task.folder / CHECKPOINTS / _STARTED
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InspectorError(f"Cannot write to {plain(task.folder)}: {error.strerror or error}.") from error
+    shown = task.recipe if task.recipe.base == offline.NAME else replace(task.recipe, base=task.base_id)
+    for target, text in ((path, json.dumps(task.mark(rollouts))), (task.folder / outcome.RECIPE, to_yaml(shown))):
+        with replacing(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
+    wanted, found = {**mark, **mark["recipe"]}, {**there, **there["recipe"]}
+    differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
+    if not differs:
+        return
+    key = differs[0]
+    what = f"{key} is {plain(found.get(key), 40)} there and {plain(wanted[key], 40)} here"
+    what = "it was trained from other rollouts" if key == "rollouts" else what
+    raise InspectorError(f"{plain(folder)} holds another run: {what}. Choose another --out or --name, or remove it.")
