@@ -9,11 +9,11 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.printing.tables import UNLIMITED, Page, titled
 from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import UNLIMITED, Page, titled
 
 _MEANING = (
     "right: greedy answers that math-verify finds equal to the gold answer. cut: ended by the token limit. "

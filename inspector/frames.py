@@ -10,10 +10,10 @@ from typing import Any
 
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
+from inspector.printing.tables import number
 from inspector.study import AdapterInfo, Study
 from inspector.table import COLUMNS, rows
 from inspector.text import count
-from inspector.text_tables import number
 
 
 def frame(study: Study, library: str, metrics: Sequence[str] = ()) -> Any:

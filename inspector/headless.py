@@ -61,7 +61,7 @@ def analyze(
     parts.refuse_several()
     study, complete = measured(sources, settings, request, given, against)
     if out is None:
-        from inspector.printing import PUBLISHED, print_groups, print_study, print_summary
+        from inspector.printing.studies import PUBLISHED, print_groups, print_study, print_summary
 
         title = PUBLISHED if against is None else against.address
         if parts.summary:

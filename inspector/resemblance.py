@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.claims.model import REFERENCE
+from inspector.printing.tables import number, titled
 from inspector.shared import pair_chance
 from inspector.study import Study
 from inspector.table import subjects
 from inspector.takeaways.directions import MOSTLY, ONE, PART
 from inspector.takeaways.runs import AGREE
 from inspector.takeaways.takeaway import listed, span
-from inspector.text_tables import number, titled
 
 NEAREST = 3
 _LAYERS = 3

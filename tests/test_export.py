@@ -15,7 +15,7 @@ from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, save
-from inspector.printing import print_groups, print_study, print_summary
+from inspector.printing.studies import print_groups, print_study, print_summary
 from inspector.study import Settings
 from inspector.table import COLUMNS, rows
 from tests.memory import adapter, random_adapter
@@ -162,7 +162,7 @@ def test_a_study_of_the_future_is_refused(study, tmp_path):
 def test_opening_a_study_needs_no_torch(study, tmp_path):
     save(study, tmp_path / "s.json")
     code = (
-        "import sys; from inspector.export import load; from inspector.printing import print_study;"
+        "import sys; from inspector.export import load; from inspector.printing.studies import print_study;"
         f"print_study(load({str(tmp_path / 's.json')!r})); assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

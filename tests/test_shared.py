@@ -7,7 +7,7 @@ import torch
 from inspector.analysis import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.names import ModuleId
-from inspector.printing import print_study
+from inspector.printing.studies import print_study
 from inspector.shared import pair_chance, pair_interference
 from inspector.study import Settings
 from inspector.takeaways import takeaways

@@ -16,8 +16,8 @@ from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
+from inspector.printing.tables import UNLIMITED, Page, titled
 from inspector.text import count
-from inspector.text_tables import UNLIMITED, Page, titled
 
 FORMATS = ("table", "json", "junit")
 VERSION = 1

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS
 from inspector.merging.preview import Preview
+from inspector.printing.tables import UNLIMITED, Page, number, titled
 from inspector.study import Floats
 from inspector.text import count, plain
-from inspector.text_tables import UNLIMITED, Page, number, titled
 
 _ALL = 0.9995
 """Energy from which on more rank is not worth a word."""

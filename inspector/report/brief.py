@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.printing.tables import number
 from inspector.report.document import Lines, Numbers, Table
 from inspector.report.drawing import drawn_at_first
-from inspector.text_tables import number
 
 _ALL, _POINTS = 11, 7
 """Points of a curve that are all columns; of more of them so many are, its ends among them."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.text import Text
 
+from inspector.printing.tables import UNLIMITED, Page, titled
 from inspector.report.differences import Change, Differences
 from inspector.report.moved import Moved
 from inspector.text import plain
-from inspector.text_tables import UNLIMITED, Page, titled
 
 FORMAT, VERSION = "adapter-inspector diff", 1
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from inspector.definitions import Definition
+from inspector.printing.tables import number
 from inspector.study import Floats
-from inspector.text_tables import number
 
 Numbers = tuple[float, ...]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inspector.export import load
-from inspector.printing import print_study, print_summary
+from inspector.printing.studies import print_study, print_summary
 from inspector.reference import same_base
 from inspector.resemblance import answer, nearest
 from tests.acceptance.command import inspector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.probe_tables import measured_on
+from inspector.printing.probes import measured_on
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section, Subject, Table
 from inspector.report.subjects import label

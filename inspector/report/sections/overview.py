@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from inspector.definitions import DEFINITIONS
 from inspector.origin import Origin
+from inspector.printing.tables import number
 from inspector.report.context import Context
 from inspector.report.document import Finding, Note, Part, Section, Table
 from inspector.report.subjects import label
 from inspector.takeaways import Number, takeaways
 from inspector.text import count, plain
-from inspector.text_tables import number
 
 _COLUMNS = (
     "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.definitions.probes import LOSSES
-from inspector.probe_tables import measured_on
+from inspector.printing.probes import measured_on
+from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Level, Lines, Note, Part, Section, Table
 from inspector.report.subjects import label
 from inspector.table import subjects
 from inspector.takeaways.probed import KINDS
 from inspector.text import plain
-from inspector.text_tables import number
 
 
 def connectivity(context: Context) -> Section:

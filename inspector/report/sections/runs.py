@@ -6,6 +6,7 @@ import numpy as np
 
 from inspector.definitions import INTERFERENCE
 from inspector.lineage import lineage
+from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section, Table
 from inspector.report.subjects import label
@@ -13,7 +14,6 @@ from inspector.sensitivity import GROUPINGS, spreads, variations
 from inspector.shared import pair_interference
 from inspector.table import subjects
 from inspector.text import some
-from inspector.text_tables import number
 
 
 def merging(context: Context) -> Section:

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 
 from inspector.definitions import DEFINITIONS
+from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Fold, Lines, Note, Part, Section, Table
 from inspector.study import Floats
-from inspector.text_tables import number
 
 RANKS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
 

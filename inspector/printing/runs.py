@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.lineage import lineage
+from inspector.printing.tables import number, titled
 from inspector.resemblance import is_reference, own
 from inspector.sensitivity import spreads, variations
 from inspector.study import Study
 from inspector.takeaways import Takeaway, takeaways
-from inspector.text_tables import number, titled
 
 
 def summary_lines(study: Study) -> Iterator[str]:

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions.probes import FEW_PROMPTS, LOSSES
+from inspector.printing.tables import number, titled
 from inspector.study import Floats, ProbeInfo, Study
 from inspector.table import subjects
 from inspector.text import count
-from inspector.text_tables import number, titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12

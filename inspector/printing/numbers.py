@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS
+from inspector.printing.tables import number, titled
 from inspector.resemblance import own, told_subjects
 from inspector.study import Floats, Scope, Study
-from inspector.text_tables import number, titled
 
 _MAX_PAIRS = 12
 

@@ -6,10 +6,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.printing.tables import number, titled
 from inspector.resemblance import told_subjects
 from inspector.shared import pair_interference
 from inspector.study import Study
-from inspector.text_tables import number, titled
 
 
 def angles_table(study: Study) -> Table:

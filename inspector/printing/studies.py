@@ -9,17 +9,17 @@ from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.geometry.interference import energy_ratio_of_sum
-from inspector.printing_numbers import by_layer_table, listed_table, matrix_table
-from inspector.printing_pairs import angles_table, interference_table
-from inspector.printing_runs import group_tables, summary_lines
-from inspector.probe_tables import probe_tables
+from inspector.printing.numbers import by_layer_table, listed_table, matrix_table
+from inspector.printing.pairs import angles_table, interference_table
+from inspector.printing.probes import probe_tables
+from inspector.printing.runs import group_tables, summary_lines
+from inspector.printing.tables import UNLIMITED, Page, number, short_targets, titled
 from inspector.resemblance import own, resemblance_table
 from inspector.shared import shared
 from inspector.study import Study
 from inspector.table import subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count, some
-from inspector.text_tables import UNLIMITED, Page, number, short_targets, titled
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.text_tables import short_targets
+from inspector.printing.tables import short_targets
 from tests.acceptance.command import inspector
 from tests.makers import random_factors, write_adapter
 
