@@ -137,7 +137,7 @@ def test_interrupted_and_resumed(place, chat, evaluated):
     chat.faults[:] = [Fault(pause=3, times=99)]
     refused = evaluated(sources=("sft",))
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1].decode()
+    said = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 130, said
     assert "What was answered is kept in kept: the same command goes on from there." in said
     assert said.endswith("Interrupted.\n")

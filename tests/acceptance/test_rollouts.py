@@ -87,7 +87,7 @@ def test_interrupted_and_resumed(tmp_path, run, sent):
         process = started(tmp_path, *command, "--out", out.name)
         waited(process, tmp_path / "r.parquet.partial.jsonl", 5)
         process.send_signal(sent)
-        said = process.communicate(timeout=60)[1].decode()
+        said = process.communicate(timeout=120)[1].decode()
         assert process.returncode == 130, said
         assert "rollouts in r.parquet.partial.jsonl: the same command goes on from there." in said
         assert said.endswith("Interrupted.\n")

@@ -68,10 +68,10 @@ async def test_the_app_is_drawn_and_takes_keys(tmp_path):
                 f"http://127.0.0.1:{port}/ws?width=80&height=24", origin=f"http://127.0.0.1:{port}"
             ) as socket_,
         ):
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             asked = False
             while b"Keys" not in seen and time.monotonic() < deadline:
-                message = await socket_.receive(timeout=60)
+                message = await socket_.receive(timeout=180)
                 if message.type == aiohttp.WSMsgType.BINARY:
                     seen += message.data
                 if b"one" in seen and not asked:

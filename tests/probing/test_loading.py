@@ -21,7 +21,7 @@ class Slow:
     def __call__(self, note, progress, cancelled):
         self.begun += 1
         note("begun")
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         progress("nearly there", 1, 2)
         self.heard.append(cancelled())
         self.ended.set()
@@ -45,7 +45,7 @@ def test_who_leaves_does_not_wait_and_who_comes_next_finds_the_same_load():
     while loading._call.waiting.cancelled():  # until the second has come
         time.sleep(0.01)
     load.go.set()
-    again.join(20)
+    again.join(60)
     assert (found, load.begun) == ([BASE], 1)
     assert first == ["begun"]
     assert second == ["nearly there"], "the newest hears how far it is"
@@ -57,7 +57,7 @@ def test_a_load_that_ended_unseen_is_not_done_again():
     with pytest.raises(CancelledError):
         loading.attached("key", load, waiting([], cancelled=True))
     load.go.set()
-    assert load.ended.wait(20)
+    assert load.ended.wait(60)
     assert loading.attached("key", Slow(OTHER), waiting([])) == BASE
     load.go.set()
     after = Slow(OTHER)

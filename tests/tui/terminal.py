@@ -71,7 +71,7 @@ class Terminal:
         """What stands on the screen; the alternate one is empty each time it is entered."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 120.0) -> None:
         """Read until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():

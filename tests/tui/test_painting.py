@@ -94,7 +94,7 @@ def in_terminal(tmp_path: Path, keys: str, **env: str) -> tuple[str, str]:
     )
     os.close(follower)
     written, sent, pressed = b"", 0.0, 0
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         ready, _, _ = select.select([leader], [], [], 0.25)
         if ready:
@@ -105,7 +105,7 @@ def in_terminal(tmp_path: Path, keys: str, **env: str) -> tuple[str, str]:
         elif pressed < len(keys) and b"Ada" in written and time.monotonic() - sent > 0.2:
             os.write(leader, keys[pressed].encode())
             sent, pressed = time.monotonic(), pressed + 1
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     os.close(leader)
     text = written.decode("utf-8", "replace")
     return text, text.strip().splitlines()[-1]

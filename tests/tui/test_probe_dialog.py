@@ -221,6 +221,6 @@ asyncio.run(main())
 """
     env = {"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, env=env, check=False
     )
     assert done.stdout.strip() == "False", done.stderr

@@ -17,8 +17,8 @@ from inspector.tui.app import InspectorApp
 gate = threading.Event()
 seen = []
 real = workers.open_all
-workers.open_all = lambda *rest: (gate.wait(20), real(*rest))
-app.warm_up = lambda: gate.wait(20)  # the import of plotext, behind the first frame
+workers.open_all = lambda *rest: (gate.wait(120), real(*rest))
+app.warm_up = lambda: gate.wait(120)  # the import of plotext, behind the first frame
 
 async def main():
     app = InspectorApp(["/no/such/adapter"])
@@ -37,6 +37,6 @@ def test_first_frame_needs_neither_torch_nor_plotext(tmp_path):
     program = PROGRAM.format(root=str(ROOT))
     env = {"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, env=env, check=False
     )
     assert done.stdout.strip() == "[False, False]", done.stderr

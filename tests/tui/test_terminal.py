@@ -48,7 +48,7 @@ def answers(terminal: Terminal, keys: str, words: str) -> None:
 
 def stop(terminal: Terminal, how) -> None:
     how()
-    terminal.until(lambda: terminal.stopped, 20)
+    terminal.until(lambda: terminal.stopped, 60)
     terminal.read(0.2)
 
 
@@ -77,7 +77,7 @@ def test_suspended_it_lends_the_terminal_to_the_shell(state, how):
             terminal.until(lambda: "Open a path" not in terminal.text)
         answers(terminal, "5", "size and rank")
         terminal.type("q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         terminal.assert_left_in_order()
 
 
@@ -88,7 +88,7 @@ def test_stopped_without_a_warning_it_still_leaves_in_order(state):
         go_on(terminal, "run_2", "quit")
         answers(terminal, "5", "size and rank")
         terminal.type("q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         terminal.assert_left_in_order()
 
 
@@ -98,7 +98,7 @@ def test_a_signal_ends_it_in_order(state, tmp_path, name):
         terminal.shows("run_2", "quit")
         answers(terminal, "5", "size and rank")
         terminal.signal(name)
-        code = terminal.process.wait(20)
+        code = terminal.process.wait(60)
         terminal.assert_left_in_order()
         assert b"Traceback" not in terminal.written
     if name != "SIGINT":
@@ -115,7 +115,7 @@ def test_a_closed_window_ends_it(state, tmp_path, flood):
         if flood:
             terminal.type("]2]345" * 60 + "5")
         terminal.lose()
-        terminal.process.wait(20)
+        terminal.process.wait(60)
     assert saved(tmp_path)["adapters"][0][0] == "run_0"
 
 
@@ -129,7 +129,7 @@ sys.exit(subprocess.call([sys.executable, "-c", {PROGRAM!r}]))
     with Terminal("-c", shell, **state) as terminal:
         terminal.shows("run_2", "quit")
         terminal.lose()
-        terminal.process.wait(20)
+        terminal.process.wait(60)
     assert saved(tmp_path)["adapters"][0][0] == "run_0"
 
 
@@ -147,7 +147,7 @@ terminal.TerminalDriver = Late
     with Terminal("-c", late + PROGRAM, **state) as terminal:
         terminal.shows("run_2", "quit")
         terminal.type("q")
-        terminal.until(lambda: terminal.process.poll() is not None, 20)
+        terminal.until(lambda: terminal.process.poll() is not None, 60)
         terminal.assert_left_in_order()
 
 
@@ -161,7 +161,7 @@ def test_work_in_progress_does_not_keep_it(state, how):
             terminal.lose()
         else:
             terminal.signal(how)
-        terminal.process.wait(20)
+        terminal.process.wait(60)
 
 
 FULL = """
@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_a_message_and_the_old_file(state, tmp_path, name):
         answers(terminal, "y", "Cannot write")
         answers(terminal, "5", "size and rank")
         terminal.type("q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         terminal.assert_left_in_order()
     assert [p.name for p in here.iterdir()] == [name]
     assert old.read_bytes() == b"the old one"
@@ -205,7 +205,7 @@ def test_a_full_disk_keeps_the_old_session(state, tmp_path):
     with Terminal("-c", FULL.replace("4096", "64"), **state) as terminal:
         terminal.shows("run_2", "quit")
         terminal.type("5q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         terminal.assert_left_in_order()
     assert [p.name for p in folder.iterdir()] == ["session.json"]
     assert (folder / "session.json").read_text() == '{"view": "map"}'

@@ -47,7 +47,7 @@ def killed(hub, home, weights, held):
     code = "from inspector.adapters.opening import open_sources; open_sources(['org/one'])"
     environment = os.environ | hub.environment(home)
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment) as child:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not came(home) and child.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         child.kill()
