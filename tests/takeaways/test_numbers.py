@@ -12,7 +12,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.takeaways import takeaways
 from tests.acceptance.command import DEMO
 from tests.report.studies import full_study
-from tests.test_takeaways import COSINE, EIGHT, LAYERS, barriers, study, with_layers
+from tests.takeaways.published import COSINE, EIGHT, LAYERS, barriers, study, with_layers
 
 RULE = re.compile(
     r"below 0\.25 in every layer|1/[\d.]+ of theirs|[\d.]+ times the learning rate|its learning rate is .*"

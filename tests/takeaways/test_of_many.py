@@ -8,7 +8,7 @@ from inspector.origin import Origin
 from inspector.study import Study
 from inspector.takeaways import takeaways
 from inspector.takeaways.representatives import representatives
-from tests.test_takeaways import study, texts
+from tests.takeaways.published import study, texts
 
 RUNS = [(2e-4, 42), (2e-4, 7), (5e-5, 42), (2e-3, 42)]
 METHODS = ("sft", "rft", "dpo", "online-grpo")
