@@ -10,8 +10,9 @@ from inspector.text import count
 def account(info: AdapterInfo) -> tuple[tuple[str, str], ...]:
     """(label, text): base, format, what became of the tensors, where the scale comes from, targets."""
     note = base_note(info.base)
-    held = f"{info.parameters:,} parameters"
-    size = f"{count(info.modules, 'module')} · {held}" if info.modules else f"no usable module · {held} in the file"
+    size = count(info.modules, "module") if info.modules else "no usable module"
+    if info.parameters:
+        size += f" · {info.parameters:,} parameters{'' if info.modules else ' in the file'}"
     return (
         ("base", " · ".join(filter(None, (info.base, note)))),
         ("format", f"{info.format} · {info.dtype or 'dtype unknown'} · {size}"),

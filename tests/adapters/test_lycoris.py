@@ -11,6 +11,7 @@ from torch import nn
 from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
+from inspector.adapters.summary import account
 from inspector.names import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import save
@@ -148,6 +149,7 @@ def test_other_methods_are_refused_by_name(tmp_path, slots, name):
     assert adapter.modules == {}
     error = next(f.text for f in adapter.info.findings if f.severity == "error")
     assert error.startswith(f"{name}: ")
+    assert dict(account(adapter.info))["format"] == "kohya LoRA · dtype unknown · no usable module"
 
 
 def test_shapes_that_do_not_fit(tmp_path):
