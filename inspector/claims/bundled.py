@@ -21,15 +21,15 @@ def addresses() -> dict[str, Path]:
 
 
 def claim_set(name: str) -> ClaimSet:
-    """The claims in a YAML file, or a bundled set by its address or its file's name.
+    """The claims in a YAML file, or a bundled set by its address or as claims/NAME.yaml.
 
     Raises InspectorError where there is none, or with what is wrong in it.
     """
     if (path := _file(name)) is not None:
         return read(path)
     bundled = addresses()
-    by_file = {file.name: file for file in bundled.values()}
-    found = bundled.get(name) or by_file.get(Path(name).name)
+    by_file = {f"claims/{file.name}": file for file in bundled.values()}
+    found = bundled.get(name) or by_file.get(name)
     if found is None:
         known = ", ".join(bundled)
         raise InspectorError(f"No claims {plain(name)!r}: name a .yaml file, or one of {known}.{hint(name, bundled)}")

@@ -109,8 +109,12 @@ def test_the_bundled_sets_can_be_read():
         assert all(claim.location and claim.statement.endswith(".") for claim in found.claims)
 
 
-def test_bundled_sets_by_file_name_and_what_is_none():
+def test_bundled_sets_by_file_name_and_what_is_none(tmp_path):
+    """A path that is mistyped never stands for a bundled set, or a check of one's own would pass unread."""
     assert claim_set("claims/demo.yaml") == claim_set("demo")
+    for name in ("demo.yaml", "mine/claims/demo.yaml", str(tmp_path / "demo.yaml"), "./claims/demo.yaml"):
+        with pytest.raises(InspectorError, match=r"No claims .*: name a \.yaml file"):
+            claim_set(name)
     with pytest.raises(InspectorError, match=r"No claims 'dmo'.*Did you mean demo\?"):
         claim_set("dmo")
 
