@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Self
@@ -76,21 +77,31 @@ class Appending:
         self._size += written
 
     def _lock(self) -> None:
-        """Take the file for this process; the system releases it however the process ends."""
-        try:
-            import fcntl
-        except ImportError:  # Windows: no lock
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not locked(self._file):
             raise InspectorError(
                 f"Another process is writing {plain(self.path)}: wait until it is done, or {self._remedy}."
-            ) from error
-        except OSError:  # a file system without locks
-            return
+            )
 
     def _cannot(self, verb: str, error: OSError) -> InspectorError:
-        advice = "what is in it is kept: free some space and run again" if verb == "write" else "check it"
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        advice = "what is in it is kept: free some space and run again" if full else "check it"
         where = f"{self._what}{plain(self.path)}"
         return InspectorError(f"Cannot {verb} {where} ({error.strerror or error}): {advice}, or {self._remedy}.")
+
+
+def locked(file: int) -> bool:
+    """Take a file or folder for this process until it is closed, however that ends; False where another has it.
+
+    True as well where the system, or the file system, knows no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

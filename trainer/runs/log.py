@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from inspector.narration import rewritable
 from trainer.progress import clock
 
 _EVERY = 10.0
@@ -61,7 +62,7 @@ class TrainingLog(TrainerCallback):
 
     def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
         """On a terminal always, the last one to stay; elsewhere the first, the last and one every ten seconds."""
-        now, terminal = time.monotonic(), sys.stderr.isatty()
+        now, terminal = time.monotonic(), rewritable()
         if not terminal and not last and now - self._told < _EVERY and state.global_step > self._first + 1:
             return
         self._told, spent = now, max(now - self._start, 1e-9)

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
 from trainer.runs.launchers import main_process, split
 from trainer.runs.log import TrainingLog, diagnostics, read_log
-from trainer.runs.tasks import CHECKPOINTS, Task, begin
+from trainer.runs.tasks import CHECKPOINTS, Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
 STARTS = ".start"
@@ -74,9 +75,11 @@ def run(
         note(text)
     if main_process():
         begin(task, digest)
-        checkpoints.clean(setup.checkpoints)
     guard = checkpoints.Guard()
-    with checkpoints.signals(guard), warnings.catch_warnings():
+    alone = claimed(task) if main_process() else nullcontext()
+    with alone, checkpoints.signals(guard), warnings.catch_warnings():
+        if main_process():
+            checkpoints.clean(setup.checkpoints)
         warnings.simplefilter("ignore")  # of libraries, about libraries
         _train(setup, guard, trackers)
 
@@ -143,7 +146,7 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
             f"{gone:.0f} of {record.diagnostics['negatives']:.0f} negatives had a probability of 0 in float32 and "
             "taught nothing: RIFT was RFT there. probability=token has no such limit."
         )
-    say(f"{task.folder.name}: {record.step} steps in {clock(record.seconds)}, in {task.folder}.")
+    say(f"{task.folder.name}: {count(record.step, 'step')} in {clock(record.seconds)}, in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
@@ -185,7 +188,7 @@ def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:
     recipe, found = setup.task.recipe, setup.found
     epochs = taken(setup.task.method, recipe) / len(found)
     narrate(
-        f"{setup.task.folder.name}: {count(len(found), found.noun)}, {recipe.steps} steps of {recipe.batch} "
+        f"{setup.task.folder.name}: {count(len(found), found.noun)}, {count(recipe.steps, 'step')} of {recipe.batch} "
         f"({epochs:.2f} epochs), lr {recipe.lr:g}."
         + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
     )

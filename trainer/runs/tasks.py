@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from inspector.appending import locked
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.probes import offline
@@ -23,6 +25,7 @@ CHECKPOINTS = ".checkpoints"
 """Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
 _ADAPTER = "adapter_config.json"
 _STARTED = "started.json"
+_LOCK = "lock"
 _LOOSE = {"device", "padding", "keep", "save_steps", "base_id"}
 """Where a run runs and what it keeps do not make it another run."""
 
@@ -146,6 +149,18 @@ def begin(task: Task, rollouts: str) -> None:
     for target, text in ((path, json.dumps(task.mark(rollouts))), (task.folder / outcome.RECIPE, to_yaml(shown))):
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def claimed(task: Task) -> Iterator[None]:
+    """The run is this process's within the block; raises InspectorError where another one trains it."""
+    lock = os.open(task.folder / CHECKPOINTS / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if not locked(lock):
+            raise InspectorError(f"{plain(task.folder)} is being trained by another process: wait until it is done.")
+        yield
+    finally:
+        os.close(lock)
 
 
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from inspector.errors import InspectorError
 from tests.trainer.small import options
-from trainer.runs.tasks import begin, refuse_taken, tasks
+from trainer.runs.tasks import begin, claimed, refuse_taken, tasks
 
 DATA = "d" * 64
 
@@ -49,6 +49,17 @@ def test_a_run_that_was_begun_as_another(tmp_path):
     assert refused(mine, "e" * 64).startswith(f"{other}it was trained from other rollouts.")
     with pytest.raises(InspectorError, match=r"lr is 0\.01 there"):
         begin(task(tmp_path, lr=0.5), DATA)
+
+
+def test_two_at_once_are_refused(tmp_path):
+    mine, other = task(tmp_path), task(tmp_path, "dft")
+    begin(mine, DATA)
+    begin(other, DATA)
+    refusal = pytest.raises(InspectorError, match="sft is being trained by another process")
+    with claimed(mine), claimed(other), refusal, claimed(mine):
+        pass
+    with claimed(mine):
+        begin(mine, DATA)
 
 
 def test_another_method_under_its_name(tmp_path):

@@ -69,6 +69,22 @@ def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path):
     assert steps == list(range(1, 61))
 
 
+def test_a_second_process_on_one_run_is_refused(base, file, tmp_path):
+    """A forgotten terminal, a job that was started again: the first goes on, the second touches nothing."""
+    words = command(base, "sft", file, tmp_path, steps=2000, save_steps=2000)
+    process = begun(words)
+    after(process, tmp_path / "sft" / "log.jsonl", 1)
+    second = begun(words)
+    said = second.communicate(timeout=120)[1].decode()
+    assert second.returncode == 2
+    assert said.endswith(f"Error: {tmp_path / 'sft'} is being trained by another process: wait until it is done.\n")
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    steps = [line["step"] for line in read_log(tmp_path / "sft" / "log.jsonl")]
+    assert steps == list(range(1, len(steps) + 1))
+
+
 @pytest.mark.parametrize("name", ["offline-grpo", "dpo", "kto", "simpo"])
 def test_stopped_at_any_step_is_the_same_bits(base, file, tmp_path, name):
     """Resumed at each checkpoint in turn: what follows never differs."""
