@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from inspector.narration import rewritable
+
 _PLAIN_EVERY, _DRAWN_EVERY = 10.0, 0.2
 
 
@@ -26,7 +28,7 @@ class Progress:
     def show(self, *, last: bool = False) -> None:
         """Tell, unless it was told just now."""
         now = time.monotonic()
-        terminal = sys.stderr.isatty()
+        terminal = rewritable()
         if now - self._told < (_DRAWN_EVERY if terminal else _PLAIN_EVERY) and not last:
             return
         self._told = now
@@ -53,14 +55,14 @@ def clock(seconds: float) -> str:
 
 def status(text: str, _done: int = 0, _total: int = 0) -> None:
     """What is being prepared: on a terminal only."""
-    if sys.stderr.isatty():
+    if rewritable():
         sys.stderr.write(f"\r\033[K{text}")
         sys.stderr.flush()
 
 
 def say(text: str) -> None:
     """A line of its own on stderr."""
-    sys.stderr.write(f"\r\033[K{text}\n" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.write(f"\r\033[K{text}\n" if rewritable() else f"{text}\n")
     sys.stderr.flush()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from inspector.errors import InspectorError
 from inspector.text import count, plain
-from trainer.objectives.examples import examples
+from trainer.objectives.examples import examples, refuse_unlearnable
 from trainer.objectives.weights import statistics
 from trainer.progress import once
 from trainer.rollouts.rows import tokenised
@@ -64,8 +64,11 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
         refuse_uncut(task.method, task.recipe, process_count())
     rollouts = read_rollouts(options.rollouts)
     data = digest(rollouts)
+    rewards, groups = [row.reward for row in rollouts], [row.group_id for row in rollouts]
     for task in asked:
         refuse_taken(task, data)
+        if done(task, data) is None:
+            refuse_unlearnable(task.method, rewards, groups)
     return asked, rollouts, data
 
 

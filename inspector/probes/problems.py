@@ -12,7 +12,7 @@ from typing import Any
 
 from inspector.assets import problems_folder
 from inspector.errors import InspectorError
-from inspector.text import count, plain, some
+from inspector.text import count, json_fault, plain, some
 
 INSTRUCTION = "Put the final answer in \\boxed{}."
 HUB = {
@@ -132,7 +132,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
     except UnicodeDecodeError as error:
         raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
-        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120)}.") from error
+        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120).rstrip('.')}.") from error
 
 
 def _json_array(path: Path) -> list[Mapping[str, Any]]:
@@ -147,14 +147,16 @@ def _json_array(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _json_lines(path: Path) -> Iterable[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InspectorError(f"{plain(path)}, line {number}: no JSON ({plain(error, 80)}).") from error
+                row = json.loads(line.rstrip().decode())
+            except UnicodeDecodeError as error:
+                raise InspectorError(f"{plain(path)}, line {number}: no UTF-8 text. Convert the file first.") from error
+            except (ValueError, RecursionError) as error:
+                raise InspectorError(f"{plain(path)}, line {number}: no JSON ({json_fault(error)}).") from error
             if not isinstance(row, dict):
                 raise InspectorError(f"{plain(path)}, line {number}: a row must be an object with named fields.")
             yield row

@@ -63,6 +63,18 @@ def test_all_then_analyze(words, tmp_path, capsys):
     assert capsys.readouterr().err.count("done before (4 steps)") == 8
 
 
+def test_a_method_that_cannot_learn_is_said_before_any_trains(words, tmp_path, capsys):
+    asked = words(**ONLINE)
+    lines = [json.loads(line) | {"reward": 0.0} for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
+    (tmp_path / "rollouts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    for more in ((), ("--dry-run",)):
+        assert run("all", *asked, *more) == 2
+        out, err = capsys.readouterr()
+        assert err.startswith("Error: rft has nothing to learn here: no row has a reward above 0 (24 rows, 0 of")
+        assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
 def test_dry_run(words, tmp_path, capsys):
     assert run("all", *words(**ONLINE), "--dry-run") == 0
     out = capsys.readouterr().out

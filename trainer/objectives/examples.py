@@ -40,7 +40,8 @@ class Examples:
 
 def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
-    _learnable(method, rows)
+    learned = [row for row in rows.rows if row.targets]
+    refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned])
     if method.data == "pairs":
         return _pairs(recipe, rows)
     if method.data == "prompts":
@@ -110,8 +111,9 @@ def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int) -> list[in
     return [n for step in steps for n in sorted(step, key=lambda n: -tokens[n])]
 
 
-def _learnable(method: Method, rows: Rows) -> None:
-    told = weights.statistics([r.reward for r in rows.rows if r.targets], [r.group for r in rows.rows if r.targets])
+def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:
+    """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from."""
+    told = weights.statistics(rewards, groups)
     there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
     for need in method.needs:
         if not there[need]:

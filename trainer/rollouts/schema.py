@@ -15,7 +15,7 @@ from typing import Any, Self, get_args
 
 from inspector.errors import InspectorError
 from inspector.probes.grading import Status
-from inspector.text import plain, some
+from inspector.text import json_fault, plain, some
 
 SCHEMA_VERSION = 1
 UNKNOWN = -1
@@ -148,10 +148,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else _json_rows(path)
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or plain(error, 120)}.") from error
-    except UnicodeDecodeError as error:
-        raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
-        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120)}.") from error
+        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120).rstrip('.')}.") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -166,14 +164,16 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line.rstrip().decode())
+            except UnicodeDecodeError as error:
+                raise InspectorError(f"{plain(path)}, row {number}: no UTF-8 text. Convert the file first.") from error
             except (ValueError, RecursionError) as error:
-                raise InspectorError(f"{plain(path)}, row {number}: no JSON ({plain(error, 80)}).") from error
+                raise InspectorError(f"{plain(path)}, row {number}: no JSON ({json_fault(error)}).") from error
             if not isinstance(row, dict):
                 raise InspectorError(f"{plain(path)}, row {number}: a row must be an object with named fields.")
             yield number, row

@@ -12,7 +12,7 @@ from typing import Any
 
 from inspector.errors import InspectorError
 from inspector.export import replacing
-from inspector.text import plain
+from inspector.text import count, plain
 
 FORMAT = "adapter-inspector run"
 VERSION = 1
@@ -146,7 +146,7 @@ A LoRA adapter of [{run.base}](https://huggingface.co/{run.base}), trained by `{
 
     {run.formula}
 
-Reduction: {run.reduction} over the whole optimizer step. {run.step} steps of {run.batch} {of}s
+Reduction: {run.reduction} over the whole optimizer step. {count(run.step, "step")} of {run.batch} {of}s
 ({run.epochs:.2f} epochs of {run.examples} {run.noun}s), peak learning rate {run.lr:g}, seeds {run.init_seed} (start)
 and {run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
 

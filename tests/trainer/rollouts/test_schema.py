@@ -101,7 +101,9 @@ def test_bad_rows_are_named(tmp_path, change, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{oops\n", "row 1: no JSON"),
+        ("{oops\n", "row 1: no JSON .Expecting property name enclosed in double quotes at column 2"),
+        ('{"schema_version": 1, "id":\n', r"row 1: no JSON .Expecting value at column 28\)\.$"),
+        ("[" * 10**5, "row 1: no JSON .nested too deeply"),
         ("[1]\n", "row 1: a row must be an object"),
         ('{"prompt": "x", "reward": 1}\n', "row 1: no completion"),
         ('{"schema_version": 1}\n', r"row 1: no id, group_id, k, .*in all"),
@@ -117,10 +119,10 @@ def test_bad_files(tmp_path, text, said):
 def test_other_bad_files(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     pq.write_table(pa.table({"prompt": ["x"], "completion": ["y"], "reward": [None]}), tmp_path / "b.parquet")
-    (tmp_path / "c.jsonl").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "c.jsonl").write_bytes(b'\n{"prompt": "\xff"}\n')
     for name, said in {
-        "a.parquet": "Cannot read", "b.parquet": "row 1: no reward", "c.jsonl": "no UTF-8", "d.jsonl": "No such file",
-        "e.csv": "must end in .jsonl or .parquet",
+        "a.parquet": r"Cannot read [^.]*\.parquet: .*[^.]\.$", "b.parquet": "row 1: no reward",
+        "c.jsonl": "row 2: no UTF-8 text", "d.jsonl": "No such file", "e.csv": "must end in .jsonl or .parquet",
     }.items():  # fmt: skip
         with pytest.raises(InspectorError, match=said):
             read_rollouts(tmp_path / name)
