@@ -132,6 +132,8 @@ def _parts(preview: Preview) -> list[AdapterInfo]:
 
 def _how(preview: Preview, rank: int | None, worst: float) -> str:
     """How what was written relates to the sum."""
+    if float(preview.sums.norm(preview.scope())) == 0:
+        return "The parts cancel: the sum is zero, and what was written is no more than rounding."
     if rank is not None:
         share = float(preview.kept(preview.scope(), rank))
         return f"The best approximation of rank {rank} in every module: {100 * share:.4g} % of the sum's energy."
@@ -141,9 +143,7 @@ def _how(preview: Preview, rank: int | None, worst: float) -> str:
 
 
 def _notes(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
-    """What is not as a user may expect: a sum of nothing, other paths, tensors that no sum needs."""
-    if float(preview.sums.norm(preview.scope())) == 0:
-        yield "The parts cancel: the sum is zero, and what was written is no more than rounding."
+    """What is not as a user may expect: other paths, tensors that no sum needs."""
     for module in preview.study.modules:
         here = parents(adapters, preview.weights, module)
         paths = dict.fromkeys(adapter.modules[module].path for adapter, _ in here)

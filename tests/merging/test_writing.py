@@ -161,8 +161,11 @@ def test_nan_is_refused_by_name(tmp_path):
 
 def test_parts_that_cancel_are_said(tmp_path):
     one = opened(write_random(tmp_path / "a"))[0]
-    assert any("the sum is zero" in note for note in made(tmp_path / "none", [one, one], (1, -1)).notes)
-    assert not any("the sum is zero" in note for note in made(tmp_path / "some", [one, one], (1, -0.5)).notes)
+    for rank in (None, 2):
+        text = made(tmp_path / f"none {rank}", [one, one], (1, -1), rank).text
+        assert text.endswith("The parts cancel: the sum is zero, and what was written is no more than rounding.")
+        assert "to the last bit" not in text
+    assert "the sum is zero" not in made(tmp_path / "some", [one, one], (1, -0.5)).text
 
 
 def test_what_no_sum_has_is_said(tmp_path):
