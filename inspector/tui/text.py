@@ -112,7 +112,8 @@ def small(value: float) -> str:
 
 
 def degrees(value: float) -> str:
-    return NA if math.isnan(value) else f"{value:.1f}°" if value >= 0.05 or value == 0 else f"{value:.0e}°"
+    """An angle; one that is there by rounding alone is 0."""
+    return NA if math.isnan(value) else f"{value:.1f}°" if value >= 0.05 or value < 1e-9 else f"{value:.0e}°"
 
 
 def general(value: float) -> str:

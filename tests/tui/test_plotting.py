@@ -58,7 +58,7 @@ def test_numbers_in_their_short_form():
     ]
     assert [unsigned(v) for v in (0.93, 0.999, 0.0, NAN)] == [".93", "1.00", ".00", "·"]
     assert [small(v) for v in (0.033, 0.0067, 0.25, NAN)] == [".033", ".0067", ".25", "·"]
-    assert [degrees(v) for v in (12.34, 0.0, 1e-6, NAN)] == ["12.3°", "0.0°", "1e-06°", "·"]
+    assert [degrees(v) for v in (12.34, 0.0, 3e-15, 1e-6, NAN)] == ["12.3°", "0.0°", "0.0°", "1e-06°", "·"]
 
 
 def test_text_is_fitted_cleaned_and_wrapped():

@@ -143,7 +143,15 @@ async def test_sensitivity_shows_seeds_groups_and_lineage():
         assert "other" in pair
         assert "1  sft_s42, rft_s42, dft_s42, dpo_s42: share a start or a run" in shown
         assert "2  sft_s123: alone" in shown
-        await pilot.press("m")
+        assert "all modules" not in shown
+        await pilot.press(KEYS["map"], "f", KEYS["sensitivity"])
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.state.filter
+        assert "by method · all modules, whatever is filtered" in body(app)
+        await pilot.press(KEYS["summary"])
+        assert "of all modules, whatever is filtered" in body(app)
+        await pilot.press(KEYS["sensitivity"], "m")
         assert "by seed" in body(app)
         assert "seed 123" in body(app)
 

@@ -43,7 +43,10 @@ class SensitivityView(View):
         if (partial := self.waiting(state, area)) is not None:
             return partial
         study = state.ordered
-        lines = [*_groups(study, state.grouping, area), Line(), *_pairs(study, area), Line(), *_kin(study, area)]
+        title, *groups = _groups(study, state.grouping, area)
+        if state.filter:
+            title.add(" · all modules, whatever is filtered", area.ink.dim)
+        lines = [title, *groups, Line(), *_pairs(study, area), Line(), *_kin(study, area)]
         return scrolled(lines, state, self.id, area)
 
     def move(self, state: AppState, step: int) -> None:

@@ -51,6 +51,8 @@ class SummaryView(View):
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
+        if state.filter:
+            title.add(" · of all modules, whatever is filtered", area.ink.dim)
         lines += [Line() for _ in range(room - len(lines))]
         return page([title, *lines, Line(), *below], area.width, area.height)
 
