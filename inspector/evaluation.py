@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import refuse_unwritable, save
+from inspector.narration import rewritable
 from inspector.probing.request import clock
 from inspector.study import Settings
 from inspector.text import count, plain, some
@@ -187,10 +188,10 @@ class _Progress:
 
     def __call__(self, text: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if not sys.stderr.isatty() and now - self._told < 10:
+        if not rewritable() and now - self._told < 10:
             return
         line = f"{text}{self._left(done, total, now)}"
-        if sys.stderr.isatty():
+        if rewritable():
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()
         else:
@@ -213,7 +214,7 @@ def _note(text: str) -> None:
 
 
 def _clear() -> None:
-    if sys.stderr.isatty():
+    if rewritable():
         sys.stderr.write("\r\033[K")
 
 

@@ -54,10 +54,17 @@ def refuse_unwritable(path: Path) -> None:
     """Raise InspectorError where `save` could not write: said before the work, not after it."""
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot write {str(path)!r}: the name must end in {', '.join(SUFFIXES)}.")
+    refuse_place(path)
+
+
+def refuse_place(path: Path) -> None:
+    """Raise InspectorError where no file can be made at this path, whatever is in it: said before the work."""
+    if path.is_dir():
+        raise InspectorError(f"Cannot write {plain(path)}: it is a folder. Name a file in it.")
     if not path.parent.is_dir():
-        raise InspectorError(f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}.")
-    if not os.access(path.parent, os.W_OK):
-        raise InspectorError(f"Cannot write {str(path)!r}: {str(path.parent)!r} is read-only for you.")
+        raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InspectorError(f"Cannot write {plain(path)}: {plain(path.parent)} is read-only for you.")
 
 
 def load(path: str | Path) -> Study:

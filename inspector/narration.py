@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -10,6 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inspector.adapters.progress import Progress as Download
+
+
+def rewritable() -> bool:
+    """Whether stderr is a terminal on which a line can be rewritten in place."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str) -> None:
@@ -40,7 +46,7 @@ class Progress:
 
     def __call__(self, text: str, done: int, total: int) -> None:
         share = f" ({100 * done // total} %)" if total else ""
-        if sys.stderr.isatty():
+        if rewritable():
             end = "\r\033[K" if done == total else ""
             line = _fitted(f"{text}{share}", shutil.get_terminal_size().columns - 1)
             sys.stderr.write(f"\r\033[K{line}{end}")
@@ -60,7 +66,7 @@ class Downloads:
         from inspector.adapters.progress import in_bytes
 
         size = f"{in_bytes(at.done)} of {in_bytes(at.total)}"
-        if sys.stderr.isatty():
+        if rewritable():
             line = f"{size} · {at.source} {at.file}"[: shutil.get_terminal_size().columns - 1]
             sys.stderr.write(f"\r\033[K{line if at.done < at.total else ''}")
             sys.stderr.flush()

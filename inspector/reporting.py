@@ -11,7 +11,7 @@ from inspector import __version__, headless
 from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.export import refuse_place, replacing
 from inspector.narration import Progress, say, wrote
 from inspector.report.building import report
 from inspector.report.document import Report
@@ -77,7 +77,7 @@ def _refuse(outputs: Outputs) -> None:
     for path, suffixes in ((outputs.page, (".html", ".htm")), (outputs.markdown, (".md", ".markdown"))):
         if path is not None and path.suffix.lower() not in suffixes:
             raise InspectorError(f"Cannot write {plain(path)}: the name must end in {suffixes[0]}.")
-        if path is not None and not path.parent.is_dir():
-            raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
+        if path is not None:
+            refuse_place(path)
     if outputs.figures is not None and outputs.figures.exists() and not outputs.figures.is_dir():
         raise InspectorError(f"Cannot write figures to {plain(outputs.figures)}: it is a file. Name a folder.")

@@ -16,7 +16,7 @@ from inspector.claims.reports import counts, print_table, summary, written
 from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
-from inspector.export import load, replacing
+from inspector.export import load, refuse_place, replacing
 from inspector.failures import tell_causes
 from inspector.narration import Downloads, Progress, say
 from inspector.study import Settings, Study
@@ -48,8 +48,8 @@ def verify(name: str, options: Options) -> int:
     claims = claim_set(name)
     if options.studies and (options.adapters or options.base):
         raise InspectorError("--study has its numbers already: leave out --adapters and --base.")
-    if options.out is not None and not options.out.parent.is_dir():
-        raise InspectorError(f"Cannot write {plain(options.out)}: there is no folder {plain(options.out.parent)}.")
+    if options.out is not None:
+        refuse_place(options.out)
     remedy, complete = "add --base", True
     if options.studies:
         studies, remedy = [load(path) for path in options.studies], "it is in no --study"

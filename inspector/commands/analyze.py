@@ -56,7 +56,7 @@ from inspector.sensitivity import GROUPINGS
     default="",
     help="gsm8k, arithmetic (bundled, default for SmolLM2), aime26, a .jsonl …",
 )
-@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts; 0 is all of them.")
 @click.option("--pair", "pairs", multiple=True, metavar="A:B", help="Only this pair of adapters (repeat).")
 @click.option("--alphas", default="", help="Points of the paths.  [default: 0,0.1,…,1]")
 @click.option("--loss", type=click.Choice(["boxed", "rollouts"]), default="boxed", show_default=True)

@@ -19,7 +19,7 @@ from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTI
     shell_complete=completion.TASKS,
     help="arithmetic (bundled), gsm8k, aime24/25/26, a .jsonl or .parquet file.",
 )
-@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many problems.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many problems; 0 is all of them.")
 @BASE
 @PICKLE
 @SVD_RANK

@@ -69,5 +69,7 @@ def given(base: str, allow_pickle: bool, svd_rank: int = 64) -> Given:
 
 
 def on_terminal() -> bool:
-    """Whether the app can be shown: on a terminal (Textual draws on stderr), or in textual-serve's browser."""
-    return "TEXTUAL_DRIVER" in os.environ or all(s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr))
+    """Whether the app can be shown: on a terminal that can draw (Textual does on stderr), or in a browser."""
+    if "TEXTUAL_DRIVER" in os.environ:
+        return True
+    return os.environ.get("TERM") != "dumb" and all(s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr))

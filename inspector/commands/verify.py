@@ -32,7 +32,7 @@ from inspector.text import plain
     shell_complete=completion.BASES,
     help="Also run this base, where claims ask for it: Hub id, folder, or smollm2.",
 )
-@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts; 0 is all of them.")
 @DEVICE
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: table; json or junit by --out's name]")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to this file (.json, .xml, or a table).")
@@ -85,7 +85,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more
     from inspector.assets import demo_sources
     from inspector.claims.bundled import SUFFIXES
     from inspector.claims.template import template
-    from inspector.export import replacing
+    from inspector.export import refuse_place, replacing
 
     to_file = None if file is None or str(file) == "-" else file
     if to_file is not None:
@@ -94,8 +94,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more
             raise InspectorError(f"{shown} cannot be a set of claims: the name must end in {SUFFIXES[0]}.")
         if to_file.exists():
             raise InspectorError(f"{shown!r} is there already: name another file.")
-        if not to_file.parent.is_dir():
-            raise InspectorError(f"Cannot write {shown}: there is no folder {plain(to_file.parent, 300)}.")
+        refuse_place(to_file)
     bundled = [source for source in demo_sources() if Path(source).name in {"sft", "dpo"}]
     study, complete = headless.measured(sources or bundled, headless.settings(k=k, device=device), given=given(**more))
     text = template(study, to_file.parent if to_file is not None else Path())

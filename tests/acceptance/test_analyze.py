@@ -202,7 +202,7 @@ def test_nothing_heavy_before_it_is_needed():
             ("analyze", DEMO, "--limit", "5"),
             "--limit says how to run the base, and nothing asks for that: add --probe",
         ),
-        (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder '/no/such/folder'"),
+        (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder /no/such/folder"),
         (("analyze", DEMO, "--probe", "lmx"), "No probe 'lmx'"),
         (("analyze", DEMO, "--probe", "lmc", "--pair", "sft:sft"), "names the same adapter twice"),
         (("analyze", DEMO, "--summary", "--metric", "norm"), "--summary and --metric print different things: give one"),

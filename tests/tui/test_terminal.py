@@ -211,6 +211,16 @@ def test_a_full_disk_keeps_the_old_session(state, tmp_path):
     assert (folder / "session.json").read_text() == '{"view": "map"}'
 
 
+def test_on_a_dumb_terminal_it_prints_tables_and_rewrites_nothing(state, tmp_path):
+    adapter = write_random(tmp_path / "one")
+    with Terminal("-m", "inspector", str(adapter), TERM="dumb", **state) as terminal:
+        terminal.until(lambda: terminal.process.poll() is not None)
+        terminal.read()
+        assert terminal.process.returncode == 0
+        assert b"effective rank" in terminal.written
+        assert b"\x1b" not in terminal.written
+
+
 @pytest.mark.parametrize("stream", [0, 1, 2])
 def test_without_one_of_its_streams_it_prints_tables(state, tmp_path, stream):
     """`inspector ADAPTER >&-`: no app that nobody sees, no traceback, no hang."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.export import refuse_place, replacing
 from inspector.names import canonical
 from inspector.text import count, plain
 
@@ -54,8 +54,7 @@ def refuse_destination(dest: Path) -> None:
     """Raise InspectorError where `write_peft` could not write: said before the work, not after it."""
     if dest.is_symlink() or dest.exists():
         raise InspectorError(f"{plain(dest)} exists already: name a folder that does not.")
-    if not dest.parent.is_dir():
-        raise InspectorError(f"Cannot write {plain(dest)}: there is no folder {plain(dest.parent)}.")
+    refuse_place(dest)
 
 
 def write_peft(
