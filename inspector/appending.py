@@ -90,7 +90,7 @@ class Appending:
 
 
 def locked(file: int) -> bool:
-    """Take a file or folder for this process until it is closed, however that ends; False where another has it.
+    """Take a file for this process until it is closed, however that ends; False where another process has it.
 
     True as well where the system, or the file system, knows no locks.
     """

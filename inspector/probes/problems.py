@@ -152,7 +152,7 @@ def _json_lines(path: Path) -> Iterable[Mapping[str, Any]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.rstrip().decode())
+                row = json.loads(line.rstrip().decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 raise InspectorError(f"{plain(path)}, line {number}: no UTF-8 text. Convert the file first.") from error
             except (ValueError, RecursionError) as error:

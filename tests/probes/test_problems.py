@@ -154,6 +154,11 @@ def test_bad_rows_are_named(tmp_path, content, said):
         load_problems(str(path))
 
 
+def test_the_mark_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"question": "1 + 1", "answer": "2"}\r\n', encoding="utf-8-sig")
+    assert [p.answer for p in load_problems(str(tmp_path / "p.jsonl")).problems] == ["2"]
+
+
 def test_bad_files(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(InspectorError, match=r"Cannot read .*a\.parquet"):

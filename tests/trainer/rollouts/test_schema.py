@@ -116,6 +116,11 @@ def test_bad_files(tmp_path, text, said):
         read_rollouts(tmp_path / "bad.jsonl")
 
 
+def test_the_mark_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path):
+    (tmp_path / "r.jsonl").write_text('{"prompt": "x", "completion": "y", "reward": 1}\r\n', encoding="utf-8-sig")
+    assert [row.completion[0]["content"] for row in read_rollouts(tmp_path / "r.jsonl")] == ["y"]
+
+
 def test_other_bad_files(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     pq.write_table(pa.table({"prompt": ["x"], "completion": ["y"], "reward": [None]}), tmp_path / "b.parquet")
