@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -32,13 +31,6 @@ def some(names: Sequence[object], limit: int = 3) -> str:
 def count(number: int, noun: str) -> str:
     """`1 tensor`, `3 tensors`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def json_fault(error: ValueError | RecursionError) -> str:
-    """Where a line is no JSON: `Expecting value at column 12`; which line it is says the caller."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at column {error.colno}"
-    return "nested too deeply" if isinstance(error, RecursionError) else plain(error, 80)
 
 
 def rounded(number: int) -> str:

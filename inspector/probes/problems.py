@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inspector.assets import problems_folder
 from inspector.errors import InspectorError
-from inspector.text import count, json_fault, plain, some
+from inspector.jsonl import json_rows
+from inspector.text import count, plain, some
 
 INSTRUCTION = "Put the final answer in \\boxed{}."
 HUB = {
@@ -126,7 +127,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
             return rows
         if path.suffix.lower() == ".json":
             return _json_array(path)
-        return list(_json_lines(path))
+        return [row for _, row in json_rows(path)]
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -139,27 +140,11 @@ def _json_array(path: Path) -> list[Mapping[str, Any]]:
     """One array of rows, as some datasets of the Hub are; lines where it is none."""
     text = path.read_text(encoding="utf-8")
     if not text.lstrip().startswith("["):
-        return list(_json_lines(path))
+        return [row for _, row in json_rows(path)]
     rows: list[Any] = json.loads(text)
     if bad := next((n for n, row in enumerate(rows, 1) if not isinstance(row, dict)), 0):
         raise InspectorError(f"{plain(path)}, row {bad}: a row must be an object with named fields.")
     return rows
-
-
-def _json_lines(path: Path) -> Iterable[Mapping[str, Any]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.rstrip().decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise InspectorError(f"{plain(path)}, line {number}: no UTF-8 text. Convert the file first.") from error
-            except (ValueError, RecursionError) as error:
-                raise InspectorError(f"{plain(path)}, line {number}: no JSON ({json_fault(error)}).") from error
-            if not isinstance(row, dict):
-                raise InspectorError(f"{plain(path)}, line {number}: a row must be an object with named fields.")
-            yield row
 
 
 def _problems(rows: Sequence[Mapping[str, Any]], path: Path, *, completions: bool) -> tuple[Problem, ...]:

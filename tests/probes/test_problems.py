@@ -140,8 +140,8 @@ def test_the_digest_follows_the_content(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"question": "1", "answer": "2"}\n{oops', "line 2: no JSON"),
-        ("[1, 2]\n", "line 1: a row must be an object"),
+        ('{"question": "1", "answer": "2"}\n{oops', "row 2: no JSON"),
+        ("[1, 2]\n", "row 1: a row must be an object"),
         ('{"text": "1", "answer": "2"}\n', r"row 1: no question in its columns \(text, answer\)"),
         ('{"question": "1", "label": "2"}\n', r"row 1: no answer .*Name it one of answer"),
         ("", "has not a row in it"),

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from inspector.errors import InspectorError
+from inspector.jsonl import json_rows
 from inspector.probes.grading import Status
-from inspector.text import json_fault, plain, some
+from inspector.text import plain, some
 
 SCHEMA_VERSION = 1
 UNKNOWN = -1
@@ -145,7 +146,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot read {plain(path)}: its name must end in {' or '.join(SUFFIXES)}.")
     try:
-        yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else _json_rows(path)
+        yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else json_rows(path)
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or plain(error, 120)}.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
@@ -161,22 +162,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for row in batch.to_pylist():
                 number += 1
                 yield number, row
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.rstrip().decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise InspectorError(f"{plain(path)}, row {number}: no UTF-8 text. Convert the file first.") from error
-            except (ValueError, RecursionError) as error:
-                raise InspectorError(f"{plain(path)}, row {number}: no JSON ({json_fault(error)}).") from error
-            if not isinstance(row, dict):
-                raise InspectorError(f"{plain(path)}, row {number}: a row must be an object with named fields.")
-            yield number, row
 
 
 def _complete(row: Mapping[str, Any]) -> dict[str, Any]:
