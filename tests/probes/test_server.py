@@ -133,8 +133,8 @@ def test_keys(monkeypatch):
 
 
 def test_cancel_while_the_server_is_slow(chat):
-    chat.faults = [Fault(pause=20, times=99)]
+    chat.faults = [Fault(pause=600, times=99)]
     started = time.monotonic()
     with pytest.raises(CancelledError):
         asked(client(chat), cancelled=lambda: time.monotonic() - started > 0.3)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 300

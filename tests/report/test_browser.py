@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from playwright import sync_api as playwright
 
 from inspector.report.building import report
 from inspector.report.page import page as made_page
@@ -13,8 +14,7 @@ from tests.report.studies import HOSTILE, METHODS, full_study
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 
 @pytest.fixture(scope="module")

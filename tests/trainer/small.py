@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import TrainerCallback
 
@@ -96,11 +97,20 @@ def first_step(folder: Path, name: str, file: Path, place: Path, **more):
     return catch.loss, catch.gradient, catch.logs
 
 
-def close(one, other, tolerance):
+ROUNDING = 64 * torch.finfo(torch.float32).eps
+"""How far sums of the same float32 numbers in another order, on another processor, may be apart, relative to them."""
+
+
+def close(one, other, tolerance=ROUNDING):
     """Largest difference relative to the norm of the whole."""
     assert one.keys() == other.keys()
     norm = sum(t.double().square().sum() for t in one.values()) ** 0.5
     return sum((one[k].double() - other[k].double()).square().sum() for k in one) ** 0.5 <= tolerance * norm
+
+
+def nats(value):
+    """A loss: a difference of terms of some nats, each rounded."""
+    return pytest.approx(value, rel=ROUNDING, abs=ROUNDING)
 
 
 def equal(one, other):

@@ -88,9 +88,9 @@ def test_a_finished_adapter_without_its_checkpoint_is_the_last_point(tmp_path):
 def test_silence_is_a_stop_and_a_record_that_is_damaged_is_none(tmp_path):
     run = trained(tmp_path / "sft", 10, 20)
     (run / "run.json").write_text("{")
-    assert scan(tmp_path)[0].state == "training"
-    assert scan(tmp_path, time.time() + 100)[0].state == "training"
-    assert scan(tmp_path, time.time() + 130)[0].state == "stopped"
+    written = (run / "log.jsonl").stat().st_mtime
+    for seconds, state in ((0, "training"), (100, "training"), (130, "stopped")):
+        assert scan(tmp_path, written + seconds)[0].state == state
     land(run, 30)
     assert scan(tmp_path)[0].state == "training"
 
@@ -99,8 +99,9 @@ def test_a_slow_run_is_given_three_of_its_gaps(tmp_path):
     run = trained(tmp_path / "sft", 10)
     aged(run, 1000)
     land(run, 20)
-    assert scan(tmp_path, time.time() + 2900)[0].state == "training"
-    assert scan(tmp_path, time.time() + 3100)[0].state == "stopped"
+    written = (run / "log.jsonl").stat().st_mtime
+    for seconds, state in ((2900, "training"), (3100, "stopped")):
+        assert scan(tmp_path, written + seconds)[0].state == state
 
 
 def test_checkpoints_of_a_plain_trainer(tmp_path):

@@ -7,13 +7,12 @@ from peft import get_peft_model
 from trl import SFTConfig, SFTTrainer
 
 from inspector.probes.base import load_base
-from tests.trainer.small import Catch, close, equal, first_step, made, rollouts, tiny
+from tests.trainer.small import Catch, close, equal, first_step, made, nats, rollouts, tiny
 from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import read_rollouts
 from trainer.saving import start
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries, about libraries
-EXACT = 3e-6
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +62,8 @@ def test_the_hook_gives_trls_own_loss_bit_for_bit(base, tmp_path, name, loss_typ
 def test_a_step_does_not_depend_on_how_it_is_cut(step, name, micro):
     """1×8 = 2×4 = 4×2 = 8×1, up to the order of the sums."""
     whole, cut = step(name), step(name, micro_batch=micro)
-    assert cut[0] == pytest.approx(whole[0], rel=1e-5)
-    assert close(whole[1], cut[1], EXACT)
+    assert cut[0] == nats(whole[0])
+    assert close(whole[1], cut[1])
 
 
 def test_rift_with_all_right_is_sft_and_so_is_rft(base, tmp_path, step):
@@ -80,7 +79,7 @@ def test_rift_with_all_right_is_sft_and_so_is_rft(base, tmp_path, step):
 def test_offline_grpo_of_equal_rewards_is_b_times_sft(base, tmp_path, step, reward):
     file = rollouts(tmp_path, rewards=(reward,) * 4)
     sft, grpo = step("sft", file), step("offline-grpo", file)
-    assert close({k: 0.1 * g for k, g in sft[1].items()}, grpo[1], EXACT)
+    assert close({k: 0.1 * g for k, g in sft[1].items()}, grpo[1])
 
 
 def sides(step):
@@ -92,14 +91,14 @@ def sides(step):
 def test_rift_linear_is_less_of_the_positives(step):
     up, down = sides(step)
     found = step("rift", variant="rift-linear", rift_lambda=0.3)[1]
-    assert close(found, {k: 0.7 * up[k] + down[k] for k in up}, EXACT)
+    assert close(found, {k: 0.7 * up[k] + down[k] for k in up})
 
 
 def test_offline_grpo_is_a_sum_of_both_sides(step):
     """Every group has r̄ = 1/2: (0.5 + b)g⁺ + (b − 0.5)g⁻."""
     up, down = sides(step)
     found = step("offline-grpo", b=0.1)[1]
-    assert close(found, {k: 0.6 * up[k] - 0.4 * down[k] for k in up}, EXACT)
+    assert close(found, {k: 0.6 * up[k] - 0.4 * down[k] for k in up})
 
 
 def test_rft_by_filtering_is_by_masking_up_to_n(base, tmp_path):
@@ -110,7 +109,7 @@ def test_rft_by_filtering_is_by_masking_up_to_n(base, tmp_path):
     every = sum(row.targets for row in ids.rows)
     masked = first_step(base, "rift", file, tmp_path, batch=24, micro_batch=8, reward_wrong=0.0)[1]
     filtered = first_step(base, "rft", file, tmp_path, batch=12, micro_batch=4)[1]
-    assert close({k: g * right / every for k, g in filtered.items()}, masked, EXACT)
+    assert close({k: g * right / every for k, g in filtered.items()}, masked)
 
 
 def test_the_adapter_alone_is_trained_and_in_float32(base, tmp_path):

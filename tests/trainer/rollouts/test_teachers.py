@@ -175,7 +175,7 @@ def test_so_many_requests_a_minute(chat):
     teacher = asking(chat, per_minute=600)
     started = time.monotonic()
     sampled(teacher, planned(QUESTIONS, teacher, SAMPLING, 1, 0), set(range(6)))
-    assert 0.5 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.5
 
 
 def test_which_model(chat):
