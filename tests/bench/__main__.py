@@ -11,13 +11,14 @@ from pathlib import Path
 BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     root = Path(__file__).parents[2]
+    options = [word for word in arguments if word.startswith("-")]
     failed = 0
-    for name in names or BENCHMARKS:
+    for name in [word for word in arguments if word not in options] or BENCHMARKS:
         print(f"== {name}", flush=True)
-        done = subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], cwd=root, env=os.environ, check=False)
-        failed |= done.returncode
+        command = [sys.executable, "-m", f"tests.bench.{name}", *options]
+        failed |= subprocess.run(command, cwd=root, env=os.environ, check=False).returncode
     return failed
 
 

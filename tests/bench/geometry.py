@@ -12,9 +12,10 @@ import torch
 
 from inspector.analysis import analyse
 from inspector.study import Settings
+from tests.bench import QUICK
 from tests.memory import QWEN3_4B, qwen3_4b
 
-ROUNDS = 3
+ROUNDS, LAYERS = (1, 2) if QUICK else (3, 36)
 
 
 def bare_grams(adapters) -> float:
@@ -43,8 +44,8 @@ def peak_gb() -> float:
 
 
 def main() -> None:
-    adapters = [qwen3_4b(f"a{seed}", seed) for seed in range(8)]
-    assert len(adapters[0].modules) == 36 * len(QWEN3_4B)
+    adapters = [qwen3_4b(f"a{seed}", seed, layers=LAYERS) for seed in range(8)]
+    assert len(adapters[0].modules) == LAYERS * len(QWEN3_4B)
     analyse(adapters[:2], Settings())
     rounds = [(bare_grams(adapters), timed_analyse(adapters)) for _ in range(ROUNDS)]
     for bare, ours in rounds:

@@ -10,10 +10,11 @@ import torch
 from inspector.analysis import analyse
 from inspector.names import ModuleId
 from inspector.study import Settings
+from tests.bench import QUICK
 from tests.bench.geometry import peak_gb
 from tests.memory import QWEN3_4B, adapter
 
-LAYERS, R, N = 4, 32, 64
+LAYERS, R, N = (1, 8, 16) if QUICK else (4, 32, 64)
 
 
 def main() -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from tests.bench import QUICK
+
 LAYERS, R, D = 48, 4, 16
-SIZES = 20_000, 100_000
+SIZES = (1_000,) if QUICK else (20_000, 100_000)
 # A process tells its own: the peak its parent is told of begins with what the parent had when it forked.
 MEASURED = """
 import sys, time

@@ -25,20 +25,22 @@ from inspector.probes.encode import Encoded, answers, prompts
 from inspector.probes.hidden import each_batch
 from inspector.probes.problems import load_problems
 from inspector.probes.rows import Rows
+from tests.bench import QUICK
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
-ROUNDS = 5
-ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+ROUNDS = 1 if QUICK else 5
+ALPHAS = (0.3,) if QUICK else (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def setting() -> tuple[Base, list[Adapter], int, int]:
     """(base, adapters, prompts, batch)."""
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not QUICK:
         from tests.bench.qwen import qwen3_4b_adapters, qwen3_4b_base
 
         return qwen3_4b_base("cuda"), qwen3_4b_adapters(8), 256, 64
     adapters, _ = open_sources([str(DEMO)])
-    return load_base("smollm2", "cpu"), adapters, 32, 16
+    base = load_base("smollm2", "cpu")
+    return (base, adapters[:2], 4, 4) if QUICK else (base, adapters, 32, 16)
 
 
 def timed(work: Callable[[], object]) -> float:

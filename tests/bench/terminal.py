@@ -1,69 +1,46 @@
 """The app in a pseudo-terminal: keys go in, bytes come out, both with their times."""
 
-import fcntl
 import os
-import pty
 import select
-import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.tui import terminal
+
 QUIET = 0.12
 """Seconds without output that end a repaint."""
 
 
-class Terminal:
-    """`inspector args…` on a terminal of 80×24, 256 colours, with a session of its own."""
+class Terminal(terminal.Terminal):
+    """`inspector args…` at 80×24 in 256 colours, with a session of its own. What comes is timed, not drawn."""
 
-    def __init__(self, args: Sequence[str], state: Path, columns: int = 80, rows: int = 24) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        env = os.environ | {"TERM": "screen-256color", "XDG_STATE_HOME": str(state), "PYTHONPATH": str(ROOT)}
-        env.pop("COLORTERM", None)
+    def __init__(self, args: Sequence[str], state: Path) -> None:
         self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "inspector", *args],
-            stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True,
-        )  # fmt: skip
-        os.close(slave)
+        super().__init__("-m", "inspector", *args, TERM="screen-256color", COLORTERM="", XDG_STATE_HOME=str(state))
 
-    def press(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def until(self, text: str, timeout: float = 60) -> float:
-        """Seconds since the start until the output holds `text`."""
-        seen = b""
-        while time.perf_counter() - self.started < timeout:
-            if select.select([self.master], [], [], 0.05)[0]:
-                seen += os.read(self.master, 65536)
-                if text.encode() in seen:
-                    return time.perf_counter() - self.started
-        raise TimeoutError(f"{text!r} never appeared; the last output was {seen[-300:]!r}")
+    def appeared(self, text: str, timeout: float = 120) -> float:
+        """Seconds since the start until the output holds `text`. Raises TimeoutError where it never does."""
+        while text.encode() not in self.written:
+            if time.perf_counter() - self.started > timeout:
+                raise TimeoutError(f"{text!r} never appeared; the last output was {self.written[-300:]!r}")
+            if select.select([self.leader], [], [], 0.05)[0]:
+                self.written += os.read(self.leader, 65536)
+        return time.perf_counter() - self.started
 
     def settle(self, quiet: float = QUIET) -> tuple[int, float]:
         """Bytes until `quiet` seconds of silence, and when the last of them came."""
         count, last = 0, time.perf_counter()
-        while select.select([self.master], [], [], quiet)[0]:
-            count += len(os.read(self.master, 65536))
+        while select.select([self.leader], [], [], quiet)[0]:
+            count += len(os.read(self.leader, 65536))
             last = time.perf_counter()
         return count, last
 
     def stroke(self, key: str) -> tuple[float, int]:
         """Seconds from the key to the last byte of its repaint, and how many bytes that took."""
         started = time.perf_counter()
-        self.press(key)
-        if not select.select([self.master], [], [], 2)[0]:
+        self.type(key)
+        if not select.select([self.leader], [], [], 2)[0]:
             return 0.0, 0
         count, last = self.settle()
         return last - started, count
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-        os.close(self.master)

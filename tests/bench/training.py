@@ -28,6 +28,7 @@ from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTr
 
 from inspector.probes.base import Base, load_base
 from inspector.probes.grading import Grader
+from tests.bench import QUICK
 from tests.bench.relay import Step, interleaved
 from tests.probes.tiny_model import tiny_tokenizer
 from trainer.methods import method
@@ -41,14 +42,14 @@ from trainer.runs.one_run import _keep_freed_memory
 from trainer.saving import checkpoints, start
 
 METHODS = ("sft", "dft", "dpo", "online-grpo")
-WARM = 2
-GPU = torch.cuda.is_available()
+WARM, STEPS = (1, 2) if QUICK else (2, 8)
+GPU = torch.cuda.is_available() and not QUICK
 CLOCKS = ("wall",) if GPU else ("cpu", "wall")
 NEVER = "<jupyter_text>"
 """A token of SmolLM2 that is never drawn: answers end at the length limit, on both sides."""
-STUDY = Recipe(steps=WARM + 10, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
+STUDY = Recipe(steps=WARM + STEPS + 2, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
 SMALL = Recipe(
-    dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + 8, batch=8, micro_batch=4, max_length=1024,
+    dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + STEPS, batch=8, micro_batch=4, max_length=1024,
     gradient_checkpointing=False, generations=4, max_new_tokens=32,
 )  # fmt: skip
 
