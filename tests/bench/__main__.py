@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.bench import QUICK
+
 BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
 
 
@@ -16,7 +18,7 @@ def main(arguments: list[str]) -> int:
     options = [word for word in arguments if word.startswith("-")]
     failed = 0
     for name in [word for word in arguments if word not in options] or BENCHMARKS:
-        print(f"== {name}", flush=True)
+        print(f"== {name}", *(["(quick: the figures mean nothing)"] if QUICK else []), flush=True)
         command = [sys.executable, "-m", f"tests.bench.{name}", *options]
         failed |= subprocess.run(command, cwd=root, env=os.environ, check=False).returncode
     return failed

@@ -4,10 +4,11 @@ import time
 
 import torch
 
+from tests.bench import QUICK
 from tests.bench.geometry import timed_analyse
 from tests.memory import QWEN3_4B, qwen3_4b
 
-SAMPLE = ("self_attn.q_proj", "self_attn.k_proj")
+SAMPLE = ("self_attn.q_proj", "self_attn.k_proj")[QUICK:]
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
             torch.linalg.svd(W, full_matrices=False)
             seconds[frozenset(QWEN3_4B[module.path])] = time.perf_counter() - started
             print(f"dense SVD of one {tuple(W.shape)} module: {seconds[frozenset(QWEN3_4B[module.path])]:.2f} s")
-    dense = 8 * 36 * sum(seconds[frozenset(shape)] for shape in QWEN3_4B.values())
+    dense = 8 * 36 * sum(seconds.get(frozenset(shape), 0) for shape in QWEN3_4B.values())
     timed_analyse(adapters)
     ours = 18 * timed_analyse(adapters)
     print(

@@ -49,8 +49,8 @@ NEVER = "<jupyter_text>"
 """A token of SmolLM2 that is never drawn: answers end at the length limit, on both sides."""
 STUDY = Recipe(steps=WARM + STEPS + 2, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
 SMALL = Recipe(
-    dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + STEPS, batch=8, micro_batch=4, max_length=1024,
-    gradient_checkpointing=False, generations=4, max_new_tokens=32,
+    dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + STEPS, batch=4 if QUICK else 8, micro_batch=4,
+    max_length=1024, gradient_checkpointing=False, generations=4, max_new_tokens=8 if QUICK else 32,
 )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def main(names: Sequence[str]) -> None:
     recipe, base = STUDY if GPU else SMALL, base_here(chosen)
     with tempfile.TemporaryDirectory() as place, Grader() as grader:
         folder = Path(place)
-        file = rollouts(folder, recipe.steps * recipe.batch, 170 if GPU else 40)
+        file = rollouts(folder, recipe.steps * recipe.batch, 170 if GPU else 4 if QUICK else 40)
         rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut)
         bench = Bench(recipe, chosen, rows, folder, grader)
         cut = build.split(recipe, 1)
