@@ -9,6 +9,8 @@ from inspector.export import load
 from tests.acceptance.command import inspector
 from tests.probes.tiny_model import saved_adapter, saved_base
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -18,6 +18,8 @@ from tests.hub_server import HubServer
 from tests.makers import random_factors, write_adapter
 from tests.proxy_server import ProxyServer
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = "adapter_model.safetensors"
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 SECRET = "hunter2"

@@ -18,6 +18,8 @@ from tests.hostile.case import ESCAPES
 from tests.hostile.make import CASES, folder_of, make
 from tests.hostile.pickle_cases import RAN
 
+pytestmark = pytest.mark.slow
+
 MEMORY = 100 * 2**20
 
 

@@ -32,6 +32,8 @@ from tests.hostile.case import CONFIG, ESCAPES, WEIGHTS, safetensors
 from tests.hostile.run import ROOM, memory
 from tests.hostile.study_cases import study
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 LARGEST = 10**7
 """Numbers of a pair that is loaded: larger ones a file may rightly declare."""

@@ -13,6 +13,8 @@ from tests.tui.factory import make_study
 from tests.tui.helpers import area, body
 from tests.tui.probed import probed_study, unknown
 
+pytestmark = pytest.mark.slow
+
 STUDIES = {
     "no adapter": lambda: make_study(3, layers=2).subset(()),
     "one probed": lambda: probed_study(3, layers=2).subset((0,)),

@@ -21,6 +21,8 @@ from tests.tui.helpers import area
 from tests.tui.prober import app_with as probing_app
 from tests.tui.test_workers import settle
 
+pytestmark = pytest.mark.slow
+
 ERRORS = {
     "input": InspectorError("Nothing can be done with it: take another."),
     "bug": RuntimeError("a bare one"),

@@ -9,6 +9,8 @@ import pytest
 from tests.makers import write_random
 from tests.tui.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys
 from inspector.tui.app import run_app

@@ -16,7 +16,7 @@ from trainer.runs.log import read_log
 from trainer.saving import checkpoints
 from trainer.train import train
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ONLINE = {"generations": 4, "max_new_tokens": 12}
 EXACT = 2e-5
 

@@ -17,7 +17,7 @@ from trainer.runs.log import read_log
 from trainer.saving import outcome, start
 from trainer.train import train
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
