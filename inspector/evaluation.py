@@ -113,15 +113,20 @@ def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[
     if not options.server:
         return _local(adapters, limit, options, named)
     from inspector.probes.engines import Remote
+    from inspector.probes.served import served_base
     from inspector.probes.server import Server
 
     server = Server(options.server, limit, options.concurrency)
-    base = named or _served_base(server.models(), adapters)
+    served, trained_on = server.served(), {adapter.info.name: adapter.info.base for adapter in adapters}
+    base, caution = served_base(served, trained_on, named, needed=not options.no_base)
     if not options.no_base:
         server.refuse_unknown(base)
+    if caution:
+        _say(f"{caution}: --base says that they are one.")
     at_once = count(options.concurrency, "problem")
     _say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
-    return Remote(server, base), _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+    able = _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+    return Remote(server, base, served, trained_on, caution), able
 
 
 def _local(adapters: Sequence[Adapter], limit: int, options: Options, named: str) -> tuple[Engine, list[Adapter]]:
@@ -141,7 +146,7 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options, named: str
     return Local(attached, limit, options.batch), able
 
 
-def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], None]) -> list[Adapter]:
+def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], object]) -> list[Adapter]:
     """The adapters that pass; raises the first error when none does."""
     able, refused = [], []
     for adapter in adapters:
@@ -163,17 +168,6 @@ def _named_base(adapters: Sequence[Adapter]) -> str:
     if len(names) > 1:
         raise InspectorError(f"The adapters name different bases ({some(names)}): choose one with --base.")
     return names[0] if names else ""
-
-
-def _served_base(models: Sequence[str], adapters: Sequence[Adapter]) -> str:
-    """The base among a server's models: as the adapters name it, else the first that is none of them."""
-    named = {adapter.info.base for adapter in adapters}
-    names = {adapter.info.name for adapter in adapters}
-    other = [model for model in models if model not in names]
-    found = next((model for model in other if model in named), other[0] if other else next(iter(named - {""}), ""))
-    if not found:
-        raise InspectorError("The server names no base model: give its name with --base, or leave it out (--no-base).")
-    return found
 
 
 class _Progress:
