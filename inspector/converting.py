@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from inspector.adapters.factors import as_stored
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
-from inspector.adapters.opening import open_sources
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
+from inspector.checking.checks import checked
 from inspector.errors import InspectorError
-from inspector.narration import Downloads, Progress, say
+from inspector.failures import opened, tell_findings
+from inspector.narration import Progress, say
+from inspector.study import Finding
 from inspector.text import count, plain, some
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
@@ -42,7 +45,8 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
         ]
     )
     notes = write_peft(dest, factors, base=info.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
-    for line in (*_warnings(adapter), *missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
+    tell_findings([replace(info, findings=_untold(checked(adapter, None).findings))])
+    for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
     return 3 if missing else 0
@@ -57,9 +61,7 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
 
 
 def _opened(source: str, given: Given) -> Adapter:
-    adapters, failures = open_sources([source], given=given, progress=Downloads())
-    if not adapters and failures:
-        raise InspectorError(failures[0].message)
+    adapters, failures = opened([source], given)
     if len(adapters) + len(failures) > 1:
         names = [a.info.source for a in adapters] + [f.source for f in failures]
         raise InspectorError(f"{plain(source, 300)} holds {len(names)} adapters: name one of {some(names, 8)}.")
@@ -88,10 +90,9 @@ def _by_reason(what: str, tensors: Sequence[TensorRecord]) -> list[str]:
     return [f"{what}, {count(len(keys), 'tensor')}: {reason}: {some(keys)}." for reason, keys in reasons.items()]
 
 
-def _warnings(adapter: Adapter) -> list[str]:
-    """What the reader warns of and `_lost` does not tell."""
-    findings = (f.text for f in adapter.info.findings if f.severity == "warning")
-    return [f"warning: {text}" for text in findings if " tensor" not in text.partition(",")[0]]
+def _untold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those that say something else than `_lost`, which lists tensors."""
+    return tuple(finding for finding in findings if " tensor" not in finding.text.partition(",")[0])
 
 
 def _version() -> str:

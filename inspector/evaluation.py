@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import refuse_unwritable, save
-from inspector.narration import rewritable
+from inspector.failures import opened, tell_findings
+from inspector.narration import rewritable, wrote
 from inspector.probing.request import clock
-from inspector.study import Settings
+from inspector.study import AdapterInfo, Settings
 from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class Options:
 
     task: str
     limit: int = 0
-    base: str = ""
     device: str = "auto"
     dtype: str = "auto"
     batch: int = 0
@@ -57,10 +57,12 @@ def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
     if options.out is not None:
         refuse_unwritable(options.out)
     problems = load_problems(options.task).first(options.limit)
-    adapters, whole = _opened(sources, given)
+    adapters, failures = opened(sources, given)
+    whole = all(failure.skipped for failure in failures)
+    tell_findings([adapter.info if options.server else _with_values(adapter) for adapter in adapters])
     folder = folder_of(options.records)
     try:
-        engine, able = _engine(adapters, options)
+        engine, able = _engine(adapters, options, given.base_name)
         models = count(len(able) + (not options.no_base), "model")
         _say(f"{count(len(problems.problems), 'problem')} of {problems.name}, {models}; kept in {folder}.")
         watch = accuracy.Watch(progress=_Progress(), note=_note)
@@ -72,11 +74,11 @@ def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
     _clear()
     for failure in results.failures.values():
         _say(failure)
-    _deliver(able, results, options)
+    _deliver(able, results, options, given)
     return 0 if whole and len(able) == len(adapters) and results.complete else 3
 
 
-def _deliver(adapters: Sequence[Adapter], results: Results, options: Options) -> None:
+def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, given: Given) -> None:
     """The tables, or the file."""
     if options.out is None:
         from inspector.evaluation_tables import print_results
@@ -87,53 +89,53 @@ def _deliver(adapters: Sequence[Adapter], results: Results, options: Options) ->
     from inspector.results import merged
 
     # With the weights' numbers beside the answers', the file opens in the app as a whole study.
-    study = merged(analyse(adapters, Settings(device="cpu")), results.info, results.blocks())
-    save(study, options.out, METRICS if options.out.suffix.lower() == ".csv" else ())
-    _say(f"Wrote {options.out}.")
+    measured = analyse(adapters, Settings(device="cpu", reading=given.words))
+    if options.server:
+        known = {adapter.info.name: adapter.info.findings for adapter in adapters}
+        fresh = (tuple(f for f in info.findings if f not in known[info.name]) for info in measured.adapters)
+        tell_findings([replace(info, findings=found) for info, found in zip(measured.adapters, fresh, strict=True)])
+    study = merged(measured, results.info, results.blocks())
+    wrote(*save(study, options.out, METRICS if options.out.suffix.lower() == ".csv" else ()))
 
 
-def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], bool]:
-    """The adapters, and whether all sources are among them."""
-    from inspector.adapters.opening import open_sources
+def _with_values(adapter: Adapter) -> AdapterInfo:
+    """With what its values show too, which takes torch: a server needs none."""
+    from inspector.checking.checks import checked
 
-    adapters, failures = open_sources(sources, given=given)
-    if not adapters and len(failures) == 1:
-        raise InspectorError(failures[0].message)
-    for failure in failures:
-        _say(str(failure))
-    if not adapters:
-        raise InspectorError("No adapter could be opened.")
-    return adapters, all(failure.skipped for failure in failures)
+    return replace(adapter.info, findings=checked(adapter, None).findings)
 
 
-def _engine(adapters: Sequence[Adapter], options: Options) -> tuple[Engine, list[Adapter]]:
+def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[Engine, list[Adapter]]:
     """What answers, and the adapters it can answer with; the others are named on stderr."""
     from inspector.probes.engines import token_limit
 
     limit = options.max_new_tokens or token_limit(options.task)
     if not options.server:
-        return _local(adapters, limit, options)
+        return _local(adapters, limit, options, named)
     from inspector.probes.engines import Remote
+    from inspector.probes.served import served_base
     from inspector.probes.server import Server
 
     server = Server(options.server, limit, options.concurrency)
-    base = options.base or _served_base(server.models(), adapters)
+    served, trained_on = server.served(), {adapter.info.name: adapter.info.base for adapter in adapters}
+    base, caution = served_base(served, trained_on, named, needed=not options.no_base)
     if not options.no_base:
         server.refuse_unknown(base)
+    if caution:
+        _say(f"{caution}: --base says that they are one.")
     at_once = count(options.concurrency, "problem")
     _say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
-    return Remote(server, base), _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+    able = _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+    return Remote(server, base, served, trained_on, caution), able
 
 
-def _local(adapters: Sequence[Adapter], limit: int, options: Options) -> tuple[Engine, list[Adapter]]:
+def _local(adapters: Sequence[Adapter], limit: int, options: Options, named: str) -> tuple[Engine, list[Adapter]]:
     from inspector.probes.attach import Attached
     from inspector.probes.base import load_base
     from inspector.probes.engines import Local
     from inspector.probes.partial import largest_left_out, not_run
 
-    base = load_base(
-        options.base or _named_base(adapters), options.device, options.dtype, note=_note, progress=_Progress()
-    )
+    base = load_base(named or _named_base(adapters), options.device, options.dtype, note=_note, progress=_Progress())
     _clear()
     _say(f"Running {base.name} on {base.device} in {base.dtype}, adapters unmerged, at most {limit} tokens a problem.")
     attached = Attached(base)
@@ -144,7 +146,7 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options) -> tuple[E
     return Local(attached, limit, options.batch), able
 
 
-def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], None]) -> list[Adapter]:
+def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], object]) -> list[Adapter]:
     """The adapters that pass; raises the first error when none does."""
     able, refused = [], []
     for adapter in adapters:
@@ -166,17 +168,6 @@ def _named_base(adapters: Sequence[Adapter]) -> str:
     if len(names) > 1:
         raise InspectorError(f"The adapters name different bases ({some(names)}): choose one with --base.")
     return names[0] if names else ""
-
-
-def _served_base(models: Sequence[str], adapters: Sequence[Adapter]) -> str:
-    """The base among a server's models: as the adapters name it, else the first that is none of them."""
-    named = {adapter.info.base for adapter in adapters}
-    names = {adapter.info.name for adapter in adapters}
-    other = [model for model in models if model not in names]
-    found = next((model for model in other if model in named), other[0] if other else next(iter(named - {""}), ""))
-    if not found:
-        raise InspectorError("The server names no base model: give its name with --base, or leave it out (--no-base).")
-    return found
 
 
 class _Progress:

@@ -2,7 +2,7 @@
 
 JSON: {"format", "version", "adapters", "modules", "shapes", "settings", "table"}, where table holds the
 tidy columns as lists (`pandas.DataFrame(study["table"])`). Parquet holds the same table, with the rest as
-JSON in its metadata. CSV is the table alone.
+JSON in its metadata. CSV is the table alone; what is odd about the adapters stands in FILE.findings.json beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,33 @@ _DEEPEST = 10**6
 """Layers no model has."""
 
 
-def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> None:
-    """Write the study (or some metrics of it) by the path's suffix; complete or not at all."""
+def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Write the study (or some metrics of it) by the path's suffix; complete or not at all. The files written.
+
+    Every format has the findings of the adapters: numbers without them would look better than they are.
+    """
     path = Path(path)
     writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise InspectorError(f"Cannot write {path.name!r}: the name must end in {', '.join(SUFFIXES)}.")
-    with replacing(path) as temporary:
+    with ExitStack() as files:
+        temporary = files.enter_context(replacing(path))
         writers[path.suffix.lower()](study, temporary, metrics)
+        if path.suffix.lower() != ".csv":
+            return (path,)
+        beside = path.with_suffix(".findings.json")
+        text = json.dumps(_findings(study), ensure_ascii=False, indent=1)
+        files.enter_context(replacing(beside)).write_text(f"{text}\n", encoding="utf-8")
+        return path, beside
+
+
+def _findings(study: Study) -> dict[str, Any]:
+    """What a CSV has no column for. Written without any too: one of an earlier table would be believed."""
+    adapters = [
+        {"name": a.name, "source": a.source, "health": a.health, "findings": [asdict(f) for f in a.findings]}
+        for a in study.adapters
+    ]
+    return {"format": "adapter-inspector findings", "version": VERSION, "adapters": adapters}
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -65,6 +84,12 @@ def refuse_place(path: Path) -> None:
         raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InspectorError(f"Cannot write {plain(path)}: {plain(path.parent)} is read-only for you.")
+
+
+def is_study(sources: Sequence[str]) -> bool:
+    """Whether what the user named is one saved study rather than adapters."""
+    path = Path(sources[0] if len(sources) == 1 else "")
+    return path.suffix.lower() in {".json", ".parquet"} and path.name != "adapter_config.json"
 
 
 def load(path: str | Path) -> Study:

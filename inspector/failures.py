@@ -1,20 +1,45 @@
-"""What could not be opened, by cause: one sentence for all that failed alike, others apart. No torch."""
+"""Opening for a command: what could not be, by cause, and what is odd about the rest, on stderr. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from inspector.errors import InspectorError
-from inspector.narration import say
+from inspector.findings import finding_lines
+from inspector.narration import Downloads, say
+from inspector.study import AdapterInfo
 from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
+    from inspector.adapters.model import Adapter
     from inspector.adapters.opening import Failure
 
 _REPO = "\0"
 """Stands for the repo in a cause; texts from outside have no control characters."""
 _NAMED = 3
+
+
+def opened(
+    sources: Sequence[str], given: Given, *, taken: Sequence[str] = (), instead: str = ""
+) -> tuple[list[Adapter], list[Failure]]:
+    """The adapters at these sources, and what could not be opened, which is reported.
+
+    `taken` are the names of adapters that are open already. Raises InspectorError if then none is, with what to do
+    `instead`.
+    """
+    from inspector.adapters.opening import open_sources
+
+    adapters, failures = open_sources(sources, given=given, taken=taken, progress=Downloads())
+    tell_causes(failures, opened=len(adapters) + len(taken), instead=instead)
+    return adapters, failures
+
+
+def tell_findings(adapters: Iterable[AdapterInfo]) -> None:
+    """What is odd about adapters, on stderr."""
+    for line in finding_lines({adapter.name: adapter.findings for adapter in adapters}):
+        say(line)
 
 
 def causes(failures: Sequence[Failure]) -> list[str]:

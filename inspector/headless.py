@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
-from inspector.export import load, refuse_unwritable, save
-from inspector.failures import tell_causes
-from inspector.narration import Downloads, Progress, say, wrote
+from inspector.export import is_study, load, refuse_unwritable, save
+from inspector.failures import opened, tell_findings
+from inspector.narration import Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
 from inspector.text import count, plain, rounded
@@ -71,8 +71,7 @@ def analyze(
         else:
             print_study(study, parts.metrics, title)
     else:
-        save(study, out, parts.metrics)
-        wrote(out)
+        wrote(*save(study, out, parts.metrics))
     if against is not None and not comparable(study):
         say(f"Nothing could be compared with {plain(against.address)}.")
         complete = False
@@ -117,9 +116,6 @@ def request(
     """
     names = tuple(name.strip() for word in probes for name in word.split(",") if name.strip())
     if not names:
-        asked = {key: value for key, value in options.items() if key != "device"} | {"pair": pairs, "alphas": alphas}
-        if given := [name for name, value in asked.items() if value not in _UNASKED]:
-            raise InspectorError(f"--{given[0]} says how to run the base, and nothing asks for that: add --probe.")
         return None
     from inspector.probing.request import Request
 
@@ -143,11 +139,12 @@ def measured(
     against: ClaimSet | None = None,
 ) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
-    if len(sources) == 1 and Path(sources[0]).suffix.lower() in {".json", ".parquet"}:
+    if is_study(sources):
         if request is not None or against is not None:
             to = "probe them" if request is not None else "stand them against others"
             raise InspectorError(f"{sources[0]} is a saved study: name its adapters to {to}.")
         study = load(sources[0])
+        tell_findings(study.adapters)
         return study, all(a.health != "error" for a in study.adapters)
     adapters, failures = _opened(sources, given, against)
     from inspector.analysis import analyse, device_named
@@ -161,6 +158,9 @@ def measured(
     study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
     if not study.modules:
         raise InspectorError(_nothing(adapters, settings))
+    tell_findings(study.adapters)
+    if len(adapters) > 1:
+        _tell_side_by_side(adapters)
     if request is not None:
         study = _probed(adapters, study, request)
     return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
@@ -171,18 +171,25 @@ def _opened(
 ) -> tuple[list[Adapter], list[Failure]]:
     """The adapters, those of the set beside them, and what could not be opened, which is told."""
     from inspector.adapters.given import NOTHING
-    from inspector.adapters.opening import open_sources
 
-    adapters, failures = open_sources(sources, given=given or NOTHING, progress=Downloads())
-    if adapters and against is not None:
-        from inspector.reference import compared
+    given = given or NOTHING
+    adapters, failures = opened(sources, given)
+    if against is None:
+        return adapters, failures
+    from inspector.reference import compared
 
-        adapters, more = compared(against, adapters, say)
-        names = [adapter.info.name for adapter in adapters]
-        published, missed = open_sources(more, taken=names, progress=Downloads())
-        adapters, failures = adapters + published, failures + missed
-    tell_causes(failures, opened=len(adapters))
-    return adapters, failures
+    adapters, more = compared(against, adapters, lambda _text: None)  # the findings say it
+    published, missed = opened(more, given, taken=[adapter.info.name for adapter in adapters])
+    return adapters + published, failures + missed
+
+
+def _tell_side_by_side(adapters: Sequence[Adapter]) -> None:
+    """What keeps them from being compared."""
+    from inspector.checking.together import together
+
+    for finding in together(adapters).findings():
+        if finding.severity != "info":
+            say(f"{finding.severity}: side by side: {finding.text}")
 
 
 def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Study:
@@ -218,7 +225,3 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
     source, why = reasons[0] if reasons else (adapters[0].info.source, "it has no module")
     rest = f" ({len(adapters)} adapters are like that)" if len(adapters) > 1 else ""
     return f"Nothing of {source} can be analysed: {why}{rest}."
-
-
-_UNASKED = ("", (), 0, None, "auto", "boxed", "last")
-"""Values of the options of --probe that say nothing."""

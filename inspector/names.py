@@ -78,3 +78,9 @@ def canonical(path: str) -> ModuleId:
 def in_order(modules: set[ModuleId]) -> tuple[ModuleId, ...]:
     """By layer, then by path; modules outside the layers last."""
     return tuple(sorted(modules, key=lambda m: (m.layer is None, m.layer or 0, m.path)))
+
+
+def same_base(one: str, other: str) -> bool:
+    """Whether two names mean one base: mirrors and local copies differ in what stands before the last `/`."""
+    ends = {name.rstrip("/").rpartition("/")[2].casefold() for name in (one, other)}
+    return len(ends) == 1 or "" in ends

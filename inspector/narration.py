@@ -22,11 +22,12 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def wrote(path: Path) -> None:
-    """Say that a file was written, and how large it is."""
+def wrote(*paths: Path) -> None:
+    """Say that files were written, and how large each is."""
     from inspector.adapters.progress import in_bytes
 
-    say(f"Wrote {path} ({in_bytes(path.stat().st_size)}).")
+    for path in paths:
+        say(f"Wrote {path} ({in_bytes(path.stat().st_size)}).")
 
 
 def _fitted(text: str, width: int) -> str:

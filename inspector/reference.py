@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from inspector.claims.model import REFERENCE, ClaimSet
 from inspector.errors import InspectorError
+from inspector.names import same_base
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -43,9 +44,3 @@ def compared(
         who = f"All {len(own)} adapters" if len(strangers) == len(own) > 1 else some(strangers)
         say(f"{who}: {text}.")
     return marked, () if len(strangers) == len(own) else reference_sources(claims)
-
-
-def same_base(one: str, other: str) -> bool:
-    """Whether two names mean one base: mirrors and local copies differ in what stands before the last `/`."""
-    ends = {name.rstrip("/").rpartition("/")[2].casefold() for name in (one, other)}
-    return len(ends) == 1 or "" in ends

@@ -17,12 +17,13 @@ from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import load, refuse_place, replacing
-from inspector.failures import tell_causes
-from inspector.narration import Downloads, Progress, say
+from inspector.failures import opened, tell_findings
+from inspector.narration import Progress, say
 from inspector.study import Settings, Study
 from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
 
 DONE, FAILED, INCOMPLETE = 0, 1, 3
@@ -36,26 +37,24 @@ class Options:
 
     adapters: tuple[str, ...] = ()
     studies: tuple[Path, ...] = ()
-    base: str = ""
     limit: int = 0
     device: str = "auto"
     form: str = "table"
     out: Path | None = None
 
 
-def verify(name: str, options: Options) -> int:
+def verify(name: str, options: Options, given: Given) -> int:
     """Measure, judge, print or write; 1 when a claim does not hold, else 3 when an adapter could not be opened."""
     claims = claim_set(name)
-    if options.studies and (options.adapters or options.base):
-        raise InspectorError("--study has its numbers already: leave out --adapters and --base.")
     if options.out is not None:
         refuse_place(options.out)
     remedy, complete = "add --base", True
     if options.studies:
         studies, remedy = [load(path) for path in options.studies], "it is in no --study"
+        tell_findings([adapter for study in studies for adapter in study.adapters])
         _warn(elsewhere(claims, studies))
     else:
-        studies, remedy, complete = _measured(name, claims, options)
+        studies, remedy, complete = _measured(name, claims, options, given)
     outcomes = evaluate(claims, studies, remedy=remedy)
     _deliver(claims, outcomes, options, cautions(claims, studies))
     found = counts(outcomes)
@@ -83,23 +82,21 @@ def _warn(warning: str) -> None:
         say(warning)
 
 
-def _measured(name: str, claims: ClaimSet, options: Options) -> tuple[list[Study], str, bool]:
+def _measured(name: str, claims: ClaimSet, options: Options, given: Given) -> tuple[list[Study], str, bool]:
     """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
-    from inspector.adapters.opening import open_sources
     from inspector.analysis import analyse, device_named
 
     wanted = needs.names(claims)
     sources = list(options.adapters) or claims.sources(wanted)
     if not sources:
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
-    adapters, failures = open_sources(sources, progress=Downloads())
-    tell_causes(failures, opened=len(adapters), instead="" if options.adapters else _INSTEAD)
+    adapters, failures = opened(sources, given, instead="" if options.adapters else _INSTEAD)
     aliases = claims.aliases()
     if not any(adapter.info.name in {*wanted, *aliases} for adapter in adapters):
         which = some([adapter.info.name for adapter in adapters])
         raise InspectorError(f"No claim names {which}. {_NAMES} {', '.join(wanted)}.")
     sizes = needs.top_ks(claims)
-    settings = Settings(sides=needs.sides(claims), device=device_named(options.device))
+    settings = Settings(sides=needs.sides(claims), device=device_named(options.device), reading=given.words)
     say(f"Measuring {count(len(adapters), 'adapter')} for {count(len(claims.claims), 'claim')} …")
     tell = Progress()
     geometry = list[Study]()
@@ -111,11 +108,12 @@ def _measured(name: str, claims: ClaimSet, options: Options) -> tuple[list[Study
     if not options.adapters:
         _refuse_missing_places(name, claims, where)
     _tell_of_names(study, where, wanted)
+    tell_findings(study.adapters)
     _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
-    if not options.base:
+    if given.base is None:
         return geometry, "add --base", complete
-    studies, remedy = _probed(claims, adapters, study, where, options)
+    studies, remedy = _probed(claims, adapters, study, where, options, given.base_name)
     return [*studies, *geometry], remedy, complete
 
 
@@ -137,7 +135,7 @@ def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
 
 
 def _probed(
-    claims: ClaimSet, adapters: Sequence[Adapter], study: Study, where: Where, options: Options
+    claims: ClaimSet, adapters: Sequence[Adapter], study: Study, where: Where, options: Options, base: str
 ) -> tuple[list[Study], str]:
     """A study for each run of the base that claims ask for; the reason where one could not be done."""
     from inspector.probing import Prober
@@ -149,11 +147,11 @@ def _probed(
     prober, studies, remedy = Prober(), [], "it was not run"
     for run in needs.runs(claims, able):
         request = Request(
-            run.probes, base=options.base, prompts=run.prompts, limit=options.limit, device=options.device,
+            run.probes, base=base, prompts=run.prompts, limit=options.limit, device=options.device,
             pairs=tuple((names[a], names[b]) for a, b in run.pairs), alphas=run.alphas, loss=run.loss,
         )  # fmt: skip
         chosen = [by_name[names[name]] for name in run.names]
-        say(f"Running {options.base}: {', '.join(run.probes)} on {run.prompts or 'its weights'}.")
+        say(f"Running {base}: {', '.join(run.probes)} on {run.prompts or 'its weights'}.")
         try:
             studies.append(prober.run(chosen, study, request, progress=Progress(), note=say))
         except CancelledError:

@@ -18,6 +18,11 @@ class Given:
     rank: int = 64
 
     @property
+    def base_name(self) -> str:
+        """The base as the user names it, or nothing."""
+        return "" if self.base is None else self.base.name
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The options of the command line that give the same."""
         base = ("--base", self.base.name) if self.base is not None else ()

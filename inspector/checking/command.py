@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter
-from inspector.adapters.opening import Failure, open_sources
+from inspector.adapters.opening import Failure
 from inspector.checking import as_json, printing
 from inspector.checking.checks import Checked, checked
 from inspector.checking.together import together
 from inspector.errors import CancelledError, InspectorError
-from inspector.narration import Downloads, Progress, say
+from inspector.failures import opened
+from inspector.narration import Progress, say
 from inspector.text import plain
 
 
@@ -22,13 +23,7 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
 
     Raises InspectorError where none could be opened.
     """
-    adapters, failures = open_sources(sources, given=given, progress=Downloads())
-    if not adapters and len(failures) == 1:
-        raise InspectorError(failures[0].message)
-    for failure in failures:
-        say(str(failure))
-    if not adapters:
-        raise InspectorError("No adapter could be opened.")
+    adapters, failures = opened(sources, given)
     if given.base is not None and not given.base.weights.headers:
         raise InspectorError(f"The base {plain(given.base.name)} has no tensor in its files: give another with --base.")
     found, unread = _checked(adapters, given)
@@ -40,8 +35,7 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
         unopened = sum(not failure.skipped for failure in failures)
         sys.stdout.write(printing.text(found, side_by_side, unopened=unopened, tensors=tensors))
     else:
-        base = given.base.name if given.base else ""
-        report = as_json.report(found, side_by_side, failures, base=base, tensors=tensors)
+        report = as_json.report(found, side_by_side, failures, base=given.base_name, tensors=tensors)
         sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     if not all(one.holds for one in found):
         return 1

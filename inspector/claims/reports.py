@@ -14,8 +14,9 @@ from rich.text import Text
 
 from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
-from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, published, quantity
+from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits, published, quantity
 from inspector.definitions import DEFINITIONS
+from inspector.findings import finding_lines
 from inspector.printing.tables import UNLIMITED, Page, titled
 from inspector.text import count
 
@@ -63,7 +64,7 @@ def as_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         head = (outcome.claim.id, published(outcome.claim))
         for metrics, text, said in lines(outcome):
-            table.add_row(*map(Text, head), Text(metrics), Text(text), Text(said, style=_STYLES[said]))
+            table.add_row(*map(Text, head), Text(metrics), Text(text), Text(marked(outcome, said), style=_STYLES[said]))
             head = ("", "")
     return table
 
@@ -80,6 +81,11 @@ def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
             metrics = quantity(outcome.claim, one.metric)
             found[metrics] = metrics, one.text, "holds" if one.holds else "does not hold"
     return list(found.values())
+
+
+def marked(outcome: Outcome, said: Verdict) -> str:
+    """The verdict, with `!` if a finding limits what it says."""
+    return f"{said} !" if outcome.limited and said != "cannot be measured here" else said
 
 
 def print_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> None:
@@ -107,6 +113,10 @@ def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warn
     console.print(Text(summary(outcomes)))
     if warning:
         console.print(Text(warning, style="yellow"))
+    if found := limits(outcomes):
+        console.print(Text("\n! What limits these verdicts:", style="yellow"))
+        for line in found:
+            console.print(Text(f"  {line}", style="yellow"))
     if doubts := [(o.claim.id, text) for o in outcomes for text in o.claim.disagreements]:
         console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
         for claim_id, text in doubts:
@@ -117,7 +127,7 @@ def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcom
     """Where a row is wider than the terminal: each claim and what is published over its lines; no name is cut."""
     rows = [line for outcome in outcomes for line in lines(outcome)]
     metric = max(len(name) for metrics, _, _ in rows for name in f"{metrics},".split())
-    verdict = max(len(said) for _, _, said in rows)
+    verdict = max(len(marked(outcome, said)) for outcome in outcomes for _, _, said in lines(outcome))
     console.width = max(console.width, metric + verdict + 22)
     measured = console.width - metric - verdict - 6
     console.print(Text(f"{claims.title} ({claims.address})", style="bold"))
@@ -128,7 +138,7 @@ def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcom
         for width in (0, metric, measured, verdict):
             table.add_column(width=width, overflow="fold")
         for metrics, text, said in lines(outcome):
-            table.add_row("", Text(metrics), Text(text), Text(said, style=_STYLES[said]))
+            table.add_row("", Text(metrics), Text(text), Text(marked(outcome, said), style=_STYLES[said]))
         console.print(table)
     console.print()
 
@@ -164,6 +174,9 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
         "published": published(claim),
         "verdict": outcome.text,
         "reason": outcome.reason,
+        "findings": [
+            {"adapter": name, **asdict(finding)} for name, found in outcome.findings.items() for finding in found
+        ],
         "definitions": [
             {
                 "metric": found.metric,
@@ -213,6 +226,7 @@ def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -
         case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
         said = "\n".join(f"{quantity(outcome.claim, found.metric)}: {found.text}" for found in outcome.measured)
         text = f"{outcome.claim.statement}\npublished: {published(outcome.claim)}\n{said}\n{outcome.text}"
+        text = "\n".join((text, *finding_lines(outcome.findings)))
         if outcome.verdict == "does not hold":
             ET.SubElement(case, "failure", message=f"published {published(outcome.claim)}; {said}").text = text
         elif outcome.verdict == "cannot be measured here":

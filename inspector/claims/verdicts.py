@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Where, reduced, select
 from inspector.definitions import DEFINITIONS
 from inspector.definitions.probes import FEW_PROMPTS
-from inspector.study import Study
+from inspector.findings import finding_lines, severe
+from inspector.study import Finding, Study
 from inspector.text import plain, some
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
@@ -51,6 +52,16 @@ class Outcome:
 
     claim: Claim
     measured: tuple[Measured, ...]
+    findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    """The open adapters it names, as the set calls them -> what limits how their numbers may be read.
+
+    A verdict about an update that was read in part is never shown without them.
+    """
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a verdict, and a finding that limits it."""
+        return self.verdict != "cannot be measured here" and any(self.findings.values())
 
     @property
     def verdict(self) -> Verdict:
@@ -78,9 +89,29 @@ def evaluate(claims: ClaimSet, studies: Sequence[Study], *, remedy: str = "add -
     aliases = claims.aliases()
     places = [Where.of(study, aliases) for study in studies]
     return [
-        Outcome(claim, tuple(_measured(claims, claim, metric, places, remedy) for metric in claim.metrics))
+        Outcome(
+            claim,
+            tuple(_measured(claims, claim, metric, places, remedy) for metric in claim.metrics),
+            _findings(claim, places),
+        )
         for claim in claims.claims
     ]
+
+
+def _findings(claim: Claim, places: Sequence[Where]) -> dict[str, tuple[Finding, ...]]:
+    found: dict[str, dict[Finding, None]] = {}
+    for where in places:
+        for name in claim.names:
+            if name in where.at:
+                own = where.study.adapters[where.at[name]].findings
+                found.setdefault(name, {}).update(dict.fromkeys(severe(own)))
+    return {name: tuple(findings) for name, findings in found.items()}
+
+
+def limits(outcomes: Sequence[Outcome]) -> list[str]:
+    """What limits the verdicts that were given, a line a finding: `warning: sft, dpo: …`."""
+    given = (outcome.findings for outcome in outcomes if outcome.verdict != "cannot be measured here")
+    return list(finding_lines({name: found for findings in given for name, found in findings.items()}))
 
 
 def elsewhere(claims: ClaimSet, studies: Sequence[Study]) -> str:

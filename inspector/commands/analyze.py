@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inspector import completion
-from inspector.commands.options import AGAINST, BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import (
+    AGAINST,
+    DEBUG,
+    DEVICE,
+    DTYPE,
+    SETTINGS,
+    K,
+    reading,
+    refuse_for_study,
+    refuse_unread,
+)
 from inspector.sensitivity import GROUPINGS
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
+
+_OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype", "batch")
 
 
 @click.command(context_settings=SETTINGS)
@@ -47,9 +62,7 @@ from inspector.sensitivity import GROUPINGS
     shell_complete=completion.PROBES,
     help="Also run the base: lmc, cka, lens, intruders, accuracy.",
 )
-@BASE
-@PICKLE
-@SVD_RANK
+@reading(run="always")
 @click.option(
     "--prompts",
     shell_complete=completion.TASKS,
@@ -64,16 +77,7 @@ from inspector.sensitivity import GROUPINGS
 @DTYPE
 @click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
 @DEBUG
-def analyze(
-    sources: tuple[str, ...],
-    out: Path | None,
-    metrics: tuple[str, ...],
-    k: int,
-    modules: str,
-    sides: str,
-    device: str,
-    **more: Any,
-) -> int:
+def analyze(sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], given: Given, **more: Any) -> int:
     """Measure adapters: tables on stdout, or every number to a file with --out.
 
     Principal angles compare output subspaces (--sides left); right or both adds input subspaces.
@@ -83,15 +87,18 @@ def analyze(
     from inspector import headless
     from inspector.claims.bundled import claim_set
 
-    base, against = more.pop("base"), more.pop("against")
-    giving = given(base, more.pop("allow_pickle"), more.pop("svd_rank"))
+    against = more.pop("against")
+    measuring = {name: more.pop(name) for name in ("k", "modules", "sides")}
+    if not more["probes"]:
+        refuse_unread(_OF_PROBES, "says how to run the base, and nothing asks for that: add --probe.")
+    refuse_for_study(sources)
     parts = headless.Parts(headless.metric_names(metrics), summary=more.pop("summary"), by=more.pop("by") or "")
     return headless.analyze(
         sources,
         out=out,
         parts=parts,
-        settings=headless.settings(k=k, modules=modules, sides=sides, device=device),
-        request=headless.request(device=device, base=base if more["probes"] else "", **more),
-        given=giving,
+        settings=headless.settings(device=more["device"], **measuring),
+        request=headless.request(base=given.base_name, **more),
+        given=given,
         against=claim_set(against) if against else None,
     )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from inspector import completion
-from inspector.commands.options import BASE_WEIGHTS, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import DEBUG, SETTINGS, reading
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command(context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout; the README lists its keys.")
 @click.option("--tensors", is_flag=True, help="List every tensor with its class: used, ignored (why), unknown (why).")
-@BASE_WEIGHTS
-@PICKLE
-@SVD_RANK
+@reading()
 @DEBUG
-def check(sources: tuple[str, ...], as_json: bool, tensors: bool, **more: Any) -> int:
+def check(sources: tuple[str, ...], as_json: bool, tensors: bool, given: Given) -> int:
     """Tell what is wrong, or odd, with adapters: nothing is compared.
 
     Every tensor's class, where the scale comes from, targets and patterns that meet nothing, modules never trained,
@@ -30,4 +31,4 @@ def check(sources: tuple[str, ...], as_json: bool, tensors: bool, **more: Any) -
     """
     from inspector.checking import command
 
-    return command.check(sources, given=given(**more), as_text=not as_json, tensors=tensors)
+    return command.check(sources, given=given, as_text=not as_json, tensors=tensors)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from inspector import completion
-from inspector.commands.options import BASE_WEIGHTS, DEBUG, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import DEBUG, SETTINGS, reading
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command(context_settings=SETTINGS)
 @click.argument("source", shell_complete=completion.SOURCES)
 @click.argument("dest", type=click.Path(path_type=Path))
-@BASE_WEIGHTS
-@PICKLE
-@SVD_RANK
+@reading()
 @DEBUG
-def convert(source: str, dest: Path, **more: Any) -> int:
+def convert(source: str, dest: Path, given: Given) -> int:
     """Write an adapter of any format as an ordinary PEFT folder DEST.
 
     The same ΔW, bit for bit where the source stores factors: B and A keep their type, and α makes the scale exact.
@@ -27,4 +28,4 @@ def convert(source: str, dest: Path, **more: Any) -> int:
     """
     from inspector import converting
 
-    return converting.convert(source, dest, given(**more))
+    return converting.convert(source, dest, given)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inspector import completion
-from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import DEBUG, DEVICE, DTYPE, SETTINGS, reading, refuse_unread
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command("eval", context_settings=SETTINGS)
@@ -20,9 +23,7 @@ from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTI
     help="arithmetic (bundled), gsm8k, aime24/25/26, a .jsonl or .parquet file.",
 )
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many problems; 0 is all of them.")
-@BASE
-@PICKLE
-@SVD_RANK
+@reading(run="always")
 @click.option("--no-base", is_flag=True, help="Leave the base itself out of the table.")
 @DEVICE
 @DTYPE
@@ -38,7 +39,7 @@ from inspector.commands.options import BASE, DEBUG, DEVICE, DTYPE, PICKLE, SETTI
 @click.option("--records", type=click.Path(path_type=Path), help="Where answers are kept. Default: the cache folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a study: FILE.json, FILE.csv or FILE.parquet.")
 @DEBUG
-def eval_(sources: tuple[str, ...], *, allow_pickle: bool, svd_rank: int, **options: Any) -> int:
+def eval_(sources: tuple[str, ...], *, given: Given, **options: Any) -> int:
     """Solve problems with the base and every adapter: accuracy, and which pairs differ.
 
     Greedy answers, graded by math-verify. Every answer is kept as it comes: an interrupted run goes on
@@ -47,5 +48,8 @@ def eval_(sources: tuple[str, ...], *, allow_pickle: bool, svd_rank: int, **opti
     """
     from inspector import evaluation
 
-    giving = given(options["base"], allow_pickle, svd_rank)
-    return evaluation.evaluate(sources, evaluation.Options(**options), giving)
+    if options["server"]:
+        refuse_unread(("device", "dtype", "batch"), "says how to run a base here, and --server runs it.")
+    else:
+        refuse_unread(("concurrency",), "says how to ask a server, and no --server is named.")
+    return evaluation.evaluate(sources, evaluation.Options(**options), given)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from inspector import completion
-from inspector.commands.options import DEBUG, PICKLE, SETTINGS, given
+from inspector.commands.options import DEBUG, SETTINGS, reading
 from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
 
 if TYPE_CHECKING:
+    from inspector.adapters.given import Given
     from inspector.adapters.inventory import Inventory, Item
 
 _HEADINGS = ("adapter", "format", "files", "size", "here")
@@ -26,9 +27,9 @@ _GAP = "  "
 @click.command(context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: sources, their adapters, files and bytes.")
-@PICKLE
+@reading()
 @DEBUG
-def ls(sources: tuple[str, ...], as_json: bool, allow_pickle: bool) -> int:
+def ls(sources: tuple[str, ...], as_json: bool, given: Given) -> int:
     """List the adapters of a folder or a repo on the Hub, and their sizes. No weights are downloaded.
 
     What stands in the first column opens after a colon: inspector org/repo:PATH.
@@ -38,7 +39,7 @@ def ls(sources: tuple[str, ...], as_json: bool, allow_pickle: bool) -> int:
     found, complete = [], True
     for source in sources:
         try:
-            found.append(inventory(source, given=given("", allow_pickle)))
+            found.append(inventory(source, given=given))
         except CancelledError:
             raise
         except NotAnAdapterError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from inspector import completion
-from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, given
+from inspector.commands.options import DEBUG, DEVICE, SETTINGS, reading
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command("merge-preview", context_settings=SETTINGS)
@@ -17,12 +20,10 @@ from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETT
 @click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
 @DEVICE
-@BASE_WEIGHTS
-@PICKLE
-@SVD_RANK
+@reading()
 @DEBUG
 def merge_preview(
-    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, **more: Any
+    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: Given
 ) -> int:
     """Tell what a weighted sum of adapters would be, before it is made.
 
@@ -36,4 +37,4 @@ def merge_preview(
     """
     from inspector.merging import command
 
-    return command.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, given=given(**more))
+    return command.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, given=given)

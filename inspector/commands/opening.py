@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from inspector import completion
-from inspector.commands.options import AGAINST, BASE, DEBUG, PICKLE, SETTINGS, SVD_RANK, K, given, on_terminal
+from inspector.commands.options import AGAINST, DEBUG, SETTINGS, K, on_terminal, reading, refuse_for_study
 from inspector.errors import InspectorError
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.command("open", context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @K
-@BASE
-@PICKLE
-@SVD_RANK
+@reading(run="always")
 @click.option(
     "--claims",
     shell_complete=completion.CLAIMS,
@@ -32,15 +30,16 @@ if TYPE_CHECKING:
 )
 @AGAINST
 @DEBUG
-def open_(sources: tuple[str, ...], k: int, base: str, claims: str, against: str, **giving: Any) -> int:
+def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Given) -> int:
     """Open adapters in the app (the default command)."""
     from inspector.claims.bundled import claim_set
     from inspector.tui.judged import Published
 
     if claims:
         claim_set(claims)  # what is wrong in it is said before the app opens
+    refuse_for_study(sources)
     published = Published(claims, show=True, reference=claim_set(against) if against else None)
-    return _open(sources, k, given(base, **giving), published)
+    return _open(sources, k, given, published)
 
 
 @click.command(context_settings=SETTINGS)
@@ -54,7 +53,7 @@ def demo(k: int) -> int:
     return _open(demo_sources(), k, published=Published("demo"))
 
 
-def _open(sources: Sequence[str], k: int, giving: Given | None = None, published: Published | None = None) -> int:
+def _open(sources: Sequence[str], k: int, given: Given | None = None, published: Published | None = None) -> int:
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
     _suggest_command(sources)
     if not on_terminal():
@@ -63,23 +62,17 @@ def _open(sources: Sequence[str], k: int, giving: Given | None = None, published
         if not sources:
             raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
         return headless.analyze(
-            sources, settings=headless.settings(k=k), given=giving, against=published.reference if published else None
+            sources, settings=headless.settings(k=k), given=given, against=published.reference if published else None
         )
+    from inspector.export import is_study, load
     from inspector.tui.app import run_app
     from inspector.tui.judged import NOTHING
 
     published = published or NOTHING
 
-    if len(sources) == 1 and is_study(sources[0]):
-        from inspector.export import load
-
+    if is_study(sources):
         return run_app([], study=load(sources[0]), k=k, published=published)
-    return run_app(sources, k=k, given=giving, published=published)
-
-
-def is_study(source: str) -> bool:
-    """Whether a source names a saved study rather than an adapter."""
-    return Path(source).suffix.lower() in {".json", ".parquet"} and Path(source).name != "adapter_config.json"
+    return run_app(sources, k=k, given=given, published=published)
 
 
 def _suggest_command(sources: Sequence[str]) -> None:

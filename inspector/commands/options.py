@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from functools import wraps
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from inspector import completion
-
-if TYPE_CHECKING:
-    from inspector.adapters.given import Given
+from inspector.errors import InspectorError
+from inspector.text import plain
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command."""
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-_BASE = "The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules"
-BASE = click.option(
-    "--base",
-    default="",
-    shell_complete=completion.BASES,
-    help=f"{_BASE}; and to run it [default there: what the adapters name].",
-)
-BASE_WEIGHTS = click.option(
-    "--base", default="", shell_complete=completion.BASES, help=f"{_BASE}: its weights are read, it is not run."
-)
-PICKLE = click.option(
-    "--allow-pickle", is_flag=True, help="Open .bin and .pt files too, as plain tensors: nothing in them is run."
-)
-SVD_RANK = click.option(
-    "--svd-rank",
-    type=click.IntRange(1, 4096),
-    default=64,
-    show_default=True,
-    help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
-)
 DEVICE = click.option(
     "--device", shell_complete=completion.DEVICES, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"
 )
@@ -57,15 +39,71 @@ AGAINST = click.option(
 )
 
 
-def given(base: str, allow_pickle: bool, svd_rank: int = 64) -> Given:
-    """What the readers may need beside the sources."""
-    from inspector.adapters.given import Given
+_RUN = {
+    "": "its weights are read, it is not run.",
+    "always": "and to run it [default there: what the adapters name].",
+    "for claims": "and to run it, where claims ask for that.",
+}
+READING = ("base", "allow_pickle", "svd_rank")
+"""The options of `reading`."""
 
-    if not base:
-        return Given(None, allow_pickle, svd_rank)
-    from inspector.probes.base import base_weights
 
-    return Given(base_weights(base), allow_pickle, svd_rank)
+def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of every command that opens adapters; the command receives them as `given`.
+
+    `run`: when the base is also run, a key of `_RUN`.
+    """
+    options = (
+        click.option(
+            "--base", default="", shell_complete=completion.BASES,
+            help=f"The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules; {_RUN[run]}",
+        ),
+        click.option(
+            "--allow-pickle", is_flag=True,
+            help="Open .bin and .pt files too, as plain tensors: nothing in them is run.",
+        ),
+        click.option(
+            "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
+            help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
+        ),
+    )  # fmt: skip
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_given(*args: Any, base: str, allow_pickle: bool, svd_rank: int, **more: Any) -> Any:
+            from inspector.adapters.given import Given
+
+            weights = None
+            if base:
+                from inspector.probes.base import base_weights
+
+                weights = base_weights(base)
+            return command(*args, given=Given(weights, allow_pickle, svd_rank), **more)
+
+        called: Callable[..., Any] = with_given
+        for option in reversed(options):
+            called = option(called)
+        return called
+
+    return decorated
+
+
+def refuse_unread(names: Collection[str], why: str) -> None:
+    """Raise InspectorError if the user gave the running command one of these options, whatever its value."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") not in {None, ParameterSource.DEFAULT}
+        if parameter.name in names and given:
+            raise InspectorError(f"{parameter.opts[0]} {why}")
+
+
+def refuse_for_study(sources: Sequence[str]) -> None:
+    """Raise InspectorError if the source is a saved study and an option asks for another measurement."""
+    from inspector.export import is_study
+
+    if is_study(sources):
+        asked = "says how adapters are read and measured, and {} is a saved study: name its adapters for that."
+        refuse_unread(("k", "modules", "sides", "device", *READING), asked.format(plain(sources[0])))
 
 
 def on_terminal() -> bool:

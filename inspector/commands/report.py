@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inspector import completion
-from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import DEBUG, DEVICE, SETTINGS, K, reading, refuse_for_study
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command("report", context_settings=SETTINGS)
@@ -40,11 +43,9 @@ from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETT
 )
 @click.option("--sides", type=click.Choice(["left", "right", "both"]), default="left", show_default=True)
 @DEVICE
-@BASE_WEIGHTS
-@PICKLE
-@SVD_RANK
+@reading()
 @DEBUG
-def report(sources: tuple[str, ...], claims: str, **more: Any) -> int:
+def report(sources: tuple[str, ...], claims: str, given: Given, **more: Any) -> int:
     """Write a study as a web page, as figures and tables for papers, as Markdown.
 
     STUDY is a file that `inspector analyze --out` wrote (.json, .parquet), with what its probes measured; other
@@ -53,6 +54,6 @@ def report(sources: tuple[str, ...], claims: str, **more: Any) -> int:
     from inspector import headless
     from inspector.reporting import Outputs, write_report
 
+    refuse_for_study(sources)
     outputs = Outputs(*(more.pop(name) for name in ("page", "figures", "markdown")))
-    measuring = {name: more.pop(name) for name in ("k", "modules", "sides", "device")}
-    return write_report(sources, outputs, settings=headless.settings(**measuring), claims=claims, given=given(**more))
+    return write_report(sources, outputs, settings=headless.settings(**more), claims=claims, given=given)

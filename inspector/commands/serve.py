@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from inspector import completion
-from inspector.commands.options import DEBUG, SETTINGS
+from inspector.commands.options import DEBUG, READING, SETTINGS, reading, refuse_unread
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command(context_settings=SETTINGS)
@@ -13,8 +18,9 @@ from inspector.commands.options import DEBUG, SETTINGS
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
 @click.option("--expose", is_flag=True, help="Allow a --host other machines reach; visitors then need a token.")
+@reading(run="always")
 @DEBUG
-def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool) -> None:
+def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given: Given) -> None:
     """The app in a browser, on this machine's own interface.
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
@@ -22,6 +28,9 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool) -> No
     from inspector.adapters.sources import parse
     from inspector.serving import serve as run
 
-    for source in sources if sources != ("demo",) else ():
-        parse(source)  # what is no source is said before anything listens
-    run(sources, host, port, expose=expose)
+    if sources == ("demo",):
+        refuse_unread(READING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
+    else:
+        for source in sources:
+            parse(source)  # what is no source is said before anything listens
+    run((*sources, *given.words), host, port, expose=expose)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inspector import completion
 from inspector.claims.reports import FORMATS
-from inspector.commands.options import BASE_WEIGHTS, DEBUG, DEVICE, PICKLE, SETTINGS, SVD_RANK, K, given
+from inspector.commands.options import DEBUG, DEVICE, READING, SETTINGS, K, reading, refuse_for_study, refuse_unread
 from inspector.errors import InspectorError
 from inspector.text import plain
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command(context_settings=SETTINGS)
@@ -26,19 +29,21 @@ from inspector.text import plain
 )
 @click.option("--study", "studies", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
               help="Check a saved study instead (repeat where probes ran over several prompts).")  # fmt: skip
-@click.option(
-    "--base",
-    default="",
-    shell_complete=completion.BASES,
-    help="Also run this base, where claims ask for it: Hub id, folder, or smollm2.",
-)
+@reading(run="for claims")
 @click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many prompts; 0 is all of them.")
 @DEVICE
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: table; json or junit by --out's name]")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to this file (.json, .xml, or a table).")
 @DEBUG
 def verify(
-    claims: str, more: tuple[str, ...], adapters: tuple[str, ...], form: str | None, out: Path | None, **options: Any
+    claims: str,
+    more: tuple[str, ...],
+    adapters: tuple[str, ...],
+    form: str | None,
+    out: Path | None,
+    *,
+    given: Given,
+    **options: Any,
 ) -> int:
     """Check published claims: does each hold for the published adapters, or for yours?
 
@@ -49,8 +54,13 @@ def verify(
 
     if more and not adapters:
         raise InspectorError(f"{more[0]!r} is no option: name adapters after --adapters.")
+    if options["studies"]:
+        unread = ("adapters", "limit", "device", *READING)
+        refuse_unread(unread, "says what to measure, and --study has its numbers already: leave out one of them.")
+    elif given.base is None:
+        refuse_unread(("limit",), "says how many prompts to run, and nothing runs: add --base.")
     form = form or {".json": "json", ".xml": "junit"}.get(out.suffix.lower() if out else "", "table")
-    return verification.verify(claims, verification.Options((*adapters, *more), form=form, out=out, **options))
+    return verification.verify(claims, verification.Options((*adapters, *more), form=form, out=out, **options), given)
 
 
 @click.group("claims", invoke_without_command=True, context_settings=SETTINGS)
@@ -71,11 +81,9 @@ def claims_(context: click.Context) -> None:
 @click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @K
 @DEVICE
-@PICKLE
-@SVD_RANK
-@BASE_WEIGHTS
+@reading()
 @DEBUG
-def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more: Any) -> int:
+def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given: Given) -> int:
     """Write a first set of claims about adapters, to FILE or to stdout (-).
 
     The SOURCEs are measured, and one claim of each kind is written with their names and numbers: it holds until you
@@ -87,6 +95,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more
     from inspector.claims.template import template
     from inspector.export import refuse_place, replacing
 
+    refuse_for_study(sources)
     to_file = None if file is None or str(file) == "-" else file
     if to_file is not None:
         shown = plain(to_file, 300)
@@ -96,7 +105,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, **more
             raise InspectorError(f"{shown!r} is there already: name another file.")
         refuse_place(to_file)
     bundled = [source for source in demo_sources() if Path(source).name in {"sft", "dpo"}]
-    study, complete = headless.measured(sources or bundled, headless.settings(k=k, device=device), given=given(**more))
+    study, complete = headless.measured(sources or bundled, headless.settings(k=k, device=device), given=given)
     text = template(study, to_file.parent if to_file is not None else Path())
     if to_file is None:
         click.echo(text, nl=False)

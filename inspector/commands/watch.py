@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from inspector.commands.options import DEBUG, SETTINGS, K, on_terminal
+from inspector.commands.options import DEBUG, SETTINGS, K, on_terminal, reading, refuse_unread
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
 
 
 @click.command(context_settings=SETTINGS)
@@ -14,20 +18,23 @@ from inspector.commands.options import DEBUG, SETTINGS, K, on_terminal
 @click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
 @click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
 @K
+@reading()
 @DEBUG
-def watch(runs: tuple[Path, ...], against: str, table: bool, k: int) -> int:
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Given) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
     RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for
     them and follows their checkpoints; without a terminal every number is printed once, tab separated.
     """
+    if table:
+        refuse_unread(("k",), "is the size of the subspaces in the app, and --table opens none.")
     folders = [run for run in runs if not run.is_file()] or list(runs)
     if table or not on_terminal():
         from inspector.trajectory.command import print_once
 
-        return print_once(folders, against)
+        return print_once(folders, against, given)
     from inspector.trajectory.command import refuse_unknown
     from inspector.tui.app import run_app
 
     refuse_unknown(folders, against)
-    return run_app([], k=k, watch=[str(run) for run in folders], against=against)
+    return run_app([], k=k, watch=[str(run) for run in folders], against=against, given=given)

@@ -17,6 +17,7 @@ from inspector.adapters.sources import Local, parse
 from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.export import refuse_unwritable, save
+from inspector.failures import tell_findings
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
@@ -79,13 +80,14 @@ def merge_preview(
     adapters, weights = _opened(sources, given)
     if dest is not None:
         refuse_other_bases(adapters, weights)
-    study = analyse(adapters, Settings(device=device), progress=telling("modules measured"))
+    study = analyse(adapters, Settings(device=device, reading=given.words), progress=telling("modules measured"))
     if not study.modules:
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
     if dest is not None:
         refuse_unaddable(study, weights)
         refuse_other_kernels(adapters, weights)
-    _warn(adapters)
+    tell_findings(study.adapters)
+    _tell_bases(adapters)
     sigma = spectra(adapters, study, weights, device=device, progress=telling("modules added"))
     preview = Preview(study, weights, sigma)
     cannot = refused(study, weights)
@@ -93,8 +95,7 @@ def merge_preview(
         say(f"{plain(module)} is left out: {plain(reason, 300)}")
     print_preview(preview, rank or preview.default_rank)
     if out is not None:
-        save(preview.in_study(), out)
-        wrote(out)
+        wrote(*save(preview.in_study(), out))
     if dest is not None:
         written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
         say("\n".join((*written.lost, *written.notes, written.text)))
@@ -126,17 +127,13 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
     return adapters, tuple(weights)
 
 
-def _first_error(adapters: Sequence[Adapter]) -> str:
-    errors = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
-    return errors[0] if errors else "it has no usable module."
-
-
-def _warn(adapters: Sequence[Adapter]) -> None:
-    """What the readers found that bears on the sum."""
+def _tell_bases(adapters: Sequence[Adapter]) -> None:
+    """Those that a sum mixes."""
     bases = dict.fromkeys(a.info.base for a in adapters if a.info.base)
     if len(bases) > 1:
         say(f"The adapters name different bases: {', '.join(plain(base, 80) for base in bases)}.")
-    for adapter in adapters:
-        for finding in adapter.info.findings:
-            if finding.severity != "info":
-                say(f"{finding.severity}: {adapter.info.name}: {finding.text}")
+
+
+def _first_error(adapters: Sequence[Adapter]) -> str:
+    errors = [f.text for a in adapters for f in a.info.findings if f.severity == "error"]
+    return errors[0] if errors else "it has no usable module."

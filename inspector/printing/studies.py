@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.definitions import DEFINITIONS, INTERFERENCE
+from inspector.findings import finding_lines
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.printing.numbers import by_layer_table, listed_table, matrix_table
 from inspector.printing.pairs import angles_table, interference_table
@@ -19,7 +20,7 @@ from inspector.shared import shared
 from inspector.study import Study
 from inspector.table import subjects
 from inspector.takeaways.limits import by_base
-from inspector.text import count, some
+from inspector.text import count
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
 _OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
@@ -34,6 +35,10 @@ class _Page:
         self._tables = Page(width=UNLIMITED)
         self._text = Page()
         self._text.width = min(self._text.width, 100)
+
+    @property
+    def on_terminal(self) -> bool:
+        return self._tables.is_terminal
 
     def table(self, table: Table) -> None:
         self._tables.print(table)
@@ -166,20 +171,10 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
     else:
         page.text(f"{title}: {', '.join(study.names)}")
     page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
-    for (severity, text), names in _findings(study).items():
-        who = f"all {len(names)} adapters" if len(names) == len(study.adapters) > 1 else some(names)
-        page.text(f"{severity}: {who}: {text}")
+    if not page.on_terminal:  # where they stand already, on stderr
+        for line in finding_lines({adapter.name: adapter.findings for adapter in study.adapters}):
+            page.text(line)
     page.text("")
-
-
-def _findings(study: Study) -> dict[tuple[str, str], list[str]]:
-    """Every warning and error once, with the adapters it is told of."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for adapter in study.adapters:
-        for finding in adapter.findings:
-            if finding.severity != "info":
-                found.setdefault((finding.severity, finding.text), []).append(adapter.name)
-    return found
 
 
 def unstable_directions(study: Study) -> list[str]:

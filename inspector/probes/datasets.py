@@ -10,8 +10,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
+from inspector.hub_library import quiet_hub
 
 
+@quiet_hub()
 def dataset_files(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path]:
     """The files whose path begins with `start`; from the cache when the Hub cannot be reached.
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from inspector.errors import InspectorError
 from inspector.probes.attach import Attached
 from inspector.probes.generation import Answer, Hooks, generate, room
 from inspector.probes.problems import Problems
 from inspector.probes.records import Run
+from inspector.probes.served import Served
 from inspector.probes.server import Server
 from inspector.study import ProbeInfo
+from inspector.text import plain
 
 _TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
 
@@ -89,24 +92,44 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A server that knows the base and every adapter by a name."""
+    """A server that knows the base and every adapter by a name.
+
+    A name says little: another server has other weights under it. Answers are known by the server's address, by what
+    its /models says of the model and of the base, and by the base that the adapters name.
+    """
 
     server: Server
     base: str
+    served: Mapping[str, Served]
+    """What /models said when this began."""
+    trained_on: Mapping[str, str]
+    """Adapter -> the base it names."""
+    caution: str = ""
 
     def run(self, task: str, name: str | None, digest: str) -> Run:
-        """Not by the server's address, which changes from job to job."""
-        model = json.dumps([self.base, name])
-        return Run(task, "", digest, f"server, models {model}, {_greedy(self.server.max_new_tokens)}")
+        cards = [asdict(self._card(model)) for model in (self.base, *([name] if name else []))]
+        bases = [self.trained_on[name]] if name else sorted({*self.trained_on.values()} - {""})
+        known = json.dumps([self.server.root, cards, bases], ensure_ascii=False)
+        return Run(task, "", digest, f"server, {known}, {_greedy(self.server.max_new_tokens)}")
 
     def info(self) -> ProbeInfo:
-        return ProbeInfo("accuracy", self.base, device="server", detail=_greedy(self.server.max_new_tokens))
+        detail = f"{_greedy(self.server.max_new_tokens)}, answered by {plain(self.server.root)}"
+        return ProbeInfo("accuracy", self.base, device="server", detail=detail, note=self.caution)
 
     def prompts(self, problems: Problems) -> list[Any]:
         return [problems.messages(problem) for problem in problems.problems]
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
-        return self.server.answers(name or self.base, prompts, hooks)
+        model = name or self.base
+        if self.server.refuse_unknown(model) != self._card(model):
+            raise InspectorError(
+                f"{self.server.where} says something else of {plain(model)!r} than when this began: another server "
+                "has taken its place. Run again to ask that one."
+            )
+        yield from self.server.answers(model, prompts, hooks)
+
+    def _card(self, model: str) -> Served:
+        return self.served.get(model, Served(model))
 
 
 def _greedy(tokens: int) -> str:

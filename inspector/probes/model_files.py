@@ -16,6 +16,7 @@ from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
+from inspector.hub_library import quiet_hub
 from inspector.probes.cache import cache_folder, write_whole
 from inspector.text import plain
 
@@ -48,9 +49,7 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
 def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool]) -> Path:
     """The repo's snapshot at the revision; the cached one when the Hub cannot be reached."""
     try:
-        info = interruptible(
-            lambda: HfApi().model_info(remote.repo, revision=remote.revision or None, files_metadata=True), cancelled
-        )
+        info = interruptible(partial(_listed, remote), cancelled)
     except Exception as error:
         if unreachable(error) and (cached := _cached(remote)) is not None:
             return cached
@@ -71,11 +70,17 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
     return path.parent
 
 
+@quiet_hub()
+def _listed(remote: Remote) -> Any:
+    return HfApi().model_info(remote.repo, revision=remote.revision or None, files_metadata=True)
+
+
 def _wanted(name: str) -> bool:
     """Files of the repo's top folder that transformers reads; no other formats of the weights."""
     return "/" not in name and name.endswith(_KEPT)
 
 
+@quiet_hub()
 def _file(repo: str, commit: str, file: str, bar: Any) -> Path:
     return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar))
 

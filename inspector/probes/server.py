@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.errors import InspectorError
 from inspector.probes.endpoint import Body, Endpoint, ProblemError, concurrently
 from inspector.probes.generation import Answer, Hooks
+from inspector.probes.served import Served
 from inspector.text import plain, some
 
 _GIVE_UP = 5
 """Problems in a row without an answer after which the server is taken for broken."""
 
 Messages = Sequence[dict[str, str]]
+
+
+_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}")
+"""What OpenAI adds to a name that stands for its newest version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +29,32 @@ class Server(Endpoint):
     max_new_tokens: int
     concurrency: int = 16
 
-    def refuse_unknown(self, model: str) -> None:
-        """Raise InspectorError when the server says which models it has, and this is none of them."""
-        names = self.models()
-        if names and model not in names:
+    def served(self) -> dict[str, Served]:
+        """Its models by name; empty where it does not tell. Raises InspectorError where it cannot be reached."""
+        keys = ("id", "root", "parent", "owned_by")
+        told = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
+        return {name: Served(name, *more) for name, *more in told}
+
+    def refuse_unknown(self, model: str) -> Served:
+        """What the server says of a model; raises InspectorError if it lists its models, and this is none of them."""
+        served = self.served()
+        if served and model not in served:
             raise InspectorError(
-                f"{self.where} serves no model {plain(model)!r}, but {some(names, 8)}. "
+                f"{self.where} serves no model {plain(model)!r}, but {some(list(served), 8)}. "
                 "Name the source as the server does, as in NAME=SOURCE, and the base with --base."
             )
+        return served.get(model, Served(model))
+
+    def _refuse_other(self, asked: object, answered: object, root: str) -> None:
+        """Raise InspectorError if an answer names another model than the one that was asked, or its `root`."""
+        if not isinstance(answered, str) or answered in {"", asked, root}:
+            return
+        if answered.startswith(str(asked)) and _DATED.fullmatch(answered.removeprefix(str(asked))):
+            return
+        raise InspectorError(
+            f"{self.where} was asked for {plain(asked)!r} and {plain(answered)!r} answered: its answers are not used. "
+            "Name the model as its answers do, or ask the server that has it."
+        )
 
     def answers(
         self, model: str, prompts: Sequence[Messages], hooks: Hooks, more: Callable[[int], Body] = lambda _index: {}
@@ -41,11 +65,11 @@ class Server(Endpoint):
         the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
-        self.refuse_unknown(model)
+        known = self.refuse_unknown(model)
 
         def work(index: int, stopped: Callable[[], bool]) -> Answer:
             body = {"model": model, "messages": list(prompts[index]), **more(index)}
-            return self._answer(index, body, stopped)
+            return self._answer(index, body, known.root, stopped)
 
         failures = 0
         for found in concurrently(len(prompts), self.concurrency, work, hooks.cancelled):
@@ -61,10 +85,11 @@ class Server(Endpoint):
             else:
                 raise found
 
-    def _answer(self, index: int, body: Body, stopped: Callable[[], bool]) -> Answer:
-        """One chat completion, at temperature 0 unless the body says otherwise."""
+    def _answer(self, index: int, body: Body, root: str, stopped: Callable[[], bool]) -> Answer:
+        """One chat completion, at temperature 0 unless the body says otherwise, of the model that was asked."""
         body = {"temperature": 0, "max_tokens": self.max_new_tokens} | body
         found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped)
+        self._refuse_other(body["model"], found.get("model"), root)
         try:
             choice = found["choices"][0]
             text, reason = choice["message"].get("content") or "", choice.get("finish_reason")

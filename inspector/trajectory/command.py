@@ -7,14 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from inspector.adapters.given import NOTHING, Given
 from inspector.errors import InspectorError
 from inspector.text import plain, some
 from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
 from inspector.trajectory.runs import Run, Scanner
 
 
-def print_once(roots: Sequence[Path], against: str = "") -> int:
-    """The table on stdout, what was left out on stderr; 3 when something was.
+def print_once(roots: Sequence[Path], against: str = "", given: Given = NOTHING) -> int:
+    """The table on stdout, on stderr what limits it and what was left out; 3 if something was.
 
     Raises InspectorError where there is no such folder or run, or no checkpoint in any.
     """
@@ -25,8 +26,8 @@ def print_once(roots: Sequence[Path], against: str = "") -> int:
     if not any(run.points for run in runs):
         what = f"of {some([run.name for run in runs])} " if runs else ""
         raise InspectorError(f"No checkpoint {what}in {some(roots)} yet: on a terminal `inspector watch` waits for it.")
-    trajectory = Meter().update(runs, against)
-    for note in trajectory.notes:
+    trajectory = Meter(given).update(runs, against)
+    for note in (*trajectory.findings, *trajectory.notes):
         sys.stderr.write(f"{note}\n")
     if not any(curve.points for curve in trajectory.curves):
         raise InspectorError(f"No checkpoint in {some(roots)} could be read.")

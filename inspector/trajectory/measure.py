@@ -16,10 +16,12 @@ from itertools import combinations
 from pathlib import Path
 
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
-from inspector.study import Settings, Study
+from inspector.findings import finding_lines
+from inspector.study import Finding, Settings, Study
 from inspector.text import count, plain
 from inspector.trajectory.result import Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
@@ -43,11 +45,13 @@ class _Own:
 class Meter:
     """Keeps every number of every checkpoint it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Given = NOTHING) -> None:
+        self._given = given
         self._lock = threading.Lock()
         self._own: dict[Key, _Own] = {}
         self._cosines: dict[frozenset[Key], float] = {}
         self._failed: dict[Key, str] = {}
+        self._found: dict[Key, tuple[Finding, ...]] = {}
 
     def update(
         self,
@@ -75,6 +79,7 @@ class Meter:
         """Drop what is no longer on disk as it was."""
         there = {key(point) for run in runs for point in run.points}
         self._own = {at: own for at, own in self._own.items() if at in there}
+        self._found = {at: found for at, found in self._found.items() if at in there}
         self._failed = {at: why for at, why in self._failed.items() if at in there}
         self._cosines = {pair: value for pair, value in self._cosines.items() if pair <= there}
 
@@ -125,7 +130,7 @@ class Meter:
 
     def _opened(self, point: Point) -> Adapter | None:
         try:
-            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", plain(point.folder, 400))
+            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", plain(point.folder, 400), self._given)
         except InspectorError as error:
             self._failed[key(point)] = str(error)
             return None
@@ -133,6 +138,7 @@ class Meter:
             reasons = [finding.text for finding in adapter.info.findings if finding.severity == "error"]
             self._failed[key(point)] = reasons[0] if reasons else "no module that could be analysed"
             return None
+        self._found[key(point)] = adapter.info.findings
         return adapter
 
     def _keep(self, group: Sequence[Point], study: Study) -> None:
@@ -165,7 +171,9 @@ class Meter:
             curves.append(Curve(run, tuple(measured)))
         pairs = {frozenset(map(key, pair)) for pair in self._pairs(runs, against)}
         alone = {key(point) for run in runs for point in self._readable(run)} - self._own.keys()
-        return Trajectory(tuple(curves), against, tuple(notes)), len(pairs - self._cosines.keys()) + len(alone)
+        found = {run.name: [f for p in run.points for f in self._found.get(key(p), ())] for run in runs}
+        lines = tuple(finding_lines({name: tuple(dict.fromkeys(own)) for name, own in found.items()}))
+        return Trajectory(tuple(curves), against, tuple(notes), lines), len(pairs - self._cosines.keys()) + len(alone)
 
     def _cosine(self, one: Point, other: Point | None) -> float:
         """1 for a checkpoint and itself unless it is zero."""

@@ -55,6 +55,8 @@ class Trajectory:
     curves: tuple[Curve, ...]
     against: str = ""
     notes: tuple[str, ...] = field(default=())
+    findings: tuple[str, ...] = ()
+    """What limits how the numbers may be read, a line each."""
 
     @property
     def steps(self) -> tuple[int, ...]:

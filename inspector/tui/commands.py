@@ -71,11 +71,12 @@ def shell_command(state: AppState) -> str:
     if state.view == TRAJECTORY:
         against = ["--against", state.watched.against] if state.watched.against else []
         return shlex.join(["inspector", "watch", *state.watched.roots, "--table", *against])
+    reading = state.shown.settings.reading
     if state.view == "merge":
-        return shlex.join(["inspector", "merge-preview", *_weighted(state)])
+        return shlex.join(["inspector", "merge-preview", *_weighted(state), *reading])
     if state.view == CLAIMS and state.judged is not None:
         sources = [f"{info.name}={info.source}" for info in state.infos]
-        return shlex.join(["inspector", "verify", state.judged.name, "--adapters", *sources])
+        return shlex.join(["inspector", "verify", state.judged.name, "--adapters", *sources, *reading])
     metrics = {"map": (state.metric,), "layers": (state.layers_metric,), "size": ("norm", state.rank_metric)}
     words = ["inspector", "analyze"]
     infos = state.infos
@@ -89,7 +90,7 @@ def shell_command(state: AppState) -> str:
         words += ["--modules", state.filter]
     if state.shown.settings.k != 10:
         words += ["--k", str(state.shown.settings.k)]
-    words += state.shown.settings.reading
+    words += reading
     return shlex.join(words)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from textual.worker import Worker, get_current_worker
 
 from inspector.study import Settings
+from inspector.trajectory.result import Trajectory
 from inspector.trajectory.runs import Run, Scanner
 from inspector.tui.messages import Landed, LandingFailed
 from inspector.tui.shell import Shell, nobody
@@ -34,7 +35,7 @@ class Watch(Shell):
     def start_watching(self) -> None:
         """From now on the folders are looked at."""
         self.scanner = Scanner(*map(Path, self.state.watched.roots), wait=True)
-        self.meters = Meters()
+        self.meters = Meters(self.given)
         self.state.watched.awaited = tuple(map(str, self.scanner.awaited))
         self.set_interval(EVERY, self.look)
         self.call_after_refresh(self.look)
@@ -72,14 +73,20 @@ class Watch(Shell):
                 self.say(f"{name} has finished: {curve.run.step} steps", "good")
             elif len(curve.run.points) > len(old.run.points if old else ()):
                 self.say(f"{name}: step {curve.run.points[-1].step} landed · ⏎ takes it to views 1–6")
-        for note in message.trajectory.notes:
-            if before is None or note not in before.notes:
-                self.say(note, "bad")
+        self._tell_new(before, message.trajectory)
         if watched.against != against:
             self.look(anew=True)
         elif not message.missing and not self.opened_newest and any(run.newest for run in self.runs):
             self.take_newest()
         self.repaint()
+
+    def _tell_new(self, before: Trajectory | None, now: Trajectory) -> None:
+        for line in now.findings:
+            if before is None or line not in before.findings:
+                self.say(line, "warn")
+        for note in now.notes:
+            if before is None or note not in before.notes:
+                self.say(note, "bad")
 
     def on_landing_failed(self, message: LandingFailed) -> None:
         if self.state.watched.trouble != message.text:

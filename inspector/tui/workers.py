@@ -146,15 +146,17 @@ class Probers:
 class Meters:
     """The one Meter of the app, made by the first thread that asks: it keeps what it has measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Given | None = None) -> None:
+        self._given = given
         self._lock = threading.Lock()
         self._meter: Meter | None = None
 
     def get(self) -> Meter:
+        from inspector.adapters.given import NOTHING
         from inspector.trajectory.measure import Meter
 
         with self._lock:
-            self._meter = self._meter or Meter()
+            self._meter = self._meter or Meter(self._given or NOTHING)
             return self._meter
 
 

@@ -201,3 +201,80 @@ def test_a_server_needs_no_torch(place, chat):
     command = ["eval", "sft", "--task", "sums.jsonl", "--server", chat.url, "--records", "kept"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code, *command], cwd=place, env=environment, check=True, capture_output=True)
+
+
+def kept_rows(place):
+    return sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))
+
+
+def test_answers_of_one_server_are_not_anothers(place, chat, evaluated):
+    """The same names at another address: everybody is asked, and both keep their answers."""
+    assert evaluated().returncode == 0
+    with ChatServer(chat.models, lambda _model, question: f"\\boxed{{{int(question.split()[0]) + 1}}}") as other:
+        done = evaluated("--server", other.url)
+        assert done.returncode == 0, done.stderr
+        assert len(other.asked) == 3 * SIZE
+        assert sum("100.0" in line.split() for line in done.stdout.splitlines()) == 3
+        assert other.url in " ".join(done.stdout.split())
+    assert kept_rows(place) == 6 * SIZE
+    again = evaluated()
+    assert "30 of 30 answers are in the records already" in again.stderr
+    assert "80.0 %" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("cards", "asked"),
+    [
+        ({"base": {"root": "/models/base"}}, 3 * SIZE),
+        ({"sft": {"parent": "base", "root": "/lora/sft"}}, SIZE),
+        ({"base": {"created": 5, "permission": [{"id": "x"}]}}, 0),
+    ],
+    ids=["another base", "another adapter", "what changes from request to request"],
+)
+def test_answers_are_used_again_if_the_server_says_the_same_of_its_models(chat, evaluated, cards, asked):
+    assert evaluated().returncode == 0
+    chat.asked.clear()
+    chat.cards = cards
+    assert evaluated().returncode == 0
+    assert len(chat.asked) == asked
+
+
+def test_answers_are_used_again_if_the_adapters_name_the_same_base(place, chat, evaluated):
+    assert evaluated("--base", "base").returncode == 0
+    for seed, name in enumerate(("sft", "dpo")):
+        write_random(place / name, seed, base_model_name_or_path="models/base")
+    chat.asked.clear()
+    assert evaluated("--base", "base").returncode == 0
+    assert len(chat.asked) == 3 * SIZE
+
+
+def test_an_answer_in_another_models_name_is_no_answer(place, chat, evaluated):
+    chat.signed["sft"] = "base"
+    done = evaluated()
+    assert done.returncode == 3
+    assert "was asked for 'sft' and 'base' answered: its answers are not used." in done.stderr
+    assert kept_rows(place) == 2 * SIZE
+
+
+def test_a_server_that_another_takes_the_place_of(chat, evaluated):
+    """While the base answers, the server comes back with another adapter under the name."""
+
+    def reply(model, question):
+        chat.cards["sft"] = {"root": "/lora/other"}
+        return solver(model, question)
+
+    chat.reply = reply
+    done = evaluated()
+    assert done.returncode == 3
+    assert "says something else of 'sft' than when this began" in done.stderr
+    assert {body["model"] for body in chat.asked} == {"base", "dpo"}
+
+
+def test_a_server_with_another_base_is_refused(chat, evaluated):
+    chat.cards["base"] = {"root": "org/other-2B"}
+    chat.models = ("alias", "sft", "dpo")
+    chat.cards["alias"] = {"root": "org/other-2B"}
+    done = evaluated()
+    assert done.returncode == 2
+    assert "'alias' of the server is org/other-2B, the base of sft is base" in done.stderr
+    assert not chat.asked

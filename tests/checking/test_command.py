@@ -14,15 +14,15 @@ from tests.makers import write_random
 def rewritten(monkeypatch):
     """Opening rewrites the adapter named `gone` before its values are read."""
 
-    def after(sources, **more):
-        opened = real(sources, **more)
+    def after(sources, given):
+        opened = real(sources, given)
         for adapter in opened[0]:
             if adapter.info.name == "gone":
                 adapter.files[0].write_bytes(b"other")
         return opened
 
-    real = command.open_sources
-    monkeypatch.setattr(command, "open_sources", after)
+    real = command.opened
+    monkeypatch.setattr(command, "opened", after)
 
 
 def test_the_others_are_checked(tmp_path, capsys, rewritten):

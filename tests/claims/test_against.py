@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from inspector.export import load
+from inspector.names import same_base
 from inspector.printing.studies import print_study, print_summary
-from inspector.reference import same_base
 from inspector.resemblance import answer, nearest
 from tests.acceptance.command import inspector
 from tests.claims.studies import Numbers
@@ -98,7 +98,7 @@ def test_another_base_is_said_and_nothing_is_downloaded(place, tmp_path):
         "analyze", folder / "stranger", "--against", folder / "set.yaml", "--out", out, **hub.environment(tmp_path)
     )
     assert done.returncode == 3, done.stderr
-    assert "stranger: trained on another base than org/base-1B: not comparable with toy." in done.stderr
+    assert "stranger: trained on another base than org/base-1B: not comparable with toy" in done.stderr
     assert "Nothing could be compared with toy." in done.stderr
     assert hub.requests == []
     (only,) = load(out).adapters
@@ -112,7 +112,7 @@ def test_what_is_said_of_many_is_said_once(place, tmp_path):
     done = inspector("analyze", *sources, "--against", folder / "set.yaml", **hub.environment(tmp_path))
     assert done.returncode == 3, done.stderr
     text = "trained on another base than org/base-1B: not comparable with toy"
-    assert [line for line in done.stderr.splitlines() if text in line] == [f"All 3 adapters: {text}."]
+    assert [line for line in done.stderr.splitlines() if text in line] == [f"warning: all 3 adapters: {text}"]
     assert " ".join(done.stdout.split()).count(text) == 1
     assert f"warning: all 3 adapters: {text}" in " ".join(done.stdout.split())
 

@@ -28,6 +28,10 @@ class ChatServer:
 
     def __init__(self, models: tuple[str, ...], reply: Callable[[str, str], str], key: str = "") -> None:
         self.models, self.reply, self.key = models, reply, key
+        self.cards: dict[str, dict[str, Any]] = {}
+        """Model -> what /models says of it beside its name."""
+        self.signed: dict[str, str] = {}
+        """Model -> the name its answers bear instead of its own."""
         self.faults: list[Fault] = []
         self.asked: list[dict[str, Any]] = []
         self.busiest = self.busy = 0
@@ -63,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._allowed():
             return
-        listed = [{"id": name, "object": "model"} for name in self.chat.models]
+        listed = [{"id": name, "object": "model", **self.chat.cards.get(name, {})} for name in self.chat.models]
         self._send(200 if listed else 404, {"object": "list", "data": listed})
 
     def do_POST(self) -> None:
@@ -85,7 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 text = self.chat.reply(body["model"], question)
                 choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-                self._send(200, {"choices": [choice], "usage": {"completion_tokens": len(text)}}, cut=fault.cut)
+                answer = {
+                    "model": self.chat.signed.get(body["model"], body["model"]),
+                    "choices": [choice],
+                    "usage": {"completion_tokens": len(text)},
+                }
+                self._send(200, answer, cut=fault.cut)
         except OSError:
             self.close_connection = True  # the other side hung up
 

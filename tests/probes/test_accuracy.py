@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.adapters.given import NOTHING
+from inspector.adapters.given import Given
 from inspector.adapters.opening import identity, open_sources
 from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
@@ -21,7 +21,7 @@ from inspector.evaluation import Options
 from inspector.evaluation import evaluate as evaluate_sources
 from inspector.probes.accuracy import Watch, evaluate, measure
 from inspector.probes.attach import attach
-from inspector.probes.base import Base
+from inspector.probes.base import Base, base_weights
 from inspector.probes.generation import Answer, generate
 from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
@@ -316,7 +316,8 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     sources = [f"{n}={saved_adapter(tmp_path / n, seed)}" for seed, n in enumerate("ab", 1)]
     rows = [json.dumps({"id": f"p{n}", "question": f"{n} and {n}", "answer": str(n)}) for n in range(8)]
     (tmp_path / "task.jsonl").write_text("\n".join(rows))
-    options = Options(str(tmp_path / "task.jsonl"), base=str(base), device="cpu", batch=2, max_new_tokens=24)
+    options = Options(str(tmp_path / "task.jsonl"), device="cpu", batch=2, max_new_tokens=24)
+    given = Given(base_weights(str(base)))
     records, whole = tmp_path / "killed", tmp_path / "whole"
     command = ["eval", *sources, "--task", options.task, "--base", str(base), "--device", "cpu", "--batch", "2"]
     process = subprocess.Popen(
@@ -334,8 +335,8 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     before = [line for line in _written(records) if line.endswith(b"}")]
     assert 6 <= len(before) < 24
 
-    assert evaluate_sources(sources, replace(options, records=records), NOTHING) == 0
-    assert evaluate_sources(sources, replace(options, records=whole), NOTHING) == 0
+    assert evaluate_sources(sources, replace(options, records=records), given) == 0
+    assert evaluate_sources(sources, replace(options, records=whole), given) == 0
     tables = capsys.readouterr().out.split("pairs, problem by problem")
     assert len(lines(records)) == len(set(lines(records))) == 24
     assert set(before) <= set(_written(records))

@@ -6,6 +6,7 @@ import pytest
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.generation import Answer, Hooks
+from inspector.probes.served import Served
 from inspector.probes.server import Server
 from tests.probes.chat_server import ChatServer, Fault
 
@@ -138,3 +139,26 @@ def test_cancel_while_the_server_is_slow(chat):
     with pytest.raises(CancelledError):
         asked(client(chat), cancelled=lambda: time.monotonic() - started > 0.3)
     assert time.monotonic() - started < 300
+
+
+@pytest.mark.parametrize("signed", ["sft", "", "/srv/lora/sft", "sft-2026-01-31"])
+def test_an_answer_of_the_model_that_was_asked(chat, signed):
+    """Its name, none, where its weights are by /models, its newest version as OpenAI dates it."""
+    chat.cards["sft"], chat.signed["sft"] = {"root": "/srv/lora/sft"}, signed
+    assert asked(client(chat)) == expected()
+
+
+@pytest.mark.parametrize("signed", ["base", "sft-2", "sft-1000", "/srv/lora/dpo"])
+def test_an_answer_of_another_model_is_an_error(chat, signed):
+    chat.signed["sft"] = signed
+    with pytest.raises(InspectorError, match=f"was asked for 'sft' and '{signed}' answered") as error:
+        asked(client(chat))
+    assert chat.url in str(error.value)
+
+
+def test_what_a_server_says_of_its_models(chat):
+    chat.cards = {"base": {"root": "org/base", "created": 7, "owned_by": "vllm"}, "sft": {"parent": "base", "root": 1}}
+    assert client(chat).served() == {
+        "base": Served("base", "org/base", "", "vllm"),
+        "sft": Served("sft", "", "base", ""),
+    }

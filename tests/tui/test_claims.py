@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from inspector.claims.bundled import claim_set
+from inspector.study import Finding
 from inspector.tui.app import InspectorApp
 from inspector.tui.judged import Published
 from tests.claims.studies import Numbers, claim
@@ -70,8 +73,8 @@ async def test_verdicts_and_everything_about_one(toy):
         assert app.state.view == "claims"
         text = body(app)
         assert " 7 claims · toy · 3 hold, 1 partly, 1 fail, 2 unknown" in text.splitlines()[0]
-        assert "▸ ✓ holds   whole" in text
-        assert "  ✗ fails   layer" in text
+        assert "▸ ✓ holds!  whole" in text
+        assert "  ✗ fails!  layer" in text
         assert "  ± partly  rank" in text
         await down_to(app, pilot, "barrier")
         assert "needs the base (lmc on sums): p runs it" in " ".join(body(app).split())
@@ -172,7 +175,7 @@ async def test_new_numbers_change_the_verdict(toy):
     app = app_on(toy)
     async with app.run_test(size=(80, 24)) as pilot:
         await down_to(app, pilot, "layer")
-        assert "✗ fails   layer" in body(app)
+        assert "✗ fails!  layer" in body(app)
         numbers = (
             Numbers(names=NAMES).put("u1", 3, "sft", "dpo", scope="layer").put("u1", 3, "sft", "rft", scope="layer")
         )
@@ -224,3 +227,42 @@ async def test_ones_own_are_measured_where_no_base_is_shared(tmp_path):
         assert app.state.study.names == ("mine",)
         assert any("another base than org/base" in text for text, _ in app.log_lines)
         assert app.state.study.adapters[0].health == "warning"
+
+
+async def test_a_finding_stands_beside_the_verdict_it_limits(toy):
+    """A mark in the list, the finding under the claim, and a column of what is copied; claims of others have none."""
+    study = make_study(3, names=NAMES)
+    text = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
+    adapters = tuple(
+        replace(info, findings=(Finding("warning", text), Finding("info", "a pickle")) if info.name == "dpo" else ())
+        for info in study.adapters
+    )
+    app = InspectorApp(study=replace(study, adapters=adapters), published=Published(toy, show=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(app, pilot)
+        shown = body(app)
+        for line in ("✓ holds!  whole", "✗ fails!  layer", "± partly! rank", "✓ holds   angle", "· unknown barrier"):
+            assert line in shown
+        await down_to(app, pilot, "whole")
+        assert f"warning: dpo: {text}" in " ".join(body(app).split())
+        assert "a pickle" not in body(app)
+        await down_to(app, pilot, "angle")
+        assert "warning" not in body(app)
+        table = app.view.table(app.state)
+        rows = {row[0]: row[table.columns.index("findings")] for row in table.rows}
+        assert rows["whole"] == f"warning: dpo: {text}"
+        assert rows["angle"] == ""
+
+
+async def test_copied_commands_read_as_the_app_did(toy):
+    study = make_study(3, names=NAMES)
+    reading = ("--base", "org/base", "--svd-rank", "8")
+    study = replace(study, settings=replace(study.settings, reading=reading))
+    app = InspectorApp(study=study, published=Published(toy, show=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(app, pilot)
+        from inspector.tui.commands import shell_command
+
+        for view in ("claims", "merge", "map"):
+            app.state.view = view
+            assert shell_command(app.state).endswith("--base org/base --svd-rank 8")

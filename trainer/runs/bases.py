@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
-from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-from huggingface_hub.utils import logging as hub_logging
 
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
+from inspector.hub_library import quiet_hub
 from inspector.probes import offline
 from inspector.probes.base import Base, load_base
 from inspector.text import plain
@@ -61,13 +59,12 @@ def skeleton(name: str) -> Skeleton:
     return Skeleton(tokenizer, model)
 
 
+@quiet_hub()
 def _small_files(name: str) -> Path:
     """The folder with config and tokenizer: local, from the Hub, or what its cache has where it is away."""
     source = parse(name)
     if not isinstance(source, Remote):
         return source.path
-    disable_progress_bars()
-    hub_logging.set_verbosity(logging.CRITICAL)
     try:
         return _downloaded(source)
     except InspectorError:

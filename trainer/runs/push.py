@@ -6,17 +6,16 @@ An adapter goes into the sub-folder of its run's name, also when it is alone: `i
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
-from huggingface_hub.utils import logging as hub_logging
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from inspector.errors import InspectorError
+from inspector.hub_library import quiet_hub
 from inspector.text import plain
 from trainer.progress import say
 from trainer.saving import outcome
@@ -41,12 +40,13 @@ class Target:
         if "/" not in self.repo:
             raise self._nameless()
 
+    @quiet_hub()
     def check(self) -> None:
         """Find out before hours of training whether an upload can work; the repo is made where there is none.
 
         Raises InspectorError with what to do.
         """
-        api = self._api()
+        api = HfApi()
         try:
             api.whoami()
             api.create_repo(self.repo, private=self.private or None, exist_ok=True)
@@ -55,9 +55,10 @@ class Target:
         except Exception as error:
             raise InspectorError(f"Cannot push to {self.repo}: {_reason(error, self.repo)}") from error
 
+    @quiet_hub()
     def push(self, folder: Path) -> str:
         """Upload a finished run; the name by which the inspector opens it. Raises InspectorError with what to do."""
-        api = self._api()
+        api = HfApi()
         try:
             api.upload_folder(
                 repo_id=self.repo, folder_path=folder, path_in_repo=folder.name, allow_patterns=list(FILES),
@@ -69,12 +70,6 @@ class Target:
                 "The adapter is complete there; the same command tries the upload alone again."
             ) from error
         return f"{self.repo}:{folder.name}"
-
-    def _api(self) -> HfApi:
-        """A client that leaves stderr alone."""
-        disable_progress_bars()
-        hub_logging.set_verbosity(logging.CRITICAL)
-        return HfApi()
 
     def _nameless(self) -> InspectorError:
         return InspectorError(f"--push {plain(self.repo, 80)!r} is no repo: write org/repo, or your user name/repo.")

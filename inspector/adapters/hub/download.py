@@ -23,11 +23,9 @@ from inspector.adapters.hub.partial import bring
 from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
+from inspector.hub_library import quiet_hub
 from inspector.text import plain
 
-# 10 MB by default: on a slow line progress and cancel would come once a minute, and a line that is cut
-# within a chunk loses it.
-constants.DOWNLOAD_CHUNK_SIZE = 128 * 1024
 _RESERVE = 64 * 2**20
 
 
@@ -106,6 +104,7 @@ class Downloads:
             interruptible(partial(self._head, file), self._cancelled, Pulse(patience()))
             raise
 
+    @quiet_hub()
     def _hub(self, file: str, bar: Any) -> Path:
         bring(self._remote, self._listing.commit, file, self._listing.files[file], bar)
         got = hf_hub_download(
@@ -117,6 +116,7 @@ class Downloads:
         )
         return Path(got)
 
+    @quiet_hub()
     def _head(self, file: str) -> None:
         url = hf_hub_url(self._remote.repo, file, revision=self._listing.commit, endpoint=constants.ENDPOINT)
         get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,18 +14,15 @@ from typing import Any
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import logging as hub_logging
 
 from inspector.adapters.hub.errors import was_cut
 from inspector.adapters.progress import Pulse, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.hub_library import quiet_hub
 from inspector.text import plain
 
-# Its warnings go to stderr, over whatever is on the screen; what matters is raised. An abandoned download may
-# still warn later, so this is for good.
-hub_logging.set_verbosity(logging.CRITICAL)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -76,6 +72,7 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
     return Listing(commit, files)
 
 
+@quiet_hub()
 def _asked(remote: Remote) -> Any:
     get_session()  # made here: what is wrong in the environment's proxies is no answer of the Hub
     try:

@@ -8,6 +8,7 @@ from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_sta
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented there
 
 from inspector.adapters.sources import Remote
+from inspector.hub_library import quiet_hub
 
 LARGE = 64 * 2**20
 """Bytes below which a file is simply downloaded."""
@@ -16,6 +17,7 @@ _HEAD = 64 * 1024
 _ADAPTER = re.compile(rb"lora|hada_w|lokr_w|dora_scale|\.diff|ss_network|adapter\.type", re.IGNORECASE)
 
 
+@quiet_hub()
 def is_adapter(remote: Remote, commit: str, file: str) -> bool:
     """Whether the head of a .safetensors or .gguf names an adapter's tensors, by one request for 64 kB.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
-from inspector.claims.reports import lines, summary
-from inspector.claims.verdicts import Outcome, cautions, published
+from inspector.claims.reports import lines, marked, summary
+from inspector.claims.verdicts import Outcome, cautions, limits, published
 from inspector.definitions import DEFINITIONS
 from inspector.report.document import Note, Part, Section, Table
 from inspector.report.paths import cleared
@@ -21,7 +21,10 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
         text = "No claims were checked: `inspector report STUDY --claims arxiv:2606.23740 --out report.html` adds them."
         return Section("claims", "Claims", about, (Note(text),))
     rows = [
-        tuple(_shown(cell) for cell in (o.claim.id, said, o.claim.statement, published(o.claim), metric, measured))
+        tuple(
+            _shown(cell)
+            for cell in (o.claim.id, marked(o, said), o.claim.statement, published(o.claim), metric, measured)
+        )
         for o in outcomes
         for metric, measured, said in lines(o)
     ]
@@ -32,8 +35,11 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
         Note(_shown(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
     warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []
+    found = [Note(_shown(f"! {line}", 1200), caution=True) for line in limits(outcomes)]
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))
-    return Section("claims", "Claims", about, (*warning, table, *doubts), tuple(m for m in metrics if m in DEFINITIONS))
+    return Section(
+        "claims", "Claims", about, (*warning, table, *found, *doubts), tuple(m for m in metrics if m in DEFINITIONS)
+    )
 
 
 def _shown(text: str, limit: int = 400) -> str:

@@ -9,6 +9,7 @@ from inspector.claims.model import Claim
 from inspector.claims.reports import counts
 from inspector.claims.verdicts import Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
+from inspector.findings import finding_lines
 from inspector.tui.judged import Judged
 from inspector.tui.screens.base import Area, Table, View, rows_shown, window
 from inspector.tui.state import AppState
@@ -37,8 +38,8 @@ class ClaimsView(View):
     title = "Claims"
     about = (
         "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
-        "sentence allows, ± under some, ✗ under none, · cannot be said here. enter shows the numbers behind a claim, C "
-        "asks for another set."
+        "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. enter "
+        "shows the numbers behind a claim, C asks for another set."
     )
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -65,16 +66,26 @@ class ClaimsView(View):
             state.judged.move(step)
 
     def table(self, state: AppState) -> Table:
-        columns = ("claim", "statement", "location", "published", "metric", "measured", "verdict", "disagreements")
+        columns = (
+            "claim",
+            "statement",
+            "location",
+            "published",
+            "metric",
+            "measured",
+            "verdict",
+            "disagreements",
+            "findings",
+        )
         if state.judged is None:
             return Table("claims", columns, ())
         rows = []
         for outcome in state.judged.outcomes(state.study):
             claim = outcome.claim
-            doubts = "; ".join(claim.disagreements)
+            doubts, found = "; ".join(claim.disagreements), "; ".join(finding_lines(outcome.findings))
             for one in outcome.measured:
                 said = (claim.id, claim.statement, claim.location, published(claim), one.metric, one.text, outcome.text)
-                rows.append((*said, doubts))
+                rows.append((*said, doubts, found))
         return Table(f"claims · {clean(state.judged.claims.title)}", columns, tuple(rows))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
@@ -105,7 +116,7 @@ def _row(outcome: Outcome, area: Area, *, chosen: bool) -> Line:
     """Verdict, id, what is published, what is measured."""
     ink = area.ink
     line = Line("▸ " if chosen else "  ", ink.accent)
-    line.add(left(_MARKS[outcome.verdict], _MARK), _style(outcome.verdict, ink))
+    line.add(left(_MARKS[outcome.verdict] + "!" * outcome.limited, _MARK), _style(outcome.verdict, ink))
     name = min(24, area.width // 4)
     rest = area.width - 2 - _MARK - name - 2
     said = rest * 2 // 5
@@ -136,6 +147,7 @@ def _detail(outcome: Outcome, area: Area) -> list[Line]:
     for one in outcome.measured:
         sign = {True: "✓", False: "✗", None: "·"}[one.holds]
         found.append(("measured", f"{sign} {_quantity(claim, one.metric)}: {one.text}", ink.plain))
+    found += [("! finding", clean(text), ink.warn) for text in finding_lines(outcome.findings)]
     found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
     before = ""
     for label, text, style in found:
