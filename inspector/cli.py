@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from inspector import __version__
 from inspector.errors import CancelledError, InspectorError
 from inspector.output import UnwritableError, told
+from inspector.text import without_password
 
 DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
@@ -127,6 +128,6 @@ def run(command: Callable[[], Any]) -> int:
 
 def _failed(message: str) -> int:
     if "--debug" in sys.argv:
-        traceback.print_exc()
-    click.echo(f"Error: {message}", err=True)
+        click.echo(without_password(traceback.format_exc()), err=True)
+    click.echo(f"Error: {without_password(message)}", err=True)
     return BAD_INPUT

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 
+_USERINFO = re.compile(r"(?<=://)[^/\s?#]*@")
+
+
+def without_password(text: str) -> str:
+    """The text without the `user:password@` of the addresses in it."""
+    return _USERINFO.sub("", text) if "://" in text else text
+
 
 def plain(text: object, limit: int = 200) -> str:
-    """One line of printable characters, no longer than `limit`: no escapes, no bidi or zero-width marks."""
-    text = str(text)
+    """One line of printable characters, no longer than `limit`: no escapes, bidi or zero-width marks.
+
+    Passwords of addresses (`user:password@`) are left out.
+    """
+    text = without_password(str(text))
     if len(text) <= limit and text.isprintable():
         return text
     words = " ".join(text[: 4 * limit].split())

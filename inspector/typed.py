@@ -12,13 +12,14 @@ _LARGEST = 2**53
 
 
 def typed(kind: Any, value: object) -> Any:
-    """The value as `kind`: str, int, float, None, a union, Literal, tuple[X, …], a dataclass or a NamedTuple.
+    """The value as `kind`: str, int, float, None, a union, Literal, tuple[X, …], dict, a dataclass or a NamedTuple.
 
     Numbers are finite. Raises ValueError for any other value, and for a field the kind does not have.
     """
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(typed(get_args(kind)[0], item) for item in value)
-    if get_origin(kind) is Literal and isinstance(value, str) and value in get_args(kind):
+    literal = get_origin(kind) is Literal and isinstance(value, str) and value in get_args(kind)
+    if literal or ((get_origin(kind) or kind) is dict and isinstance(value, dict)):
         return value
     if get_origin(kind) is None and _is_plain(kind, value):
         return float(value) if kind is float and isinstance(value, int) else value
