@@ -188,6 +188,8 @@ def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Flo
     if head["version"] > VERSION:
         newer = f"{plain(path, 400)} is of format version {head['version']}"
         raise InspectorError(f"{newer}: update adapter-inspector to open it.")
+    if np.isinf(ks).any() or np.isinf(values).any():
+        raise ValueError("impossible numbers")
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
         typed(tuple[AdapterInfo, ...], head["adapters"]),

@@ -1,4 +1,4 @@
-"""JSON that others wrote: read within limits of size and depth, its fields by type. Whatever is wrong is a ForeignError."""
+"""JSON that others wrote, within limits of size and depth, its fields by type; what is wrong is a ForeignError."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NEEDED: Any = object()
 
 
 class ForeignError(ValueError):
-    """The text says what is wrong: `it is not JSON (Expecting value at column 12)`."""
+    """The text says what is wrong: `no JSON (Expecting value at column 12)`."""
 
 
-def parse(data: bytes | str, odd: Callable[[str], Any] | None = None) -> Any:
-    """The value of a JSON text. `odd` says what NaN, Infinity and 1e999 are read as; without it they are refused.
+def parse_json(data: bytes | str, odd: Callable[[str], Any] | None = None) -> Any:
+    """The value of a JSON text. `odd` reads NaN, Infinity, 1e999 and what is as large; without it they are refused.
 
     Raises ForeignError.
     """
 
     def refused(text: str) -> Any:
-        raise ForeignError(f"{plain(text, 20)} is not a finite number")
+        raise ForeignError(f"no JSON ({plain(text, 20)} is not a finite number)")
 
     other = odd or refused
 
@@ -40,19 +40,19 @@ def parse(data: bytes | str, odd: Callable[[str], Any] | None = None) -> Any:
         return int(text) if len(text) <= _DIGITS else other(text)
 
     if len(data) > LARGEST:
-        raise ForeignError(f"it has more than {LARGEST // 2**20} MB")
+        raise ForeignError(f"no JSON of at most {LARGEST // 2**20} MB")
     try:
         found = json.loads(data, parse_float=decimal, parse_int=whole, parse_constant=other)
     except RecursionError as error:
-        raise ForeignError("it is nested too deeply") from error
+        raise ForeignError("no JSON (nested too deeply)") from error
     except ForeignError:
         raise
     except UnicodeDecodeError as error:
-        raise ForeignError("it is not UTF-8 text") from error
+        raise ForeignError("no UTF-8 text") from error
     except json.JSONDecodeError as error:
-        raise ForeignError(f"it is not JSON ({error.msg} at column {error.colno})") from error
+        raise ForeignError(f"no JSON ({error.msg} at column {error.colno})") from error
     if _too_deep(found):
-        raise ForeignError("it is nested too deeply")
+        raise ForeignError("no JSON (nested too deeply)")
     return found
 
 

@@ -69,7 +69,7 @@ class Endpoint:
                 return []
             raise InspectorError(f"{self.where}: {error}.") from error
         except ForeignError as error:
-            raise InspectorError(f"{self.where} does not list its models as JSON of OpenAI's form: {error}.") from error
+            raise InspectorError(f"{self.where} does not list its models as OpenAI does: {error}.") from error
         return [card for card in cards if isinstance(card.get("id"), str)]
 
     def models(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class Endpoint:
 
     def ask(self, path: str, body: object, stopped: Callable[[], bool] = never) -> Body:
         """One request, again where it may help. Raises ProblemError, or InspectorError where all would fail."""
-        found = self._patiently(path, body, stopped, foreign.parse)
+        found = self._patiently(path, body, stopped, foreign.parse_json)
         return found if isinstance(found, dict) else {}
 
     def tell(self, path: str, body: object) -> None:
@@ -111,7 +111,7 @@ class Endpoint:
                     f"no answer within {self.timeout:g} s" if slow else f"the connection broke ({plain(cause, 80)})"
                 )
             except ForeignError as error:
-                reason = f"its answer cannot be read: {error}"
+                reason = f"its answer is {error}"
         raise ProblemError(f"{reason}, {self.tries} times")
 
     def _once(self, path: str, body: object, stopped: Callable[[], bool]) -> bytes:
@@ -248,7 +248,7 @@ def _retry_after(error: HTTPError) -> float:
 def _said(error: HTTPError) -> str:
     """What an error's body explains."""
     try:
-        found = foreign.parse(error.read())
+        found = foreign.parse_json(error.read())
     except ForeignError:
         return ""
     inner = found.get("error", found) if isinstance(found, dict) else ""

@@ -35,7 +35,7 @@ def _exchange(request: Request, seconds: float) -> bytes:
         with build_opener(_WithinOrigin).open(request, timeout=seconds) as response:
             body = bytes(response.read(LARGEST + 1))
             if len(body) > LARGEST:
-                raise ForeignError(f"it has more than {LARGEST // 2**20} MB")
+                raise ForeignError(f"longer than {LARGEST // 2**20} MB")
             if response.length:
                 raise http.client.IncompleteRead(body, response.length)
             return body

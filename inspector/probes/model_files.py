@@ -16,6 +16,7 @@ from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
+from inspector.foreign import parse_json
 from inspector.probes.cache import cache_folder, write_whole
 from inspector.text import plain
 
@@ -94,7 +95,7 @@ def model_digest(folder: Path) -> str:
     marks = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
     memory = cache_folder("digests") / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
     try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
+        known = parse_json(memory.read_bytes())
         if known["files"] == marks:
             return str(known["digest"])
     except (OSError, ValueError, KeyError, TypeError):

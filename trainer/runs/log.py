@@ -12,7 +12,9 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from inspector.foreign import parse_json
 from inspector.narration import rewritable
+from inspector.typed import typed
 from trainer.progress import clock
 
 _EVERY = 10.0
@@ -85,7 +87,7 @@ def read_log(path: Path) -> list[dict[str, float]]:
     if path.is_file():
         for text in path.read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(text))
+                found.append(typed(dict, parse_json(text, float)))
             except ValueError:
                 break
     return found
