@@ -2,7 +2,7 @@
 
 JSON: {"format", "version", "adapters", "modules", "shapes", "settings", "table"}, where table holds the
 tidy columns as lists (`pandas.DataFrame(study["table"])`). Parquet holds the same table, with the rest as
-JSON in its metadata. CSV is the table alone.
+JSON in its metadata. CSV is the table alone, and a name that a spreadsheet would run as a formula has a ' in front.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.origin import Origin
+from inspector.spreadsheet import cell
 from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
 from inspector.text import plain
@@ -144,7 +145,7 @@ def _write_csv(study: Study, path: Path, metrics: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(rows(study, metrics))
+        writer.writerows([cell(v) if isinstance(v, str) else v for v in row] for row in rows(study, metrics))
 
 
 def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
