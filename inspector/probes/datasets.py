@@ -7,6 +7,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
@@ -31,7 +32,7 @@ def dataset_files(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path
 def _listed(repo: str, start: str, suffixes: tuple[str, ...]) -> tuple[str, ...] | list[Path]:
     """The names on the Hub; when it cannot be reached, the paths in the cache."""
     try:
-        names = [file.rfilename for file in HfApi().dataset_info(repo).siblings or ()]
+        names = [file.rfilename for file in asked(lambda: HfApi().dataset_info(repo)).siblings or ()]
     except Exception as error:
         if unreachable(error) and (cached := _cached(repo, start, suffixes)):
             return cached

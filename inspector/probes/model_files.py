@@ -12,6 +12,7 @@ from typing import Any
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
@@ -49,9 +50,7 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
 def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool]) -> Path:
     """The repo's snapshot at the revision; the cached one when the Hub cannot be reached."""
     try:
-        info = interruptible(
-            lambda: HfApi().model_info(remote.repo, revision=remote.revision or None, files_metadata=True), cancelled
-        )
+        info = listed(remote, cancelled)
     except Exception as error:
         if unreachable(error) and (cached := _cached(remote)) is not None:
             return cached
@@ -70,6 +69,12 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
         path = interruptible(call, cancelled)
         done += size
     return path.parent
+
+
+def listed(remote: Remote, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """What the Hub says of a base and its files. Raises what huggingface_hub raises, CancelledError."""
+    ask = partial(HfApi().model_info, remote.repo, revision=remote.revision or None, files_metadata=True)
+    return asked(ask, cancelled)
 
 
 def _wanted(name: str) -> bool:

@@ -18,7 +18,8 @@ from huggingface_hub import (
     try_to_load_from_cache,
 )
 
-from inspector.adapters.hub.listing import Listing, RemoteFile, patience, snapshot
+from inspector.adapters.hub.asking import asked, patience
+from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
 from inspector.adapters.hub.partial import bring
 from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
@@ -95,7 +96,7 @@ class Downloads:
 
         bar = bar_class(report, lambda: pulse.abandoned, self._listing.files[file].size)
         try:
-            return interruptible(partial(self._hub, file, bar), self._cancelled, pulse)
+            return asked(partial(self._hub, file, bar), self._cancelled, pulse)
         except TooLongError as error:
             raise InspectorError(
                 f"{plain(file)} of {self._source} is longer than the {self._listing.files[file].size} bytes "
