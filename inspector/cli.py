@@ -13,9 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from inspector import __version__
+from inspector.addresses import without_password
 from inspector.errors import CancelledError, InspectorError
 from inspector.output import UnwritableError, told
-from inspector.text import without_password
 
 DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-_USERINFO = re.compile(r"(?<=://)[^/\s?#]*@")
-
-
-def without_password(text: str) -> str:
-    """The text without the `user:password@` of the addresses in it."""
-    return _USERINFO.sub("", text) if "://" in text else text
+from inspector.addresses import without_password
 
 
 def plain(text: object, limit: int = 200) -> str:

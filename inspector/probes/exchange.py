@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from inspector.adapters.progress import Pulse, interruptible
+from inspector.addresses import origin
 from inspector.foreign import LARGEST, ForeignError
 
 _EXPLANATION = 20_000
@@ -52,13 +52,3 @@ class _WithinOrigin(HTTPRedirectHandler):
         """The next request; None, which makes an HTTPError of the redirect, where it leaves the origin or is a POST."""
         stays = req.get_method() == "GET" and origin(newurl) == origin(req.full_url)
         return super().redirect_request(req, fp, code, msg, headers, newurl) if stays else None
-
-
-def origin(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port of an address; None where it is not one."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
-    return parts.scheme, parts.hostname or "", port

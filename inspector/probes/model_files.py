@@ -18,6 +18,7 @@ from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
 from inspector.foreign import parse_json
+from inspector.hub_token import AGENT
 from inspector.probes.cache import cache_folder, write_whole
 from inspector.text import plain
 
@@ -65,7 +66,7 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
             progress(f"downloading {remote.repo}", min(before + n, total), total)
 
         report(0)
-        call = partial(_file, remote.repo, str(info.sha), file, bar_class(report, cancelled))
+        call = partial(fetched, remote.repo, str(info.sha), file, bar_class(report, cancelled))
         path = interruptible(call, cancelled)
         done += size
     return path.parent
@@ -73,8 +74,8 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
 
 def listed(remote: Remote, cancelled: Callable[[], bool] = lambda: False) -> Any:
     """What the Hub says of a base and its files. Raises what huggingface_hub raises, CancelledError."""
-    ask = partial(HfApi().model_info, remote.repo, revision=remote.revision or None, files_metadata=True)
-    return asked(ask, cancelled)
+    ask = HfApi(library_name=AGENT).model_info
+    return asked(partial(ask, remote.repo, revision=remote.revision or None, files_metadata=True), cancelled)
 
 
 def _wanted(name: str) -> bool:
@@ -82,8 +83,9 @@ def _wanted(name: str) -> bool:
     return "/" not in name and name.endswith(_KEPT)
 
 
-def _file(repo: str, commit: str, file: str, bar: Any) -> Path:
-    return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar))
+def fetched(repo: str, commit: str, file: str, bar: Any = None) -> Path:
+    """One file of a repo, through the cache. Raises what huggingface_hub raises."""
+    return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar, library_name=AGENT))
 
 
 def _cached(remote: Remote) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 from huggingface_hub.utils import logging as hub_logging
@@ -20,7 +20,7 @@ from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
 from inspector.probes import offline
 from inspector.probes.base import Base, load_base
-from inspector.probes.model_files import listed
+from inspector.probes.model_files import fetched, listed
 from inspector.text import plain
 
 _SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
@@ -87,7 +87,7 @@ def _downloaded(source: Remote) -> Path:
     names = [f.rfilename for f in info.siblings or () if "/" not in f.rfilename and f.rfilename.endswith(_SMALL)]
     if "config.json" not in names:
         raise InspectorError(f"{source.repo} is no base model: it has no config.json.")
-    files = [hf_hub_download(source.repo, name, revision=info.sha) for name in names]
+    files = [fetched(source.repo, info.sha, name) for name in names]
     return Path(files[0]).parent
 
 

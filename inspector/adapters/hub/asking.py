@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from huggingface_hub import constants, get_session
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
 from inspector.adapters.progress import Pulse, interruptible
+from inspector.hub_token import guard
 
 _T = TypeVar("_T")
 
@@ -26,7 +27,7 @@ def asked(call: Callable[[], _T], cancelled: Callable[[], bool] = lambda: False,
 
     Raises what `call` raises, CancelledError, and TimeoutError where the pulse (of its own: `patience`) stalls.
     """
-    get_session()  # made here: what is wrong in the environment's proxies is no answer of the Hub
+    guard()  # makes the client: what is wrong in the environment's proxies is no answer of the Hub
     left = patience()
     while True:
         pulse = pulse or Pulse(patience())

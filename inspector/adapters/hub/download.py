@@ -24,6 +24,7 @@ from inspector.adapters.hub.partial import bring
 from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
+from inspector.hub_token import AGENT
 from inspector.text import plain
 
 # 10 MB by default: on a slow line progress and cancel would come once a minute, and a line that is cut
@@ -115,12 +116,13 @@ class Downloads:
             revision=self._listing.commit,
             etag_timeout=constants.HF_HUB_ETAG_TIMEOUT,
             tqdm_class=bar,
+            library_name=AGENT,
         )
         return Path(got)
 
     def _head(self, file: str) -> None:
         url = hf_hub_url(self._remote.repo, file, revision=self._listing.commit, endpoint=constants.ENDPOINT)
-        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, library_name=AGENT)
 
     def _verify(self, path: Path, file: str) -> None:
         """Raise InspectorError where commit, length or sha256 are not those of the listing."""

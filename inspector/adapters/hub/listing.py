@@ -22,6 +22,7 @@ from inspector.adapters.hub.errors import was_cut
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.hub_token import AGENT
 from inspector.text import plain, some
 
 # Its warnings go to stderr, over whatever is on the screen; what matters is raised. An abandoned download may
@@ -86,7 +87,7 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
 
 def _info(remote: Remote) -> Any:
     try:
-        return HfApi().model_info(
+        return HfApi(library_name=AGENT).model_info(
             remote.repo,
             revision=remote.revision or None,
             files_metadata=True,

@@ -8,6 +8,7 @@ from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_sta
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented there
 
 from inspector.adapters.sources import Remote
+from inspector.hub_token import AGENT
 
 LARGE = 64 * 2**20
 """Bytes below which a file is simply downloaded."""
@@ -22,7 +23,7 @@ def is_adapter(remote: Remote, commit: str, file: str) -> bool:
     Raises what huggingface_hub raises.
     """
     url = hf_hub_url(remote.repo, file, revision=commit, endpoint=constants.ENDPOINT)
-    headers = build_hf_headers() | {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
+    headers = build_hf_headers(library_name=AGENT) | {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
     with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
         hf_raise_for_status(response)
         head = next(response.iter_bytes(_HEAD), b"")
