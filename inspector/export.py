@@ -81,11 +81,19 @@ def load(path: str | Path) -> Study:
             raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
         table = head["table"]
         words = {name: coded(table[name]) for name in COLUMNS if name not in NUMBERS}
-        return _study(path, head, words, *(np.array(table[name], dtype=np.float64) for name in NUMBERS))
+        return _study(path, head, words, *(_numbers(table[name]) for name in NUMBERS))
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path, 400)}: {plain(error.strerror or error)}.") from error
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InspectorError(f"{plain(path, 400)} is not a complete study ({plain(error)}): save it again.") from error
+
+
+def _numbers(column: Any) -> Floats:
+    """A column of JSON, null as NaN. Raises ValueError for Infinity, which no study holds, and for numbers as large."""
+    found = np.array(column, dtype=np.float64)
+    if np.isinf(found).any():
+        raise ValueError("numbers beyond float64")
+    return found
 
 
 @contextmanager
@@ -189,8 +197,6 @@ def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Flo
     if head["version"] > VERSION:
         newer = f"{plain(path, 400)} is of format version {head['version']}"
         raise InspectorError(f"{newer}: update adapter-inspector to open it.")
-    if np.isinf(ks).any() or np.isinf(values).any():
-        raise ValueError("impossible numbers")
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
         typed(tuple[AdapterInfo, ...], head["adapters"]),

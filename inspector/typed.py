@@ -27,7 +27,7 @@ def typed(kind: Any, value: object) -> Any:
         return _built(kind, value)
     if hasattr(kind, "_fields") and isinstance(value, list | tuple) and len(value) == len(kind._fields):
         return _built(kind, dict(zip(kind._fields, value, strict=True)))
-    for one in get_args(kind) if get_origin(kind) not in {tuple, Literal} else ():
+    for one in get_args(kind) if get_origin(kind) not in {tuple, Literal, dict} else ():
         if _is_plain(one, value):
             return typed(one, value)
     raise ValueError(f"{value!r:.60} is no {getattr(kind, '__name__', kind)}")

@@ -85,7 +85,7 @@ def read_log(path: Path) -> list[dict[str, float]]:
     """The steps in log.jsonl; a last line cut by a kill is left out."""
     found = []
     if path.is_file():
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_bytes().splitlines():
             try:
                 found.append(typed(dict, parse_json(text, float)))
             except ValueError:
