@@ -43,7 +43,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.odd.asked.append((self.command, self.path, self.headers))
-        self.odd.answer(self, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        self.odd.answer(self, self._received())
+
+    def _received(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        return body
 
     do_POST = do_HEAD = do_PUT = do_GET
 
