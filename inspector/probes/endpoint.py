@@ -54,7 +54,7 @@ class Endpoint:
     url: str = field(repr=False)
     """May begin with `user:password@`, which is then sent instead of the key, and shown nowhere."""
     _: KW_ONLY
-    key: str = field(default_factory=lambda: os.environ.get(KEY, ""), repr=False)
+    key: str = field(default_factory=lambda: os.environ.get(KEY, "").strip(), repr=False)
     timeout: float = 600.0
     tries: int = 5
     pause: float = 1.0
@@ -118,6 +118,8 @@ class Endpoint:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if userinfo := self._userinfo:
             headers["Authorization"] = f"Basic {b64encode(unquote(userinfo).encode()).decode()}"
+        elif not (self.key.isascii() and self.key.isprintable()):  # http.client would quote it
+            raise InspectorError(f"The key in {KEY} has characters that no header may have: copy it again.")
         elif self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         data = None if body is None else json.dumps(body).encode()

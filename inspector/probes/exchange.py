@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urljoin
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from inspector.adapters.progress import Pulse, interruptible
@@ -48,7 +49,14 @@ def _exchange(request: Request, seconds: float) -> bytes:
 class _WithinOrigin(HTTPRedirectHandler):
     """urllib's own takes every header along, to any host."""
 
-    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
-        """The next request; None, which makes an HTTPError of the redirect, where it leaves the origin or is a POST."""
-        stays = req.get_method() == "GET" and origin(newurl) == origin(req.full_url)
-        return super().redirect_request(req, fp, code, msg, headers, newurl) if stays else None
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """The answer it leads to; None, which makes an HTTPError of it, where it leaves the origin, and for a POST."""
+        try:
+            leads_to = origin(urljoin(req.full_url, headers.get("Location", "")))
+        except ValueError:
+            return None
+        if req.get_method() != "GET" or leads_to != origin(req.full_url):
+            return None
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

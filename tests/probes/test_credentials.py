@@ -66,6 +66,26 @@ def test_a_key_does_not_follow_a_redirect(other, client, where, status):
     assert "word" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY}\u2026", f"{KEY}\x7f"])
+def test_a_key_that_no_header_takes_is_not_quoted(other, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InspectorError, match="The key in OPENAI_API_KEY has characters") as caught:
+        Endpoint(other.url).models()
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    assert Endpoint(other.url).models() == ("base", "sft")
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1", "http://host:port/", "", "//", "file:///etc/passwd", "http://a b/"]
+)
+def test_a_redirect_to_nowhere(location):
+    with OddServer(lambda handler, _body: reply(handler, 302, b"", {"Location": location})) as server:
+        with pytest.raises(InspectorError, match="The server "):
+            Endpoint(server.url, tries=2, pause=0.01).models()
+        assert len(server.asked) < 25
+
+
 def test_a_key_goes_along_within_its_origin(other):
     def answer(handler, _body):
         if handler.path == "/v1/models":
