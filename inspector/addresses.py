@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_USERINFO = re.compile(r"(?<=://)[^/\s?#]*@")
+_USERINFO = re.compile(r"(?<=://)(?!user:password@)[^/\s?#]*@")  # those words are advice
 
 
 def without_password(text: str) -> str:

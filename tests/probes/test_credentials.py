@@ -175,6 +175,7 @@ def test_a_password_is_neither_printed_nor_recorded_nor_exported(tmp_path, monke
 
 def test_no_text_from_outside_is_shown_with_a_password():
     assert plain("at http://me:word@host/x and https://t@h") == "at http://host/x and https://h"
+    assert plain("write http://user:password@host:port") == "write http://user:password@host:port"
     assert plain("https://huggingface.co/org/repo@main") == "https://huggingface.co/org/repo@main"
 
 
