@@ -14,6 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
+from inspector.adapters.hub.listing import leaves
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
@@ -56,7 +57,7 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
         if unreachable(error) and (cached := _cached(remote)) is not None:
             return cached
         raise
-    sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if _wanted(f.rfilename)}
+    sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if wanted(f.rfilename)}
     if "config.json" not in sizes:
         raise InspectorError(f"{remote.repo} is no base model: it has no config.json.")
     done, total = 0, sum(sizes.values())
@@ -78,9 +79,9 @@ def listed(remote: Remote, cancelled: Callable[[], bool] = lambda: False) -> Any
     return asked(partial(ask, remote.repo, revision=remote.revision or None, files_metadata=True), cancelled)
 
 
-def _wanted(name: str) -> bool:
-    """Files of the repo's top folder that transformers reads; no other formats of the weights."""
-    return "/" not in name and name.endswith(_KEPT)
+def wanted(name: str, suffixes: tuple[str, ...] = _KEPT) -> bool:
+    """Whether transformers may read a file: of the repo's top folder, in no other format of the weights."""
+    return "/" not in name and name.endswith(suffixes) and not leaves(name)
 
 
 def fetched(repo: str, commit: str, file: str, bar: Any = None) -> Path:

@@ -20,7 +20,7 @@ from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
 from inspector.probes import offline
 from inspector.probes.base import Base, load_base
-from inspector.probes.model_files import fetched, listed
+from inspector.probes.model_files import fetched, listed, wanted
 from inspector.text import plain
 
 _SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
@@ -84,7 +84,7 @@ def _small_files(name: str) -> Path:
 
 def _downloaded(source: Remote) -> Path:
     info = listed(source)
-    names = [f.rfilename for f in info.siblings or () if "/" not in f.rfilename and f.rfilename.endswith(_SMALL)]
+    names = [f.rfilename for f in info.siblings or () if wanted(f.rfilename, _SMALL)]
     if "config.json" not in names:
         raise InspectorError(f"{source.repo} is no base model: it has no config.json.")
     files = [fetched(source.repo, info.sha, name) for name in names]

@@ -77,7 +77,7 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
     left_out = []
     for sibling in found.siblings or ():
         file, name = _file(remote, sibling), sibling.rfilename
-        if _leaves(name):
+        if leaves(name):
             left_out.append(name)
         elif files.setdefault(name, file) != file:
             raise _no_hub(remote, f"it lists {plain(name)!r} twice")
@@ -110,7 +110,7 @@ def _file(remote: Remote, sibling: Any) -> RemoteFile:
     return RemoteFile(size, sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else "")
 
 
-def _leaves(name: str) -> bool:
+def leaves(name: str) -> bool:
     """Whether a path leaves the repo's folder, here or on Windows, as `../x`, `C:x` and `/x` do."""
     parts = name.split("/")
     odd = "\\" in name or "\0" in name or {"..", ".", ""} & set(parts)
