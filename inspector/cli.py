@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from inspector import __version__
+from inspector.addresses import without_password
 from inspector.errors import CancelledError, InspectorError
 from inspector.output import UnwritableError, told
 
@@ -127,6 +128,6 @@ def run(command: Callable[[], Any]) -> int:
 
 def _failed(message: str) -> int:
     if "--debug" in sys.argv:
-        traceback.print_exc()
-    click.echo(f"Error: {message}", err=True)
+        click.echo(without_password(traceback.format_exc()), err=True)
+    click.echo(f"Error: {without_password(message)}", err=True)
     return BAD_INPUT

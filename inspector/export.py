@@ -2,7 +2,8 @@
 
 JSON: {"format", "version", "adapters", "modules", "shapes", "settings", "table"}, where table holds the
 tidy columns as lists (`pandas.DataFrame(study["table"])`). Parquet holds the same table, with the rest as
-JSON in its metadata. CSV is the table alone; what is odd about the adapters stands in FILE.findings.json beside it.
+JSON in its metadata. CSV is the table alone, and a name that a spreadsheet would run as a formula has a ' in front;
+what is odd about the adapters stands in FILE.findings.json beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.origin import Origin
+from inspector.spreadsheet import cell
 from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
 from inspector.text import plain
@@ -105,11 +107,19 @@ def load(path: str | Path) -> Study:
             raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
         table = head["table"]
         words = {name: coded(table[name]) for name in COLUMNS if name not in NUMBERS}
-        return _study(path, head, words, *(np.array(table[name], dtype=np.float64) for name in NUMBERS))
+        return _study(path, head, words, *(_numbers(table[name]) for name in NUMBERS))
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path, 400)}: {plain(error.strerror or error)}.") from error
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InspectorError(f"{plain(path, 400)} is not a complete study ({plain(error)}): save it again.") from error
+
+
+def _numbers(column: Any) -> Floats:
+    """A column of JSON, null as NaN. Raises ValueError for Infinity, which no study holds, and for numbers as large."""
+    found = np.array(column, dtype=np.float64)
+    if np.isinf(found).any():
+        raise ValueError("numbers beyond float64")
+    return found
 
 
 @contextmanager
@@ -169,7 +179,7 @@ def _write_csv(study: Study, path: Path, metrics: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(rows(study, metrics))
+        writer.writerows([cell(v) if isinstance(v, str) else v for v in row] for row in rows(study, metrics))
 
 
 def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 
 RECORD = "run.json"
@@ -49,10 +49,10 @@ def origin_of(folder: Path, name: str) -> Origin:
     path = folder / RECORD
     try:
         if path.is_file() and path.stat().st_size <= _LARGEST:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = parse_json(path.read_bytes(), float)
             if isinstance(record, dict) and isinstance(record.get("method"), str):
                 return _recorded(record)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ForeignError):
         pass
     return from_name(name)
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
+from inspector.addresses import without_password
+
 
 def plain(text: object, limit: int = 200) -> str:
-    """One line of printable characters, no longer than `limit`: no escapes, no bidi or zero-width marks."""
-    text = str(text)
+    """One line of printable characters, no longer than `limit`: no escapes, bidi or zero-width marks.
+
+    Passwords of addresses (`user:password@`) are left out.
+    """
+    text = without_password(str(text))
     if len(text) <= limit and text.isprintable():
         return text
     words = " ".join(text[: 4 * limit].split())

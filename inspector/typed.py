@@ -12,13 +12,14 @@ _LARGEST = 2**53
 
 
 def typed(kind: Any, value: object) -> Any:
-    """The value as `kind`: str, int, float, None, a union, Literal, tuple[X, …], a dataclass or a NamedTuple.
+    """The value as `kind`: str, int, float, None, a union, Literal, tuple[X, …], dict, a dataclass or a NamedTuple.
 
     Numbers are finite. Raises ValueError for any other value, and for a field the kind does not have.
     """
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(typed(get_args(kind)[0], item) for item in value)
-    if get_origin(kind) is Literal and isinstance(value, str) and value in get_args(kind):
+    literal = get_origin(kind) is Literal and isinstance(value, str) and value in get_args(kind)
+    if literal or ((get_origin(kind) or kind) is dict and isinstance(value, dict)):
         return value
     if get_origin(kind) is None and _is_plain(kind, value):
         return float(value) if kind is float and isinstance(value, int) else value
@@ -26,7 +27,7 @@ def typed(kind: Any, value: object) -> Any:
         return _built(kind, value)
     if hasattr(kind, "_fields") and isinstance(value, list | tuple) and len(value) == len(kind._fields):
         return _built(kind, dict(zip(kind._fields, value, strict=True)))
-    for one in get_args(kind) if get_origin(kind) not in {tuple, Literal} else ():
+    for one in get_args(kind) if get_origin(kind) not in {tuple, Literal, dict} else ():
         if _is_plain(one, value):
             return typed(one, value)
     raise ValueError(f"{value!r:.60} is no {getattr(kind, '__name__', kind)}")

@@ -81,8 +81,10 @@ class _UploadHandler(_Handler):
         self.say({"files": files})
 
     def lfs_batch(self, _path: str) -> None:
+        more = {"verify": {"href": self.hub.verify}} if self.hub.verify else {}
+        upload = f"{self.hub.storage or self.hub.url}/lfs/"
         objects = [
-            {"oid": o["oid"], "size": o["size"], "actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}}
+            {"oid": o["oid"], "size": o["size"], "actions": {"upload": {"href": upload + o["oid"]}} | more}
             for o in json.loads(self.body)["objects"]
         ]
         self.say({"objects": objects, "transfer": "basic"})
@@ -125,6 +127,8 @@ class HubUploadServer(HubServer):
         super().__init__()
         self.objects: dict[str, bytes] = {}
         self.visibility: dict[str, str | None] = {}
+        self.storage = self.verify = ""
+        """Where weights are uploaded to, and where that is verified, if not here."""
 
     def fail(self, where: str, status: int) -> None:
         self.faults.append(Fault(where, status, methods=("GET", "POST", "PUT")))

@@ -53,6 +53,8 @@ class Inventory:
     items: tuple[Item, ...]
     offline: bool = False
     """Whether only the cache could be asked."""
+    note: str = ""
+    """Which files of it were left out, and why."""
 
     @property
     def adapters(self) -> int:
@@ -90,7 +92,8 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
         )
         for choice, name in zip(offer.choices, names, strict=True)
     )
-    return Inventory(offer.source(), items, offer.listing.cached)
+    note = " ".join(place.fault for place in offer.left_out)
+    return Inventory(offer.source(), items, offer.listing.cached, note)
 
 
 def _local(local: Local, source: str, given: Given) -> Inventory:

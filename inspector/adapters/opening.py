@@ -131,7 +131,7 @@ def _read(
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         if place.fault:
-            yield Opened((i, n), Failure(place.source, place.fault))
+            yield Opened((i, n), Failure(place.source, place.fault, skipped=place.skipped))
             continue
         try:
             # A disk may be slow to answer, and a hundred thousand modules take seconds.

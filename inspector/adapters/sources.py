@@ -52,6 +52,8 @@ class Place:
     """The name the user gave; empty for a name from the components."""
     fault: str = ""
     """Why it could not be had, where the source's other adapters could."""
+    skipped: bool = False
+    """Whether the fault is of files that are no adapter's."""
 
 
 def parse(text: str) -> Local | Remote:

@@ -53,6 +53,7 @@ def ls(sources: tuple[str, ...], as_json: bool, given: Given) -> int:
             complete = False
     if not found:
         raise InspectorError("No adapter could be opened.")
+    sys.stderr.write("".join(f"{each.note}\n" for each in found if each.note))
     if as_json:
         click.echo(json.dumps({"sources": [_plain(each) for each in found]}, ensure_ascii=False, indent=1))
     else:

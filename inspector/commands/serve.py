@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
-@click.option("--expose", is_flag=True, help="Allow a --host other machines reach; visitors then need a token.")
+@click.option("--expose", is_flag=True, help="Allow a --host that other machines reach.")
 @reading(run="always")
 @DEBUG
 def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given: Given) -> None:

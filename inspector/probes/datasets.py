@@ -7,10 +7,12 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 from inspector.hub_library import quiet_hub
+from inspector.hub_token import AGENT
 
 
 @quiet_hub()
@@ -23,7 +25,7 @@ def dataset_files(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path
         wanted = _listed(repo, start, suffixes)
         if isinstance(wanted, list):
             return wanted
-        return [Path(hf_hub_download(repo, name, repo_type="dataset")) for name in wanted]
+        return [Path(hf_hub_download(repo, name, repo_type="dataset", library_name=AGENT)) for name in wanted]
     except InspectorError:
         raise
     except Exception as error:
@@ -33,7 +35,7 @@ def dataset_files(repo: str, start: str, suffixes: tuple[str, ...]) -> list[Path
 def _listed(repo: str, start: str, suffixes: tuple[str, ...]) -> tuple[str, ...] | list[Path]:
     """The names on the Hub; when it cannot be reached, the paths in the cache."""
     try:
-        names = [file.rfilename for file in HfApi().dataset_info(repo).siblings or ()]
+        names = [file.rfilename for file in asked(lambda: HfApi(library_name=AGENT).dataset_info(repo)).siblings or ()]
     except Exception as error:
         if unreachable(error) and (cached := _cached(repo, start, suffixes)):
             return cached

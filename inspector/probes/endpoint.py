@@ -5,18 +5,22 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from inspector import foreign
 from inspector.errors import CancelledError, InspectorError
+from inspector.foreign import ForeignError
+from inspector.probes import exchange
 from inspector.text import plain
 
 KEY = "OPENAI_API_KEY"
@@ -47,9 +51,10 @@ class Endpoint:
     without a network: hence urllib.
     """
 
-    url: str
+    url: str = field(repr=False)
+    """May begin with `user:password@`, which is then sent instead of the key, and shown nowhere."""
     _: KW_ONLY
-    key: str = field(default_factory=lambda: os.environ.get(KEY, ""), repr=False)
+    key: str = field(default_factory=lambda: os.environ.get(KEY, "").strip(), repr=False)
     timeout: float = 600.0
     tries: int = 5
     pause: float = 1.0
@@ -58,12 +63,14 @@ class Endpoint:
     def cards(self) -> list[Body]:
         """What it says of its models; empty where it does not. Raises InspectorError where it cannot be reached."""
         try:
-            found = self.ask("models", None)
+            cards: tuple[Body, ...] = foreign.field(self.ask("models", None), tuple[Body, ...], "data", default=())
         except ProblemError as error:
             if error.status == 404:
                 return []
             raise InspectorError(f"{self.where}: {error}.") from error
-        return [card for card in found.get("data") or () if isinstance(card, dict) and "id" in card]
+        except ForeignError as error:
+            raise InspectorError(f"{self.where} does not list its models as OpenAI does: {error}.") from error
+        return [card for card in cards if isinstance(card.get("id"), str)]
 
     def models(self) -> tuple[str, ...]:
         """The names of its models; empty where it does not tell. Raises InspectorError where it cannot be reached."""
@@ -71,7 +78,7 @@ class Endpoint:
 
     def ask(self, path: str, body: object, stopped: Callable[[], bool] = never) -> Body:
         """One request, again where it may help. Raises ProblemError, or InspectorError where all would fail."""
-        found = self._patiently(path, body, stopped, json.loads)
+        found = self._patiently(path, body, stopped, foreign.parse_json)
         return found if isinstance(found, dict) else {}
 
     def tell(self, path: str, body: object) -> None:
@@ -84,15 +91,17 @@ class Endpoint:
             if attempt:
                 _sleep(self.pause * 2 ** (attempt - 1), stopped)
             try:
-                return read(self._once(path, body))
-            except urllib.error.HTTPError as error:
-                with error:
-                    said = _said(error)
-                self._refuse(error.code)
-                reason = f"it answers {error.code}{said}"
+                return read(self._once(path, body, stopped))
+            except HTTPError as error:
+                self._refuse(error)
+                reason = f"it answers {error.code}{_said(error)}"
                 if error.code not in _BUSY:
                     raise ProblemError(reason, error.code) from error
                 _sleep(_retry_after(error), stopped)
+            except http.client.InvalidURL as error:  # its text may hold a part of the proxy's password
+                raise InspectorError(
+                    f"{self.where} cannot be asked: the proxy in HTTP_PROXY or HTTPS_PROXY is not an address."
+                ) from error
             except (OSError, http.client.HTTPException) as error:  # refused, timed out, cut
                 cause = getattr(error, "reason", error)
                 if isinstance(cause, ConnectionRefusedError | socket.gaierror):
@@ -101,38 +110,63 @@ class Endpoint:
                 reason = (
                     f"no answer within {self.timeout:g} s" if slow else f"the connection broke ({plain(cause, 80)})"
                 )
-            except ValueError:
-                reason = "its answer is no JSON"
+            except ForeignError as error:
+                reason = f"its answer is {error}"
         raise ProblemError(f"{reason}, {self.tries} times")
 
-    def _once(self, path: str, body: object) -> bytes:
+    def _once(self, path: str, body: object, stopped: Callable[[], bool]) -> bytes:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.key:
+        if userinfo := self._userinfo:
+            headers["Authorization"] = f"Basic {b64encode(unquote(userinfo).encode()).decode()}"
+        elif not (self.key.isascii() and self.key.isprintable()):  # http.client would quote it
+            raise InspectorError(f"The key in {KEY} has characters that no header may have: copy it again.")
+        elif self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.root}/{path}", data, headers)  # noqa: S310 - checked in `root`
-        with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
-            return bytes(response.read())
+        return exchange.fetch(f"{self.root}/{path}", data, headers, self.timeout, stopped)
+
+    @property
+    def _parts(self) -> SplitResult:
+        """The address. Raises InspectorError, which does not show a password, for what is none."""
+        url = self.url if "://" in self.url else f"http://{self.url}"
+        try:
+            parts = urlsplit(url)
+            if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+                return parts
+        except ValueError:  # a port that is no number
+            pass
+        shown = re.sub(r"(?<=//).*@", "", self.url if "://" in self.url else f"//{self.url}").removeprefix("//")
+        raise InspectorError(f"{plain(shown)!r} is no server: give its address, as in http://localhost:8000/v1.")
+
+    @property
+    def _userinfo(self) -> str:
+        return self._parts.netloc.rpartition("@")[0]
 
     @property
     def root(self) -> str:
-        """The address up to `/v1`. Raises InspectorError where it is none."""
-        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise InspectorError(f"{plain(self.url)!r} is no server: give its address, as in http://localhost:8000/v1.")
+        """The address up to `/v1`, without user and password. Raises InspectorError where it is none."""
+        parts = self._parts
         path = parts.path.rstrip("/").removesuffix("/chat/completions")
-        return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{path if path.endswith('/v1') else f'{path}/v1'}"
 
     @property
     def where(self) -> str:
         """The server, in an error."""
         return f"The server {plain(self.root)}"
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, error: HTTPError) -> None:
         """Raise InspectorError for what no other request will change."""
-        if status in {401, 403}:
+        if error.code in {401, 403}:
             known = "does not take the" if self.key else "needs a"
-            raise InspectorError(f"{self.where} answers {status}: it {known} key in {KEY}. Set that to the server's.")
+            wrong = f"it {known} key in {KEY}. Set that to the server's."
+            if self._userinfo:
+                wrong = "it does not take the user and password of its address."
+            raise InspectorError(f"{self.where} answers {error.code}: {wrong}")
+        if location := error.headers.get("Location") if 300 <= error.code < 400 else "":
+            raise InspectorError(
+                f"{self.where} redirects to {plain(location)}, and nothing is sent on: give the address it is at."
+            )
 
     def _unreachable(self, cause: object) -> InspectorError:
         reason = plain(getattr(cause, "strerror", None) or cause, 80)
@@ -205,7 +239,7 @@ def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.1))
 
 
-def _retry_after(error: urllib.error.HTTPError) -> float:
+def _retry_after(error: HTTPError) -> float:
     """Seconds the server asks for, at most a minute."""
     try:
         return min(60.0, max(0.0, float(error.headers.get("Retry-After") or 0)))
@@ -213,12 +247,12 @@ def _retry_after(error: urllib.error.HTTPError) -> float:
         return 0.0
 
 
-def _said(error: urllib.error.HTTPError) -> str:
+def _said(error: HTTPError) -> str:
     """What an error's body explains."""
     try:
-        found = json.loads(error.read(20_000))
-        inner = found.get("error", found)
-        text = inner.get("message", "") if isinstance(inner, dict) else inner
-    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        found = foreign.parse_json(error.read())
+    except ForeignError:
         return ""
+    inner = found.get("error", found) if isinstance(found, dict) else ""
+    text = inner.get("message", "") if isinstance(inner, dict) else inner
     return f" ({plain(text, 160)})" if text else ""

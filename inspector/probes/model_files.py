@@ -12,11 +12,15 @@ from typing import Any
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
+from inspector.adapters.hub.listing import leaves
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
+from inspector.foreign import parse_json
 from inspector.hub_library import quiet_hub
+from inspector.hub_token import AGENT
 from inspector.probes.cache import cache_folder, write_whole
 from inspector.text import plain
 
@@ -49,12 +53,12 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
 def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool]) -> Path:
     """The repo's snapshot at the revision; the cached one when the Hub cannot be reached."""
     try:
-        info = interruptible(partial(_listed, remote), cancelled)
+        info = listed(remote, cancelled)
     except Exception as error:
         if unreachable(error) and (cached := _cached(remote)) is not None:
             return cached
         raise
-    sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if _wanted(f.rfilename)}
+    sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if wanted(f.rfilename)}
     if "config.json" not in sizes:
         raise InspectorError(f"{remote.repo} is no base model: it has no config.json.")
     done, total = 0, sum(sizes.values())
@@ -64,25 +68,28 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
             progress(f"downloading {remote.repo}", min(before + n, total), total)
 
         report(0)
-        call = partial(_file, remote.repo, str(info.sha), file, bar_class(report, cancelled))
+        call = partial(fetched, remote.repo, str(info.sha), file, bar_class(report, cancelled))
         path = interruptible(call, cancelled)
         done += size
     return path.parent
 
 
 @quiet_hub()
-def _listed(remote: Remote) -> Any:
-    return HfApi().model_info(remote.repo, revision=remote.revision or None, files_metadata=True)
+def listed(remote: Remote, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """What the Hub says of a base and its files. Raises what huggingface_hub raises, CancelledError."""
+    ask = HfApi(library_name=AGENT).model_info
+    return asked(partial(ask, remote.repo, revision=remote.revision or None, files_metadata=True), cancelled)
 
 
-def _wanted(name: str) -> bool:
-    """Files of the repo's top folder that transformers reads; no other formats of the weights."""
-    return "/" not in name and name.endswith(_KEPT)
+def wanted(name: str, suffixes: tuple[str, ...] = _KEPT) -> bool:
+    """Whether transformers may read a file: of the repo's top folder, in no other format of the weights."""
+    return "/" not in name and name.endswith(suffixes) and not leaves(name)
 
 
 @quiet_hub()
-def _file(repo: str, commit: str, file: str, bar: Any) -> Path:
-    return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar))
+def fetched(repo: str, commit: str, file: str, bar: Any = None) -> Path:
+    """One file of a repo, through the cache. Raises what huggingface_hub raises."""
+    return Path(hf_hub_download(repo, file, revision=commit, tqdm_class=bar, library_name=AGENT))
 
 
 def _cached(remote: Remote) -> Path | None:
@@ -99,7 +106,7 @@ def model_digest(folder: Path) -> str:
     marks = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
     memory = cache_folder("digests") / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
     try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
+        known = parse_json(memory.read_bytes())
         if known["files"] == marks:
             return str(known["digest"])
     except (OSError, ValueError, KeyError, TypeError):

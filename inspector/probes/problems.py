@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from inspector.assets import problems_folder
 from inspector.errors import InspectorError
+from inspector.foreign import parse_json
 from inspector.jsonl import json_rows
 from inspector.text import count, plain, some
 
@@ -141,7 +143,7 @@ def _json_array(path: Path) -> list[Mapping[str, Any]]:
     text = path.read_text(encoding="utf-8")
     if not text.lstrip().startswith("["):
         return [row for _, row in json_rows(path)]
-    rows: list[Any] = json.loads(text)
+    rows: list[Any] = parse_json(text, float)
     if bad := next((n for n, row in enumerate(rows, 1) if not isinstance(row, dict)), 0):
         raise InspectorError(f"{plain(path)}, row {bad}: a row must be an object with named fields.")
     return rows
@@ -178,7 +180,7 @@ def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
         value = row.get(name)
         if isinstance(value, list) and value and isinstance(value[-1], dict):
             value = value[-1].get("content")
-        if value is not None and str(value).strip():
+        if value is not None and not (isinstance(value, float) and not isfinite(value)) and str(value).strip():
             return str(value).strip()
     return ""
 

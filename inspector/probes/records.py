@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from inspector.appending import Appending
 from inspector.errors import InspectorError
+from inspector.foreign import ForeignError, parse_json
 from inspector.probes.cache import cache_folder
 from inspector.text import count, plain
 
@@ -151,7 +152,7 @@ def _record(line: bytes) -> Record | None:
 
 def _json(line: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        found = parse_json(line)
+    except ForeignError:
         return {}
     return found if isinstance(found, dict) else {}

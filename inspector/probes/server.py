@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.errors import InspectorError
+from inspector.foreign import ForeignError, field
 from inspector.probes.endpoint import Body, Endpoint, ProblemError, concurrently
 from inspector.probes.generation import Answer, Hooks
 from inspector.probes.served import Served
@@ -91,10 +92,10 @@ class Server(Endpoint):
         found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped)
         self._refuse_other(body["model"], found.get("model"), root)
         try:
-            choice = found["choices"][0]
-            text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
-            usage = found.get("usage") or {}
-            tokens, before = (int(usage.get(f"{which}_tokens") or 0) for which in ("completion", "prompt"))
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            raise ProblemError("its answer is no chat completion") from error
-        return Answer(index, str(text), tokens, "length" if reason == "length" else "stop", before)
+            text = field(found, str, "choices", 0, "message", "content", default="")
+            reason = field(found, str, "choices", 0, "finish_reason", default="")
+            tokens, before = (field(found, int, "usage", f"{of}_tokens", default=0) for of in ("completion", "prompt"))
+            field(found, dict, "choices", 0, "message")
+        except ForeignError as error:
+            raise ProblemError(f"its answer is no chat completion: {error}") from error
+        return Answer(index, text, tokens, "length" if reason == "length" else "stop", before)

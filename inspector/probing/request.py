@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from inspector.adapters.model import Adapter
 from inspector.errors import InspectorError
+from inspector.foreign import parse_json
 from inspector.probes.cache import cache_folder, write_whole
 from inspector.probes.cka import FEWEST
 from inspector.probes.offline import HUB_ID, NAME
@@ -188,7 +189,7 @@ def clock(seconds: float) -> str:
 def speeds() -> dict[str, float]:
     """Tokens per second of earlier runs, by `base device`."""
     try:
-        found = json.loads((cache_folder("speed") / "speeds.json").read_text(encoding="utf-8"))
+        found = parse_json((cache_folder("speed") / "speeds.json").read_bytes())
         return {str(key): float(value) for key, value in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

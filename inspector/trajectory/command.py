@@ -9,6 +9,7 @@ from pathlib import Path
 
 from inspector.adapters.given import NOTHING, Given
 from inspector.errors import InspectorError
+from inspector.spreadsheet import cell
 from inspector.text import plain, some
 from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
 from inspector.trajectory.runs import Run, Scanner
@@ -37,7 +38,7 @@ def print_once(roots: Sequence[Path], against: str = "", given: Given = NOTHING)
 
 def table(trajectory: Trajectory) -> str:
     """Header and rows, tab separated."""
-    lines = [COLUMNS, *(tuple(plain(cell) for cell in cells(row)) for row in rows(trajectory))]
+    lines = [COLUMNS, *(tuple(cell(plain(text)) for text in cells(row)) for row in rows(trajectory))]
     return "".join("\t".join(line) + "\n" for line in lines)
 
 

@@ -6,13 +6,13 @@ beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finish
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import natural
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
+from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 
 CHECKPOINTS = ".checkpoints"
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
 _STATE = "trainer_state.json"
+_MOST_STEPS = 10**12
 _NAME = re.compile(r"checkpoint-(\d{1,9})")
 _QUIET_GAPS, _QUIET_LEAST, _QUIET_FIRST = 3, 120.0, 900.0
 """A run that wrote nothing for so many of its longest gaps between checkpoints, and so many seconds, has stopped;
@@ -96,7 +98,8 @@ class Scanner:
             points += (Point(name, done, folder, own),)
         hugging = self._json(points[-1].folder / _STATE) if points else {}
         losses = self._read(folder / LOG, _losses) or _history(hugging)
-        steps = _whole(self._json(folder / CHECKPOINTS / STARTED).get("recipe", {}).get("steps"))
+        recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
+        steps = _whole(recipe.get("steps")) if isinstance(recipe, dict) else 0
         steps = done or steps or _whole(hugging.get("max_steps"))
         step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
@@ -106,7 +109,7 @@ class Scanner:
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""
-        found = self._read(path, json.loads)
+        found = self._read(path, partial(parse_json, odd=float))
         return found if isinstance(found, dict) else {}
 
     def _read(self, path: Path, parse: Callable[[str], Any]) -> Any:
@@ -116,7 +119,7 @@ class Scanner:
         if path not in self._kept or self._kept[path][0] != stamp:
             try:
                 found = parse(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, RecursionError):
+            except (OSError, ValueError):
                 found = None
             self._kept[path] = stamp, found
         return self._kept[path][1]
@@ -192,8 +195,8 @@ def _losses(text: str) -> Losses:
     lines = []
     for line in text.splitlines():
         try:
-            lines.append(json.loads(line))
-        except ValueError:
+            lines.append(parse_json(line, float))
+        except ForeignError:
             break
     return _pairs(lines)
 
@@ -211,4 +214,4 @@ def _pairs(lines: list[Any]) -> Losses:
 
 def _whole(value: Any) -> int:
     """A step count from someone else's JSON, 0 for what is none."""
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _MOST_STEPS else 0

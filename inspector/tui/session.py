@@ -13,6 +13,7 @@ from platformdirs import user_state_dir
 
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.foreign import parse_json
 from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
 
 
@@ -54,7 +55,7 @@ def path() -> Path:
 def read() -> Session:
     """The last session; a missing or damaged file is an empty one."""
     try:
-        found: Any = json.loads(path().read_text(encoding="utf-8"))
+        found: Any = parse_json(path().read_bytes())
         if not isinstance(found, dict):
             return Session()
         known: dict[str, type] = {f.name: type(f.default) for f in fields(Session) if f.default is not None}

@@ -124,6 +124,8 @@ def refused() -> Iterator[tuple[str, Callable[[dict[str, Any]], Any]]]:
     yield "a place unknown", put("table", "module", 0, value="evil")
     yield "a value a text", put("table", "value", 0, value="x")
     yield "a value a list", put("table", "value", 0, value=[1.0])
+    yield "a value Infinity", put("table", "value", 0, value=float("inf"))
+    yield "k Infinity", lambda d: _last_k(d, float("inf"))
     yield "k 10^12", lambda d: _last_k(d, 10**12)
     yield "k 10^7", lambda d: _last_k(d, 10**7)
     yield "k negative", lambda d: _last_k(d, -4)

@@ -63,6 +63,11 @@ def test_a_base_from_the_hub_downloads_what_it_needs_and_then_works_offline(fold
     assert load_base("org/base", "cpu").digest == found.digest
 
 
+def test_names_that_leave_the_folder_are_left_out(folder, hub):
+    hub.add("org/base", folder).listed = ("C:x.json", "..\\evil.json", "D:model.safetensors")
+    assert load_base("org/base", "cpu").digest == model_files.model_digest(folder)
+
+
 def test_a_download_can_be_cancelled(folder, hub):
     hub.add("org/base", folder)
     with pytest.raises(CancelledError):

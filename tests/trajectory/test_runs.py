@@ -119,6 +119,34 @@ def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):
     assert scan(tmp_path)[0].losses == ((1, 3.0),)
 
 
+@pytest.mark.parametrize(
+    ("line", "losses"),
+    [
+        ("[" * 100_000, ((1, 3.0),)),
+        ('{"step": 2, "loss": 1e999}', ((1, 3.0),)),
+        (f'{{"step": 2, "loss": {"9" * 1000}}}', ((1, 3.0),)),
+        (f'{{"step": {"9" * 299}, "loss": 2}}', ((1, 3.0), (0, 2.0))),
+        ('{"step": 1e999, "loss": 2}', ((1, 3.0), (0, 2.0))),
+    ],
+)
+def test_a_log_of_anyone(tmp_path, line, losses):
+    run = trained(tmp_path / "sft", 10)
+    (run / "log.jsonl").write_text(f'{{"step": 1, "loss": 3}}\n{line}\n')
+    assert scan(tmp_path)[0].losses == losses
+
+
+@pytest.mark.parametrize(
+    "text", ['{"recipe": [1]}', '{"recipe": {"steps": 1e999}}', '{"recipe": 5}', "[" * 100_000, "5"]
+)
+@pytest.mark.parametrize(
+    "name", [".checkpoints/started.json", "run.json", ".checkpoints/checkpoint-10/trainer_state.json"]
+)
+def test_records_of_anyone(tmp_path, name, text):
+    run = trained(tmp_path / "sft", 10)
+    (run / name).write_text(text)
+    assert [point.step for point in scan(tmp_path)[0].points] == [10]
+
+
 def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     run, scanner = trained(tmp_path / "sft", 10), Scanner(tmp_path)
     first = scanner.scan(time.time())

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from inspector.errors import InspectorError
+from inspector.foreign import ForeignError, field
 from inspector.probes.endpoint import Body, Endpoint, ProblemError, concurrently
 from inspector.probes.generation import Answer, end_tokens
 from inspector.text import plain, some
@@ -64,7 +65,10 @@ class Place:
                 f"{server.where} serves {some(list(cards), 8) or 'nothing that it tells of'}, not the base "
                 f"{plain(self.base_id)}: start it with {self.how} (a folder also with --served-model-name)."
             )
-        return int(cards[self.base_id].get("max_model_len") or 0)
+        try:
+            return int(field(cards[self.base_id], int, "max_model_len", default=0))
+        except ForeignError as error:
+            raise InspectorError(f"{server.where} does not describe its models as vLLM does: {error}.") from error
 
     def check(self) -> None:
         """Find out before the base is loaded whether this server can do it. Raises InspectorError with what to do."""
@@ -95,6 +99,7 @@ class VllmSampler:
         self._run, self._folder = run, folder.resolve()
         self._sampling, self._tokenizer, self._ends = sampling, tokenizer, frozenset(ends)
         self._served, self._loaded = "", ""
+        self._vocabulary = 0
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +126,7 @@ class VllmSampler:
             self._drop()
             self._loaded = name
         accelerator.wait_for_everyone()
-        self._served = name
+        self._served, self._vocabulary = name, model.get_input_embeddings().num_embeddings
 
     def __call__(self, draws: Sequence[Draw]) -> list[Answer]:
         """A completion of each draw, in their order. Raises InspectorError where one does not come."""
@@ -143,9 +148,12 @@ class VllmSampler:
         asked = {"model": self._served, "prompt": list(prompt.ids), "seed": seed, "temperature": how.temperature,
                  "top_p": how.top_p, "max_tokens": how.max_tokens}  # fmt: skip
         choice = _choice(self._server.ask("completions", asked | _PLAIN | _IDS, stopped))
-        ids, reason = choice.get("token_ids"), choice.get("finish_reason")
-        if not isinstance(ids, list) or reason not in {"stop", "length"}:
-            raise ProblemError(f"its answer has no token ids, or an unknown end ({plain(reason, 40)})")
+        try:
+            ids, reason = list(field(choice, tuple[int, ...], "token_ids")), field(choice, str, "finish_reason")
+        except ForeignError as error:
+            raise ProblemError(f"its answer is no completion with token ids: {error}") from error
+        if reason not in {"stop", "length"} or not all(0 <= token < self._vocabulary for token in ids):
+            raise ProblemError(f"its answer has an unknown end ({plain(reason, 40)}), or tokens the base does not have")
         ended = reason == "stop"
         if ended and not (ids and (ids[-1] in self._ends or ids[-1] == choice.get("stop_reason"))):
             ids.append(self._tokenizer.eos_token_id)
@@ -192,9 +200,6 @@ def sampler(trainer: Any, place: Place, run: str, folder: Path) -> VllmSampler:
 
 def _choice(answer: Body) -> Body:
     try:
-        choice = answer["choices"][0]
-    except (KeyError, IndexError, TypeError) as error:
-        raise ProblemError("its answer is no completion") from error
-    if not isinstance(choice, dict):
-        raise ProblemError("its answer is no completion")
-    return choice
+        return dict(field(answer, dict, "choices", 0))
+    except ForeignError as error:
+        raise ProblemError(f"its answer is no completion: {error}") from error

@@ -113,7 +113,7 @@ def _read(path: Path, depth: int) -> Source:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InspectorError(f"Cannot read the recipe {plain(path)}: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InspectorError(f"{plain(path)} is no YAML: {plain(error, 120)}.") from error
     if not isinstance(content, dict):
         raise InspectorError(f"{plain(path)} is no recipe: it must hold key: value lines.")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from inspector.appending import Appending
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 from trainer.rollouts.schema import SUFFIXES, Rollout, RowError
 
@@ -108,8 +109,8 @@ def _line(rollout: Rollout) -> bytes:
 
 def _rollout(line: bytes, number: int, path: Path) -> Rollout:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line, float)
+    except ForeignError as error:
         raise InspectorError(
             f"{plain(path)}, row {number}: no JSON. Remove that line and run again: it is sampled once more."
         ) from error

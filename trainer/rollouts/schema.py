@@ -201,7 +201,7 @@ def _completion(value: Any) -> tuple[Message, ...]:
 
 def _integer(row: Mapping[str, Any], name: str) -> int:
     value = row[name]
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
         raise RowError(f"{name} is no whole number ({plain(value, 40)!r})")
     return value
 

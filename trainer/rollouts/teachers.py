@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from inspector.errors import InspectorError
+from inspector.foreign import ForeignError, parse_json
 from inspector.probes.endpoint import Body
 from inspector.probes.server import Server
 from inspector.text import count, plain, some
@@ -163,9 +164,9 @@ def local(
 
 def _fields(extra: str) -> Body:
     try:
-        found = json.loads(extra or "{}")
-    except ValueError as error:
-        raise InspectorError(f"--body is no JSON ({plain(error, 80)}): write it as '{{\"top_k\": 20}}'.") from error
+        found = parse_json(extra or "{}")
+    except ForeignError as error:
+        raise InspectorError(f"--body is {error}: write it as '{{\"top_k\": 20}}'.") from error
     if not isinstance(found, dict):
         raise InspectorError("--body must be an object of request fields, as in '{\"top_k\": 20}'.")
     return found

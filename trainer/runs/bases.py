@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from inspector.adapters.hub.errors import explain, unreachable
@@ -18,6 +18,7 @@ from inspector.errors import InspectorError
 from inspector.hub_library import quiet_hub
 from inspector.probes import offline
 from inspector.probes.base import Base, load_base
+from inspector.probes.model_files import fetched, listed, wanted
 from inspector.text import plain
 
 _SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
@@ -79,11 +80,11 @@ def _small_files(name: str) -> Path:
 
 
 def _downloaded(source: Remote) -> Path:
-    info = HfApi().model_info(source.repo, revision=source.revision or None)
-    names = [f.rfilename for f in info.siblings or () if "/" not in f.rfilename and f.rfilename.endswith(_SMALL)]
+    info = listed(source)
+    names = [f.rfilename for f in info.siblings or () if wanted(f.rfilename, _SMALL)]
     if "config.json" not in names:
         raise InspectorError(f"{source.repo} is no base model: it has no config.json.")
-    files = [hf_hub_download(source.repo, name, revision=info.sha) for name in names]
+    files = [fetched(source.repo, info.sha, name) for name in names]
     return Path(files[0]).parent
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from inspector.foreign import parse_json
 from inspector.narration import rewritable
+from inspector.typed import typed
 from trainer.progress import clock
 
 _EVERY = 10.0
@@ -83,9 +85,9 @@ def read_log(path: Path) -> list[dict[str, float]]:
     """The steps in log.jsonl; a last line cut by a kill is left out."""
     found = []
     if path.is_file():
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_bytes().splitlines():
             try:
-                found.append(json.loads(text))
+                found.append(typed(dict, parse_json(text, float)))
             except ValueError:
                 break
     return found

@@ -16,6 +16,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from inspector.errors import InspectorError
 from inspector.hub_library import quiet_hub
+from inspector.hub_token import AGENT, guard
 from inspector.text import plain
 from trainer.progress import say
 from trainer.saving import outcome
@@ -46,8 +47,8 @@ class Target:
 
         Raises InspectorError with what to do.
         """
-        api = HfApi()
         try:
+            api = self._api()
             api.whoami()
             api.create_repo(self.repo, private=self.private or None, exist_ok=True)
             with suppress(TypeError):  # huggingface-hub 1.0 cannot ask that; create_repo refused what it could
@@ -58,9 +59,8 @@ class Target:
     @quiet_hub()
     def push(self, folder: Path) -> str:
         """Upload a finished run; the name by which the inspector opens it. Raises InspectorError with what to do."""
-        api = HfApi()
         try:
-            api.upload_folder(
+            self._api().upload_folder(
                 repo_id=self.repo, folder_path=folder, path_in_repo=folder.name, allow_patterns=list(FILES),
                 commit_message=f"Adapter {folder.name}",
             )  # fmt: skip
@@ -70,6 +70,10 @@ class Target:
                 "The adapter is complete there; the same command tries the upload alone again."
             ) from error
         return f"{self.repo}:{folder.name}"
+
+    def _api(self) -> HfApi:
+        guard()
+        return HfApi(library_name=AGENT)
 
     def _nameless(self) -> InspectorError:
         return InspectorError(f"--push {plain(self.repo, 80)!r} is no repo: write org/repo, or your user name/repo.")
@@ -110,6 +114,8 @@ def _reason(error: BaseException, repo: str) -> str:
     """What happened and what to do, as a sentence."""
     while isinstance(error, RuntimeError) and error.__cause__ is not None:  # "Error while uploading …"
         error = error.__cause__
+    if isinstance(error, InspectorError):
+        return str(error)
     if isinstance(error, LocalTokenNotFoundError):
         return f"there is no token: {_LOGIN}."
     if isinstance(error, OfflineModeIsEnabled):

@@ -13,6 +13,7 @@ from typing import Any
 from inspector.appending import locked
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.foreign import parse_json
 from inspector.probes import offline
 from inspector.text import plain
 from trainer.methods import Method, chosen
@@ -126,7 +127,7 @@ def refuse_taken(task: Task, rollouts: str) -> None:
         return
     started = task.folder / CHECKPOINTS / _STARTED
     try:
-        _same(task.mark(rollouts), json.loads(started.read_text(encoding="utf-8")), task.folder)
+        _same(task.mark(rollouts), parse_json(started.read_bytes(), float), task.folder)
     except FileNotFoundError:
         if (task.folder / _ADAPTER).exists():
             raise InspectorError(

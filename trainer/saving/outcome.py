@@ -12,6 +12,7 @@ from typing import Any
 
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.foreign import parse_json
 from inspector.text import count, plain
 
 FORMAT = "adapter-inspector run"
@@ -119,7 +120,7 @@ def write(run: Run, folder: Path) -> None:
 def read(folder: Path) -> dict[str, Any] | None:
     """The folder's run.json, None where there is none. Raises InspectorError for one that is damaged."""
     try:
-        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        content = parse_json((folder / FILE).read_bytes(), float)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

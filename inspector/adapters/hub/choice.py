@@ -15,6 +15,7 @@ from inspector.errors import InspectorError
 
 PEFT, FULL, WHOLE_FILE = "PEFT", "whole model", "safetensors"
 _SAFETENSORS, _PICKLES = ".safetensors", (".bin", ".pt", ".pth")
+WEIGHTS = (_SAFETENSORS, ".gguf", ".npz", *_PICKLES)
 _MODEL_CONFIGS = {"config.json", "model_index.json", "params.json"}
 _MODEL_INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r".*-\d{5}-of-\d{5}\.\w+")
@@ -133,7 +134,7 @@ def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
     if name == CONFIG or has_weights({name}):
         if found := _adapters(folder, names, given):
             return found[0]
-    elif name.endswith((_SAFETENSORS, ".gguf", ".npz", *_PICKLES)):
+    elif name.endswith(WEIGHTS):
         return _single(folder, name, names, given)
     raise InspectorError("is no file of an adapter")
 

@@ -18,12 +18,14 @@ from huggingface_hub import (
     try_to_load_from_cache,
 )
 
-from inspector.adapters.hub.listing import Listing, RemoteFile, patience, snapshot
+from inspector.adapters.hub.asking import asked, patience
+from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
 from inspector.adapters.hub.partial import bring
 from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
 from inspector.hub_library import quiet_hub
+from inspector.hub_token import AGENT
 from inspector.text import plain
 
 _RESERVE = 64 * 2**20
@@ -93,7 +95,7 @@ class Downloads:
 
         bar = bar_class(report, lambda: pulse.abandoned, self._listing.files[file].size)
         try:
-            return interruptible(partial(self._hub, file, bar), self._cancelled, pulse)
+            return asked(partial(self._hub, file, bar), self._cancelled, pulse)
         except TooLongError as error:
             raise InspectorError(
                 f"{plain(file)} of {self._source} is longer than the {self._listing.files[file].size} bytes "
@@ -113,13 +115,14 @@ class Downloads:
             revision=self._listing.commit,
             etag_timeout=constants.HF_HUB_ETAG_TIMEOUT,
             tqdm_class=bar,
+            library_name=AGENT,
         )
         return Path(got)
 
     @quiet_hub()
     def _head(self, file: str) -> None:
         url = hf_hub_url(self._remote.repo, file, revision=self._listing.commit, endpoint=constants.ENDPOINT)
-        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, library_name=AGENT)
 
     def _verify(self, path: Path, file: str) -> None:
         """Raise InspectorError where commit, length or sha256 are not those of the listing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
-from huggingface_hub import constants
+from huggingface_hub import constants, get_token
 from huggingface_hub.errors import (
     FileMetadataError,
     GatedRepoError,
@@ -27,7 +27,6 @@ _STATUS = {
     401: f"answers that a valid token is needed: {_LOGIN}",
     403: f"forbids it to this token: ask for access on its page, then {_LOGIN}",
     404: "has no such file any more: try again",
-    429: "is asked too often from here: wait some minutes, or " + _LOGIN,
 }
 
 
@@ -70,6 +69,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             f"{plain(remote.repo)!r} is no path here and no valid Hub id (org/repo).",
         ),
         (bool(fault), f"Cannot reach {endpoint} for {remote.repo}, and it is not in the cache: {fault}"),
+        (status == 429, f"{repo}: the Hub is asked too often from here: wait some minutes{_or_login()}."),
         (status > 0, f"{repo}: the Hub {_STATUS.get(status, f'answers {status}: try again later')}."),
         (
             isinstance(error, OfflineModeIsEnabled),
@@ -106,6 +106,11 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
 def was_cut(error: BaseException) -> bool:
     """Whether the other side closed the connection before the answer was complete."""
     return _named(error, "RemoteProtocolError", "ReadError")
+
+
+def _or_login() -> str:
+    """The Hub lets those who are logged in ask more often."""
+    return "" if get_token() else f", or {_LOGIN}"
 
 
 def _revision(remote: Remote) -> str:

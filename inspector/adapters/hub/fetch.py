@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from inspector.adapters.config_file import CONFIG
 from inspector.adapters.formats import places
 from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.hub.choice import FULL, Choice, choices
+from inspector.adapters.hub.asking import asked
+from inspector.adapters.hub.choice import FULL, WEIGHTS, Choice, choices
 from inspector.adapters.hub.download import Downloads
 from inspector.adapters.hub.errors import explain, hopeless, unreachable
-from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, listing, patience, snapshot
+from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, listing, snapshot
 from inspector.adapters.hub.peek import LARGE, is_adapter
 from inspector.adapters.listing import Folder
-from inspector.adapters.progress import Progress, Pulse, interruptible
+from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Place, Remote
 from inspector.errors import CancelledError, InspectorError
 from inspector.text import plain
@@ -59,6 +61,15 @@ class Offer:
     def refusal(self, choice: Choice) -> str:
         """Why it is not downloaded, as a sentence; empty where it is."""
         return f"{_inside(self.remote, choice.path)} {choice.refused}." if choice.refused else ""
+
+    @property
+    def left_out(self) -> list[Place]:
+        """A place that stands for the files whose names leave the repo's folder, if there are any."""
+        account = self.listing.account
+        lost = any(name.endswith((CONFIG, *WEIGHTS)) for name in self.listing.left_out)
+        fault = f"{self.remote.repo} {account}."
+        place = Place(Path(), self.remote.repo, ("left out",), fault=fault, skipped=not lost)
+        return [place] if account else []
 
     def place(self, choice: Choice, *, alone: bool) -> Place:
         """Where it is once it is downloaded; under the user's own name, with its path below that unless `alone`."""
@@ -133,7 +144,7 @@ def fetch(
                     downloads.count(file)
                 last, lost = place.fault, place.fault if again or hopeless(error) else ""
         found.append(place)
-    return _recognised(found)
+    return [*_recognised(found), *offer.left_out]
 
 
 def _pinned(remote: Remote, given: Given) -> Offer | None:
@@ -162,7 +173,8 @@ def _offer(remote: Remote, found: Listing, given: Given, cancelled: Callable[[],
         chosen = choices(found.files, remote.subfolder, given)
     except InspectorError as error:
         where = _inside(remote, remote.subfolder)
-        raise InspectorError(f"{where} {error} (at {found.commit[:7]}).") from error
+        also = f" It {found.account}." if found.left_out else ""
+        raise InspectorError(f"{where} {error} (at {found.commit[:7]}).{also}") from error
     offer = Offer(remote, found, tuple(chosen))
     kept = tuple(choice for choice in chosen if not _doubtful(offer, choice) or _is_one(offer, choice, cancelled))
     if not kept:
@@ -180,7 +192,7 @@ def _doubtful(offer: Offer, choice: Choice) -> bool:
 
 def _is_one(offer: Offer, choice: Choice, cancelled: Callable[[], bool]) -> bool:
     look = partial(is_adapter, offer.remote, offer.listing.commit, choice.files[-1])
-    return interruptible(look, cancelled, Pulse(patience()))
+    return asked(look, cancelled)
 
 
 def _recognised(found: list[Place]) -> list[Place]:

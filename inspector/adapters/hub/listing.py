@@ -8,20 +8,21 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from huggingface_hub import HfApi, constants, get_session
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 
+from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import was_cut
-from inspector.adapters.progress import Pulse, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.hub_library import quiet_hub
-from inspector.text import plain
+from inspector.hub_token import AGENT
+from inspector.text import plain, some
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,40 +44,47 @@ class Listing:
     files: Mapping[str, RemoteFile]
     cached: bool = False
     """Whether these are the files in the cache, and not the repo's."""
+    left_out: tuple[str, ...] = ()
+    """Names that leave the repo's folder."""
 
-
-def patience() -> float:
-    """Seconds without a byte after which a call is given up: three times what one read may take."""
-    return 3.0 * max(constants.HF_HUB_DOWNLOAD_TIMEOUT, constants.HF_HUB_ETAG_TIMEOUT)
+    @property
+    def account(self) -> str:
+        """What was left out and why, as `lists …`; empty where nothing was."""
+        if not self.left_out:
+            return ""
+        names = some([repr(plain(name, 60)) for name in self.left_out])
+        return f"lists {names}, which would leave its folder: left out"
 
 
 def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
     """Ask the Hub. Raises what huggingface_hub raises, InspectorError for what no Hub lists, CancelledError."""
-    ask = partial(_asked, remote)
+    ask = partial(_info, remote)
     try:
-        found = interruptible(ask, cancelled, Pulse(patience()))
+        found = asked(ask, cancelled)
     except Exception as error:
         if not was_cut(error):
             raise
         # A connection kept from an earlier request, which the other side has closed since, looks the same.
-        found = interruptible(ask, cancelled, Pulse(patience()))
+        found = asked(ask, cancelled)
     commit = found.sha
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise _no_hub(remote, "it names no commit")
     files: dict[str, RemoteFile] = {}
+    left_out = []
     for sibling in found.siblings or ():
         file, name = _file(remote, sibling), sibling.rfilename
-        if files.setdefault(name, file) != file:
+        if leaves(name):
+            left_out.append(name)
+        elif files.setdefault(name, file) != file:
             raise _no_hub(remote, f"it lists {plain(name)!r} twice")
     _remember(remote, commit)
-    return Listing(commit, files)
+    return Listing(commit, files, left_out=tuple(left_out))
 
 
 @quiet_hub()
-def _asked(remote: Remote) -> Any:
-    get_session()  # made here: what is wrong in the environment's proxies is no answer of the Hub
+def _info(remote: Remote) -> Any:
     try:
-        return HfApi().model_info(
+        return HfApi(library_name=AGENT).model_info(
             remote.repo,
             revision=remote.revision or None,
             files_metadata=True,
@@ -84,21 +92,26 @@ def _asked(remote: Remote) -> Any:
         )
     except (HFValidationError, HfHubHTTPError):  # which are ValueErrors too
         raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError) as error:
         raise _no_hub(remote, f"its answer cannot be read: {type(error).__name__}") from error
 
 
 def _file(remote: Remote, sibling: Any) -> RemoteFile:
-    """One line of the listing. Raises InspectorError for a name that leaves the repo's folder, and for no size."""
+    """One line of the listing. Raises InspectorError for what is no name, and no size."""
     name, size = sibling.rfilename, sibling.size
     if not isinstance(name, str):
         raise _no_hub(remote, "it lists a file without a name")
-    if "\\" in name or "\0" in name or {"..", ".", ""} & set(name.split("/")):
-        raise InspectorError(f"{remote.repo} lists the file {plain(name)!r}, which leaves its folder: not opened.")
     if size is not None and (type(size) is not int or size < 0):
         raise _no_hub(remote, f"{plain(name)!r} has the size {plain(size, 40)}")
     sha256 = sibling.lfs.sha256 if sibling.lfs else ""
     return RemoteFile(size, sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else "")
+
+
+def leaves(name: str) -> bool:
+    """Whether a path leaves the repo's folder, here or on Windows, as `../x`, `C:x` and `/x` do."""
+    parts = name.split("/")
+    odd = "\\" in name or "\0" in name or {"..", ".", ""} & set(parts)
+    return bool(odd) or any(PureWindowsPath(part).drive for part in parts)
 
 
 def _no_hub(remote: Remote, why: str) -> InspectorError:

@@ -21,6 +21,7 @@ from inspector.adapters.hub.errors import unreachable
 from inspector.adapters.hub.listing import RemoteFile
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError
+from inspector.hub_token import AGENT
 
 
 def bring(remote: Remote, commit: str, file: str, listed: RemoteFile, bar: Any) -> None:
@@ -32,7 +33,7 @@ def bring(remote: Remote, commit: str, file: str, listed: RemoteFile, bar: Any) 
     if not listed.sha256:
         return
     url = hf_hub_url(remote.repo, file, revision=commit, endpoint=constants.ENDPOINT)
-    found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, library_name=AGENT)
     on_xet = found.xet_file_data is not None and is_xet_available()
     if found.etag != listed.sha256 or found.commit_hash != commit or on_xet:
         return
@@ -49,7 +50,7 @@ def bring(remote: Remote, commit: str, file: str, listed: RemoteFile, bar: Any) 
 def _append(url: str, part: Path, size: int | None, bar: Any) -> None:
     """Have the whole file in `part`, after what is there; it stays if only the line failed, or the user left."""
     # The Hub redirects to its storage: httpx follows, and leaves the token behind where that is another host.
-    headers = build_hf_headers() | {"Accept-Encoding": "identity"}
+    headers = build_hf_headers(library_name=AGENT) | {"Accept-Encoding": "identity"}
     try:
         with part.open("ab") as opened:
             http_get(url, opened, resume_size=opened.tell(), headers=headers, expected_size=size, tqdm_class=bar)

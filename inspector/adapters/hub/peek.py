@@ -9,6 +9,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from inspector.adapters.sources import Remote
 from inspector.hub_library import quiet_hub
+from inspector.hub_token import AGENT
 
 LARGE = 64 * 2**20
 """Bytes below which a file is simply downloaded."""
@@ -24,7 +25,7 @@ def is_adapter(remote: Remote, commit: str, file: str) -> bool:
     Raises what huggingface_hub raises.
     """
     url = hf_hub_url(remote.repo, file, revision=commit, endpoint=constants.ENDPOINT)
-    headers = build_hf_headers() | {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
+    headers = build_hf_headers(library_name=AGENT) | {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
     with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
         hf_raise_for_status(response)
         head = next(response.iter_bytes(_HEAD), b"")

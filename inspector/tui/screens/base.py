@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.definitions import DEFINITIONS
+from inspector.spreadsheet import cell
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
@@ -37,8 +38,7 @@ class Table:
     def csv(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
+        writer.writerows(map(cell, line) for line in (self.columns, *self.rows))
         return out.getvalue()
 
     def text(self) -> str:

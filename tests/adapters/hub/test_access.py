@@ -1,5 +1,7 @@
 """Who may see a repo, where it has moved, where its contents lie; and that a token goes nowhere else."""
 
+import hashlib
+
 import pytest
 
 from inspector.adapters.opening import open_sources
@@ -8,6 +10,7 @@ from tests.hub_server import Fault, HubServer
 from tests.makers import write_random
 
 TOKEN = "hf_secret"
+WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture
@@ -73,6 +76,46 @@ def test_a_redirect_to_another_host_does_not_take_the_token_along(hub, repo, oth
     hub.faults.append(Fault(where, 302, {"Location": f"{other.url}{path}"}))
     open_sources(["org/one"])
     assert set(other.tokens) <= {""}
+
+
+def test_metadata_on_a_host_of_huggingface_come_without_another_hubs_token(hub, repo, other, monkeypatch):
+    """huggingface_hub itself takes the token along from HF_ENDPOINT to huggingface.co, which `other` stands for."""
+    from huggingface_hub.utils import _http
+
+    monkeypatch.setattr(_http, "_HUB_ORIGINS", frozenset({_http._url_origin(other.url)}))
+    other.repos["org/one"] = type(repo)(repo.files, lfs=True, pinned=repo.commit)
+    hub.faults.append(Fault("resolve", 307, {"Location": f"{other.url}/org/one/resolve/{repo.commit}/{WEIGHTS}"}))
+    open_sources(["org/one"])
+    assert [method for method, _ in other.requests]
+    assert set(other.tokens) == {""}
+
+
+def test_the_tokens_of_xet_are_not_asked_elsewhere(hub, repo, other):
+    digest = hashlib.sha256(repo.files[WEIGHTS]).hexdigest()
+    xet = {"X-Xet-Hash": "a" * 64, "X-Xet-Refresh-Route": f"{other.url}/xet-token/x"}
+    hub.faults.append(
+        Fault(WEIGHTS, 200, {"ETag": f'"{digest}"', "X-Repo-Commit": repo.commit} | xet, methods=("HEAD",))
+    )
+    assert f"{hub.url} leads to {other.url}/xet-token/x, where your token does not go" in failure("org/one")
+    assert not other.requests
+
+
+def test_the_password_of_an_endpoint_is_not_shown(hub, repo, monkeypatch):
+    from huggingface_hub import constants
+
+    for fault in (Fault("api", 500), Fault("api", 429), Fault("api", 302, {"Location": "http://127.0.0.1:9/x"})):
+        hub.faults = [fault]
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url.replace("//", "//me:word@"))
+        assert "word" not in failure("org/one")
+
+
+def test_requests_of_others_in_this_process_are_left_alone(hub, repo, other):
+    """As those of an InferenceClient, to whose address the token belongs."""
+    from huggingface_hub import get_session
+
+    only("org/one")
+    get_session().get(f"{other.url}/x", headers={"Authorization": "Bearer theirs"})
+    assert other.tokens == ["Bearer theirs"]
 
 
 def test_a_look_at_a_large_file_on_another_host_comes_without_the_token(hub, repo, other):

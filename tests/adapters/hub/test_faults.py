@@ -7,6 +7,11 @@ import signal
 import pytest
 
 from inspector.adapters.opening import open_sources
+from inspector.adapters.sources import Remote
+from inspector.cli import cli
+from inspector.cli import run as run_cli
+from inspector.probes.datasets import dataset_files
+from inspector.probes.model_files import listed
 from tests.adapters.hub.cases import failure, kept, only
 from tests.hub_server import Fault
 from tests.makers import random_factors, write_adapter
@@ -146,11 +151,69 @@ def test_a_redirect_into_nothing(hub, repo, home):
 
 
 @pytest.mark.parametrize("name", ["../adapter_config.json", "/etc/adapter_config.json", "a\\b", "a/../../b", "a/./b",
-                                  "a//b", "", "x\0/adapter_model.safetensors", "C:\\adapter_model.bin"])  # fmt: skip
-def test_names_that_leave_the_folder(hub, repo, home, name):
+                                  "a//b", "", "x\0/adapter_model.safetensors", "C:\\adapter_model.bin",
+                                  "C:evil/adapter_model.safetensors", "runs/D:x", "//host/share/x"])  # fmt: skip
+def test_names_that_leave_the_folder_are_left_out_and_told(hub, repo, home, name):
     repo.listed = (name,)
-    assert "leaves its folder: not opened" in refused(home)
-    assert not [path for _, path in hub.requests if "resolve" in path]
+    (adapter,), (lost,) = open_sources(["org/one"])
+    assert adapter.files[0].read_bytes() == repo.files[WEIGHTS]
+    assert str(lost).removeprefix("Skipped: ").startswith("org/one lists ")
+    assert str(lost).endswith(", which would leave its folder: left out.")
+    assert str(lost).isprintable()
+    assert lost.skipped == (not name.endswith((".json", ".safetensors", ".bin")))
+    assert {path.rpartition("/")[2] for _, path in hub.requests if "resolve" in path} == {
+        WEIGHTS,
+        "adapter_config.json",
+    }
+
+
+@pytest.mark.parametrize("name", ["step:100/adapter_config.json", "a..b", "...", "con"])
+def test_names_that_only_look_so_are_read(hub, repo, name):
+    repo.listed = (name,)
+    assert not [failure for failure in open_sources(["org/one"])[1] if "left out" in failure.message]
+
+
+def test_an_adapter_of_such_names_alone(hub, repo, home):
+    for name in ("adapter_config.json", WEIGHTS):
+        repo.files[f"C:evil/{name}"] = repo.files.pop(name)
+    said = refused(home)
+    assert said.startswith("org/one holds no")
+    assert said.endswith("It lists 'C:evil/adapter_config.json', 'C:evil/adapter_model.safetensors', which would leave "
+                         "its folder: left out.")  # fmt: skip
+
+
+def test_such_names_in_a_list(hub, repo, capsys):
+    repo.listed = ("../x", "C:evil/adapter_config.json")
+    assert run_cli(lambda: cli.main(["ls", "org/one", "--json"], standalone_mode=False)) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["sources"][0]["adapters"]) == 1
+    assert err == "org/one lists '../x', 'C:evil/adapter_config.json', which would leave its folder: left out.\n"
+
+
+@pytest.mark.parametrize("where", ["api/models", "resolve"])
+@pytest.mark.parametrize("header", [{"Retry-After": "0"}, {"RateLimit": '"api";r=0;t=0'}])
+def test_a_time_to_wait_is_waited(hub, repo, where, header):
+    """Of a listing as of a file."""
+    hub.faults += [Fault(where, 429, header, once=True) for _ in range(3)]
+    assert only("org/one").files[0].read_bytes() == repo.files[WEIGHTS]
+    assert not hub.faults
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda: listed(Remote("org/one")).sha, lambda: dataset_files("org/one", "a", (".json",))]
+)
+def test_a_time_to_wait_is_waited_for_bases_and_datasets(hub, repo, ask):
+    hub.faults.append(Fault("api/models", 429, {"Retry-After": "0"}, once=True))
+    assert ask()
+    assert not hub.faults
+
+
+@pytest.mark.parametrize("where", ["api/models", "resolve"])
+def test_a_time_too_long_to_wait(hub, repo, home, impatient, where, monkeypatch):
+    hub.faults.append(Fault(where, 429, {"Retry-After": "3600"}))
+    assert refused(home).endswith("wait some minutes, or log in with `hf auth login` or set HF_TOKEN.")
+    monkeypatch.setenv("HF_TOKEN", "hf_known")
+    assert refused(home).endswith("the Hub is asked too often from here: wait some minutes.")
 
 
 @pytest.mark.parametrize("folder", ["\x1b[31mred", "new\nline", "[bold]markup[/]", "\u202egnp", "x" * 300])

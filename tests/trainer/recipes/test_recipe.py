@@ -92,6 +92,8 @@ def test_what_cannot_be_is_refused(setting, says):
         ("grid: {lr: 3}", "the grid's 'lr' must be a list"),
         ("- 1", "is no recipe"),
         ("a: [", "is no YAML"),
+        ("[" * 5000 + "]" * 5000, "is no YAML"),
+        ("lr: " + "9" * 5000, "is no YAML"),
         ("extends: mine", "goes round in circles"),
         ("extends: nothing", "Cannot read the recipe"),
     ],

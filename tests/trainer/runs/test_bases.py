@@ -28,6 +28,11 @@ def test_a_skeleton_loads_no_weights(hub):
     assert not any("safetensors" in path for path in asked)
 
 
+def test_names_that_leave_the_folder_are_left_out(hub):
+    hub.repos["org/base"].listed = ("C:x.json", "..\\evil.json")
+    assert skeleton("org/base").parameters > 0
+
+
 @pytest.mark.parametrize("get", [skeleton, lambda name: loaded(name, "cpu", "float32", print)])
 def test_a_hub_that_is_away(hub, get, capsys):
     hub.faults.append(Fault("", status=503))

@@ -1,13 +1,16 @@
 """Adapters to a Hub on localhost, over HTTP: what arrives, under which names, and every way it can go wrong."""
 
+import contextlib
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
 from inspector.adapters.opening import open_sources
 from inspector.errors import InspectorError
-from tests.hub_server import Repo
+from tests.hub_server import Fault, Repo
 from tests.hub_upload_server import HubUploadServer
+from tests.odd_server import OddServer
 from tests.trainer.small import options, rollouts, tiny
 from trainer.runs import push
 from trainer.runs.push import Target
@@ -47,6 +50,36 @@ def test_a_run_is_trained_pushed_and_opened_from_the_hub(hub, tmp_path):
     assert not failures
     assert [adapter.info.name for adapter in adapters] == ["rft", "sft"]
     assert len(open_sources(["org/set:rft"])[0]) == 1
+
+
+@pytest.fixture
+def other():
+    with OddServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("where", ["api/whoami", "repos/create", "auth-check", "preupload", "info/lfs", "/commit/"])
+def test_the_token_does_not_follow_a_redirect(hub, done, other, where, status, tmp_path):
+    hub.faults.append(Fault(where, status, {"Location": f"{other.url}/{where}"}, methods=("GET", "POST")))
+    with contextlib.suppress(InspectorError):
+        target = Target("org/set")
+        target.check()
+        target.push(done.out / "sft")
+    assert not other.credentials
+
+
+def test_an_upload_lies_elsewhere_and_the_token_does_not(hub, done, other):
+    hub.storage, hub.objects = other.url, defaultdict(bytes)
+    Target("org/set").check()
+    Target("org/set").push(done.out / "sft")
+    assert [(method, path.partition("/lfs/")[0]) for method, path, _ in other.asked] == [("PUT", "")]
+    assert not other.credentials
+    hub.verify = f"{other.url}/verify"
+    hub.repos["org/set"].files.clear()
+    with pytest.raises(InspectorError, match=rf"{hub.url} leads to {other.url}/verify, where your token does not go"):
+        Target("org/set").push(done.out / "sft")
+    assert not other.credentials
 
 
 def test_what_is_done_is_only_pushed(hub, done, capsys):
