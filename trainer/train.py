@@ -84,6 +84,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     """Print what would be done."""
     from trainer.runs import estimates
     from trainer.runs.bases import Skeleton, skeleton
+    from trainer.runs.one_run import narrate
 
     shapes: dict[str, Skeleton] = {}
     say = once(print)
@@ -92,7 +93,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
         if record := done(task, data):
             text, account = [f"  done before ({count(record['step'], 'step')}): it stays as it is"], ""
         else:
-            shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base)
+            shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, narrate)
             rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
