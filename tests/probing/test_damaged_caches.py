@@ -58,7 +58,7 @@ def test_damaged_speeds_are_unknown_speeds(opened):
     Prober().run(*opened, REQUEST)
     assert requests.speeds()
     path = requests._speeds()
-    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    path.write_bytes(flipped(path.read_bytes()))
     assert requests.speeds() == {}
 
 
