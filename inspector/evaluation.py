@@ -141,8 +141,9 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options, named: str
     attached = Attached(base)
     able = _able(adapters, attached.add)
     for adapter in able:
-        if text := not_run(adapter, largest_left_out(adapter)):
-            _say(f"{text}.")
+        for text in (not_run(adapter, largest_left_out(adapter)), attached.other_bases.get(adapter.info.name)):
+            if text:
+                _say(f"{text}.")
     return Local(attached, limit, options.batch), able
 
 

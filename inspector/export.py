@@ -25,6 +25,7 @@ from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.origin import Origin
+from inspector.results import with_cautions
 from inspector.spreadsheet import cell
 from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
@@ -234,13 +235,14 @@ def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Flo
         depth=typed(int, head.get("depth", 0)),
     )
     _refuse_impossible(study)
-    return replace(
+    read = replace(
         study,
         adapters=tuple(_shown(a) for a in study.adapters),
         modules=tuple(ModuleId(layer, plain(path, 400)) for layer, path in study.modules),
         probes=tuple(replace(probe, **_texts(probe)) for probe in study.probes),
         blocks=blocks(study, words, ks, values),
     )
+    return with_cautions(read)
 
 
 def _refuse_impossible(study: Study) -> None:

@@ -44,17 +44,38 @@ class Origin:
 UNKNOWN = Origin()
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedBase:
+    """The base that an adapter was trained on: digests of its files and of its weights in memory, and their dtype."""
+
+    files: str = ""
+    weights: str = ""
+    dtype: str = ""
+
+
 def origin_of(folder: Path, name: str) -> Origin:
     """The origin of the adapter in a folder: its run.json where there is a readable one, else its name."""
+    record = _record(folder)
+    return _recorded(record) if isinstance(record.get("method"), str) else from_name(name)
+
+
+def recorded_base(folder: Path) -> RecordedBase:
+    """What the run.json in a folder says of the base; empty where it says nothing."""
+    record = _record(folder)
+    values = (record.get(key) for key in ("base_digest", "base_weights", "dtype"))
+    return RecordedBase(*(value if isinstance(value, str) else "" for value in values))
+
+
+def _record(folder: Path) -> Mapping[str, Any]:
+    """The run.json in a folder, empty where there is no readable one."""
     path = folder / RECORD
     try:
         if path.is_file() and path.stat().st_size <= _LARGEST:
             record = parse_json(path.read_bytes(), float)
-            if isinstance(record, dict) and isinstance(record.get("method"), str):
-                return _recorded(record)
+            return record if isinstance(record, dict) else {}
     except (OSError, ForeignError):
         pass
-    return from_name(name)
+    return {}
 
 
 def from_name(name: str) -> Origin:

@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.aggregate import aggregate
 from inspector.definitions import DEFINITIONS
+from inspector.definitions.probes import DISTINCT, SIGNED
 from inspector.study import Floats, ProbeInfo, Scope, Study
 
 Blocks = Mapping[tuple[str, Scope], Floats]
@@ -38,6 +39,24 @@ def without(study: Study, probe: str) -> Study:
     """The study without the numbers of one probe."""
     blocks = {key: values for key, values in study.blocks.items() if DEFINITIONS[key[0]].probe != probe}
     return replace(study, blocks=blocks, probes=tuple(p for p in study.probes if p.probe != probe))
+
+
+def with_cautions(study: Study) -> Study:
+    """The study with a note at every probe of an older version, whose numbers meant something else."""
+    return replace(study, probes=tuple(_noted(study, info) for info in study.probes))
+
+
+def _noted(study: Study, info: ProbeInfo) -> ProbeInfo:
+    caution = ""
+    if info.probe.startswith("lmc") and SIGNED not in info.detail:
+        caution = "its barrier intervals are of an older version and cannot contain 0: measure again"
+    elif info.probe in {"cka", "lens"} and DISTINCT not in info.detail:
+        what = "one shuffle of the prompts, and " if info.probe == "cka" else ""
+        caution = f"of an older version: {what}tokens that all prompts share are counted: measure again"
+    known = any(DEFINITIONS[metric].probe == info.probe for metric, _ in study.blocks)
+    if not caution or not known or caution in info.note:
+        return info
+    return replace(info, note="; ".join(filter(None, (info.note, caution))))
 
 
 def carried(old: Study, new: Study) -> Study:

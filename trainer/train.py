@@ -10,7 +10,7 @@ from inspector.errors import InspectorError
 from inspector.text import count, plain
 from trainer.objectives.examples import examples, refuse_unlearnable
 from trainer.objectives.weights import statistics
-from trainer.progress import once
+from trainer.progress import once, say
 from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import Rollout, digest, read_rollouts
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
@@ -86,13 +86,13 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     from trainer.runs.bases import Skeleton, skeleton
 
     shapes: dict[str, Skeleton] = {}
-    say = once(print)
+    once_each = once(print)
     for task in asked:
         recipe = task.recipe
         if record := done(task, data):
             text, account = [f"  done before ({count(record['step'], 'step')}): it stays as it is"], ""
         else:
-            shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base)
+            shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, say)
             rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
@@ -101,5 +101,5 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
         if main_process():
             print(task.folder, *text, sep="\n")  # noqa: T201 - the answer
             if account:
-                say(account)
+                once_each(account)
     return 0

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from inspector.definitions.definition import Definition, Probe, Subject
 
+SIGNED = "intervals at the α of the maximum"
+"""How barriers were measured; studies of older versions, which do not say it, took a maximum in every resample."""
+DISTINCT = "distinct"
+"""What the rows of CKA and lens depth are counted by; studies of older versions do not say it."""
 FEW_PROMPTS = 20
 """On fewer prompts losses, CKA and lens depths scatter more than adapters differ."""
+QUESTION_ALONE = (
+    "Losses, CKA and lens depth run the question alone; accuracy (`eval`) on the bundled sums has one worked example "
+    "before it, other tasks have none."
+)
+"""What each probe shows the model, for the help."""
 LOSSES = {
     "": "mean cross-entropy per token of the gold answer (`\\boxed{…}`) right after the prompt",
     "_rollouts": "mean cross-entropy per token of held-out rollouts after their prompts",
@@ -22,6 +31,15 @@ _BARRIER_TRAP = (
     "the three definitions differ in their verdict where the endpoints' losses differ: "
     "an endpoint alone gives ½|L(0) − L(1)| above the mean, and 0 by the other two"
 )
+_INTERVAL = (
+    "of the signed L(α̂) − level at the α̂ of the maximum: percentile bootstrap over examples, the same ones for every "
+    "α, 2000 resamples"
+)
+_NO_TEST = (
+    "α̂ is the highest of noisy points, so both ends are biased upwards: a lower end above 0 is not a test; above the "
+    "chord an endpoint is 0 in every resample"
+)
+_ENDS_TRAP = "half of its size stands above the endpoints' mean on a path that does not rise anywhere between"
 
 
 def _number(metric: str, title: str, subject: Subject, formula: str, probe: Probe, trap: str = "") -> Definition:
@@ -42,30 +60,57 @@ def _connectivity(suffix: str, loss: str) -> tuple[Definition, ...]:
     barriers = []
     for kind, (title, formula, source) in _BARRIERS.items():
         metric = f"barrier_{kind}"
-        interval = "percentile bootstrap over examples, the same ones for every α, 2000 resamples"
         barriers += [
             Definition(
                 f"{metric}{suffix}", f"barrier {title}{name}", "pair", "", formula, _WHOLE, _BARRIER_TRAP, source,
                 aggregate="none", probe=probe,
             ),
-            _number(f"{metric}_low{suffix}", f"barrier {title}, lower{name}", "pair", f"2.5 %: {interval}", probe),
-            _number(f"{metric}_high{suffix}", f"barrier {title}, upper{name}", "pair", f"97.5 %: {interval}", probe),
+            _number(
+                f"{metric}_low{suffix}", f"barrier {title}, lower{name}", "pair", f"2.5 %, {_INTERVAL}", probe,
+                _NO_TEST,
+            ),
+            _number(
+                f"{metric}_high{suffix}", f"barrier {title}, upper{name}", "pair", f"97.5 %, {_INTERVAL}", probe,
+                _NO_TEST,
+            ),
             _number(f"{metric}_at{suffix}", f"where: {title}{name}", "ordered", "the α of that maximum", probe),
         ]  # fmt: skip
-    return curve, base, *barriers
+    ends = "L(1) − L(0): the loss of a alone less that of b alone"
+    drawn = "percentile bootstrap over examples, the same ones for both ends, 2000 resamples"
+    return (
+        curve, base, *barriers,
+        _number(f"lmc_ends{suffix}", f"difference of the ends{name}", "ordered", ends, probe, _ENDS_TRAP),
+        _number(f"lmc_ends_low{suffix}", f"difference of the ends, lower{name}", "ordered", f"2.5 %, {drawn}", probe),
+        _number(f"lmc_ends_high{suffix}", f"difference of the ends, upper{name}", "ordered", f"97.5 %, {drawn}", probe),
+    )  # fmt: skip
+
+
+_ORDERS = "all orders of the rows (prompts, or tokens) of b, in closed form"
+_NULL_SOURCE = "Kazi-Aoual et al. 1995; Josse, Pagès & Husson 2008"
+_NULL_TRAP = (
+    "skewed where few directions dominate: mean ± 2 sd is not an interval of 95 %; over layers the mean of the sd is "
+    "the most that the mean can scatter"
+)
 
 
 def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[Definition, ...]:
     """One kind of CKA: of a pair, against the base, and of shuffled prompts."""
-    layers = "measured per layer, on the residual stream after the block; global: mean over layers"
-    kinds: tuple[tuple[str, str, Subject, str], ...] = (
-        (f"cka{suffix}", f"CKA{name}", "pair", formula),
-        (f"cka{suffix}_null", f"CKA{name}, shuffled", "pair", f"{formula}; the prompts of b in another order"),
-        (f"cka{suffix}_base", f"CKA{name} to the base", "adapter", formula),
+    layers = (
+        "measured per layer, on the residual stream after the block; global: mean over layers. The prompts run without "
+        "worked examples; pooling mean and all leave out the tokens that all prompts share at their start and end"
     )
+    kinds: tuple[tuple[str, str, Subject, str, str, str], ...] = (
+        (f"cka{suffix}", f"CKA{name}", "pair", formula, trap, source),
+        (f"cka{suffix}_null", f"CKA{name}, shuffled", "pair", f"its mean over {_ORDERS}", "", _NULL_SOURCE),
+        (
+            f"cka{suffix}_null_sd", f"CKA{name}, shuffled, sd", "pair", f"its standard deviation over {_ORDERS}",
+            _NULL_TRAP, _NULL_SOURCE,
+        ),
+        (f"cka{suffix}_base", f"CKA{name} to the base", "adapter", formula, trap, source),
+    )  # fmt: skip
     return tuple(
         Definition(metric, title, subject, "", text, layers, trap, source, aggregate="none", probe="cka")
-        for metric, title, subject, text in kinds
+        for metric, title, subject, text, trap, source in kinds
     )
 
 
@@ -107,9 +152,18 @@ PROBES: tuple[Definition, ...] = (
     _number(
         "lens_depth", "logit-lens depth", "adapter",
         "the first layer from which the top token of unembed(final_norm(h)) is the model's own at every later layer "
-        "(the number of blocks, 0 the embedding); mean over positions", "lens",
+        "(the number of blocks, 0 the embedding); mean over the positions of the prompts, without the tokens that all "
+        "of them share at their start and end", "lens",
     ),
     _number("lens_depth_base", "logit-lens depth of the base", "none", "the same of ΔW = 0", "lens"),
+    _number(
+        "lens_depth_last", "logit-lens depth at the last position", "adapter",
+        "the same at the last position of each prompt, where the answer begins; mean over prompts", "lens",
+    ),
+    _number(
+        "lens_depth_last_base", "logit-lens depth of the base at the last position", "none", "the same of ΔW = 0",
+        "lens",
+    ),
     _number("accuracy", "accuracy", "adapter", "share of problems whose greedy answer is right (pass@1)", "accuracy"),
     _number("accuracy_low", "accuracy, lower", "adapter", "Wilson 95 % interval, lower end", "accuracy"),
     _number("accuracy_high", "accuracy, upper", "adapter", "Wilson 95 % interval, upper end", "accuracy"),

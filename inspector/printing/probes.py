@@ -50,15 +50,17 @@ def _of_adapters(study: Study) -> Iterator[Table | str]:
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
         ("lens_depth", "lens depth", 2),
+        ("lens_depth_last", "at the last position", 2),
         ("intruder_dimensions", "intruders of 10", 3),
         ("intruder_dimensions_subspace", "outside the subspace", 3),
     )
     shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
     for _, title, _ in shown:
         table.add_column(title, justify="right")
-    base = study.block("lens_depth_base", "global")
-    if base is not None:
-        cells = [number(float(base[0]), digits) if metric == "lens_depth" else "" for metric, _, digits in shown]
+    base = [study.block(f"{metric}_base", "global") for metric, _, _ in shown]
+    if any(block is not None for block in base):
+        digits = [digits for _, _, digits in shown]
+        cells = ["" if block is None else number(float(block[0]), n) for block, n in zip(base, digits, strict=True)]
         table.add_row("(base)", *cells)
     for i, name in enumerate(study.names):
         cells = [number(float(study.blocks[metric, "global"][i, 0]), digits) for metric, _, digits in shown]
@@ -95,7 +97,16 @@ def _barriers(study: Study, suffix: str) -> Table:
     table = titled("barriers with 95 % bootstrap intervals over examples")
     for heading in ("a", "b"):
         table.add_column(heading)
-    for heading in ("above endpoints' mean", "at α", "above the chord", "at α", "above both endpoints", "at α"):
+    headings = (
+        "above endpoints' mean",
+        "at α",
+        "L(1) − L(0)",
+        "above the chord",
+        "at α",
+        "above both endpoints",
+        "at α",
+    )
+    for heading in headings:
         table.add_column(heading, justify="right")
     for a, b, (i, j) in subjects(study, "pair"):
         cells = []
@@ -106,9 +117,17 @@ def _barriers(study: Study, suffix: str) -> Table:
             )
             if not np.isnan(value):
                 cells += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{at:g}" if value > _NONE else "–"]
+                cells += [_ends(study, suffix, i, j)] if kind == "mean" else []
         if cells:
             table.add_row(Text(a), Text(b), *cells)
     return table
+
+
+def _ends(study: Study, suffix: str, i: int, j: int) -> str:
+    """`-0.312 [-0.400, -0.221]`, without an interval in studies of older versions."""
+    blocks = (study.block(f"lmc_ends{bound}{suffix}", "global") for bound in ("", "_low", "_high"))
+    value, low, high = (float("nan") if block is None else float(block[i, j, 0]) for block in blocks)
+    return number(value) if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _cka(study: Study) -> Iterator[Table | str]:
@@ -125,9 +144,13 @@ def _cka(study: Study) -> Iterator[Table | str]:
     if to_base is not None:
         columns = [(name, to_base[i]) for i, name in enumerate(study.names)]
         yield _by_layer(study, "CKA (debiased) to the base by layer", columns)
-    null = study.block("cka_debiased_null", "layer")
+    null, sd = (study.block(f"cka_debiased_null{part}", "layer") for part in ("", "_sd"))
     if null is not None and np.isfinite(null).any():
-        yield f"with the prompts of one side shuffled: at most {np.nanmax(np.abs(null)):.3f}"
+        shuffled, most = "with the prompts of one side shuffled", np.nanmax(np.abs(null))
+        if sd is None:
+            yield f"{shuffled} once: at most {most:.3f}"
+        else:
+            yield f"{shuffled}: {most:.3f} ± {np.nanmax(sd):.3f} (mean ± sd over all orders, the largest of any pair)"
 
 
 def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:

@@ -9,6 +9,7 @@ from inspector.adapters.model import Adapter
 from inspector.errors import CancelledError, InspectorError
 from inspector.names import ModuleId, canonical
 from inspector.probes.base import Base
+from inspector.probes.trained_on import TrainedOn
 from inspector.text import plain, some
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class Attached:
         self._modules = _linear_modules(base.model)
         self._slots: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
+        self._trained_on = TrainedOn(base)
+        self.other_bases: dict[str, str] = {}
+        """Name -> a sentence, of adapters that were trained on another base than this."""
         self._tuner: LoraModel | None = None
 
     @property
@@ -96,6 +100,8 @@ class Attached:
             layer.lora_variant[slot] = Fused()
             scales[path] = adapter.modules[id_].scale.value
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
+        if other := self._trained_on.other(adapter):
+            self.other_bases[adapter.info.name] = other
         self.base.model.eval()
 
     def use(self, name: str | None) -> None:

@@ -15,12 +15,18 @@ _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Barrier:
-    """One barrier: its height, 95 % interval and the α of the maximum."""
+class Interval:
+    """A number and its 95 % percentile bootstrap interval over examples."""
 
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier(Interval):
+    """The height of one barrier, and the α̂ of its maximum."""
+
     at: float
 
 
@@ -36,26 +42,43 @@ def barriers(alphas: Sequence[float], losses: Floats, tokens: Floats) -> dict[st
         chord   max [L(α) − ((1−α)L(0) + αL(1))]       Entezari et al. 2022
         strict  max L(α) − max(L(0), L(1))
 
-    Intervals: percentile bootstrap over examples, the same resamples for every α, `RESAMPLES` of them.
-    A maximum of noisy points is biased upwards, in the intervals too.
-    Raises ValueError unless 0 and 1 are among the alphas.
+    Intervals are of the signed L(α̂) − level at the α̂ of the data, so they can contain 0: a maximum taken anew
+    in every resample, or ½|L(0) − L(1)|, is never negative. α̂ was chosen as the highest of noisy points, so the
+    height and both ends of its interval are biased upwards: a lower end above 0 is not a test. At an endpoint the
+    chord's value is 0 in every resample. Raises ValueError unless 0 and 1 are among the alphas.
     """
     grid = np.asarray(alphas, dtype=np.float64)
     inside = np.flatnonzero((grid >= 0) & (grid <= 1))
     grid, losses = grid[inside], losses[inside]
     first, last = list(grid).index(0.0), list(grid).index(1.0)
-    rng = np.random.default_rng(_SEED)
-    counts = rng.multinomial(len(tokens), np.full(len(tokens), 1 / len(tokens)), size=RESAMPLES).astype(np.float64)
-    resampled = (counts @ losses.T) / (counts @ tokens)[:, None]
-    measured = curve(losses, tokens)[None, :]
+    measured, resampled = curve(losses, tokens)[None, :], _resampled(losses, tokens)
     found = {}
     for kind in KINDS:
-        above = measured - _level(kind, grid, measured[:, [first]], measured[:, [last]])
-        spread = (resampled - _level(kind, grid, resampled[:, [first]], resampled[:, [last]])).max(axis=1)
-        low, high = np.quantile(spread, (0.025, 0.975))
+        above, spread = (
+            points - _level(kind, grid, points[:, [first]], points[:, [last]]) for points in (measured, resampled)
+        )
         at = int(above[0].argmax())
-        found[kind] = Barrier(float(above[0, at]), float(low), float(high), float(grid[at]))
+        found[kind] = Barrier(float(above[0, at]), *_interval(spread[:, at]), float(grid[at]))
     return found
+
+
+def difference(one: Floats, zero: Floats, tokens: Floats) -> Interval:
+    """L(1) − L(0) with its sign, from the losses (n,) of both ends, paired by example."""
+    losses = np.stack([one, zero])
+    measured, resampled = curve(losses, tokens), _resampled(losses, tokens)
+    return Interval(float(measured[0] - measured[1]), *_interval(resampled[:, 0] - resampled[:, 1]))
+
+
+def _resampled(losses: Floats, tokens: Floats) -> Floats:
+    """(resamples, points) the curve over examples drawn with replacement, the same draws for every point."""
+    rng = np.random.default_rng(_SEED)
+    counts = rng.multinomial(len(tokens), np.full(len(tokens), 1 / len(tokens)), size=RESAMPLES).astype(np.float64)
+    return np.asarray((counts @ losses.T) / (counts @ tokens)[:, None])
+
+
+def _interval(resampled: Floats) -> tuple[float, float]:
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _level(kind: str, grid: Floats, zero: Floats, one: Floats) -> Floats:

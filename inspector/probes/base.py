@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+_STAND_IN = f"{offline.HUB_ID} cannot be had from the Hub: using the offline copy (dequantised from 4 bits)"
 _ROOM = 0.8
 """Share of a GPU's free memory the weights may take before they are spread over all devices."""
 
@@ -56,13 +57,8 @@ def load_base(
     auto takes CUDA in bfloat16 where there is one, else the CPU in float32; a base larger than the first
     GPU is spread over all devices. Raises InspectorError with what to do.
     """
-    said: list[str] = []
-
-    def noted(text: str) -> None:
-        said.append(text)
-        note(text)
-
-    folder = base_folder(name, noted, progress, cancelled)
+    folder = base_folder(name, note, progress, cancelled)
+    caution = _STAND_IN if name == offline.HUB_ID and folder == offline.converted() else ""
     progress("loading the base", 0, 0)
     target, number_type = chosen(device, dtype)
     with _quiet():
@@ -70,7 +66,8 @@ def load_base(
     model.eval().requires_grad_(requires_grad=False)
     places = sorted({str(p.device) for p in model.parameters()})
     kind = str(number_type).removeprefix("torch.")
-    return Base(model, tokenizer, plain(name), model_digest(folder), "+".join(places), kind, "; ".join(said))
+    digest = model_digest(folder, note)
+    return Base(model, tokenizer, plain(name), digest, "+".join(places), kind, caution)
 
 
 def base_weights(name: str) -> BaseWeights | None:
@@ -108,7 +105,7 @@ def base_folder(
     def offline_copy() -> Path:
         progress("preparing SmolLM2", 0, 0)
         with _quiet():
-            return offline.offline_folder()
+            return offline.offline_folder(note)
 
     if name == offline.NAME:
         return offline_copy()
@@ -118,7 +115,7 @@ def base_folder(
     except InspectorError:
         if name != offline.HUB_ID or not offline.installed():
             raise
-        note(f"{name} cannot be had from the Hub: using the offline copy (dequantised from 4 bits)")
+        note(_STAND_IN)
         return offline_copy()
 
 

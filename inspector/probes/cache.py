@@ -7,16 +7,18 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
+from inspector.text import plain
+
 Arrays = dict[str, NDArray[Any]]
+_SUM = hashlib.sha256().digest_size
 
 
 def cache_folder(kind: str) -> Path:
@@ -24,20 +26,54 @@ def cache_folder(kind: str) -> Path:
     return Path(user_cache_dir("adapter-inspector", appauthor=False)) / kind
 
 
-def load(kind: str, key: Mapping[str, Any]) -> Arrays | None:
-    """The arrays stored under this key, or None; a damaged file counts as missing."""
-    try:
-        with np.load(_path(kind, key), allow_pickle=False) as stored:
+class Cache:
+    """Files that begin with the sha256 of what follows; one whose sum is wrong counts as missing.
+
+    `note` hears of the first of them. A place that cannot be written is no error: the same is computed again.
+    """
+
+    def __init__(self, note: Callable[[str], None] = lambda _text: None) -> None:
+        self._note, self._told = note, False
+
+    def load(self, kind: str, key: Mapping[str, Any]) -> Arrays | None:
+        """The arrays stored under this key, or None."""
+        data = self.read(_path(kind, key))
+        if data is None:
+            return None
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, io.UnsupportedOperation, BadZipFile):
+
+    def store(self, kind: str, key: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays under this key."""
+        data = io.BytesIO()
+        np.savez(data, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for flags
+        self.write(_path(kind, key), data.getvalue())
+
+    def read(self, path: Path) -> bytes | None:
+        """What `write` put into the file; None if it is missing or is not that any more."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(data[_SUM:]).digest() == data[:_SUM]:
+            return data[_SUM:]
+        if not self._told:
+            self._told = True
+            where = "/".join(path.parts[-3:])
+            self._note(
+                f"a cached file does not match its checksum ({plain(where)}): it and others like it are made anew"
+            )
         return None
 
+    def write(self, path: Path, data: bytes) -> None:
+        """The data behind its checksum, complete or not at all."""
+        write_whole(path, hashlib.sha256(data).digest() + data)
 
-def store(kind: str, key: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Keep arrays under this key. A place that cannot be written is no error: they are measured again."""
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for flags
-    write_whole(_path(kind, key), data.getvalue())
+
+def mark(path: Path) -> tuple[int, int, int]:
+    """(size, time of the content, time of any change, which no copying sets back): another one is another content."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def write_whole(path: Path, data: bytes) -> bool:

@@ -69,7 +69,8 @@ class Local:
 
     def info(self) -> ProbeInfo:
         base = self.attached.base
-        detail, note = _greedy(self.max_new_tokens), base.caution
+        note = "; ".join(filter(None, (base.caution, *self.attached.other_bases.values())))
+        detail = _greedy(self.max_new_tokens)
         return ProbeInfo("accuracy", base.name, base.digest, base.device, base.dtype, detail=detail, note=note)
 
     def prompts(self, problems: Problems) -> list[Any]:

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from inspector.names import ModuleId
-from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.cache import Cache, cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,22 +18,18 @@ _STEPS = 30
 _EXACT_ENOUGH = 1e-4
 
 
-def left_vectors(W: Tensor, digest: str, module: ModuleId) -> Tensor:
+def left_vectors(W: Tensor, digest: str, module: ModuleId, cache: Cache) -> Tensor:
     """(d_out, m) all left singular vectors of the base weight W (d_out, d_in), float32; kept in the cache."""
     import numpy as np
     import torch
 
     path = cache_folder("svd") / digest[:32] / f"{module}.npy"
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if stored.shape == (W.shape[0], min(W.shape)):
-            return torch.from_numpy(stored).to(W.device)
-    except (OSError, ValueError, EOFError):
-        pass
+    if (stored := cache.read(path)) is not None:
+        return torch.from_numpy(np.load(io.BytesIO(stored), allow_pickle=False)).to(W.device)
     U: Tensor = torch.linalg.svd(W.float(), full_matrices=False).U
     data = io.BytesIO()
     np.save(data, U.cpu().numpy(), allow_pickle=False)
-    write_whole(path, data.getvalue())
+    cache.write(path, data.getvalue())
     return U
 
 

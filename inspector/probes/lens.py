@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def depths(model: Any, states: States, mask: Tensor) -> Tensor:
     """(positions,) int: the first ℓ with top(h_ℓ) = … = top(h_L), top(h) = argmax unembed(final_norm(h)).
 
-    ℓ counts blocks, 0 is the embedding; padding is left out. From the last layer downwards only positions
-    still in agreement are unembedded, so that a late depth costs a few layers and not all of them.
+    ℓ counts blocks, 0 is the embedding; of the positions where `mask` (batch, length) is not 0. From the last layer
+    downwards only positions still in agreement are unembedded, so that a late depth costs a few layers and not all.
     """
     import torch
 

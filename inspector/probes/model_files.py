@@ -18,10 +18,9 @@ from inspector.adapters.hub.listing import leaves
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
-from inspector.foreign import parse_json
 from inspector.hub_library import quiet_hub
 from inspector.hub_token import AGENT
-from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.cache import Cache, cache_folder, mark
 from inspector.text import plain
 
 Progress = Callable[[str, int, int], None]
@@ -100,17 +99,14 @@ def _cached(remote: Remote) -> Path | None:
     return root if (root / "config.json").is_file() and any(root.glob("*.safetensors")) else None
 
 
-def model_digest(folder: Path) -> str:
-    """sha256 over config and weights, in hexadecimal; remembered while size and time of the files stay."""
+def model_digest(folder: Path, note: Callable[[str], None] = lambda _text: None) -> str:
+    """sha256 over config and weights, in hexadecimal; remembered while size and times of the files stay."""
     files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
-    marks = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    marks = {path.name: list(mark(path)) for path in files}
     memory = cache_folder("digests") / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
-    try:
-        known = parse_json(memory.read_bytes())
-        if known["files"] == marks:
-            return str(known["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    cache = Cache(note)
+    if (stored := cache.read(memory)) is not None and (known := json.loads(stored))["files"] == marks:
+        return str(known["digest"])
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
@@ -118,5 +114,5 @@ def model_digest(folder: Path) -> str:
             while chunk := file.read(1 << 22):
                 digest.update(chunk)
     found = digest.hexdigest()
-    write_whole(memory, json.dumps({"files": marks, "digest": found}).encode())
+    cache.write(memory, json.dumps({"files": marks, "digest": found}).encode())
     return found

@@ -23,6 +23,8 @@ from inspector.text import count, plain
 
 FORMAT = "adapter-inspector records"
 VERSION = 1
+_SUM = "sha256"
+"""The field of a line with the first 16 digits of the checksum of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Records:
         """Keep these, all or none of them when it raises. From here on they survive the end of this process."""
         new = {r.key: r for r in records if r.key not in self.done}
         if new:
-            self._write([asdict(record) for record in new.values()])
+            self._write([asdict(record) | {_SUM: _sum_of(record)} for record in new.values()])
             self.done |= new
 
     def _read(self) -> tuple[bool, int]:
@@ -142,12 +144,17 @@ def _check_first(line: bytes, path: Path) -> None:
 
 
 def _record(line: bytes) -> Record | None:
-    """The record of a line; None where it is none."""
+    """The record of a line; None where it is none, or is not what was written. Older lines have no checksum."""
     found = _json(line)
     kinds = {"correct": bool, "tokens": int}
     if any(not isinstance(found.get(f.name), kinds.get(f.name, str)) for f in fields(Record)):
         return None
-    return Record(**{f.name: found[f.name] for f in fields(Record)})
+    record = Record(**{f.name: found[f.name] for f in fields(Record)})
+    return record if found.get(_SUM, _sum_of(record)) == _sum_of(record) else None
+
+
+def _sum_of(record: Record) -> str:
+    return hashlib.sha256(json.dumps(asdict(record), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _json(line: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from inspector.errors import InspectorError
 from inspector.probes.cache import cache_folder
 from inspector.probes.encode import Encoded
 from inspector.probes.hidden import States
+from inspector.probes.template import template_of
 
 if TYPE_CHECKING:
     import torch
@@ -23,12 +24,13 @@ POOLINGS = ("last", "mean", "all")
 class Rows:
     """(L, n, d): after each of L blocks one row per prompt (`last`, `mean`) or per token (`all`).
 
-    The first token is left out of `mean` and `all`: its activations are orders of magnitude larger.
+    `mean` and `all` run over the positions that the template leaves to each prompt, and never over the first token:
+    its activations are orders of magnitude larger.
     """
 
     def __init__(self, examples: Sequence[Encoded], pooling: str, layers: int) -> None:
-        self.pooling, self.layers = pooling, layers
-        lengths = [len(e.ids) - 1 if pooling == "all" else 1 for e in examples]
+        self.pooling, self.layers, self.template = pooling, layers, template_of(examples, first=1)
+        lengths = [len(self.template.own(len(e.ids))) if pooling == "all" else 1 for e in examples]
         self._starts = [sum(lengths[:i]) for i in range(len(lengths))]
         self.count = sum(lengths)
         self.width = 0
@@ -39,20 +41,20 @@ class Rows:
         import torch
 
         held = self._open(states[0])
-        last = mask.sum(1) - 1
+        last, own = mask.sum(1) - 1, self.template.mask(mask)
         rows = torch.arange(len(indices), device=mask.device)
         at = torch.tensor([self._starts[i] for i in indices])
         for layer, h in enumerate(states[1:]):
-            ends, picked = last.to(h.device), rows.to(h.device)
+            inside = own.to(h.device)
             if self.pooling == "last":
-                held[layer, at] = h[picked, ends].cpu()
+                held[layer, at] = h[rows.to(h.device), last.to(h.device)].cpu()
             elif self.pooling == "mean":
-                inside = mask[:, 1:, None].to(h.device)
-                mean = (h[:, 1:].double() * inside).sum(1) / inside.sum(1)
+                mean = torch.where(inside[..., None], h.double(), 0).sum(1) / inside.sum(1, keepdim=True)
                 held[layer, at] = mean.to(held.dtype).cpu()
             else:
-                for row, (start, end) in enumerate(zip(at.tolist(), last.tolist(), strict=True)):
-                    held[layer, start : start + end] = h[row, 1 : end + 1].cpu()
+                for row, start in enumerate(at.tolist()):
+                    picked = h[row, inside[row]]
+                    held[layer, start : start + len(picked)] = picked.cpu()
 
     def read(self, layer: int, rows: slice | Tensor, device: str) -> Tensor:
         """Rows of one layer in float64, shifted by the mean of the layer's first rows.

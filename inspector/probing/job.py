@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from inspector import __version__
 from inspector.probes.attach import Attached
 from inspector.probes.batches import Batches
+from inspector.probes.cache import Cache
+from inspector.probes.encode import Encoded
 from inspector.probes.problems import Problems
 from inspector.probing.pace import Course
 from inspector.probing.request import Request
@@ -33,6 +37,7 @@ class Job:
     deliver: Deliver
     course: Course
     notes: list[str]
+    cache: Cache
 
     def info(self, probe: str, problems: Problems | None = None, detail: str = "") -> ProbeInfo:
         base = self.attached.base
@@ -50,8 +55,9 @@ class Job:
             __version__,
         )
 
-    def key(self, problems: Problems | None = None, **more: Any) -> dict[str, Any]:
-        """The cache key of a number: everything it depends on, and `more`."""
+    def key(self, examples: Sequence[Encoded] = (), **more: Any) -> dict[str, Any]:
+        """The cache key of a number: everything it depends on, and `more`. Prompts are known by their tokens."""
         base = self.attached.base
         where = {"base": base.digest, "dtype": base.dtype, "device": base.device.split(":")[0]}
-        return where | {"prompts": problems.digest if problems else "", **more}
+        tokens = hashlib.sha256(json.dumps([[e.ids, e.start] for e in examples]).encode()).hexdigest()
+        return where | {"tokens": tokens, **more}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inspector.probes import cache
-from inspector.probes.barriers import KINDS, barriers
+from inspector.definitions.probes import SIGNED
+from inspector.probes.barriers import KINDS, barriers, difference
 from inspector.probes.connectivity import Point, losses, on_path, points
 from inspector.probes.encode import answers
 from inspector.probing.job import Job
@@ -27,22 +27,22 @@ def run(job: Job) -> None:
     pace = Pace(length * len(wanted), job.course)
     suffix = "" if request.loss == "boxed" else "_rollouts"
     results = Curves(job.names, request.pairs, request.alphas, suffix, tokens)
-    info = job.info(f"lmc{suffix}", problems, f"loss: {request.loss}")
+    detail = f"loss: {request.loss}, {SIGNED}"
+    info = job.info(f"lmc{suffix}", problems, detail)
     for point in wanted:
-        key = job.key(problems, loss=request.loss, point=sorted([job.digests[n], w] for n, w in point.weights))
-        stored = cache.load("lmc", key)
-        if stored is not None and stored["losses"].shape == tokens.shape:
+        key = job.key(examples, loss=request.loss, point=sorted([job.digests[n], w] for n, w in point.weights))
+        if (stored := job.cache.load("lmc", key)) is not None:
             pace.skip(length)
             results.add(point, stored["losses"])
             continue
         pace.what = f"loss {described(point)}"
         found = losses(job.attached, point, examples, job.batches, pace.step)
-        cache.store("lmc", key, {"losses": found})
+        job.cache.store("lmc", key, {"losses": found})
         results.add(point, found)
         job.deliver(info, results.blocks(), request.alphas)
     if pace.done:
         remember_speed(request, "lmc", pace.speed)
-    job.deliver(job.info(f"lmc{suffix}", problems, f"loss: {request.loss}"), results.blocks(), request.alphas)
+    job.deliver(job.info(f"lmc{suffix}", problems, detail), results.blocks(), request.alphas)
 
 
 def described(point: Point) -> str:
@@ -81,6 +81,8 @@ class Curves:
         for kind in KINDS:
             for bound in ("", "_low", "_high", "_at"):
                 found[f"barrier_{kind}{bound}{suffix}", "global"] = np.full((n, n, 1), np.nan)
+        for bound in ("", "_low", "_high"):
+            found[f"lmc_ends{bound}{suffix}", "global"] = np.full((n, n, 1), np.nan)
         if Point(()) in self._losses:
             found[f"lmc_loss_base{suffix}", "global"][0] = self._mean(Point(()))
         for a, b in self._pairs:
@@ -107,3 +109,9 @@ class Curves:
                 block[i, j, 0] = block[j, i, 0] = value
             where = found[f"barrier_{kind}_at{self._suffix}", "global"]
             where[i, j, 0], where[j, i, 0] = barrier.at, round(1 - barrier.at, 10)
+        ends = difference(self._losses[on_path(a, b, 1.0)], self._losses[on_path(a, b, 0.0)], self._tokens)
+        for bound, value, swapped in (
+            ("", ends.value, -ends.value), ("_low", ends.low, -ends.high), ("_high", ends.high, -ends.low),
+        ):  # fmt: skip
+            block = found[f"lmc_ends{bound}{self._suffix}", "global"]
+            block[i, j, 0], block[j, i, 0] = value, swapped

@@ -52,6 +52,7 @@ class Prober:
         the cache). Raises CancelledError after `partial` got what is finished, InspectorError with what to do.
         """
         from inspector.probes.batches import Batches
+        from inspector.probes.cache import Cache
         from inspector.probing import accuracy, lmc, states, weights
         from inspector.probing.job import Job
 
@@ -72,6 +73,8 @@ class Prober:
 
         attached = self._attach(adapters, digests, request, progress, note, cancelled)
         notes += [attached.base.caution] if attached.base.caution else []
+        for text in (attached.other_bases[name] for name in by_name if name in attached.other_bases):
+            noted(text)
         current = [study]
 
         def deliver(info: ProbeInfo, blocks: Blocks, alphas: tuple[float, ...]) -> None:
@@ -81,7 +84,8 @@ class Prober:
         size = request.batch or _BATCH["cuda" if attached.base.device.startswith("cuda") else "cpu"]
         parts = _parts(request)
         course = Course(parts, seconds_each(adapters, request), progress)
-        job = Job(request, attached, study.names, digests, Batches(size, noted, cancelled), deliver, course, notes)
+        batches, cache = Batches(size, noted, cancelled), Cache(note)
+        job = Job(request, attached, study.names, digests, batches, deliver, course, notes, cache)
         runs: dict[str, Callable[[], None]] = {
             "lmc": lambda: lmc.run(job),
             "cka": lambda: states.run(job),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from inspector.adapters.model import Adapter
 from inspector.errors import InspectorError
-from inspector.foreign import parse_json
-from inspector.probes.cache import cache_folder, write_whole
+from inspector.probes.cache import Cache, cache_folder
 from inspector.probes.cka import FEWEST
 from inspector.probes.offline import HUB_ID, NAME
 from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
@@ -188,11 +188,8 @@ def clock(seconds: float) -> str:
 
 def speeds() -> dict[str, float]:
     """Tokens per second of earlier runs, by `base device`."""
-    try:
-        found = parse_json((cache_folder("speed") / "speeds.json").read_bytes())
-        return {str(key): float(value) for key, value in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    found: dict[str, float] = json.loads(Cache().read(_speeds()) or b"{}")
+    return found
 
 
 def _kind(request: Request, probe: str) -> str:
@@ -204,4 +201,8 @@ def remember_speed(request: Request, probe: str, tokens_per_second: float) -> No
     """For the next estimate."""
     key = f"{request.base} {request.device} {_kind(request, probe)}"
     known = speeds() | {key: round(tokens_per_second, 1)}
-    write_whole(cache_folder("speed") / "speeds.json", json.dumps(known).encode())
+    Cache().write(_speeds(), json.dumps(known).encode())
+
+
+def _speeds() -> Path:
+    return cache_folder("speed") / "speeds.json"

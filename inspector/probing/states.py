@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.probes import cache, cka, lens
+from inspector.definitions.probes import DISTINCT
+from inspector.probes import cka, lens
+from inspector.probes.cka import KINDS
 from inspector.probes.encode import Encoded, prompts
 from inspector.probes.hidden import States, each_batch
 from inspector.probes.problems import Problems
 from inspector.probes.rows import Rows
+from inspector.probes.template import distinct, template_of
 from inspector.probing.job import Job
 from inspector.probing.pace import Pace
 from inspector.probing.request import remember_speed
@@ -20,7 +23,8 @@ from inspector.study import Floats, Scope
 if TYPE_CHECKING:
     from torch import Tensor
 
-_KINDS = ("cka", "cka_debiased", "cka_null", "cka_debiased_null")
+_AGAINST_BASE = ("cka", "cka_debiased")
+_DEPTHS = ("lens_depth", "lens_depth_last")
 Who = str | None
 """An adapter by name, or the bare base."""
 
@@ -48,18 +52,19 @@ class _States:
     def __init__(self, job: Job, problems: Problems, examples: list[Encoded]) -> None:
         self.job, self.problems, self.examples = job, problems, examples
         self.depth = job.attached.base.depth
+        self.template, self.pooled = template_of(examples), template_of(examples, first=1)
         self.rows: dict[Who, Rows] = {}
         self.device = "cuda" if job.attached.base.device.startswith("cuda") else "cpu"
         n, depth = len(job.names), self.depth
         self.at = {name: i for i, name in enumerate(job.names)}
         self.cka: dict[tuple[str, Scope], Floats] = {}
         if "cka" in job.request.probes:
-            self.cka |= {(kind, "layer"): np.full((n, n, depth), np.nan) for kind in _KINDS}
-            self.cka |= {(f"{kind}_base", "layer"): np.full((n, depth), np.nan) for kind in _KINDS[:2]}
+            self.cka |= {(kind, "layer"): np.full((n, n, depth), np.nan) for kind in KINDS}
+            self.cka |= {(f"{kind}_base", "layer"): np.full((n, depth), np.nan) for kind in _AGAINST_BASE}
         self.lens: dict[tuple[str, Scope], Floats] = {}
         if "lens" in job.request.probes:
-            self.lens = {("lens_depth", "global"): np.full((n, 1), np.nan)}
-            self.lens["lens_depth_base", "global"] = np.full(1, np.nan)
+            self.lens = {(metric, "global"): np.full((n, 1), np.nan) for metric in _DEPTHS}
+            self.lens |= {(f"{metric}_base", "global"): np.full(1, np.nan) for metric in _DEPTHS}
         names = dict.fromkeys(name for pair in job.request.pairs for name in pair)
         self.names: tuple[Who, ...] = (None, *(names or job.digests))
         self.asked: set[tuple[Who, Who]] = {*job.request.pairs, *((name, None) for name in self.names if name)}
@@ -70,11 +75,11 @@ class _States:
     def recall(self) -> None:
         """What is in the cache already."""
         for pair in self.pairs if self.cka else ():
-            if (stored := cache.load("cka", self._pair_key(pair))) is not None:
+            if (stored := self.job.cache.load("cka", self._pair_key(pair))) is not None:
                 self._enter(pair, stored["values"])
         for who in self.names if self.lens else ():
-            if (stored := cache.load("lens", self._lens_key(who))) is not None:
-                self._enter_lens(who, float(stored["depth"]))
+            if (stored := self.job.cache.load("lens", self._lens_key(who))) is not None:
+                self._enter_lens(who, stored["depths"])
 
     def wanted(self) -> list[Who]:
         """Who must run: both sides of every pair that is missing, and those without a lens depth."""
@@ -88,50 +93,60 @@ class _States:
         """One pass; then this model against all that ran before it."""
         job = self.job
         rows = Rows(self.examples, job.request.pooling, self.depth) if self.cka else None
-        depths: dict[int, tuple[float, int]] = {}
+        depths: dict[int, Floats] = {}
         needs_lens = bool(self.lens) and np.isnan(self._lens_of(who))
 
         def work(indices: list[int], states: States, mask: Tensor) -> None:
             if rows is not None:
                 rows.write(indices, states, mask)
             if needs_lens:
-                found = lens.depths(job.attached.base.model, states, mask)
-                depths[indices[0]] = (float(found.double().sum()), len(found))
+                depths[indices[0]] = self._depths(states, mask)
 
         job.attached.use(who)
         each_batch(job.attached, self.examples, job.batches, work, pace.step)
         if needs_lens:
-            depth = sum(total for total, _ in depths.values()) / sum(count for _, count in depths.values())
-            cache.store("lens", self._lens_key(who), {"depth": np.array(depth)})
-            self._enter_lens(who, depth)
+            totals, counts = np.sum(list(depths.values()), axis=0)
+            job.cache.store("lens", self._lens_key(who), {"depths": totals / counts})
+            self._enter_lens(who, totals / counts)
         if rows is not None:
             self.rows[who] = rows
             self._compare(who)
+
+    def _depths(self, states: States, mask: Tensor) -> Floats:
+        """((sum over own positions, over last ones), (how many of each)) of one batch: states after `mask`'s tokens."""
+        import torch
+
+        own, last = self.template.mask(mask), torch.zeros_like(mask, dtype=torch.bool)
+        last[torch.arange(len(mask), device=mask.device), mask.sum(1) - 1] = True
+        found = torch.zeros(mask.shape, dtype=torch.float64)
+        found[(own | last).cpu()] = lens.depths(self.job.attached.base.model, states, own | last).double()
+        kinds = [which.cpu() for which in (own, last)]
+        return np.array([[float(found[which].sum()) for which in kinds], [int(which.sum()) for which in kinds]])
 
     def _compare(self, who: Who) -> None:
         for pair in self.pairs:
             if who in pair and pair[0] in self.rows and pair[1] in self.rows and np.isnan(self._of(pair)).all():
                 one, other = self.rows[pair[0]], self.rows[pair[1]]
                 values = np.array([cka.compare(one, other, layer, self.device) for layer in range(self.depth)])
-                cache.store("cka", self._pair_key(pair), {"values": values})
+                self.job.cache.store("cka", self._pair_key(pair), {"values": values})
                 self._enter(pair, values)
 
     def _pair_key(self, pair: tuple[Who, Who]) -> dict[str, object]:
         """The base has no digest of its own among the adapters'."""
         both = sorted(self.job.digests[who] if who else "" for who in pair)
-        return self.job.key(self.problems, pooling=self.job.request.pooling, pair=both)
+        return self.job.key(self.examples, pooling=self.job.request.pooling, kinds=KINDS, pair=both)
 
     def _lens_key(self, who: Who) -> dict[str, object]:
-        return self.job.key(self.problems, adapter=self.job.digests[who] if who else "")
+        return self.job.key(self.examples, kinds=_DEPTHS, adapter=self.job.digests[who] if who else "")
 
     def _enter(self, pair: tuple[Who, Who], values: Floats) -> None:
-        """(L, 4) plain, debiased and their nulls."""
+        """(L, KINDS)"""
         a, b = pair
-        for column, kind in enumerate(_KINDS):
+        for column, kind in enumerate(KINDS):
             if a is not None and b is not None:
                 block = self.cka[kind, "layer"]
                 block[self.at[a], self.at[b]] = block[self.at[b], self.at[a]] = values[:, column]
-            elif a is not None and column < 2:
+            elif a is not None and kind in _AGAINST_BASE:
                 self.cka[f"{kind}_base", "layer"][self.at[a]] = values[:, column]
 
     def _of(self, pair: tuple[Who, Who]) -> Floats:
@@ -141,11 +156,12 @@ class _States:
             return np.asarray(self.cka["cka_base", "layer"][self.at[a]])
         return np.asarray(self.cka["cka", "layer"][self.at[a], self.at[b]])
 
-    def _enter_lens(self, who: Who, depth: float) -> None:
-        if who is None:
-            self.lens["lens_depth_base", "global"][0] = depth
-        else:
-            self.lens["lens_depth", "global"][self.at[who], 0] = depth
+    def _enter_lens(self, who: Who, depths: Floats) -> None:
+        for metric, depth in zip(_DEPTHS, depths.tolist(), strict=True):
+            if who is None:
+                self.lens[f"{metric}_base", "global"][0] = depth
+            else:
+                self.lens[metric, "global"][self.at[who], 0] = depth
 
     def _lens_of(self, who: Who) -> float:
         if who is None:
@@ -158,7 +174,14 @@ class _States:
             means: dict[tuple[str, Scope], Floats] = {
                 (metric, "global"): values.mean(axis=-1, keepdims=True) for (metric, _), values in self.cka.items()
             }
-            info = job.info("cka", self.problems, f"pooling: {job.request.pooling}")
-            job.deliver(info, self.cka | means, ())
+            job.deliver(job.info("cka", self.problems, self._pooled_over()), self.cka | means, ())
         if self.lens:
-            job.deliver(job.info("lens", self.problems, "all prompt tokens"), self.lens, ())
+            differ, rows = distinct(self.examples, self.template, each_token=True)
+            detail = f"prompt tokens{self.template.words}; {differ} of {rows} positions {DISTINCT}"
+            job.deliver(job.info("lens", self.problems, detail), self.lens, ())
+
+    def _pooled_over(self) -> str:
+        """`pooling: mean without the first 23 tokens … of every prompt; 100 of 100 rows distinct`."""
+        pooling = self.job.request.pooling
+        differ, rows = distinct(self.examples, self.pooled, each_token=pooling == "all")
+        return f"pooling: {pooling}{'' if pooling == 'last' else self.pooled.words}; {differ} of {rows} rows {DISTINCT}"

@@ -10,7 +10,6 @@ import numpy as np
 from inspector.adapters.model import Adapter
 from inspector.errors import CancelledError
 from inspector.names import ModuleId
-from inspector.probes import cache
 from inspector.probes.intruders import intruders, left_vectors
 from inspector.probing.job import Job
 from inspector.study import Floats, Scope
@@ -33,11 +32,11 @@ def run_norms(job: Job, modules: tuple[ModuleId, ...]) -> None:
     """‖W₀‖_F of every adapted module."""
     here = job.attached.modules
     key = job.key(modules=[str(id_) for id_ in modules])
-    stored = cache.load("norms", key)
+    stored = job.cache.load("norms", key)
     if stored is None:
         norms = [float(weight(here[id_]).double().norm()) if id_ in here else np.nan for id_ in modules]
         stored = {"norms": np.array(norms)}
-        cache.store("norms", key, stored)
+        job.cache.store("norms", key, stored)
     job.deliver(job.info("weights"), {("base_norm", "module"): stored["norms"]}, ())
 
 
@@ -50,7 +49,7 @@ def run_intruders(
     counts = {name: np.full((len(_METRICS), len(modules)), np.nan) for name in adapters}
     missing = []
     for name in adapters:
-        if (stored := cache.load("intruders", keys[name])) is not None:
+        if (stored := job.cache.load("intruders", keys[name])) is not None:
             counts[name] = stored["counts"]
         else:
             missing.append(name)
@@ -64,7 +63,7 @@ def run_intruders(
         if m % 16 == 15:
             _deliver(job, counts)
     for name in missing:
-        cache.store("intruders", keys[name], {"counts": counts[name]})
+        job.cache.store("intruders", keys[name], {"counts": counts[name]})
     _deliver(job, counts)
 
 
@@ -79,7 +78,7 @@ def _of_module(
         return
     W = weight(module)
     with torch.inference_mode():
-        U0 = left_vectors(W, job.attached.base.digest, id_)
+        U0 = left_vectors(W, job.attached.base.digest, id_, job.cache)
         for name, adapter in adapting.items():
             B, A = (factor.to(W.device).float() for factor in adapter.load(id_))
             yield name, intruders(U0, W, adapter.modules[id_].scale.value * (B @ A))

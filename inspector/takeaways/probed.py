@@ -64,29 +64,46 @@ def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[
     """By which definitions there is a barrier, and one sentence about the path from j (α = 0) to i (α = 1)."""
     a, b = study.names[i], study.names[j]
     floor = FLAT * float(max(path[0], path[-1]))
-    by = [kind for kind in KINDS if _rises(study, f"barrier_{kind}", suffix, i, j, floor)]
+    by = [kind for kind in KINDS if pair_values(study, f"barrier_{kind}{suffix}")[i, j] > floor]
     ends = f"the loss goes from {path[0]:.2f} ({b}) to {path[-1]:.2f} ({a})"
     steps = np.diff(path)
     monotone = " monotonically" if (steps >= -floor).all() or (steps <= floor).all() else ""
+    numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
     if not by:
         text = f"{b} and {a} lie in one basin: {ends}, no barrier by any definition."
     elif len(by) == len(KINDS):
-        text = f"A barrier parts {b} and {a} by every definition: {ends}, {path.max():.2f} on the way."
+        known = _known(study, "barrier_strict", suffix, i, j, numbers)
+        above = f", {known} {KINDS['strict']}" if known else ""
+        text = f"A barrier parts {b} and {a} by every definition: {ends}, {path.max():.2f} on the way{above}."
+    elif "chord" in by:
+        known = _known(study, "barrier_chord", suffix, i, j, numbers)
+        text = (
+            f"Between {b} and {a} {ends}{monotone}: a barrier only {listed(KINDS[kind] for kind in by)}"
+            f"{f', the chord by {known}' if known else ''}. The loss lies above the straight line between its ends, "
+            "which unequal endpoints alone do not give."
+        )
     else:
+        known = _known(study, "lmc_ends", suffix, i, j, numbers)
         text = (
             f"Between {b} and {a} {ends}{monotone}: a barrier only {listed(KINDS[kind] for kind in by)}, which unequal "
-            "endpoints alone can give."
+            f"endpoints alone can give{f'; they differ by {known}' if known else ''}."
         )
-    numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
     numbers += [Number(f"lmc_loss{suffix}", float(loss), name) for name, loss in ((b, path[0]), (a, path[-1]))]
     numbers += [Number(f"lmc_loss{suffix}", float(path.max()), a, b)] if len(by) == len(KINDS) else []
     return by, Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
 
 
-def _rises(study: Study, metric: str, suffix: str, i: int, j: int, floor: float) -> bool:
-    """Whether a barrier is above the floor, and its bootstrap interval, where there is one, above zero."""
-    low = pair_values(study, f"{metric}_low{suffix}")[i, j]
-    return bool(pair_values(study, f"{metric}{suffix}")[i, j] > floor and not low <= 0)
+def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list[Number]) -> str:
+    """`0.31 (95 % interval -0.02 to 0.55)`, its three numbers added to `numbers`; empty if there is no interval.
+
+    It shows how well a height is known and is no test of it: its ends are biased (see their definition).
+    """
+    found = [of_pair(study, f"{metric}{bound}{suffix}", i, j) for bound in ("", "_low", "_high")]
+    if not np.isfinite([number.value for number in found]).all():
+        return ""
+    numbers += [number for number in found if number not in numbers]
+    value, low, high = (f"{number.value:z.2f}" for number in found)
+    return f"{value} (95 % interval {low} to {high})"
 
 
 def states(study: Study) -> Iterator[Takeaway]:

@@ -32,8 +32,9 @@ def test_tables_on_stdout(place):
     assert done.returncode == 0, done.stderr
     for words in (
         "connectivity: 6 prompts of arithmetic on", "(cpu, float32); loss: boxed", "the base alone (ΔW = 0):",
-        "barriers with 95 % bootstrap intervals", "CKA (debiased) by layer", "with the prompts of one side shuffled",
-        "‖ΔW‖/‖W₀‖", "lens depth", "intruders of 10",
+        "barriers with 95 % bootstrap intervals", "CKA (debiased) by layer",
+        "with the prompts of one side shuffled: 0.000 ± 0.333 (mean ± sd over all orders",  # √(2/(6·3))
+        "‖ΔW‖/‖W₀‖", "lens depth", "at the last position", "intruders of 10", "L(1) − L(0)",
     ):  # fmt: skip
         assert words in done.stdout
     lines = done.stdout.splitlines()

@@ -112,7 +112,8 @@ def test_smollm2_without_its_package_says_how_to_get_it(monkeypatch):
 
 
 def test_smollm2_by_its_hub_id_falls_back_to_the_offline_copy_and_says_so(folder, hub, monkeypatch):
-    monkeypatch.setattr(offline, "_converted", lambda: folder)
+    monkeypatch.setattr(offline, "converted", lambda: folder)
+    offline.seal(folder)
     notes = []
     found = load_base(offline.HUB_ID, "cpu", note=notes.append)
     assert found.digest == model_files.model_digest(folder)

@@ -1,5 +1,7 @@
 """CKA against its textbook forms, closed forms, and the two routes against each other."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +43,15 @@ def rows(X: np.ndarray) -> Rows:
     return held
 
 
-def compared(X: np.ndarray, Y: np.ndarray) -> tuple[float, float, float, float]:
+def compared(X: np.ndarray, Y: np.ndarray) -> tuple[float, ...]:
     return cka.compare(rows(X), rows(Y), 0, "cpu")
+
+
+def null(X: np.ndarray, Y: np.ndarray) -> list[float]:
+    """Means of both forms over all orders of Y's rows, then standard deviations: every order, written out."""
+    orders = [list(order) for order in itertools.permutations(range(len(Y)))]
+    values = np.array([[form(X, Y[order]) for form in (textbook_plain, textbook_debiased)] for order in orders])
+    return [*values.mean(0), *values.std(0)]
 
 
 @pytest.fixture
@@ -62,12 +71,58 @@ def test_both_routes_equal_the_textbook(
     if not gram:
         monkeypatch.setattr(cka, "_ALWAYS_GRAM", 0)
         monkeypatch.setattr(cka, "_CHUNK", 7)
-    plain, debiased, null, null_debiased = compared(*pair)
+    plain, debiased, *_ = compared(*pair)
     assert plain == pytest.approx(textbook_plain(*pair), abs=1e-10)
     assert debiased == pytest.approx(textbook_debiased(*pair), abs=1e-9)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(0)).numpy()
-    assert null == pytest.approx(textbook_plain(pair[0], pair[1][order]), abs=1e-10)
-    assert null_debiased == pytest.approx(textbook_debiased(pair[0], pair[1][order]), abs=1e-9)
+
+
+@pytest.mark.parametrize("gram", [True, False], ids=["gram", "covariance"])
+@pytest.mark.parametrize(("n", "d", "seed"), [(4, 3, 0), (5, 2, 1), (6, 3, 2), (6, 40, 3)])
+def test_the_null_is_over_all_orders(n: int, d: int, seed: int, gram: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row far from the others on one side, a large common mean on the other."""
+    if not gram:
+        monkeypatch.setattr(cka, "_ALWAYS_GRAM", 0)
+        monkeypatch.setattr(cka, "_CHUNK", 3)
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((n, d)), rng.standard_normal((n, d + 1)) + 5
+    X[1] *= 4
+    assert compared(X, Y)[2:] == pytest.approx(null(X, Y), abs=1e-9)
+    assert compared(Y, X)[2:] == pytest.approx(compared(X, Y)[2:], abs=1e-12)
+
+
+def test_the_debiased_null_depends_on_the_number_of_rows_alone() -> None:
+    for n, seed in ((10, 0), (100, 1)):
+        rng = np.random.default_rng(seed)
+        found = compared(rng.standard_normal((n, 7)) ** 3, rng.standard_normal((n, 5)))
+        assert found[3] == pytest.approx(0, abs=1e-12)
+        assert found[5] == pytest.approx((2 / (n * (n - 3))) ** 0.5, abs=1e-12)
+
+
+def test_rows_of_equal_length_in_all_directions_are_alike_in_every_order() -> None:
+    """K̂ = c·H: each order gives tr(H L̂) again, plain CKA has no spread."""
+    X = np.eye(6)
+    Y = np.random.default_rng(0).standard_normal((6, 3))
+    plain, _, mean, _, sd, _ = compared(X, Y)
+    assert plain == pytest.approx(mean, abs=1e-12)
+    assert sd == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("drift", [0.0, 50.0])
+def test_more_rows_than_the_reader_looks_at_for_its_shift(drift: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows after the first 256 lie elsewhere: only exact centring gives the textbook's numbers, on both routes."""
+    rng = np.random.default_rng(5)
+    shared = rng.standard_normal((700, 4))
+    X, Y = (shared @ rng.standard_normal((4, 6)) + rng.standard_normal((700, 6)) for _ in range(2))
+    X[256:, 0] += drift
+    Y[300:, 1] += drift
+    found = [compared(X, Y)]
+    monkeypatch.setattr(cka, "_ALWAYS_GRAM", 1000)
+    found.append(compared(X, Y))
+    assert found[0] == pytest.approx(found[1], rel=1e-7, abs=1e-9)
+    assert found[0][:2] == pytest.approx((textbook_plain(X, Y), textbook_debiased(X, Y)), rel=1e-9)
+    drawn = np.array([textbook_plain(X, Y[rng.permutation(700)]) for _ in range(400)])
+    assert found[0][2] == pytest.approx(drawn.mean(), abs=5 * drawn.std() / 20)
+    assert found[0][4] == pytest.approx(drawn.std(), rel=0.3)
 
 
 def test_states_with_themselves_rotated_or_scaled_are_one(pair: tuple[np.ndarray, np.ndarray]) -> None:
@@ -93,9 +148,11 @@ def test_debiased_is_unbiased_around_zero() -> None:
 
 def test_states_without_spread_are_not_a_number() -> None:
     rng = np.random.default_rng(0)
-    found = compared(np.ones((10, 4)), rng.standard_normal((10, 4)))
-    assert np.isnan(found[0])
-    assert np.isnan(found[1])
+    spread = rng.standard_normal((10, 4))
+    for pair in ((np.ones((10, 4)), spread), (spread, np.ones((10, 4)))):
+        found = compared(*pair)
+        assert len(found) == len(cka.KINDS) == 6
+        assert np.isnan(found).all()
 
 
 def test_u_centred_rows_sum_to_zero() -> None:

@@ -11,7 +11,8 @@ from inspector.probes.batches import Batches
 from inspector.probes.encode import Encoded
 from tests.probes.bases import base, fitting
 
-EXAMPLES = [Encoded(tuple(range(3, 3 + n)), n) for n in (5, 9, 7, 4)]
+EXAMPLES = [Encoded((3, 4, *range(20 + n, 20 + 2 * n), 5), n + 3) for n in (2, 6, 4, 1)]
+"""Two tokens that all begin with, one that all end with."""
 
 
 def captured(onto, name=None, size=2):
@@ -55,10 +56,11 @@ def test_pooled_rows(pooling):
         parts = [states[i][layer + 1] for i in range(len(EXAMPLES))]
         expected = {
             "last": torch.stack([h[-1] for h in parts]),
-            "mean": torch.stack([h[1:].mean(0) for h in parts]),
-            "all": torch.cat([h[1:] for h in parts]),
+            "mean": torch.stack([h[2:-1].mean(0) for h in parts]),
+            "all": torch.cat([h[2:-1] for h in parts]),
         }[pooling]
         found = held.read(layer, slice(None), "cpu")
+        assert len(found) == held.count == len(expected) == (13 if pooling == "all" else 4)
         expected = expected.to(torch.float32 if pooling == "mean" else torch.float64).double()
         torch.testing.assert_close(found - found[0], expected - expected[0], rtol=1e-5, atol=1e-6)
 
@@ -98,6 +100,14 @@ def test_lens_depth_against_every_layer_unembedded(family):
 
     hidden.each_batch(attached, EXAMPLES, Batches(2, print, lambda: False), work, lambda _n: None)
     assert sum(map(len, found)) == sum(len(e.ids) for e in EXAMPLES)
+
+
+def test_without_anything_shared_the_first_token_alone_is_left_out_of_pooling():
+    examples = [Encoded((n, n + 1, n + 2), 3) for n in (3, 13)]
+    onto = base()
+    held = rows.Rows(examples, "all", onto.depth)
+    hidden.each_batch(attach(onto, []), examples, Batches(2, print, lambda: False), held.write, lambda _n: None)
+    assert held.count == 4
 
 
 def test_hooks_are_gone_after_an_error():

@@ -5,6 +5,7 @@ import torch
 
 from inspector.names import ModuleId
 from inspector.probes import intruders
+from inspector.probes.cache import Cache
 
 
 def falling(d_out=40, d_in=30, seed=0):
@@ -55,16 +56,42 @@ def test_top_left_vectors_are_those_of_the_full_decomposition(shape):
 def test_the_bases_vectors_come_from_the_cache_the_second_time(tmp_path, monkeypatch):
     monkeypatch.setattr(intruders, "cache_folder", lambda kind: tmp_path / kind)
     W, _, _ = falling()
-    first = intruders.left_vectors(W, "d" * 64, ModuleId(0, "self_attn.q_proj"))
+    first = intruders.left_vectors(W, "d" * 64, ModuleId(0, "self_attn.q_proj"), Cache())
     monkeypatch.setattr(torch.linalg, "svd", lambda *_a, **_k: pytest.fail("computed again"))
-    assert torch.equal(intruders.left_vectors(W, "d" * 64, ModuleId(0, "self_attn.q_proj")), first)
+    assert torch.equal(intruders.left_vectors(W, "d" * 64, ModuleId(0, "self_attn.q_proj"), Cache()), first)
 
 
-def test_a_damaged_cache_is_computed_again(tmp_path, monkeypatch):
+def _zeroed(data):
+    return data[:200] + bytes(len(data) - 200)
+
+
+def _flipped(data):
+    return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
+
+
+def _of_an_older_version(data):
+    return data[32:]
+
+
+def _half(data):
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("damage", [_zeroed, _flipped, _of_an_older_version, _half, lambda _data: b""])
+def test_a_damaged_cache_is_computed_again_and_said_once(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(intruders, "cache_folder", lambda kind: tmp_path / kind)
     W, U, _ = falling()
-    path = tmp_path / "svd" / ("d" * 32) / "0.self_attn.q_proj.npy"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"\x93NUMPY broken")
-    found = intruders.left_vectors(W, "d" * 64, ModuleId(0, "self_attn.q_proj"))
-    assert ((found.T @ U).diagonal().abs() > 1 - 1e-4).all()
+    modules = [ModuleId(0, "self_attn.q_proj"), ModuleId(1, "self_attn.q_proj")]
+    for module in modules:
+        intruders.left_vectors(W, "d" * 64, module, Cache())
+    for path in (tmp_path / "svd" / ("d" * 32)).iterdir():
+        path.write_bytes(damage(path.read_bytes()))
+    notes = []
+    cache = Cache(notes.append)
+    for module in modules:
+        found = intruders.left_vectors(W, "d" * 64, module, cache)
+        assert ((found.T @ U).diagonal().abs() > 1 - 1e-4).all()
+    assert len(notes) == 1
+    assert "0.self_attn.q_proj.npy" in notes[0] or "1.self_attn.q_proj.npy" in notes[0]
+    again = Cache(lambda _text: pytest.fail("damaged still"))
+    assert torch.equal(intruders.left_vectors(W, "d" * 64, modules[0], again), found)

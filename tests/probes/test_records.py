@@ -75,6 +75,32 @@ def test_a_damaged_line_is_said_and_done_again(tmp_path):
     assert notes[0].startswith("2 damaged lines in ")
 
 
+def test_a_flipped_answer_is_said_and_done_again(tmp_path):
+    """Valid JSON of the right types, and not what was written."""
+    path = filled(tmp_path, 4)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b'"correct": true', b'"correct": false')
+    lines[2] = lines[2].replace(b"so 4", b"so 5")
+    lines[3] = lines[3].replace(b'"tokens": 7', b'"tokens": 8')
+    path.write_bytes(b"".join(lines))
+    notes = []
+    with Records(tmp_path, RUN, note=notes.append) as records:
+        assert [r.id for r in records.done.values()] == ["3"]
+        records.append([record(n) for n in range(3)])
+    assert notes[0].startswith("3 damaged lines in ")
+    with Records(tmp_path, RUN, note=notes.append) as records:
+        assert {r.id: r for r in records.done.values()} == {str(n): record(n) for n in range(4)}
+
+
+def test_records_of_an_older_version_count(tmp_path):
+    path = filled(tmp_path, 2)
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert all("sha256" in line for line in lines[1:])
+    path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "sha256"}) + "\n" for line in lines))
+    with Records(tmp_path, RUN) as records:
+        assert [r.id for r in records.done.values()] == ["0", "1"]
+
+
 def test_two_at_once_are_refused(tmp_path):
     with Records(tmp_path, RUN), pytest.raises(InspectorError, match="Another process is writing"):
         Records(tmp_path, RUN)

@@ -11,7 +11,8 @@ from inspector import results
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
-from inspector.probes import cache, connectivity, hidden, offline
+from inspector.probes import connectivity, hidden, offline
+from inspector.probes.cache import Cache
 from inspector.probing import Prober, Request
 from inspector.probing import request as requests
 from inspector.study import Settings
@@ -180,7 +181,7 @@ def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
 
     plain = Prober().run(adapters, study, replace(LMC, batch=2)).block("lmc_loss", "global")
     monkeypatch.setattr(connectivity, "_summed", small)
-    monkeypatch.setattr(cache, "load", lambda *_a: None)
+    monkeypatch.setattr(Cache, "load", lambda *_a: None)
     notes = []
     found = Prober().run(adapters, study, LMC, note=notes.append)
     assert notes == ["out of memory: going on with batches of 2"]
@@ -190,7 +191,8 @@ def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
 
 def test_the_caution_about_a_stand_in_base_is_stored_with_every_probe_that_ran_on_it(opened, tmp_path, monkeypatch):
     adapters, study = opened
-    monkeypatch.setattr(offline, "_converted", lambda: tmp_path / "base")
+    monkeypatch.setattr(offline, "converted", lambda: tmp_path / "base")
+    offline.seal(tmp_path / "base")
     monkeypatch.setattr(offline, "HUB_ID", "org/nowhere")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = replace(EVERYTHING, base="org/nowhere", probes=("lmc", "accuracy"), limit=2, new_tokens=2)

@@ -94,7 +94,9 @@ def test_settings_probes_and_paths_at_other_points(study):
     assert [(c.field, c.old, c.new) for c in found.settings] == [("k", "10", "8")]
     assert ("cka", "examples", "100", "50") in [(c.what, c.field, c.old, c.new) for c in found.probes]
     assert [c.new for c in found.probes if c.what == "lens"] == ["not measured"]
-    assert found.metrics_removed == ("lens_depth", "lens_depth_base")
+    assert found.metrics_removed == (
+        "lens_depth", "lens_depth_base", "lens_depth_last", "lens_depth_last_base",
+    )  # fmt: skip
     assert not found.moved
 
 

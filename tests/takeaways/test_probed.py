@@ -42,14 +42,51 @@ def test_basins(path, said):
     assert texts(found, "loss") == [said]
 
 
-def test_a_barrier_within_its_interval_is_none():
-    path = (2.0, 3.0, 2.0)
-    found = study(
-        ("a", "b"), alphas=(0, 0.5, 1), lmc_loss={("a", "b"): np.array(path)},
+def of_path(path, **more):
+    return study(
+        ("a", "b"), alphas=tuple(np.linspace(0, 1, len(path))), lmc_loss={("a", "b"): np.array(path)},
         **{metric: {("a", "b"): value} for metric, value in barriers(path).items()},
-        **{f"{metric}_low": {("a", "b"): -0.1} for metric in barriers(path)},
+        **{metric: {("a", "b"): value} for metric, value in more.items()},
     )  # fmt: skip
-    assert "no barrier by any definition" in texts(found, "loss")[0]
+
+
+@pytest.mark.parametrize("low", [-0.1, 0.1])
+def test_a_lower_end_is_shown_and_is_not_a_test(low):
+    lows = {f"{metric}_low": low for metric in barriers((0,))}
+    highs = {f"{metric}_high": 1.3 for metric in barriers((0,))}
+    found = of_path((2.0, 3.0, 2.0), **lows, **highs)
+    assert texts(found, "loss") == [
+        "A barrier parts b and a by every definition: the loss goes from 2.00 (b) to 2.00 (a), 3.00 on the way, "
+        f"1.00 (95 % interval {low:.2f} to 1.30) above both endpoints.",
+    ]
+    flat = of_path((2.0, 2.001, 2.0), **lows, **highs)
+    assert "no barrier by any definition" in texts(flat, "loss")[0], "nor does an interval make a barrier"
+
+
+def test_a_rise_above_the_chord_is_not_what_unequal_ends_give():
+    """Up to the higher end, and there early: 2.0 above the chord at 0.25, 2.0 above the mean, 0 above both."""
+    bulge = (1.0, 4.0, 4.5, 4.8, 5.0)
+    assert texts(of_path(bulge), "loss") == [
+        "Between b and a the loss goes from 1.00 (b) to 5.00 (a) monotonically: a barrier only above the endpoints' mean "
+        "and above the chord. The loss lies above the straight line between its ends, which unequal endpoints alone do "
+        "not give.",
+    ]
+    known = of_path(bulge, barrier_chord_low=1.25, barrier_chord_high=2.75)
+    assert "and above the chord, the chord by 2.00 (95 % interval 1.25 to 2.75). The loss" in texts(known, "loss")[0]
+
+
+def test_a_rise_above_the_chord_alone():
+    found = of_path((2.0, 2.035, 2.037, 2.039, 2.04))
+    assert "a barrier only above the chord. The loss lies above" in texts(found, "loss")[0]
+    assert "unequal endpoints alone can give" not in texts(found, "loss")[0]
+
+
+def test_the_difference_of_the_ends_stands_beside_the_barrier_it_gives():
+    found = of_path((2.0, 3.5, 5.0), lmc_ends=3.0, lmc_ends_low=2.55, lmc_ends_high=3.45)
+    assert texts(found, "loss")[0].endswith(
+        "a barrier only above the endpoints' mean, which unequal endpoints alone can give; they differ by 3.00 "
+        "(95 % interval 2.55 to 3.45)."
+    )
 
 
 def test_states_of_the_study():

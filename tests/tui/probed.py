@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from inspector.definitions.probes import SIGNED
 from inspector.results import merged
 from inspector.study import ProbeInfo, Study
 from tests.tui.factory import make_study
@@ -35,7 +36,11 @@ def with_lmc(study: Study, pairs: tuple[tuple[int, int], ...] = (), suffix: str 
         for kind in ("mean", "chord", "strict")
         for part in ("", "_low", "_high", "_at")
     }
+    found |= {f"lmc_ends{part}": np.full((n, n, 1), np.nan) for part in ("", "_low", "_high")}
     for i, j in pairs:
+        for one, other in ((i, j), (j, i)):
+            for part, more in (("", 0.0), ("_low", -0.1), ("_high", 0.1)):
+                found[f"lmc_ends{part}"][one, other, 0] = ends[one] - ends[other] + more
         hill = 4 * rng.uniform(0, 0.5) * a * (1 - a)
         path = a * ends[i] + (1 - a) * ends[j] + hill
         loss[i, j, 0], loss[j, i, 0] = path, path[::-1]
@@ -50,31 +55,37 @@ def with_lmc(study: Study, pairs: tuple[tuple[int, int], ...] = (), suffix: str 
             found[f"barrier_{kind}_at"][j, i, 0] = 1 - a[top]
     blocks |= {(f"{metric}{suffix}", "global"): values for metric, values in found.items()}
     blocks[f"lmc_loss{suffix}", "global"] = loss
-    probe = info(f"lmc{suffix}", detail="loss: rollouts" if suffix else "loss: boxed")
+    probe = info(f"lmc{suffix}", detail=f"loss: {'rollouts' if suffix else 'boxed'}, {SIGNED}")
     return merged(study, probe, blocks, alphas=ALPHAS)
 
 
 def with_cka(study: Study, depth: int = 0, seed: int = 2) -> Study:
-    """Falling similarity over the layers; shuffled values near 0 (debiased) and .4 (plain); lens depths."""
+    """Falling similarity over the layers; shuffled values near 0 ± .01 (debiased) and .4 ± .05 (plain); lens depths."""
     rng, n = np.random.default_rng(seed), len(study.adapters)
     depth = depth or len(study.layers)
     blocks = {}
-    for metric, null in (("cka_debiased", 0.0), ("cka", 0.4)):
+    for metric, null, sd in (("cka_debiased", 0.0, 0.01), ("cka", 0.4, 0.05)):
         fall = rng.uniform(0.05, 0.6, (n, n))
         fall = np.triu(fall, 1) + np.triu(fall, 1).T
         values = 1 - fall[:, :, None] * np.linspace(0, 1, depth) ** 2
         values[np.arange(n), np.arange(n)] = np.nan
         shuffled = null + rng.normal(0, 0.02, (n, n, depth))
         to_base = 1 - rng.uniform(0.05, 0.4, n)[:, None] * np.linspace(0, 1, depth)
-        for name, block in ((metric, values), (f"{metric}_null", shuffled), (f"{metric}_base", to_base)):
+        spread = sd * rng.uniform(0.8, 1.2, (n, n, depth))
+        named = {"": values, "_null": shuffled, "_null_sd": spread, "_base": to_base}
+        for name, block in ((f"{metric}{part}", block) for part, block in named.items()):
             blocks[name, "layer"] = block
             blocks[name, "global"] = block.mean(axis=-1, keepdims=True)
-    study = merged(study, info("cka", examples=100, detail="last token"), blocks, depth=depth)
+    study = merged(
+        study, info("cka", examples=100, detail="pooling: last; 100 of 100 rows distinct"), blocks, depth=depth
+    )
     lens = {
         ("lens_depth", "global"): rng.uniform(18, 26, (n, 1)),
         ("lens_depth_base", "global"): np.array([24.5]),
+        ("lens_depth_last", "global"): rng.uniform(20, 28, (n, 1)),
+        ("lens_depth_last_base", "global"): np.array([25.5]),
     }
-    return merged(study, info("lens", examples=100), lens)
+    return merged(study, info("lens", examples=100, detail="prompt tokens; 1830 of 2000 positions distinct"), lens)
 
 
 def with_weights(study: Study, seed: int = 3) -> Study:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
-from inspector.tui.screens.basins import barrier, joined
+from inspector.tui.screens.basins import barrier, ends, joined
 from inspector.tui.screens.probed import nats
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, area, body, everything, strike
@@ -45,6 +45,24 @@ async def test_barriers_of_the_plotted_pairs_their_intervals_and_places(size):
         found = barrier(app.state, "mean", (0, 1))
         assert f"[{nats(found.low)}, {nats(found.high)}] α={found.at:g}" in text
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_signed_difference_of_the_ends_stands_beside_the_heights(size):
+    app = app_of(with_lmc(named()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("8")
+        for pair in ((0, 1), (0, 2)):
+            found = ends(app.state, pair)
+            line = next(line for line in body(app).splitlines() if "L(1) − L(0)" in line)
+            assert f"{nats(found.height)}  [{nats(found.low)}, {nats(found.high)}]" in line
+            losses = app.state.study.blocks["lmc_loss", "global"][pair][0]
+            assert found.height == pytest.approx(losses[-1] - losses[0])
+            assert "α=" not in line
+            await pilot.press("down")
+        rows = list(csv.DictReader(io.StringIO(app.view.table(app.state).csv())))
+        assert float(rows[0]["lmc_ends_low"]) == ends(app.state, (0, 1)).low
+    assert "a lower end above 0 is not a test" in app.view.about
 
 
 async def test_a_few_prompts_carry_a_caution():

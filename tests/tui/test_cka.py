@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
-from inspector.tui.text import signed
+from inspector.tui.text import signed, unsigned
 from inspector.tui.widgets.layer_map import Track, grid
 from inspector.tui.widgets.layer_map import _cell as cell
 from tests.tui.factory import make_study
@@ -31,12 +35,49 @@ async def test_pairs_along_the_layers_with_values_and_shuffled(size):
         values = app.state.study.blocks["cka_debiased", "layer"]
         line = next(line for line in text.splitlines() if "▸a sft_s42↔rft_s42" in line)
         assert signed(values[0, 1, 3]).strip() in line
-        for metric in ("cka_debiased_null", "cka", "cka_null"):
-            assert signed(app.state.study.blocks[metric, "layer"][0, 1, 3]).strip() in text
+        words = " ".join(text.split())
+        for metric, label in (("cka_debiased", "debiased"), ("cka", "plain")):
+            value, null, sd = (
+                float(app.state.study.blocks[f"{metric}{part}", "layer"][0, 1, 3]) for part in ("", "_null", "_null_sd")
+            )
+            assert f"{label} {signed(value)} (shuffled {signed(null).strip()} ± {unsigned(sd)})" in words
         assert "layer 3: debiased" in " ".join(text.split())
         assert "╌" in text
         assert "lens depth" in text
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
+
+
+async def test_the_shuffled_band_is_both_its_edges():
+    app = app_with()
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("9", "m", "v", "v")
+        blocks = app.state.study.blocks
+        wide = {**blocks, ("cka_null_sd", "layer"): np.full_like(blocks["cka_null_sd", "layer"], 0.2)}
+        app.take(replace(app.state.study, blocks=wide))
+        app.repaint()
+        dashed = [line for line in body(app).splitlines() if line.count("╌") > 20]
+        assert len(dashed) >= 2
+        rows = list(csv.DictReader(io.StringIO(app.view.table(app.state).csv())))
+        assert float(rows[3]["sft_s42↔rft_s42 shuffled, sd"]) == 0.2
+
+
+async def test_a_study_of_one_shuffle_has_no_spread():
+    study = with_cka(make_study(5, names=NAMES, layers=30))
+    older = {key: values for key, values in study.blocks.items() if not key[0].endswith(("_sd", "_last"))}
+    app = InspectorApp(study=replace(study, blocks=older))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9")
+        assert "±" not in body(app)
+        assert "shuffled" in body(app)
+        assert "nan" not in everything(app)
+
+
+async def test_lens_depth_at_the_last_position_too():
+    app = app_with()
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("9")
+        last = app.state.study.blocks["lens_depth_last", "global"][:2, 0]
+        assert f"; at the last position {last[0]:.1f}, {last[1]:.1f}, base 25.5" in " ".join(body(app).split())
 
 
 async def test_all_layers_give_the_mean():

@@ -44,12 +44,12 @@ def loaded(name: str, device: str, dtype: str, note: Callable[[str], None]) -> B
         return load_base(name, device, dtype, note=note)
 
 
-def skeleton(name: str) -> Skeleton:
+def skeleton(name: str, note: Callable[[str], None] = lambda _text: None) -> Skeleton:
     """The base's tokenizer and empty shape. Raises InspectorError with what to do."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     with _hinted():
-        place = offline.offline_folder() if name == offline.NAME else _small_files(name)
+        place = offline.offline_folder(note) if name == offline.NAME else _small_files(name, note)
     try:
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
@@ -61,7 +61,7 @@ def skeleton(name: str) -> Skeleton:
 
 
 @quiet_hub()
-def _small_files(name: str) -> Path:
+def _small_files(name: str, note: Callable[[str], None]) -> Path:
     """The folder with config and tokenizer: local, from the Hub, or what its cache has where it is away."""
     source = parse(name)
     if not isinstance(source, Remote):
@@ -75,7 +75,7 @@ def _small_files(name: str) -> Path:
             with suppress(LocalEntryNotFoundError):
                 return Path(snapshot_download(source.repo, revision=source.revision or None, local_files_only=True))
             if source.repo == offline.HUB_ID and offline.installed():
-                return offline.offline_folder()
+                return offline.offline_folder(note)
         raise explain(error, source) from error
 
 

@@ -112,7 +112,7 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     _silence(trainer)
     trainer.add_callback(TrainingLog(task.folder.name, task.folder / outcome.LOG))
     with trainer.accelerator.main_process_first():
-        a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors))
+        a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors, narrate))
     if setup.vllm:
         place = Place(setup.vllm, task.base_id, recipe.rank)
         trainer.elsewhere = sampler(trainer, place, task.folder.name, setup.checkpoints / "vllm")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from inspector.errors import InspectorError
 from inspector.export import replacing
+from inspector.probes import weights_digest
 from inspector.text import plain, some
 from trainer.saving.sharded import full
 
@@ -69,10 +71,13 @@ def empty(model: nn.Module, rank: int, targets: Sequence[str]) -> dict[str, Tens
     return found
 
 
-def written(folder: Path, tensors: Mapping[str, Tensor]) -> Path:
-    """The start as a file named by its content; written only where it is not there yet."""
+def written(folder: Path, tensors: Mapping[str, Tensor], note: Callable[[str], None] = lambda _text: None) -> Path:
+    """The start as a file named by its content; written where it is not there yet, or is not that content any more."""
     path = folder / f"{tensors_digest(tensors)[:16]}.safetensors"
-    if not path.is_file():
+    whole = path.is_file() and _named(path) == path.stem
+    if path.is_file() and not whole:
+        note(f"{plain(path)} is damaged: the start it was is written anew.")
+    if not whole:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -80,6 +85,14 @@ def written(folder: Path, tensors: Mapping[str, Tensor]) -> Path:
         with replacing(path) as temporary:
             save_file(dict(tensors), temporary)
     return path
+
+
+def _named(path: Path) -> str:
+    """What a file of a start should be called, by its content; empty if it cannot be read."""
+    try:
+        return tensors_digest(load_file(path))[:16]
+    except (OSError, SafetensorError):
+        return ""
 
 
 def load(model: Any, path: Path) -> str:
@@ -121,18 +134,9 @@ def a_digest(tensors: Mapping[str, Tensor]) -> str:
 
 def base_digest(model: nn.Module) -> str:
     """sha256 over the weights of the base as they are in memory, an adapter around them or not."""
-    found = {}
-    for name, tensor in model.state_dict().items():
-        if "lora_" not in name:
-            found[name.removeprefix(_PREFIX).replace(".base_layer.", ".")] = tensor
-    return tensors_digest(found)
+    return tensors_digest(weights_digest.base_tensors(model))
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over name, dtype, shape and bytes, by name."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = full(tensors[name].detach())
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
+    """sha256 over name, dtype, shape and bytes, by name; gathered where they are sharded."""
+    return weights_digest.tensors_digest(tensors, full)

@@ -10,6 +10,7 @@ from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Level, Lines, Note, Part, Section, Table
 from inspector.report.subjects import label
+from inspector.study import Floats
 from inspector.table import subjects
 from inspector.takeaways.probed import KINDS
 from inspector.text import plain
@@ -35,8 +36,13 @@ def connectivity(context: Context) -> Section:
         if (barriers := _barriers(context, suffix)) is not None:
             parts.append(barriers)
         metrics += [f"lmc_loss{suffix}", f"lmc_loss_base{suffix}", *(f"barrier_{kind}{suffix}" for kind in KINDS)]
+        metrics += [f"barrier_mean_low{suffix}", f"barrier_mean_high{suffix}", f"lmc_ends{suffix}"]
     if parts:
-        text = "The barriers differ where the ends' losses do: an end alone gives ½|L(0) − L(1)| above the mean."
+        text = (
+            "The barriers differ where the ends' losses do: an end alone gives ½|L(0) − L(1)| above the mean. "
+            "Intervals are of the signed height at the α of the maximum, the highest of noisy points: a lower end "
+            "above 0 is not a test."
+        )
         parts.append(Note(text, caution=True))
     about = "Whether the loss stays low on the straight way from one adapter to the other, or rises to a barrier."
     missing = measured_by("--probe lmc --base BASE")
@@ -46,21 +52,33 @@ def connectivity(context: Context) -> Section:
 def _barriers(context: Context, suffix: str) -> Table | None:
     """All three definitions with their intervals, and where along the path."""
     columns = ["a", "b"]
-    for title in KINDS.values():
+    for kind, title in KINDS.items():
         columns += [title, "95 % interval", "at α"]
+        columns += ["L(1) − L(0)", "95 % interval"] if kind == "mean" else []
     rows = []
     for a, b, (i, j) in subjects(context.study, "pair"):
         cells: list[str] = []
         for kind in KINDS:
-            blocks = (context.values(f"barrier_{kind}{bound}{suffix}") for bound in ("", "_low", "_high", "_at"))
-            value, low, high, at = (float("nan") if block is None else float(block[i, j, 0]) for block in blocks)
-            cells += [number(value), f"{number(low)} to {number(high)}", "–" if not value > 1e-9 else f"{at:g}"]
+            value, low, high = _with_interval(context, f"barrier_{kind}", suffix, i, j)
+            at = context.values(f"barrier_{kind}_at{suffix}")
+            place = "–" if at is None or not value > 1e-9 else f"{float(at[i, j, 0]):g}"
+            cells += [number(value), f"{number(low)} to {number(high)}", place]
+            if kind == "mean":
+                value, low, high = _with_interval(context, "lmc_ends", suffix, i, j)
+                cells += [number(value), f"{number(low)} to {number(high)}"]
         if cells[0] != "n/a":
             rows.append((label(a), label(b), *cells))
     if not rows:
         return None
     caption = "Barriers by three definitions, bootstrap intervals over prompts"
     return Table(f"barriers{suffix.replace('_', '-')}", caption, tuple(columns), tuple(rows))
+
+
+def _with_interval(context: Context, metric: str, suffix: str, i: int, j: int) -> tuple[float, float, float]:
+    """A number of a pair and both ends of its interval; NaN for what is not known."""
+    blocks = (context.values(f"{metric}{bound}{suffix}") for bound in ("", "_low", "_high"))
+    value, low, high = (float("nan") if block is None else float(block[i, j, 0]) for block in blocks)
+    return value, low, high
 
 
 def states(context: Context) -> Section:
@@ -74,41 +92,60 @@ def states(context: Context) -> Section:
         parts += [chart for chart in (pairs, base) if chart]
     if parts:
         parts.insert(0, Note(plain(measured_on(context.study.probe("cka")), 600)))
-        text = "With few prompts plain CKA is biased upwards: read it against the shuffled prompts."
+        text = (
+            "With few prompts plain CKA is biased upwards: read it against the shuffled prompts, whose mean and "
+            "standard deviation are over all orders."
+        )
         parts.append(Note(text, caution=True))
     about = "Whether two adapters still represent the same prompts alike, layer by layer."
-    metrics = ("cka_debiased", "cka_debiased_null", "cka_debiased_base", "cka", "cka_null", "cka_base")
+    metrics = tuple(f"{kind}{part}" for kind in ("cka_debiased", "cka") for part in ("", "_null", "_null_sd", "_base"))
     missing = measured_by("--probe cka --base BASE")
     return Section("cka", "Hidden states: CKA", about, tuple(parts or missing), metrics if parts else ())
 
 
 def _shuffled(context: Context, metric: str) -> tuple[Level, ...]:
-    """What chance gives: the largest of any pair, per layer."""
-    null = context.values(metric, "layer")
+    """What chance gives, per layer: the band of mean ± sd that holds those of all pairs."""
+    null, sd = context.values(metric, "layer"), context.values(f"{metric}_sd", "layer")
     if null is None:
         return ()
-    largest = np.where(np.isfinite(null), null, -np.inf).max(axis=(0, 1))
+    if sd is None:
+        return (Level("prompts shuffled once, largest of any pair", _extreme(null, np.fmax)),)
     return (
-        Level("prompts shuffled, largest of any pair", tuple(np.where(np.isfinite(largest), largest, np.nan).tolist())),
+        Level("prompts shuffled, mean + sd, largest of any pair", _extreme(null + sd, np.fmax)),
+        Level("prompts shuffled, mean − sd, smallest of any pair", _extreme(null - sd, np.fmin)),
     )
+
+
+def _extreme(of_pairs: Floats, extreme: np.ufunc) -> tuple[float, ...]:
+    """(layers,) of (N, N, layers): NaN is left out."""
+    return tuple(extreme.reduce(extreme.reduce(of_pairs)).tolist())
 
 
 def depth(context: Context) -> Section:
     """Logit lens."""
-    block = context.values("lens_depth")
+    shown = [metric for metric in ("lens_depth", "lens_depth_last") if context.values(metric) is not None]
     parts: tuple[Part, ...] = measured_by("--probe lens --base BASE")
-    if block is not None:
-        base = context.level("lens_depth_base")
-        rows = [("(base)", number(base, 2), "")] if np.isfinite(base) else []
+    if shown:
+        base = [context.level(f"{metric}_base") for metric in shown]
+        cells = [cell for level in base for cell in (number(level, 2), "")]
+        rows = [("(base)", *cells)] if np.isfinite(base[0]) else []
         for adapter in context.adapters:
-            value = float(block[adapter.at][0])
-            if np.isfinite(value):
-                rows.append((adapter.label, number(value, 2), f"{value - base:+.2f}" if np.isfinite(base) else ""))
+            values = [float(context.study.blocks[metric, "global"][adapter.at][0]) for metric in shown]
+            if np.isfinite(values[0]):
+                depths = zip(values, base, strict=True)
+                rows.append((adapter.label, *(cell for value, level in depths for cell in _against(value, level))))
         caption = f"Mean logit-lens depth of {context.study.depth or len(context.study.layers)} layers"
         where = Note(plain(measured_on(context.study.probe("lens")), 600))
-        parts = (where, Table("lens", caption, ("", "depth", "against the base"), tuple(rows)))
+        columns = [column for title in ("depth", "at the last position") for column in (title, "against the base")]
+        parts = (where, Table("lens", caption, ("", *columns[: 2 * len(shown)]), tuple(rows)))
     about = "The first layer from which on the model's own top token is already there."
-    return Section("lens", "Logit lens", about, parts, ("lens_depth", "lens_depth_base") if block is not None else ())
+    metrics = tuple(metric for name in shown for metric in (name, f"{name}_base"))
+    return Section("lens", "Logit lens", about, parts, metrics)
+
+
+def _against(value: float, base: float) -> tuple[str, str]:
+    """A depth, and how far it is from the base's."""
+    return number(value, 2), f"{value - base:+.2f}" if np.isfinite(value - base) else ""
 
 
 def intruders(context: Context) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -125,8 +126,8 @@ def _runs(study: Study) -> list[str]:
     for info in study.probes:
         if info.probe != "weights":
             loss = " --loss rollouts" if info.probe == "lmc_rollouts" else ""
-            pooling = info.detail.removeprefix("pooling: ") if info.detail.startswith("pooling: ") else "last"
-            how = loss + (f" --pooling {shlex.quote(pooling)}" if pooling != "last" else "")
+            pooling = re.match(r"pooling: (mean|all)\b", info.detail)
+            how = loss + (f" --pooling {pooling[1]}" if pooling else "")
             key = (info.base, info.prompts, str(info.examples), info.device, info.dtype, how)
             alike.setdefault(key, []).append(info.probe.removesuffix("_rollouts"))
     runs = []

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.definitions.probes import QUESTION_ALONE
 from inspector.tui.screens.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.screens.probed import p_value, provenance, unmeasured, value
 from inspector.tui.state import AppState
@@ -26,7 +27,7 @@ class AccuracyView(View):
     about = (
         "Share of problems solved greedily, with Wilson 95 % intervals; ┊ is the base. Pairs are compared on the same "
         "problems: above the diagonal how many only the row and only the column solves, below it the corrected p. "
-        "While answers are missing, how many there are stands in place of p."
+        f"While answers are missing, how many there are stands in place of p. {QUESTION_ALONE}"
     )
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions.probes import LOSSES
+from inspector.definitions.probes import LOSSES, QUESTION_ALONE
 from inspector.study import Floats
 from inspector.tui.numbers import Pair
 from inspector.tui.screens.base import Area, Table, View, rows_shown, tidy, window
@@ -31,21 +31,20 @@ _NONE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """One barrier of one pair: height, bootstrap interval, and the α of the maximum."""
+    """One barrier of one pair, or the difference of its ends: height, bootstrap interval, the α of the maximum."""
 
     height: float
     low: float
     high: float
-    at: float
+    at: float = math.nan
 
     @property
     def interval(self) -> str:
         """`[0.101, 0.144] α=0.4`; no α where there is no barrier, empty where it was not measured."""
-        if math.isnan(self.height):
+        if math.isnan(self.low):
             return ""
-        if self.height <= _NONE:
-            return f"[{nats(self.low)}, {nats(self.high)}]"
-        return f"[{nats(self.low)}, {nats(self.high)}] α={self.at:g}"
+        at = f" α={self.at:g}" if self.height > _NONE and not math.isnan(self.at) else ""
+        return f"[{nats(self.low)}, {nats(self.high)}]{at}"
 
 
 def losses_measured(state: AppState) -> tuple[str, ...]:
@@ -63,6 +62,12 @@ def barrier(state: AppState, kind: str, pair: Pair) -> Barrier:
     suffix = shown_loss(state)
     parts = (value(state, f"barrier_{kind}{part}{suffix}", *pair) for part in ("", "_low", "_high", "_at"))
     return Barrier(*parts)
+
+
+def ends(state: AppState, pair: Pair) -> Barrier:
+    """L(1) − L(0) with its sign: what alone makes up the height above the mean on a path that does not rise."""
+    suffix = shown_loss(state)
+    return Barrier(*(value(state, f"lmc_ends{part}{suffix}", *pair) for part in ("", "_low", "_high")))
 
 
 def items(state: AppState) -> list[Pair]:
@@ -87,7 +92,9 @@ class BasinsView(View):
     title = "Basins"
     about = (
         "The loss at α·ΔW_a + (1−α)·ΔW_b, a the first of a pair's names: its own loss is at α = 1, on the right. "
-        "Dashes: the base alone. Every barrier has a 95 % bootstrap interval over the examples, and the α where it is."
+        "Dashes: the base alone. Every barrier has the α where it is and a 95 % bootstrap interval, over the examples, "
+        "of the signed height at that α, the highest of noisy points: a lower end above 0 is not a test. "
+        f"{QUESTION_ALONE}"
     )
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -107,7 +114,7 @@ class BasinsView(View):
         ends = 2 * _ENDS if area.width >= _NARROW else 0
         label = min(widest, area.width - (3 * _FULL if full else 3 * _BRIEF) - ends - 5)
         head = [self._head(state, shown, area), *provenance(state.study.probe(f"lmc{suffix}"), area)]
-        below = [] if full else self._detail(state, shown[at], area)
+        below = [_ends_line(state, shown[at], area)] if full else self._detail(state, shown[at], area)
         rows = max(min(len(shown), area.height - len(head) - len(below) - 9), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), at, rows, len(shown))
         table = [self._columns(state, shown, (top, rows, label), area, full=full)]
@@ -178,6 +185,7 @@ class BasinsView(View):
             found = barrier(state, kind, pair)
             line = Line("   ").add(_LONG[kind], area.ink.dim).to(29).add(right(nats(found.height), 7), area.ink.bold)
             lines.append(line.add(f"  {found.interval}"))
+        lines.insert(1, _ends_line(state, pair, area))
         lines[0].end(f"╌ base {nats(base)} ", area.width, area.ink.dim)
         lines[1].end("α = 1: the first name ", area.width, area.ink.dim)
         lines[2].end("nats per token ", area.width, area.ink.dim)
@@ -193,9 +201,12 @@ class BasinsView(View):
         for pair in known:
             found = [barrier(state, kind, pair) for kind, _ in KINDS]
             numbers = [tidy(number) for b in found for number in (b.height, b.low, b.high, b.at)]
+            difference = ends(state, pair)
+            numbers += [tidy(number) for number in (difference.height, difference.low, difference.high)]
             losses = [tidy(float(loss)) for loss in along_path(state, f"lmc_loss{suffix}", *pair)]
             rows.append((state.name(pair[0]), state.name(pair[1]), *numbers, *losses))
         parts = [f"barrier_{kind}{part}{suffix}" for kind, _ in KINDS for part in ("", "_low", "_high", "_at")]
+        parts += [f"lmc_ends{part}{suffix}" for part in ("", "_low", "_high")]
         columns = ("a", "b", *parts, *(f"loss_{alpha:g}" for alpha in state.study.alphas))
         base = value(state, f"lmc_loss_base{suffix}")
         title = f"loss between adapters, nats per token, {_ON[suffix]} · {plural(len(known), 'pair')}"
@@ -205,11 +216,20 @@ class BasinsView(View):
         suffix = shown_loss(state)
         heights = tuple(f"barrier_{kind}{suffix}" for kind, _ in KINDS)
         parts = tuple(f"barrier_mean{part}{suffix}" for part in ("_low", "_high", "_at"))
-        return (f"lmc_loss{suffix}", f"lmc_loss_base{suffix}", *heights, *parts)
+        return (f"lmc_loss{suffix}", f"lmc_loss_base{suffix}", *heights, f"lmc_ends{suffix}", *parts)
 
 
 def _least(curves: list[tuple[float, ...]]) -> float:
     return min((v for curve in curves for v in curve if math.isfinite(v)), default=0.0)
+
+
+def _ends_line(state: AppState, pair: Pair, area: Area) -> Line:
+    """The difference of the ends, beside the height above their mean."""
+    found = ends(state, pair)
+    line = (
+        Line("   ").add("L(1) − L(0), the ends", area.ink.dim).to(29).add(right(nats(found.height), 7), area.ink.bold)
+    )
+    return line.add(f"  {found.interval}")
 
 
 def _ends(state: AppState, pair: Pair) -> tuple[float, float]:

@@ -7,11 +7,12 @@ import math
 import numpy as np
 from textual.strip import Strip
 
+from inspector.definitions.probes import QUESTION_ALONE
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.layers import MOST, pair_label
 from inspector.tui.screens.probed import along_layers, chosen_pairs, here, measured_pairs, provenance, unmeasured, value
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, page, plural, signed, wrap
+from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 
@@ -56,7 +57,9 @@ class CkaView(View):
     title = "CKA"
     about = (
         "Similarity of hidden states on the same prompts, per layer. Dashes: the cursor's pair with the prompts of one "
-        "side shuffled, what unrelated states would give. m: debiased, plain, and both against the base."
+        "side shuffled, what unrelated states would give: mean ± sd over all orders. m: debiased, plain, and both "
+        f"against the base. {QUESTION_ALONE} Tokens that all prompts share at their start and end are left out of "
+        "pooling mean and all, and of lens depth but for the last position."
     )
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -108,12 +111,16 @@ class CkaView(View):
     def _lines(self, state: AppState, plotted: list[Subject]) -> Lines:
         curves = tuple(as_curve(along_layers(state, state.cka_metric, *subject)) for subject in plotted)
         null: tuple[float, ...] = ()
+        spread: tuple[float, ...] = ()
         if not to_base(state) and state.pair is not None:
-            null = as_curve(along_layers(state, f"{state.cka_metric}_null", *sorted(state.pair)))
+            pair = sorted(state.pair)
+            null = as_curve(along_layers(state, f"{state.cka_metric}_null", *pair))
+            spread = as_curve(np.nan_to_num(along_layers(state, f"{state.cka_metric}_null_sd", *pair)))
         strong = plotted.index(_cursor(state)) if _cursor(state) in plotted else -1
         xs = tuple(float(layer) for layer in state.layers)
         at = float(state.layers[state.layer])
-        return Lines(xs, curves, null, _limits([*curves, *([] if state.zoom else [null])]), at, strong)
+        limits = _limits([*curves, *([] if state.zoom else [null])])
+        return Lines(xs, curves, null, limits, at, strong, spread=spread)
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
         """The cursor's pair in every kind: both CKAs with their nulls, both ends against the base, lens depth."""
@@ -124,14 +131,15 @@ class CkaView(View):
             pair = (min(state.pair), max(state.pair))
             kinds = []
             for metric, label in (("cka_debiased", "debiased"), ("cka", "plain")):
-                number, null = (here(state, name, *pair) for name in (metric, f"{metric}_null"))
-                kinds.append(f"{label} {signed(number).strip()} (shuffled {signed(null).strip()})")
+                number, null, sd = (here(state, f"{metric}{part}", *pair) for part in ("", "_null", "_null_sd"))
+                scatter = f" ± {unsigned(sd)}" if math.isfinite(sd) else ""
+                kinds.append(f"{label} {signed(number).strip()} (shuffled {signed(null).strip()}{scatter})")
             text = f"{pair_label(state, pair)}, {where}: {', '.join(kinds)}; {_of_base(state, pair)}"
-        depths = [value(state, "lens_depth", at) for at in (state.pair and sorted(state.pair)) or (state.row,)]
-        if any(math.isfinite(depth) for depth in depths):
-            base = value(state, "lens_depth_base")
-            text += f"; lens depth {', '.join(f'{d:.1f}' if math.isfinite(d) else '·' for d in depths)}"
-            text += f", base {base:.1f}" if math.isfinite(base) else ""
+        positions = tuple(sorted(state.pair)) if state.pair else (state.row,)
+        if any(math.isfinite(value(state, "lens_depth", at)) for at in positions):
+            text += f"; lens depth {_depths(state, 'lens_depth', positions)}"
+            if math.isfinite(value(state, "lens_depth_last", positions[0])):
+                text += f"; at the last position {_depths(state, 'lens_depth_last', positions)}"
         return [Line(" " + part) for part in wrap(text, area.width - 2)]
 
     def move(self, state: AppState, step: int) -> None:
@@ -149,12 +157,14 @@ class CkaView(View):
             for pair in sorted(measured_pairs(state, metric)):
                 label = pair_label(state, pair)
                 columns.append((label, _texts(along_layers(state, metric, *pair))))
-                columns.append((f"{label} shuffled", _texts(along_layers(state, f"{metric}_null", *pair))))
+                for part, title in (("_null", "shuffled"), ("_null_sd", "shuffled, sd")):
+                    columns.append((f"{label} {title}", _texts(along_layers(state, f"{metric}{part}", *pair))))
         rows = tuple(zip(*(cells for _, cells in columns), strict=True))
         return Table(f"{metric_title(metric)} per layer", tuple(name for name, _ in columns), rows)
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
-        return ("cka_debiased", "cka_debiased_null", "cka", "cka_null", "cka_debiased_base", "cka_base", "lens_depth")
+        nulls = (f"{metric}{part}" for metric in ("cka_debiased", "cka") for part in ("", "_null", "_null_sd"))
+        return (*nulls, "cka_debiased_base", "cka_base", "lens_depth", "lens_depth_last")
 
 
 def _limits(curves: list[tuple[float, ...]]) -> tuple[float, float, float]:
@@ -165,6 +175,13 @@ def _limits(curves: list[tuple[float, ...]]) -> tuple[float, float, float]:
 
 def _texts(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]:
     return [tidy(float(v)) for v in values]
+
+
+def _depths(state: AppState, metric: str, positions: tuple[int, ...]) -> str:
+    """`26.9, 27.0, base 27.0`."""
+    depths, base = [value(state, metric, at) for at in positions], value(state, f"{metric}_base")
+    text = ", ".join(f"{depth:.1f}" if math.isfinite(depth) else NA for depth in depths)
+    return f"{text}, base {base:.1f}" if math.isfinite(base) else text
 
 
 def _of_base(state: AppState, positions: tuple[int, ...]) -> str:

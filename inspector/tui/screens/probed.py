@@ -120,7 +120,9 @@ def facts(state: AppState, position: int) -> list[str]:
         found.append(f"outside the base's subspace {outside:.2f}")
     if math.isfinite(depth := value(state, "lens_depth", position)):
         base = state.study.block("lens_depth_base", "global")
-        found.append(f"lens depth {depth:.1f}" + ("" if base is None else f" (base {float(base[0]):.1f})"))
+        last = value(state, "lens_depth_last", position)
+        at_last = f", {last:.1f} at the last position" if math.isfinite(last) else ""
+        found.append(f"lens depth {depth:.1f}" + ("" if base is None else f" (base {float(base[0]):.1f})") + at_last)
     return found
 
 

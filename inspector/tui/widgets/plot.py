@@ -29,6 +29,8 @@ class Lines:
     strong: int = -1
     ticks: tuple[str, ...] = field(default=())
     log: bool = False
+    spread: tuple[float, ...] = ()
+    """Half the width of the band around chance, at each x; without it, a line."""
 
 
 def as_curve(values: Floats) -> tuple[float, ...]:
@@ -83,7 +85,7 @@ def _add_cells(
     row: list[Cell],
     y: int,
     letters: dict[tuple[int, int], int],
-    chance: dict[int, int],
+    chance: dict[int, set[int]],
     mark: tuple[int, int],
     ink: Ink,
 ) -> None:
@@ -95,7 +97,7 @@ def _add_cells(
             at, want = LETTERS[letters[y, x] % 26], ink.line(letters[y, x]) + ink.bold
         elif curve < 0 and x == cursor:
             at, want = "│", ink.accent
-        elif curve < 0 and chance.get(x) == y and x % 2 == 0:
+        elif curve < 0 and y in chance.get(x, ()) and x % 2 == 0:
             at, want = "╌", ink.dim
         if want != style and run:
             line.add(run, style)
@@ -122,14 +124,14 @@ def _place_letters(lines: Lines, frame: Frame) -> dict[tuple[int, int], int]:
     return taken
 
 
-def _chance_rows(lines: Lines, frame: Frame) -> dict[int, int]:
-    """Column -> row of the chance line."""
-    rows: dict[int, int] = {}
+def _chance_rows(lines: Lines, frame: Frame) -> dict[int, set[int]]:
+    """Column -> rows of the chance line: one, or both edges of its band."""
+    rows: dict[int, set[int]] = {}
     for x in range(frame.width if lines.chance else 0):
         at = round(x / max(frame.width - 1, 1) * (len(lines.chance) - 1))
-        value = lines.chance[at]
-        if math.isfinite(value) and frame.y[0] <= value <= frame.y[1]:
-            rows[x] = frame.row(value)
+        value, half = lines.chance[at], lines.spread[at] if lines.spread else 0.0
+        edges = [edge for edge in (value - half, value + half) if frame.y[0] <= edge <= frame.y[1]]
+        rows[x] = {frame.row(edge) for edge in edges}
     return rows
 
 

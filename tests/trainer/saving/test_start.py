@@ -53,6 +53,20 @@ def test_written_once_and_loaded_everywhere(tmp_path):
     assert all(torch.equal(placed[name], tensors[name]) for name in tensors)
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: data[:-1] + b"\x7f", lambda _data: b""])
+def test_a_damaged_start_is_written_anew_and_said(tmp_path, damage):
+    tensors = start.initial(model(), 4, TARGETS, 42)
+    path = start.written(tmp_path, tensors)
+    before = path.read_bytes()
+    path.write_bytes(damage(before))
+    notes = []
+    assert start.written(tmp_path, tensors, notes.append) == path
+    assert path.read_bytes() == before
+    assert len(notes) == 1
+    assert "is damaged" in notes[0]
+    start.written(tmp_path, tensors, pytest.fail)
+
+
 def test_what_does_not_fit_is_an_error(tmp_path):
     tensors = start.initial(model(), 4, TARGETS, 42)
     other = start.written(tmp_path, start.initial(model(), 4, ("q_proj",), 42))
