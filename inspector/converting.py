@@ -41,7 +41,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
             *(f"\n- {line}" for line in missing),
         ]
     )
-    notes = write_peft(dest, factors, base=info.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
+    notes = write_peft(dest, factors, base=adapter.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
     for line in (*_warnings(adapter), *missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")

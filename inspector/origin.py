@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from inspector.text import plain
+from inspector.text import distinct
 
 RECORD = "run.json"
 _LARGEST = 2**20
@@ -74,11 +74,11 @@ def from_name(name: str) -> Origin:
 
 def _recorded(record: Mapping[str, Any]) -> Origin:
     return Origin(
-        plain(record["method"], 60),
+        distinct(record["method"], 60),
         _number(record.get("lr")),
         _whole(record.get("data_seed")),
         _whole(record.get("init_seed")),
-        plain(record.get("a0") or "", 80),
+        distinct(str(record.get("a0") or ""), 80),
         _whole(record.get("step")),
         "run.json",
     )

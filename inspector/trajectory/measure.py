@@ -17,10 +17,11 @@ from pathlib import Path
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.model import Adapter
+from inspector.adapters.sources import as_source
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
 from inspector.study import Settings, Study
-from inspector.text import count, plain
+from inspector.text import count
 from inspector.trajectory.result import Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
 
@@ -125,7 +126,7 @@ class Meter:
 
     def _opened(self, point: Point) -> Adapter | None:
         try:
-            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", plain(point.folder, 400))
+            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", as_source(point.folder))
         except InspectorError as error:
             self._failed[key(point)] = str(error)
             return None

@@ -133,7 +133,7 @@ def _base(config: Mapping[str, Any]) -> str:
     """The base model's name; hand-made configs write it under `base_model`."""
     for key in ("base_model_name_or_path", "base_model"):
         if isinstance(name := config.get(key), str):
-            return plain(name, 120)
+            return name
     return ""
 
 

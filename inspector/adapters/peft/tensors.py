@@ -11,7 +11,6 @@ from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft.config import PeftConfig
 from inspector.names import ModuleId, canonical, strip_wrappers
-from inspector.text import distinct
 
 A, B, E = "lora_A", "lora_B", "lora_E"
 EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"
@@ -24,7 +23,8 @@ SLOTS = frozenset({A, B, E, EMBEDDING_A, EMBEDDING_B, MAGNITUDE, *HADA, *LOKR, *
 # `.lora_A.weight`, `.lora_A.default.weight` (adapter name inside), `.lora_embedding_A`, `.lora_B.bias`
 _KEY = re.compile(
     r"(?P<path>.+)\.(?P<part>(?:lora|hada|lokr|vera)_[A-Za-z0-9_]+)"
-    r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?(?:\.(?P<leaf>weight|bias))?"
+    r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?(?:\.(?P<leaf>weight|bias))?",
+    re.DOTALL,
 )
 
 _ABSOLUTE = "absolute values, no update without the base (--base)"
@@ -46,7 +46,7 @@ class Group:
     path: str
     slots: dict[str, TensorHeader] = field(default_factory=dict)
     twice: list[TensorHeader] = field(default_factory=list)
-    """Those that claim a slot another tensor has."""
+    """Those that claim a slot another tensor has, or the module of another path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,12 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
         if part not in SLOTS or leaf == "bias":
             others[key] = _other(key, match, config)
             continue
-        path = strip_wrappers(distinct(place))
+        path = strip_wrappers(place)
         id_ = canonical(path)
         if (group := groups.get(id_)) is None:
             group = groups[id_] = Group(id_, path)
         adapters.add(adapter or "")
-        if part in group.slots:
+        if part in group.slots or path != group.path:
             group.twice.append(header)
         else:
             group.slots[part] = header
