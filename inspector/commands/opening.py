@@ -39,7 +39,7 @@ def open_(sources: tuple[str, ...], k: int, base: str, claims: str, against: str
 
     if claims:
         claim_set(claims)  # what is wrong in it is said before the app opens
-    published = Published(claims, show=True, reference=claim_set(against) if against else None)
+    published = Published(claims, show=bool(claims), reference=claim_set(against) if against else None)
     return _open(sources, k, given(base, **giving), published)
 
 
