@@ -199,7 +199,7 @@ class Table:
             for i, adapter in enumerate(self.adapters)
         )
         study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
-        return with_value_findings(study) if finished else study
+        return with_value_findings(study, self.adapters) if finished else study
 
 
 def _values(module: LoraModule) -> int:

@@ -33,7 +33,7 @@ def sizes(study: Study) -> Iterator[Takeaway]:
         )
         yield Takeaway("size", text, _beside(study, "effective_rank", i, median))
     if zero := [i for i in range(len(norms)) if norms[i] == 0]:
-        text = f"{listed(study.names[i] for i in zero)} did not move at all: ΔW is zero."
+        text = f"ΔW of {listed(study.names[i] for i in zero)} is zero: the base is as it was."
         yield Takeaway("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
 
 

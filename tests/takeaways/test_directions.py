@@ -41,6 +41,12 @@ def test_clusters_are_complete():
     assert clusters(cosine, 0.8) == [(0, 1, 2)]
 
 
+def test_a_zero_update_is_said_to_be_zero_not_to_have_stood_still():
+    """With α = 0 the factors moved, and ΔW is zero all the same."""
+    found = study(("a", "b", "c"), norm={"a": 0.0, "b": 1.0, "c": 1.0})
+    assert texts(found, "size") == ["ΔW of a is zero: the base is as it was."]
+
+
 def test_sizes_of_the_study():
     norms = {
         "sft": 2.84,

@@ -134,8 +134,6 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
     if config.init in STARTS and given.base and made.parts:
         start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
         notes.append(Finding("info", start))
-    if config.alpha == 0 and config.peft_type != "ADALORA":
-        notes.append(Finding("warning", "lora_alpha is 0: the scale, and every ΔW, is zero"))
     if config.layer_replication:
         ranges = ", ".join(f"{start} to {end - 1}" for start, end in config.layer_replication[:6])
         text = f"layer_replication: layers are numbered as in the replicated model, made of the base's layers {ranges}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inspector.adapters.account import UNKNOWN, Verdict
+from inspector.adapters.account import UNKNOWN, USED, Verdict
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft.config import PeftConfig
@@ -78,7 +78,16 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
             group.twice.append(header)
         else:
             group.slots[part] = header
-    return Sorted(groups, others, frozenset(adapters))
+    return Sorted(groups, with_biases(others), frozenset(adapters))
+
+
+def with_biases(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """A bias has the verdict of its module's weight where that is not used: a head is one thing."""
+    weights = {
+        key: f"{key.removesuffix('bias')}weight" for key in verdicts if key.endswith(".bias") and "lora_" not in key
+    }
+    follow = {key: verdicts[weight] for key, weight in weights.items() if verdicts.get(weight, USED) is not USED}
+    return {**verdicts, **follow}
 
 
 def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict:
