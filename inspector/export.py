@@ -23,7 +23,6 @@ import numpy as np
 from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
-from inspector.origin import Origin
 from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
 from inspector.text import distinct, plain
@@ -233,10 +232,10 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
         scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
         excluded=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in info.excluded),
-        origin=replace(info.origin, **_texts(info.origin)),
+        origin=replace(info.origin, method=plain(info.origin.method, 380), a0=plain(info.origin.a0, 380)),
     )
 
 
-def _texts(of: AdapterInfo | ProbeInfo | Origin) -> dict[str, Any]:
+def _texts(of: AdapterInfo | ProbeInfo) -> dict[str, Any]:
     """Its fields that are text, fit to show; two that differ still do."""
     return {field.name: distinct(v, 380) for field in fields(of) if isinstance(v := getattr(of, field.name), str)}

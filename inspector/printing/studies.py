@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from rich.table import Table
 from rich.text import Text
@@ -214,6 +215,6 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
     chance = study.block(f"{metric}_chance", "global")
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
-    by_chance = "" if chance is None or definition.indexed else f" By chance: {chance[0]:.3g}."
+    by_chance = "" if chance is None or definition.indexed or isnan(chance[0]) else f" By chance: {chance[0]:.3g}."
     trap = f" Note: {definition.trap}." if definition.trap else ""
     page.text(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")

@@ -57,12 +57,13 @@ def _against(values: np.ndarray, i: int, times: float) -> tuple[float, float] | 
 def _rate(study: Study, i: int) -> str:
     """That the learning rate differs as well, so that the norm alone says little of the method."""
     rates = [a.origin.lr for a in study.adapters]
-    known = [rate for n, rate in enumerate(rates) if n != i and rate]
+    known = [rate for n, rate in enumerate(rates) if n != i and rate is not None]
     own = rates[i]
-    if not own or not known:
+    if own is None or not known:
         return ""
     ratio = own / float(np.median(known))
     if 1 / FAR < ratio < FAR:
         return ""
     how = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
-    return f"; its learning rate is {how} theirs, which alone may explain it"
+    whose = "theirs" if len(known) == len(rates) - 1 else f"that of the {len(known)} whose rate is known"
+    return f"; its learning rate is {how} {whose}, which alone may explain it"

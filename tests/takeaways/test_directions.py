@@ -65,6 +65,21 @@ def test_sizes_of_the_study():
     ]
 
 
+def test_a_cosine_that_is_not_known_joins_no_cluster():
+    cosine = np.array([[1, 0.95, np.nan], [0.95, 1, 0.95], [np.nan, 0.95, 1]])
+    assert clusters(cosine, 0.9) in ([(0, 1)], [(1, 2)])
+    pairs = {("a", "b"): 0.95, ("b", "c"): 0.5, ("b", "d"): 0.1, ("a", "d"): 0.1}
+    assert not [text for text in texts(study(("a", "b", "c", "d"), cosine=pairs)) if "nan" in text]
+
+
+def test_a_rate_is_compared_with_those_that_are_known():
+    origins = [Origin("sft", 2e-4), Origin("rft"), Origin("dpo", 2e-5)]
+    (said,) = texts(study(("sft", "rft", "dpo"), origins=origins, norm={"sft": 2.0, "rft": 2.0, "dpo": 0.2}), "size")
+    assert said.endswith(
+        "; its learning rate is 1/10 of that of the 1 whose rate is known, which alone may explain it."
+    )
+
+
 def test_a_rate_that_may_explain_a_norm_is_said():
     origins = [Origin("sft", 2e-4), Origin("rft", 2e-4), Origin("dpo", 2e-5)]
     said = texts(study(("sft", "rft", "dpo"), origins=origins, norm={"sft": 2.0, "rft": 2.0, "dpo": 0.2}), "size")
