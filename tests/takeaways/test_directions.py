@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501, ISC004 - the sentences stand whole
 
+from dataclasses import replace
+
 import numpy as np
 
 from inspector.origin import Origin
@@ -70,6 +72,28 @@ def test_a_cosine_that_is_not_known_joins_no_cluster():
     assert clusters(cosine, 0.9) in ([(0, 1)], [(1, 2)])
     pairs = {("a", "b"): 0.95, ("b", "c"): 0.5, ("b", "d"): 0.1, ("a", "d"): 0.1}
     assert not [text for text in texts(study(("a", "b", "c", "d"), cosine=pairs)) if "nan" in text]
+
+
+def test_effective_ranks_of_other_ranks_are_compared_as_shares():
+    """1.3 of 2 and 2.6 of 4 are one share; 1.3 of 4 is half of it."""
+    ranks, shares = {"a": 1.3, "b": 2.6, "c": 2.6}, {"a": 0.65, "b": 0.65, "c": 0.65}
+
+    def of(*sizes, **pairs):
+        found = study(("a", "b", "c"), **pairs)
+        infos = (replace(info, ranks=(r,)) for info, r in zip(found.adapters, sizes, strict=True))
+        return texts(replace(found, adapters=tuple(infos)), "size")
+
+    assert of(2, 4, 4, effective_rank=ranks, effective_rank_share=shares) == []
+    assert of(2, 4, 4, effective_rank=ranks) == [], "no shares, nothing to compare"
+    assert of(4, 4, 4, effective_rank=ranks) == [
+        "a spreads over fewer directions: effective rank (of σ, Roy & Vetterli) 1.3 against the others' median of 2.6.",
+        "b spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
+        "c spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
+    ]
+    assert of(2, 4, 8, effective_rank=ranks, effective_rank_share=shares | {"c": 0.3}) == [
+        "c spreads over fewer of its directions: effective rank (of σ, Roy & Vetterli) 2.6 of rank 8, a share of 0.30 "
+        "against the others' median of 0.65.",
+    ]
 
 
 def test_a_rate_is_compared_with_those_that_are_known():

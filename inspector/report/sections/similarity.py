@@ -47,13 +47,12 @@ def directions(context: Context) -> Section:
     """u₁ and v₁, with who shares a start."""
     parts: list[Part] = []
     for metric, side in (("u1", "output direction u₁"), ("v1", "input direction v₁")):
-        level = context.level(f"{metric}_chance")
-        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {level:.3f} by chance")
+        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {context.chance(metric)}")
         if found is not None and len(context.adapters) > 1:
             parts.append(found)
             if metric == "v1":
                 parts.append(Note(_shared_starts(context), caution=True))
-            chance = context.along_layers(f"{metric}_chance", "by chance")
+            chance = context.chance_along_layers(metric)
             chart = context.layers(metric, f"Agreement of the top {side} by layer", levels=chance, limits=(0, 1))
             parts += [chart] if chart else []
     about = "Whether the strongest direction each update writes to (u₁) and reads from (v₁) is the same, up to sign."

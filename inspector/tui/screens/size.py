@@ -54,6 +54,7 @@ class SizeView(View):
         width = half - 11
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
+        mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
         header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
         header.add(metric_title(ranks), ink.dim)
         lines = [header]
@@ -63,8 +64,11 @@ class SizeView(View):
             line.add(fit(state.name(i), label - 3), ink.bold if here else ink.plain).to(label)
             for values, column in ((norms, 0), (sizes, half)):
                 most = max((v for v in values if math.isfinite(v)), default=0.0)
-                line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
-                line.add(f" {general(values[i])}", ink.bold if here else ink.plain)
+                part, text = values[i] / most if most else math.nan, general(values[i])
+                if mixed and column:  # across ranks, shares are compared
+                    part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
+                line.to(label + column).add(bar(part, width), ink.line(0))
+                line.add(f" {text}", ink.bold if here else ink.plain)
             lines.append(line)
         lines.append(Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim))
         return [*lines, *self._with_base(state, area)]
