@@ -8,9 +8,13 @@ from inspector.analysis import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.names import ModuleId
 from inspector.printing.studies import print_study
+from inspector.report.context import Context
+from inspector.report.document import Bars
+from inspector.report.sections import subspaces
 from inspector.shared import pair_chance, pair_interference
 from inspector.study import Settings
 from inspector.takeaways import takeaways
+from inspector.tui.state import AppState
 from tests.memory import adapter, random_adapter
 
 Q, V = {"self_attn.q_proj": (24, 16)}, {"self_attn.q_proj": (24, 16), "self_attn.v_proj": (8, 16)}
@@ -131,3 +135,20 @@ def random_of(r):
     rng = torch.Generator().manual_seed(r)
     B, A = torch.randn(768, r, generator=rng), torch.randn(r, 64, generator=rng)
     return adapter(f"r{r}", {ModuleId(0, "q_proj"): (B, A)})
+
+
+def test_report_and_app_show_the_chance_of_unequal_ranks():
+    study = analyse(mixed_ranks(), Settings())
+    (angles,) = [part for part in subspaces.angles(Context.of(study)).parts if isinstance(part, Bars)]
+    assert [level for _, level in angles.levels] == pytest.approx([82.5, 85.0], abs=0.2)
+    state = AppState.of(study)
+    assert state.pair_chance("principal_angle", (0, 1))[:2] == pytest.approx([82.5, 85.0], abs=0.2)
+    assert state.chance_series("principal_angle", (0, 1)) == pytest.approx([82.5], abs=0.2)
+    assert study.block("effective_rank_share", "global")[:, 0] == pytest.approx(
+        study.block("effective_rank", "global")[:, 0] / [2, 10]
+    )
+    three = analyse([*mixed_ranks(), random_of(4)], Settings())
+    (angles,) = [part for part in subspaces.angles(Context.of(three)).parts if isinstance(part, Bars)]
+    assert [name for name, _ in angles.levels] == [
+        f"by chance, {which} ({end})" for which in ("smallest", "largest") for end in ("least", "most")
+    ]

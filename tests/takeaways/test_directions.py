@@ -90,10 +90,10 @@ def test_effective_ranks_of_other_ranks_are_compared_as_shares():
         "b spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
         "c spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
     ]
-    assert of(2, 4, 8, effective_rank=ranks, effective_rank_share=shares | {"c": 0.3}) == [
+    assert of(2, 4, 8, effective_rank=ranks, effective_rank_share=shares | {"c": 0.3})[-1] == (
         "c spreads over fewer of its directions: effective rank (of σ, Roy & Vetterli) 2.6 of rank 8, a share of 0.30 "
-        "against the others' median of 0.65.",
-    ]
+        "against the others' median of 0.65."
+    )
 
 
 def test_a_rate_is_compared_with_those_that_are_known():

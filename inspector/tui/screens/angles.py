@@ -63,14 +63,14 @@ class AnglesView(View):
 
     def _key(self, state: AppState, k: int, area: Area) -> Line:
         """What the marks mean."""
-        here = state.pair or (0, 1)
-        c1, ck = (degrees(v) for v in _ends(state.pair_chance("principal_angle", here)))
+        chance = state.pair_chance("principal_angle", state.pair or (0, 1))
+        (c1, ck), last = (degrees(v) for v in _ends(chance)), worst(chance) + 1
         long, short = (
             f" █ {theta(1)} median  ▓▒ its middle half  ─┤ {theta(k)} median  ",
             f" █▓ {theta(1)}  ─┤ {theta(k)}  ",
         )
         key = Line(long if area.width >= 78 else short, area.ink.dim)
-        return key.add("┊", area.ink.accent).add(f" chance {theta(1)} {c1}, {theta(k)} {ck}", area.ink.dim)
+        return key.add("┊", area.ink.accent).add(f" chance {theta(1)} {c1}, {theta(last)} {ck}", area.ink.dim)
 
     def _scale(self, label: int, span: int, k: int, area: Area, *, wide: bool) -> Line:
         """0° … 90° over the bars, names over the numbers."""
