@@ -51,10 +51,10 @@ class SizeView(View):
         shown = range(top, min(top + height, state.size))
         label = min(max(cell_len(name) for name in state.names), area.width // 4) + 3
         half = (area.width - label) // 2
-        width = half - 11
+        mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
+        width = half - (17 if mixed else 11)
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
-        mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
         header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
         header.add(metric_title(ranks), ink.dim)
         lines = [header]
