@@ -44,7 +44,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
             *(f"\n- {line}" for line in missing),
         ]
     )
-    notes = write_peft(dest, factors, base=info.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
+    notes = write_peft(dest, factors, base=adapter.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
     tell_findings([replace(info, findings=_untold(checked(adapter, None).findings))])
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)

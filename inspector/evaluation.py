@@ -165,7 +165,7 @@ def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], object]) -> li
 
 def _named_base(adapters: Sequence[Adapter]) -> str:
     """The base the adapters name."""
-    names = sorted({adapter.info.base for adapter in adapters if adapter.info.base})
+    names = sorted({adapter.base for adapter in adapters if adapter.base})
     if len(names) > 1:
         raise InspectorError(f"The adapters name different bases ({some(names)}): choose one with --base.")
     return names[0] if names else ""

@@ -24,12 +24,11 @@ import numpy as np
 from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
-from inspector.origin import Origin
 from inspector.results import with_cautions
 from inspector.spreadsheet import cell
 from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
-from inspector.text import plain
+from inspector.text import distinct, plain
 from inspector.typed import typed
 
 FORMAT = "adapter-inspector study"
@@ -238,7 +237,7 @@ def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Flo
     read = replace(
         study,
         adapters=tuple(_shown(a) for a in study.adapters),
-        modules=tuple(ModuleId(layer, plain(path, 400)) for layer, path in study.modules),
+        modules=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in study.modules),
         probes=tuple(replace(probe, **_texts(probe)) for probe in study.probes),
         blocks=blocks(study, words, ks, values),
     )
@@ -265,15 +264,15 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
     """A study may come from anyone: its texts without control characters."""
     return replace(
         info,
-        **_texts(info),
+        **_texts(info) | {"name": plain(info.name, 400)},
         targets=tuple(plain(target) for target in info.targets),
         scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
-        excluded=tuple(ModuleId(layer, plain(path, 400)) for layer, path in info.excluded),
-        origin=replace(info.origin, **_texts(info.origin)),
+        excluded=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in info.excluded),
+        origin=replace(info.origin, method=plain(info.origin.method, 380), a0=plain(info.origin.a0, 380)),
     )
 
 
-def _texts(of: AdapterInfo | ProbeInfo | Origin) -> dict[str, Any]:
-    """Its fields that are text, fit to show."""
-    return {field.name: plain(v, 400) for field in fields(of) if isinstance(v := getattr(of, field.name), str)}
+def _texts(of: AdapterInfo | ProbeInfo) -> dict[str, Any]:
+    """Its fields that are text, fit to show; two that differ still do."""
+    return {field.name: distinct(v, 380) for field in fields(of) if isinstance(v := getattr(of, field.name), str)}

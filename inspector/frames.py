@@ -13,7 +13,7 @@ from inspector.errors import InspectorError
 from inspector.printing.tables import number
 from inspector.study import AdapterInfo, Study
 from inspector.table import COLUMNS, rows
-from inspector.text import count
+from inspector.text import count, plain
 
 
 def frame(study: Study, library: str, metrics: Sequence[str] = ()) -> Any:
@@ -50,7 +50,8 @@ def study_html(study: Study) -> str:
 def adapter_html(info: AdapterInfo) -> str:
     """What the headers of an adapter tell, and its findings."""
     facts = {
-        "source": info.source, "format": info.format, "base": info.base or "?", "rank": info.rank, "scale": info.scale,
+        "source": plain(info.source, 400), "format": info.format, "base": info.base or "?", "rank": info.rank,
+        "scale": info.scale,
         "targets": ", ".join(info.targets), "dtype": info.dtype, "parameters": f"{info.parameters:,}",
         "health": "; ".join(f"{f.severity}: {f.text}" for f in info.findings) or "ok",
     }  # fmt: skip

@@ -224,4 +224,4 @@ def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
     reasons = [(a.info.source, f.text) for a in adapters for f in a.info.findings if f.severity == "error"]
     source, why = reasons[0] if reasons else (adapters[0].info.source, "it has no module")
     rest = f" ({len(adapters)} adapters are like that)" if len(adapters) > 1 else ""
-    return f"Nothing of {source} can be analysed: {why}{rest}."
+    return f"Nothing of {plain(source, 400)} can be analysed: {why}{rest}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -12,8 +13,13 @@ import numpy as np
 from inspector.shared import pair_chance
 from inspector.study import Floats, Study
 
-SAME, DIFFERENT = 0.8, 0.3
-"""Measured on public checkpoints: 0.96-1.00 within a run, 0.85-0.99 with a shared start, 0.03-0.07 across runs."""
+SAME, DIFFERENT, NEAR = 0.8, 0.3, 5.0
+"""Measured on public checkpoints: 0.96-1.00 within a run, 0.85-0.99 with a shared start, 0.03-0.07 across runs, which
+is at most five times chance there."""
+RULE = (
+    f"From {SAME} on the same start or run, up to {NEAR:g} times chance different, unclear between; never a proof of "
+    "identity."
+)
 
 Kinship = Literal["same start or run", "unclear", "different"]
 
@@ -28,6 +34,8 @@ class Lineage:
 
     overlap: Floats
     levels: Floats
+    starts: tuple[str, ...]
+    """The digests of A₀; empty where one is not known."""
     groups: tuple[tuple[int, ...], ...]
 
     @property
@@ -45,18 +53,31 @@ class Lineage:
         )
 
     def kinship(self, i: int, j: int) -> Kinship | None:
-        """In words, None where it was not measured: never a verdict of identity."""
-        level = float(self.levels[i, j])
-        return kinship(float(self.overlap[i, j]), 0.0 if math.isnan(level) else level)
+        """In words, None where it was not measured: never a verdict of identity. Digests decide what is unclear."""
+        told = kinship(float(self.overlap[i, j]), float(self.levels[i, j]))
+        if not self.starts[i] or not self.starts[j]:
+            return told
+        if self.starts[i] == self.starts[j]:
+            return "same start or run"
+        return "different" if told == "unclear" else told
+
+    def apart(self, one: Sequence[int], other: Sequence[int]) -> bool:
+        """Whether every adapter of one group is known to be different from every one of the other."""
+        return all(self.kinship(i, j) == "different" for i in one for j in other if i != j)
 
 
 def kinship(overlap: float, chance: float) -> Kinship | None:
-    """same start or run: overlap ≥ 0.8; different: ≤ 0.3; unclear between, and where chance itself reaches 0.3."""
+    """same start or run: overlap ≥ 0.8; different: at most 5 times chance, and 0.3; unclear between.
+
+    Also unclear where chance itself reaches 0.3, or is not known.
+    """
     if math.isnan(overlap):
         return None
-    if chance >= DIFFERENT:
+    if not chance < DIFFERENT:
         return "unclear"
-    return "same start or run" if overlap >= SAME else "different" if overlap <= DIFFERENT else "unclear"
+    if overlap >= SAME:
+        return "same start or run"
+    return "different" if overlap <= min(DIFFERENT, NEAR * chance) else "unclear"
 
 
 def lineage(study: Study) -> Lineage | None:
@@ -64,17 +85,12 @@ def lineage(study: Study) -> Lineage | None:
 
     Groups are the connected parts of `same start or run`; an equal A₀ digest connects too.
     """
-    block = study.block("row_space_overlap", "global")
+    block, n = study.block("row_space_overlap", "global"), len(study.adapters)
     if block is None:
         return None
-    overlap = np.array(block[:, :, 0], dtype=np.float64)
-    found = Lineage(overlap, _levels(study), ())
-    starts = [adapter.origin.a0 for adapter in study.adapters]
-    n = len(starts)
-    near = [
-        [j != i and (found.kinship(i, j) == "same start or run" or (starts[i] == starts[j] != "")) for j in range(n)]
-        for i in range(n)
-    ]
+    starts = tuple(adapter.origin.a0 for adapter in study.adapters)
+    found = Lineage(np.array(block[:, :, 0], dtype=np.float64), _levels(study), starts, ())
+    near = [[j != i and found.kinship(i, j) == "same start or run" for j in range(n)] for i in range(n)]
     return replace(found, groups=_parts(near))
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector import __version__
 from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
-from inspector.geometry import chance, ranks
+from inspector.geometry import ranks
 from inspector.names import ModuleId
+from inspector.shared import module_chance
 from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ _LARGEST_RANK = 1024
 """Ranks beyond are taken apart by their product where that is smaller."""
 _AT_ONCE, _MOST_AT_ONCE = 2**20, 256
 """Modules of one shape are measured together, up to so many numbers of their factors and Gram matrices, and modules."""
+
+
+Kind = tuple[int, int, int, int]
+"""(d_out, d_in, p, q) of two updates of the ranks p ≤ q."""
 
 
 class Batch(NamedTuple):
@@ -63,7 +70,7 @@ class Table:
         for side in settings.sides:
             self._add((n, n, count, k), angle_metric(side))
             self._add((count, k), f"{angle_metric(side)}_chance")
-        self._enter_chance()
+        self._enter_chance(np.array([[_rank_of(a, m) for m in modules] for a in adapters]).reshape(n, count))
 
     def largest_product(self) -> float:
         """Multiplications of the largest Gram product: d·(N·r)²."""
@@ -157,30 +164,46 @@ class Table:
             block, numbers = self._at(metric), values.cpu().numpy().swapaxes(0, 1)
             block[one, other, modules] = block[other, one, modules] = numbers
 
-    def _enter_chance(self) -> None:
-        """Chance levels of every module at the shape most adapters have there, at the k their ranks allow."""
-        alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for m, module in enumerate(self.modules):
-            specs = [spec for a in self.adapters if (spec := a.modules.get(module)) is not None]
-            shapes = [(spec.d_out, spec.d_in) for spec in specs]
-            alike[*max(shapes, key=shapes.count), max(spec.rank for spec in specs)].append(m)
-        for (d_out, d_in, widest), modules in alike.items():
-            k = min(self.settings.k, widest, d_out, d_in)
-            self._at("u1_chance")[modules] = chance.direction_chance(d_out)
-            self._at("v1_chance")[modules] = chance.direction_chance(d_in)
-            self._at("subspace_overlap_chance")[modules] = chance.overlap_chance(d_out, k)
-            self._at("subspace_overlap_right_chance")[modules] = chance.overlap_chance(d_in, k)
-            self._at("row_space_overlap_chance")[modules] = chance.overlap_chance(d_in, min(widest, d_out, d_in))
-            for side in self.settings.sides:
-                angles = chance.angle_chance(d_out if side == "left" else d_in, k)
-                self._at(f"{angle_metric(side)}_chance")[modules, :k] = angles
+    def _enter_chance(self, ranks: NDArray[np.int64]) -> None:
+        """Chance levels of every module over the pairs that have it in one shape, from their ranks (N, modules).
+
+        Their median for angles, else their mean; of one adapter alone, as beside another of its kind.
+        """
+        alike: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+        for m in range(len(self.modules)):
+            alike[self.shapes[:, m].tobytes(), ranks[:, m].tobytes()].append(m)
+        levels = [metric for metric, _ in self.blocks if metric.endswith("_chance")]
+        for modules in alike.values():
+            kinds = _kinds(self.shapes[:, modules[0]], ranks[:, modules[0]])
+            for metric in levels if kinds else ():
+                self._at(metric)[modules] = self._chance(metric.removesuffix("_chance"), kinds)
+
+    def _chance(self, metric: str, kinds: Counter[Kind]) -> Floats:
+        """(1 or k,) of one metric over pairs of these (d_out, d_in, p, q)."""
+        most = None if metric == "row_space_overlap" else self.settings.k
+        width = self._at(f"{metric}_chance").shape[1:]
+        rows = np.full((kinds.total(), *(width or (1,))), np.nan)
+        at = 0
+        for (d_out, d_in, p, q), times in kinds.items():
+            level = np.atleast_1d(module_chance(metric, d_out, d_in, min(p, most or p), min(q, most or q)))
+            rows[at : at + times, : len(level)] = level
+            at += times
+        known = ~np.isnan(rows).all(0)
+        out = np.full(rows.shape[1], np.nan)
+        out[known] = (np.nanmedian if width else np.nanmean)(rows[:, known], axis=0)
+        return out if width else out[0]
 
     def study(self, *, finished: bool = False) -> Study:
         """What is measured so far, with layers and globals."""
+        if finished:  # by the ranks that the updates have, not those their factors allow
+            self._enter_chance((np.nan_to_num(self._at("singular_value")) > 0).sum(-1))
         blocks = {key: values.copy() for key, values in self.blocks.items()}
         if not np.nansum(blocks["energy_left_out", "module"]):
             del blocks["energy_left_out", "module"]
         sigma = blocks["singular_value", "module"]
+        blocks["effective_rank_share", "module"] = ranks.effective_rank(sigma) / np.maximum(
+            (~np.isnan(sigma)).sum(-1), 1
+        )
         for rank in (
             ranks.effective_rank,
             ranks.effective_rank_energy,
@@ -199,7 +222,23 @@ class Table:
             for i, adapter in enumerate(self.adapters)
         )
         study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
-        return with_value_findings(study) if finished else study
+        return with_value_findings(study, self.adapters) if finished else study
+
+
+def _rank_of(adapter: Adapter, module: ModuleId) -> int:
+    spec = adapter.modules.get(module)
+    return 0 if spec is None else _values(spec)
+
+
+def _kinds(shapes: NDArray[np.int64], ranks: NDArray[np.int64]) -> Counter[Kind]:
+    """How many pairs of adapters have which (d_out, d_in, p, q), p ≤ q, at a module; a lone adapter with its like."""
+    having = [(d_out, d_in, r) for (d_out, d_in), r in zip(shapes.tolist(), ranks.tolist(), strict=True) if r]
+    pairs: Counter[Kind] = Counter(
+        (d_out, d_in, min(r, other[2]), max(r, other[2]))
+        for (d_out, d_in, r), other in combinations(having, 2)
+        if other[:2] == (d_out, d_in)
+    )
+    return pairs or Counter((d_out, d_in, r, r) for d_out, d_in, r in having)
 
 
 def _values(module: LoraModule) -> int:

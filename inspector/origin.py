@@ -83,7 +83,7 @@ def from_name(name: str) -> Origin:
     lr, seed, rest = None, None, []
     for word in re.split(r"[_/\s]+|-(?=(?:lr|seed|s)\d)", name):
         if (found := _LR.fullmatch(word)) is not None:
-            lr = _number(float(found[1]))
+            lr = _rate(float(found[1]))
         elif (found := _SEED.fullmatch(word)) is not None:
             seed = int(found[1])
         elif word:
@@ -95,18 +95,21 @@ def from_name(name: str) -> Origin:
 
 def _recorded(record: Mapping[str, Any]) -> Origin:
     return Origin(
-        plain(record["method"], 60),
-        _number(record.get("lr")),
+        plain(record["method"], 380),
+        _rate(record.get("lr")),
         _whole(record.get("data_seed")),
         _whole(record.get("init_seed")),
-        plain(record.get("a0") or "", 80),
+        plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
         "run.json",
     )
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and _shown(value) else None
+def _rate(value: object) -> float | None:
+    """A learning rate; of one that is 0, or less, no other is a multiple."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _shown(value) or value <= 0:
+        return None
+    return float(value)
 
 
 def _whole(value: object) -> int | None:

@@ -103,9 +103,10 @@ def answer(study: Study, name: str) -> str:
         alike = [one for one in found if one.u1 >= max(AGREE, by_u1.u1 - TIE)]
         if not alike:
             return f"{text}."
+        chance = f", {by_u1.u1_chance:.2g} by chance" if np.isfinite(by_u1.u1_chance) else ""
         return (
-            f"{text}. Yet it writes to the top directions of {_them(alike)} (u₁ {span([one.u1 for one in alike])}, "
-            f"{by_u1.u1_chance:.2g} by chance), as another random start of A would{_far(alike)}."
+            f"{text}. Yet it writes to the top directions of {_them(alike)} (u₁ {span([one.u1 for one in alike])}"
+            f"{chance}), as another random start of A would{_far(alike)}."
         )
     how = "is one direction with" if first.cosine >= ONE else "goes mostly the same way as"
     if first.cosine < MOSTLY:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inspector.analysis import analyse
-from inspector.lineage import kinship, lineage
+from inspector.lineage import Lineage, kinship, lineage
 from inspector.names import ModuleId
 from inspector.origin import Origin
 from inspector.sensitivity import spreads, variations
@@ -98,12 +98,68 @@ def test_equal_digests_of_the_start_join_groups():
         (0.9, 0.02, "same start or run"),
         (0.5, 0.02, "unclear"),
         (0.1, 0.02, "different"),
+        (0.02, 0.02, "different"),
+        (0.29, 0.004, "unclear"),
+        (0.032, 0.004, "unclear"),
+        (0.3, 0.29, "different"),
+        (0.31, 0.29, "unclear"),
+        (0.9, np.nan, "unclear"),
+        (0.05, np.nan, "unclear"),
         (0.9, 0.5, "unclear"),
         (np.nan, 0.1, None),
     ],
 )
 def test_kinship(overlap, chance, said):
     assert kinship(overlap, chance) == said
+
+
+def test_digests_decide_what_row_spaces_leave_unclear():
+    overlap = np.array([[1.0, 0.5], [0.5, 1.0]])
+    told = [
+        Lineage(overlap, np.full((2, 2), 0.01), starts, ()).kinship(0, 1)
+        for starts in (("f", "f"), ("f", "g"), ("f", ""), ("", ""))
+    ]
+    assert told == ["same start or run", "different", "unclear", "unclear"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "change", "unknown", "differs"),
+    [
+        (Origin("m", 1e-4, 1), Origin("m", 1e-4, 2), "seed", (), "seed"),
+        (Origin("m", 1e-4, 1), Origin("m", 1e-4, 1), "nothing told", (), "nothing told"),
+        (Origin("m", 1e-4, 1), Origin("m", 2e-4, 1), "learning rate", (), "learning rate"),
+        (Origin("m", None, 1), Origin("m", None, 2), "seed", ("learning rate",), "seed; learning rate not known"),
+        (Origin("m", 1e-4, 1), Origin("m", None, 2), "seed", ("learning rate",), "seed; learning rate not known"),
+        (Origin("m", 1e-4, None), Origin("m", 1e-4, 2), "nothing told", ("seed",), "seed not known"),
+        (Origin("m", 1e-4, None), Origin("m", 2e-4, 1), "learning rate", ("seed",), "learning rate; seed not known"),
+        (Origin("m"), Origin("m", 2e-4, 1), "nothing told", ("seed", "learning rate"),
+         "seed and learning rate not known"),
+        (Origin("m", 1e-4, 1, 5), Origin("m", 1e-4, 1, 6), "seed", (), "seed"),
+        (Origin("m", 1e-4, 5, 5), Origin("m", 1e-4, 5), "nothing told", (), "nothing told"),
+        (Origin("m", 1e-4, None, 5), Origin("m", 1e-4, None, 6), "seed", (), "seed"),
+        (Origin("m", 1e-4, None, 5), Origin("m", 1e-4, None, 5), "nothing told", ("seed",), "seed not known"),
+    ],
+)  # fmt: skip
+def test_what_one_side_does_not_say_does_not_differ(one, other, change, unknown, differs):
+    for origins in ([one, other], [other, one]):
+        (found,) = variations(measured(origins, {"a": factors(start(1), 1), "b": factors(start(1), 2)}))
+        assert (found.change, found.unknown, found.differs) == (change, unknown, differs)
+
+
+def test_an_adapter_by_the_name_of_a_method_is_not_known_to_be_of_it():
+    study = measured(
+        [Origin(), Origin("sft", 2e-4, 42), Origin("dpo", 2e-4, None)],
+        {"sft": factors(start(1), 1), "b": factors(start(2), 2), "c": factors(start(3), 3)},
+    )
+    assert variations(study) == ()
+    assert [(s.group, s.members, np.isnan(s.between[0])) for s in spreads(study, "method")] == [
+        ("?", (0,), True), ("sft", (1,), False), ("dpo", (2,), False)
+    ]  # fmt: skip
+    sft = spreads(study, "method")[1]
+    assert sft.between == pytest.approx([study.blocks["cosine", "global"][1, 2, 0]] * 3)
+    assert [(s.group, s.members, np.isnan(s.within[0]), np.isnan(s.between[0])) for s in spreads(study, "seed")] == [
+        ("?", (0, 2), True, True), ("seed 42", (1,), True, True)
+    ]  # fmt: skip
 
 
 def test_what_seed_and_rate_do():

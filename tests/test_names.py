@@ -33,12 +33,39 @@ from inspector.names import ModuleId, canonical, in_order, strip_wrappers
         ),
         ("model.mtp.layers.0.self_attn.q_proj", None, "model.mtp.layers.0.self_attn.q_proj"),
         ("audio_tower.layers.4.fc1", None, "audio_tower.layers.4.fc1"),
-        (f"layers.{'9' * 5000}.q_proj", None, f"layers.{'9' * 5000}.q_proj"),
         ("", None, ""),
     ],
 )
 def test_canonical(path, layer, below):
     assert canonical(path) == ModuleId(layer, below)
+
+
+def test_odd_and_long_paths_are_fit_to_show_and_stay_apart():
+    paths = [f"model.layers.3.{'x' * 5000}{end}" for end in "ab"]
+    paths += [f"model.layers.3.od{mark}d.q_proj" for mark in ("", "\u200b", "\u202e", "\n", "\xa0")]
+    paths += [f"layers.{'9' * 5000}.q_proj", f"layers.{'9' * 5001}.q_proj"]
+    ids = [canonical(path) for path in paths]
+    assert len(set(ids)) == len(paths)
+    assert [id_.layer for id_ in ids] == [3] * 7 + [None] * 2
+    assert all(id_.path.isprintable() and len(id_.path) < 320 for id_ in ids)
+    assert ids[2].path == "odd.q_proj"
+    assert [canonical(f"base_model.model.{path}") for path in paths] == ids
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("self_attn.q_proj", "q_proj"),
+        ("attn1.to_out.0", "to_out.0"),
+        ("mlp.0.0", "mlp.0.0"),
+        ("0", "0"),
+        ("0.1", "0.1"),
+        ("lm_head", "lm_head"),
+        ("", ""),
+    ],
+)
+def test_a_number_alone_names_no_projection(path, shown):
+    assert ModuleId(None, path).projection == shown
 
 
 def test_wrapper_names_inside_other_names_stay():

@@ -8,9 +8,13 @@ from inspector.analysis import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.names import ModuleId
 from inspector.printing.studies import print_study
+from inspector.report.context import Context
+from inspector.report.document import Bars
+from inspector.report.sections import subspaces
 from inspector.shared import pair_chance, pair_interference
 from inspector.study import Settings
 from inspector.takeaways import takeaways
+from inspector.tui.state import AppState
 from tests.memory import adapter, random_adapter
 
 Q, V = {"self_attn.q_proj": (24, 16)}, {"self_attn.q_proj": (24, 16), "self_attn.v_proj": (8, 16)}
@@ -38,7 +42,10 @@ def test_chance_of_a_pair_in_closed_form():
     assert both == pytest.approx((3 / 24 + 3 / 8) / 2), "k of the wider one, mean over q and v"
     assert pair_chance(study, "subspace_overlap", 0, 2) == pytest.approx(3 / 24)
     assert pair_chance(study, "u1", 1, 2) == pytest.approx(direction_chance(24))
-    np.testing.assert_allclose(pair_chance(study, "principal_angle", 1, 2), angle_chance(24, 3))
+    np.testing.assert_allclose(pair_chance(study, "principal_angle", 1, 2), angle_chance(24, 3, 3))
+    unequal = pair_chance(study, "principal_angle", 0, 2)
+    np.testing.assert_allclose(unequal[:2], angle_chance(24, 2, 3))
+    assert np.isnan(unequal[2]), "two dimensions on one side: two angles"
     only_v = np.array([module.projection == "v_proj" for module in study.modules])
     assert pair_chance(study, "subspace_overlap", 0, 1, only_v) == pytest.approx(3 / 8)
     assert np.isnan(pair_chance(study, "subspace_overlap", 0, 2, only_v)).all()
@@ -75,3 +82,73 @@ def test_adapters_without_a_common_module_are_told_so_in_one_line(capsys):
     assert "cosine" not in alone
     print_study(analyse([random_adapter("a", 1), random_adapter("b", 2), foreign], SETTINGS))
     assert "interference, all modules" in capsys.readouterr().out
+
+
+def test_chance_of_a_pair_is_by_the_ranks_its_updates_have():
+    """Columns of zeros, or twice the same, are no dimension."""
+    rng = torch.Generator().manual_seed(1)
+    here = ModuleId(0, "q_proj")
+
+    def made(r, zeros=0):
+        B = torch.randn(60, r, generator=rng, dtype=torch.float64)
+        A = torch.randn(r, 40, generator=rng, dtype=torch.float64)
+        return {here: (torch.cat([B, torch.zeros(60, zeros, dtype=B.dtype)], 1), torch.cat([A, A[:zeros]]))}
+
+    lean, padded, wide = made(2), made(2, zeros=2), made(4)
+    study = analyse([adapter("lean", lean), adapter("padded", padded), adapter("wide", wide)], Settings(k=4))
+    expected = np.array([*angle_chance(60, 2, 4), np.nan, np.nan])
+    np.testing.assert_allclose(pair_chance(study, "principal_angle", 0, 2), expected)
+    np.testing.assert_allclose(pair_chance(study, "principal_angle", 1, 2), expected)
+    assert pair_chance(study, "row_space_overlap", 0, 1) == pytest.approx(2 / 40)
+    two = analyse([adapter("padded", padded), adapter("wide", wide)], Settings(k=4))
+    np.testing.assert_allclose(two.block("principal_angle_chance", "global")[0], expected)
+    levels = [*[angle_chance(60, 2, 4)] * 2, angle_chance(60, 2, 2)]
+    np.testing.assert_allclose(study.block("principal_angle_chance", "global")[0, :2], np.median(levels, axis=0))
+
+
+def mixed_ranks():
+    """Two adapters of one module: rank 2 and rank 10, in 768 dimensions."""
+    rng = torch.Generator().manual_seed(3)
+    here = ModuleId(0, "q_proj")
+    return [
+        adapter(f"r{r}", {here: (torch.randn(768, r, generator=rng), torch.randn(r, 64, generator=rng))})
+        for r in (2, 10)
+    ]
+
+
+def test_the_table_of_angles_has_the_chance_of_each_pair(capsys):
+    print_study(analyse(mixed_ranks(), Settings()), ())
+    shown = capsys.readouterr().out
+    (random,) = [line.split() for line in shown.splitlines() if line.split()[:1] == ["random"]]
+    assert [float(cell) for cell in random[2:]] == pytest.approx([82.5, 85.0], abs=0.2)
+    third = random_of(4)
+    print_study(analyse([*mixed_ranks(), third], Settings()), ())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert not [line for line in lines if line[:1] == ["random"]]
+    (heads,) = [line for line in lines if line[:3] == ["a", "b", "smallest"]]
+    assert heads.count("chance") == 2
+    row = next(line for line in lines if line[:2] == ["r2", "r10"] and "°" not in line and len(line) == 8)
+    assert [float(row[4]), float(row[7])] == pytest.approx([82.5, 85.0], abs=0.2)
+
+
+def random_of(r):
+    rng = torch.Generator().manual_seed(r)
+    B, A = torch.randn(768, r, generator=rng), torch.randn(r, 64, generator=rng)
+    return adapter(f"r{r}", {ModuleId(0, "q_proj"): (B, A)})
+
+
+def test_report_and_app_show_the_chance_of_unequal_ranks():
+    study = analyse(mixed_ranks(), Settings())
+    (angles,) = [part for part in subspaces.angles(Context.of(study)).parts if isinstance(part, Bars)]
+    assert [level for _, level in angles.levels] == pytest.approx([82.5, 85.0], abs=0.2)
+    state = AppState.of(study)
+    assert state.pair_chance("principal_angle", (0, 1))[:2] == pytest.approx([82.5, 85.0], abs=0.2)
+    assert state.chance_series("principal_angle", (0, 1)) == pytest.approx([82.5], abs=0.2)
+    assert study.block("effective_rank_share", "global")[:, 0] == pytest.approx(
+        study.block("effective_rank", "global")[:, 0] / [2, 10]
+    )
+    three = analyse([*mixed_ranks(), random_of(4)], Settings())
+    (angles,) = [part for part in subspaces.angles(Context.of(three)).parts if isinstance(part, Bars)]
+    assert [name for name, _ in angles.levels] == [
+        f"by chance, {which} ({end})" for which in ("smallest", "largest") for end in ("least", "most")
+    ]

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.model import TensorRecord
 from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.text import count, distinct, some
 
 
 class Verdict(NamedTuple):
@@ -43,7 +43,7 @@ def half(missing: Sequence[str]) -> Verdict:
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:
     """One record a tensor, in the file's order."""
     return tuple(
-        TensorRecord(plain(key, 300), header.shape, header.dtype, verdicts[key].role, verdicts[key].reason)
+        TensorRecord(distinct(key), header.shape, header.dtype, verdicts[key].role, verdicts[key].reason)
         for key, header in headers.items()
     )
 

@@ -12,7 +12,7 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Finding
-from inspector.text import count, plain
+from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +77,7 @@ def assemble(
         name,
         source,
         facts.format,
-        base=facts.base,
+        base=distinct(facts.base, 380),
         ranks=tuple(sorted({m.rank for m in modules.values()})),
         alpha=_span(facts.alphas),
         scale=_scales(usable),
@@ -101,6 +101,7 @@ def assemble(
         weights.files,
         lambda id_: by_id[id_].left_out(),
         facts.depends_on,
+        facts.base,
     )
 
 

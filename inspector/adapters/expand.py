@@ -11,7 +11,7 @@ from pathlib import Path
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.formats import places as places_in
 from inspector.adapters.listing import Folder
-from inspector.adapters.sources import Local, Place
+from inspector.adapters.sources import Local, Place, as_source
 from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError, NotAnAdapterError
 from inspector.text import plain
@@ -68,7 +68,7 @@ def _place(path: Path, name: str) -> Place:
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would lose the names of links
     own = [] if path.is_file() and whole.stem in _NAMELESS else [whole.stem if path.is_file() else whole.name]
     components = (*whole.parts[1:-1], *own)
-    return Place(path, plain(path, 400), components if any(components) else ("adapter",), name)
+    return Place(path, as_source(path), components if any(components) else ("adapter",), name)
 
 
 def _adapters_below(root: Path) -> Iterator[Path]:

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from inspector.adapters.account import EMPTY, NEITHER, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict, half
 from inspector.adapters.assemble import Part
 from inspector.adapters.headers import FLOATS, TensorHeader
-from inspector.names import ModuleId, canonical
-from inspector.text import distinct
+from inspector.names import ModuleId, canonical, strip_wrappers
 
 Slots = Mapping[str, TensorHeader]
 """What a module's tensors are for, such as `lora_down.weight`, and the tensors."""
@@ -48,8 +47,8 @@ def understand(
     """Give every tensor its one verdict and every module its parts.
 
     `place` reads a key, `parts_of` a module: its parts, or why it has none. Slots of `aside` are no part of ΔW and
-    have their verdict for themselves. Two tensors that claim one slot leave their module out, as do two modules that
-    come to the same id.
+    have their verdict for themselves. Two tensors that claim one slot leave their module out, as do two modules, or two
+    paths, that come to the same id.
     """
     verdicts: dict[str, Verdict] = {}
     modules: dict[ModuleId, list[tuple[Place, TensorHeader]]] = defaultdict(list)
@@ -60,12 +59,13 @@ def understand(
         elif found.slot in aside:
             verdicts[key] = aside[found.slot]
         else:
-            modules[canonical(distinct(found.path))].append((found, header))
+            modules[canonical(found.path)].append((found, header))
     parts: dict[ModuleId, Part] = {}
     excluded: list[ModuleId] = []
     for id_, tensors in modules.items():
         slots = {at.slot: header for at, header in tensors}
-        made = TWICE if len(slots) < len(tensors) else parts_of(distinct(tensors[0][0].path), slots)
+        paths = {strip_wrappers(at.path) for at, _ in tensors}
+        made = TWICE if len(slots) < len(tensors) or len(paths) > 1 else parts_of(paths.pop(), slots)
         if not isinstance(made, Verdict) and any(part.module.id in parts for part in made.parts):
             made = TWICE
         if isinstance(made, Verdict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import log
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT
 from inspector.names import ModuleId
 from inspector.study import Finding, Floats, Study
@@ -41,6 +42,8 @@ class Values:
     """All that were measured."""
     dead: tuple[ModuleId, ...]
     """ΔW is exactly zero."""
+    unscaled: Mapping[ModuleId, str]
+    """Of those, the ones whose scale is 0, and where that comes from: `α/r = 0/16`."""
     nonfinite: tuple[ModuleId, ...]
     outliers: Mapping[ModuleId, float]
     """‖ΔW‖ as a multiple of the median of the same module in the other layers."""
@@ -53,13 +56,7 @@ class Values:
 
     def findings(self) -> tuple[Finding, ...]:
         """One a rule that does not hold."""
-        found = []
-        if self.dead and len(self.dead) == len(self.modules):
-            found.append(Finding("error", "ΔW is exactly zero in every module: it was never trained"))
-        elif self.dead and self.whole_model:
-            found.append(Finding("info", f"frozen, ΔW is exactly zero: {self._some(self.dead)}"))
-        elif self.dead:
-            found.append(Finding("warning", f"ΔW is exactly zero in {self._some(self.dead)}: not trained there"))
+        found = [*self._dead()]
         if self.nonfinite:
             left_out = "left out of every number; the training diverged or the file is damaged"
             found.append(Finding("error", f"NaN or Inf in {self._some(self.nonfinite)}: {left_out}"))
@@ -75,6 +72,22 @@ class Values:
             found.append(Finding("warning", text))
         return tuple(found)
 
+    def _dead(self) -> Iterator[Finding]:
+        """By cause: a scale of 0, or factors that are."""
+        every = len(self.dead) == len(self.modules)
+        untrained = [id_ for id_ in self.dead if id_ not in self.unscaled]
+        if self.unscaled:
+            where = "every module" if not untrained and every else self._some(self.unscaled)
+            why = f"the scale is 0 ({next(iter(self.unscaled.values()))}), whatever the factors hold"
+            yield Finding("error" if every else "warning", f"ΔW is exactly zero in {where}: {why}")
+        if untrained and self.whole_model and not every:
+            yield Finding("info", f"frozen, ΔW is exactly zero: {self._some(untrained)}")
+        elif untrained and every and not self.unscaled:
+            yield Finding("error", "ΔW is exactly zero in every module: it was never trained")
+        elif untrained:
+            text = f"ΔW is exactly zero in {self._some(untrained)}: not trained there"
+            yield Finding("error" if every else "warning", text)
+
     def _some(self, these: Collection[ModuleId], shown: Sequence[str] = ()) -> str:
         """`8 of 32 modules (one layer in 4: 0.q_proj, 0.v_proj, 4.q_proj, …)`."""
         names = list(shown) or [str(id_) for id_ in these]
@@ -83,8 +96,8 @@ class Values:
         return f"{len(these)} of {len(self.modules)} modules ({pattern}{', '.join(names[:3])}{more})"
 
 
-def values(study: Study, i: int) -> Values:
-    """The values of adapter i, from the numbers of its modules."""
+def values(study: Study, i: int, adapter: Adapter | None = None) -> Values:
+    """The values of adapter i, from the numbers of its modules; the `adapter` itself tells which have no scale."""
     present = study.present[i]
     norm, sigma, stable = (study.blocks[m, "module"][i] for m in NEEDED)
     left_out = study.block("energy_left_out", "global")
@@ -95,7 +108,8 @@ def values(study: Study, i: int) -> Values:
 
     return Values(
         modules=where(np.ones_like(present)),
-        dead=where(norm == 0),
+        dead=(dead := where(norm == 0)),
+        unscaled={id_: scale.origin for id_ in dead if adapter and (scale := adapter.modules[id_].scale).value == 0},
         nonfinite=where(study.excluded[i]),
         outliers=_outliers({id_: n for id_, n in zip(study.modules, norm, strict=True) if n > 0}),
         collapsed=where(roomy & (stable < _ONE_DIRECTION)),
@@ -104,9 +118,9 @@ def values(study: Study, i: int) -> Values:
     )
 
 
-def with_value_findings(study: Study) -> Study:
-    """The study whose adapters' findings hold what their values show as well."""
-    found = [values(study, i).findings() for i in range(len(study.adapters))]
+def with_value_findings(study: Study, adapters: Sequence[Adapter]) -> Study:
+    """The study of these adapters whose findings hold what their values show as well."""
+    found = [values(study, i, adapter).findings() for i, adapter in enumerate(adapters)]
     told = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
     return replace(study, adapters=tuple(told))
 

@@ -15,9 +15,8 @@ from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, open_sources
 from inspector.adapters.readers import full
-from inspector.adapters.sources import Local, Remote, name_places, parse
+from inspector.adapters.sources import Local, Remote, as_source, name_places, parse
 from inspector.errors import InspectorError, NotAnAdapterError
-from inspector.text import plain
 
 WITH_BASE = "needs --base when opened"
 """The note on a whole model."""
@@ -82,10 +81,10 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
     items = tuple(
         Item(
             offer.source(choice),
-            plain(choice.path),
+            choice.path,
             name,
             choice.format,
-            tuple((plain(file, 400), offer.listing.files[file].size) for file in choice.files),
+            tuple((file, offer.listing.files[file].size) for file in choice.files),
             bool(choice.files) and offer.cached(choice),
             "" if choice.format == FULL else offer.refusal(choice),
             WITH_BASE if choice.format == FULL else "",
@@ -102,7 +101,7 @@ def _local(local: Local, source: str, given: Given) -> Inventory:
     items += [_unopened(failure, local.path) for failure in failures]
     if len(items) == 1 and items[0].fault:
         raise NotAnAdapterError(failures[0].message) if failures[0].skipped else InspectorError(str(failures[0]))
-    return Inventory(plain(local.path, 400), tuple(sorted(items, key=lambda item: natural(item.path))))
+    return Inventory(as_source(local.path), tuple(sorted(items, key=lambda item: natural(item.path))))
 
 
 def _opened(adapter: Adapter, root: Path) -> Item:
@@ -110,7 +109,7 @@ def _opened(adapter: Adapter, root: Path) -> Item:
     beside = [path.parent / CONFIG for path in adapter.files[:1] if (path.parent / CONFIG).is_file()]
     files = (*beside, *adapter.files)
     format_ = PEFT if beside and adapter.info.format.startswith(f"{PEFT} ") else adapter.info.format
-    sizes = tuple((plain(file, 400), file.stat().st_size) for file in files)
+    sizes = tuple((as_source(file), file.stat().st_size) for file in files)
     return Item(adapter.info.source, _below(root, adapter.info.source), adapter.info.name, format_, sizes, here=True)
 
 
@@ -124,7 +123,7 @@ def _unopened(failure: Failure, root: Path) -> Item:
         return Item(failure.source, below, path.name, "", (), here=True, fault=str(error))
     if not whole:
         return Item(failure.source, below, path.name, "", (), here=True, fault=failure.message)
-    sizes = tuple((plain(file, 400), file.stat().st_size) for file in files)
+    sizes = tuple((as_source(file), file.stat().st_size) for file in files)
     return Item(failure.source, below, path.name, FULL, sizes, here=True, note=WITH_BASE)
 
 

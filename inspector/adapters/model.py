@@ -62,6 +62,8 @@ class Adapter:
     """The share of a module's ‖ΔW‖²_F that its factors leave out: not 0 only for the low-rank part of a dense ΔW."""
     depends_on: str = ""
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
+    base: str = ""
+    """The base as the files name it; `info.base` is that name, fit to show."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

@@ -34,7 +34,8 @@ class Failure:
     """Whether it is a file that never was an adapter, swept up by a shell pattern."""
 
     def __str__(self) -> str:
-        text = self.message if self.source in self.message else f"{self.source}: {self.message}"
+        source = plain(self.source, 400)
+        text = self.message if source in self.message else f"{source}: {self.message}"
         return f"Skipped: {text}" if self.skipped else text
 
 
@@ -98,7 +99,7 @@ def iterate(
             raise
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError)
-            yield Opened((i, 0), Failure(plain(text, 400), str(error), skipped=skipped))
+            yield Opened((i, 0), Failure(text, str(error), skipped=skipped))
     named = {source.path for source in local}
     yield from _read(places, given, names, cancelled, named)
     for i, source in remote:
@@ -112,7 +113,7 @@ def iterate(
         except CancelledError:
             raise
         except InspectorError as error:
-            yield Opened((i, 0), Failure(plain(sources[i], 400), str(error)))
+            yield Opened((i, 0), Failure(sources[i], str(error)))
         else:
             yield from _read([(i, place) for place in found], given, names, cancelled)
 

@@ -112,6 +112,11 @@ def _id_of(text: str) -> str:
     return found["repo"] + (f"@{revision}" if revision else "") + (f":{path}" if path else "")
 
 
+def as_source(path: Path) -> str:
+    """A path as a source that opens it again; bytes in it that are no UTF-8 as `?`, since no study can hold them."""
+    return str(path).encode("utf-8", "replace").decode()
+
+
 def name_places(places: Sequence[Place], taken: Iterable[str] = ()) -> list[str]:
     """A name for each place, all different and none of `taken`: the same for the same input.
 

@@ -52,4 +52,4 @@ def checked(
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
     findings = [*study.adapters[0].findings, *(place.findings() if place else ()), *(bits.findings() if bits else ())]
-    return Checked(adapter, study, values(study, 0), place, bits, tuple(findings))
+    return Checked(adapter, study, values(study, 0, adapter), place, bits, tuple(findings))

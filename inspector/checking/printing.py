@@ -13,7 +13,7 @@ from inspector.checking.checks import Checked
 from inspector.checking.precision import Precision
 from inspector.checking.together import Together
 from inspector.study import Finding
-from inspector.text import count
+from inspector.text import count, plain
 
 _INDENT = 12
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}
@@ -30,7 +30,7 @@ def text(found: Sequence[Checked], side_by_side: Together | None, *, unopened: i
 def _adapter(one: Checked, *, tensors: bool) -> Iterator[str]:
     info = one.adapter.info
     yield info.name
-    yield from _rows("source", info.source)
+    yield from _rows("source", plain(info.source, 400))
     for label, words in account(info):
         yield from _rows(label, words)
     if one.study is not None:

@@ -74,14 +74,14 @@ def _plain(found: Inventory) -> dict[str, object]:
 def _print(found: Inventory) -> None:
     """How many and how large, then a line each."""
     from inspector.adapters.progress import in_bytes
-    from inspector.text import count
+    from inspector.text import count, plain
 
     if found.offline:
         sys.stderr.write("The Hub cannot be reached: this is what the cache has.\n")
     models = len(found.items) - found.adapters
     held = [count(found.adapters, "adapter")] if found.adapters or not models else []
     held += [count(models, "whole model")] if models else []
-    click.echo(f"{found.source}\n{', '.join((*held, in_bytes(found.size)))}\n")
+    click.echo(f"{plain(found.source, 400)}\n{', '.join((*held, in_bytes(found.size)))}\n")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in _lines(found.items, width):
         click.echo(line)
@@ -113,8 +113,10 @@ def _lines(items: Sequence[Item], width: int | None) -> Iterator[str]:
 
 def _row(item: Item) -> tuple[str, ...]:
     from inspector.adapters.progress import in_bytes
+    from inspector.text import plain
 
     mark = "✗" if item.fault else "yes" if item.here else "no"
+    path = plain(item.path, 4000) or "."
     if not item.files:
-        return item.path or ".", item.format or "?", "-", "-", mark
-    return item.path or ".", item.format, str(len(item.files)), in_bytes(item.size), mark
+        return path, item.format or "?", "-", "-", mark
+    return path, item.format, str(len(item.files)), in_bytes(item.size), mark

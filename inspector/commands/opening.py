@@ -38,7 +38,7 @@ def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Gi
     if claims:
         claim_set(claims)  # what is wrong in it is said before the app opens
     refuse_for_study(sources)
-    published = Published(claims, show=True, reference=claim_set(against) if against else None)
+    published = Published(claims, show=bool(claims), reference=claim_set(against) if against else None)
     return _open(sources, k, given, published)
 
 

@@ -6,7 +6,9 @@ from inspector.definitions.definition import Definition
 from inspector.definitions.subspaces import MEAN, SUBSPACES
 
 _STACKED = "inner products and squared norms are summed over the scope's modules first, then divided"
-_RANK_TRAP = "the definitions of effective rank differ by 3-5×: compare only like with like"
+_RANK_TRAP = (
+    "the definitions of effective rank differ by 3-5×: compare only like with like, and shares where ranks differ"
+)
 
 GEOMETRY = (
     Definition(
@@ -69,6 +71,15 @@ GEOMETRY = (
         MEAN,
         _RANK_TRAP,
         "Roy & Vetterli 2007",
+    ),
+    Definition(
+        "effective_rank_share",
+        "effective rank, share of the rank",
+        "adapter",
+        "",
+        "exp(H(p)) / min(r, d_out, d_in), p = σ/Σσ: 1 where all directions are used alike",
+        MEAN,
+        "what adapters of different ranks are compared by: 1.3 of 2 and 2.6 of 4 are one share",
     ),
     Definition(
         "effective_rank_energy",

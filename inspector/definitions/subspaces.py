@@ -8,8 +8,9 @@ MEAN = "mean over the scope's modules"
 _MEDIAN = "median over the scope's modules"
 _ANGLE_TRAP = (
     "in high dimension the worst of k angles of random subspaces is near 90° too: "
-    "read it against the chance level of the same (d, k)"
+    "read it against the chance level of the same dimensions"
 )
+_CHANCE = "for the ranks r, r' of a pair at a module"
 _V1_TRAP = "runs that share the random start of A agree here by construction: compare only with equal init"
 _BJORCK = "Björck & Golub 1973; Knyazev & Argentati 2002"
 
@@ -37,7 +38,7 @@ SUBSPACES = (
         "principal angles (output)",
         "pair",
         "°",
-        "θ_k = arccos σ_k(UᵀU') of the top-k left singular subspaces, k = 1 the smallest",
+        "θ_k = arccos σ_k(UᵀU') of the top left singular subspaces, each of its own min(k, r); k = 1 the smallest",
         _MEDIAN,
         _ANGLE_TRAP,
         _BJORCK,
@@ -73,8 +74,8 @@ SUBSPACES = (
         "principal angles by chance",
         "none",
         "°",
-        "median of θ_k between random k-subspaces of the same dimension d (400 draws, fixed seed)",
-        _MEDIAN,
+        f"median of θ_k between random subspaces of min(k, r) and min(k, r') dimensions {_CHANCE} (400 draws)",
+        f"median over pairs, then {_MEDIAN}",
         index="k",
         aggregate="median",
     ),
@@ -83,7 +84,7 @@ SUBSPACES = (
         "principal angles (input)",
         "pair",
         "°",
-        "θ_k = arccos σ_k(VᵀV') of the top-k right singular subspaces, k = 1 the smallest",
+        "θ_k = arccos σ_k(VᵀV') of the top right singular subspaces, each of its own min(k, r); k = 1 the smallest",
         _MEDIAN,
         f"{_ANGLE_TRAP}; {_V1_TRAP}",
         _BJORCK,
@@ -95,8 +96,8 @@ SUBSPACES = (
         "principal angles (input) by chance",
         "none",
         "°",
-        "median of θ_k between random k-subspaces of the same dimension d (400 draws, fixed seed)",
-        _MEDIAN,
+        f"median of θ_k between random subspaces of min(k, r) and min(k, r') dimensions {_CHANCE} (400 draws)",
+        f"median over pairs, then {_MEDIAN}",
         index="k",
         aggregate="median",
     ),
@@ -129,34 +130,34 @@ SUBSPACES = (
         "subspace overlap (output)",
         "pair",
         "",
-        "‖UᵀU'‖²_F / k of the top-k left subspaces",
+        "‖UᵀU'‖²_F over the smaller dimension of the top left subspaces, of min(k, r) and min(k, r')",
         MEAN,
-        "chance is k/d, not 0",
+        "chance is the larger dimension over d, not 0",
     ),
     Definition(
         "subspace_overlap_chance",
         "subspace overlap by chance",
         "none",
         "",
-        "k/d",
-        MEAN,
+        f"max(min(k, r), min(k, r'))/d {_CHANCE}",
+        f"mean over pairs, then {MEAN}",
     ),
     Definition(
         "subspace_overlap_right",
         "subspace overlap (input)",
         "pair",
         "",
-        "‖VᵀV'‖²_F / k of the top-k right subspaces",
+        "‖VᵀV'‖²_F over the smaller dimension of the top right subspaces, of min(k, r) and min(k, r')",
         MEAN,
-        f"chance is k/d; {_V1_TRAP}",
+        f"chance is the larger dimension over d; {_V1_TRAP}",
     ),
     Definition(
         "subspace_overlap_right_chance",
         "subspace overlap (input) by chance",
         "none",
         "",
-        "k/d",
-        MEAN,
+        f"max(min(k, r), min(k, r'))/d {_CHANCE}",
+        f"mean over pairs, then {MEAN}",
     ),
     Definition(
         "row_space_overlap",
@@ -167,7 +168,14 @@ SUBSPACES = (
         MEAN,
         "high for runs that share the random start of A or are one run: a fingerprint of lineage, not of learning",
     ),
-    Definition("row_space_overlap_chance", "row-space overlap by chance", "none", "", "max(r, r')/d_in", MEAN),
+    Definition(
+        "row_space_overlap_chance",
+        "row-space overlap by chance",
+        "none",
+        "",
+        f"max(r, r')/d_in {_CHANCE}",
+        f"mean over pairs, then {MEAN}",
+    ),
     Definition("u1_chance", "output direction by chance", "none", "", "√(2/πd), d = d_out", MEAN),
     Definition("v1_chance", "input direction by chance", "none", "", "√(2/πd), d = d_in", MEAN),
 )

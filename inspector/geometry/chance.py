@@ -15,25 +15,25 @@ def direction_chance(d: int) -> float:
     return math.exp(math.lgamma(d / 2) - math.lgamma((d + 1) / 2)) / math.sqrt(math.pi)
 
 
-def overlap_chance(d: int, k: int) -> float:
-    """E ‖UᵀU'‖²_F / k of random k-subspaces of ℝᵈ: k/d."""
-    return min(1.0, k / d)
+def overlap_chance(d: int, p: int, q: int) -> float:
+    """E ‖UᵀU'‖²_F / min(p, q) of random subspaces of ℝᵈ of p and q dimensions: max(p, q)/d."""
+    return min(1.0, max(p, q) / d)
 
 
-@lru_cache(maxsize=256)
-def angle_chance(d: int, k: int) -> tuple[float, ...]:
-    """Median of each principal angle (degrees, ascending, k values) between random k-subspaces of ℝᵈ.
+@lru_cache(maxsize=1024)
+def angle_chance(d: int, p: int, q: int) -> tuple[float, ...]:
+    """Median of each principal angle (degrees, ascending) between random subspaces of ℝᵈ of p and q dimensions.
 
-    The squared cosines are the eigenvalues of S(S+T)⁻¹ with independent Wishart S ~ W_k(k) and
-    T ~ W_k(d−k), drawn as k×k triangles (Bartlett 1933): no vector of length d. 400 draws, fixed seed;
-    standard error of the median below 0.3° for the smallest angle at k = 10.
+    There are min(p, q). With q the smaller, the squared cosines are the eigenvalues of S(S+T)⁻¹ with independent
+    Wishart S ~ W_q(p) and T ~ W_q(d−p), drawn as q×q triangles (Bartlett 1933): no vector of length d. 400 draws,
+    fixed seed; standard error of the median below 0.3° for the smallest angle at p = q = 10.
     """
-    k = min(k, d)
-    if d < 2 * k:
-        # The subspaces must meet in 2k − d directions; the rest is the complements' business.
-        return (0.0,) * (2 * k - d) + (angle_chance(d, d - k) if d > k else ())
+    q, p = sorted((min(p, d), min(q, d)))
+    if d < p + q:
+        # The subspaces must meet in p + q − d directions; the other angles are those of their complements.
+        return (0.0,) * (p + q - d) + (angle_chance(d, d - p, d - q) if d > p else ())
     rng = np.random.default_rng(0)
-    S, T = _wishart_factor(rng, k, k), _wishart_factor(rng, k, d - k)
+    S, T = _wishart_factor(rng, q, p), _wishart_factor(rng, q, d - p)
     # S(S+T)⁻¹ with S = LLᵀ, T = KKᵀ has eigenvalues 1/(1+μ²), μ the singular values of L⁻¹K.
     mu = np.linalg.svd(np.linalg.solve(S, T), compute_uv=False)[:, ::-1]
     return tuple(np.degrees(np.arctan(np.median(mu, axis=0))).tolist())

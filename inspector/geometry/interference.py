@@ -32,12 +32,15 @@ def classify(cosine: float, overlap: float, chance: float) -> str:
     """Name the interference of two updates.
 
     reinforcing: cosine ≥ 0.2; cancelling: cosine ≤ −0.2; colliding: |cosine| < 0.2 while the top-k output
-    subspaces overlap by at least 3× chance and at least 0.1; independent: none of these; n/a: a zero update.
+    subspaces overlap by at least 3× chance and at least 0.1; independent: none of these; n/a: a zero update, or a
+    cosine near 0 without an overlap and its chance.
     """
     if math.isnan(cosine):
         return "n/a"
     if abs(cosine) >= ALIGNED:
         return "reinforcing" if cosine > 0 else "cancelling"
+    if math.isnan(overlap) or math.isnan(chance):
+        return "n/a"
     if overlap >= max(CHANCE_RATIO * chance, SHARED):
         return "colliding"
     return "independent"

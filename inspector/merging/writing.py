@@ -45,8 +45,8 @@ def refuse_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) ->
     """Raise InspectorError where two parents name different bases: their sum fits no model."""
     named: dict[str, str] = {}
     for adapter, w in zip(adapters, weights, strict=True):
-        if w and adapter.info.base:
-            named.setdefault(adapter.info.base, adapter.info.name)
+        if w and adapter.base:
+            named.setdefault(adapter.base, adapter.info.name)
     if len(named) > 1:
         (base, name), (other, theirs) = list(named.items())[:2]
         raise InspectorError(
@@ -100,7 +100,7 @@ def write(
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
-    base = next((info.base for info in _parts(preview) if info.base), "")
+    base = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
     missing = tuple(_lost(adapters, preview))
     transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
     written = write_peft(dest, modules, base=base, card=_card(preview, how), fan_in_fan_out=transposed)

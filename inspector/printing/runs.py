@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from inspector.lineage import lineage
+from inspector.lineage import RULE, lineage
 from inspector.printing.tables import number, titled
 from inspector.resemblance import is_reference, own
 from inspector.sensitivity import spreads, variations
@@ -42,10 +42,7 @@ def group_tables(study: Study, by: str) -> Iterator[Table | str]:
     yield _variations(study)
     if (table := _lineage(study)) is not None:
         yield table
-        yield (
-            "row-space overlap: same start or run from 0.8, different up to 0.3, unclear between; never a proof of "
-            "identity."
-        )
+        yield f"row-space overlap: {RULE}"
 
 
 def _spreads(study: Study, by: str) -> Table:
@@ -77,7 +74,7 @@ def _variations(study: Study) -> Table | str:
     for v in found:
         numbers = [number(value, 3) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
         angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
-        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.change, v.start, *numbers, *angles)
+        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
     return table
 
 

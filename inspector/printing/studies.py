@@ -16,14 +16,17 @@ from inspector.printing.probes import probe_tables
 from inspector.printing.runs import group_tables, summary_lines
 from inspector.printing.tables import UNLIMITED, Page, number, short_targets, titled
 from inspector.resemblance import own, resemblance_table
-from inspector.shared import shared
+from inspector.shared import chance_span, shared
 from inspector.study import Study
 from inspector.table import subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count
 
 MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
-_OF_ADAPTERS = {"norm": "‖ΔW‖", "effective_rank": "effective rank", "energy_left_out": "energy left out"}
+_OF_ADAPTERS = {
+    "norm": "‖ΔW‖", "effective_rank": "effective rank", "effective_rank_share": "share of rank",
+    "energy_left_out": "energy left out",
+}  # fmt: skip
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
 
@@ -139,6 +142,8 @@ def _tell_of_references(page: _Page, study: Study) -> None:
 
 def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
     """Who was measured, with these of `_OF_ADAPTERS`; what all adapters share stands once, below the table."""
+    if len({adapter.ranks for adapter in study.adapters}) < 2:
+        metrics = [metric for metric in metrics if metric != "effective_rank_share"]
     measured = {_OF_ADAPTERS[metric]: study.block(metric, "global") for metric in metrics}
     numbers = {title: block[:, 0].tolist() for title, block in measured.items() if block is not None}
     columns: dict[str, list[str]] = {
@@ -206,9 +211,9 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
             page.text(f"{metric}: not measured in this study.")
         else:
             page.table(listed_table(study, metric, "module", values))
-    chance = study.block(f"{metric}_chance", "global")
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
-    by_chance = "" if chance is None or definition.indexed else f" By chance: {chance[0]:.3g}."
+    chance = "n/a" if definition.indexed or definition.subject != "pair" else chance_span(study, metric)
+    by_chance = "" if chance == "n/a" else f" By chance: {chance}."
     trap = f" Note: {definition.trap}." if definition.trap else ""
     page.text(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")

@@ -10,6 +10,7 @@ import numpy as np
 from inspector.definitions import DEFINITIONS
 from inspector.report.document import Level, Lines, Matrix, Note, Series, Subject
 from inspector.report.subjects import adapters, pairs
+from inspector.shared import chance_span, pair_chance
 from inspector.study import Floats, Scope, Study
 
 
@@ -72,12 +73,29 @@ class Context:
         name = f"{metric.replace('_', '-')}-by-layer"
         return Lines(name, caption, ("layer", y), x, series, tuple(levels), limits, log=log, digits=digits)
 
-    def along_layers(self, metric: str, label: str, k: int | None = None) -> tuple[Level, ...]:
-        """A level of no adapter along the layers."""
-        block = self.values(metric, "layer")
-        if block is None:
+    def chance(self, metric: str) -> str:
+        """`0.014 by chance`, or `0.014 to 0.111 by chance` where pairs differ."""
+        return f"{chance_span(self.study, metric)} by chance"
+
+    def chance_along_layers(self, metric: str) -> tuple[Level, ...]:
+        """What random subspaces would give in each layer, the least and the most of the pairs where they differ."""
+        if self.values(f"{metric}_chance", "layer") is None:
             return ()
-        return (Level(label, tuple((block if k is None else block[:, k]).tolist())),)
+        modules = self.study.modules
+        of = {layer: np.array([m.layer == layer for m in modules]) for layer in self.study.layers}
+        ends = [
+            self._ends([pair_chance(self.study, metric, p.at[0], p.at[1], here)[0] for p in self.pairs])
+            for here in of.values()
+        ]
+        least, most = (tuple(end[at] for end in ends) for at in (0, 1))
+        if np.allclose(least, most, equal_nan=True):
+            return (Level("by chance", least),)
+        return Level("by chance, least", least), Level("by chance, most", most)
+
+    @staticmethod
+    def _ends(levels: Sequence[float]) -> tuple[float, float]:
+        known = [float(level) for level in levels if np.isfinite(level)]
+        return (min(known), max(known)) if known else (float("nan"), float("nan"))
 
     def series(self, subjects: Sequence[Subject], block: Floats) -> tuple[Series, ...]:
         """Those of which anything is known."""

@@ -20,8 +20,10 @@ DIP = 0.05
 def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
     """Sets of two or more adapters whose every pair has a cosine of at least `least`, each adapter in one at most.
 
-    Complete linkage: the closest groups join first, as long as the least cosine between them suffices.
+    Complete linkage: the closest groups join first, as long as the least cosine between them suffices. One that is not
+    known (NaN) does not.
     """
+    cosine = np.where(np.isnan(cosine), -np.inf, cosine)
     groups: list[tuple[int, ...]] = [(i,) for i in range(len(cosine))]
     while True:
         links = [(min(cosine[i, j] for i in g for j in h), g, h) for g, h in combinations(groups, 2)]
@@ -93,7 +95,7 @@ def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> I
     for cluster in found:
         for i in loners:
             values = [float(cosine[i, j]) for j in cluster]
-            if min(values) >= PART:
+            if all(value >= PART for value in values):
                 yield _part(study, i, cluster, values)
     if not found:
         for i, j in combinations(loners, 2):

@@ -18,10 +18,16 @@ _NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": 
 
 
 def by_base(study: Study) -> list[tuple[int, ...]]:
-    """The adapters of each base, in their order; a base under another owner's name is the same."""
+    """The adapters of each base, in their order; a base under another owner's name is the same.
+
+    Those that name none may be of any: they are with the others where these are of one base, else by themselves.
+    """
+    names = [adapter.base.rstrip("/").rpartition("/")[2].lower() for adapter in study.adapters]
+    if len({*names} - {""}) < 2:
+        return [tuple(range(len(names)))]
     groups: dict[str, list[int]] = {}
-    for i, adapter in enumerate(study.adapters):
-        groups.setdefault(adapter.base.rstrip("/").rpartition("/")[2].lower(), []).append(i)
+    for i, name in enumerate(names):
+        groups.setdefault(name, []).append(i)
     return [tuple(group) for group in groups.values()]
 
 
@@ -29,8 +35,10 @@ def limits(study: Study) -> Iterator[Takeaway]:
     """Different bases, modules one side lacks, excluded modules, unstable directions, probes not run."""
     groups = by_base(study)
     if len(groups) > 1:
-        bases = [study.adapters[group[0]].base or "one that is not named" for group in groups]
+        bases = [base for group in groups if (base := study.adapters[group[0]].base)]
         text = f"{BASES} ({listed(bases, 4)}): they are told of one base after the other."
+        if unnamed := [adapter.name for adapter in study.adapters if not adapter.base]:
+            text += f" Not compared with them, since their base is not known: {listed(unnamed)}."
         yield Takeaway("limit", text, caution=True)
     if study.settings.modules == "union":
         yield from _one_sided(study)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+import numpy as np
+
 from inspector.shared import Interference, pair_interference
 from inspector.study import Study
-from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair_values, span
+from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, span
 
 
 def merging(study: Study) -> Iterator[Takeaway]:
@@ -19,11 +21,12 @@ def merging(study: Study) -> Iterator[Takeaway]:
     for pair, told in found.items():
         by_class.setdefault(told.kind, []).append(pair)
     if pairs := by_class.get("cancelling"):
-        text = (
-            f"Merging {_named(study, pairs)} would cancel part of both: energy ratio "
-            f"{span([float(pair_values(study, 'energy_ratio')[pair]) for pair in pairs])} (1 is no interaction)."
-        )
-        yield Takeaway("merging", text, tuple(of_pair(study, "energy_ratio", *pair) for pair in pairs))
+        numbers = [of_pair(study, "energy_ratio", *pair) for pair in pairs]
+        how = f"energy ratio {span([number.value for number in numbers])} (1 is no interaction)"
+        if not np.isfinite([number.value for number in numbers]).all():
+            numbers = [n for pair in pairs for n in _numbers(study, *pair, found[pair])]
+            how = f"cosine {span([found[pair].cosine for pair in pairs])}"
+        yield Takeaway("merging", f"Merging {_named(study, pairs)} would cancel part of both: {how}.", tuple(numbers))
     if pairs := by_class.get("colliding"):
         cosine, overlap, chance = (
             span([getattr(found[pair], what) for pair in pairs]) for what in ("cosine", "overlap", "chance")

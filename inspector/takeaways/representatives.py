@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 
-from inspector.sensitivity import method_of
 from inspector.study import AdapterInfo, Study
 from inspector.takeaways.takeaway import Takeaway, listed
 
@@ -14,13 +14,16 @@ MANY = 12
 
 
 def representatives(study: Study) -> tuple[int, ...]:
-    """One adapter a method, by the learning rate and seed that most have; all adapters where none can stand in."""
+    """One adapter a method, by the learning rate and seed that most have; all adapters where none can stand in.
+
+    None can where the method of some is not known, or where nothing tells the runs of one apart.
+    """
     everyone = tuple(range(len(study.adapters)))
     methods: dict[str, list[int]] = {}
     for i, adapter in enumerate(study.adapters):
-        methods.setdefault(method_of(adapter), []).append(i)
-    apart = all(len({_run(study.adapters[i]) for i in runs}) == len(runs) for runs in methods.values())
-    if len(everyone) <= MANY or not 1 < len(methods) < len(everyone) or not apart:
+        methods.setdefault(adapter.origin.method, []).append(i)
+    apart = all(_apart(study, *pair) for runs in methods.values() for pair in combinations(runs, 2))
+    if len(everyone) <= MANY or not 1 < len(methods) < len(everyone) or "" in methods or not apart:
         return everyone
     usual = Counter(_run(adapter) for adapter in study.adapters)
     seeds = Counter(adapter.origin.seed for adapter in study.adapters)
@@ -40,6 +43,12 @@ def standing_in(study: Study, chosen: Sequence[int]) -> Takeaway:
         "with the learning rate and seed that most have; what seed and rate do is told after."
     )
     return Takeaway("limit", text, caution=True)
+
+
+def _apart(study: Study, i: int, j: int) -> bool:
+    """Whether learning rate or seed are known to differ."""
+    both = zip(_run(study.adapters[i]), _run(study.adapters[j]), strict=True)
+    return any(a is not None and b is not None and a != b for a, b in both)
 
 
 def _run(adapter: AdapterInfo) -> tuple[float | None, int | None]:

@@ -16,7 +16,7 @@ SPREAD = 1.3
 
 def sizes(study: Study) -> Iterator[Takeaway]:
     """Norms, then effective ranks, against the median of the others."""
-    norms, ranks = own_values(study, "norm"), own_values(study, "effective_rank")
+    norms = own_values(study, "norm")
     for i in range(len(norms)):
         if (told := _against(norms, i, FAR)) is not None:
             ratio, median = told
@@ -24,17 +24,29 @@ def sizes(study: Study) -> Iterator[Takeaway]:
             text = f"{study.names[i]} moved {how} the others' median"
             text += f": norm {norms[i]:.3g} against {median:.3g}{_rate(study, i)}."
             yield Takeaway("size", text, _beside(study, "norm", i, median))
-    wide = [(i, told) for i in range(len(ranks)) if (told := _against(ranks, i, SPREAD)) is not None]
-    for i, (ratio, median) in wide:
-        how = "more" if ratio > 1 else "fewer"
-        text = (
-            f"{study.names[i]} spreads over {how} directions: effective rank (of σ, Roy & Vetterli) {ranks[i]:.1f} "
-            f"against the others' median of {median:.1f}."
-        )
-        yield Takeaway("size", text, _beside(study, "effective_rank", i, median))
+    yield from _spread(study)
     if zero := [i for i in range(len(norms)) if norms[i] == 0]:
-        text = f"{listed(study.names[i] for i in zero)} did not move at all: ΔW is zero."
+        text = f"ΔW of {listed(study.names[i] for i in zero)} is zero: the base is as it was."
         yield Takeaway("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
+
+
+def _spread(study: Study) -> Iterator[Takeaway]:
+    """Effective ranks that stand out: where ranks differ, as shares of them."""
+    ranks, shares = own_values(study, "effective_rank"), own_values(study, "effective_rank_share")
+    mixed = len({adapter.ranks for adapter in study.adapters}) > 1
+    values = shares if mixed else ranks
+    for i in range(len(values)):
+        if (told := _against(values, i, SPREAD)) is None:
+            continue
+        ratio, median = told
+        how, rank = "more" if ratio > 1 else "fewer", f"effective rank (of σ, Roy & Vetterli) {ranks[i]:.1f}"
+        text = f"{study.names[i]} spreads over {how} directions: {rank} against the others' median of {median:.1f}."
+        numbers: tuple[Number, ...] = _beside(study, "effective_rank", i, median)
+        if mixed:
+            of = f"of rank {study.adapters[i].rank}, a share of {shares[i]:.2f} against the others' median of"
+            text = f"{study.names[i]} spreads over {how} of its directions: {rank} {of} {median:.2f}."
+            numbers = (*_beside(study, "effective_rank_share", i, median), of_adapter(study, "effective_rank", i))
+        yield Takeaway("size", text, numbers)
 
 
 def _beside(study: Study, metric: str, i: int, median: float) -> tuple[Number, Number]:
@@ -57,12 +69,13 @@ def _against(values: np.ndarray, i: int, times: float) -> tuple[float, float] | 
 def _rate(study: Study, i: int) -> str:
     """That the learning rate differs as well, so that the norm alone says little of the method."""
     rates = [a.origin.lr for a in study.adapters]
-    known = [rate for n, rate in enumerate(rates) if n != i and rate]
+    known = [rate for n, rate in enumerate(rates) if n != i and rate is not None]
     own = rates[i]
-    if not own or not known:
+    if own is None or not known:
         return ""
     ratio = own / float(np.median(known))
     if 1 / FAR < ratio < FAR:
         return ""
     how = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
-    return f"; its learning rate is {how} theirs, which alone may explain it"
+    whose = "theirs" if len(known) == len(rates) - 1 else f"that of the {len(known)} whose rate is known"
+    return f"; its learning rate is {how} {whose}, which alone may explain it"

@@ -18,11 +18,12 @@ from pathlib import Path
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
+from inspector.adapters.sources import as_source
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
 from inspector.findings import finding_lines
 from inspector.study import Finding, Settings, Study
-from inspector.text import count, plain
+from inspector.text import count
 from inspector.trajectory.result import Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
 
@@ -130,7 +131,7 @@ class Meter:
 
     def _opened(self, point: Point) -> Adapter | None:
         try:
-            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", plain(point.folder, 400), self._given)
+            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", as_source(point.folder), self._given)
         except InspectorError as error:
             self._failed[key(point)] = str(error)
             return None

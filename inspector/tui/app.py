@@ -27,7 +27,7 @@ from inspector.tui.picking import Picking
 from inspector.tui.plotting import warm_up
 from inspector.tui.probes import Probing
 from inspector.tui.shell import nobody
-from inspector.tui.state import TRAJECTORY, AppState
+from inspector.tui.state import CLAIMS, TRAJECTORY, AppState
 from inspector.tui.telling import Telling
 from inspector.tui.text import clean
 from inspector.tui.theme import THEMES, themes
@@ -81,7 +81,8 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
             self.refilter(self.session.filter)
         again = self.session.claims if self.asked and self.asked == self.session.sources else ""
         if claims := self.published.claims or again:
-            self.call_after_refresh(self.take_claims, claims, show=self.published.show)
+            show = self.published.show or self.session.view == CLAIMS
+            self.call_after_refresh(self.take_claims, claims, show=show)
         if self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
         if self.state.watched.roots:

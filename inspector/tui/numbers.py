@@ -140,27 +140,24 @@ class Numbers:
         place = self.layer if scope == "layer" else 0
         return np.asarray(values[self.order[pair[0]], self.order[pair[1]], place])
 
-    def chance(self, metric: str, scope: Scope | None = None) -> Floats:
-        """(k or 1,) what random subspaces would give at the current place; NaN where undefined."""
-        scope = self.scope if scope is None else scope
-        values = self.shown.block(f"{metric}_chance", scope)
-        if values is None:
-            return np.full(1, np.nan)
-        return np.atleast_1d(values[self.layer if scope == "layer" else 0])
-
     def pair_chance(self, metric: str, pair: Pair, scope: Scope | None = None) -> Floats:
-        """(k or 1,) the same over the modules that both of the pair adapt, whoever else is shown."""
+        """(k or 1,) what random subspaces would give over the modules both adapt; NaN where undefined."""
         return pair_chance(self.study, metric, self.order[pair[0]], self.order[pair[1]], self.counted(scope))
 
     def interference(self, pair: Pair) -> Interference:
         """What adding the pair would do at the current place, over the modules both adapt."""
         return pair_interference(self.study, self.order[pair[0]], self.order[pair[1]], self.counted())
 
-    def chance_series(self, metric: str) -> Floats:
-        values = self.shown.block(f"{metric}_chance", "layer")
-        if values is None:
-            return np.full(len(self.layers), np.nan)
-        return np.asarray(values[:, 0] if values.ndim == 2 else values)
+    def chance_series(self, metric: str, pair: Pair | None) -> Floats:
+        """(layers,) the same of a pair along the layers; of the smallest angle."""
+        series = np.full(len(self.layers), np.nan)
+        if pair is None or self.study.block(f"{metric}_chance", "layer") is None:
+            return series
+        counted, a, b = self.counted("global"), self.order[pair[0]], self.order[pair[1]]
+        of = np.array([-1 if m.layer is None else m.layer for m in self.study.modules])
+        for at, layer in enumerate(self.layers):
+            series[at] = pair_chance(self.study, metric, a, b, counted & (of == layer))[0]
+        return series
 
     @property
     def measured(self) -> int:

@@ -36,7 +36,9 @@ MAP_METRICS = (
     "orthogonal_fraction_global",
     "orthogonal_fraction_module",
 )
-RANK_METRICS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
+RANK_METRICS = (
+    "effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90", "effective_rank_share",
+)  # fmt: skip
 WITH_BASE = ("norm_relative", "intruder_dimensions", "intruder_dimensions_subspace")
 """What the base's weights add to one adapter's own numbers."""
 LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *WITH_BASE[:1], *RANK_METRICS, *WITH_BASE[1:])

@@ -133,6 +133,11 @@ def count(number: int) -> str:
     return str(number)
 
 
+def times(ratio: float) -> str:
+    """`×5.5`, `×10`, to two digits."""
+    return NA if ratio != ratio else f"×{ratio:.2g}" if ratio < 100 else f"×{ratio:.0f}"  # noqa: PLR0124 - NaN
+
+
 def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 

@@ -145,6 +145,27 @@ def test_other_tensors(tmp_path):
     assert len(adapter.modules) == len(TINY)
 
 
+@pytest.mark.parametrize("saved", [["classifier", "score"], None])
+@pytest.mark.parametrize(
+    ("task", "head"), [("SEQ_CLS", "score"), ("SEQ_CLS", "classifier.out_proj"), ("TOKEN_CLS", "classifier")]
+)
+def test_a_head_and_its_bias_have_one_account(tmp_path, saved, task, head):
+    """Also where the config does not name the head, as PEFT once wrote it."""
+    extra = {f"base_model.model.{head}.weight": torch.zeros(3, 16), f"base_model.model.{head}.bias": torch.zeros(3)}
+    adapter = read(write_adapter(tmp_path, random_factors(), extra=extra, task_type=task, modules_to_save=saved))
+    assert {(t.role, t.reason) for t in adapter.tensors if t.key in extra} == {
+        ("ignored", "modules_to_save: absolute values, no update without the base (--base)")
+    }
+    assert len(adapter.info.findings) == 1
+
+
+def test_an_unknown_head_and_its_bias_have_one_account(tmp_path):
+    extra = {f"base_model.model.head.{end}": torch.zeros(3, 3) for end in ("weight", "bias")}
+    adapter = read(write_adapter(tmp_path, random_factors(), extra=extra))
+    (finding,) = adapter.info.findings
+    assert finding.text.startswith("2 tensors not understood, no tensor of a LoRA: ")
+
+
 def test_fp8_factors_load(tmp_path):
     adapter = read(write_adapter(tmp_path, random_factors(dtype=torch.float8_e4m3fn)))
     B, A = adapter.load(ModuleId(0, "self_attn.q_proj"))

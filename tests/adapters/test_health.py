@@ -42,6 +42,35 @@ def test_never_trained_is_an_error(tmp_path):
     assert len(values(study, 0).dead) == 24
 
 
+def opened_study(folder):
+    return analyse([read_adapter(folder, "a", str(folder))], Settings())
+
+
+def test_a_scale_of_zero_is_not_an_adapter_that_was_never_trained(tmp_path):
+    study = opened_study(write_adapter(tmp_path, random_factors(SHAPES), alpha=0))
+    why = "the scale is 0 (α/r = 0/4), whatever the factors hold"
+    assert findings(study) == [("error", f"ΔW is exactly zero in every module: {why}")]
+
+
+def test_a_scale_of_zero_in_some_modules_is_told_apart_from_those_not_trained(tmp_path):
+    factors = random_factors(SHAPES)
+    for path in factors:
+        if path.endswith("k_proj"):
+            factors[path] = (0 * factors[path][0], factors[path][1])
+    some = opened_study(write_adapter(tmp_path / "some", factors, alpha_pattern={"q_proj": 0}))
+    q = "8 of 24 modules (all of q_proj: 0.self_attn.q_proj, 1.self_attn.q_proj, 2.self_attn.q_proj, …)"
+    why = "the scale is 0 (alpha_pattern 'q_proj': α/r = 0/4), whatever the factors hold"
+    k = q.replace("q_proj", "k_proj")
+    assert findings(some) == [
+        ("warning", f"ΔW is exactly zero in {q}: {why}"),
+        ("warning", f"ΔW is exactly zero in {k}: not trained there"),
+    ]
+    two = {path: pair for path, pair in factors.items() if not path.endswith("v_proj")}
+    every = opened_study(write_adapter(tmp_path / "every", two, alpha_pattern={"q_proj": 0}))
+    assert [severity for severity, _ in findings(every)] == ["error", "error"]
+    assert not any("never trained" in text for _, text in findings(every))
+
+
 @pytest.mark.parametrize(
     ("dead", "said"),
     [

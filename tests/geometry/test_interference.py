@@ -37,6 +37,9 @@ def test_energy_ratio_of_nothing_is_not_available():
         (0.05, 0.05, 0.01, "independent"),
         (0.05, 0.5, 0.4, "independent"),
         (float("nan"), 0.5, 0.01, "n/a"),
+        (0.05, float("nan"), 0.01, "n/a"),
+        (0.05, 0.5, float("nan"), "n/a"),
+        (0.9, float("nan"), float("nan"), "reinforcing"),
     ],
 )
 def test_classes(cosine, overlap, chance, expected):

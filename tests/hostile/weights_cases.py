@@ -111,7 +111,7 @@ def cases() -> Iterator[Case]:
     norm = 2 * float((one[0].double() @ one[1].double()).norm())
     line = ESCAPES.replace("\r\n", "")
     yield Case("weights: a name of escapes and markup", partial(_names, line), 0, r"\[red\]name", norm)
-    yield Case("weights: a name of several lines", partial(_names, ESCAPES), 2, r"\[red\]name")
+    yield Case("weights: a name of several lines", partial(_names, ESCAPES), 0, r"\[red\]name", norm)
     yield Case(
         "weights: a name of markup alone", partial(_names, "[bold]q[/] [@click=app.quit]x"), 0, r"\[bold\]", norm
     )

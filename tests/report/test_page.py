@@ -12,6 +12,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.report.building import report
 from inspector.report.page import page
 from inspector.report.subjects import MOST, SHOWN, drawn_first, pairs
+from inspector.shared import pair_chance
 from inspector.takeaways import takeaways
 from tests.claims.studies import claim, claims
 from tests.report.studies import HOSTILE, METHODS, full_study, only
@@ -104,7 +105,7 @@ def test_angles_are_median_quartiles_and_worst_beside_chance(study, parsed):
     assert float(smallest) == pytest.approx(block[""][0], abs=0.051)
     assert float(largest) == pytest.approx(block[""][-1], abs=0.051)
     assert [float(x) for x in quartiles.split(" to ")] == pytest.approx([block["_q25"][0], block["_q75"][0]], abs=0.051)
-    chance = study.blocks["principal_angle_chance", "global"][0]
+    chance = pair_chance(study, "principal_angle", 0, 1)
     assert float(rows["by chance, smallest"][0]) == pytest.approx(chance[0], abs=0.051)
     assert float(rows["by chance, largest"][0]) == pytest.approx(chance[-1], abs=0.051)
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501, ISC004 - the sentences stand whole
 
+from dataclasses import replace
+
 import numpy as np
 
 from inspector.origin import Origin
@@ -41,6 +43,12 @@ def test_clusters_are_complete():
     assert clusters(cosine, 0.8) == [(0, 1, 2)]
 
 
+def test_a_zero_update_is_said_to_be_zero_not_to_have_stood_still():
+    """With α = 0 the factors moved, and ΔW is zero all the same."""
+    found = study(("a", "b", "c"), norm={"a": 0.0, "b": 1.0, "c": 1.0})
+    assert texts(found, "size") == ["ΔW of a is zero: the base is as it was."]
+
+
 def test_sizes_of_the_study():
     norms = {
         "sft": 2.84,
@@ -57,6 +65,43 @@ def test_sizes_of_the_study():
         "online-grpo moved 9.6 times less far than the others' median: norm 0.3 against 2.87.",
         "dpo spreads over more directions: effective rank (of σ, Roy & Vetterli) 24.5 against the others' median of 16.0.",
     ]
+
+
+def test_a_cosine_that_is_not_known_joins_no_cluster():
+    cosine = np.array([[1, 0.95, np.nan], [0.95, 1, 0.95], [np.nan, 0.95, 1]])
+    assert clusters(cosine, 0.9) in ([(0, 1)], [(1, 2)])
+    pairs = {("a", "b"): 0.95, ("b", "c"): 0.5, ("b", "d"): 0.1, ("a", "d"): 0.1}
+    assert not [text for text in texts(study(("a", "b", "c", "d"), cosine=pairs)) if "nan" in text]
+
+
+def test_effective_ranks_of_other_ranks_are_compared_as_shares():
+    """1.3 of 2 and 2.6 of 4 are one share; 1.3 of 4 is half of it."""
+    ranks, shares = {"a": 1.3, "b": 2.6, "c": 2.6}, {"a": 0.65, "b": 0.65, "c": 0.65}
+
+    def of(*sizes, **pairs):
+        found = study(("a", "b", "c"), **pairs)
+        infos = (replace(info, ranks=(r,)) for info, r in zip(found.adapters, sizes, strict=True))
+        return texts(replace(found, adapters=tuple(infos)), "size")
+
+    assert of(2, 4, 4, effective_rank=ranks, effective_rank_share=shares) == []
+    assert of(2, 4, 4, effective_rank=ranks) == [], "no shares, nothing to compare"
+    assert of(4, 4, 4, effective_rank=ranks) == [
+        "a spreads over fewer directions: effective rank (of σ, Roy & Vetterli) 1.3 against the others' median of 2.6.",
+        "b spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
+        "c spreads over more directions: effective rank (of σ, Roy & Vetterli) 2.6 against the others' median of 2.0.",
+    ]
+    assert of(2, 4, 8, effective_rank=ranks, effective_rank_share=shares | {"c": 0.3})[-1] == (
+        "c spreads over fewer of its directions: effective rank (of σ, Roy & Vetterli) 2.6 of rank 8, a share of 0.30 "
+        "against the others' median of 0.65."
+    )
+
+
+def test_a_rate_is_compared_with_those_that_are_known():
+    origins = [Origin("sft", 2e-4), Origin("rft"), Origin("dpo", 2e-5)]
+    (said,) = texts(study(("sft", "rft", "dpo"), origins=origins, norm={"sft": 2.0, "rft": 2.0, "dpo": 0.2}), "size")
+    assert said.endswith(
+        "; its learning rate is 1/10 of that of the 1 whose rate is known, which alone may explain it."
+    )
 
 
 def test_a_rate_that_may_explain_a_norm_is_said():

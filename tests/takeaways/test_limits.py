@@ -5,11 +5,17 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from inspector.origin import Origin
 from inspector.study import ProbeInfo
 from inspector.takeaways import takeaways
 from tests.takeaways.published import study, texts
+
+
+def at_chance(found, level):
+    """The study with this chance level of row-space overlaps."""
+    return replace(found, blocks={**found.blocks, ("row_space_overlap_chance", "global"): np.array([level])})
 
 
 def test_seeds_and_rates_of_the_study():
@@ -29,6 +35,44 @@ def test_seeds_and_rates_of_the_study():
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (Origin(), Origin("b", 5e-5, 42), None),
+        (Origin("b"), Origin("b", 5e-5, 42), None),
+        (Origin("b", 5e-5), Origin("b", None, 42), None),
+        (Origin("b", None, 7), Origin("b", None, 42),
+         "Another seed of b (a, b): cosine 0.30; their learning rates are not both known, and may differ too."),
+        (Origin("b", 5e-5), Origin("b", 5e-4),
+         "10 times the learning rate of b (a, b): cosine 0.30; their seeds are not both known, and may differ too."),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_is_not_compared(one, other, said):
+    """Nor is what was not measured said: here only the cosine was."""
+    found = study(("a", "b"), origins=[one, other], cosine={("a", "b"): 0.3})
+    assert texts(found, "runs") == ([said] if said else [])
+    assert "nan" not in " ".join(texts(found))
+    assert all(np.isfinite(number.value) for told in takeaways(found) for number in told.numbers)
+
+
+def test_an_adapter_of_no_known_base_is_not_of_another():
+    found = study(("a", "b", "c"), cosine={("a", "b"): 0.95, ("a", "c"): 0.95, ("b", "c"): 0.95})
+    one = replace(found, adapters=(*found.adapters[:2], replace(found.adapters[2], base="")))
+    assert texts(one)[0] == "a, b and c are one direction: cosine 0.95."
+    assert not [text for text in texts(one) if "bases" in text]
+    two = replace(one, adapters=(one.adapters[0], replace(one.adapters[1], base="org/else"), one.adapters[2]))
+    assert texts(two)[0] == (
+        "The adapters name different bases (Qwen/Qwen3-4B and org/else): they are told of one base after the other. Not "
+        "compared with them, since their base is not known: c."
+    )
+
+
+def test_a_merge_that_cancels_without_a_measured_energy_ratio():
+    found = study(("a", "b"), cosine={("a", "b"): -0.4}, subspace_overlap={("a", "b"): 0.5})
+    found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
+    assert texts(found, "merging") == ["Merging a + b would cancel part of both: cosine -0.40."]
+
+
 def test_checkpoints_of_several_runs_are_pointed_out():
     names = ("checkpoint-1", "checkpoint-2", "checkpoint-3")
     overlap = {
@@ -36,7 +80,9 @@ def test_checkpoints_of_several_runs_are_pointed_out():
         ("checkpoint-1", "checkpoint-3"): 0.05,
         ("checkpoint-2", "checkpoint-3"): 0.05,
     }
-    said = texts(study(names, row_space_overlap=overlap), "runs")
+    found = study(names, row_space_overlap=overlap)
+    assert len(texts(at_chance(found, 0.001), "runs")) == 1  # 50 times chance is no other start for certain
+    said = texts(at_chance(found, 0.02), "runs")
     assert said[-1] == (
         "The checkpoints of one folder come from 2 different starts, so more than one run wrote there: checkpoint-1 and "
         "checkpoint-2; checkpoint-3."
@@ -88,7 +134,7 @@ def test_adapters_of_other_bases_are_told_apart():
 def test_of_several_bases_each_sentence_names_its_adapters():
     names = ("a", "b", "c", "d", "e")
     kin = {("a", "b"): 0.98, ("c", "d"): 0.98}
-    found = study(names, cosine=dict.fromkeys(kin, 0.95), row_space_overlap=kin)
+    found = at_chance(study(names, cosine=dict.fromkeys(kin, 0.95), row_space_overlap=kin), 0.02)
     bases = ("org/one", "org/one", "org/two", "org/two", "org/three")
     found = replace(found, adapters=tuple(replace(a, base=b) for a, b in zip(found.adapters, bases, strict=True)))
     assert texts(found, "runs") == [

@@ -62,6 +62,8 @@ def test_what_is_alike_of_seeds_and_rates_is_one_sentence():
         (NAMES[:12], ORIGINS[:12]),  # few enough
         (NAMES, [Origin()] * 16),  # nothing tells the methods
         (NAMES, [Origin("sft", lr, seed) for lr, seed in product((1, 2, 3, 4), repeat=2)]),  # one method
+        (NAMES, [Origin(), *ORIGINS[1:]]),  # the first may be of any method
+        (NAMES, [Origin(o.method, o.lr, None if o.seed == 42 else o.seed) for o in ORIGINS]),  # or of the same seed
         (NAMES, [Origin(o.method, 1e-4, 42) for o in ORIGINS]),  # nothing tells the runs apart: checkpoints, say
     ],
 )

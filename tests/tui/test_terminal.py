@@ -64,6 +64,19 @@ def go_on(terminal: Terminal, *words: str) -> None:
     assert not terminal.modes[25]
 
 
+@pytest.mark.parametrize(("key", "tab"), [("3", "[3Lay]"), ("C", "[C·Cla]")])
+def test_without_sources_it_opens_where_one_was(state, key, tab):
+    """A set of claims that is remembered is no request to see it."""
+    for words, keys in ((["demo"], key), ([], "")):
+        with Terminal("-m", "inspector", *words, **state) as terminal:
+            terminal.shows("quit", "11 adapters")
+            terminal.until(lambda: "loading" not in terminal.text, 60)
+            terminal.type(keys)
+            terminal.shows(tab)
+            terminal.type("q")
+            assert terminal.process.wait(60) == 0
+
+
 @pytest.mark.parametrize("how", ["ctrl+z", "ctrl+z in a dialog", "SIGTSTP"])
 def test_suspended_it_lends_the_terminal_to_the_shell(state, how):
     with Terminal("-c", PROGRAM, **state) as terminal:

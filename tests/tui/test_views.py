@@ -178,7 +178,8 @@ async def test_angles_numbers_and_chance():
         assert degrees(angles[0]) in line
         assert degrees(angles[9]) in line
         assert "┊" in line
-        assert "chance θ₁ 75.0°, θ₁₀ 89.5°" in body(app)
+        chance = app.state.pair_chance("principal_angle", (0, 1))
+        assert f"chance θ₁ {degrees(chance[0])}, θ₈ {degrees(chance[7])}" in body(app)
 
 
 async def test_size_names_the_definition_of_rank():

@@ -48,7 +48,7 @@ class Offer:
     def source(self, choice: Choice | None = None) -> str:
         """`org/repo@commit:path`: what is opened, pinned."""
         path = self._alone(choice) if choice else self.remote.subfolder
-        return plain(f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}", 400)
+        return f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}"
 
     def _alone(self, choice: Choice) -> str:
         """A path that stands for this adapter only: a folder with others below it goes by its weights."""

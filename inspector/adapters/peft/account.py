@@ -9,7 +9,7 @@ from inspector.adapters.account import TWICE, UNKNOWN, USED, Verdict
 from inspector.adapters.assemble import Part
 from inspector.adapters.peft import experts, modules, saved
 from inspector.adapters.peft.modules import PRUNED, PeftFile
-from inspector.adapters.peft.tensors import NEED_BASE, Sorted
+from inspector.adapters.peft.tensors import NEED_BASE, Sorted, with_biases
 from inspector.names import ModuleId
 
 
@@ -47,4 +47,4 @@ def account(found: Sorted, file: PeftFile) -> Account:
                 verdicts[key] = USED
             else:
                 verdicts[key] = TWICE if isinstance(whole, Part) else whole
-    return Account(list(parts.values()), verdicts, tuple(dict.fromkeys(excluded)))
+    return Account(list(parts.values()), with_biases(verdicts), tuple(dict.fromkeys(excluded)))

@@ -12,6 +12,8 @@ from inspector.errors import InspectorError
 from inspector.study import Finding
 from inspector.text import plain, some
 
+_HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
+"""What PEFT trains and saves beside the LoRA for a task, also where the config names no modules_to_save."""
 DEFAULT_ALPHA = 8.0
 """PEFT's own, for configs without `lora_alpha`."""
 
@@ -115,7 +117,7 @@ def read_config(folder: Path) -> PeftConfig:
         alpha_pattern=numbers(config.get("alpha_pattern")),
         targets=_names(config.get("target_modules")),
         target_parameters=_names(config.get("target_parameters")),
-        modules_to_save=_names(config.get("modules_to_save")),
+        modules_to_save=_names(config.get("modules_to_save")) or _HEADS.get(str(config.get("task_type")), ()),
         init=init.lower() if isinstance(init, str) else "",
         fan_in_fan_out=bool(config.get("fan_in_fan_out")),
         dora=bool(config.get("use_dora")),
@@ -133,7 +135,7 @@ def _base(config: Mapping[str, Any]) -> str:
     """The base model's name; hand-made configs write it under `base_model`."""
     for key in ("base_model_name_or_path", "base_model"):
         if isinstance(name := config.get(key), str):
-            return plain(name, 120)
+            return name
     return ""
 
 

@@ -18,7 +18,6 @@ from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import A, B, Group
 from inspector.names import ModuleId, canonical, strip_wrappers
-from inspector.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +134,7 @@ def _matrix(outer: str, slots: Slots, file: PeftFile) -> Part:
     (r, d_in), d_out = slots[A].shape, slots[B].shape[0]
     read = file.weights.tensor
     scale = file.scaling.of(f"{outer}.weight", r)
-    module = LoraModule(canonical(outer), d_out, d_in, r, scale, dtypes(slots, (A, B)), plain(outer, 300))
+    module = LoraModule(canonical(outer), d_out, d_in, r, scale, dtypes(slots, (A, B)), outer)
     return Part(module, lambda: (read(slots[B].key), read(slots[A].key)), slots[A].numel + slots[B].numel)
 
 
@@ -149,7 +148,7 @@ def _experts(outer: str, slots: Slots, reading: _Reading, file: PeftFile) -> lis
     parts = []
     for e in range(stack.experts):
         path = f"{outer}.{e}.{stack.name}"
-        module = LoraModule(canonical(path), d_out, d_in, reading.r, scale, dtypes(slots, (A, B)), plain(path, 300))
+        module = LoraModule(canonical(path), d_out, d_in, reading.r, scale, dtypes(slots, (A, B)), path)
         load = partial(_expert, file.recent, slots, e, reading.r, transposed=reading.swapped != flipped)
         parts.append(Part(module, load, size))
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
         or not NEED_BASE.isdisjoint(found.others.values())
     )
     magnitudes = any(MAGNITUDE in group.slots for group in found.groups.values())
-    return f"{plain(given.base.name)} at rank {given.rank}" if given.base and (told or magnitudes) else ""
+    return f"{given.base.name} at rank {given.rank}" if given.base and (told or magnitudes) else ""
 
 
 def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
@@ -106,11 +107,16 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
 
 
 def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
-    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo."""
-    targets = Patterns({target: 1.0 for target in config.targets if target != "all-linear"})
+    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo.
+
+    A target is a name in a list, and a regex where it stands alone.
+    """
+    names = [target for target in config.targets if target != "all-linear"]
+    targets = Patterns(dict.fromkeys([*names, *map(re.escape, names)], 1.0))
     for path in [group.path for group in found.groups.values()] or map(strip_wrappers, found.others):
         targets.hits(path)
-    if missing := targets.idle():
+    idle = set(targets.idle())
+    if missing := [target for target in names if {target, re.escape(target)} <= idle]:
         return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]
     return []
 
@@ -128,8 +134,6 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
     if config.init in STARTS and given.base and made.parts:
         start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
         notes.append(Finding("info", start))
-    if config.alpha == 0 and config.peft_type != "ADALORA":
-        notes.append(Finding("warning", "lora_alpha is 0: the scale, and every ΔW, is zero"))
     if config.layer_replication:
         ranges = ", ".join(f"{start} to {end - 1}" for start, end in config.layer_replication[:6])
         text = f"layer_replication: layers are numbered as in the replicated model, made of the base's layers {ranges}"

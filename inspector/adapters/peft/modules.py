@@ -22,7 +22,6 @@ from inspector.adapters.peft.base import Base, started
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
-from inspector.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,10 +58,9 @@ def make(group: Group, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.adalora(update.rank)
     else:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
-    where = plain(path, 300)
     kind = dtypes(slots, list(slots))
     shape = update.d_out, update.d_in
-    module = LoraModule(group.id, *shape, update.rank, scale, kind, where, update.kernel)
+    module = LoraModule(group.id, *shape, update.rank, scale, kind, path, update.kernel)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)

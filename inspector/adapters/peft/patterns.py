@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-_PLAIN = re.compile(r"[\w.\-]+")
+PLAIN = re.compile(r"[\w.\-]+")
+"""A key that is a dotted name as it stands."""
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _REPEATS = re.compile(r"\{(\d*),?(\d*)\}")
 _LONGEST = 1000
 _LARGEST_REPEAT = 10_000
@@ -20,8 +22,8 @@ _MOST_REGEXES = 500
 class Patterns:
     r"""One pattern table. A key hits a path by `(.*\.)?(KEY)$` [peft.utils.other.get_pattern_key].
 
-    Keys come from a file anyone may have written. Plain dotted names, nearly all there are, are looked up;
-    real regexes run under `regex`'s timeout, and one that is too long, too large or too slow is dropped.
+    Keys come from a file anyone may have written. Plain dotted names, nearly all there are, and escaped ones are looked
+    up; real regexes run under `regex`'s timeout, and one that is too long, too large or too slow is dropped.
     """
 
     def __init__(self, table: Mapping[str, float]) -> None:
@@ -29,18 +31,22 @@ class Patterns:
         self._used: set[int] = set()
         self._regexes = 0
         self._values = list(table.items())
-        self._plain = {key: i for i, key in enumerate(table) if _PLAIN.fullmatch(key)}
-        self._compiled = {i: c for i, key in enumerate(table) if key not in self._plain and (c := self._compile(key))}
+        self._names: dict[tuple[bool, str], list[int]] = {}
+        self._compiled: dict[int, Any] = {}
+        for i, key in enumerate(table):
+            if (name := _name(key)) is not None:
+                self._names.setdefault(name, []).append(i)
+            elif compiled := self._compile(key):
+                self._compiled[i] = compiled
         self._left = _ALL_MATCHES
 
     def hits(self, path: str) -> list[tuple[str, float]]:
         """All (key, value) that hit this module path, in file order: PEFT takes the first."""
         if not self._values:
             return []
-        found, end = set[int](), path
+        found, end = set(self._names.get((True, path), ())), path
         while end:
-            if end in self._plain:
-                found.add(self._plain[end])
+            found.update(self._names.get((False, end), ()))
             end = end.partition(".")[2]
         found |= {i for i in list(self._compiled) if self._match(i, path)}
         self._used |= found
@@ -79,3 +85,10 @@ class Patterns:
             return False
         finally:
             self._left -= time.monotonic() - started
+
+
+def _name(key: str) -> tuple[bool, str] | None:
+    """Whether a key is tied to the start, and the name that it is or escapes; None of a real regex."""
+    rest = key.removeprefix("^")
+    name = _ESCAPED.sub(r"\1", rest)
+    return (rest != key, name) if PLAIN.fullmatch(rest) or (rest and rest == re.escape(name)) else None

@@ -16,7 +16,6 @@ from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import TOKEN_VALUES, TOKENS
 from inspector.names import canonical, strip_wrappers
-from inspector.text import distinct
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +31,7 @@ def make(header: TensorHeader, verdict: Verdict, file: PeftFile) -> Part | Verdi
     """The update W − W₀ of a tensor with absolute values, or why there is none."""
     if file.base is None:
         return verdict
-    path = distinct(strip_wrappers(_PLACES.sub("", header.key)))
+    path = strip_wrappers(_PLACES.sub("", header.key))
     faults = (
         ("base_layer" in header.key.split("."), COPY),
         (len(header.shape) < 2 or header.numel == 0 or path == strip_wrappers(header.key), _NO_MATRIX),

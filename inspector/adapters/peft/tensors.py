@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inspector.adapters.account import UNKNOWN, Verdict
+from inspector.adapters.account import UNKNOWN, USED, Verdict
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft.config import PeftConfig
 from inspector.names import ModuleId, canonical, strip_wrappers
-from inspector.text import distinct
 
 A, B, E = "lora_A", "lora_B", "lora_E"
 EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"
@@ -24,7 +23,8 @@ SLOTS = frozenset({A, B, E, EMBEDDING_A, EMBEDDING_B, MAGNITUDE, *HADA, *LOKR, *
 # `.lora_A.weight`, `.lora_A.default.weight` (adapter name inside), `.lora_embedding_A`, `.lora_B.bias`
 _KEY = re.compile(
     r"(?P<path>.+)\.(?P<part>(?:lora|hada|lokr|vera)_[A-Za-z0-9_]+)"
-    r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?(?:\.(?P<leaf>weight|bias))?"
+    r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?(?:\.(?P<leaf>weight|bias))?",
+    re.DOTALL,
 )
 
 _ABSOLUTE = "absolute values, no update without the base (--base)"
@@ -46,7 +46,7 @@ class Group:
     path: str
     slots: dict[str, TensorHeader] = field(default_factory=dict)
     twice: list[TensorHeader] = field(default_factory=list)
-    """Those that claim a slot another tensor has."""
+    """Those that claim a slot another tensor has, or the module of another path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,25 @@ def sort(headers: Mapping[str, TensorHeader], config: PeftConfig) -> Sorted:
         if part not in SLOTS or leaf == "bias":
             others[key] = _other(key, match, config)
             continue
-        path = strip_wrappers(distinct(place))
+        path = strip_wrappers(place)
         id_ = canonical(path)
         if (group := groups.get(id_)) is None:
             group = groups[id_] = Group(id_, path)
         adapters.add(adapter or "")
-        if part in group.slots:
+        if part in group.slots or path != group.path:
             group.twice.append(header)
         else:
             group.slots[part] = header
-    return Sorted(groups, others, frozenset(adapters))
+    return Sorted(groups, with_biases(others), frozenset(adapters))
+
+
+def with_biases(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """A bias has the verdict of its module's weight where that is not used: a head is one thing."""
+    weights = {
+        key: f"{key.removesuffix('bias')}weight" for key in verdicts if key.endswith(".bias") and "lora_" not in key
+    }
+    follow = {key: verdicts[weight] for key, weight in weights.items() if verdicts.get(weight, USED) is not USED}
+    return {**verdicts, **follow}
 
 
 def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict:

@@ -17,7 +17,6 @@ from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft.account import Account
 from inspector.adapters.peft.tensors import LAMBDA_B, LAMBDA_D, VERA_A, VERA_B, Group, Sorted
 from inspector.names import ModuleId
-from inspector.text import plain
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.modules import PeftFile
@@ -75,5 +74,5 @@ def _make(group: Group, shared: Slots, file: PeftFile) -> Part | Verdict:
         return b[:, None] * B[:d_out], d[:, None] * A[:, :d_in]
 
     kind = dtypes(slots, list(slots))
-    module = LoraModule(group.id, d_out, d_in, r, _SCALE, kind, plain(group.path, 300))
+    module = LoraModule(group.id, d_out, d_in, r, _SCALE, kind, group.path)
     return Part(module, load, d_out + r)

@@ -14,17 +14,18 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.peft.patterns import PLAIN
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
 from inspector.export import refuse_place, replacing
-from inspector.names import canonical
-from inspector.text import count, plain
+from inspector.names import canonical, strip_wrappers
+from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +34,7 @@ CARD = "README.md"
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
 """What language models call their embeddings, whose factors PEFT keeps under names of their own."""
 _EXPERT = re.compile(r"\.experts\.\d+\.")
+_SEPARATOR = re.compile(r"[\W_]")
 
 
 class Factors(NamedTuple):
@@ -71,11 +73,14 @@ def write_peft(
     `base` is the `base_model_name_or_path`, `card` the text of the README below its title. `fan_in_fan_out` says that
     the base stores W transposed, as gpt2 does: B and A are those of ΔW (out × in) either way, and PEFT sets the flag
     itself and warns where it is wrong. Returns what a user should know of how it was written. Raises InspectorError
-    where `dest` exists or cannot be written, or where a scale or a shape makes no LoRA.
+    where `dest` exists or cannot be written, where two names are one module's, or where a scale or a shape makes no
+    LoRA.
     """
     refuse_destination(dest)
     if not modules:
         raise InspectorError(f"There is no module to write to {plain(dest)}.")
+    _refuse_names(modules)
+    base = base.encode("utf-8", "replace").decode()
     exact = {path: _exact(path, factors) for path, factors in modules.items()}
     with _appearing(dest) as folder:
         _write_tensors(folder / SAFETENSORS, exact)
@@ -85,6 +90,17 @@ def write_peft(
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     padded = [path for path, (factors, _) in exact.items() if factors.A.shape[0] != modules[path].A.shape[0]]
     return tuple(_notes(padded, [path for path in modules if _EXPERT.search(path)]))
+
+
+def _refuse_names(paths: Iterable[str]) -> None:
+    """Raise InspectorError where a name could not be read back: no file holds it, or another module has it."""
+    first: dict[str, str] = {}
+    for path in paths:
+        if path.encode("utf-8", "replace").decode() != path:
+            raise InspectorError(f"{distinct(path)} cannot be written: the name is not valid text. Rename the module.")
+        if (other := first.setdefault(strip_wrappers(path), path)) != path:
+            both = f"{distinct(other)} and {distinct(path)}"
+            raise InspectorError(f"{both} would be one module in a PEFT folder: rename one of them.")
 
 
 def _notes(padded: list[str], experts: list[str]) -> Iterator[str]:
@@ -156,10 +172,15 @@ def _number(alpha: float) -> float | int:
 def _pattern_keys(paths: list[str]) -> dict[str, str]:
     r"""A pattern for each path that hits it alone: PEFT takes the first key with `(.*\.)?(KEY)$`.
 
-    A path is its own pattern, but for one that another module's path ends in: that one is tied to the start.
+    A plain path is its own pattern, but for one that another module's path ends in, or nearly so: a dot is any
+    character. That one, and an odd one, is tied to the start and escaped.
     """
-    ends = Counter(".".join(parts[n:]) for path in paths for parts in [path.split(".")] for n in range(len(parts)))
-    return {path: path if ends[path] == 1 else f"^{path}" for path in paths}
+    ends: Counter[str] = Counter()
+    for path in paths:
+        parts = path.split(".")
+        ends.update(_SEPARATOR.sub(".", ".".join(parts[n:])) for n in range(len(parts)))
+    alone = {path for path in paths if PLAIN.fullmatch(path) and ends[_SEPARATOR.sub(".", path)] == 1}
+    return {path: path if path in alone else f"^{re.escape(path)}" for path in paths}
 
 
 def _targets(paths: list[str]) -> list[str]:
@@ -169,14 +190,14 @@ def _targets(paths: list[str]) -> list[str]:
     """
     layers: dict[str, set[int]] = {}
     whole = set()
-    for path in paths:
-        id_ = canonical(path)
+    ids = {path: canonical(path) for path in paths}
+    for path, id_ in ids.items():
         layers.setdefault(id_.projection, set()).add(-1 if id_.layer is None else id_.layer)
-        if id_.layer is None or "language_model" in path:
+        if id_.layer is None or "language_model" in path or not path.endswith(id_.projection):
             whole.add(id_.projection)
     every = set(range(max((max(found) for found in layers.values()), default=-1) + 1))
     short = {name for name, found in layers.items() if found == every and name not in whole}
-    return sorted({name if (name := path.rpartition(".")[2]) in short else path for path in paths})
+    return sorted({id_.projection if id_.projection in short else path for path, id_ in ids.items()})
 
 
 def _write_tensors(path: Path, modules: Mapping[str, tuple[Factors, float]]) -> None:

@@ -35,13 +35,14 @@ METADATA = "lora_adapter_metadata"
 _TOWER = re.compile(r"(unet|transformer(_2)?(?!\.h\.)|text_encoder(_\d)?|prior|controlnet|diffusion_model)\.")
 _FACTOR = re.compile(
     r"(?P<path>.+?)(?:\.lora_(?:(?P<new>[AB])(?:\.[\w-]+)?|(?:linear_layer\.)?(?P<down>down|up)(?:\.default)?)"
-    r"|[._]lora\.(?P<old>down|up))\.weight"
+    r"|[._]lora\.(?P<old>down|up))\.weight",
+    re.DOTALL,
 )
 _SIDES = {"A": lycoris.DOWN, "B": lycoris.UP, "down": lycoris.DOWN, "up": lycoris.UP}
 _OTHERS = "|".join(
     re.escape(slot) for slot in sorted(lycoris.SLOTS | ASIDE.keys() | {"alpha", DORA}, key=len, reverse=True)
 )
-_OTHER = re.compile(rf"(?P<path>.+?)\.(?P<slot>{_OTHERS}|lora_magnitude_vector(?:\.weight)?|lora_B\.bias)")
+_OTHER = re.compile(rf"(?P<path>.+?)\.(?P<slot>{_OTHERS}|lora_magnitude_vector(?:\.weight)?|lora_B\.bias)", re.DOTALL)
 _ASIDE = ASIDE | {"lora_B.bias": BIAS}
 
 

@@ -46,7 +46,7 @@ _TOWERS = {
     "lora_te3": "text_encoder_3",
     "lycoris": "unet",
 }
-_TOWER = re.compile(rf"({'|'.join(_TOWERS)})_(.+)")
+_TOWER = re.compile(rf"({'|'.join(_TOWERS)})_(.+)", re.DOTALL)
 # Components of module paths that have underscores of their own: what kohya's names do not tell from a dot.
 _COMPOUNDS = frozenset(
     """down_blocks mid_block up_blocks transformer_blocks single_transformer_blocks proj_in proj_out conv_in conv_out
@@ -127,7 +127,7 @@ def _from_ldm(path: str) -> str:
     """
     if path in _LDM_OUTSIDE:
         return _LDM_OUTSIDE[path]
-    found = re.fullmatch(r"(input_blocks|middle_block|output_blocks)\.(\d{1,3})\.(.+)", path)
+    found = re.fullmatch(r"(input_blocks|middle_block|output_blocks)\.(\d{1,3})\.(.+)", path, re.DOTALL)
     if found is None:
         return path
     part, number, below = found[1], int(found[2]), found[3]

@@ -22,7 +22,7 @@ from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.errors import InspectorError, NotAnAdapterError
 from inspector.names import canonical, strip_wrappers
 from inspector.study import Finding
-from inspector.text import count, distinct, plain, some
+from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,8 +79,8 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
         canonical(_module(key)) for key, v in verdicts.items() if v is not USED and len(weights.headers[key].shape) == 2
     )
     refusal = "" if parts else f"no matrix of it has the shape it has in the base {plain(base.name)}: is that its base?"
-    name_ = plain(base.name, 120)
-    facts = Facts(FORMAT, name_, excluded=excluded, refusal=refusal, depends_on=f"{name_} at rank {given.rank}")
+    depends_on = f"{base.name} at rank {given.rank}"
+    facts = Facts(FORMAT, base.name, excluded=excluded, refusal=refusal, depends_on=depends_on)
     return assemble(name, source, facts, parts, weights, verdicts, _notes(weights.headers, used, base))
 
 
@@ -149,4 +149,4 @@ def _notes(headers: Mapping[str, TensorHeader], used: list[str], base: BaseWeigh
 
 
 def _module(key: str) -> str:
-    return distinct(strip_wrappers(key.removesuffix(".weight")))
+    return strip_wrappers(key.removesuffix(".weight"))

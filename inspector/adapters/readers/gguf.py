@@ -88,7 +88,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
 def _base(metadata: Mapping[str, Any]) -> str:
     """The base, as far as the conversion noted it."""
     found = metadata.get("general.base_model.0.repo_url") or metadata.get("general.base_model.0.name") or ""
-    return plain(str(found).removeprefix("https://huggingface.co/"), 120)
+    return str(found).removeprefix("https://huggingface.co/")
 
 
 def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:

@@ -21,7 +21,6 @@ from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.readers.foreign_names import from_kohya, is_kohya
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
-from inspector.text import plain
 
 DORA = "dora_scale"
 BIAS = Verdict("ignored", "the update of a bias or a norm, no part of ΔW")
@@ -49,7 +48,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     base = metadata.get("ss_base_model_version") or metadata.get("ss_sd_model_name") or ""
     facts = Facts(
         kind(found.verdicts),
-        plain(base, 120),
+        base,
         excluded=found.excluded,
         refusal=refusal(found.verdicts),
         depends_on=depends_on(found, given),

@@ -56,7 +56,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     base = config.get("model")
     facts = Facts(
         FORMAT,
-        plain(base, 120) if isinstance(base, str) else "",
+        base if isinstance(base, str) else "",
         excluded=found.excluded,
         depends_on=depends_on(found, given),
     )

@@ -27,13 +27,12 @@ from inspector.adapters.readers.rope import halves, head_counts
 from inspector.adapters.weights import Weights, pickle_weights
 from inspector.names import canonical
 from inspector.study import Finding
-from inspector.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "torchtune LoRA"
-_KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)")
+_KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)", re.DOTALL)
 _MOST_PICKLED = 64 * 2**20
 A, B, M = "lora_a.weight", "lora_b.weight", "magnitude"
 NO_HEADS = Verdict(
@@ -81,7 +80,7 @@ def _config(folder: Path) -> tuple[float | None, str]:
         return None, ""
     config, _ = read_json_object(folder / CONFIG)
     alpha, base = config.get("lora_alpha"), config.get("base_model_name_or_path")
-    return (float(alpha) if is_number(alpha) else None), plain(base, 120) if isinstance(base, str) else ""
+    return (float(alpha) if is_number(alpha) else None), base if isinstance(base, str) else ""
 
 
 def _place(key: str) -> Place | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.definitions import INTERFERENCE
-from inspector.lineage import lineage
+from inspector.lineage import RULE, lineage
 from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section, Table
@@ -55,7 +55,7 @@ def _variations(context: Context) -> Table | None:
         numbers = [number(value) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
         angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
         names = (label(context.study.names[v.a]), label(context.study.names[v.b]))
-        rows.append((*names, v.change, v.start, *numbers, *angles))
+        rows.append((*names, v.differs, v.start, *numbers, *angles))
     columns = ("a", "b", "differ in", "start A₀", "cosine", "norm b/a", "u₁", "v₁", "smallest angle, °", "largest, °")
     return Table("variations", "One method, other seed or rate", columns, tuple(rows)) if rows else None
 
@@ -87,8 +87,7 @@ def kin(context: Context) -> Section:
     caption = f"Row-space overlap, mean over modules; {found.by_chance} by chance"
     table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap)
     groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
-    told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two share a start or a run."
-    rule = "From 0.8 on the same start or run, up to 0.3 different, unclear between; never a proof of identity."
+    told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two are known to share a start or a run."
     return Section(
-        "lineage", "Lineage", about, (table, Note(f"{told} {rule}")), ("row_space_overlap", "row_space_overlap_chance")
+        "lineage", "Lineage", about, (table, Note(f"{told} {RULE}")), ("row_space_overlap", "row_space_overlap_chance")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from inspector.lineage import lineage
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Note, Part, Section
@@ -45,13 +47,12 @@ def directions(context: Context) -> Section:
     """u₁ and v₁, with who shares a start."""
     parts: list[Part] = []
     for metric, side in (("u1", "output direction u₁"), ("v1", "input direction v₁")):
-        level = context.level(f"{metric}_chance")
-        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {level:.3f} by chance")
+        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {context.chance(metric)}")
         if found is not None and len(context.adapters) > 1:
             parts.append(found)
             if metric == "v1":
                 parts.append(Note(_shared_starts(context), caution=True))
-            chance = context.along_layers(f"{metric}_chance", "by chance")
+            chance = context.chance_along_layers(metric)
             chart = context.layers(metric, f"Agreement of the top {side} by layer", levels=chance, limits=(0, 1))
             parts += [chart] if chart else []
     about = "Whether the strongest direction each update writes to (u₁) and reads from (v₁) is the same, up to sign."
@@ -59,17 +60,22 @@ def directions(context: Context) -> Section:
 
 
 def _shared_starts(context: Context) -> str:
-    """Why v₁ may not be compared: by the digests of A₀, else by row spaces."""
-    names, starts = context.study.names, [adapter.origin.a0 for adapter in context.study.adapters]
-    by_digest: dict[str, list[str]] = {}
-    for name, start in zip(names, starts, strict=True):
-        if start:
-            by_digest.setdefault(start, []).append(name)
-    shared = [some(group, 12) for group in by_digest.values() if len(group) > 1]
+    """Why v₁ may not be compared: by the digests of A₀ and by row spaces."""
     found = lineage(context.study)
-    if not shared and found is not None:
-        shared = [some([names[i] for i in group], 12) for group in found.groups if len(group) > 1]
+    groups = _by_digest(context) if found is None else found.groups
+    shared = [some([context.study.names[i] for i in group], 12) for group in groups if len(group) > 1]
     trap = "Runs that share the random start A₀ agree in v₁ by construction"
     if not shared:
         return f"{trap}; no two of these are known to."
-    return f"{trap}: {'; '.join(shared)}. Elsewhere v₁ compares two random starts, not what was learned."
+    apart = found is not None and all(found.apart(one, other) for one, other in combinations(groups, 2))
+    how = "compares" if apart else "may compare"
+    return f"{trap}: {'; '.join(shared)}. Elsewhere v₁ {how} two random starts, not what was learned."
+
+
+def _by_digest(context: Context) -> list[list[int]]:
+    """The adapters of each start A₀ that is known."""
+    groups: dict[str, list[int]] = {}
+    for i, adapter in enumerate(context.study.adapters):
+        if adapter.origin.a0:
+            groups.setdefault(adapter.origin.a0, []).append(i)
+    return list(groups.values())

@@ -12,7 +12,14 @@ from inspector.report.context import Context, measured_by
 from inspector.report.document import Fold, Lines, Note, Part, Section, Table
 from inspector.study import Floats
 
-RANKS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
+RANKS = (
+    "effective_rank",
+    "effective_rank_energy",
+    "participation_ratio",
+    "stable_rank",
+    "rank_90",
+    "effective_rank_share",
+)
 
 
 def sizes(context: Context) -> Section:
@@ -28,7 +35,8 @@ def sizes(context: Context) -> Section:
         caption = "Norm over all modules; ranks as the mean over modules, by each definition"
         parts = [Table("size", caption, columns, tuple(rows))]
     if len({definition for definition in shown if definition in RANKS}) > 1:
-        text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like."
+        text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like"
+        text += ", and adapters of different ranks by the share alone." if _ranks_differ(context) else "."
         parts.append(Note(text, caution=True))
     norm = context.layers("norm", "Norm ‖ΔW‖ by layer", log=_far_apart(context.values("norm", "layer")))
     effective = context.layers(
@@ -42,6 +50,10 @@ def sizes(context: Context) -> Section:
         parts.append(Fold("The other definitions of rank by layer", known))
     about = "How far training moved the weights, and in how many dimensions."
     return Section("size", "Norm and effective rank", about, tuple(parts or measured_by("")), tuple(shown))
+
+
+def _ranks_differ(context: Context) -> bool:
+    return len({adapter.ranks for adapter in context.study.adapters}) > 1
 
 
 def _far_apart(values: Floats | None) -> bool:

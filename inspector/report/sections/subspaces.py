@@ -6,6 +6,7 @@ import numpy as np
 
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section
+from inspector.shared import pair_chance
 
 _SIDES = {"": ("output", "left"), "_right": ("input", "right")}
 
@@ -21,7 +22,7 @@ def angles(context: Context) -> Section:
             continue
         parts.append(chart)
         metrics += [metric, f"{metric}_q25", f"{metric}_q75", f"{metric}_chance"]
-        chance = context.along_layers(f"{metric}_chance", "by chance", 0)
+        chance = context.chance_along_layers(metric)
         caption = f"Smallest principal angle ({side}) by layer, median over the layer's modules"
         by_layer = context.layers(metric, caption, k=0, levels=chance, limits=(0, 90), digits=1)
         parts += [by_layer] if by_layer else []
@@ -47,16 +48,31 @@ def _bars(context: Context, metric: str, side: str) -> Bars | None:
             bars.append(Bar(pair, smallest, below, above, float(median[at][known[-1]])))
     off = median[~np.eye(len(median), dtype=bool)]
     k = int(np.isfinite(off).any(axis=(0, 1)).sum())
-    levels = [
-        (f"by chance, {which}", context.level(f"{metric}_chance", at))
-        for which, at in (("smallest", 0), ("largest", k - 1))
-    ]
-    known_levels = tuple((name, value) for name, value in levels if np.isfinite(value))
     limited = f" (rank limits the {context.study.settings.k} asked for)" if k < context.study.settings.k else ""
     caption = f"Principal angles of the top-{k} {side} subspaces{limited}, median over modules"
     parts = ("smallest", "its quartiles over modules", "largest")
     name = "angles-input" if metric.endswith("right") else "angles"
-    return Bars(name, caption, "smallest angle, degrees", tuple(bars), parts, known_levels, (0, 90), digits=1)
+    return Bars(
+        name, caption, "smallest angle, degrees", tuple(bars), parts, _levels(context, metric), (0, 90), digits=1
+    )
+
+
+def _levels(context: Context, metric: str) -> tuple[tuple[str, float], ...]:
+    """What random subspaces would give for both ends; the least and the most of the pairs where these differ."""
+    found = []
+    chances = [pair_chance(context.study, metric, pair.at[0], pair.at[1]) for pair in context.pairs]
+    known = [chance[np.isfinite(chance)] for chance in chances if np.isfinite(chance).any()]
+    for which, at in (("smallest", 0), ("largest", -1)):
+        levels = sorted({round(float(chance[at]), 1) for chance in known})
+        ends = (
+            [("", levels[0])]
+            if len(levels) == 1
+            else [(" (least)", levels[0]), (" (most)", levels[-1])]
+            if levels
+            else []
+        )
+        found += [(f"by chance, {which}{end}", level) for end, level in ends]
+    return tuple(found)
 
 
 def overlap(context: Context) -> Section:
@@ -65,8 +81,7 @@ def overlap(context: Context) -> Section:
     metrics = []
     for suffix, (side, _) in _SIDES.items():
         metric = f"subspace_overlap{suffix}"
-        level = context.level(f"{metric}_chance")
-        found = context.matrix(metric, f"Overlap of the top-k {side} subspaces; {level:.3f} by chance")
+        found = context.matrix(metric, f"Overlap of the top-k {side} subspaces; {context.chance(metric)}")
         if found is not None and len(context.adapters) > 1:
             parts.append(found)
             metrics += [metric, f"{metric}_chance"]

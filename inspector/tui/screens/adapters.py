@@ -17,7 +17,7 @@ from inspector.study import AdapterInfo
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.probed import facts
 from inspector.tui.state import WITH_BASE, AppState
-from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, wrap
+from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, times, wrap
 from inspector.tui.theme import Ink
 
 LEFT_OUT = "energy_left_out"
@@ -197,7 +197,8 @@ def _alike(state: AppState, name: str) -> str:
     """The published adapters it resembles most, where some are open."""
     found = [] if is_reference(name) else nearest(state.study, name)
     words = [
-        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ ×{one.norm_ratio:.2g}, layers {one.where}" for one in found
+        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
+        for one in found
     ]
     return " · ".join(words)
 

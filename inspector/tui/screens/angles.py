@@ -29,9 +29,9 @@ def worst(angles: Floats) -> int:
 
 
 def depth(state: AppState) -> int:
-    """How many angles the ranks allow: k, or fewer where the updates have a lower rank."""
-    chance = state.chance("principal_angle")
-    return worst(chance) + 1 if np.isfinite(chance).any() else state.shown.settings.k
+    """How many angles the ranks allow: k, or fewer where no two updates have a higher rank."""
+    found = [worst(angles) + 1 for p in state.pairs if np.isfinite(angles := state.indexed("principal_angle", p)).any()]
+    return max(found, default=state.shown.settings.k)
 
 
 class AnglesView(View):
@@ -63,13 +63,14 @@ class AnglesView(View):
 
     def _key(self, state: AppState, k: int, area: Area) -> Line:
         """What the marks mean."""
-        c1, ck = (degrees(v) for v in _ends(state.chance("principal_angle")))
+        chance = state.pair_chance("principal_angle", state.pair or (0, 1))
+        (c1, ck), last = (degrees(v) for v in _ends(chance)), worst(chance) + 1
         long, short = (
             f" █ {theta(1)} median  ▓▒ its middle half  ─┤ {theta(k)} median  ",
             f" █▓ {theta(1)}  ─┤ {theta(k)}  ",
         )
         key = Line(long if area.width >= 78 else short, area.ink.dim)
-        return key.add("┊", area.ink.accent).add(f" chance {theta(1)} {c1}, {theta(k)} {ck}", area.ink.dim)
+        return key.add("┊", area.ink.accent).add(f" chance {theta(1)} {c1}, {theta(last)} {ck}", area.ink.dim)
 
     def _scale(self, label: int, span: int, k: int, area: Area, *, wide: bool) -> Line:
         """0° … 90° over the bars, names over the numbers."""
@@ -92,7 +93,7 @@ class AnglesView(View):
         line = Line("▸" if here else " ", ink.accent)
         line.add(fit(pair_label(state, pair), label), ink.bold if here else ink.plain).to(label + 3)
         chars = whiskers(float(angles[0]), low, high, float(angles[last]), span)
-        marks = {_column(c, span) for c in _ends(state.chance("principal_angle")) if math.isfinite(c)}
+        marks = {_column(c, span) for c in _ends(state.pair_chance("principal_angle", pair)) if math.isfinite(c)}
         for x, char in enumerate(chars):
             if x in marks and char in " ─":
                 line.add("┊", ink.accent)
@@ -111,15 +112,18 @@ class AnglesView(View):
     def table(self, state: AppState) -> Table:
         k = state.shown.settings.k
         columns = ("a", "b", *(f"theta_{n + 1}" for n in range(k)), "theta_1_q25", "theta_1_q75")
-        rows = []
+        rows: list[tuple[str, ...]] = []
+        levels: list[tuple[str, ...]] = []
         for a, b in state.pairs:
             angles = [tidy(float(v)) for v in state.indexed("principal_angle", (a, b))]
             quarters = [tidy(float(state.indexed(f"principal_angle_{q}", (a, b))[0])) for q in ("q25", "q75")]
             rows.append((state.name(a), state.name(b), *angles, *([""] * (k - len(angles))), *quarters))
-        chance = [tidy(float(v)) for v in state.chance("principal_angle")]
-        rows.append(("chance", "", *chance, *([""] * (k - len(chance))), "", ""))
+            chance = [tidy(float(v)) for v in state.pair_chance("principal_angle", (a, b))]
+            levels.append((*(f"{state.name(n)}, chance" for n in (a, b)), *chance, *([""] * (k - len(chance))), "", ""))
+        alike = len({level[2:] for level in levels}) == 1
+        rows += [("chance", "", *levels[0][2:])] if alike else levels
         return Table(
-            f"principal angles, degrees, medians · {self.place(state)} · {plural(len(rows) - 1, 'pair')}",
+            f"principal angles, degrees, medians · {self.place(state)} · {plural(len(state.pairs), 'pair')}",
             columns,
             tuple(rows),
         )

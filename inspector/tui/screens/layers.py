@@ -115,7 +115,7 @@ class LayersView(View):
     def _lines(self, state: AppState, shown: list[Item]) -> Lines:
         metric = state.layers_metric
         curves = tuple(as_curve(item.values) for item in shown)
-        chance = as_curve(state.chance_series(metric))
+        chance = as_curve(state.chance_series(metric, state.pair))
         fraction = metric in _FRACTIONS or metric == "cosine"
         floor = 0.0 if metric != "cosine" else None
         limits = limits_of([*curves, chance], floor=floor, roof=1.0 if fraction else None)
@@ -134,10 +134,11 @@ class LayersView(View):
             line.add(fit(item.label, width - 12), ink.bold if item.here else ink.plain)
             line.add("" if item.chosen else " ␣", ink.dim)
             lines.append(line.to(width - 8).add(f"{value:>6}", ink.bold if item.here else ink.plain))
-        chance = float(state.chance_series(metric)[state.layer])
+        chance = float(state.chance_series(metric, state.pair)[state.layer])
         if chance == chance:  # noqa: PLR0124 - not NaN
             text = degrees(chance) if DEFINITIONS[metric].unit else small(chance)
-            lines.append(Line(" ╌ chance", ink.dim).to(width - 8).add(f"{text:>6}", ink.dim))
+            of_pair = " ▸" if len({info.ranks for info in state.infos}) > 1 else ""
+            lines.append(Line(f" ╌ chance{of_pair}", ink.dim).to(width - 8).add(f"{text:>6}", ink.dim))
         return lines
 
     def move(self, state: AppState, step: int) -> None:

@@ -7,7 +7,7 @@ from itertools import combinations
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.lineage import lineage
+from inspector.lineage import RULE, lineage
 from inspector.sensitivity import Variation, spreads, variations
 from inspector.study import Study
 from inspector.tui.screens.base import Area, Table, View, scrolled, tidy
@@ -21,12 +21,13 @@ from inspector.tui.text import (
     plural,
     right,
     signed,
+    times,
     unsigned,
     wrap,
 )
 
 _METRICS = ("cosine", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
-_BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed, lr", "nothing told": "?"}
+_BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed, lr", "nothing told": ""}
 
 
 class SensitivityView(View):
@@ -63,7 +64,7 @@ class SensitivityView(View):
             numbers = [tidy(x) for x in (v.cosine, v.norm_ratio, v.u1, v.v1, v.angle, v.worst_angle)] if v else [""] * 6
             who = (study.names[v.a], study.names[v.b]) if v else (study.names[i], study.names[j])
             related = ["", ""] if kin is None else [tidy(float(kin.overlap[i, j])), kin.kinship(i, j) or ""]
-            rows.append((*map(clean, who), v.change if v else "", v.start if v else "", *numbers, *related))
+            rows.append((*map(clean, who), v.differs if v else "", v.start if v else "", *numbers, *related))
         columns = (
             "a", "b", "differ in", "start", "cosine", "norm ratio", "u1", "v1", "smallest angle", "largest angle",
             "row-space overlap", "lineage",
@@ -109,17 +110,14 @@ def _pairs(study: Study, area: Area) -> list[Line]:
 
 
 def _pair(name: str, v: Variation, width: int, area: Area) -> Line:
-    line = Line("   ").add(left(fit(name, width), width) + "  ").add(left(_BRIEF[v.change], 9) + "  ")
+    brief = ", ".join([*filter(None, [_BRIEF[v.change]]), *(f"{_BRIEF[what]}?" for what in v.unknown)])
+    brief = brief if brief != "seed?, lr?" else "?"
+    line = Line("   ").add(left(fit(name, width), width) + "  ").add(left(brief or "–", 9) + "  ")
     line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 6))
-    line.add(right(signed(v.cosine), 5)).add(right(_times(v.norm_ratio), 8)).add(right(unsigned(v.u1), 5))
+    line.add(right(signed(v.cosine), 5)).add(right(times(v.norm_ratio), 8)).add(right(unsigned(v.u1), 5))
     comparable = area.ink.plain if v.start == "same" else area.ink.dim
     line.add(right(unsigned(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
     return line.add(f"  {_whole(v.angle)}…{_whole(v.worst_angle)}")
-
-
-def _times(ratio: float) -> str:
-    """`×5.5`, `×10`, to two digits."""
-    return NA if ratio != ratio else f"×{ratio:.2g}" if ratio < 100 else f"×{ratio:.0f}"  # noqa: PLR0124 - NaN
 
 
 def _whole(angle: float) -> str:
@@ -135,7 +133,8 @@ def _kin(study: Study, area: Area) -> list[Line]:
     lines = [Line(" Lineage", ink.bold).add(f" · row-space overlap, {found.by_chance} by chance", ink.dim)]
     for at, group in enumerate(found.groups):
         names = ", ".join(clean(study.names[i]) for i in group)
-        how = "share a start or a run" if len(group) > 1 else "alone"
+        rest = [i for i in range(len(study.adapters)) if i not in group]
+        how = "share a start or a run" if len(group) > 1 else "alone" if found.apart(group, rest) else "unclear"
         for n, part in enumerate(wrap(f"{names}: {how}", area.width - 8)):
             lines.append(Line("   ").add(str(at + 1) if not n else "", ink.accent).to(6).add(part))
     order = [i for group in found.groups for i in group]
@@ -151,5 +150,4 @@ def _kin(study: Study, area: Area) -> list[Line]:
             value = float(found.overlap[i, j])
             line.add(right(unsigned(value), 5), ink.plain if found.kinship(i, j) != "different" else ink.dim)
         lines.append(line)
-    text = "From .80 on: same start or run; up to .30: different; between: unclear. Never a proof of identity."
-    return [*lines, *(Line("   " + part, ink.dim) for part in wrap(text, area.width - 5))]
+    return [*lines, *(Line("   " + part, ink.dim) for part in wrap(RULE, area.width - 5))]

@@ -51,7 +51,8 @@ class SizeView(View):
         shown = range(top, min(top + height, state.size))
         label = min(max(cell_len(name) for name in state.names), area.width // 4) + 3
         half = (area.width - label) // 2
-        width = half - 11
+        mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
+        width = half - (17 if mixed else 11)
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
         header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
@@ -63,8 +64,11 @@ class SizeView(View):
             line.add(fit(state.name(i), label - 3), ink.bold if here else ink.plain).to(label)
             for values, column in ((norms, 0), (sizes, half)):
                 most = max((v for v in values if math.isfinite(v)), default=0.0)
-                line.to(label + column).add(bar(values[i] / most if most else math.nan, width), ink.line(0))
-                line.add(f" {general(values[i])}", ink.bold if here else ink.plain)
+                part, text = values[i] / most if most else math.nan, general(values[i])
+                if mixed and column:  # across ranks, shares are compared
+                    part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
+                line.to(label + column).add(bar(part, width), ink.line(0))
+                line.add(f" {text}", ink.bold if here else ink.plain)
             lines.append(line)
         lines.append(Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim))
         return [*lines, *self._with_base(state, area)]

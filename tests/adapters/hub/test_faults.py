@@ -8,6 +8,8 @@ import pytest
 
 from inspector.adapters.opening import open_sources
 from inspector.adapters.sources import Remote
+from inspector.checking.checks import Checked
+from inspector.checking.printing import text
 from inspector.cli import cli
 from inspector.cli import run as run_cli
 from inspector.probes.datasets import dataset_files
@@ -222,7 +224,12 @@ def test_odd_names_are_shown_as_plain_text(hub, repo, folder):
         repo.files[f"{folder}/{name}"] = repo.files[name]
     adapters, failures = open_sources(["org/one"])
     assert len(adapters) + len(failures) == 2
-    shown = [text for a in adapters for text in (a.info.name, a.info.source)] + [str(f) for f in failures]
+    shown = [a.info.name for a in adapters] + [str(f) for f in failures]
+    shown += [
+        line
+        for a in adapters
+        for line in text([Checked(a, None, None, None, None, a.info.findings)], None, tensors=True).splitlines()
+    ]
     assert all(text.isprintable() for text in shown)
 
 

@@ -1,10 +1,12 @@
 """Modules, embeddings and tokens saved whole: merged minus base by PEFT itself."""
 
+import json
 import warnings
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, TrainableTokensConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from inspector.names import ModuleId
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, trained_dora, weights
@@ -34,6 +36,22 @@ def test_modules_to_save_embeddings_and_biases(tmp_path):
     without = read(tmp_path / "adapter")
     assert {id_.projection for id_ in without.modules} == {"q_proj"}
     assert sum(t.reason.startswith("modules_to_save: absolute values") for t in without.tensors) == 7
+
+
+def test_a_head_the_base_lacks_has_one_account(tmp_path):
+    base = stored(llama(), tmp_path / "base")
+    model = trained(llama(), LoraConfig(r=4, target_modules=["q_proj"]))
+    folder = saved(model, tmp_path / "adapter", state_dict=None)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    head = {f"base_model.model.score.{end}": torch.ones(shape) for end, shape in (("weight", (3, 16)), ("bias", 3))}
+    save_file(tensors | head, folder / "adapter_model.safetensors")
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"task_type": "SEQ_CLS"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    adapter = read(folder, base)
+    assert {t.reason for t in adapter.tensors if t.key in head} == {
+        f"absolute values: the base {base.name} has no such module"
+    }
+    assert len(adapter.info.findings) == 1
 
 
 def test_embeddings_saved_along(tmp_path):
