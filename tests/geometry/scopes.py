@@ -1,6 +1,7 @@
 """The reference for whole studies: every metric at every scope, from dense float64 updates."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -12,7 +13,9 @@ from inspector.study import SCOPES, Scope, Study
 from tests.geometry.oracle import Dense
 
 Blocks = dict[tuple[str, str], np.ndarray]
-Update = Dense | None
+BROKEN = "NaN"
+Update = Dense | str | None
+"""ΔW of one adapter at one module: None where it has none."""
 
 ADAPTER = ("norm", "effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
 STACKED = ("cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "energy_ratio")
@@ -22,14 +25,14 @@ SPREADS = tuple(f"{metric}_{quartile}" for metric in ANGLES for quartile in ("q2
 
 
 def updates(adapters: Sequence[Adapter], modules: Sequence[ModuleId]) -> list[list[Update]]:
-    """ΔW of each adapter at each module: None where it has none, or one with NaN."""
+    """ΔW of each adapter at each module."""
 
     def dense(adapter: Adapter, module: ModuleId) -> Update:
         if module not in adapter.modules:
             return None
         B, A = (factor.double().numpy() for factor in adapter.load(module))
         if not (np.isfinite(B).all() and np.isfinite(A).all()):
-            return None
+            return BROKEN
         return Dense.of((B, A, adapter.modules[module].scale.value), np.linalg.matrix_rank(B @ A))
 
     return [[dense(adapter, module) for module in modules] for adapter in adapters]
@@ -37,30 +40,24 @@ def updates(adapters: Sequence[Adapter], modules: Sequence[ModuleId]) -> list[li
 
 def expected(study: Study, adapters: Sequence[Adapter], projections: Collection[str] | None = None) -> Blocks:
     """All pair metrics and all sums and means over (these) modules, NaN where nothing is known."""
-    dense = updates(adapters, study.modules)
-    has = np.array([[module in adapter.modules for module in study.modules] for adapter in adapters])
+    dense, n, k = updates(adapters, study.modules), len(adapters), study.settings.k
+    pairs = [_Pair(study, dense, i, j) for i in range(n) for j in range(n) if i != j]
     found: Blocks = {}
     for scope in SCOPES:
         places = places_of(study, scope, projections)
         for metric in ADAPTER:
-            found[metric, scope] = np.array(
-                [
-                    [_of_adapter(metric, row, h, place, scope) for place in places]
-                    for row, h in zip(dense, has, strict=True)
-                ]
-            )
+            numbers = [[_of_adapter(metric, row, p, scope) for p in places] for row in dense]
+            found[metric, scope] = np.array(numbers)
         names = (*STACKED, *MEANS, *ANGLES, *(SPREADS if scope != "module" else ()))
-        n, k = len(adapters), study.settings.k
-        for metric in names:
-            found[metric, scope] = np.full((n, n, len(places), *([k] if metric in ANGLES + SPREADS else [])), np.nan)
-        for i, j in ((i, j) for i in range(n) for j in range(n) if i != j):
+        blocks = {m: np.full((n, n, len(places), *([k] if m in ANGLES + SPREADS else [])), np.nan) for m in names}
+        for pair in pairs:
             for at, place in enumerate(places):
-                numbers = _of_pair(study, dense, has, i, j, place, range(len(study.modules)) if scope != "module" else place)
-                for metric in names:
-                    found[metric, scope][i, j, at] = numbers[metric]
-        for metric in names:
+                for metric, value in (pair.stacked(place, scope) | pair.subspaces(place, scope)).items():
+                    blocks[metric][pair.i, pair.j, at] = value
+        for metric, block in blocks.items():
             for i, norms in enumerate(found["norm", scope]):
-                found[metric, scope][i, i, norms > 0] = DEFINITIONS[metric].itself
+                block[i, i, norms > 0] = DEFINITIONS[metric].itself
+            found[metric, scope] = block
     return found
 
 
@@ -73,12 +70,14 @@ def places_of(study: Study, scope: Scope, projections: Collection[str] | None = 
     return [[m for m in counted if scope == "global" or study.modules[m].layer == layer] for layer in layers]
 
 
-def _of_adapter(metric: str, row: list[Update], has: np.ndarray, place: list[int], scope: str) -> float:
-    known = [row[m] for m in place if row[m] is not None]
-    if metric == "norm":
-        unknown = not has.any() or ((has[place].any() or scope == "module") and not known)
-        return np.nan if unknown else float(np.sqrt(sum(np.sum(d.W**2) for d in known)))
-    return _mean(_rank(metric, d.sigma[: d.rank]) for d in known if d.rank)
+def _of_adapter(metric: str, row: list[Update], place: list[int], scope: Scope) -> float:
+    known = [d for m in place if isinstance(d := row[m], Dense)]
+    if metric != "norm":
+        return _mean(_rank(metric, d.sigma[: d.rank]) for d in known if d.rank)
+    adapts = any(d is not None for d in row) and (scope != "module" or row[place[0]] is not None)
+    if not adapts or (not known and any(row[m] is BROKEN for m in place)):
+        return np.nan
+    return float(np.sqrt(sum(np.sum(d.W**2) for d in known)))
 
 
 def _rank(metric: str, sigma: np.ndarray) -> float:
@@ -94,41 +93,45 @@ def _rank(metric: str, sigma: np.ndarray) -> float:
     return float(by_name[metric]())
 
 
-def _of_pair(
-    study: Study, dense: list[list[Update]], has: np.ndarray, i: int, j: int, place: list[int], meeting: Sequence[int]
-) -> dict:
-    """Every metric of one pair at one place; the stacked ones only of pairs that meet somewhere in `meeting`."""
-    k = study.settings.k
-    one, other = ([dense[a][m] for m in place] for a in (i, j))
-    broken = [any(has[a, m] and dense[a][m] is None for a in (i, j)) for m in place]
-    both = [_comparable(a, b) for a, b in zip(one, other, strict=True)]
-    single = [(a is None) != (b is None) for a, b in zip(one, other, strict=True)]
-    in_union = study.settings.modules == "union"
-    counted = [not b and (two or (in_union and s)) for b, two, s in zip(broken, both, single, strict=True)]
-    vectors = [_stacked(a, b) for a, b, c in zip(one, other, counted, strict=True) if c]
-    meet = any(_comparable(dense[i][m], dense[j][m]) for m in meeting)
-    found = _of_vectors(vectors) if meet and vectors else dict.fromkeys(STACKED, np.nan)
-    measured = [(a, b) for a, b, two in zip(one, other, both, strict=True) if two and a.rank and b.rank]
-    found |= {metric: _mean(_subspaces(metric, a, b, k) for a, b in measured) for metric in MEANS}
-    for metric, side in zip(ANGLES, ("U", "V"), strict=True):
-        angles = np.array([_angles(getattr(a, side), getattr(b, side), a.rank, b.rank, k) for a, b in measured])
-        for end, q in (("", 50), ("_q25", 25), ("_q75", 75)):
-            values = np.full(k, np.nan)
-            for n in range(k):
-                column = angles[:, n][~np.isnan(angles[:, n])] if len(angles) else []
-                values[n] = np.percentile(column, q) if len(column) else np.nan
-            found[f"{metric}{end}"] = values
-    return found
+class _Pair:
+    """What two adapters (a row and a column of the blocks) have at each module."""
+
+    def __init__(self, study: Study, dense: list[list[Update]], i: int, j: int) -> None:
+        self.i, self.j, self.k, self.union = i, j, study.settings.k, study.settings.modules == "union"
+        self.sides = list(zip(dense[i], dense[j], strict=True))
+        self.both = [isinstance(a, Dense) and isinstance(b, Dense) and a.W.shape == b.W.shape for a, b in self.sides]
+        self.measured = [
+            _subspaces(a, b, self.k) if both and a.rank and b.rank else None
+            for (a, b), both in zip(self.sides, self.both, strict=True)
+        ]
+
+    def stacked(self, place: list[int], scope: Scope) -> dict[str, float]:
+        """Of the vectors over the modules that count, of a pair that meets somewhere (or at the one module)."""
+        parts = [_vectors(*self.sides[m]) for m in place if self.both[m] or (self.union and self._one_sided(m))]
+        meets = any(self.both[m] for m in place) if scope == "module" else any(self.both)
+        return _of_vectors(parts) if meets and parts else dict.fromkeys(STACKED, np.nan)
+
+    def _one_sided(self, m: int) -> bool:
+        return sorted(type(d).__name__ for d in self.sides[m]) == ["Dense", "NoneType"]
+
+    def subspaces(self, place: list[int], scope: Scope) -> dict[str, Any]:
+        """Means over the modules, and medians and quartiles of the angles that there are."""
+        known = [numbers for m in place if (numbers := self.measured[m]) is not None]
+        found: dict[str, Any] = {metric: _mean(numbers[metric] for numbers in known) for metric in MEANS}
+        for metric in ANGLES:
+            angles = np.array([numbers[metric] for numbers in known]).reshape(-1, self.k)
+            columns = [column[~np.isnan(column)] for column in angles.T]
+            three = [np.percentile(c, (25, 50, 75)) if len(c) else np.full(3, np.nan) for c in columns]
+            low, found[metric], high = np.transpose(three)
+            if scope != "module":
+                found |= {f"{metric}_q25": low, f"{metric}_q75": high}
+        return found
 
 
-def _comparable(a: Update, b: Update) -> bool:
-    return a is not None and b is not None and a.W.shape == b.W.shape
-
-
-def _stacked(a: Update, b: Update) -> tuple[np.ndarray, np.ndarray]:
+def _vectors(a: Update, b: Update) -> tuple[np.ndarray, np.ndarray]:
     """The two as vectors, zeros where one has none."""
-    shape = (a or b).W.shape
-    x, y = (np.zeros(shape) if d is None else d.W for d in (a, b))
+    shape = next(d.W.shape for d in (a, b) if isinstance(d, Dense))
+    x, y = (d.W if isinstance(d, Dense) else np.zeros(shape) for d in (a, b))
     return x.ravel(), y.ravel()
 
 
@@ -147,13 +150,19 @@ def _of_vectors(parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     }
 
 
-def _subspaces(metric: str, a: Dense, b: Dense, k: int) -> float:
-    if metric in {"u1", "v1"}:
-        x, y = ((d.U if metric == "u1" else d.V)[:, 0] for d in (a, b))
-        return abs(float(x @ y))
-    x, y = ((d.U if metric == "subspace_overlap" else d.V)[:, : d.rank] for d in (a, b))
-    if metric != "row_space_overlap":
-        x, y = x[:, :k], y[:, :k]
+def _subspaces(a: Dense, b: Dense, k: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"row_space_overlap": _overlap(a.V[:, : a.rank], b.V[:, : b.rank])}
+    for x, y, top, overlap, angles in (
+        (a.U, b.U, "u1", "subspace_overlap", "principal_angle"),
+        (a.V, b.V, "v1", "subspace_overlap_right", "principal_angle_right"),
+    ):
+        found[top] = abs(float(x[:, 0] @ y[:, 0]))
+        found[overlap] = _overlap(x[:, : min(a.rank, k)], y[:, : min(b.rank, k)])
+        found[angles] = _angles(x, y, a.rank, b.rank, k)
+    return found
+
+
+def _overlap(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.linalg.norm(x.T @ y) ** 2 / min(x.shape[1], y.shape[1]))
 
 

@@ -21,7 +21,7 @@ LAYER = [module for module in MODULES if module.layer == 1]
 PAIR = (*STACKED, *MEANS, *ANGLES, *SPREADS)
 
 
-def made(seed, name, scale=2.0, start=0.0):
+def made(seed, name, scale, start=0.0):
     """Sizes, ranks and spectra that differ from module to module; `start` of the parts that all seeds share."""
     rng, common = np.random.default_rng(seed), np.random.default_rng(99)
     factors = {}
@@ -34,13 +34,15 @@ def made(seed, name, scale=2.0, start=0.0):
     return adapter(name, factors, scale)
 
 
-def without(one, gone):
-    return adapter(one.info.name, {m: one.load(m) for m in one.modules if m not in gone}, 2.0)
-
-
 def changed(one, modules, change):
-    """The adapter with `change(B, A)` instead of its factors at these modules."""
-    return adapter(one.info.name, {m: change(*one.load(m)) if m in modules else one.load(m) for m in one.modules}, 2.0)
+    """The adapter with `change(B, A)` instead of its factors at these modules, or without these for None."""
+    factors = {m: change(*one.load(m)) if m in modules else one.load(m) for m in one.modules}
+    scale = one.modules[HEAD].scale.value
+    return adapter(one.info.name, {m: pair for m, pair in factors.items() if pair is not None}, scale)
+
+
+def without(one, gone):
+    return changed(one, gone, lambda _B, _A: None)
 
 
 def zero(B, A):
@@ -73,14 +75,16 @@ CASES = {
 
 def study_of(case, side, modules="union"):
     """Three adapters, the first or the second of which is a case, and their study."""
-    adapters = [made(1, "a", start=1), made(2, "b", start=1), made(3, "c", start=0.5)]
+    adapters = [made(1, "a", 2, start=1), made(2, "b", -0.3, start=1), made(3, "c", 1e-4, start=0.5)]
     adapters[side] = CASES[case](adapters[side])
     return adapters, analyse(adapters, Settings(k=3, sides=("left", "right"), modules=modules))
 
 
-@pytest.mark.parametrize("modules", ["union", "common"])
-@pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "side", "modules"),
+    [(case, side, "union") for case in CASES for side in (0, 1)]
+    + [(case, 1, "common") for case in CASES if case not in {"ordinary", "zero update", "no module"}],
+)
 def test_every_metric_at_every_scope_is_that_of_dense_vectors(case, side, modules):
     adapters, study = study_of(case, side, modules)
     known = expected(study, adapters)
@@ -159,3 +163,50 @@ def test_norms_relative_to_the_base_count_modules_that_both_know(case):
                 known = np.sum(base[own] ** 2)
                 share = np.sqrt(np.sum(norms[i, own] ** 2) / known) if own else np.nan
                 assert found.block("norm_relative", scope)[i, at] == pytest.approx(share, nan_ok=True), (scope, at, i)
+
+
+CHANCE = ("u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap", *ANGLES)
+
+
+@pytest.mark.parametrize("case", ["ordinary", "untouched layer", "outside of the layers only"])
+def test_chance_is_of_modules_that_a_pair_shares(case):
+    """Of `a` and the case; all modules count if they share none."""
+    adapters, _ = study_of(case, 1)
+    foreign = adapter("d", {ModuleId(2, "attn.c_attn"): (torch.ones(40, 1), torch.ones(1, 30))})
+    study = analyse([*adapters[:2], foreign], Settings(k=3, sides=("left", "right")))
+    shared = study.present.sum(0) > 1
+    for metric in CHANCE:
+        levels = study.block(f"{metric}_chance", "module")
+        for scope in SCOPES[:2]:
+            for at, place in enumerate(places_of(study, scope)):
+                those = levels[[m for m in place if shared[m]]]
+                over = np.median if metric in ANGLES else np.mean
+                columns = those.reshape(len(those), levels[0].size).T
+                level = [over(known) if len(known := c[~np.isnan(c)]) else np.nan for c in columns]
+                found = np.ravel(study.block(f"{metric}_chance", scope)[at])
+                np.testing.assert_allclose(found, level, err_msg=f"{metric} {scope} {at}")
+
+
+def test_energy_left_out_is_summed_before_it_is_divided():
+    one, other = made(1, "a", 2), made(2, "b", 1)
+    share = {module: 0.9 * n / len(MODULES) for n, module in enumerate(one.modules)}
+    study = analyse([other, replace(one, left_out=share.__getitem__)], Settings(k=3))
+    kept = {module: float(size) ** 2 for module, size in zip(study.modules, study.block("norm", "module")[1], strict=True)}
+    for scope in SCOPES:
+        for at, place in enumerate(places_of(study, scope)):
+            whole = {m: kept[m] / (1 - share[m]) for m in (study.modules[n] for n in place)}
+            lost = sum(whole[m] * share[m] for m in whole) / sum(whole.values())
+            assert study.block("energy_left_out", scope)[:, at] == pytest.approx([0, lost])
+    assert analyse([other, one], Settings(k=3)).block("energy_left_out", "global") is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_of_a_multiple_is_outside_of_it(seed):
+    """Rounding may make a residual negative: it is 0, not n/a."""
+    one = made(seed, "a", 3)
+    study = analyse([one, made(seed, "b", -0.7), one], Settings(k=3))
+    for scope in SCOPES:
+        assert study.block("cosine", scope)[0, 1] == pytest.approx(-1)
+        for metric in ("orthogonal_fraction_global", "orthogonal_fraction_module"):
+            for i, j in ((0, 1), (1, 0), (0, 2)):
+                assert np.abs(study.block(metric, scope)[i, j]).max() < 1e-6
