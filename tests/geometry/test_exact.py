@@ -60,7 +60,7 @@ def test_zero_factors(rng):
 
 @pytest.mark.parametrize("condition", [1, 1e5])
 def test_columns_that_are_zero_on_one_side_only(rng, condition):
-    """A column of B without its row of A, and a row of A without its column of B, are of no rank, whatever they hold."""
+    """A column of B without its row of A, and a row without its column, add no rank, whatever they hold."""
     B, A, s = gauge(rng, factors(rng, 60, 50, 5), condition)
     B, A = np.insert(B, (0, 3), 7 * rng.standard_normal((60, 2)), axis=1), np.insert(A, (0, 3), 0, axis=0)
     B, A = np.insert(B, (2, 7), 0, axis=1), np.insert(A, (2, 7), 5 * rng.standard_normal((2, 50)), axis=0)

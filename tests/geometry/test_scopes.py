@@ -191,7 +191,9 @@ def test_energy_left_out_is_summed_before_it_is_divided():
     one, other = made(1, "a", 2), made(2, "b", 1)
     share = {module: 0.9 * n / len(MODULES) for n, module in enumerate(one.modules)}
     study = analyse([other, replace(one, left_out=share.__getitem__)], Settings(k=3))
-    kept = {module: float(size) ** 2 for module, size in zip(study.modules, study.block("norm", "module")[1], strict=True)}
+    kept = {
+        module: float(size) ** 2 for module, size in zip(study.modules, study.block("norm", "module")[1], strict=True)
+    }
     for scope in SCOPES:
         for at, place in enumerate(places_of(study, scope)):
             whole = {m: kept[m] / (1 - share[m]) for m in (study.modules[n] for n in place)}
