@@ -27,7 +27,7 @@ from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
 from inspector.probes.records import Run
 from inspector.probes.solved import blocks
-from inspector.probes.statistics import mcnemar, wilson
+from inspector.probes.statistics import holm, mcnemar, wilson
 from inspector.results import merged
 from inspector.study import ProbeInfo, Settings
 from tests.acceptance.command import ROOT
@@ -57,6 +57,36 @@ def test_blocks_by_hand():
     np.testing.assert_allclose(found["mcnemar_base_p"][:, 0], p[1:])
     np.testing.assert_allclose(found["mcnemar_base_p_holm"][:, 0], [1.0, 1.0])
     assert found["mcnemar_p_holm"][0, 1, 0] == found["mcnemar_p_holm"][1, 0, 0] == 1.0
+
+
+def test_blocks_of_many_by_counting():
+    """Four adapters of different problems; one has no answer, two have none in common."""
+    rng = np.random.default_rng(3)
+    marks = (rng.random((5, 23)) < np.array([[0.2], [0.9], [0.5], [0.5], [0.4]])).astype(float)
+    marks[rng.random(marks.shape) < 0.2] = N
+    marks[2] = N
+    marks[0, 12:], marks[3, :12] = N, N
+    *adapters, base = marks
+    found = {metric: values for (metric, _), values in blocks(np.array(adapters), base).items()}
+    tests = {}
+    for i, j in ((i, j) for i in range(5) for j in range(5) if i != j):
+        both = [(x, y) for x, y in zip(marks[i], marks[j], strict=True) if not (math.isnan(x) or math.isnan(y))]
+        wins, losses = both.count((1, 0)), both.count((0, 1))
+        tests[i, j] = (wins, mcnemar(wins, losses)) if both else (N, N)
+    pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    adjusted = dict(zip(pairs, holm([tests[pair][1] for pair in pairs]), strict=True))
+    for i, row in enumerate(adapters):
+        answered = [x for x in row if not math.isnan(x)]
+        n, right = len(answered), sum(answered)
+        shares = [found[f"accuracy{end}"][i, 0] for end in ("", "_low", "_high", "_answered")]
+        assert shares == pytest.approx([right / n, *wilson(right, n), n] if n else [N] * 4, nan_ok=True)
+        assert found["mcnemar_base_p"][i, 0] == pytest.approx(tests[i, 4][1], nan_ok=True)
+        assert found["mcnemar_base_p_holm"][i, 0] == pytest.approx(adjusted[i, 4], nan_ok=True)
+        for j in set(range(4)) - {i}:
+            assert found["mcnemar_wins"][i, j, 0] == pytest.approx(tests[i, j][0], nan_ok=True)
+            assert found["mcnemar_p"][i, j, 0] == pytest.approx(tests[i, j][1], nan_ok=True)
+            assert found["mcnemar_p_holm"][i, j, 0] == pytest.approx(adjusted[min(i, j), max(i, j)], nan_ok=True)
+    assert sum(math.isnan(p) for _, p in tests.values()) == 2 * 5
 
 
 def test_holm_runs_over_the_whole_table():
