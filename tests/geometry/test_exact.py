@@ -140,6 +140,7 @@ def test_modules_together_are_each_as_alone(rng):
         assert torch.equal(found.rank, alone.rank)
         for name in ("inner", "u1", "v1", "overlap_left", "overlap_right", "rows"):
             assert torch.allclose(getattr(found, name), getattr(alone, name), rtol=1e-12, equal_nan=True), (at, name)
+        assert list(found.angles) == list(alone.angles) == ["left", "right"]
         for side, angles in alone.angles.items():
             assert torch.allclose(found.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), (at, side)
     assert together.by_qr == 1

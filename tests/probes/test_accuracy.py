@@ -102,6 +102,7 @@ def test_without_base_pairs_or_answers():
     for metric in ("accuracy_base", "mcnemar_base_p", "mcnemar_p", "mcnemar_p_holm"):
         assert np.isnan(found[metric, "global"]).all()
     nothing = blocks(np.full((2, 3), N), np.full(3, N))
+    assert len(nothing) == sum(definition.probe == "accuracy" for definition in DEFINITIONS.values())
     assert all(np.isnan(values).all() for values in nothing.values())
     assert nothing["mcnemar_p", "global"].shape == (2, 2, 1)
 

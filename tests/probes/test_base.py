@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import time
+from logging import CRITICAL
 
 import pytest
 import torch
+from transformers.utils import logging
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes import base, model_files, offline
@@ -36,6 +38,33 @@ def test_a_folder_on_the_cpu_in_float32(folder):
 
 def test_a_dtype_that_is_asked_for(folder):
     assert next(load_base(str(folder), "cpu", "bfloat16").model.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "number_type"),
+    [
+        ("cpu", "auto", "float32"),
+        ("cpu:0", "auto", "float32"),
+        ("meta", "auto", "bfloat16"),
+        ("cpu", "float16", "float16"),
+    ],
+)
+def test_what_auto_stands_for(device, dtype, number_type):
+    assert base.chosen(device, dtype) == (device, getattr(torch, number_type))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_libraries_are_silent_while_a_base_loads_and_as_before_after(shown):
+    before = logging.get_verbosity()
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        with base._quiet():
+            assert not logging.is_progress_bar_enabled()
+            assert logging.get_verbosity() == CRITICAL
+        assert logging.is_progress_bar_enabled() == shown
+        assert logging.get_verbosity() == before
+    finally:
+        logging.enable_progress_bar()
 
 
 def test_the_digest_is_of_the_content(folder, tmp_path):
