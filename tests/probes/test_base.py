@@ -1,5 +1,6 @@
 """Bases from folders and from a Hub: what is loaded, what is refused, what is remembered."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -109,6 +110,17 @@ def test_code_of_a_model_is_never_run(folder, tmp_path):
     assert not marker.exists()
 
 
+def test_code_of_a_tokenizer_is_never_run(folder, tmp_path):
+    marker = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Words: pass\n")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config |= {"tokenizer_class": "Words", "auto_map": {"AutoTokenizer": ["evil.Words", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with contextlib.suppress(InspectorError):
+        load_base(str(folder), "cpu")
+    assert not marker.exists()
+
+
 def test_pickled_weights_are_not_loaded(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(InspectorError, match=r"no \.safetensors"):
@@ -167,12 +179,13 @@ def test_a_base_larger_than_the_gpu_is_spread(folder, monkeypatch):
     from transformers import AutoModelForCausalLM
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 1000))
+    size = (folder / "model.safetensors").stat().st_size
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(size / 0.81), 10**12))
     with pytest.raises(InspectorError, match="enough seen"):
         base._load(folder, "cuda", torch.bfloat16, "x")
     assert asked["device_map"] == "auto"
     assert asked["trust_remote_code"] is False
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**12, 10**12))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(size / 0.79), 10**12))
     with pytest.raises(InspectorError, match="enough seen"):
         base._load(folder, "cuda", torch.bfloat16, "x")
     assert asked["device_map"] == "cuda"
