@@ -1,12 +1,14 @@
 """Adapters in, numbers out: against the stacked dense vectors, over every scope."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from inspector.aggregate import aggregate
-from inspector.analysis import analyse, chosen_modules
-from inspector.errors import CancelledError
+from inspector.analysis import analyse, chosen_modules, device_named
+from inspector.errors import CancelledError, InspectorError
 from inspector.names import ModuleId
 from inspector.study import Settings
 from tests.memory import adapter, random_adapter
@@ -143,6 +145,22 @@ def test_patterns_match_whole_path_components(two):
     assert len(chosen_modules(two, "q_proj")) == 3
     assert len(chosen_modules(two, "1.self_attn.q_proj, self_attn.v_proj")) == 4
     assert chosen_modules(two, "proj") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "why"),
+    [("cuda", False, " (torch sees no CUDA GPU)"), ("cuda:7", True, ""), ("cup", False, ""), ("cup", True, "")],
+)
+def test_a_device_that_is_not_there(monkeypatch, name, there, why):
+    def refuses(*_size, device, **_options):
+        raise RuntimeError(device)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert device_named("auto") == ("cuda" if there else "cpu")
+    assert device_named("cpu") == "cpu"
+    monkeypatch.setattr(torch, "empty", refuses)
+    with pytest.raises(InspectorError, match=f"^No device '{name}' here for float64 work{re.escape(why)}: use"):
+        device_named(name)
 
 
 def test_cancel_and_partial(two):

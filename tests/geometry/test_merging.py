@@ -134,12 +134,15 @@ def test_the_numbers_of_a_sum_are_those_of_the_dense_one():
         ([[4, -2], [-2, 1]], [1, 1], 1, 0.2, 0.8, [1, -1]),
         ([[1, 0], [0, 0]], [1, 1], 1, 1, 0, [1, np.nan]),
         ([[0, 0], [0, 0]], [1, 1], 0, np.nan, np.nan, [np.nan, np.nan]),
+        ([[4, 4 - 1e-9], [4 - 1e-9, 4]], [1, -1], 2e-9**0.5, 2.5e-10, 1, [2e-9**0.5 / 4, -(2e-9**0.5) / 4]),
+        ([[4, 4 - 1e-13], [4 - 1e-13, 4]], [1, -1], 0, 0, 1, [np.nan, np.nan]),
     ],
-    ids=["orthogonal", "equal", "opposite", "collinear and opposed", "one is zero", "nothing"],
+    ids=["orthogonal", "equal", "opposite", "collinear and opposed", "one is zero", "nothing", "nearly", "rounding"],
 )
-def test_closed_forms(gram, weights, norm, ratio, interference, cosines):
-    found, whole = sums(np.array(gram, dtype=float)[..., None], np.array(weights, dtype=float)), np.ones(1)
-    assert found.norm(whole) == pytest.approx(norm)
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_closed_forms(gram, weights, norm, ratio, interference, cosines, unit):
+    found, whole = sums(np.array(gram)[..., None] * unit**2, np.array(weights, dtype=float)), np.ones(1)
+    assert found.norm(whole) == pytest.approx(norm * unit, rel=1e-6)
     assert found.energy_ratio(whole) == pytest.approx(ratio, nan_ok=True)
     assert found.interference(whole) == pytest.approx(interference, nan_ok=True)
     assert found.cosines(whole) == pytest.approx(cosines, nan_ok=True)

@@ -209,6 +209,7 @@ def test_nothing_of_a_multiple_is_outside_of_it(seed):
     study = analyse([one, made(seed, "b", -0.7), one], Settings(k=3))
     for scope in SCOPES:
         assert study.block("cosine", scope)[0, 1] == pytest.approx(-1)
+        assert np.abs(study.block("cosine", scope)).max() == 1, "to the last bit"
         for metric in ("orthogonal_fraction_global", "orthogonal_fraction_module"):
             for i, j in ((0, 1), (1, 0), (0, 2)):
                 assert np.abs(study.block(metric, scope)[i, j]).max() < 1e-6

@@ -1,6 +1,7 @@
 """CKA, depths, base norms and intruders of a request, against the models one by one."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,18 +10,22 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
+from inspector.errors import CancelledError
+from inspector.names import ModuleId
 from inspector.probes import cache
 from inspector.probes.encode import prompts
 from inspector.probes.problems import load_problems
-from inspector.probing import Prober, Request
-from inspector.probing.weights import weight
+from inspector.probing import Prober, Request, weights
+from inspector.probing.weights import run_intruders, weight
 from inspector.study import Settings
 from tests.makers import random_factors, write_adapter
+from tests.memory import adapter
 from tests.probes.bases import base
 from tests.probes.test_cka import textbook_debiased, textbook_plain
 from tests.probes.tiny_model import MODULES, saved_base
 
 ASKED = Request(("cka", "lens"), prompts="arithmetic", limit=7, batch=3)
+NONE = torch.zeros(1, 1), torch.zeros(1, 1)
 SIZES = {"a": 64, "b": 9, "c": 25}
 
 
@@ -127,3 +132,49 @@ def test_a_weight_is_out_by_in_whichever_way_round_it_is_stored(family, path):
     with torch.inference_mode():
         bias = module.bias if module.bias is not None else 0
         torch.testing.assert_close(weight(module) @ x + bias, module(x[None])[0])
+
+
+def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch):
+    modules = [ModuleId(n, "q_proj") for n in range(40)]
+    half = [one for one in modules if one.layer % 2]
+    adapters = {"b": adapter("b", dict.fromkeys(modules, NONE)), "a": adapter("a", dict.fromkeys(half, NONE))}
+    parts, told, counted, limit = [], [], [], [21]
+
+    def of_module(_job, id_, _module, those):
+        counted.extend((name, id_) for name in those)
+        return [(name, (id_.layer, 100 - id_.layer)) for name, one in those.items() if id_ in one.modules]
+
+    monkeypatch.setattr(weights, "_of_module", of_module)
+    job = SimpleNamespace(
+        attached=SimpleNamespace(modules=dict.fromkeys(modules)), names=("a", "x", "b"),
+        digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key, info=lambda probe: probe,
+        course=SimpleNamespace(counted=lambda *report: told.append(report)),
+        deliver=lambda info, blocks, _alphas: parts.append((info, blocks)),
+    )  # fmt: skip
+
+    def run(*names):
+        for held in (parts, told, counted):
+            held.clear()
+        those = {name: adapters[name] for name in names}
+        run_intruders(job, tuple(modules), those, lambda: len(told) >= limit[0])
+        return parts[-1][1]
+
+    def known():
+        return [int(np.isfinite(blocks["intruder_dimensions", "module"][2]).sum()) for _, blocks in parts]
+
+    with pytest.raises(CancelledError):
+        run("b", "a")
+    assert known() == [16, 21]
+    limit[0] = 100
+    run("b")
+    assert (known(), len(counted)) == ([16, 32, 40], 40)
+    whole = run("b", "a")
+    assert {info for info, _ in parts} == {"intruders"}
+    assert told == [(f"intruders: module {n} of 40", n, 40) for n in range(1, 41)]
+    assert {name for name, _ in counted} == {"a"}, "the other is in the cache"
+    for metric, sign, start in (("intruder_dimensions", 1, 0), ("intruder_dimensions_subspace", -1, 100)):
+        numbers = start + sign * np.arange(40.0)
+        odd = np.where(np.arange(40) % 2, numbers, np.nan)
+        np.testing.assert_array_equal(whole[metric, "module"], [odd, np.full(40, np.nan), numbers])
+    assert run("a", "b").keys() == whole.keys()
+    assert not told
