@@ -101,6 +101,7 @@ def test_several_broken_adapters_of_one_batch_leave_what_is_whole():
     ]  # fmt: skip
     study = analyse(adapters, BOTH)
     assert [set(info.excluded) for info in study.adapters] == [set(LAYER), set(others), set(), set()]
+    assert [info.health for info in study.adapters] == ["error", "error", "ok", "ok"]
     for key, values in expected(study, adapters).items():
         np.testing.assert_allclose(study.block(*key), values, rtol=1e-9, atol=1e-5, err_msg=str(key))
 
