@@ -89,6 +89,17 @@ def test_concatenation_keeps_bits_where_one_scale_serves_all(dtype):
     torch.testing.assert_close(s * B.double() @ A.double(), expected, rtol=1e-14, atol=1e-14)
 
 
+def test_the_scale_of_a_concatenation_is_positive_whatever_the_signs():
+    generator = torch.Generator().manual_seed(0)
+    parts = [
+        (torch.randn(5, 2, generator=generator), torch.randn(2, 4, generator=generator), c) for c in (-0.5, 2, -0.5)
+    ]
+    B, A, s, cost = concatenated(parts)
+    assert (s, cost) == (0.5, 0.0)
+    assert torch.equal(B[:, 4:], -parts[2][0])
+    torch.testing.assert_close(s * B @ A, sum(c * b @ a for b, a, c in parts))
+
+
 def test_concatenation_of_other_weights_rounds_once_into_float32_and_says_so():
     generator = torch.Generator().manual_seed(0)
     parts = [

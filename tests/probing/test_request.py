@@ -33,6 +33,7 @@ def test_defaults(three):
     assert asked.pairs == (("a", "b"), ("a", "c"), ("b", "c"))
     assert asked.alphas == (0.0, 0.333333, 1.0, 1.5)
     assert asked.prompts == "gsm8k"
+    assert (LMC.limit, LMC.batch, LMC.new_tokens) == (0, 0, 0)
     assert Request(("lmc",)).checked(three).alphas == tuple(n / 10 for n in range(11))
     based = replace(three[1], info=replace(three[1].info, base="smollm2"))
     asked = Request(("cka",), pairs=(("c", "a"),)).checked([three[0], based, three[2]])

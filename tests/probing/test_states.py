@@ -77,7 +77,12 @@ def last_rows(folder, one):
 
 def test_cka_is_that_of_the_models_own_states(opened, folder):
     adapters, study = opened
-    found = Prober().run(adapters, study, ASKED)
+    prober = Prober()
+    found = prober.run(adapters, study, ASKED)
+    ids = torch.arange(3, 23)[None]
+    with torch.inference_mode():
+        left, bare = (model(ids).logits.double() for model in (prober._loaded[1].base.model, updated(folder, None)[0]))
+    torch.testing.assert_close(left, bare, atol=1e-4, rtol=1e-4, msg="an adapter is still active")
     states = [last_rows(folder, one) for one in (*adapters, None)]
     for metric, textbook in (("cka", textbook_plain), ("cka_debiased", textbook_debiased)):
         layers = found.block(metric, "layer")
