@@ -82,6 +82,7 @@ def test_patterns_match_whole_path_components(two):
     assert len(chosen_modules(two, "q_proj")) == 3
     assert len(chosen_modules(two, "1.self_attn.q_proj, self_attn.v_proj")) == 4
     assert chosen_modules(two, "proj") == ()
+    assert len(chosen_modules(two, "")) == len(chosen_modules(two, " , ")) == 6
 
 
 @pytest.mark.parametrize(

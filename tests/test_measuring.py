@@ -63,7 +63,9 @@ def test_small_products_run_in_one_thread_and_the_number_comes_back(monkeypatch)
     assert now[-1] == 8
 
 
-@pytest.mark.parametrize(("r", "shape"), [(1024, (8, 6)), (1030, (8, 6)), (1030, (6, 8)), (1030, (6, 1040))])
+@pytest.mark.parametrize(
+    ("r", "shape"), [(1024, (8, 6)), (1030, (8, 6)), (1030, (6, 8)), (1030, (6, 1040)), (1030, (1040, 6))]
+)
 def test_ranks_far_above_the_shape_are_multiplied_out(r, shape):
     one = wide("a", 1, {"q": shape}, r=r)
     (module,) = one.modules

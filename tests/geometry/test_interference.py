@@ -38,6 +38,12 @@ def test_energy_ratio_of_nothing_is_not_available():
         (0.05, 0.05, 0.01, "independent"),
         (0.05, 0.5, 0.4, "independent"),
         (float("nan"), 0.5, 0.01, "n/a"),
+        (0.2, 0.9, 0.01, "reinforcing"),
+        (-0.2, 0.9, 0.01, "cancelling"),
+        (0.199, 0.1, 0.01, "colliding"),
+        (-0.199, 0.099, 0.01, "independent"),
+        (0.0, 0.375, 0.125, "colliding"),
+        (0.0, 0.374, 0.125, "independent"),
     ],
 )
 def test_classes(cosine, overlap, chance, expected):

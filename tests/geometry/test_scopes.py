@@ -68,6 +68,7 @@ CASES = {
     "outside of the layers only": lambda one: without(one, [m for m in MODULES if m != HEAD]),
     "broken layer": lambda one: changed(one, LAYER, broken),
     "broken module": lambda one: changed(one, LAYER[1:2], broken),
+    "broken module alone in its layer": lambda one: changed(without(one, LAYER[1:]), LAYER[:1], broken),
     "another shape in one layer": lambda one: changed(one, LAYER, other_shape),
     "no module": lambda one: without(one, MODULES),
 }
@@ -116,6 +117,7 @@ TABLE = {
     "outside of the layers only": ("vvv", "-1-", "-1-", "---"),
     "broken layer": ("vvv", "vvv", "---", "---"),
     "broken module": ("vvv", "vvv", "vvv", "vvv"),
+    "broken module alone in its layer": ("vvv", "vvv", "-1-", "---"),
     "another shape in one layer": ("vvv", "vvv", "---", "---"),
     "no module": ("---", "---", "---", "---"),
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluation import Options
 from inspector.evaluation import evaluate as evaluate_sources
-from inspector.probes.accuracy import Watch, evaluate, measure
+from inspector.probes.accuracy import Watch, _Speed, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base
 from inspector.probes.generation import Answer, generate
@@ -198,6 +199,28 @@ def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_p
     same = ran(again, adapters, task(6), tmp_path)
     assert not again.asked
     assert same == results
+
+
+def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_path, here, monkeypatch):
+    now, parts = [100.0], []
+    monkeypatch.setattr("inspector.probes.accuracy.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(name, question):
+        now[0] += 0.3
+        return solver(name, question)
+
+    ran(Fake(slow), adapters, task(6), tmp_path, partial=parts.append)
+    assert [len(r.base) + sum(map(len, r.adapters)) for r in parts] == [4, 8, 12, 16, 18]
+    speed = _Speed()
+    assert speed.text == ""
+    found = []
+    for later in (0.2, 0.06, 0.01, 0.3):
+        now[0] += later
+        found.append(speed.due())
+    assert found == [False, True, False, True]
+    speed.add(20)
+    speed.add(37)
+    assert speed.text == ", 100 tokens/s"
 
 
 def test_a_larger_limit_asks_only_what_is_new(adapters, tmp_path, here):
