@@ -41,13 +41,15 @@ def test_a_strong_mixture_of_the_top_vectors_is_an_intruder_inside_their_subspac
     assert found > outside
 
 
-@pytest.mark.parametrize("last", [0.01, 0.9], ids=["falling", "flat"])
+@pytest.mark.parametrize(("three", "last"), [(1, 0.01), (1, 0.9), (9, 0.9)], ids=["falling", "flat", "three and flat"])
 @pytest.mark.parametrize("shape", [(300, 260), (260, 300), (20, 50), (50, 7)])
-def test_top_left_vectors_are_those_of_the_full_decomposition(shape, last):
+def test_top_left_vectors_are_those_of_the_full_decomposition(shape, three, last):
     """Where the iteration converges and where, of nearly equal singular values, it does not."""
     generator = torch.Generator().manual_seed(1)
     U, S, Vh = torch.linalg.svd(torch.randn(*shape, generator=generator), full_matrices=False)
-    found = intruders.top_left(U * torch.linspace(7, 7 * last, len(S)) @ Vh)
+    spectrum = torch.linspace(7, 7 * last, len(S))
+    spectrum[:3] *= three
+    found = intruders.top_left(U * spectrum @ Vh)
     k = min(10, *shape)
     assert found.shape == (shape[0], k)
     assert ((found.T @ U[:, :k]).diagonal().abs() > 1 - 1e-3).all()
