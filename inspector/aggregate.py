@@ -114,7 +114,7 @@ def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None
         with np.errstate(divide="ignore", invalid="ignore"):
             blocks["norm_relative", scope] = np.sqrt(update / weights)
         if group is not None:
-            blocks["base_norm", scope] = np.sqrt(base @ group)
+            blocks["base_norm", scope] = np.where((base > 0) @ group > 0, np.sqrt(base @ group), np.nan)
 
 
 def _left_out(blocks: Blocks, groups: dict[Scope, Floats]) -> None:

@@ -149,9 +149,9 @@ class Table:
         for i, values in zip(here, sigma, strict=True):
             rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
             self._at("singular_value")[i, modules, :rank] = values[:, :rank]
-        gaps = sigma - np.pad(sigma[..., 1:], ((0, 0), (0, 0), (0, 1)))
-        width = min(self.settings.k, gaps.shape[-1])
-        self._at("spectral_gap")[np.ix_(here, modules, range(width))] = gaps[..., :width]
+            gaps = values - np.pad(values[:, 1:], ((0, 0), (0, 1)))
+            width = min(self.settings.k, rank)
+            self._at("spectral_gap")[i, modules, :width] = gaps[:, :width]
         one, other = (np.array(here)[at.cpu().numpy()][:, None] for at in (found.i, found.j))
         pairs = {
             "u1": found.u1,

@@ -1,5 +1,7 @@
 """A pair over the modules both adapt: the same alone and beside others, against dense vectors and closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,13 @@ from inspector.printing.studies import print_study
 from inspector.report.context import Context
 from inspector.report.document import Bars
 from inspector.report.sections import subspaces
-from inspector.shared import pair_chance, pair_interference
+from inspector.shared import pair_chance, pair_interference, shared
 from inspector.study import Settings
 from inspector.takeaways import takeaways
 from inspector.tui.state import AppState
+from tests.geometry.oracle import Dense
+from tests.geometry.scopes import updates
+from tests.geometry.test_scopes import CASES, study_of
 from tests.memory import adapter, random_adapter
 
 Q, V = {"self_attn.q_proj": (24, 16)}, {"self_attn.q_proj": (24, 16), "self_attn.v_proj": (8, 16)}
@@ -152,3 +157,60 @@ def test_report_and_app_show_the_chance_of_unequal_ranks():
     assert [name for name, _ in angles.levels] == [
         f"by chance, {which} ({end})" for which in ("smallest", "largest") for end in ("least", "most")
     ]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("case", CASES)
+def test_interference_is_that_of_dense_vectors_over_the_modules_both_adapt(case, side):
+    adapters, study = study_of(case, side)
+    dense = updates(adapters, study.modules)
+    for i, j in ((0, 1), (1, 0), (1, 2), (2, 0)):
+        both = [
+            isinstance(a, Dense) and isinstance(b, Dense) and a.W.shape == b.W.shape
+            for a, b in zip(dense[i], dense[j], strict=True)
+        ]
+        for counted in (None, "q_proj", "lm_head"):
+            chosen = np.array([counted in {None, module.projection} for module in study.modules])
+            here = np.flatnonzero(both & chosen)
+            found = pair_interference(study, i, j, None if counted is None else chosen)
+            np.testing.assert_array_equal(np.flatnonzero(shared(study, i, j, chosen)), here)
+            x, y = (np.concatenate([[0.0], *(dense[a][m].W.ravel() for m in here)]) for a in (i, j))
+            sizes = np.linalg.norm(x) * np.linalg.norm(y)
+            assert found.cosine == pytest.approx(x @ y / sizes if sizes else np.nan, nan_ok=True)
+            overlaps = study.block("subspace_overlap", "module")[i, j, here]
+            known = overlaps[~np.isnan(overlaps)]
+            assert found.overlap == pytest.approx(known.mean() if len(known) else np.nan, nan_ok=True)
+
+
+def test_without_numbers_of_modules_a_pair_has_those_of_the_whole():
+    _, study = study_of("ordinary", 0)
+    blocks = {key: values for key, values in study.blocks.items() if key[1] == "global"}
+    whole = replace(study, blocks=blocks)
+    for i, j in ((0, 1), (2, 1)):
+        found = pair_interference(whole, i, j)
+        for value, metric in ((found.cosine, "cosine"), (found.overlap, "subspace_overlap")):
+            assert value == study.block(metric, "global")[i, j, 0]
+        assert found.chance == study.block("subspace_overlap_chance", "global")[0]
+        np.testing.assert_array_equal(pair_chance(whole, "u1", i, j), study.block("u1_chance", "global"))
+    without = {key: values for key, values in blocks.items() if key[0] not in {"cosine", "subspace_overlap"}}
+    found = pair_interference(replace(study, blocks=without), 0, 1)
+    assert np.isnan([found.cosine, found.overlap]).all()
+    assert found.kind == "n/a"
+    assert np.isnan(pair_chance(replace(study, blocks={}), "u1", 0, 1)).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_chance_of_a_pair_is_the_mean_or_median_of_its_modules(metric):
+    """Of the angles the median, of the rest the mean: over seven modules of four shapes, in which the two differ."""
+    shapes = dict(zip("abcd", ((24, 16), (8, 30), (9, 7), (90, 64)), strict=True))
+    pair = [random_adapter(name, n, layers=4 if name == "y" else 2, shapes=shapes) for n, name in enumerate("xy")]
+    study = analyse([*pair, random_adapter("z", 9, shapes={"e": (5, 40)})], SETTINGS)
+    use = np.array(
+        [module.path in shapes and module.layer in {0, 1} and module != (1, "d") for module in study.modules]
+    )
+    assert use.sum() == 7
+    alone = np.array([pair_chance(study, metric, 0, 1, np.eye(len(use), dtype=bool)[m]) for m in np.flatnonzero(use)])
+    over = np.median if metric.startswith("principal_angle") else np.mean
+    np.testing.assert_allclose(pair_chance(study, metric, 0, 1, use), over(alone, axis=0))
+    assert len(np.unique(alone[:, 0])) > 2
+    assert np.mean(alone[:, 0]) != pytest.approx(np.median(alone[:, 0]))

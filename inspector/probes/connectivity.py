@@ -17,8 +17,6 @@ from inspector.probes.batches import Batches, filler_of, padded
 from inspector.probes.encode import Encoded
 from inspector.study import Floats
 
-ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
-
 
 @dataclass(frozen=True, slots=True)
 class Point:

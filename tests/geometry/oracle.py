@@ -76,6 +76,7 @@ def assert_exact(all_factors: list[Factors], ranks: list[int], k: int = 10) -> M
         assert abs(found.inner[i, i].sqrt().item() - norm) <= NORM * norm
         expected = np.pad(d.sigma, (0, found.sigma.shape[1]))[: found.sigma.shape[1]]
         assert np.abs(found.sigma[i].numpy() - expected).max() <= SIGMA * max(d.sigma[0], 1e-300)
+        assert not found.sigma[i, d.rank :].any(), "zero beyond the rank, not rounding"
     for p, (i, j) in enumerate(zip(found.i.tolist(), found.j.tolist(), strict=True)):
         assert_pair_exact(found, p, dense[i], dense[j], i, j, k)
     return found

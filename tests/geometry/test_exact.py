@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.geometry.factorise import NonFiniteError
+from inspector.geometry.factorise import NonFiniteError, factorise
 from inspector.geometry.module import measure
 from inspector.geometry.stack import Workspace
 from tests.geometry.oracle import assert_exact, factors, gauge, measured, near, only
@@ -58,6 +58,45 @@ def test_zero_factors(rng):
     assert found.by_qr == 0
 
 
+@pytest.mark.parametrize("condition", [1, 1e5])
+def test_columns_that_are_zero_on_one_side_only(rng, condition):
+    """A column of B without its row of A, and a row without its column, add no rank, whatever they hold."""
+    B, A, s = gauge(rng, factors(rng, 60, 50, 5), condition)
+    B, A = np.insert(B, (0, 3), 7 * rng.standard_normal((60, 2)), axis=1), np.insert(A, (0, 3), 0, axis=0)
+    B, A = np.insert(B, (2, 7), 0, axis=1), np.insert(A, (2, 7), 5 * rng.standard_normal((2, 50)), axis=0)
+    assert_exact([(B, A, s), factors(rng, 60, 50, 4)], [5, 4], k=4)
+
+
+def test_one_direction_shared_and_one_at_a_right_angle(rng):
+    """0° and 90° exactly in one pair: the sine branch for the one, the cosine branch for the other."""
+    Q = np.linalg.qr(rng.standard_normal((60, 5)))[0]
+    V = np.linalg.qr(rng.standard_normal((50, 5)))[0]
+    one = (Q[:, :3], np.diag([3.0, 2, 1]) @ V[:, :3].T, 1.0)
+    two = (Q[:, [0, 3]], np.diag([5.0, 1]) @ V[:, [4, 1]].T, -2.0)
+    for pair in ([one, two], [two, one]):
+        found = measured(pair, 4)
+        for side, u in (("left", found.u1), ("right", found.v1)):
+            assert np.abs(found.angles[side][0, :2].numpy() - [0, 90]).max() < 1e-9
+            assert found.angles[side][0, 2:].isnan().all()
+            assert u.item() == pytest.approx(float(side == "left"), abs=1e-12)
+        assert found.overlap_left.item() == pytest.approx(0.5)
+        assert found.rows.item() == pytest.approx(0.5)
+
+
+def test_more_columns_than_one_panel_of_the_products(rng):
+    ranks = [40, 30, 25, 38]
+    assert_exact([factors(rng, 70, 60, r) for r in ranks], ranks)
+
+
+def test_the_stack_is_not_changed_by_what_is_measured(rng):
+    a = gauge(rng, factors(rng, 60, 50, 8), 1e6)
+    stack = Workspace().stack([[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in (a, near(rng, a, 1e-3))]])
+    B, A = stack.B.clone(), stack.A.clone()
+    assert factorise(stack, 3).orthonormal.tolist() == [[True, True]]
+    assert torch.equal(stack.B, B)
+    assert torch.equal(stack.A, A)
+
+
 def test_rank_deficient_factors(rng):
     B, A, s = factors(rng, 60, 50, 4)
     duplicated = (np.concatenate([B, B], 1), np.concatenate([A, A], 0), s / 2)
@@ -101,6 +140,7 @@ def test_modules_together_are_each_as_alone(rng):
         assert torch.equal(found.rank, alone.rank)
         for name in ("inner", "u1", "v1", "overlap_left", "overlap_right", "rows"):
             assert torch.allclose(getattr(found, name), getattr(alone, name), rtol=1e-12, equal_nan=True), (at, name)
+        assert list(found.angles) == list(alone.angles) == ["left", "right"]
         for side, angles in alone.angles.items():
             assert torch.allclose(found.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), (at, side)
     assert together.by_qr == 1

@@ -26,6 +26,7 @@ def test_energy_ratio_of_a_sum():
 
 def test_energy_ratio_of_nothing_is_not_available():
     assert np.isnan(energy_ratio(np.array(0.0), np.array(0.0), np.array(0.0)))
+    assert np.isnan(energy_ratio_of_sum(np.full((2, 2), np.nan), np.zeros(2)))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,12 @@ def test_energy_ratio_of_nothing_is_not_available():
         (0.05, float("nan"), 0.01, "n/a"),
         (0.05, 0.5, float("nan"), "n/a"),
         (0.9, float("nan"), float("nan"), "reinforcing"),
+        (0.2, 0.9, 0.01, "reinforcing"),
+        (-0.2, 0.9, 0.01, "cancelling"),
+        (0.199, 0.1, 0.01, "colliding"),
+        (-0.199, 0.099, 0.01, "independent"),
+        (0.0, 0.375, 0.125, "colliding"),
+        (0.0, 0.374, 0.125, "independent"),
     ],
 )
 def test_classes(cosine, overlap, chance, expected):

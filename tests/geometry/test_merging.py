@@ -52,7 +52,7 @@ def test_spectrum_and_truncation_are_those_of_the_dense_sum(name):
     assert np.abs(padded[0] - padded[1]).max() <= SIGMA * top
     for rank in (1, 3, 100):
         B, A = truncated(terms(parts, weights), rank)
-        assert B.shape[1] == A.shape[0] <= rank
+        assert B.shape[1] == A.shape[0] == min(rank, len(found), *W.shape)
         best = (U[:, :rank] * expected[:rank]) @ Vh[:rank]
         assert np.linalg.norm(B.numpy() @ A.numpy() - W) <= np.linalg.norm(best - W) + SIGMA * top
 
@@ -87,6 +87,17 @@ def test_concatenation_keeps_bits_where_one_scale_serves_all(dtype):
     assert (s, cost, B.dtype, A.dtype) == (1.0, 0.0, wide, wide)
     expected = sum(c * b.double() @ a.double() for b, a, c in parts)
     torch.testing.assert_close(s * B.double() @ A.double(), expected, rtol=1e-14, atol=1e-14)
+
+
+def test_the_scale_of_a_concatenation_is_positive_whatever_the_signs():
+    generator = torch.Generator().manual_seed(0)
+    parts = [
+        (torch.randn(5, 2, generator=generator), torch.randn(2, 4, generator=generator), c) for c in (-0.5, 2, -0.5)
+    ]
+    B, A, s, cost = concatenated(parts)
+    assert (s, cost) == (0.5, 0.0)
+    assert torch.equal(B[:, 4:], -parts[2][0])
+    torch.testing.assert_close(s * B @ A, sum(c * b @ a for b, a, c in parts))
 
 
 def test_concatenation_of_other_weights_rounds_once_into_float32_and_says_so():
@@ -134,12 +145,15 @@ def test_the_numbers_of_a_sum_are_those_of_the_dense_one():
         ([[4, -2], [-2, 1]], [1, 1], 1, 0.2, 0.8, [1, -1]),
         ([[1, 0], [0, 0]], [1, 1], 1, 1, 0, [1, np.nan]),
         ([[0, 0], [0, 0]], [1, 1], 0, np.nan, np.nan, [np.nan, np.nan]),
+        ([[4, 4 - 1e-9], [4 - 1e-9, 4]], [1, -1], 2e-9**0.5, 2.5e-10, 1, [2e-9**0.5 / 4, -(2e-9**0.5) / 4]),
+        ([[4, 4 - 1e-13], [4 - 1e-13, 4]], [1, -1], 0, 0, 1, [np.nan, np.nan]),
     ],
-    ids=["orthogonal", "equal", "opposite", "collinear and opposed", "one is zero", "nothing"],
+    ids=["orthogonal", "equal", "opposite", "collinear and opposed", "one is zero", "nothing", "nearly", "rounding"],
 )
-def test_closed_forms(gram, weights, norm, ratio, interference, cosines):
-    found, whole = sums(np.array(gram, dtype=float)[..., None], np.array(weights, dtype=float)), np.ones(1)
-    assert found.norm(whole) == pytest.approx(norm)
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_closed_forms(gram, weights, norm, ratio, interference, cosines, unit):
+    found, whole = sums(np.array(gram)[..., None] * unit**2, np.array(weights, dtype=float)), np.ones(1)
+    assert found.norm(whole) == pytest.approx(norm * unit, rel=1e-6)
     assert found.energy_ratio(whole) == pytest.approx(ratio, nan_ok=True)
     assert found.interference(whole) == pytest.approx(interference, nan_ok=True)
     assert found.cosines(whole) == pytest.approx(cosines, nan_ok=True)

@@ -40,7 +40,7 @@ def test_two_values_by_hand():
     assert ranks.stable_rank(sigma) == pytest.approx(10 / 9)
 
 
-@pytest.mark.parametrize(("sigma", "expected"), [([3, 1], 1), ([2, 1, 1], 3), ([1] * 10, 9), ([10, 0, 0], 1)])
+@pytest.mark.parametrize(("sigma", "expected"), [([3, 1], 1), ([2, 1, 1], 3), ([1] * 10, 9), ([10, 0, 0], 1), ([3], 1)])
 def test_rank_90(sigma, expected):
     """(9, 1)/10 reaches 90 % at once; (4, 1, 1)/6 only with all three; ten equal values with nine."""
     assert ranks.rank_90(np.array(sigma, dtype=float)) == expected

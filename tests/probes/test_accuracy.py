@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from inspector.definitions import DEFINITIONS
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluation import Options
 from inspector.evaluation import evaluate as evaluate_sources
-from inspector.probes.accuracy import Watch, evaluate, measure
+from inspector.probes.accuracy import Watch, _Speed, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base, base_weights
 from inspector.probes.generation import Answer, generate
@@ -27,7 +28,7 @@ from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
 from inspector.probes.records import Run
 from inspector.probes.solved import blocks
-from inspector.probes.statistics import mcnemar, wilson
+from inspector.probes.statistics import holm, mcnemar, wilson
 from inspector.results import merged
 from inspector.study import ProbeInfo, Settings
 from tests.acceptance.command import ROOT
@@ -59,6 +60,36 @@ def test_blocks_by_hand():
     assert found["mcnemar_p_holm"][0, 1, 0] == found["mcnemar_p_holm"][1, 0, 0] == 1.0
 
 
+def test_blocks_of_many_by_counting():
+    """Four adapters of different problems; one has no answer, two have none in common."""
+    rng = np.random.default_rng(3)
+    marks = (rng.random((5, 23)) < np.array([[0.2], [0.9], [0.5], [0.5], [0.4]])).astype(float)
+    marks[rng.random(marks.shape) < 0.2] = N
+    marks[2] = N
+    marks[0, 12:], marks[3, :12] = N, N
+    *adapters, base = marks
+    found = {metric: values for (metric, _), values in blocks(np.array(adapters), base).items()}
+    tests = {}
+    for i, j in ((i, j) for i in range(5) for j in range(5) if i != j):
+        both = [(x, y) for x, y in zip(marks[i], marks[j], strict=True) if not (math.isnan(x) or math.isnan(y))]
+        wins, losses = both.count((1, 0)), both.count((0, 1))
+        tests[i, j] = (wins, mcnemar(wins, losses)) if both else (N, N)
+    pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    adjusted = dict(zip(pairs, holm([tests[pair][1] for pair in pairs]), strict=True))
+    for i, row in enumerate(adapters):
+        answered = [x for x in row if not math.isnan(x)]
+        n, right = len(answered), sum(answered)
+        shares = [found[f"accuracy{end}"][i, 0] for end in ("", "_low", "_high", "_answered")]
+        assert shares == pytest.approx([right / n, *wilson(right, n), n] if n else [N] * 4, nan_ok=True)
+        assert found["mcnemar_base_p"][i, 0] == pytest.approx(tests[i, 4][1], nan_ok=True)
+        assert found["mcnemar_base_p_holm"][i, 0] == pytest.approx(adjusted[i, 4], nan_ok=True)
+        for j in set(range(4)) - {i}:
+            assert found["mcnemar_wins"][i, j, 0] == pytest.approx(tests[i, j][0], nan_ok=True)
+            assert found["mcnemar_p"][i, j, 0] == pytest.approx(tests[i, j][1], nan_ok=True)
+            assert found["mcnemar_p_holm"][i, j, 0] == pytest.approx(adjusted[min(i, j), max(i, j)], nan_ok=True)
+    assert sum(math.isnan(p) for _, p in tests.values()) == 2 * 5
+
+
 def test_holm_runs_over_the_whole_table():
     """a solves all 8 and b none: p = 2/256 against b, and 2/256 against the base; three comparisons."""
     found = blocks(np.array([[1.0] * 8, [0.0] * 8]), np.zeros(8))
@@ -72,6 +103,7 @@ def test_without_base_pairs_or_answers():
     for metric in ("accuracy_base", "mcnemar_base_p", "mcnemar_p", "mcnemar_p_holm"):
         assert np.isnan(found[metric, "global"]).all()
     nothing = blocks(np.full((2, 3), N), np.full(3, N))
+    assert len(nothing) == sum(definition.probe == "accuracy" for definition in DEFINITIONS.values())
     assert all(np.isnan(values).all() for values in nothing.values())
     assert nothing["mcnemar_p", "global"].shape == (2, 2, 1)
 
@@ -167,6 +199,28 @@ def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_p
     same = ran(again, adapters, task(6), tmp_path)
     assert not again.asked
     assert same == results
+
+
+def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_path, here, monkeypatch):
+    now, parts = [100.0], []
+    monkeypatch.setattr("inspector.probes.accuracy.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(name, question):
+        now[0] += 0.3
+        return solver(name, question)
+
+    ran(Fake(slow), adapters, task(6), tmp_path, partial=parts.append)
+    assert [len(r.base) + sum(map(len, r.adapters)) for r in parts] == [4, 8, 12, 16, 18]
+    speed = _Speed()
+    assert speed.text == ""
+    found = []
+    for later in (0.2, 0.06, 0.01, 0.3):
+        now[0] += later
+        found.append(speed.due())
+    assert found == [False, True, False, True]
+    speed.add(20)
+    speed.add(37)
+    assert speed.text == ", 100 tokens/s"
 
 
 def test_a_larger_limit_asks_only_what_is_new(adapters, tmp_path, here):

@@ -116,11 +116,14 @@ def test_a_shape_that_differs_is_named_and_nothing_is_attached() -> None:
     assert not hasattr(onto.model.model.layers[0].self_attn.q_proj, "lora_A")
 
 
-def test_an_adapter_with_nan_is_refused() -> None:
+@pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
+@pytest.mark.parametrize("factor", [0, 1], ids=["B", "A"])
+def test_an_adapter_with_one_number_that_is_none_is_refused(factor: int, bad: float) -> None:
     onto = base()
-    broken = adapter("a", {ModuleId(0, "self_attn.q_proj"): (torch.full((32, 2), torch.nan), torch.ones(2, 32))})
+    factors = torch.ones(32, 2), torch.ones(2, 32)
+    factors[factor][1, 1] = bad
     with pytest.raises(InspectorError, match=r"NaN or Inf in 0\.self_attn\.q_proj"):
-        attach(onto, [broken])
+        attach(onto, [adapter("a", {ModuleId(0, "self_attn.q_proj"): factors})])
 
 
 def test_adapters_of_different_modules_mix() -> None:

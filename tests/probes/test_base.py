@@ -1,12 +1,15 @@
 """Bases from folders and from a Hub: what is loaded, what is refused, what is remembered."""
 
+import contextlib
 import json
 import os
 import shutil
 import time
+from logging import CRITICAL
 
 import pytest
 import torch
+from transformers.utils import logging
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes import base, model_files, offline
@@ -36,6 +39,33 @@ def test_a_folder_on_the_cpu_in_float32(folder):
 
 def test_a_dtype_that_is_asked_for(folder):
     assert next(load_base(str(folder), "cpu", "bfloat16").model.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "number_type"),
+    [
+        ("cpu", "auto", "float32"),
+        ("cpu:0", "auto", "float32"),
+        ("meta", "auto", "bfloat16"),
+        ("cpu", "float16", "float16"),
+    ],
+)
+def test_what_auto_stands_for(device, dtype, number_type):
+    assert base.chosen(device, dtype) == (device, getattr(torch, number_type))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_libraries_are_silent_while_a_base_loads_and_as_before_after(shown):
+    before = logging.get_verbosity()
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        with base._quiet():
+            assert not logging.is_progress_bar_enabled()
+            assert logging.get_verbosity() == CRITICAL
+        assert logging.is_progress_bar_enabled() == shown
+        assert logging.get_verbosity() == before
+    finally:
+        logging.enable_progress_bar()
 
 
 def test_the_digest_is_of_the_content(folder, tmp_path):
@@ -81,6 +111,17 @@ def test_code_of_a_model_is_never_run(folder, tmp_path):
     config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InspectorError, match="Cannot load the base"):
+        load_base(str(folder), "cpu")
+    assert not marker.exists()
+
+
+def test_code_of_a_tokenizer_is_never_run(folder, tmp_path):
+    marker = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Words: pass\n")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config |= {"tokenizer_class": "Words", "auto_map": {"AutoTokenizer": ["evil.Words", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with contextlib.suppress(InspectorError):
         load_base(str(folder), "cpu")
     assert not marker.exists()
 
@@ -144,12 +185,13 @@ def test_a_base_larger_than_the_gpu_is_spread(folder, monkeypatch):
     from transformers import AutoModelForCausalLM
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 1000))
+    size = (folder / "model.safetensors").stat().st_size
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(size / 0.81), 10**12))
     with pytest.raises(InspectorError, match="enough seen"):
         base._load(folder, "cuda", torch.bfloat16, "x")
     assert asked["device_map"] == "auto"
     assert asked["trust_remote_code"] is False
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**12, 10**12))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(size / 0.79), 10**12))
     with pytest.raises(InspectorError, match="enough seen"):
         base._load(folder, "cuda", torch.bfloat16, "x")
     assert asked["device_map"] == "cuda"

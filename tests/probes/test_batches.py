@@ -15,6 +15,7 @@ EXAMPLES = [Encoded(tuple(range(n)), n) for n in (3, 9, 5, 7, 1, 4)]
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried …"),
+        RuntimeError("unable to mmap 512 bytes: Cannot allocate memory (12)"),
         MemoryError(),
     ],
 )

@@ -35,10 +35,10 @@ def textbook_debiased(X: np.ndarray, Y: np.ndarray) -> float:
     return hsic_unbiased(X, Y) / (hsic_unbiased(X, X) * hsic_unbiased(Y, Y)) ** 0.5
 
 
-def rows(X: np.ndarray) -> Rows:
+def rows(X: np.ndarray, dtype: torch.dtype = torch.float64) -> Rows:
     """X (n, d) as the only layer of n prompts of two tokens."""
     held = Rows([Encoded((1, 2), 2)] * len(X), "last", 1)
-    states = torch.from_numpy(X)[:, None].repeat(1, 2, 1)
+    states = torch.from_numpy(X)[:, None].repeat(1, 2, 1).to(dtype)
     held.write(range(len(X)), [states, states], torch.ones(len(X), 2, dtype=torch.long))
     return held
 
@@ -125,6 +125,31 @@ def test_more_rows_than_the_reader_looks_at_for_its_shift(drift: float, monkeypa
     assert found[0][4] == pytest.approx(drawn.std(), rel=0.3)
 
 
+@pytest.mark.parametrize(("n", "width"), [(300, 20), (300, 400), (1100, 20)], ids=["chunk", "gram", "chunks"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_rows_that_drift_away_from_the_first_ones(n: int, width: int, dtype: torch.dtype) -> None:
+    """Every term of the centring counts: the reader takes off the mean of the first rows, which is not that of all."""
+    rng, far = np.random.default_rng(5), 1e5 if dtype == torch.float64 else 9
+    shared, drift = rng.standard_normal((n, 6)), 2.0 * (np.arange(n)[:, None] >= 256)
+    X, Y = (
+        shared @ rng.standard_normal((6, d)) * a + rng.standard_normal((n, d)) + drift * rng.standard_normal(d) + mean
+        for d, a, mean in ((width, 0.5, far), (width - 7, 0.3, -4))
+    )
+    X, Y = (torch.from_numpy(x).to(dtype).double().numpy() for x in (X, Y))
+    plain, debiased = cka.compare(rows(X, dtype), rows(Y, dtype), 0, "cpu")[:2]
+    assert plain == pytest.approx(textbook_plain(X, Y), abs=1e-9)
+    assert debiased == pytest.approx(textbook_debiased(X, Y), abs=1e-9)
+    assert 0.1 < debiased < plain < 0.98
+    assert np.abs(X[:256].mean(0) - X.mean(0)).max() > 0.3
+
+
+def test_a_layer_is_read_in_part_and_less_the_mean_of_its_first_rows() -> None:
+    X = np.random.default_rng(1).standard_normal((400, 5)) + np.arange(400)[:, None] + 1e6
+    held, expected = rows(X), X - X[:256].mean(0)
+    for part in (slice(None), slice(3, 7), torch.tensor([399, 0, 300])):
+        np.testing.assert_allclose(held.read(0, part, "cpu"), expected[part], rtol=0, atol=1e-9)
+
+
 def test_states_with_themselves_rotated_or_scaled_are_one(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X = pair[0]
     Q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((10, 10)))
@@ -146,13 +171,14 @@ def test_debiased_is_unbiased_around_zero() -> None:
     assert abs(np.mean(found)) < 3 * np.std(found) / len(found) ** 0.5 + 0.01
 
 
-def test_states_without_spread_are_not_a_number() -> None:
+@pytest.mark.parametrize("n", [10, 300], ids=["gram", "covariance"])
+@pytest.mark.parametrize("still", [(0,), (1,), (0, 1)])
+def test_states_without_spread_are_not_a_number(n: int, still: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    spread = rng.standard_normal((10, 4))
-    for pair in ((np.ones((10, 4)), spread), (spread, np.ones((10, 4)))):
-        found = compared(*pair)
-        assert len(found) == len(cka.KINDS) == 6
-        assert np.isnan(found).all()
+    sides = [np.ones((n, 4)) if side in still else rng.standard_normal((n, 4)) for side in (0, 1)]
+    found = compared(*sides)
+    assert len(found) == len(cka.KINDS) == 6
+    assert np.isnan(found).all()
 
 
 def test_u_centred_rows_sum_to_zero() -> None:

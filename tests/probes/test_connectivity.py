@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import processors
 
 from inspector.probes.attach import attach
 from inspector.probes.batches import Batches
 from inspector.probes.connectivity import Point, losses, on_path, points
-from inspector.probes.encode import Encoded, answers
+from inspector.probes.encode import Encoded, answers, prompt_ids
 from inspector.probes.problems import Problem, Problems
 from tests.probes.bases import base, fitting, merged
+from tests.probes.tiny_model import tiny_tokenizer
 
 PROBLEMS = Problems("sums", tuple(Problem(str(n), f"{n} plus {n * n}?", str(n + n * n)) for n in range(7)))
 
@@ -45,6 +47,23 @@ def test_the_target_is_the_boxed_answer_after_the_prompt() -> None:
     assert onto.tokenizer.decode(example.ids[example.start :]) == "\\boxed{12}"
     prompt = onto.tokenizer.decode(example.ids[: example.start])
     assert prompt.endswith("3 plus 9? Put the final answer in \\boxed{}.\n\nAnswer:")
+
+
+def test_a_chat_template_is_the_whole_prompt_and_its_tokens_are_added_once() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer._tokenizer.post_processor = processors.TemplateProcessing("<unk> $A", special_tokens=[("<unk>", 2)])
+    ask = [{"role": "system", "content": "Add."}, {"role": "user", "content": "1+1?"}]
+    plain = tokenizer.decode(prompt_ids(tokenizer, ask))
+    assert plain == "<unk>Note: Add.\n\nQuestion: 1+1?\n\nAnswer:"
+    tokenizer.chat_template = (
+        "<eos>{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    ids = prompt_ids(tokenizer, ask)
+    assert tokenizer.decode(ids) == "<eos>[system]Add.[user]1+1?[assistant]"
+    assert ids == tokenizer.apply_chat_template(ask, add_generation_prompt=True, return_dict=False)
+    (example,) = answers(tokenizer, Problems("one", (Problem("1", "1+1?", "2"),)), "boxed")
+    assert tokenizer.decode(example.ids[example.start :]) == "\\boxed{2}"
 
 
 def test_rollouts_are_predicted_to_their_end() -> None:

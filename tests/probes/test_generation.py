@@ -111,10 +111,18 @@ def test_cancel_within_a_batch(model, tokenizer, prompts):
     assert len(got) == 2
 
 
+def test_steps_count_the_tokens_that_end_nothing(model, tokenizer, prompts):
+    made = []
+    answers = list(generate(model, tokenizer, prompts, 24, 3, hooks=Hooks(step=made.append)))
+    assert sum(made) == sum(answer.tokens - (answer.finish == "stop") for answer in answers) > 0
+
+
 def test_text_that_ends_an_answer(model, tokenizer, prompts):
     free = {a.index: a for a in generate(model, tokenizer, prompts, 40, 3)}
     until = free[0].text[9:11]
-    for answer in generate(model, tokenizer, prompts, 40, 3, until):
+    ended = list(generate(model, tokenizer, prompts, 40, 3, until))
+    assert sorted(answer.index for answer in ended) == sorted(free)
+    for answer in ended:
         whole = free[answer.index]
         assert answer.text == whole.text.partition(until)[0]
         assert answer.finish == ("stop" if until in whole.text else whole.finish)

@@ -110,8 +110,24 @@ def test_without_anything_shared_the_first_token_alone_is_left_out_of_pooling():
     assert held.count == 4
 
 
+def test_lens_depth_of_more_positions_than_one_chunk():
+    onto, generator = base(), torch.Generator().manual_seed(0)
+    states = [torch.randn(3, 500, 32, generator=generator, dtype=torch.float64)]
+    for _ in range(onto.depth):
+        states.append(states[-1] + 0.3 * torch.randn(3, 500, 32, generator=generator, dtype=torch.float64))
+    mask = torch.arange(500) < torch.tensor([[500], [411], [3]])
+    norm, head = hidden.final_norm(onto.model), onto.model.get_output_embeddings()
+    tops = torch.stack([head(norm(h)).argmax(-1)[mask] for h in states])
+    differs = (tops != tops[-1]).int()
+    expected = (differs * torch.arange(1, 5)[:, None]).amax(0)
+    found = lens.depths(onto.model, states, mask.long())
+    assert torch.equal(found, expected)
+    assert set(found.tolist()) == {0, 1, 2, 3}
+
+
 def test_hooks_are_gone_after_an_error():
     onto = base()
+    assert len(hidden.blocks(onto.model)) == onto.depth == 3
     with pytest.raises(ZeroDivisionError):
         hidden.each_batch(
             attach(onto, []), EXAMPLES, Batches(2, print, lambda: False), lambda *_: 1 / 0, lambda _n: None

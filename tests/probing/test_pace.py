@@ -68,3 +68,15 @@ def test_counted_parts_go_by_what_was_done_since_they_began(clock):
     clock.now += 20
     run.counted("module 21 of 40", 21, 40)
     assert told == [("module 11 of 40", 11, 40), ("module 21 of 40 · 38 s left", 21, 40)]
+
+
+def test_tokens_are_reported_ten_times_a_second_and_at_the_end(clock):
+    run, told = course(("lmc",), {})
+    speed = Pace(120, run)
+    speed.skip(20)
+    for later, tokens in ((4, 10), (0.05, 10), (0.06, 20), (0.5, 1), (0.01, 70)):
+        clock.now += later
+        speed.step(tokens)
+    assert [report[1:] for report in told] == [(10, 100), (40, 100), (41, 100), (100, 100)]
+    assert [report[0] for report in told[::3]] == [" · 2 tokens/s · 36 s left", " · 22 tokens/s · 0 s left"]
+    assert speed.speed == pytest.approx(100 / 4.62)
