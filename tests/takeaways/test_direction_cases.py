@@ -137,7 +137,9 @@ def test_what_of_one_is_orthogonal_to_the_nearest():
     pairs = cosines("abc", 0.95, ac=0.45, bc=0.55)
     found = study(("a", "b", "c"), cosine=pairs, orthogonal_fraction_global={("a", "c"): 0.89, ("b", "c"): 0.84})
     one = takeaways_of(found, "direction")[1]
-    assert one.text == "c goes part of the way with a and b: cosine 0.45 to 0.55; 0.84 of its length is orthogonal to b."
+    assert (
+        one.text == "c goes part of the way with a and b: cosine 0.45 to 0.55; 0.84 of its length is orthogonal to b."
+    )
     assert [(n.metric, n.a, n.b, n.value) for n in one.numbers] == [
         ("cosine", "c", "a", 0.45), ("cosine", "c", "b", 0.55), ("orthogonal_fraction_global", "c", "b", 0.84),
     ]  # fmt: skip

@@ -82,15 +82,23 @@ def test_losses_of_rollouts_and_of_few_prompts():
         kinds = [t.kind for t in takeaways_of(few) if "Not measured" not in t.text]
         assert kinds == ["limit"] * cautions + ["loss"] * (2 - cautions)
         said = [text for text in marked(few, "limit") if "prompts" in text]
-        assert said == [f"! Nothing is said of the losses between adapters: {examples} prompts are too few, 20 at least."] * cautions
+        assert (
+            said
+            == [f"! Nothing is said of the losses between adapters: {examples} prompts are too few, 20 at least."]
+            * cautions
+        )
 
 
-@pytest.mark.parametrize(("pairs", "alone", "others"), [(3, 3, ""), (4, 4, ""), (5, 4, "1 other path"), (6, 4, "2 other paths")])
+@pytest.mark.parametrize(
+    ("pairs", "alone", "others"), [(3, 3, ""), (4, 4, ""), (5, 4, "1 other path"), (6, 4, "2 other paths")]
+)
 def test_many_flat_paths(pairs, alone, others):
     some = list(combinations("abcd", 2))[:pairs]
     said = marked(paths(dict.fromkeys(some, (2, 2, 2))), "loss")
     assert sum("lie in one basin" in text for text in said) == alone
-    assert [text.partition(" on ")[2].partition(" either")[0] for text in said if "other path" in text] == [others] * bool(others)
+    assert [text.partition(" on ")[2].partition(" either")[0] for text in said if "other path" in text] == [
+        others
+    ] * bool(others)
     if others:
         last = takeaways_of(paths(dict.fromkeys(some, (2, 2, 2))), "loss")[-1]
         assert [(n.metric, n.a, n.b) for n in last.numbers] == [("barrier_mean", *pair) for pair in some[4:]]
@@ -114,7 +122,9 @@ def test_hidden_states(curve, sentences):
     found = with_layers(study(AB, layers=3), "cka_debiased", {AB: curve})
     assert marked(found, "states") == sentences
     plain = with_layers(study(AB, layers=3), "cka", {AB: curve})
-    assert marked(plain, "states") == [text.replace("debiased CKA", "CKA (biased upwards with few prompts)") for text in sentences]
+    assert marked(plain, "states") == [
+        text.replace("debiased CKA", "CKA (biased upwards with few prompts)") for text in sentences
+    ]
     for one in takeaways_of(found, "states"):
         assert one.numbers
         assert {(n.a, n.b) for n in one.numbers} == {AB}
@@ -125,13 +135,18 @@ def test_hidden_states(curve, sentences):
 def test_pairs_that_were_not_run_hide_no_others():
     curves = {("a", "b"): [NAN] * 3, ("a", "c"): [0.99, 0.97, 0.98], ("b", "c"): [0.96, 0.99, 0.99]}
     found = with_layers(study(("a", "b", "c"), layers=3), "cka_debiased", curves)
-    assert marked(found, "states") == ["a-c and b-c: hidden states stay alike in every layer (debiased CKA at least 0.96 to 0.97)."]
+    assert marked(found, "states") == [
+        "a-c and b-c: hidden states stay alike in every layer (debiased CKA at least 0.96 to 0.97)."
+    ]
 
 
 def graded(accuracy, p=None, bounds=None):
     """Shares by name, each known to `bounds` below and above."""
     names = tuple(accuracy)
-    low, high = ({n: a + side * bounds[n][side == 1] for n, a in accuracy.items() if n in bounds} if bounds else {} for side in (-1, 1))
+    low, high = (
+        {n: a + side * bounds[n][side == 1] for n, a in accuracy.items() if n in bounds} if bounds else {}
+        for side in (-1, 1)
+    )
     known = {"accuracy_low": low, "accuracy_high": high} if bounds else {}
     return study(names, accuracy=accuracy, **known, **({"mcnemar_p_holm": p} if p else {}))
 
@@ -150,7 +165,11 @@ def test_differences_beyond_chance(p, sentences):
     turned = graded({"b": 0.8, "a": 0.625}, {("b", "a"): p})
     assert marked(turned, "accuracy") == sentences
     for one in takeaways_of(found, "accuracy"):
-        assert [(n.metric, n.a, n.value) for n in one.numbers] == [("accuracy", "b", 0.8), ("accuracy", "a", 0.625), ("mcnemar_p_holm", "a", p)]
+        assert [(n.metric, n.a, n.value) for n in one.numbers] == [
+            ("accuracy", "b", 0.8),
+            ("accuracy", "a", 0.625),
+            ("mcnemar_p_holm", "a", p),
+        ]
 
 
 def test_accuracies_known_to_different_precision():

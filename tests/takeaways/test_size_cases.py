@@ -109,16 +109,25 @@ def test_the_ends_of_the_angles_beside_chance(of_pair, kind):
         assert words[one.caution].removeprefix("! ") in one.text
         known = [angle for angle in of_pair if not np.isnan(angle)]
         largest = np.linspace(80, 89, 3)[len(known) - 1]
-        ends = [("principal_angle", known[0]), ("principal_angle_chance", 80.0), ("principal_angle", known[-1]), ("principal_angle_chance", largest)]
+        ends = [
+            ("principal_angle", known[0]),
+            ("principal_angle_chance", 80.0),
+            ("principal_angle", known[-1]),
+            ("principal_angle_chance", largest),
+        ]
         assert [(n.metric, n.value) for n in one.numbers] == ends[: 4 if one.caution else 2]
         assert {(n.a, n.b) for n in one.numbers} == {("a", "b")}
 
 
 def test_a_pair_without_angles_hides_no_other():
-    assert [text.partition(":")[0] for text in marked(angles((NAN,) * 3, (79, 85, 89), (80, 86, 89)), "chance")] == ["a-c and b-c"]
+    assert [text.partition(":")[0] for text in marked(angles((NAN,) * 3, (79, 85, 89), (80, 86, 89)), "chance")] == [
+        "a-c and b-c"
+    ]
     one, other = (np.array(values) for values in ((79.0, 85.0, 89.0), (1.0, 2.0)))
     found = angles(one, one)
-    assert not marked(replace(found, blocks=found.blocks | {("principal_angle_chance", "global"): other[None]}), "chance")
+    assert not marked(
+        replace(found, blocks=found.blocks | {("principal_angle_chance", "global"): other[None]}), "chance"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +146,9 @@ def test_a_pair_without_angles_hides_no_other():
 )
 def test_one_update_twice(cosine, norm, same):
     found = study(("a", "b", "c"), cosine={("b", "c"): cosine}, norm={"a": 1.0, "b": 1.0, "c": norm})
-    assert marked(found, "chance") == ["! b and c hold the same update: one adapter opened twice, or a copy of it."] * same
+    assert (
+        marked(found, "chance") == ["! b and c hold the same update: one adapter opened twice, or a copy of it."] * same
+    )
 
 
 @pytest.mark.parametrize(
