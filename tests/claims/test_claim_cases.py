@@ -1,5 +1,7 @@
 """Claims at their limits: each relation on its threshold, every fault of a field, what a first set is made of."""
 
+# ruff: noqa: E501 - a case a line
+
 from dataclasses import replace
 
 import numpy as np
