@@ -185,7 +185,7 @@ def test_what_cannot_be_added_and_why(shapes, bad, weights, reason):
 
 
 def test_a_module_that_could_not_be_read_is_not_measured():
-    made, study = of_shapes((9, 7), (9, 7), bad=(1,))
+    _, study = of_shapes((9, 7), (9, 7), bad=(1,))
     shapes = study.shapes.copy()
     shapes[1] = 0
     assert [text for _, text in refused(replace(study, shapes=shapes), (1, 1))] == ["not measured in b"]
