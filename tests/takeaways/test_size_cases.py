@@ -97,7 +97,8 @@ def angles(*pairs):
         ((10, 20, 60), ""),
         ((78.5, 10, NAN), "no nearer"),  # a pair of rank 2: its own largest angle
         ((60, 84.5, NAN), "! says nothing"),
-        ((60, NAN, NAN), ""),  # one angle is both ends
+        ((60, NAN, NAN), ""),
+        ((80, NAN, NAN), ""),  # one angle is both ends
         ((NAN, NAN, NAN), ""),
     ],
 )
