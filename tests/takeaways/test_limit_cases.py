@@ -269,26 +269,27 @@ def test_another_rate(rates, cosine, norms, words):
 
 
 def test_what_differs_between_pairs_has_a_sentence_each():
-    """Three seeds: u₁ agrees between two of them only; three rates: two pairs are rescaled alike."""
+    """Three seeds: u₁ agrees, or says nothing beside the cosine, in some pairs; three rates: two pairs are rescaled."""
     names = tuple("abc")
     pairs = list(combinations(names, 2))
     seeds = [replace(SEED_A, seed=n, init_seed=n, a0=f"{n}") for n in range(3)]
-    found = study(
-        names,
-        origins=seeds,
-        cosine=dict.fromkeys(pairs, 0.3),
-        norm=dict.fromkeys(names, 1.0),
-        u1=dict(zip(pairs, (0.9, 0.1, 0.2), strict=True)),
-        v1=dict.fromkeys(pairs, 0.1),
-    )
-    assert [text.partition(" (u₁")[0].partition(";")[0] for text in texts(found, "runs")] == [
-        "Another seed of sft (a, b): the same top output directions", "Another seed of sft (2 pairs): cosine 0.30, u₁ 0.10 to 0.20",
-    ]  # fmt: skip
+    for cosine, u1, heads in (
+        ((0.3, 0.3, 0.3), (0.9, 0.5, 0.2), ["(2 pairs): the same top output directions (u₁ 0.50 to 0.90)", "(b, c): cosine 0.30, u₁ 0.20"]),
+        ((0.3, 0.9, 0.95), (0.9, 0.9, 0.9), ["(a, b): the same top output directions (u₁ 0.90)", "(2 pairs): cosine 0.90 to 0.95, u₁ 0.90"]),
+    ):  # fmt: skip
+        of_pairs = {
+            metric: dict(zip(pairs, values, strict=True))
+            for metric, values in (("cosine", cosine), ("u1", u1), ("v1", u1))
+        }
+        found = study(names, origins=seeds, norm=dict.fromkeys(names, 1.0), **of_pairs)
+        said = texts(found, "runs")
+        assert len(said) == len(heads)
+        assert all(text.startswith(f"Another seed of sft {head}") for text, head in zip(said, heads, strict=True))
     rates = [replace(SEED_A, lr=lr) for lr in (1.0, 2.0, 4.0)]
     found = study(
         names,
         origins=rates,
-        cosine=dict(zip(pairs, (0.95, 0.5, 0.95), strict=True)),
+        cosine=dict(zip(pairs, (0.95, 0.5, 0.9), strict=True)),
         norm=dict(zip(names, (1.0, 2.0, 3.0), strict=True)),
     )
     assert [text.partition(":")[0] for text in texts(found, "runs")] == [
