@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from inspector.analysis import analyse
-from inspector.errors import CancelledError
+from inspector.errors import CancelledError, InspectorError
 from inspector.merging.command import weighted
 from inspector.merging.preview import Preview, addable, refused
 from inspector.merging.spectra import parents, spectra, terms
 from inspector.merging.tables import print_preview
+from inspector.merging.writing import write
 from inspector.names import ModuleId
 from inspector.study import Settings
 from tests.memory import adapter
@@ -150,6 +151,12 @@ def test_who_changes_a_module_and_by_how_much(four):
     assert len(asked) == 4
 
 
+def test_a_parent_that_does_not_say_where_its_modules_are_is_named(four, tmp_path):
+    adapters, _, preview = four
+    with pytest.raises(InspectorError, match=r"^a does not say where in the base 0\.self_attn\.q_proj is\."):
+        write(tmp_path / "sum", adapters, preview, None, device="cpu")
+
+
 def of_shapes(*shapes, bad=()):
     """Adapters of these shapes at one module; those in `bad` hold NaN."""
     made = []
@@ -260,3 +267,36 @@ def test_a_path_that_is_there_is_a_source(tmp_path, monkeypatch):
     (tmp_path / "a:2").mkdir()
     assert weighted("a:2") == ("a:2", 1.0)
     assert weighted("a:3") == ("a", 3.0)
+
+
+def test_the_numbers_without_a_pass_over_the_weights(four):
+    """From the inner products of the study alone, but for the spectrum; with it also where the parts nearly cancel."""
+    adapters, study, preview = four
+    bare = Preview(study, WEIGHTS)
+    assert float(bare.sums.norm(bare.scope())) == pytest.approx(float(preview.sums.norm(preview.scope())))
+    assert {metric for metric, _ in bare.in_study().blocks} & {
+        "sum_rank",
+        "sum_energy_kept",
+        "sum_singular_value",
+    } == set()
+    assert preview.sums.square == pytest.approx((preview.spectra**2).sum(1), rel=0, abs=0)
+    near = replace(
+        adapters[0],
+        info=replace(adapters[0].info, name="near"),
+        load=lambda m: tuple(x * (1 + 1e-9 * (x is not None)) for x in adapters[0].load(m)),
+    )
+    both = analyse([adapters[0], near], Settings(k=2, device="cpu"))
+    found = Preview(both, (1.0, -1.0), spectra([adapters[0], near], both, (1.0, -1.0), device="cpu"))
+    whole = np.sqrt(sum((W**2).sum() for W in dense(adapters[:1], (1.0,))[1].values()))
+    assert float(found.sums.norm(found.scope())) == pytest.approx(2e-9 * whole, rel=1e-5)
+
+
+def test_modules_outside_of_layers_and_adapters_without_a_rank():
+    outside = adapter(
+        "head", {**factors(9, [(1, Q)], 2), ModuleId(None, "head"): factors(8, [(0, Q)], 2)[ModuleId(0, Q)]}
+    )
+    study = analyse([outside], Settings(k=2, device="cpu"))
+    found = Preview(study, (1.0,), spectra([outside], study, (1.0,), device="cpu"))
+    assert found.by_layer().sum() == 1
+    unknown = replace(study, adapters=(replace(study.adapters[0], ranks=()),))
+    assert (found.default_rank, Preview(unknown, (1.0,)).default_rank, Preview(study, (0.0,)).default_rank) == (2, 1, 1)
