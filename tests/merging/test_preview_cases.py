@@ -153,7 +153,7 @@ def test_who_changes_a_module_and_by_how_much(four):
 
 def test_a_parent_that_does_not_say_where_its_modules_are_is_named(four, tmp_path):
     adapters, _, preview = four
-    with pytest.raises(InspectorError, match=r"^a does not say where in the base 0\.self_attn\.q_proj is\."):
+    with pytest.raises(InspectorError, match=r"^a does not say where in the base 0\.mlp\.v_proj is\."):
         write(tmp_path / "sum", adapters, preview, None, device="cpu")
 
 
