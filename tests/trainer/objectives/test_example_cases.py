@@ -128,6 +128,8 @@ def test_prompts_that_can_be_graded_and_fit():
     found = examples(method("online-grpo"), Recipe(generations=4, max_length=8), given)
     assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
     assert (found.noun, found.tokens) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)))
+    masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
+    assert examples(method("online-grpo"), Recipe(generations=4, max_length=8), masked).tokens == (12, 28)
     with pytest.raises(InspectorError, match="Every prompt is longer than max_length, 3 tokens: raise it"):
         examples(method("online-grpo"), Recipe(max_length=3), given)
     with pytest.raises(InspectorError, match="no gold answers"):
@@ -268,11 +270,11 @@ def test_losses_in_numbers():
         )
     assert losses.token_mean(torch.tensor([3.0, 5.0]), 4).item() == 2
     assert losses.token_mean(torch.tensor([3.0]), 0).item() == 3
-    deep = torch.full((4, 2), -60.0)
+    deep = torch.tensor([-60.0, -60.0, -60.0, -120.0])[:, None].expand(4, 2)
     gone = losses.vanished(
         deep,
         torch.tensor([[True, True], [True, True], [False, False], [True, False]]),
         torch.tensor([-1.0, 1.0, -1.0, -1.0]),
     )
-    assert gone.tolist() == [True, False, False, False]
+    assert gone.tolist() == [True, False, False, True]
     assert losses.vanished(deep, mask[:1].expand(4, 2), torch.zeros(4)).tolist() == [False] * 4
