@@ -257,6 +257,9 @@ GOOD = f"metric: cosine; {AB}; relation: about; value: 0.5; tolerance: 0.1"
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        (GOOD.replace("[[a, b]]", "[ab]"), "pairs: must be a list of pairs"),
+        ("metric: principal_angle; pairs: [[a, b]]; k: 0; relation: at least; value: 1", "k: must be a whole number from 1 on, not '0'"),
+        (GOOD + f"; location: {10**50}", f"must be text, not the int {'1' + '0' * 38}…: put quotes around it"),
         (GOOD + "; top_k: 0", "top_k: must be a whole number from 1 on, not '0'"),
         (GOOD + "; top_k: 2.5", "top_k: must be a whole number from 1 on, not '2.5'"),
         (GOOD + "; top_k: true", "top_k: must be a whole number from 1 on, not 'True'"),
@@ -302,6 +305,7 @@ def test_fields_at_their_limits(tmp_path):
         HEAD.replace("address: toy", "address: toy\ntop_k: 4\nbase: org/b\nreference: [b, a]"),
     ).claims
     assert (three.top_k, three.ratio, three.other.pairs, three.names) == (4, True, (("b", "c"),), ("a", "b", "c"))
+    assert len(Fields({"x": "y" * 2500}, "here", ("x",)).text("x")) == 2000
     many = Fields({"k": [1] * 10_001, "most": [1] * 10_000}, "here", ("k", "most"))
     assert len(many.wholes("most", 1)) == 10_000
     with pytest.raises(InspectorError, match="here, k: holds more than 10000 entries"):
