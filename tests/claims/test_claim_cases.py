@@ -157,6 +157,7 @@ def test_names_of_a_study_before_the_ends_of_sources(tmp_path):
         ((5, 0.1, 2, 3, 4, 6), "6 numbers, 0.1 … 6"),
         ((999999,), "999999"),
         ((1000000,), "1e+06"),
+        ((-2000000,), "-2e+06"),
         ((-2, 0.12345, 1234.5), "-2, 0.123, 1.23e+03"),
     ],
 )
@@ -249,6 +250,12 @@ def test_what_claims_need(tmp_path):
         ("x", ("cka", "lens"), ("c", "b"), (), (), "boxed"),
     ]
     assert [run.prompts for run in runs(probed, ("b",))] == ["", "x"]
+    paths = claims(
+        tmp_path,
+        claim(f"metric: lmc_loss; {AB}; alphas: [1, 0.5]; prompts: x; {end}", "one")
+        + claim(f"metric: lmc_loss; {AB}; alphas: [0, 0.25, 0.5]; prompts: x; {end}", "two"),
+    )
+    assert [run.alphas for run in runs(paths, "ab")] == [(0, 0.25, 0.5, 1)]
 
 
 GOOD = f"metric: cosine; {AB}; relation: about; value: 0.5; tolerance: 0.1"
@@ -260,6 +267,8 @@ GOOD = f"metric: cosine; {AB}; relation: about; value: 0.5; tolerance: 0.1"
         (GOOD.replace("[[a, b]]", "[ab]"), "pairs: must be a list of pairs"),
         ("metric: principal_angle; pairs: [[a, b]]; k: 0; relation: at least; value: 1", "k: must be a whole number from 1 on, not '0'"),
         (GOOD + f"; location: {10**50}", f"must be text, not the int {'1' + '0' * 38}…: put quotes around it"),
+        (GOOD.replace(AB, BOTH).replace("0.5", "[1, 2]") + "; statistic: mean", "value: must be one."),
+        (GOOD.replace(AB, BOTH).replace("0.5", "[1, 2]") + "; modules: all", "value: must be one."),
         (GOOD + "; top_k: 0", "top_k: must be a whole number from 1 on, not '0'"),
         (GOOD + "; top_k: 2.5", "top_k: must be a whole number from 1 on, not '2.5'"),
         (GOOD + "; top_k: true", "top_k: must be a whole number from 1 on, not 'True'"),
@@ -331,8 +340,57 @@ def test_a_set_that_is_too_large_or_not_there(tmp_path):
     (tmp_path / "toy.yaml").write_text("#" * (10**6 + 1))
     with pytest.raises(InspectorError, match=r"has more than 1 MB"):
         read(tmp_path / "toy.yaml")
-    with pytest.raises(InspectorError, match="Cannot read"):
+    with pytest.raises(InspectorError, match=r"^Cannot read .*gone\.yaml: No such file or directory\.$"):
         read(tmp_path / "gone.yaml")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        (GOOD.replace("cosine", f'"{LONG}\\e"'), 60),
+        (GOOD.replace("about", f'"{LONG}\\e"'), 60),
+        (GOOD.replace("[a, b]", f'[a, "{LONG}\\e"]'), 60),
+        (GOOD.replace("0.5", f'"{LONG}\\e"'), 60),
+        (GOOD + f'; "{LONG}\\e": 1', 60),
+        (GOOD + f'; top_k: "{LONG}\\e"', 60),
+    ],
+)
+def test_foreign_text_is_cut_where_it_is_quoted(tmp_path, fields, limit):
+    with pytest.raises(InspectorError) as error:
+        claims(tmp_path, claim(fields))
+    assert f"{'x' * (limit - 1)}…" in str(error.value)
+    assert "x" * limit not in str(error.value)
+    assert str(error.value).isprintable()
+
+
+def test_long_names_of_claims_and_adapters_and_odd_ones_of_files(tmp_path):
+    for text, head in (
+        (claim(GOOD.replace("cosine", "none"), LONG), HEAD),
+        (claim(GOOD), f"title: t\nadapters: {{{LONG}: o/r}}\nclaims:\n"),
+    ):
+        with pytest.raises(InspectorError) as error:
+            claims(tmp_path, text, head)
+        assert f"{'x' * 59}…" in str(error.value)
+        assert "x" * 60 not in str(error.value)
+    for text, said in (
+        ("a: [", ", line 1: "),
+        ("[" * 5000, " is no YAML: "),
+        ("- 1\n", ": must be fields"),
+        (None, "Cannot read "),
+    ):
+        file = tmp_path / "odd\x1bname.yaml"
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        with pytest.raises(InspectorError) as error:
+            read(file)
+        assert said in str(error.value)
+        assert "oddname.yaml" in str(error.value)
+        assert str(error.value).isprintable()
 
 
 def first_set(tmp_path, numbers):
@@ -385,6 +443,15 @@ def test_where_a_first_set_says_the_norm_is_largest(tmp_path, layers, value):
 @pytest.mark.parametrize(("norm", "least"), [(123.4, 120), (99.9, 99), (1.0, 1.0), (0.0999, 0.099), (4567, 4500)])
 def test_a_first_set_rounds_down(tmp_path, norm, least):
     assert first_set(tmp_path, Numbers(layers=1).put("norm", norm, "a"))["moved"].value == (least,)
+
+
+@pytest.mark.parametrize(
+    "metric", ["cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "principal_angle"]
+)
+def test_a_first_set_of_what_was_measured_in_part(tmp_path, metric):
+    numbers = pair_of(0.5, 10, 0.5, 0.5, (1, 2), layers=1)
+    del numbers.blocks[metric, "global"]
+    assert list(first_set(tmp_path, numbers)) == ["moved"]
 
 
 def test_a_first_set_of_equal_norms_has_no_ratio(tmp_path):

@@ -66,7 +66,10 @@ def test_no_metric_and_no_verdict_is_cut_on_a_narrow_terminal(tmp_path, monkeypa
 
 
 def test_json(judged):
-    document = json.loads(written(*judged, "json"))
+    text = written(*judged, "json", "a warning")
+    document = json.loads(text)
+    assert text.startswith('{\n "format": "adapter-inspector claims",\n "version": 1,')
+    assert (document["title"], document["base"], document["warning"]) == ("Toy", "", "a warning")
     assert document["address"] == "toy"
     assert document["counts"] == counts(judged[1])
     by_id = {found["id"]: found for found in document["claims"]}
