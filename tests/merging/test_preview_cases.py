@@ -198,6 +198,17 @@ def test_a_module_that_could_not_be_read_is_not_measured():
     assert [text for _, text in refused(replace(study, shapes=shapes), (1, 1))] == ["not measured in b"]
 
 
+def test_long_names_are_cut_where_they_are_quoted():
+    """At 40 characters each; of a name that is shorter nothing."""
+    for length, shown in ((40, "x" * 40), (41, "x" * 39 + "…")):
+        made, study = of_shapes((9, 7), (6, 8))
+        named = study.renamed("b", "x" * length)
+        assert [text for _, text in refused(named, (1, 1))] == [f"9×7 in a, 6×8 in {shown}"]
+        _, broken = of_shapes((9, 7), (9, 7), bad=(1,))
+        assert [text for _, text in refused(broken.renamed("b", "x" * length), (1, 1))] == [f"not finite in {shown}"]
+    assert len(made) == 2
+
+
 def test_the_tables_say_the_numbers(four, capsys):
     adapters, study, preview = four
     parts, whole = dense(adapters, WEIGHTS)

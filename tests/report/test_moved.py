@@ -126,7 +126,7 @@ def test_the_threshold_itself_is_no_move(study):
 @pytest.mark.parametrize(
     ("metric", "old", "new", "unit"),
     [
-        ("principal_angle", 10, 20, 90), ("norm", 1, 4, 4), ("norm", -4, 1, 4), ("norm", 4, 1, 4), ("norm", 0, 0, 1e-30), ("cosine", 0.1, 0.9, 1),
+        ("principal_angle", 10, 20, 90), ("norm", 1, 4, 4), ("norm", -4, 1, 4), ("norm", 1, -4, 4), ("norm", 4, 1, 4), ("norm", 0, 0, 1e-30), ("cosine", 0.1, 0.9, 1),
         ("intruder_dimensions", 1, 2, 10), ("energy_left_out", 0.1, 0.2, 1), ("sum_cosine", 0.1, 0.2, 1), ("accuracy", 0.1, 0.2, 1), ("mcnemar_wins", 5, 20, 20),
         ("lens_depth", 8, 4, 8), ("u1_chance", 0.02, 0.04, 0.04), ("sum_norm", 2, 1, 2), ("effective_rank", 2, 8, 8), ("lmc_loss", 2, 8, 1), ("mcnemar_p", 0.1, 0.2, 1),
     ],

@@ -92,6 +92,8 @@ def sampled(choice, ends=(9,)):
         ({"token_ids": [4, 5], "finish_reason": "stop"}, Answer(3, "4-5", 3, "stop", ids=(4, 5, 7))),
         ({"token_ids": [4, 5], "finish_reason": "stop", "stop_reason": 5}, Answer(3, "4", 2, "stop", ids=(4, 5))),
         ({"token_ids": [4, 5], "finish_reason": "stop", "stop_reason": 4}, Answer(3, "4-5", 3, "stop", ids=(4, 5, 7))),
+        ({"token_ids": [4, 9, 5], "finish_reason": "stop"}, Answer(3, "4-9-5", 4, "stop", ids=(4, 9, 5, 7))),
+        ({"token_ids": [9, 5, 9], "finish_reason": "stop"}, Answer(3, "9-5", 3, "stop", ids=(9, 5, 9))),
         ({"token_ids": [], "finish_reason": "stop"}, Answer(3, "", 1, "stop", ids=(7,))),
         ({"token_ids": [4, 9], "finish_reason": "length"}, Answer(3, "4-9", 2, "length", ids=(4, 9))),
     ],
@@ -130,3 +132,39 @@ def test_a_context_holds_the_longest_prompt_and_its_answer(context, fine, monkey
         return
     with pytest.raises(InspectorError, match=f"takes {context} tokens of prompt and completion, .* up to 7 \\+ 6"):
         vllm_sampler.sampler(*asked)
+
+
+class Refusing:
+    """Refuses every request with one problem."""
+
+    where = "http://here"
+
+    def __init__(self, problem):
+        self.problem, self.told = problem, []
+
+    def tell(self, path, body):
+        self.told.append((path, body))
+        if self.problem:
+            raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "words"),
+    [
+        (400, "it has already been loaded", None),
+        (404, "No adapter found", "finds no adapter in"),
+        (404, "no such route", "does not load the adapter: "),
+        (500, "an adapter is broken", "does not load the adapter: "),
+        (0, "", None),
+    ],
+)
+def test_what_a_server_says_to_an_adapter(status, said, words, tmp_path):
+    made = VllmSampler.__new__(VllmSampler)
+    made._server, made._folder = Refusing(ProblemError(said, status) if status else None), tmp_path
+    made._place = Place("http://here", "base", 4)
+    if words is None:
+        made._load("run-1")
+    else:
+        with pytest.raises(InspectorError, match=f"^http://here {words}"):
+            made._load("run-1")
+    assert made._server.told == [("load_lora_adapter", {"lora_name": "run-1", "lora_path": str(tmp_path / "run-1")})]
