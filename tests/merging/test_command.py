@@ -1,5 +1,7 @@
 """`merge-preview` in this process: exit codes, what is said and what is written, source by source."""
 
+# ruff: noqa: E501 - a case a line
+
 import json
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from inspector.adapters.given import NOTHING
 from inspector.adapters.opening import open_sources
 from inspector.errors import InspectorError
-from inspector.merging.command import merge_preview
+from inspector.merging.command import merge_preview, weighted
 from tests.makers import random_factors, write_adapter, write_random
 
 Q0 = "model.layers.0.self_attn.q_proj"
@@ -136,3 +138,22 @@ def test_several_modules_that_cannot_be_added_are_counted(place):
     write_adapter(place / "two", {path: (torch.cat([B, B]), A) for path, (B, A) in random_factors().items()})
     with pytest.raises(InspectorError, match=r"cannot be added: 24×16 in a, 48×16 in two \(6 such modules\)\. Nothing"):
         run("a", "two", dest=place / "sum")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "weight"),
+    [
+        ("a", "a", 1.0), ("a:0.5", "a", 0.5), ("a:-2", "a", -2.0), ("a:+.5e-1", "a", 0.05), ("a:3.", "a", 3.0), ("a:x", "a:x", 1.0),
+        ("a:nan", "a:nan", 1.0), ("a:1e999", "a:1e999", 1.0), ("org/repo:sub:2", "org/repo:sub", 2.0), ("a:", "a:", 1.0), ("0.5", "0.5", 1.0),
+        ("a:0x1", "a:0x1", 1.0), ("a:1_0", "a:1_0", 1.0),
+    ],
+)  # fmt: skip
+def test_a_source_and_its_weight(text, source, weight):
+    assert weighted(text) == (source, weight)
+
+
+def test_a_path_that_is_there_is_a_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a:2").mkdir()
+    assert weighted("a:2") == ("a:2", 1.0)
+    assert weighted("a:3") == ("a", 3.0)

@@ -10,7 +10,6 @@ import torch
 
 from inspector.analysis import analyse
 from inspector.errors import CancelledError, InspectorError
-from inspector.merging.command import weighted
 from inspector.merging.preview import Preview, addable, refused
 from inspector.merging.spectra import parents, spectra, terms
 from inspector.merging.tables import print_preview
@@ -259,25 +258,6 @@ def test_ranks_worth_naming(four, capsys, sigma, steps, kept):
     assert f"energy kept       {kept} at rank 1\n" in out
     assert ("    by rank" in out) == bool(steps)
     assert f"by rank       {steps}\n" in out or not steps
-
-
-@pytest.mark.parametrize(
-    ("text", "source", "weight"),
-    [
-        ("a", "a", 1.0), ("a:0.5", "a", 0.5), ("a:-2", "a", -2.0), ("a:+.5e-1", "a", 0.05), ("a:3.", "a", 3.0), ("a:x", "a:x", 1.0),
-        ("a:nan", "a:nan", 1.0), ("a:1e999", "a:1e999", 1.0), ("org/repo:sub:2", "org/repo:sub", 2.0), ("a:", "a:", 1.0), ("0.5", "0.5", 1.0),
-        ("a:0x1", "a:0x1", 1.0), ("a:1_0", "a:1_0", 1.0),
-    ],
-)  # fmt: skip
-def test_a_source_and_its_weight(text, source, weight):
-    assert weighted(text) == (source, weight)
-
-
-def test_a_path_that_is_there_is_a_source(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a:2").mkdir()
-    assert weighted("a:2") == ("a:2", 1.0)
-    assert weighted("a:3") == ("a", 3.0)
 
 
 def test_the_numbers_without_a_pass_over_the_weights(four):
