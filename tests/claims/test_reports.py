@@ -126,3 +126,17 @@ def test_junit(judged):
     assert cases["none"].find("skipped").get("message") == "needs the base (cka on sums): add --base"
     assert cases["good"].find("failure") is cases["good"].find("skipped") is None
     assert "holds only under effective_rank" in cases["partly"].find("system-out").text
+
+
+def test_what_was_measured_has_sixteen_columns_on_any_terminal(tmp_path, monkeypatch, capsys):
+    fields = "metric: orthogonal_fraction_module; pairs: [[a, b]]; relation: less than; than: {pairs: [[a, c]]}"
+    found = claims(
+        tmp_path, claim(fields, "one") + claim("metric: cka; pairs: [[a, b]]; prompts: x; relation: increasing", "two")
+    )
+    numbers = Numbers().put("orthogonal_fraction_module", 0.5, "a", "b")
+    study = numbers.put("orthogonal_fraction_module", 0.25, "a", "c").study()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(found, evaluate(found, [study]), "")
+    said = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "0.5 against 0.25  does not hold" in said

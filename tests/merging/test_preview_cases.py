@@ -208,6 +208,12 @@ def test_long_names_are_cut_where_they_are_quoted():
     assert len(made) == 2
 
 
+def test_names_are_printed_without_control_characters(four, capsys):
+    _, study, preview = four
+    print_preview(replace(preview, study=study.renamed("b", "od\x1bd")), 2)
+    assert "\nodd " in capsys.readouterr().out.replace("\n ", "\n")
+
+
 def test_the_tables_say_the_numbers(four, capsys):
     adapters, study, preview = four
     parts, whole = dense(adapters, WEIGHTS)
