@@ -104,7 +104,7 @@ def test_how_far_beside_several():
 @pytest.mark.parametrize(
     ("layers", "where", "words"),
     [
-        ([0.1, 0.9, 0.3, 0.8, 0.7], ((1, 0.9), (3, 0.8), (4, 0.7)), "layers 1, 3 and 4"),
+        ([0.7, 0.1, 0.3, 0.8, 0.9], ((4, 0.9), (3, 0.8), (0, 0.7)), "layers 0, 3 and 4"),
         ([NAN, 0.1, NAN, -0.9, NAN], ((1, 0.1), (3, -0.9)), "layers 1 and 3"),
         ([NAN] * 5, (), ""),
         (None, (), ""),
@@ -131,6 +131,8 @@ def test_the_nearest_come_first_and_three_of_them():
     assert (own(study), comparable(study)) == ([0], True)
     nothing = beside((NAN, NAN))
     assert (nearest(nothing, "mine"), comparable(nothing)) == ([], False)
+    two = Numbers(names=("mine", "other", "ref.a")).put("cosine", 0.5, "other", "ref.a").study()
+    assert comparable(two)
     assert comparable(Numbers(names=("mine", "other")).put("cosine", 0.5, "mine", "other").study()) is False
     assert nearest(Numbers(names=("mine", "ref.a")).put("norm", 1, "mine").study(), "mine") == []
 
