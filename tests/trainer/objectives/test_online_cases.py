@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from inspector.errors import InspectorError
 from inspector.probes.endpoint import ProblemError
@@ -59,6 +60,19 @@ def test_what_is_counted_of_rounds():
     OnlineTrainer._count(told, Round((group,) * 3, 2, 5, 0.5))
     OnlineTrainer._count(told, Round((group,) * 1, 1, 1, 1.0))
     assert told._sums == {"groups_drawn": 6, "groups_learned": 3, "groups": 4, "reward_sum": 2.5}
+
+
+def test_what_is_logged_of_rounds(monkeypatch):
+    """The mean first reward of a group, and counts; every log begins anew."""
+    kept = []
+    monkeypatch.setattr(GRPOTrainer, "log", lambda _self, logs, _start=None: kept.append(dict(logs)))
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made._sums = {"groups_drawn": 6.0, "groups_learned": 3.0, "groups": 4.0, "reward_sum": 3.0}
+    made.accelerator = SimpleNamespace(reduce=lambda found, _how: found, device="cpu")
+    made.log({"loss": 1.0})
+    made.log({"loss": 2.0})
+    assert kept == [{"loss": 1.0, "right": 0.75, "groups_drawn": 6, "groups_learned": 3}, {"loss": 2.0}]
+    assert set(made._sums.values()) == {0.0}
 
 
 class Server:
