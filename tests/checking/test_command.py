@@ -3,11 +3,14 @@
 import json
 
 import pytest
+import torch
 
 from inspector.adapters.given import NOTHING
 from inspector.checking import command
 from inspector.errors import InspectorError
-from tests.makers import write_random
+from tests.makers import random_factors, write_adapter, write_random
+
+Q0 = "model.layers.0.self_attn.q_proj"
 
 
 @pytest.fixture
@@ -47,3 +50,56 @@ def test_the_last_line_counts_what_could_not_be_opened(tmp_path, capsys):
 def test_none_is_bad_input(tmp_path, rewritten):
     with pytest.raises(InspectorError, match="changed since it was opened"):
         command.check([str(write_random(tmp_path / "gone"))], given=NOTHING)
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    """Two adapters and one whose update holds NaN; any other name is not there."""
+    B, A = random_factors()[Q0]
+    write_random(tmp_path / "one")
+    write_random(tmp_path / "two", 1)
+    write_adapter(tmp_path / "nan", {Q0: (B * torch.nan, A)})
+    return lambda *names: [str(tmp_path / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("one",), 0),
+        (("one", "two"), 0),
+        (("nan",), 1),
+        (("one", "nan"), 1),
+        (("nan", "one", "gone"), 1),
+        (("one", "gone"), 3),
+        (("one", "two", "gone", "away"), 3),
+    ],
+)
+def test_exit_codes_and_what_is_reported(zoo, names, code, capsys):
+    assert command.check(zoo(*names), given=NOTHING, as_text=False) == code
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    opened = [name for name in names if name in {"one", "two", "nan"}]
+    assert [a["name"] for a in report["adapters"]] == opened
+    assert [a["holds"] for a in report["adapters"]] == [name != "nan" for name in opened]
+    assert (report["together"] is None) == (len(opened) == 1)
+    assert [f["source"] for f in report["failures"]] == [s for s in zoo(*names) if s.endswith(("gone", "away"))]
+    assert all(f["message"] in err for f in report["failures"])
+    assert out.startswith('{\n  "version"')
+
+
+def test_without_any_adapter_the_one_cause_or_that_there_is_none(zoo, capsys):
+    with pytest.raises(InspectorError, match="gone"):
+        command.check(zoo("gone"), given=NOTHING)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(InspectorError, match=r"No adapter could be opened\."):
+        command.check(zoo("gone", "away"), given=NOTHING)
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_text_is_the_default_and_lists_tensors_if_asked(zoo, capsys):
+    command.check(zoo("one", "two"), given=NOTHING)
+    text = capsys.readouterr().out
+    assert text.splitlines()[0] == "one"
+    assert "lora_A" not in text
+    command.check(zoo("one"), given=NOTHING, tensors=True)
+    assert "lora_A" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Whether an adapter fits a base, and what a merge in bfloat16 leaves of it, against sums in float64 made here."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +10,13 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.headers import TensorHeader
+from inspector.checking.checks import checked
 from inspector.checking.fit import fit
 from inspector.checking.precision import Merged, merged, precision
 from inspector.names import ModuleId
 from tests.makers import random_factors, write_adapter
+from tests.memory import adapter
 from tests.probes.tiny_model import MODULES, saved_adapter, saved_base
 
 
@@ -134,3 +138,55 @@ def test_conv1d_is_turned_its_square_weights_too(tmp_path):
     for path, (B, A) in factors.items():
         cosine, _, _ = rounded(before[f"{path}.weight"].T, B.double() @ A.double())
         assert bits.modules[ModuleId(1, path.split(".", 3)[3])].cosine == pytest.approx(float(cosine), rel=1e-4)
+
+
+class Base:
+    """A base of these weights: module -> shape."""
+
+    name = "b"
+
+    def __init__(self, shapes):
+        self.shapes = shapes
+
+    def header(self, key):
+        shape = self.shapes.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
+        return shape and TensorHeader(key, shape, "F32", Path("x"))
+
+
+@pytest.mark.parametrize(
+    ("ways", "turned"),
+    [
+        ("", False),
+        ("f", False),
+        ("t", True),
+        ("tf", False),
+        ("ttf", True),
+        ("tff", False),
+        ("fff", False),
+        ("ttff", False),
+    ],
+)
+def test_a_square_weight_is_as_most_others_are(ways, turned):
+    """Of weights that tell which way round they are (`t` in×out, `f` out×in), more than half."""
+    ids = [ModuleId(n, "x") for n in range(len(ways))]
+    square = ModuleId(99, "x")
+    factors = {id_: (torch.ones(4, 2), torch.ones(2, 3)) for id_ in ids} | {
+        square: (torch.ones(5, 2), torch.ones(2, 5))
+    }
+    shapes = {str(id_): (3, 4) if way == "t" else (4, 3) for id_, way in zip(ids, ways, strict=True)} | {
+        str(square): (5, 5)
+    }
+    found = fit(adapter("a", factors), Base(shapes))
+    assert found.turned == {id_ for id_, way in zip(ids, ways, strict=True) if way == "t"} | (
+        {square} if turned else set()
+    )
+    assert found.weights.keys() == factors.keys()
+    assert (found.missing, found.misshapen, found.quantised) == ((), {}, ())
+
+
+def test_a_check_against_a_base_says_where_it_is(tmp_path, base):
+    calls = []
+    found = checked(read(saved_adapter(tmp_path, 1)), weights(base), progress=lambda *call: calls.append(call))
+    assert found.fit.weights.keys() == found.precision.modules.keys() == found.adapter.modules.keys()
+    assert [call for call in calls if "bfloat16" in call[0]] == [("a: merge in bfloat16", n, 4) for n in range(1, 5)]
+    assert checked(found.adapter, None).fit is None

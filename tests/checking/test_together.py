@@ -87,3 +87,10 @@ def test_an_adapter_without_modules_is_left_out(tmp_path):
     broken = adapter(tmp_path / "broken", {}, r=4, extra={"x": torch.zeros(2)})
     found = together([adapter(tmp_path / "a", toy()), broken])
     assert (found.families, found.common) == ((("a",),), 6)
+
+
+def test_the_example_of_a_family_is_its_first_adapters_first_module(tmp_path):
+    shapes = {"a": ("q_proj", "v_proj"), "b": ("v_proj",), "c": ("o_proj",)}
+    found = together([adapter(tmp_path / name, toy(ends=ends, layers=1)) for name, ends in shapes.items()])
+    assert found.families == (("a", "b"), ("c",))
+    assert found.examples == ("model.layers.N.self_attn.q_proj", "model.layers.N.self_attn.o_proj")

@@ -2,13 +2,11 @@
 
 from itertools import permutations
 
-import numpy as np
 import pytest
 
 from inspector.export import load
 from inspector.names import same_base
 from inspector.printing.studies import print_study, print_summary
-from inspector.resemblance import answer, nearest
 from tests.acceptance.command import inspector
 from tests.claims.studies import Numbers
 from tests.hub_server import HubServer
@@ -144,19 +142,6 @@ def test_a_saved_study_has_no_adapters_to_compare(place, tmp_path):
     assert "name its adapters to stand them against others" in done.stderr
 
 
-def test_nearest_is_by_cosine_with_its_best_layers():
-    numbers = Numbers(names=("mine", "ref.a", "ref.b", "ref.zero"))
-    numbers.put("cosine", 0.2, "mine", "ref.a").put("cosine", 0.6, "mine", "ref.b")
-    numbers.put("cosine", [0.1, 0.9, np.nan, 0.5], "mine", "ref.b", scope="layer")
-    numbers.put("cosine", 0.2, "mine", "ref.a", scope="layer")
-    for name, norm in (("mine", 1), ("ref.a", 4), ("ref.b", 0.5), ("ref.zero", 0)):
-        numbers.put("norm", norm, name)
-    first, second = nearest(numbers.put("u1", 0.8, "mine", "ref.b").study(), "mine")
-    assert (first.reference, first.cosine, first.u1, first.norm_ratio) == ("ref.b", 0.6, 0.8, 2.0)
-    assert first.layers == ((1, 0.9), (3, 0.5), (0, 0.1))
-    assert (second.reference, second.norm_ratio) == ("ref.a", 0.25)
-
-
 def test_findings_about_ones_own_come_first(capsys):
     numbers = Numbers(names=("mine", "ref.a", "ref.b"))
     for a, b, cosine in (("ref.a", "ref.b", 0.95), ("mine", "ref.a", 0.1), ("mine", "ref.b", 0.2)):
@@ -188,31 +173,6 @@ def test_a_study_of_one_metric_says_what_it_can(metric, told, capsys):
     assert "nothing in common" not in text
     assert "u1: abs" not in text
     assert "nan" not in text
-
-
-def toy(cosine, u1, mine=3):
-    numbers = Numbers(names=("mine", "ref.a", "ref.b"))
-    for name, at, top in zip(("ref.a", "ref.b"), cosine, u1, strict=True):
-        numbers.put("cosine", at, "mine", name).put("cosine", at, "mine", name, scope="layer")
-        numbers.put("u1", top, "mine", name)
-    for name, norm in (("mine", mine), ("ref.a", 1), ("ref.b", 2)):
-        numbers.put("norm", norm, name)
-    return answer(numbers.study(), "mine")
-
-
-def test_the_answer_in_words():
-    """Those within 0.02 of the nearest are named with it; far in cosine, u₁ may still agree."""
-    assert toy((0.95, 0.2), (0.9, 0.1)) == (
-        "mine is one direction with ref.a: cosine 0.95, most alike in layers 0, 1 and 2; it moved 3 times as far."
-    )
-    assert toy((0.71, 0.72), (0.6, 0.6)).startswith("mine goes mostly the same way as ref.b and ref.a: cosine 0.71 to")
-    assert toy((0.71, 0.72), (0.6, 0.6)).endswith("it moved 1.5 to 3 times as far.")
-    assert toy((0.41, 0.2), (0.6, 0.6)).startswith("mine goes part of the way with ref.a: cosine 0.41")
-    far = "mine is close to none of them: the largest cosine is 0.10, to ref.a."
-    assert toy((0.1, 0.05), (0.2, 0.3)) == far
-    assert toy((0.1, 0.05), (0.2, 0.8)).startswith(f"{far} Yet it writes to the top directions of ref.b (u₁ 0.80")
-    assert toy((0.95, 0.2), (0.9, 0.1), mine=1).endswith("; it moved as far.")
-    assert "could be compared" in toy((np.nan, np.nan), (0.2, 0.3))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,10 @@ def test_no_metric_and_no_verdict_is_cut_on_a_narrow_terminal(tmp_path, monkeypa
 
 
 def test_json(judged):
-    document = json.loads(written(*judged, "json"))
+    text = written(*judged, "json", "a warning")
+    document = json.loads(text)
+    assert text.startswith('{\n "format": "adapter-inspector claims",\n "version": 1,')
+    assert (document["title"], document["base"], document["warning"]) == ("Toy", "", "a warning")
     assert document["address"] == "toy"
     assert document["counts"] == counts(judged[1])
     by_id = {found["id"]: found for found in document["claims"]}
@@ -123,3 +126,17 @@ def test_junit(judged):
     assert cases["none"].find("skipped").get("message") == "needs the base (cka on sums): add --base"
     assert cases["good"].find("failure") is cases["good"].find("skipped") is None
     assert "holds only under effective_rank" in cases["partly"].find("system-out").text
+
+
+def test_what_was_measured_has_sixteen_columns_on_any_terminal(tmp_path, monkeypatch, capsys):
+    fields = "metric: orthogonal_fraction_module; pairs: [[a, b]]; relation: less than; than: {pairs: [[a, c]]}"
+    found = claims(
+        tmp_path, claim(fields, "one") + claim("metric: cka; pairs: [[a, b]]; prompts: x; relation: increasing", "two")
+    )
+    numbers = Numbers().put("orthogonal_fraction_module", 0.5, "a", "b")
+    study = numbers.put("orthogonal_fraction_module", 0.25, "a", "c").study()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(found, evaluate(found, [study]), "")
+    said = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "0.5 against 0.25  does not hold" in said

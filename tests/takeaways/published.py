@@ -60,6 +60,16 @@ def texts(found, kind=""):
     return [t.text for t in takeaways_of(found, kind)]
 
 
+def marked(found, kind=""):
+    """The sentences, with `! ` before those that are cautions."""
+    return ["! " * t.caution + t.text for t in takeaways_of(found, kind)]
+
+
+def below(value):
+    """The next smaller number: what a threshold must not reach."""
+    return float(np.nextafter(value, -np.inf))
+
+
 EIGHT = ("sft", "rft", "rift", "dft", "offline-grpo", "dpo", "online-grpo", "online-dapo")
 
 

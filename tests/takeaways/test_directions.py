@@ -28,21 +28,6 @@ def test_directions_of_the_study():
     ]
 
 
-def test_clusters_and_loners_between_them():
-    pairs = {("a", "b"): 0.95, ("c", "d"): 0.95, ("a", "c"): 0.3, ("a", "d"): 0.31, ("b", "c"): 0.32, ("b", "d"): 0.33}
-    loner = {(n, "e"): 0.26 for n in "abcd"}
-    assert texts(study(("a", "b", "c", "d", "e"), cosine=pairs | loner), "direction")[2:] == [
-        "a and b are closer to each other than to c and d: cosine 0.30 to 0.33.",
-        "e is far from all others: its largest cosine is 0.26, to a.",
-    ]
-
-
-def test_clusters_are_complete():
-    cosine = np.array([[1, 0.95, 0.85], [0.95, 1, 0.95], [0.85, 0.95, 1]])
-    assert clusters(cosine, 0.9) in ([(0, 1)], [(1, 2)])
-    assert clusters(cosine, 0.8) == [(0, 1, 2)]
-
-
 def test_a_zero_update_is_said_to_be_zero_not_to_have_stood_still():
     """With α = 0 the factors moved, and ΔW is zero all the same."""
     found = study(("a", "b", "c"), norm={"a": 0.0, "b": 1.0, "c": 1.0})

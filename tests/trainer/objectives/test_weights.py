@@ -8,18 +8,6 @@ from trainer.objectives import losses, weights
 REWARDS, GROUPS = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], ["a", "a", "a", "b", "b", "c", "c"]
 
 
-def test_positive():
-    assert weights.positive(REWARDS) == [1, 0, 0, 1, 1, 0, 0]
-
-
-def test_signs():
-    assert weights.signs(REWARDS) == [1, -0.2, -0.2, 1, 1, -0.2, -0.2]
-
-
-def test_linear():
-    assert weights.linear(REWARDS, 0.25) == [0.75, 1, 1, 0.75, 0.75, 1, 1]
-
-
 def test_advantages():
     """Group a has mean 1/3: 1 − 1/3 + b and −1/3 + b; b and c are all equal: b alone, right or wrong."""
     found = weights.advantages(REWARDS, GROUPS, 0.1)
@@ -36,18 +24,6 @@ def test_groups_need_not_stand_together():
     found = weights.advantages([REWARDS[n] for n in mixed], [GROUPS[n] for n in mixed])
     straight = weights.advantages(REWARDS, GROUPS)
     assert found == pytest.approx([straight[n] for n in mixed])
-
-
-def test_pairs():
-    """Only group a is mixed: row 0 is right, rows 1 and 2 are wrong."""
-    assert weights.pairs(REWARDS, GROUPS) == [(0, 1)]
-    assert weights.pairs(REWARDS, GROUPS, every=True) == [(0, 1), (0, 2)]
-
-
-def test_statistics():
-    told = weights.statistics(REWARDS, GROUPS)
-    assert (told.rows, told.positive, told.groups, told.mixed, told.all_right, told.all_wrong) == (7, 3, 3, 1, 1, 1)
-    assert told.mean == pytest.approx(3 / 7)
 
 
 @pytest.fixture

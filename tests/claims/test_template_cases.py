@@ -1,0 +1,114 @@
+"""What a first set of claims is made of: the numbers as measured, rounded to where they hold."""
+
+import numpy as np
+import pytest
+
+from inspector.claims.reading import read
+from inspector.claims.template import template
+from inspector.claims.verdicts import evaluate
+from tests.claims.studies import Numbers
+
+
+def first_set(tmp_path, numbers):
+    """The claims of a first set by id, as (value, layers or adapters, tolerance); all hold."""
+    study = numbers.study()
+    (tmp_path / "made.yaml").write_text(template(study, tmp_path))
+    found = read(tmp_path / "made.yaml")
+    assert {outcome.verdict for outcome in evaluate(found, [study])} == {"holds"}
+    return {one.id: one for one in found.claims}
+
+
+def pair_of(cosine, angle, one, other, norms, **more):
+    numbers = (
+        Numbers(names=("a", "b"), k=2, **more)
+        .put("cosine", cosine, "a", "b")
+        .put("principal_angle", [angle, 80], "a", "b")
+    )
+    numbers.put("orthogonal_fraction_global", one, "a", "b").put("orthogonal_fraction_module", other, "a", "b")
+    return numbers.put("norm", norms[0], "a").put("norm", norms[1], "b")
+
+
+def test_a_first_set_claims_what_was_measured(tmp_path):
+    numbers = pair_of(0.5049, 12.01, 0.861, 0.729, (0.0347, 0.5)).put("norm", [1, 2, 4, 3], "a", scope="layer")
+    found = first_set(tmp_path, numbers)
+    assert list(found) == [
+        "moved",
+        "where-farthest",
+        "cosine",
+        "orthogonal-part",
+        "nearest-directions",
+        "norm-ratio",
+        "less-far",
+    ]
+    assert [one.value for one in found.values()] == [(0.034,), (1, 3), (0.5,), (0.72, 0.87), (13,), (14.4,), ()]
+    assert (found["cosine"].tolerance, found["norm-ratio"].tolerance) == (0.01, 0.3)
+    assert (found["norm-ratio"].selector.adapters, found["norm-ratio"].other.adapters) == (("b",), ("a",))
+    assert (found["less-far"].selector.adapters, found["less-far"].other.adapters) == (("a",), ("b",))
+
+
+@pytest.mark.parametrize(
+    ("layers", "value"),
+    [([4, 2, 1, 3], (0, 1)), ([1, 2, 3, 4], (2, 3)), ([1, 2, np.nan, 4], None), ([1], None), ([1, 2], (0, 1))],
+)
+def test_where_a_first_set_says_the_norm_is_largest(tmp_path, layers, value):
+    numbers = Numbers(layers=len(layers)).put("norm", 3.0, "a").put("norm", layers, "a", scope="layer")
+    found = first_set(tmp_path, numbers)
+    assert (found["where-farthest"].value if "where-farthest" in found else None) == value
+
+
+@pytest.mark.parametrize(("norm", "least"), [(123.4, 120), (99.9, 99), (1.0, 1.0), (0.0999, 0.099), (4567, 4500)])
+def test_a_first_set_rounds_down(tmp_path, norm, least):
+    assert first_set(tmp_path, Numbers(layers=1).put("norm", norm, "a"))["moved"].value == (least,)
+
+
+@pytest.mark.parametrize(
+    "metric", ["cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "principal_angle"]
+)
+def test_a_first_set_of_what_was_measured_in_part(tmp_path, metric):
+    numbers = pair_of(0.5, 10, 0.5, 0.5, (1, 2), layers=1)
+    del numbers.blocks[metric, "global"]
+    assert list(first_set(tmp_path, numbers)) == ["moved"]
+
+
+def test_a_first_set_of_equal_norms_has_no_ratio(tmp_path):
+    assert list(first_set(tmp_path, pair_of(0.5, 10, 0.5, 0.5, (2, 2), layers=1))) == [
+        "moved",
+        "cosine",
+        "orthogonal-part",
+        "nearest-directions",
+    ]
+
+
+def test_a_first_set_is_of_what_moved_and_can_be_compared(tmp_path):
+    """a did not move; b and c were not compared; names that a set cannot hold are made ones, each once."""
+    names_ = ("a", "b/x", "b-x", "d=e" + "f" * 80)
+    numbers = (
+        Numbers(names=names_, layers=1, k=1)
+        .put("norm", 0, "a")
+        .put("norm", 1, "b/x")
+        .put("norm", 2, "b-x")
+        .put("norm", 3, names_[3])
+    )
+    for metric, value in (
+        ("cosine", 0.25),
+        ("orthogonal_fraction_global", 0.75),
+        ("orthogonal_fraction_module", 0.5),
+        ("principal_angle", 30),
+    ):
+        numbers.put(metric, value, "b-x", names_[3])
+    text = template(numbers.study(), tmp_path)
+    (tmp_path / "made.yaml").write_text(text)
+    found = read(tmp_path / "made.yaml")
+    assert list(found.adapters) == ["b-x", "b-x-3", "d-e" + "f" * 67]
+    assert found.title == "What b-x and b-x-3 do"
+    assert [one.selector.pairs for one in found.claims if one.id == "cosine"] == [(("b-x-3", "d-e" + "f" * 67),)]
+    (tmp_path / "made.yaml").write_text(
+        template(
+            Numbers(names=("solo", "still"), layers=1)
+            .put("norm", 1, "solo")
+            .put("norm", 0, "still")
+            .study(base="org/b"),
+            tmp_path,
+        )
+    )
+    assert (read(tmp_path / "made.yaml").title, read(tmp_path / "made.yaml").base) == ("What solo does", "org/b")

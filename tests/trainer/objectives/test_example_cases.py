@@ -1,0 +1,280 @@
+"""What each method makes of rows with any rewards, and what a round of groups draws, at limits."""
+
+# ruff: noqa: E501 - a case a line
+
+import pytest
+import torch
+
+from inspector.errors import InspectorError
+from inspector.probes.generation import Answer
+from trainer.methods import METHODS, method
+from trainer.objectives import losses, weights
+from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, remark, row_weights, taken
+from trainer.objectives.groups import Groups, Place
+from trainer.objectives.preference import turned
+from trainer.recipes.recipe import Recipe
+from trainer.rollouts.rows import Prompt, Row, Rows
+
+REWARDS, GROUPS = [1.0, 0.5, 0.0, -1.0, 2.0], ["a", "a", "b", "b", "b"]
+"""More than right and wrong: above 0 is right."""
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (weights.positive(REWARDS), [1, 1, 0, 0, 1]),
+        (weights.signs(REWARDS, 2.0, -3.0), [2, 2, -3, -3, 2]),
+        (weights.linear(REWARDS, 0.5), [0.5, 0.75, 1, 1.5, 0]),
+        (weights.advantages(REWARDS, GROUPS, 0.5), [0.75, 0.25, 1 / 6, -5 / 6, 13 / 6]),
+        (weights.advantages(REWARDS, GROUPS), [0.35, -0.15, -1 / 3 + 0.1, -4 / 3 + 0.1, 5 / 3 + 0.1]),
+        (weights.krafton_advantages(REWARDS, GROUPS, 0.5), [0.75, 0.25, -1 / 3, -4 / 3, 5 / 3]),
+        (weights.krafton_advantages([1.0, 0.5], ["a", "b"]), [0.1, 0.1]),
+        (weights.krafton_advantages([1.0, 0.0], ["a", "a"]), [0.5, -0.5]),
+        (list(weights.group_means(REWARDS, GROUPS).values()), [0.75, 1 / 3]),
+        (weights.pairs(REWARDS, GROUPS), [(4, 2)]),
+        (weights.pairs(REWARDS, GROUPS, every=True), [(4, 2), (4, 3)]),
+        (weights.pairs([1, 1, 0, 0], ["a"] * 4, every=True), [(0, 2), (0, 3), (1, 2), (1, 3)]),
+    ],
+)
+def test_weights_of_any_rewards(made, expected):
+    assert made == pytest.approx(expected) if not isinstance(expected[0], tuple) else made == expected
+
+
+@pytest.mark.parametrize(
+    ("rewards", "groups", "counts"),
+    [
+        (REWARDS, GROUPS, (5, 3, 2, 1, 1, 0, 0.5)),
+        ([0, 0, 1, 1], ["a", "a", "b", "c"], (4, 2, 3, 0, 2, 1, 0.5)),
+        ([1, 0, 0, 0, 1], ["a", "a", "b", "b", "b"], (5, 2, 2, 2, 0, 0, 0.4)),
+        ([-1], ["a"], (1, 0, 1, 0, 0, 1, -1)),
+        ([], [], (0, 0, 0, 0, 0, 0, 0)),
+    ],
+)
+def test_statistics_of_any_rewards(rewards, groups, counts):
+    told = weights.statistics(rewards, groups)
+    found = (told.rows, told.positive, told.groups, told.mixed, told.all_right, told.all_wrong, told.mean)
+    assert found == pytest.approx(counts)
+
+
+def rows(*given, prompts=()):
+    """(reward, group, prompt tokens, completion tokens) each; ids count on, so that no two rows are alike."""
+    made, at = [], 100
+    for reward, group, start, learned in given:
+        head = tuple(range(ord(group[0]), ord(group[0]) + start))
+        made.append(Row((*head, *range(at, at + learned)), start, reward, group))
+        at += learned
+    return Rows(tuple(made), prompts=tuple(prompts))
+
+
+SOME = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.5, "b", 2, 5), (-1.0, "b", 2, 1), (0.0, "c", 4, 0), (1.0, "c", 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("sft", {}, [1, 1, 1, 1, 1, 1]),
+        ("dft", {}, [1, 1, 1, 1, 1, 1]),
+        ("rft", {}, [1, 0, 1, 0, 0, 1]),
+        ("rift", {"reward_right": 0.7, "reward_wrong": -0.4}, [0.7, -0.4, 0.7, -0.4, -0.4, 0.7]),
+        ("rift", {"variant": "rift-linear", "rift_lambda": 0.5}, [0.5, 1, 0.75, 1.5, 1, 0.5]),
+        ("offline-grpo", {"b": 0.25}, [0.75, -0.25, 1, -0.5, -0.25, 0.75]),
+        ("offline-grpo", {"variant": "krafton", "b": 0.25}, [0.5, -0.5, 0.75, -0.75, -0.5, 0.5]),
+    ],
+)
+def test_a_weight_for_each_row(name, settings, expected):
+    recipe = Recipe(**settings)
+    assert row_weights(method(name), recipe, SOME) == pytest.approx(expected)
+    found = examples(method(name), recipe, SOME)
+    kept = [n for n in range(6) if name != "rft" or expected[n]]
+    assert found.columns["weight"] == pytest.approx([expected[n] for n in kept])
+    assert found.columns["input_ids"] == [list(SOME.rows[n].ids) for n in kept]
+    assert found.columns["labels"] == [[-100] * SOME.rows[n].start + SOME.rows[n].completion for n in kept]
+    assert (found.noun, found.tokens, len(found)) == ("row", tuple(len(SOME.rows[n].ids) for n in kept), len(kept))
+
+
+def test_pairs_and_labels_are_of_rows_that_are_learned():
+    """Row 4 has no target: group c is not mixed any more, and no example."""
+    found = examples(method("dpo"), Recipe(pairs="all"), SOME)
+    columns = found.columns
+    assert columns["prompt_ids"] == [SOME.rows[0].prompt, SOME.rows[2].prompt]
+    assert columns["chosen_ids"] == [SOME.rows[0].completion, SOME.rows[2].completion]
+    assert columns["rejected_ids"] == [SOME.rows[1].completion, SOME.rows[3].completion]
+    assert (found.noun, found.tokens) == ("pair", (5 + 7, 7 + 3))
+    found = examples(method("kto"), Recipe(), SOME)
+    learned = [row for row in SOME.rows if row.targets]
+    assert found.columns["label"] == [True, False, True, False, True]
+    assert found.columns["completion_ids"] == [row.completion for row in learned]
+    assert found.columns["prompt_ids"] == [row.prompt for row in learned]
+    assert (found.noun, found.tokens) == ("row", (5, 7, 7, 3, 7))
+
+
+def test_groups_of_two_prompts_are_refused():
+    given = (Row((1, 2, 3), 2, 1.0, "g"), Row((1, 9, 3), 2, 0.0, "g"))
+    with pytest.raises(InspectorError, match="Group 'g' holds answers to different prompts"):
+        examples(method("dpo"), Recipe(), Rows(given))
+
+
+def test_rows_with_a_weight_and_no_target_teach_nothing():
+    with pytest.raises(InspectorError, match="every row's weight is 0"):
+        examples(method("offline-grpo"), Recipe(b=0.0), rows((1.0, "a", 2, 3), (1.0, "a", 2, 3), (0.0, "b", 2, 0)))
+
+
+PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, "6", "c"), Prompt((6,) * 8, "6", "d"))
+
+
+def test_prompts_that_can_be_graded_and_fit():
+    """Their tokens count G answers each, as long as the shared ones are on average (masked rows left out)."""
+    given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 0), prompts=PROMPTS)
+    found = examples(method("online-grpo"), Recipe(generations=4, max_length=8), given)
+    assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
+    assert (found.noun, found.tokens) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)))
+    masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
+    assert examples(method("online-grpo"), Recipe(generations=4, max_length=8), masked).tokens == (12, 28)
+    with pytest.raises(InspectorError, match="Every prompt is longer than max_length, 3 tokens: raise it"):
+        examples(method("online-grpo"), Recipe(max_length=3), given)
+    with pytest.raises(InspectorError, match="no gold answers"):
+        examples(method("online-grpo"), Recipe(), rows((1.0, "a", 3, 2), prompts=PROMPTS[1:2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "count"),
+    [
+        ("sft", {"steps": 7, "batch": 6}, 42),
+        ("online-grpo", {"steps": 7, "batch": 8, "generations": 4, "iterations": 1}, 14),
+        ("online-grpo", {"steps": 7, "batch": 8, "generations": 4, "iterations": 2}, 8),
+        ("online-dapo", {"steps": 6, "batch": 8, "generations": 2, "iterations": 3}, 8),
+    ],
+)
+def test_how_many_examples_a_run_reads(name, settings, count):
+    assert taken(method(name), Recipe(**settings)) == count
+
+
+RIGHT, WRONG, BOTH = [(1.0, "a"), (1.0, "b")], [(0.0, "a"), (0.0, "b")], [(1.0, "a"), (0.0, "a"), (1.0, "b")]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "iterations", "words"),
+    [
+        ("offline-grpo", RIGHT, 1, "Offline GRPO is b times SFT"), ("offline-grpo", BOTH, 1, ""),
+        ("rift", RIGHT, 1, "RIFT is SFT"), ("rift", BOTH, 1, ""), ("rift", WRONG, 1, "nothing here that was rewarded"),
+        ("sft", WRONG, 1, "nothing here that was rewarded"), ("sft", RIGHT, 1, ""), ("sft", BOTH, 1, ""),
+        ("online-grpo", BOTH, 1, "nothing is clipped"), ("online-grpo", BOTH, 2, ""), ("online-dapo", WRONG, 1, "nothing here that was rewarded"),
+    ],
+)  # fmt: skip
+def test_what_is_odd_of_the_rewards(name, given, iterations, words):
+    said = remark(method(name), Recipe(iterations=iterations), rows(*((r, g, 2, 2) for r, g in given)))
+    assert (words in said) if words else not said
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_nothing_can_be_learned_from(name):
+    """Each method by what it needs, on rewards that lack one of them."""
+    given = {"positive": WRONG, "negative": RIGHT, "mixed": [*RIGHT, (0.0, "c")]}
+    lacking = {need for need, some in given.items() if _refused(name, some)}
+    needs = set(method(name).needs)
+    assert needs <= lacking
+    assert not _refused(name, BOTH)
+    assert ("mixed" in lacking) == ("mixed" in needs)
+
+
+def _refused(name, some):
+    try:
+        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some])
+    except InspectorError as error:
+        right = sum(r > 0 for r, _ in some)
+        return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
+    return False
+
+
+def test_orders():
+    assert [len(order(4, n, 0)) for n in (1, 4, 5, 8)] == [1, 4, 5, 8]
+    assert sorted(order(4, 4, 3)) == [0, 1, 2, 3]
+    assert by_length([0, 1, 2, 1, 0, 2], [5, 9, 5], 3) == [1, 0, 2, 1, 0, 2]
+    assert by_length([2, 0, 1, 0], [5, 9, 7], 2) == [2, 0, 1, 0]
+    laid = turned({"completion_ids": [[0], [1], [2]], "x": [7, 8, 9]}, [2, 1, 0, 1, 2], 3)
+    assert laid == {
+        "completion_ids": [[2], [1], [0], [1], [2]],
+        "x": [9, 8, 7, 8, 9],
+        "KL_completion_ids": [[0], [2], [1], [2], [1]],
+    }
+
+
+def test_a_round_in_numbers():
+    """Two processes: prompts 0 and 1 are mixed, 4 too; what the first draws again is counted where it is drawn."""
+    asked = []
+
+    def sample(draws):
+        asked.append([prompt.ids[0] for prompt, _ in draws])
+        return [
+            Answer(n, "r" if prompt.ids[0] in {0, 1, 4} and n % 2 else "w", 1, "stop", ids=(1,))
+            for n, (prompt, _) in enumerate(draws)
+        ]
+
+    every = [Prompt((n,), "g", "") for n in range(6)]
+    made = Groups(every, sample, lambda text, gold: float(text == "r" and gold == "g"), 2, 1, 3)
+    found = made.round([0, 2, 3], Place(0))
+    assert asked[0] == [0, 0, 2, 2, 3, 3]
+    assert found.first_reward == pytest.approx(1 / 6)
+    assert {prompt for some in asked[1:] for prompt in some} <= {1, 4, 5}
+    assert found.learned == sum(group.mixed for group in found.groups) == 3
+    assert {group.prompt.ids[0] for group in found.groups} == {0, 1, 4}
+    assert found.drawn == sum(map(len, asked)) // 2
+    assert [group.rewards for group in found.groups] == [(0.0, 1.0)] * 3
+    whole = made.round([2, 3, 5, 0], Place(1))
+    assert (len(whole.groups), whole.learned) == (4, 3)
+    assert [group.mixed for group in whole.groups] == [True, True, True, False]
+
+
+def test_streams_do_not_depend_on_others():
+    """A first draw's stream is that of its place, a later one's that of its attempt as well: none is used twice."""
+    seeds = []
+    made = Groups(
+        [Prompt((n,), "", "") for n in range(9)],
+        lambda draws: seeds.extend(s for _, s in draws) or [Answer(n, "", 1, "stop") for n in range(len(draws))],
+        lambda *_: 0.0,
+        3,
+        5,
+        2,
+    )
+    made.round([0, 1], Place(0))
+    assert len(seeds) == len(set(seeds)) == 3 * 6
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert max(seeds) > 2**30
+
+
+@pytest.mark.parametrize("kind", losses.PROBABILITIES)
+def test_rift_in_numbers(kind):
+    """Two rows of one and two tokens, one negative: Σ|r|·w over the mask, worked by hand."""
+    log_p = torch.tensor([[-1.0, -2.0, -9.0], [-0.5, -3.0, -1.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, True, False], [False, True, True]])
+    found = losses.rift(log_p, mask, torch.tensor([0.5, -0.4], dtype=torch.float64), kind)
+    p3, p1, both, mean = (torch.tensor(x, dtype=torch.float64).exp() for x in (-3.0, -1.0, -4.0, -2.0))
+    negative = {"token": [p3, p1], "geo-mean": [mean, mean], "sequence": [both, 0 * both]}[kind]
+    expected = torch.stack([torch.tensor([0.5, 1.0, 0.0], dtype=torch.float64), 0.4 * torch.stack([0 * p1, *negative])])
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def test_losses_in_numbers():
+    log_p = torch.tensor([[-1.0, -2.0], [-0.5, -3.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, True], [True, False]])
+    w = torch.tensor([2.0, -1.0], dtype=torch.float64)
+    e = torch.exp(log_p)
+    for found, expected in (
+        (losses.weighted(log_p, mask, w), [[2, 4], [-0.5, 0]]),
+        (losses.dft(log_p, mask, w), [[2 * e[0, 0], 4 * e[0, 1]], [-0.5 * e[1, 0], 0]]),
+        (losses.policy_gradient(log_p, mask, w), [[-2 * e[0, 0], -2 * e[0, 1]], [e[1, 0], 0]]),
+        (losses.kl(log_p, log_p + 1, mask), [[e.new_tensor(1).exp() - 2] * 2, [e.new_tensor(1).exp() - 2, 0]]),
+    ):
+        torch.testing.assert_close(
+            found, torch.tensor([[float(x) for x in row] for row in expected], dtype=torch.float64)
+        )
+    assert losses.token_mean(torch.tensor([3.0, 5.0]), 4).item() == 2
+    assert losses.token_mean(torch.tensor([3.0]), 0).item() == 3
+    deep = torch.tensor([-60.0, -60.0, -60.0, -120.0])[:, None].expand(4, 2)
+    gone = losses.vanished(
+        deep,
+        torch.tensor([[True, True], [True, True], [False, False], [True, False]]),
+        torch.tensor([-1.0, 1.0, -1.0, -1.0]),
+    )
+    assert gone.tolist() == [True, False, False, True]
+    assert losses.vanished(deep, mask[:1].expand(4, 2), torch.zeros(4)).tolist() == [False] * 4

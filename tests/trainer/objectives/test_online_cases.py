@@ -1,0 +1,184 @@
+"""What the online trainers do around TRL, on tensors and counts alone; and a vLLM server's answers at their limits."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from inspector.errors import InspectorError
+from inspector.probes.endpoint import ProblemError
+from inspector.probes.generation import Answer
+from trainer.objectives import vllm_sampler
+from trainer.objectives.groups import Group, Round
+from trainer.objectives.online import OnlineTrainer, by_length
+from trainer.objectives.vllm_sampler import Place, VllmSampler
+from trainer.rollouts.draws import Sampling
+from trainer.rollouts.rows import Prompt
+
+
+def batch(rows, width=(4, 5)):
+    """Rows of (prompt tokens, completion tokens), padded left and right; every number names its row."""
+
+    def side(n, size, total, left):
+        fill, real = [0] * (total - size), [10 * n + k + 1 for k in range(size)]
+        return fill + real if left else real + fill
+
+    prompts = torch.tensor([side(n, p, width[0], True) for n, (p, _) in rows])
+    answers = torch.tensor([side(n, c, width[1], False) for n, (_, c) in rows])
+    return {
+        "prompt_ids": prompts, "prompt_mask": (prompts > 0).int(), "completion_ids": answers,
+        "completion_mask": (answers > 0).int(), "advantages": torch.tensor([float(n) for n, _ in rows]),
+        "num_items_in_batch": torch.tensor(7),
+    }  # fmt: skip
+
+
+def test_micro_batches_are_of_one_length_and_cut_to_it():
+    """Six rows in micro-batches of 2, 1 and 3: the longest first, equal ones in their order, no token lost."""
+    rows = list(enumerate([(2, 3), (4, 5), (1, 1), (3, 2), (4, 0), (2, 2)]))
+    found = by_length([batch(rows[:2]), batch(rows[2:3]), batch(rows[3:])])
+    assert [part["advantages"].tolist() for part in found] == [[1, 0], [3], [4, 5, 2]]
+    assert [(part["prompt_ids"].shape[1], part["completion_ids"].shape[1]) for part in found] == [
+        (4, 5),
+        (3, 2),
+        (4, 2),
+    ]
+    for part in found:
+        assert int(part["num_items_in_batch"]) == 7
+        for at, n in enumerate(part["advantages"].int().tolist()):
+            for key, size in zip(("prompt", "completion"), rows[n][1], strict=True):
+                ids, mask = part[f"{key}_ids"][at], part[f"{key}_mask"][at].bool()
+                assert ids[mask].tolist() == [10 * n + k + 1 for k in range(size)]
+    (empty,) = by_length([batch([(0, (1, 0)), (1, (2, 0))])])
+    assert empty["completion_ids"].shape == (2, 1)
+
+
+def test_what_is_counted_of_rounds():
+    """Sums over rounds of groups drawn, learned from, kept, and of the first rewards a group."""
+    group = Group(Prompt((1,), "", ""), (), ())
+    told = SimpleNamespace(_sums=dict.fromkeys(("groups_drawn", "groups_learned", "groups", "reward_sum"), 0.0))
+    OnlineTrainer._count(told, Round((group,) * 3, 2, 5, 0.5))
+    OnlineTrainer._count(told, Round((group,) * 1, 1, 1, 1.0))
+    assert told._sums == {"groups_drawn": 6, "groups_learned": 3, "groups": 4, "reward_sum": 2.5}
+
+
+def test_what_is_logged_of_rounds(monkeypatch):
+    """The mean first reward of a group, and counts; every log begins anew."""
+    kept = []
+    monkeypatch.setattr(GRPOTrainer, "log", lambda _self, logs, _start=None: kept.append(dict(logs)))
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made._sums = {"groups_drawn": 6.0, "groups_learned": 3.0, "groups": 4.0, "reward_sum": 3.0}
+    made.accelerator = SimpleNamespace(reduce=lambda found, _how: found, device="cpu")
+    made.log({"loss": 1.0})
+    made.log({"loss": 2.0})
+    assert kept == [{"loss": 1.0, "right": 0.75, "groups_drawn": 6, "groups_learned": 3}, {"loss": 2.0}]
+    assert set(made._sums.values()) == {0.0}
+
+
+class Server:
+    """Answers one body to every request."""
+
+    where = "http://here"
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    def ask(self, path, body, _stopped):
+        self.asked.append((path, body))
+        return self.answer
+
+
+def sampled(choice, ends=(9,)):
+    """The answer made of one choice."""
+    tokenizer = SimpleNamespace(eos_token_id=7, decode=lambda ids, **_: "-".join(map(str, ids)))
+    made = VllmSampler.__new__(VllmSampler)
+    made._server = Server({"choices": [choice]})
+    made._sampling = Sampling(max_tokens=6, temperature=0.5, top_p=0.9, seed=1)
+    made._tokenizer, made._ends, made._served = tokenizer, frozenset(ends), "run-1"
+    return made._answer(3, (Prompt((1, 2), "", ""), 11), lambda: False), made._server.asked
+
+
+@pytest.mark.parametrize(
+    ("choice", "answer"),
+    [
+        ({"token_ids": [4, 5], "finish_reason": "length"}, Answer(3, "4-5", 2, "length", ids=(4, 5))),
+        ({"token_ids": [4, 9], "finish_reason": "stop"}, Answer(3, "4", 2, "stop", ids=(4, 9))),
+        ({"token_ids": [4, 5], "finish_reason": "stop"}, Answer(3, "4-5", 3, "stop", ids=(4, 5, 7))),
+        ({"token_ids": [4, 5], "finish_reason": "stop", "stop_reason": 5}, Answer(3, "4", 2, "stop", ids=(4, 5))),
+        ({"token_ids": [4, 5], "finish_reason": "stop", "stop_reason": 4}, Answer(3, "4-5", 3, "stop", ids=(4, 5, 7))),
+        ({"token_ids": [4, 9, 5], "finish_reason": "stop"}, Answer(3, "4-9-5", 4, "stop", ids=(4, 9, 5, 7))),
+        ({"token_ids": [9, 5, 9], "finish_reason": "stop"}, Answer(3, "9-5", 3, "stop", ids=(9, 5, 9))),
+        ({"token_ids": [], "finish_reason": "stop"}, Answer(3, "", 1, "stop", ids=(7,))),
+        ({"token_ids": [4, 9], "finish_reason": "length"}, Answer(3, "4-9", 2, "length", ids=(4, 9))),
+    ],
+)
+def test_ends_of_answers(choice, answer):
+    found, asked = sampled(choice)
+    assert found == answer
+    ((path, body),) = asked
+    assert path == "completions"
+    assert (body["model"], body["prompt"], body["seed"], body["max_tokens"]) == ("run-1", [1, 2], 11, 6)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": "stop"},
+        {"token_ids": [1], "finish_reason": "abort"},
+        {"token_ids": 5, "finish_reason": "stop"},
+        5,
+    ],
+)
+def test_what_is_no_answer(choice):
+    with pytest.raises(ProblemError):
+        sampled(choice)
+
+
+@pytest.mark.parametrize(("context", "fine"), [(0, True), (13, True), (12, False), (5, False)])
+def test_a_context_holds_the_longest_prompt_and_its_answer(context, fine, monkeypatch, tmp_path):
+    monkeypatch.setattr(Place, "context", lambda _self: context)
+    monkeypatch.setattr(vllm_sampler, "end_tokens", lambda *_: {9})
+    prompts = [Prompt((1,) * 3, "", ""), Prompt((1,) * 7, "", ""), Prompt((1,) * 2, "", "")]
+    trainer = SimpleNamespace(prompts=prompts, sampling=Sampling(max_tokens=6), model=None, processing_class=None)
+    asked = trainer, Place("http://127.0.0.1:9", "b", 4), "run", tmp_path
+    if fine:
+        assert vllm_sampler.sampler(*asked)._ends == {9}
+        return
+    with pytest.raises(InspectorError, match=f"takes {context} tokens of prompt and completion, .* up to 7 \\+ 6"):
+        vllm_sampler.sampler(*asked)
+
+
+class Refusing:
+    """Refuses every request with one problem."""
+
+    where = "http://here"
+
+    def __init__(self, problem):
+        self.problem, self.told = problem, []
+
+    def tell(self, path, body):
+        self.told.append((path, body))
+        if self.problem:
+            raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "words"),
+    [
+        (400, "it has already been loaded", None),
+        (404, "No adapter found", "finds no adapter in"),
+        (404, "no such route", "does not load the adapter: "),
+        (500, "an adapter is broken", "does not load the adapter: "),
+        (0, "", None),
+    ],
+)
+def test_what_a_server_says_to_an_adapter(status, said, words, tmp_path):
+    made = VllmSampler.__new__(VllmSampler)
+    made._server, made._folder = Refusing(ProblemError(said, status) if status else None), tmp_path
+    made._place = Place("http://here", "base", 4)
+    if words is None:
+        made._load("run-1")
+    else:
+        with pytest.raises(InspectorError, match=f"^http://here {words}"):
+            made._load("run-1")
+    assert made._server.told == [("load_lora_adapter", {"lora_name": "run-1", "lora_path": str(tmp_path / "run-1")})]

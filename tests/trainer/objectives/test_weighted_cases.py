@@ -1,0 +1,148 @@
+"""What the weighted trainer adds up and logs, and rows laid end to end, in numbers."""
+
+# ruff: noqa: E501 - a case a line
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from trl.trainer.sft_trainer import SFTTrainer
+
+from trainer.objectives import losses, padding
+from trainer.objectives.weighted import _SUMS, Collator, WeightedTrainer, objective
+from trainer.recipes.recipe import Recipe
+
+LOG_P = torch.tensor([[-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0], [-7.0, -8.0, -9.0]])
+MASK = torch.tensor([[True, True, False], [False, True, True], [False, False, False]])
+
+
+@pytest.mark.parametrize(
+    ("variant", "wanted"),
+    [
+        ("dft", losses.dft),
+        ("rift", lambda *a: losses.rift(*a, "sequence")),
+        ("krafton", losses.policy_gradient),
+        ("study", losses.weighted),
+        ("sft", losses.weighted),
+        ("rift-linear", losses.weighted),
+    ],
+)
+def test_the_loss_of_a_variant(variant, wanted):
+    weight = torch.tensor([0.5, -0.25, 1.0])
+    found = objective(variant, Recipe(probability="sequence"))(LOG_P, MASK, weight)
+    assert torch.equal(found, wanted(LOG_P, MASK, weight))
+
+
+def watched(kind, *weights):
+    """The sums after batches of these weights."""
+    told = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind=kind)
+    for weight in weights:
+        WeightedTrainer._watch(told, LOG_P, MASK, torch.tensor(weight), {"attention_mask": torch.ones(2, 5)})
+    return dict(zip(_SUMS, told._sums.tolist(), strict=True))
+
+
+def test_what_is_added_up():
+    """ℓ and tokens of rows of either sign; rows without a target, or of weight 0, on neither side."""
+    once = watched("", [0.5, -0.25, -1.0])
+    assert once == {"up": 3, "up_tokens": 2, "down": 11, "down_tokens": 2, "negatives": 1, "vanished": 0, "tokens": 10}
+    twice = watched("token", [0.0, -0.25, 1.0], [-1.0, -1.0, -1.0])
+    assert twice == {"up": 0, "up_tokens": 0, "down": 25, "down_tokens": 6, "negatives": 3, "vanished": 0, "tokens": 20}
+    deep = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind="sequence")
+    WeightedTrainer._watch(deep, 20 * LOG_P, MASK, torch.tensor([-1.0, -1.0, -1.0]), {"input_ids": torch.ones(1, 7)})
+    assert dict(zip(_SUMS, deep._sums.tolist(), strict=True))["vanished"] == 1
+    assert deep._sums[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("sums", "kind", "logged"),
+    [
+        ((6.0, 4, 10.0, 5, 3, 2, 20), "token", {"tokens": 20, "nll_up": 1.5, "nll_down": 2, "negatives": 3, "vanished": 2, "runaway": 0}),
+        ((6.0, 4, 0.0, 0, 0, 0, 20), "", {"tokens": 20, "nll_up": 1.5}),
+        ((0.0, 0, 10.0, 5, 3, 2, 0), "", {"nll_down": 2, "runaway": 0}),
+        ((0.0,) * 7, "sequence", {"negatives": 0, "vanished": 0}),
+    ],
+)  # fmt: skip
+def test_what_is_logged(sums, kind, logged, monkeypatch):
+    monkeypatch.setattr(SFTTrainer, "log", lambda _self, logs, _start=None: kept.update(logs))
+    kept = {}
+    made = WeightedTrainer.__new__(WeightedTrainer)
+    made._sums, made._kind, made._first, made.warned = torch.tensor(sums, dtype=torch.float64), kind, None, ""
+    made.accelerator = SimpleNamespace(reduce=lambda found, _how: found, device="cpu", is_main_process=True)
+    made.log({"loss": 1.0})
+    assert kept == {"loss": 1.0} | logged
+    assert not made._sums.any()
+
+
+def test_a_runaway_is_beyond_three_nats(capsys):
+    made = WeightedTrainer.__new__(WeightedTrainer)
+    made._first, made.warned, made.state = None, "", SimpleNamespace(global_step=5)
+    made.accelerator = SimpleNamespace(is_main_process=True)
+    said = []
+    for now in (2.0, 1.0, 5.0, 5.01, 9.0, 2.0):
+        logs = {"nll_down": now}
+        made._warn(logs)
+        said.append(logs["runaway"])
+    assert said == [0, 0, 0, 1, 1, 0]
+    assert capsys.readouterr().err.count("Step 5: the rows of negative weight went from 2.00 to 5.01 nats") == 1
+    made._warn(logs := {"loss": 1.0})
+    assert logs == {"loss": 1.0}
+    made.warned, made.accelerator.is_main_process = "", False
+    made._warn({"nll_down": 9.0})
+    assert made.warned
+    assert capsys.readouterr().err == ""
+
+
+def test_rows_laid_end_to_end_come_back_to_their_places():
+    """Three rows of 3, 1 and 2 tokens: what is predicted is each token but a row's first, which stays 0."""
+    inputs = {
+        "seq_idx": torch.tensor([[0, 0, 0, 1, 2, 2]]),
+        "position_ids": torch.tensor([[0, 1, 2, 0, 0, 1]]),
+        "max_length_q": 3,
+    }
+    flat = torch.tensor([[1.0, 2.0, 9.0, 9.0, 3.0]])
+    found = padding.by_row(flat, inputs, 3)
+    assert found.shape == (3, 3)
+    assert found[:, 1:].tolist() == [[1, 2], [0, 0], [3, 0]]
+    assert padding.by_row(flat, {}, 3) is flat
+    assert int(padding.tokens({"input_ids": torch.ones(2, 4)})) == 8
+    assert (
+        int(
+            padding.tokens(
+                {"input_ids": torch.ones(2, 4), "attention_mask": torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])}
+            )
+        )
+        == 3
+    )
+
+
+def test_a_batch_has_the_weight_of_each_row():
+    collate = Collator(pad_token_id=0)
+    found = collate(
+        [
+            {"input_ids": [1, 2, 3], "labels": [-100, 2, 3], "weight": 0.5},
+            {"input_ids": [4], "labels": [4], "weight": -2},
+        ]
+    )
+    assert found["weight"].tolist() == [0.5, -2]
+    assert found["weight"].dtype == torch.float32
+    assert found["input_ids"].shape[0] == 2
+    assert math.isclose(float(found["weight"].sum()), -1.5)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "there", "flash"),
+    [
+        ("cuda", torch.bfloat16, True, True),
+        ("cuda", torch.bfloat16, False, False),
+        ("cuda", torch.float32, True, False),
+        ("cpu", torch.bfloat16, True, False),
+    ],
+)
+def test_which_attention_rows_end_to_end_get(device, dtype, there, flash, monkeypatch):
+    asked = []
+    monkeypatch.setattr(padding, "is_flash_attn_2_available", lambda: there)
+    monkeypatch.setattr(padding, "_apart", lambda *_: True)
+    model = SimpleNamespace(device=torch.device(device), dtype=dtype, set_attn_implementation=asked.append)
+    padding.prepare(model, None)
+    assert asked == ["flash_attention_2"] * flash
