@@ -72,9 +72,11 @@ def test_spreads_of_what_is_known():
     assert np.isnan(other.within).all()
 
 
-def test_an_adapter_of_no_known_method_stands_alone():
+def test_adapters_of_no_known_method_are_no_group():
     found = of_numbers((Origin(), Origin(), SLOW), cosine={"ab": 0.2})
-    assert [s.group for s in spreads(found, "method")] == ["a", "b", "sft"]
+    unknown, sft = spreads(found, "method")
+    assert (unknown.group, unknown.members, sft.group) == ("?", (0, 1), "sft")
+    assert np.isnan([*unknown.within, *unknown.between, *sft.between]).all()
     assert variations(found) == ()
 
 
@@ -93,9 +95,12 @@ def test_groups_of_a_start_are_in_order(overlap, groups):
 
 def test_without_overlaps_there_is_no_lineage():
     assert lineage(of_numbers([Origin("x", a0="f")] * 2, cosine={"ab": 0.5})) is None
-    found = lineage(of_numbers([Origin()] * 2, row_space_overlap={"ab": 0.9}))
+    known = of_numbers([Origin()] * 2, row_space_overlap={"ab": 0.9})
+    assert lineage(known).kinship(0, 1) == "same start or run"
+    without = {key: values for key, values in known.blocks.items() if key[0] != "row_space_overlap_chance"}
+    found = lineage(replace(known, blocks=without))
     assert (found.by_chance, np.isnan(found.chance)) == ("n/a", True)
-    assert found.kinship(0, 1) == "same start or run"
+    assert found.kinship(0, 1) == "unclear"
 
 
 @pytest.mark.parametrize(

@@ -77,5 +77,6 @@ def _rate(study: Study, i: int) -> str:
     if 1 / FAR < ratio < FAR:
         return ""
     how = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
-    whose = "theirs" if len(known) == len(rates) - 1 else f"that of the {len(known)} whose rate is known"
+    some = "the only one" if len(known) == 1 else f"the {len(known)}"
+    whose = "theirs" if len(known) == len(rates) - 1 else f"that of {some} whose rate is known"
     return f"; its learning rate is {how} {whose}, which alone may explain it"

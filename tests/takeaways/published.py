@@ -13,6 +13,8 @@ from inspector.study import AdapterInfo, ProbeInfo, Settings, Study
 from inspector.takeaways import takeaways
 
 LAYERS = 36
+CHANCE = 0.02
+"""Of row spaces: r 1 or 2 at d 64."""
 
 
 def study(names, *, origins=(), layers=LAYERS, alphas=(), probes=(), **pairs):
@@ -37,6 +39,8 @@ def study(names, *, origins=(), layers=LAYERS, alphas=(), probes=(), **pairs):
             for a, value in values.items():
                 block[names.index(a), 0] = value
         blocks[metric, "global"] = block
+    if "row_space_overlap" in pairs:
+        blocks["row_space_overlap_chance", "global"] = np.array([CHANCE])
     shapes = np.full((n, layers, 2), 64)
     infos_of = tuple(ProbeInfo(probe, "b") for probe in probes)
     return Study(tuple(infos), modules, shapes, Settings(), blocks, infos_of, alphas)

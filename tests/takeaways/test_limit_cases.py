@@ -58,7 +58,7 @@ def with_bases(found, *bases):
         (("org/x", "org/x"), ""),
         (("org/x", "mirror/X/"), ""),
         (("org/x", "org/y"), "org/x and org/y"),
-        (("", "org/y"), "one that is not named and org/y"),
+        (("", "org/y"), ""),
         (("x", "y", "x", "z", "v"), "x, y, z and v"),
         (("x", "y", "z", "v", "w"), "x, y, z and 2 more"),
     ],

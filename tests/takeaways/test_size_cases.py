@@ -23,12 +23,12 @@ ABOVE = float(np.nextafter(1 / 3, 1))
         ((1, 1, ABOVE), []),
         ((1, 2, 12, 1), ["c moved 12.0 times as far as the others' median: norm 12 against 1."]),
         ((1, 2, 3, 100, 1.5), ["d moved 57.1 times as far as the others' median: norm 100 against 1.75."]),
-        ((0, 1, 1, 4, 0), ["d moved 4.0 times as far as the others' median: norm 4 against 1.", "a and e did not move at all: ΔW is zero."]),
+        ((0, 1, 1, 4, 0), ["d moved 4.0 times as far as the others' median: norm 4 against 1.", "ΔW of a and e is zero: the base is as it was."]),
         ((NAN, 1, 1, 4), ["d moved 4.0 times as far as the others' median: norm 4 against 1."]),
         ((3, 1), ["b moved 3.0 times less far than the others' median: norm 1 against 3."]),
         ((1, 5), ["a moved 5.0 times less far than the others' median: norm 1 against 5."]),
         ((1, 1), []),
-        ((0, 1), ["a did not move at all: ΔW is zero."]),
+        ((0, 1), ["ΔW of a is zero: the base is as it was."]),
         ((2,), []),
     ],
 )  # fmt: skip
@@ -55,15 +55,24 @@ def test_over_how_many_directions():
 @pytest.mark.parametrize(
     ("rates", "clause"),
     [
-        ((1.0, 1.0, 3.0), "its learning rate is 3 times theirs, which alone may explain it"),
+        ((1.0, 1.0, 3.0), "its learning rate is 3 times that of the 2 whose rate is known, which alone may explain it"),
         ((1.0, 1.0, below(3.0)), ""),
-        ((1e-3, 1e-3, 1e-4), "its learning rate is 1/10 of theirs, which alone may explain it"),
-        ((3.0, 3.0, 1.0), "its learning rate is 1/3 of theirs, which alone may explain it"),
+        (
+            (1e-3, 1e-3, 1e-4),
+            "its learning rate is 1/10 of that of the 2 whose rate is known, which alone may explain it",
+        ),
+        ((3.0, 3.0, 1.0), "its learning rate is 1/3 of that of the 2 whose rate is known, which alone may explain it"),
         ((1.0, 1.0, ABOVE), ""),
-        ((1e-4, None, 1e-3), "its learning rate is 10 times theirs, which alone may explain it"),
+        (
+            (1e-4, None, 1e-3),
+            "its learning rate is 10 times that of the only one whose rate is known, which alone may explain it",
+        ),
         ((1e-4, 1e-4, None), ""),
         ((None, None, 1e-4), ""),
-        ((1e-4, 1e-4, 1e-2, 1e-3), "its learning rate is 10 times theirs, which alone may explain it"),
+        (
+            (1e-4, 1e-4, 1e-2, 1e-3),
+            "its learning rate is 10 times that of the 3 whose rate is known, which alone may explain it",
+        ),
         ((1e-4, 1e-4, 1e-4, 1e-4), ""),
     ],
 )
