@@ -85,7 +85,7 @@ def test_a_rate_is_compared_with_those_that_are_known():
     origins = [Origin("sft", 2e-4), Origin("rft"), Origin("dpo", 2e-5)]
     (said,) = texts(study(("sft", "rft", "dpo"), origins=origins, norm={"sft": 2.0, "rft": 2.0, "dpo": 0.2}), "size")
     assert said.endswith(
-        "; its learning rate is 1/10 of that of the 1 whose rate is known, which alone may explain it."
+        "; its learning rate is 1/10 of that of the only one whose rate is known, which alone may explain it."
     )
 
 
