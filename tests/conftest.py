@@ -10,8 +10,9 @@ MAY_SKIP = "needs a CUDA device", "root may read everything"
 
 
 def pytest_configure():
-    """A shell lets background jobs ignore Ctrl-C, and their children with them: here it is sent on purpose."""
+    """A shell lets background jobs ignore Ctrl-C, nohup a hang-up, and their children too: here both are sent."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

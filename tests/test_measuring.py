@@ -130,7 +130,7 @@ def test_snapshots_hold_what_is_measured_and_nothing_else(monkeypatch):
 def test_the_metrics_of_an_analysis(sides):
     study = analyse([made(1, "a", 2), made(2, "b", 1)], Settings(k=2, sides=sides))
     angles = [metric for metric, side in zip(ANGLES, ("left", "right"), strict=True) if side in sides]
-    known = {*ADAPTER, *STACKED, *MEANS, *angles, "singular_value", "spectral_gap"}
+    known = {*ADAPTER, *STACKED, *MEANS, *angles, "singular_value", "spectral_gap", "effective_rank_share"}
     known |= {f"{metric}_chance" for metric in (*MEANS, *angles)}
     assert {metric for metric, scope in study.blocks if scope == "module"} == known
     assert all(study.block(metric, "module").shape[-1] == 2 for metric in angles)

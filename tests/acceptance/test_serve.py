@@ -77,8 +77,9 @@ def alive(pid):
 
 
 async def until(held):
-    while not held():  # noqa: ASYNC110 - of another process
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(180):
+        while not held():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
 
 
 async def status(port, path="/", **headers):
@@ -182,12 +183,12 @@ async def test_one_session_too_many_is_told_so(monkeypatch):
                 answer = await client.get(path, params=token)
                 assert answer.status == 503
                 assert "close one of its pages" in await answer.text()
-            await until(lambda: all(session._process for session in served._sessions))
+            await until(lambda: [bool(session._process) for session in served._sessions] == [True, True])
             processes = [session._process.pid for session in served._sessions]
             monkeypatch.setattr(serving_module._Session.stop, "__defaults__", (0.2,))
             await first.close()
             await until(lambda: len(served._sessions) == 1)
-            assert not alive(processes[0])
+            await until(lambda: not alive(processes[0]))
             third = await client.ws_connect("/ws", params=token)
             await third.send_str('["resize", 5]')  # of no page of this server
             assert (await third.receive()).type == aiohttp.WSMsgType.CLOSE

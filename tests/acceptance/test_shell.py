@@ -49,7 +49,7 @@ def test_completion(completed, words, at, offered):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("analyze x --metric effective_rank_", ["plain,effective_rank_energy"]),
+        ("analyze x --metric effective_rank_", ["plain,effective_rank_share", "plain,effective_rank_energy"]),
         ("analyze x --metric cosine,nor", ["plain,cosine,norm", "plain,cosine,norm_relative"]),
         ("analyze x --metric u1,u1", ["plain,u1,u1_chance"]),
         ("analyze x --probe lmc,c", ["plain,lmc,cka"]),

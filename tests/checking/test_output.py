@@ -61,7 +61,7 @@ def one(made=None, *, findings=(), study=None, values=None, fit=None, precision=
     return Checked(made or opened(), study, values, fit, precision, tuple(Finding(*pair) for pair in findings))
 
 
-VALUES = Values((Q, V, OUT), (Q,), (V,), {OUT: 12.0}, (Q, OUT), False, 0.0)
+VALUES = Values((Q, V, OUT), (Q,), {}, (V,), {OUT: 12.0}, (Q, OUT), False, 0.0)
 FIT = Fit("org/base", {}, frozenset(), (V,), {OUT: (4, 5)}, (Q,))
 HALF, GONE = Merged(16.0, 4.0, 1.0, 1.0), Merged(9.0, 0.0, 0.0, 0.0)
 

@@ -98,7 +98,7 @@ def test_cka_is_that_of_the_models_own_states(opened, folder):
 
 def test_batches_and_the_other_probe_change_no_number(opened, monkeypatch):
     adapters, study = opened
-    monkeypatch.setattr(cache, "load", lambda *_key: None)
+    monkeypatch.setattr(cache.Cache, "load", lambda *_key: None)
     whole = Prober().run(adapters, study, replace(ASKED, batch=16))
     assert len(set(whole.block("lens_depth", "global").ravel())) > 1
     for asked in (ASKED, replace(ASKED, batch=1, probes=("lens",)), replace(ASKED, probes=("cka",))):
@@ -153,6 +153,7 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
     job = SimpleNamespace(
         attached=SimpleNamespace(modules=dict.fromkeys(modules)), names=("a", "x", "b"),
         digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key, info=lambda probe: probe,
+        cache=cache.Cache(),
         course=SimpleNamespace(counted=lambda *report: told.append(report)),
         deliver=lambda info, blocks, _alphas: parts.append((info, blocks)),
     )  # fmt: skip

@@ -186,7 +186,7 @@ def test_claims_have_their_verdict_beside_their_name(tmp_path):
     parsed = Parsed(page(report(study, claimed, evaluate(claimed, [study]))))
     columns, row = parsed.tables["claims"][0], parsed.tables["claims"][1]
     assert columns == ["claim", "verdict", "statement", "published", "metric", "measured"]
-    assert row[:5] == ["one", "holds", "so it is", "≤ 1", "cosine"]
+    assert row[:5] == ["one", "holds !", "so it is", "≤ 1", "cosine"]
     assert "not trained on org/large, which the claims are about." in "".join(parsed.texts)
 
 

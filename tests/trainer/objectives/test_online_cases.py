@@ -95,6 +95,7 @@ def sampled(choice, ends=(9,)):
     made._server = Server({"choices": [choice]})
     made._sampling = Sampling(max_tokens=6, temperature=0.5, top_p=0.9, seed=1)
     made._tokenizer, made._ends, made._served = tokenizer, frozenset(ends), "run-1"
+    made._vocabulary = 10
     return made._answer(3, (Prompt((1, 2), "", ""), 11), lambda: False), made._server.asked
 
 
