@@ -15,15 +15,23 @@ def pytest_configure():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A test that CI skips for want of something fails: `.ci/run` installs what tests need."""
-    report = yield
+def _judged(report):
+    """What CI skips for want of something has failed: `.ci/run` installs what tests need."""
     if os.environ.get("CI") == "true" and report.skipped:
         _, _, reason = report.longrepr
         if reason.removeprefix("Skipped: ") not in MAY_SKIP:
-            report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped in CI: {reason}"
+            report.outcome, report.longrepr = "failed", f"{report.nodeid} may not be skipped in CI: {reason}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return _judged((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return _judged((yield))
 
 
 @pytest.fixture(autouse=True)
