@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from inspector.commands.options import refuse_unread
 from inspector.completion import BASES, DEVICES, DTYPES, TASKS, offered
 from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
@@ -18,6 +19,12 @@ from trainer.rollouts.row_file import check_suffix, write_rows
 from trainer.rollouts.sample import DONE, Options, sample
 from trainer.rollouts.schema import read_rollouts
 from trainer.rollouts.summary import lines, summarise
+
+_OF_SERVERS, _OF_LOCAL_TEACHERS = ("concurrency", "per_minute", "body"), ("device", "dtype", "batch")
+_OF_SAMPLING = (
+    "limit", "k", "server", "temperature", "top_p", "max_new_tokens", "seed", "shots",
+    *_OF_SERVERS, *_OF_LOCAL_TEACHERS,
+)  # fmt: skip
 
 
 @click.command("rollouts")
@@ -97,6 +104,8 @@ def rollouts(
     """  # noqa: D301 - click's own mark for lines to leave as they are
     if file is not None:
         _one_mode(file, summary=summary, form=form, out=out, other=origin is not None or bool(options["task"]))
+        unread = (*_OF_SAMPLING, "teacher", "split", "columns")
+        refuse_unread(unread, f"says how rollouts are made, and {plain(file)} has them already: leave it out.")
         if form is not None and out is not None:
             say(export(read_rollouts(file), form, out))
         else:
@@ -107,6 +116,7 @@ def rollouts(
     if summary or out is None:
         raise InspectorError("Name what to write with --out, or sum up a file: `inspector rollouts FILE --summary`.")
     if origin is not None:
+        refuse_unread(_OF_SAMPLING, "says how to sample, and --from maps rollouts that are there: leave it out.")
         _map(origin, columns, out, options)
         code = DONE
     elif columns or not options["task"]:
@@ -114,6 +124,10 @@ def rollouts(
             "Name the prompts with --task (such as arithmetic-train), or others' rollouts with --from."
         )
     else:
+        if options["server"]:
+            refuse_unread(_OF_LOCAL_TEACHERS, "is for a teacher that runs here, and --server runs it: leave it out.")
+        else:
+            refuse_unread(_OF_SERVERS, "is for a --server: leave it out, or name one.")
         code = sample(Options(out=out, **options))
     _print(out)
     return code

@@ -18,6 +18,7 @@ from tests.trainer.rollout_rows import jsonl, undated
 from trainer.rollouts.schema import digest, read_rollouts
 
 PROMPTS, K = 30, 3
+SUMS = "--out", "r.jsonl", "--task", "arithmetic-train"
 
 
 @pytest.fixture
@@ -145,6 +146,11 @@ def test_rollouts_of_others(tmp_path, run):
         (("--out", "r.jsonl", "--from", "x.jsonl", "--task", "x"), "leave out one of them"),
         (("--out", "r.jsonl", "--from", "x.jsonl"), "names no prompt and no completion"),
         (("--out", "r.jsonl", "--map", "verl"), "or others' rollouts with --from"),
+        (("--out", "r.jsonl", "--from", "x.jsonl", "--map", "verl", "--k", "4"), "--k says how to sample, and --from"),
+        (("r.jsonl", "--summary", "--seed", "42"), "--seed says how rollouts are made, and r.jsonl has them"),
+        ((*SUMS, "--teacher", "smollm2", "--body", ""), "--body is for a --server: leave it out, or name one."),
+        ((*SUMS, "--teacher", "smollm2", "--per-minute", "0"), "--per-minute is for a --server"),
+        ((*SUMS, "--server", "http://127.0.0.1:9", "--batch", "0"), "--batch is for a teacher that runs here"),
         (("--out", "r.jsonl", "--k", "0"), "--k"),
         (("--out", "r.jsonl", "--task", "arithmetic-train", "--server", "http://127.0.0.1:9"), "cannot be reached"),
     ],

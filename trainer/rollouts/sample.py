@@ -106,8 +106,6 @@ def _teacher(options: Options, hooks: Hooks) -> Teacher:
         return remote(options.server, options.teacher, options.concurrency, options.per_minute, options.body)
     if not options.teacher:
         raise InspectorError("No teacher: name one with --teacher (Hub id, folder, smollm2), or a --server.")
-    if options.body or options.per_minute:
-        raise InspectorError("--body and --per-minute are for a --server: leave them out, or name one.")
     return local(options.teacher, options.device, options.dtype, options.batch, hooks, status)
 
 

@@ -232,7 +232,6 @@ def test_two_at_once_are_refused(run):
     ("more", "said"),
     [
         ({"server": ""}, "No teacher: name one with --teacher"),
-        ({"server": "", "teacher": "smollm2", "body": "{}"}, "--body and --per-minute are for a --server"),
         ({"server": "", "teacher": "no/such/folder/here"}, "no/such/folder/here"),
         ({"task": "gsm9k"}, "No problems 'gsm9k'"),
         ({"teacher": "huge"}, "serves no model 'huge', but big"),
