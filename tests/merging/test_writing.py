@@ -66,7 +66,10 @@ def parents(tmp_path_factory):
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.5, -0.3, 0.25), (1.0, 0.0, 2.0)])
 def test_peft_loads_the_exact_sum(tmp_path, parents, weights):
     adapters = opened(*parents)
-    told = made(tmp_path / "sum", adapters, weights)
+    study = analyse(adapters, Settings())
+    preview, seen = Preview(study, weights, spectra(adapters, study, weights)), []
+    told = write(tmp_path / "sum", adapters, preview, None, progress=lambda *at: seen.append(at))
+    assert seen == [(n + 1, len(study.modules)) for n in range(len(study.modules))]
     total = expected([a for a, w in zip(adapters, weights, strict=True) if w], [w for w in weights if w])
     assert_same(peft_deltas(reloaded(llama(), tmp_path / "sum")), total)
     assert_same(our_deltas(opened(tmp_path / "sum")[0]), total)
