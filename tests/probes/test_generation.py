@@ -134,6 +134,7 @@ def test_text_that_ends_an_answer(model, tokenizer, prompts):
         assert answer.text == whole.text.partition(until)[0]
         assert answer.finish == ("stop" if until in whole.text else whole.finish)
         assert answer.tokens <= min(whole.tokens, len(answer.text) + len(until) + 8)
+        assert answer.tokens % 8 == 0 or answer.tokens == whole.tokens, "the text is looked at every eighth token"
 
 
 def test_the_context_is_not_overrun(tokenizer, prompts):
