@@ -171,6 +171,8 @@ def test_one_answer_that_does_not_come_ends_the_batch(problem, monkeypatch):
         ([{"id": "a", "max_model_len": 4}, {"id": "b", "max_model_len": 9}], 9),
         ([{"id": "b", "max_model_len": "long"}], "does not describe its models as vLLM does"),
         ([{"id": "a", "max_model_len": 9}], "serves a, not the base b"),
+        ([{"id": f"m{n}"} for n in range(8)], "serves m0, m1, m2, m3, m4, m5, m6, m7, not the base b"),
+        ([{"id": f"m{n}"} for n in range(9)], r"serves m0, m1, .*, m7, … \(9 in all\), not the base b"),
         ([], "serves nothing that it tells of, not the base b"),
     ],
 )
