@@ -1,5 +1,6 @@
 """What is measured together, spectra and gaps, and snapshots on the way."""
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from inspector import analysis
+from inspector.aggregate import aggregate
 from inspector.analysis import analyse, chosen_modules, threads_for
 from inspector.measuring import Table, _bounded
 from inspector.study import Settings
@@ -20,6 +22,16 @@ SMALL, LARGE = {"q": (6, 5)}, {"q": (3000, 2000)}
 
 def table(*adapters):
     return Table(adapters, chosen_modules(adapters, ""), BOTH)
+
+
+@pytest.mark.parametrize("kept", [(), ("norm",), ("u1",), ("norm", "cosine"), ("norm", "energy_left_out")])
+def test_a_study_that_was_saved_in_part_is_aggregated_as_the_whole(kept):
+    whole = analyse([random_adapter("a", 0), random_adapter("b", 1)], BOTH)
+    part = {key: values for key, values in whole.blocks.items() if key[1] == "module" and key[0] in kept}
+    found = aggregate(replace(whole, blocks=part))
+    assert {metric for metric, scope in found.blocks if scope == "global"} >= {m for m, _ in part}
+    for key, values in found.blocks.items():
+        np.testing.assert_array_equal(values, whole.blocks[key], err_msg=str(key))
 
 
 def wide(name, layers, shapes, r=2):

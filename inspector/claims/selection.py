@@ -152,16 +152,16 @@ def _places(study: Study, selector: Selector) -> list[int]:
     """The positions on the place axis of the selector's scope."""
     if selector.layers is None and selector.modules is None:
         return [0]
-    low, high = (_layer(study, at) for at in selector.layers or (0, -1))
-    within = [
-        place
-        for place, module in enumerate(study.places(_scope(selector)))
-        if selector.layers is None or (module.layer is not None and low <= module.layer <= high)
-    ]
-    if not within:
-        raise _NoPlaceError("layers", f"there is none of {low} to {high}, there are {_ranges(study.layers)}")
-    ends = selector.modules or ()
     every = study.places(_scope(selector))
+    within = list(range(len(every)))
+    if selector.layers is not None:
+        low, high = (_layer(study, at) for at in selector.layers)
+        within = [at for at in within if (layer := every[at].layer) is not None and low <= layer <= high]
+        if not within:
+            raise _NoPlaceError("layers", f"there is none of {low} to {high}, there are {_ranges(study.layers)}")
+    elif not every:
+        raise _NoPlaceError("modules", "the adapters have none")
+    ends = selector.modules or ()
     for end in ends:
         if not any(_named(every[place], (end,)) for place in within):
             known = sorted({every[place].projection for place in within})

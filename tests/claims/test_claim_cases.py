@@ -135,6 +135,17 @@ def test_layers_that_have_gaps_and_modules_without_one(tmp_path):
     (asked,) = claims(tmp_path, claim(f"metric: norm; adapters: [a]; layers: 0; {end}")).claims
     assert missing_places(bare, asked.selector) == "layers: the adapters have none"
     assert missing_places(study, asked.selector) == ""
+    assert check(tmp_path, bare, f"metric: norm; adapters: [a]; modules: head2; {end}").measured[0].values == (3,)
+    reason = check(tmp_path, bare, f"metric: norm; adapters: [a]; modules: tail; {end}").reason
+    assert reason.startswith("there is no module tail, there are head0, ")
+    none = Numbers(layers=0).put("norm", 1, "a", scope="module").study()
+    reason = check(tmp_path, none, f"metric: norm; adapters: [a]; modules: all; {end}").reason
+    assert reason == "the adapters have none"
+    for runs_, shown in ((8, "0, 2, 4, 6, 8, 10, 12, 14"), (9, "0, 2, 4, 6, 8, 10, 12, 14, … (9 in all)")):
+        apart = Numbers(layers=runs_).put("norm", 1, "a", scope="layer").study()
+        apart = replace(apart, modules=tuple(ModuleId(2 * m.layer, m.path) for m in apart.modules))
+        reason = check(tmp_path, apart, f"metric: norm; adapters: [a]; layers: 99; {end}").reason
+        assert reason == f"there is no layer 99, there are {shown}"
 
 
 def test_names_of_a_study_before_the_ends_of_sources(tmp_path):

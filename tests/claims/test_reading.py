@@ -60,7 +60,7 @@ def test_a_wrong_claim_is_named_with_its_field(tmp_path, fields, said):
         ("title: x\ntitle: y\n", "toy.yaml, line 2: 'title' twice."),
         ("title: [\n", "toy.yaml, line 2:"),
         ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
-        ("[" * 5000, "is no YAML"),
+        pytest.param("[" * 5000, "is no YAML", id="nested"),
         (HEAD + claim(GOOD) + claim(GOOD), "two claims have the id 'one'"),
         ("titel: x\n", "no field 'titel' is known. Did you mean title?"),
     ],

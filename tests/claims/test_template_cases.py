@@ -1,5 +1,7 @@
 """What a first set of claims is made of: the numbers as measured, rounded to where they hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,22 @@ def test_a_first_set_of_what_was_measured_in_part(tmp_path, metric):
     numbers = pair_of(0.5, 10, 0.5, 0.5, (1, 2), layers=1)
     del numbers.blocks[metric, "global"]
     assert list(first_set(tmp_path, numbers)) == ["moved"]
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("org/repo", "org/repo"), ("{0}/sets/a", "./a"), ("{0}/a", "../a"), ("{0}", ".."), ("/usr", "/usr"),
+        ("{0}/gone", "{0}/gone"),
+    ],
+)  # fmt: skip
+def test_where_a_first_set_finds_its_adapters(tmp_path, source, shown):
+    """By a path from the file if they are near it, from the root if not; what is not here as it was given."""
+    for folder in (tmp_path / "sets" / "a", tmp_path / "a"):
+        folder.mkdir(parents=True)
+    study = Numbers(names=("a",), layers=1).put("norm", 1, "a").study()
+    study = replace(study, adapters=(replace(study.adapters[0], source=source.format(tmp_path)),))
+    assert f"  a: {shown.format(tmp_path)}" in template(study, tmp_path / "sets")
 
 
 def test_a_first_set_of_equal_norms_has_no_ratio(tmp_path):

@@ -66,7 +66,10 @@ def parents(tmp_path_factory):
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.5, -0.3, 0.25), (1.0, 0.0, 2.0)])
 def test_peft_loads_the_exact_sum(tmp_path, parents, weights):
     adapters = opened(*parents)
-    told = made(tmp_path / "sum", adapters, weights)
+    study = analyse(adapters, Settings())
+    preview, seen = Preview(study, weights, spectra(adapters, study, weights)), []
+    told = write(tmp_path / "sum", adapters, preview, None, progress=lambda *at: seen.append(at))
+    assert seen == [(n + 1, len(study.modules)) for n in range(len(study.modules))]
     total = expected([a for a, w in zip(adapters, weights, strict=True) if w], [w for w in weights if w])
     assert_same(peft_deltas(reloaded(llama(), tmp_path / "sum")), total)
     assert_same(our_deltas(opened(tmp_path / "sum")[0]), total)
@@ -206,6 +209,24 @@ def test_parents_that_place_modules_differently_are_said(tmp_path):
     first = "model.layers.0.self_attn.q_proj and transformer.layers.0.self_attn.q_proj: the first counts"
     assert first in " ".join(told.notes)
     assert {m.path.partition(".")[0] for m in opened(tmp_path / "sum")[0].modules.values()} == {"model"}
+
+
+def test_odd_names_are_said_on_one_printable_line(tmp_path):
+    """Paths, tensors and folders as files have them: nothing of a note reaches the terminal as it is."""
+    odd = "q\u202e\x1b[31m_proj"
+    write_adapter(
+        tmp_path / "a", random_factors({f"model.layers.0.{odd}": (8, 8)}), extra={f"odd\u202e{odd}": torch.ones(2)}
+    )
+    write_adapter(tmp_path / "b", random_factors({f"transformer.h.0.{odd}": (8, 8)}))
+    told = made(tmp_path / "sum\u202e", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
+    said = [told.text, *told.notes, *told.lost]
+    assert all(text.isprintable() for text in said), said
+    for words in (
+        "Wrote ",
+        "such as model.layers.0.q[31m_proj and transformer.h.0.q[31m_proj",
+        "such as oddq[31m_proj",
+    ):
+        assert any(words in text for text in said), words
 
 
 class Beyond(nn.Module):

@@ -199,6 +199,8 @@ def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_p
     same = ran(again, adapters, task(6), tmp_path)
     assert not again.asked
     assert same == results
+    heads = [json.loads(path.read_text().partition("\n")[0])["model"] for path in tmp_path.glob("*.jsonl")]
+    assert sorted(heads) == ["a", "b", "tiny"]
 
 
 def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_path, here, monkeypatch):

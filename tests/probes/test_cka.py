@@ -181,6 +181,15 @@ def test_states_without_spread_are_not_a_number(n: int, still: tuple[int, ...]) 
     assert np.isnan(found).all()
 
 
+@pytest.mark.parametrize("scales", [(1e-12, 1.0), (1.0, 1e-12), (1e-9, 1e9)])
+def test_similarity_and_its_null_do_not_depend_on_scale(scales: tuple[float, float]) -> None:
+    """M and cM for a Gram matrix M: ⟨M,M⟩ and ΣM_ii² have c², the trace and the inner product c."""
+    sides = [cka.Side(9.0, 4.0, 3.0), cka.Side(7.0, 5.0, 4.0)]
+    scaled = [cka.Side(c**2 * s.square, c * s.trace, c**2 * s.diagonal) for c, s in zip(scales, sides, strict=True)]
+    known = cka.similarity(2.0, 9, *sides)
+    assert cka.similarity(2.0 * scales[0] * scales[1], 9, *scaled) == pytest.approx(known)
+
+
 def test_u_centred_rows_sum_to_zero() -> None:
     K = torch.from_numpy(np.random.default_rng(0).standard_normal((9, 9)))
     centred = cka.u_centred(K + K.T)

@@ -117,6 +117,13 @@ def test_steps_count_the_tokens_that_end_nothing(model, tokenizer, prompts):
     assert sum(made) == sum(answer.tokens - (answer.finish == "stop") for answer in answers) > 0
 
 
+def test_generation_ends_with_the_tokenizers_end_token_if_the_model_names_none(model, tokenizer, prompts, monkeypatch):
+    monkeypatch.setattr(model.generation_config, "eos_token_id", None)
+    made = []
+    answers = list(generate(model, tokenizer, prompts, 24, 1, hooks=Hooks(step=made.append)))
+    assert len(made) == sum(answer.tokens for answer in answers) < 24 * len(prompts)
+
+
 def test_text_that_ends_an_answer(model, tokenizer, prompts):
     free = {a.index: a for a in generate(model, tokenizer, prompts, 40, 3)}
     until = free[0].text[9:11]
@@ -127,6 +134,7 @@ def test_text_that_ends_an_answer(model, tokenizer, prompts):
         assert answer.text == whole.text.partition(until)[0]
         assert answer.finish == ("stop" if until in whole.text else whole.finish)
         assert answer.tokens <= min(whole.tokens, len(answer.text) + len(until) + 8)
+        assert answer.tokens % 8 == 0 or answer.tokens == whole.tokens, "the text is looked at every eighth token"
 
 
 def test_the_context_is_not_overrun(tokenizer, prompts):

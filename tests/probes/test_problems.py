@@ -148,10 +148,11 @@ def test_the_digest_follows_the_content(tmp_path):
     ],
 )
 def test_bad_rows_are_named(tmp_path, content, said):
-    path = tmp_path / "bad.jsonl"
+    path = tmp_path / "ba\u202ed.jsonl"
     path.write_text(content)
-    with pytest.raises(InspectorError, match=said):
+    with pytest.raises(InspectorError, match=f"bad.jsonl.* {said}") as error:
         load_problems(str(path))
+    assert str(error.value).isprintable()
 
 
 def test_the_mark_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path):
@@ -160,12 +161,15 @@ def test_the_mark_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path):
 
 
 def test_bad_files(tmp_path):
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(InspectorError, match=r"Cannot read .*a\.parquet"):
-        load_problems(str(tmp_path / "a.parquet"))
-    (tmp_path / "b.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InspectorError, match="no UTF-8"):
-        load_problems(str(tmp_path / "b.jsonl"))
+    for name, content, said in (
+        ("a\u202e.parquet", b"PAR1 not really", r"Cannot read .*a\.parquet"),
+        ("b\u202e.jsonl", b"\xff\xfe\x00", r"b\.jsonl, row 1: no UTF-8"),
+        ("c\u202e.json", b"[5]", r"c\.json is neither \.jsonl nor \.parquet"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InspectorError, match=said) as error:
+            load_problems(str(tmp_path / name))
+        assert str(error.value).isprintable()
     with pytest.raises(InspectorError, match=r"No problems 'gsm9k': name a \.jsonl .* gsm8k"):
         load_problems("gsm9k")
     path = jsonl(tmp_path / "c.jsonl", [{"question": "1", "answer": "2"}])

@@ -38,6 +38,11 @@ def test_the_base_is_what_the_server_says(served, found):
             "",
             "is org/Other-2B, the base of sft is org/Base-1B",
         ),
+        (
+            models(Served("org/Other-2B"), Served("sft")),
+            "",
+            "'org/Other-2B' of the server is org/Other-2B, the base of",
+        ),
         (models(Served("x"), Served("y"), Served("sft", parent="y")), "x", "on the base 'y', not on 'x'"),
     ],
 )

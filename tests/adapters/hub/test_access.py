@@ -1,10 +1,12 @@
 """Who may see a repo, where it has moved, where its contents lie; and that a token goes nowhere else."""
 
 import hashlib
+import re
 
 import pytest
 
 from inspector.adapters.opening import open_sources
+from inspector.errors import InspectorError
 from tests.adapters.hub.cases import failure, hub_for, only
 from tests.hub_server import Fault, HubServer
 from tests.makers import write_random
@@ -107,6 +109,18 @@ def test_the_password_of_an_endpoint_is_not_shown(hub, repo, monkeypatch):
         hub.faults = [fault]
         monkeypatch.setattr(constants, "ENDPOINT", hub.url.replace("//", "//me:word@"))
         assert "word" not in failure("org/one")
+
+
+def test_where_a_hub_leads_is_named_without_password_or_signature():
+    from huggingface_hub import get_session
+
+    from inspector.hub_token import AGENT, _keep
+
+    head = {"User-Agent": AGENT, "Authorization": f"Bearer {TOKEN}"}
+    request = get_session().build_request("GET", "https://me:word@other.test/x?signature=7", headers=head)
+    with pytest.raises(InspectorError, match=r"leads to https://.*other\.test/x, where your token does not") as error:
+        _keep(request)
+    assert not {"word", "signature", TOKEN} & set(re.findall(r"\w+", str(error.value)))
 
 
 def test_requests_of_others_in_this_process_are_left_alone(hub, repo, other):

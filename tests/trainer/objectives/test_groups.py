@@ -42,7 +42,15 @@ def test_grpo_keeps_every_group():
 
 def test_dapo_replaces_groups_of_equal_rewards_by_other_prompts():
     """Even prompts are mixed, odd ones all right: as many as asked for come back, all of them mixed, none twice."""
-    found = groups(lambda n, k: n % 2 == 1 or k == 0, redraws=9).round([1, 2, 3, 5], Place(0))
+    asked = []
+    made = groups(lambda n, k: n % 2 == 1 or k == 0, redraws=9, asked=asked)
+    found, pool, lacking = made.round([1, 2, 3, 5], Place(0)), made._pool([1, 2, 3, 5], Place(0)), 3
+    drawn = [1, 2, 3, 5]
+    while lacking:
+        drawn, more, pool = drawn + pool[:lacking], pool[:lacking], pool[lacking:]
+        lacking -= sum(n % 2 == 0 for n in more)
+    assert list(dict.fromkeys(prompt.ids[0] for prompt, _ in asked)) == drawn
+    assert found.drawn == len(drawn)
     assert found.learned == 4
     assert all(group.mixed for group in found.groups)
     assert prompts_of(found)[0] == 2

@@ -1,5 +1,6 @@
 """What the online trainers do around TRL, on tensors and counts alone; and a vLLM server's answers at their limits."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -116,23 +117,103 @@ def sampled(choice, ends=(9,)):
 def test_ends_of_answers(choice, answer):
     found, asked = sampled(choice)
     assert found == answer
-    ((path, body),) = asked
-    assert path == "completions"
-    assert (body["model"], body["prompt"], body["seed"], body["max_tokens"]) == ("run-1", [1, 2], 11, 6)
+    assert asked == [("completions", {
+        "model": "run-1", "prompt": [1, 2], "seed": 11, "temperature": 0.5, "top_p": 0.9, "max_tokens": 6, "top_k": 0,
+        "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_tokens": 0,
+        "return_token_ids": True,
+    })]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "choice",
     [
         {"finish_reason": "stop"},
-        {"token_ids": [1], "finish_reason": "abort"},
+        {"token_ids": [1], "finish_reason": "abort\x1b"},
+        {"token_ids": [1], "finish_reason": "x" * 41},
+        {"token_ids": [1, 10], "finish_reason": "stop"},
+        {"token_ids": [-1], "finish_reason": "stop"},
         {"token_ids": 5, "finish_reason": "stop"},
         5,
     ],
 )
 def test_what_is_no_answer(choice):
-    with pytest.raises(ProblemError):
+    with pytest.raises(ProblemError) as error:
         sampled(choice)
+    said = str(error.value)
+    assert said.isprintable()
+    assert "x" * 41 not in said
+
+
+def test_tokens_at_the_ends_of_the_vocabulary_and_a_reason_of_40_characters():
+    assert sampled({"token_ids": [0, 9], "finish_reason": "length"})[0].ids == (0, 9)
+    with pytest.raises(ProblemError, match=f"\\({'x' * 40}\\)"):
+        sampled({"token_ids": [1], "finish_reason": "x" * 40})
+
+
+@pytest.mark.parametrize("problem", [ProblemError("it is busy"), InspectorError("cannot be reached"), None])
+def test_one_answer_that_does_not_come_ends_the_batch(problem, monkeypatch):
+    made = VllmSampler.__new__(VllmSampler)
+    made._server = Server({})
+    answers = [Answer(1, "b", 1, "stop"), problem or Answer(0, "a", 1, "stop")]
+    monkeypatch.setattr(vllm_sampler, "concurrently", lambda *_: iter(answers))
+    if problem is None:
+        assert [answer.text for answer in made([None, None])] == ["a", "b"]
+        return
+    with pytest.raises(InspectorError, match=str(problem)) as error:
+        made([None, None])
+    assert ("the same command goes on" in str(error.value)) == isinstance(problem, ProblemError)
+
+
+@pytest.mark.parametrize(
+    ("cards", "found"),
+    [
+        ([{"id": "b"}], 0),
+        ([{"id": "a", "max_model_len": 4}, {"id": "b", "max_model_len": 9}], 9),
+        ([{"id": "b", "max_model_len": "long"}], "does not describe its models as vLLM does"),
+        ([{"id": "a", "max_model_len": 9}], "serves a, not the base b"),
+        ([{"id": f"m{n}"} for n in range(8)], "serves m0, m1, m2, m3, m4, m5, m6, m7, not the base b"),
+        ([{"id": f"m{n}"} for n in range(9)], r"serves m0, m1, .*, m7, … \(9 in all\), not the base b"),
+        ([], "serves nothing that it tells of, not the base b"),
+    ],
+)
+def test_the_context_a_server_tells_of(cards, found, monkeypatch):
+    monkeypatch.setattr(Place, "endpoint", lambda _self: SimpleNamespace(where="http://here", cards=lambda: cards))
+    place = Place("http://here", "b", 4)
+    if isinstance(found, int):
+        assert place.context() == found
+        return
+    with pytest.raises(InspectorError, match=f"^http://here {found}"):
+        place.context()
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_which_folders_are_there_while_an_adapter_is_served(main, tmp_path, monkeypatch):
+    """The main process clears what a killed run left before its first load, and keeps one adapter at a time."""
+    root = tmp_path / "vllm"
+    (root / "run-of-a-killed-one").mkdir(parents=True)
+    monkeypatch.setattr(vllm_sampler.outcome, "save_adapter", lambda _model, folder, *_: folder.mkdir(parents=True))
+    monkeypatch.setattr(vllm_sampler.start, "adapter", lambda model: model)
+    monkeypatch.setattr(vllm_sampler.start, "tensors_digest", lambda model: model.digest)
+    made = VllmSampler(Place("http://127.0.0.1:9", "b", 4), "run", root, Sampling(6, 1.0, 1.0, 1), None, ())
+    made._server = Refusing(None)
+    waited = []
+    processes = SimpleNamespace(is_main_process=main, wait_for_everyone=lambda: waited.append(made._loaded))
+    lora = {"default": SimpleNamespace(r=4, lora_alpha=8)}
+    names = []
+    for digest in ("x", "x", "y"):
+        embeddings = SimpleNamespace(num_embeddings=10)
+        model = SimpleNamespace(digest=digest, peft_config=lora, get_input_embeddings=lambda of=embeddings: of)
+        made.serve(model, processes)
+        names.append(made._served)
+        assert [path.name for path in root.iterdir()] == ([made._served] if main else ["run-of-a-killed-one"])
+    assert all(re.fullmatch("run-[0-9a-f]{16}", name) for name in names)
+    assert names[0] == names[1] != names[2]
+    assert waited == (names if main else [""] * 3)
+    made.__exit__()
+    told = [(path.partition("_")[0], body["lora_name"]) for path, body in made._server.told]
+    loads = [("load", names[0]), ("load", names[2]), ("unload", names[0]), ("unload", names[2])]
+    assert told == (loads if main else [])
+    assert root.exists() == (not main)
 
 
 @pytest.mark.parametrize(("context", "fine"), [(0, True), (13, True), (12, False), (5, False)])

@@ -69,20 +69,6 @@ def test_the_same_completions_as_sampled_here(drawn, vllm):
     assert equal(vllm.loads[0][2], start.adapter(trainer.model))
 
 
-def test_what_is_asked(drawn, vllm):
-    """Token ids, and nothing left to the model's generation_config but the end tokens."""
-    trainer, draws = drawn
-    with trainer.elsewhere:
-        trainer.elsewhere.serve(trainer.model, trainer.accelerator)
-        trainer._sample(draws[:1])
-    asked = [body for path, body in vllm.asked if path == "/v1/completions"]
-    assert asked == [{
-        "model": vllm.loads[0][0], "prompt": list(draws[0][0].ids), "seed": 1000, "temperature": 1.0, "top_p": 1.0,
-        "max_tokens": 40, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0,
-        "frequency_penalty": 0.0, "min_tokens": 0, "return_token_ids": True,
-    }]  # fmt: skip
-
-
 def test_the_end_token_is_there_where_a_server_leaves_it_out(drawn, vllm):
     trainer, draws = drawn
     with trainer.elsewhere:
