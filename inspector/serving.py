@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import hmac
 import ipaddress
+import logging
 import os
 import secrets
 import shlex
@@ -122,6 +123,7 @@ class _Server(Server):
 
     def serve(self, debug: bool = False) -> None:  # noqa: ARG002 - textual-serve's signature
         """Run until SIGINT, SIGTERM, or the terminal is closed."""
+        logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # what a stranger sends is not for this terminal
         web.run_app(self._make_app(), host=self.host, port=self.port, print=None, shutdown_timeout=1.0)
 
     async def _make_app(self) -> web.Application:

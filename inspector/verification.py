@@ -114,7 +114,7 @@ def _measured(name: str, claims: ClaimSet, options: Options, given: Given) -> tu
     if given.base is None:
         return geometry, "add --base", complete
     studies, remedy = _probed(claims, adapters, study, where, options, given.base_name)
-    return [*studies, *geometry], remedy, complete
+    return [*studies, *geometry], remedy or "it was not run", complete and not remedy
 
 
 def _refuse_missing_places(name: str, claims: ClaimSet, where: Where) -> None:
@@ -137,14 +137,14 @@ def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
 def _probed(
     claims: ClaimSet, adapters: Sequence[Adapter], study: Study, where: Where, options: Options, base: str
 ) -> tuple[list[Study], str]:
-    """A study for each run of the base that claims ask for; the reason where one could not be done."""
+    """A study for each run of the base that claims ask for; the reason if one could not be done, or nothing."""
     from inspector.probing import Prober
     from inspector.probing.request import Request
 
     names = {name: study.names[at] for name, at in where.at.items()}
     by_name = {a.info.name: a for a in adapters if a.modules and not study.adapters[study.index(a.info.name)].excluded}
     able = [name for name in needs.names(claims) if names.get(name) in by_name]
-    prober, studies, remedy = Prober(), [], "it was not run"
+    prober, studies, remedy = Prober(), [], ""
     for run in needs.runs(claims, able):
         request = Request(
             run.probes, base=base, prompts=run.prompts, limit=options.limit, device=options.device,

@@ -75,8 +75,12 @@ def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
             weights = None
             if base:
+                from inspector.adapters.sources import parse
                 from inspector.probes.base import base_weights
+                from inspector.probes.offline import NAME
 
+                if base != NAME and not more.get("server"):  # a server may know the base by any name
+                    parse(base)
                 weights = base_weights(base)
             return command(*args, given=Given(weights, allow_pickle, svd_rank), **more)
 

@@ -36,7 +36,7 @@ _INTERVAL = (
     "α, 2000 resamples"
 )
 _NO_TEST = (
-    "α̂ is the highest of noisy points, so both ends are biased upwards: a lower end above 0 is not a test; above the "
+    "of noisy points α̂ is the highest, so both ends are biased upwards: a lower end above 0 is not a test; above the "
     "chord an endpoint is 0 in every resample"
 )
 _ENDS_TRAP = "half of its size stands above the endpoints' mean on a path that does not rise anywhere between"

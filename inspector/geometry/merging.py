@@ -50,11 +50,14 @@ def _factorised(terms: Terms, k: int, device: str) -> Factorised:
 def concatenated(terms: Terms) -> tuple[Tensor, Tensor, float, float]:
     """Σ c_iB_iA_i = s·B·A with B (d_out, R) and A (R, d_in): B, A, s, and what rounding B cost, relative to ‖B‖_F.
 
-    s is the commonest |c_i|; a term with another coefficient has c_i/s in its columns of B. Where that is exact in
-    the parents' own dtype, as ± and powers of two are, that is kept and the cost is 0; else B is float32, or float64
-    where a parent is.
+    Terms of coefficient 0 add nothing and are left out. s is the commonest |c_i|; a term with another coefficient has
+    c_i/s in its columns of B. Where that is exact in the parents' own dtype, as ± and powers of two are, that is kept
+    and the cost is 0; else B is float32, or float64 where a parent is.
     """
-    sizes = [abs(c) for _, _, c in terms]
+    if not (some := [term for term in terms if term[2]]):
+        B, A, _ = terms[0]
+        return torch.zeros_like(B), A, 1.0, 0.0
+    terms, sizes = some, [abs(c) for _, _, c in some]
     s = max(sizes, key=sizes.count)
     exact = torch.cat([B.to(torch.float64) * (c / s) for B, _, c in terms], 1)
     A = torch.cat([A.to(_joint([A for _, A, _ in terms])) for _, A, _ in terms])

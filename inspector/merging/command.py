@@ -93,14 +93,15 @@ def merge_preview(
     cannot = refused(study, weights)
     for module, reason in cannot:
         say(f"{plain(module)} is left out: {plain(reason, 300)}")
-    print_preview(preview, rank or preview.default_rank)
+    lost = bool(cannot)
     if out is not None:
         wrote(*save(preview.in_study(), out))
     if dest is not None:
         written = write(dest, adapters, preview, rank, device=device, progress=telling("modules made"))
         say("\n".join((*written.lost, *written.notes, written.text)))
-        return 3 if written.lost else 0
-    return 3 if cannot else 0
+        lost = bool(written.lost)
+    print_preview(preview, rank or preview.default_rank)  # last: whoever reads it may leave before its end
+    return 3 if lost else 0
 
 
 def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[float, ...]]:

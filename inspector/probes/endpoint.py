@@ -57,6 +57,8 @@ class Endpoint:
     key: str = field(default_factory=lambda: os.environ.get(KEY, "").strip(), repr=False)
     timeout: float = 600.0
     tries: int = 5
+    listing: float = 30.0
+    """Seconds for the list of its models: short, unlike an answer, and nothing goes on without it."""
     pause: float = 1.0
     """Seconds before the second try; doubles with each further one."""
 
@@ -103,16 +105,22 @@ class Endpoint:
                     f"{self.where} cannot be asked: the proxy in HTTP_PROXY or HTTPS_PROXY is not an address."
                 ) from error
             except (OSError, http.client.HTTPException) as error:  # refused, timed out, cut
-                cause = getattr(error, "reason", error)
-                if isinstance(cause, ConnectionRefusedError | socket.gaierror):
-                    raise self._unreachable(cause) from error
-                slow = isinstance(cause, TimeoutError)
-                reason = (
-                    f"no answer within {self.timeout:g} s" if slow else f"the connection broke ({plain(cause, 80)})"
-                )
+                reason = self._broken(error, body, attempt)
             except ForeignError as error:
                 reason = f"its answer is {error}"
         raise ProblemError(f"{reason}, {self.tries} times")
+
+    def _broken(self, error: Exception, body: object, attempt: int) -> str:
+        """Why there is no answer. Raises InspectorError if none can be had, ProblemError after two that never came."""
+        cause = getattr(error, "reason", error)
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            raise self._unreachable(cause) from error
+        if not isinstance(cause, TimeoutError):
+            return f"the connection broke ({plain(cause, 80)})"
+        reason = f"no answer within {self._seconds(body):g} s"
+        if attempt:  # a third wait as long would tell nothing new
+            raise ProblemError(f"{reason}, twice") from error
+        return reason
 
     def _once(self, path: str, body: object, stopped: Callable[[], bool]) -> bytes:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -123,7 +131,11 @@ class Endpoint:
         elif self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         data = None if body is None else json.dumps(body).encode()
-        return exchange.fetch(f"{self.root}/{path}", data, headers, self.timeout, stopped)
+        return exchange.fetch(f"{self.root}/{path}", data, headers, self._seconds(body), stopped)
+
+    def _seconds(self, body: object) -> float:
+        """How long one try may take in all."""
+        return self.timeout if body is not None else min(self.timeout, self.listing)
 
     @property
     def _parts(self) -> SplitResult:

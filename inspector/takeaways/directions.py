@@ -12,7 +12,7 @@ from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair
 
 ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, 0.25, -0.1
 """Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.25 (either sign)
-apart, from −0.1 down opposed in part."""
+apart, from −0.1 down opposed in part, from −0.9 down altogether."""
 DIP = 0.05
 """By how much a layer's mean cosine within a cluster must fall below the cluster's median layer to be told."""
 
@@ -52,7 +52,8 @@ def directions(study: Study) -> Iterator[Takeaway]:
     yield from _apart(study, cosine)
     for i, j in combinations(range(len(cosine)), 2):
         if cosine[i, j] <= OPPOSED:
-            text = f"{study.names[i]} and {study.names[j]} oppose each other in part: cosine {cosine[i, j]:.2f}."
+            how = "oppose each other" if cosine[i, j] <= -ONE else "oppose each other in part"
+            text = f"{study.names[i]} and {study.names[j]} {how}: cosine {cosine[i, j]:.2f}."
             yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
 
 

@@ -65,6 +65,13 @@ def test_a_full_disk_is_a_sentence_and_a_reader_that_left_no_failure(folder, arg
     assert (code, "Error" in told, "Exception" in told) == (0, False, False)
 
 
+def test_a_reader_that_left_keeps_nothing_from_being_written(folder, closed):
+    args = "merge-preview", f"{DEMO / 'sft'}:0.5", f"{DEMO / 'rft'}:0.5", "--write", "sum", "--out", "sum.json"
+    assert ended(folder, args, stdout=closed)[0] == 0
+    assert (folder / "sum" / "adapter_model.safetensors").stat().st_size > 0
+    assert (folder / "sum.json").stat().st_size > 0
+
+
 def test_without_buffers_too(folder, closed):
     with Path("/dev/full").open("w") as full:
         assert ended(folder, ("ls", DEMO / "sft"), unbuffered="1", stdout=full)[0] == 2

@@ -218,3 +218,11 @@ def test_serve_hands_the_options_to_the_app(monkeypatch, place):
     words = ["--base", "base", "--svd-rank", "8", "--allow-pickle"]
     assert program.run(lambda: cli.main(["serve", "dora", *words], standalone_mode=False)) == 0
     assert served == [("dora", *words)]
+
+
+@pytest.mark.parametrize("command", ["analyze", "check", "convert", "merge-preview", "report"])
+def test_a_base_that_is_not_there_is_an_error_even_if_nothing_asks_for_it(place, command):
+    more = {"convert": ["out"], "report": ["--out", "out.html"]}.get(command, [])
+    done = inspector(command, place / "dora", *more, "--base", "no-such-base", cwd=place)
+    assert (done.returncode, "'no-such-base'" in done.stderr) == (2, True), done.stderr
+    assert not (place / "out").exists()

@@ -100,6 +100,16 @@ def test_the_scale_of_a_concatenation_is_positive_whatever_the_signs():
     torch.testing.assert_close(s * B @ A, sum(c * b @ a for b, a, c in parts))
 
 
+def test_terms_of_coefficient_zero_are_left_out_of_a_concatenation():
+    generator = torch.Generator().manual_seed(0)
+    parts = [(torch.randn(5, 2, generator=generator), torch.randn(2, 4, generator=generator), c) for c in (0, 0.5, 0)]
+    B, A, s, cost = concatenated(parts)
+    assert (s, cost, B.shape) == (0.5, 0.0, (5, 2))
+    torch.testing.assert_close(s * B @ A, 0.5 * parts[1][0] @ parts[1][1])
+    B, A, s, cost = concatenated(parts[::2])
+    assert (s, cost, float((B @ A).norm())) == (1.0, 0.0, 0.0)
+
+
 def test_concatenation_of_other_weights_rounds_once_into_float32_and_says_so():
     generator = torch.Generator().manual_seed(0)
     parts = [

@@ -142,8 +142,10 @@ def test_a_server_that_drips_is_given_up(head):
     """Every byte within the time of one, and never all of them."""
     with OddServer(lambda handler, _body: drip(handler, head)) as server:
         started = time.monotonic()
-        with pytest.raises(ProblemError, match=r"no answer within 0.5 s, 2 times"):
-            Endpoint(server.url, timeout=0.5, tries=2, pause=0.01).ask("chat/completions", {})
+        with pytest.raises(ProblemError, match=r"no answer within 0.5 s, twice"):
+            Endpoint(server.url, timeout=0.5, tries=5, pause=0.01).ask("chat/completions", {})
+        with pytest.raises(InspectorError, match=r"no answer within 0.3 s, twice"):
+            Endpoint(server.url, listing=0.3, pause=0.01).cards()  # 600 s are for an answer
         assert time.monotonic() - started < 30
 
 

@@ -43,7 +43,8 @@ def said(names, default=NAN, layers=None, **given):
         (-0.09, ["a stands apart: its cosine largest in size is -0.09, to b"]),
         (-0.1, ["a stands apart: its cosine largest in size is -0.10, to b", "a and b oppose each other in part"]),
         (-0.25, ["a and b oppose each other in part"]),
-        (-0.95, ["a and b oppose each other in part"]),
+        (below(-0.9), ["a and b oppose each other"]),
+        (-0.89, ["a and b oppose each other in part"]),
         (NAN, []),
     ],
 )

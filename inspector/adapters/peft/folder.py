@@ -126,8 +126,9 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
     notes = []
     magnitudes = [group.slots[MAGNITUDE].key for group in found.groups.values() if MAGNITUDE in group.slots]
     if any(made.verdicts[key] is not USED for key in magnitudes) or (config.dora and not magnitudes):
-        direction = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
-        notes.append(Finding("warning", direction))
+        why = "ΔW needs the base (--base)" if given.base is None else "ΔW cannot be formed on this base"
+        why = why if magnitudes else "the file has no magnitudes (lora_magnitude_vector)"
+        notes.append(Finding("warning", f"DoRA: {why}; only the direction part s·B·A is analysed"))
     if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
         unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
         notes.append(Finding("warning", unknown))

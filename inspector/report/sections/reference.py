@@ -132,7 +132,7 @@ def _runs(study: Study) -> list[str]:
             alike.setdefault(key, []).append(info.probe.removesuffix("_rollouts"))
     runs = []
     for (base, prompts, examples, device, dtype, how), probes in alike.items():
-        words = ["--probe", ",".join(probes), "--base", base]
+        words = ["--probe", ",".join(probes), *([] if "--base" in study.settings.reading else ["--base", base])]
         words += ["--prompts", prompts, "--limit", examples] if prompts else []
         words += ["--device", device, "--dtype", dtype]
         words += _paths(study) if "lmc" in probes else []

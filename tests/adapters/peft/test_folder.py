@@ -1,5 +1,6 @@
 """ΔW = s·B·A of the reader against PEFT's own, for what PEFT itself saves."""
 
+import json
 import warnings
 
 import pytest
@@ -137,6 +138,16 @@ def test_dora_without_the_base_is_its_direction_part(tmp_path):
     (warning,) = texts(adapter, "warning")
     assert warning == "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
     assert any("2 tensors ignored, DoRA magnitudes" in text for text in texts(adapter, "info"))
+
+
+def test_dora_without_magnitudes_does_not_ask_for_the_base(tmp_path):
+    folder = saved(trained(llama(), LoraConfig(r=4, target_modules=["q_proj"])), tmp_path)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+    (warning,) = texts(read(folder), "warning")
+    assert warning == (
+        "DoRA: the file has no magnitudes (lora_magnitude_vector); only the direction part s·B·A is analysed"
+    )
 
 
 @pytest.mark.parametrize("init", ["pissa", "pissa_niter_2", "olora"])
