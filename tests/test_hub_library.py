@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 
+from inspector import hub_library
 from inspector.hub_library import quiet_hub
 
 MODULES = (
@@ -45,6 +47,8 @@ for name in sys.argv[1:]:
 @pytest.fixture
 def settings(monkeypatch):
     """The library's settings now; all of them other than these tools'."""
+    while hub_library._users:  # a download that another test has abandoned
+        time.sleep(0.05)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 12345)
     verbosity = hub_logging.get_verbosity()

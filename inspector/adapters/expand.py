@@ -59,8 +59,9 @@ def _adapter_of(file: Path) -> Path:
     found = [path for path, _ in places_in(Folder(file.parent))]
     if file.parent in found and (file.name == CONFIG or has_weights({file.name})):
         return file.parent
+    study = " A saved study stands alone, with open, analyze, report or diff." * (file.suffix in {".json", ".parquet"})
     raise NotAnAdapterError(
-        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights."
+        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights.{study}"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from math import isinf
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +26,19 @@ from inspector.study import Settings
 from inspector.text import plain
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LEAST, _MOST = 1e-30, 1e30
+"""Sizes of weights other than 0: squares of what they scale stay within float64."""
 
 
 def weighted(text: str) -> tuple[str, float]:
-    """`SOURCE:WEIGHT`: the weight is what follows the last colon, where that is a number; else it is 1.
+    """`SOURCE:WEIGHT`: the weight is what follows the last colon, if that is 0 or of a usable size; else it is 1.
 
     A path that exists is a source as it is.
     """
     source, colon, weight = text.rpartition(":")
-    if not colon or not _NUMBER.fullmatch(weight) or isinf(float(weight)) or Path(text).exists():
+    if not colon or not _NUMBER.fullmatch(weight) or Path(text).exists():
+        return text, 1.0
+    if float(weight) and not _LEAST <= abs(float(weight)) <= _MOST:
         return text, 1.0
     return source, float(weight)
 
@@ -45,7 +48,7 @@ def _refuse_no_weight(text: str) -> None:
     source, _, weight = text.rpartition(":")
     if weighted(text)[0] == text and _is_here(source) and not _is_here(text):
         what = f"{plain(source)!r} is here, but {plain(weight, 40)!r} after it is no weight"
-        raise InspectorError(f"{what}: write a finite number, such as {plain(source)}:0.5.")
+        raise InspectorError(f"{what}: write 0 or a number of {_LEAST:g} to {_MOST:g}, such as {plain(source)}:0.5.")
 
 
 def _is_here(source: str) -> bool:

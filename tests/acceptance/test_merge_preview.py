@@ -107,7 +107,9 @@ def test_an_existing_destination_a_missing_source_and_no_weight_are_refused(tmp_
     for arguments, reason in (
         (["a:0.5", "--write", "a"], "a exists already"),
         (["a:0.5", "nowhere:0.5", "--write", "new"], "No file or folder 'nowhere' here"),
-        (["a:abc"], "'a' is here, but 'abc' after it is no weight: write a finite number"),
+        (["a:abc"], "'a' is here, but 'abc' after it is no weight: write 0 or a number of 1e-30 to 1e+30"),
+        (["a:1e300"], "'a' is here, but '1e300' after it is no weight"),
+        (["a:-1e-300"], "'a' is here, but '-1e-300' after it is no weight"),
         (["x=a:nan", "a"], "'x=a' is here, but 'nan' after it is no weight"),
         (["a:0", "--write", "new"], "Every weight is 0"),
         (["a", "--rank", "0"], "0 is not in the range"),

@@ -112,6 +112,9 @@ def test_other_files(tmp_path):
     _, failures = open_sources([str(tmp_path / "notes.txt"), str(tmp_path)])
     assert "is no adapter file of a supported format" in failures[0].message
     assert "No adapter in" in failures[1].message
+    (tmp_path / "study.json").write_text("{}")
+    _, (failure,) = open_sources([str(tmp_path / "study.json")])
+    assert failure.message.endswith("A saved study stands alone, with open, analyze, report or diff.")
 
 
 def test_repeated_names_get_their_parents(tmp_path):

@@ -192,11 +192,11 @@ def test_cancel_while_the_server_is_slow(hub, tmp_path):
 
 
 def test_cancel_while_the_server_says_nothing(hub, published):
-    hub.faults.append(Fault("api/models", pause=600.0))
+    hub.faults.append(Fault("api/models", pause=20.0))
     started = time.monotonic()
     with pytest.raises(CancelledError):
         open_sources(["org/one"], cancelled=lambda: time.monotonic() > started + 0.2)
-    assert time.monotonic() - started < 300
+    assert time.monotonic() - started < 20
 
 
 def test_as_users_set_it_up(hub, published, tmp_path):
