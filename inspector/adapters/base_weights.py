@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from inspector.adapters.config_file import read_json_object
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.listing import Folder
 from inspector.adapters.weights import Weights, safetensors_weights
@@ -65,8 +66,34 @@ class BaseWeights:
         return safetensors_weights(files)
 
     @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The language model's part of the config beside the weights; empty where there is none that can be read."""
+        path = self.folder / "config.json"
+        try:
+            config = read_json_object(path)[0] if path.is_file() else {}
+        except InspectorError:
+            return {}
+        text = config.get("text_config")
+        return {**config, **text} if isinstance(text, dict) else config
+
+    @property
+    def width(self) -> int:
+        """The size of the model's hidden states; 0 where the config does not tell."""
+        size = self.config.get("hidden_size")
+        return size if type(size) is int else 0
+
+    @cached_property
     def _keys(self) -> dict[ModuleId, str]:
         return {canonical(key): key for key in self.weights.headers}
+
+    @cached_property
+    def _codes(self) -> dict[ModuleId, TensorHeader]:
+        integers = (header for header in self.weights.headers.values() if header.dtype[0] in "IU")
+        return {canonical(header.key.rpartition(".")[0]): header for header in integers}
+
+    def codes(self, module: str) -> TensorHeader | None:
+        """A tensor of integers of a module: quantised weights have as many names as there are methods."""
+        return self._codes.get(canonical(module))
 
     def key(self, parameter: str) -> str | None:
         """The base's own name of a parameter, such as `model.layers.3.self_attn.q_proj.weight`, or None."""

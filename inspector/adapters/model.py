@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo
@@ -22,6 +22,14 @@ class Scale:
     origin: str
 
 
+class Parameter(NamedTuple):
+    """A parameter of the base, such as `model.layers.3.mlp.experts.gate_up_proj`."""
+
+    name: str
+    turned: bool = False
+    """Whether PEFT has A on the side of the output and B on that of the input."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoraModule:
     """One adapted module as its headers describe it; ΔW = s·B·A with B (d_out, r), A (r, d_in)."""
@@ -36,6 +44,8 @@ class LoraModule:
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
     kernel: tuple[int, ...] = ()
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
+    parameter: Parameter | None = None
+    """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    replication: tuple[tuple[int, int], ...] = ()
+    """The ranges of the base's layers that its own layers are numbered through, where they are not the base's."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,8 @@ class PeftConfig:
     """`enable_lora` of old PEFT's MergedLinear: which parts of a fused projection have a LoRA."""
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Indices of trainable tokens by the name of their module, under "" where the config names none."""
+    version: tuple[int, ...] = ()
+    """PEFT's own, which newer ones note: (0, 21)."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -127,6 +130,7 @@ def read_config(folder: Path) -> PeftConfig:
         layer_replication=_ranges(config.get("layer_replication")),
         enabled=_switches(config.get("enable_lora")),
         tokens=_tokens(config),
+        version=tuple(int(n) for n in re.findall(r"\d{1,4}", str(config.get("peft_version") or ""))[:2]),
         findings=tuple(_oddities(config, twice, peft_type)),
     )
 

@@ -67,6 +67,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
         made.excluded,
         _refusal(config, found, given),
         _depends_on(config, found, given),
+        config.layer_replication,
     )
     notes = _notes(config, weights, found, made, given)
     said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]

@@ -95,11 +95,14 @@ def test_experts_without_the_base_are_left_out(tmp_path):
     assert any("only the base's shapes tell experts" in text for text in texts(adapter, "warning"))
 
 
-def test_square_experts_are_unclear(tmp_path):
-    """down_proj is 16×16: it fits both ways round."""
+@pytest.mark.parametrize("version", ["0.18.1", None])
+def test_square_experts_of_an_older_peft_are_unclear(tmp_path, version):
+    """down_proj is 16×16: it fits both ways round, and nothing else in the file tells."""
     base = stored(qwen3_moe(16), tmp_path / "base")
     config = LoraConfig(r=2, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj"])
-    adapter = read(saved(trained(qwen3_moe(16), config), tmp_path / "adapter"), base)
+    folder = saved(trained(qwen3_moe(16), config), tmp_path / "adapter")
+    edit_config(folder, peft_version=version)
+    adapter = read(folder, base)
     assert {id_.path for id_ in adapter.modules} == {"self_attn.q_proj"}
     assert any("more than one parameter or orientation fits" in text for text in texts(adapter, "warning"))
 

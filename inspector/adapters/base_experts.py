@@ -1,0 +1,144 @@
+"""The weight of a module in a base, and where a checkpoint keeps those of the experts of a mixture.
+
+A checkpoint has the experts of a layer stacked (E, rows, columns), the gate above the up projection or by itself, or
+one tensor an expert; the model in memory, and so an adapter's names, may have another of these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from inspector.adapters.base_weights import NUMBERS, BaseWeights
+from inspector.adapters.headers import TensorHeader
+from inspector.names import canonical
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FUSED = "gate_up_proj"
+_GATE, _UP, _DOWN = ("gate_proj", "w1", "fc1"), ("up_proj", "w3", "fc3"), ("down_proj", "w2", "fc2")
+_ALL = slice(None)
+_HALVES = {**dict.fromkeys(_GATE, 0), **dict.fromkeys(_UP, 1)}
+_CONTAINER = re.compile(r"((?:.*\.)?experts)\.(?:(\d{1,6})\.)?", re.DOTALL)
+_MXFP4 = 2
+"""Numbers in a byte of `…_blocks` (E, rows, groups, bytes)."""
+
+
+class Piece(NamedTuple):
+    """Rows of a tensor of the base, or of one expert of a stack; `turned` where it is stored in×out."""
+
+    header: TensorHeader
+    expert: int | None = None
+    turned: bool = False
+    rows: slice = _ALL
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, kernels flattened."""
+        shape = self.header.shape if self.expert is None else self.header.shape[1:]
+        packed = _MXFP4 if len(shape) == 3 and self.header.dtype == "U8" else 1
+        sizes = (shape[0], prod(shape[1:]) * packed) if shape else (0, 0)
+        rows, columns = sizes[::-1] if self.turned else sizes
+        return len(range(*self.rows.indices(rows))), columns
+
+    def read(self, tensor: Tensor) -> Tensor:
+        """The piece of its tensor."""
+        matrix = (tensor if self.expert is None else tensor[self.expert]).flatten(1)
+        return (matrix.T if self.turned else matrix)[self.rows]
+
+
+class Weight(NamedTuple):
+    """The weight of a module, its pieces one above the other. As stored, but for stacks, which are always out×in."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return sum(piece.shape[0] for piece in self.pieces), self.pieces[0].shape[1]
+
+    @property
+    def quantised(self) -> bool:
+        """Whether its numbers are codes."""
+        return any(piece.header.dtype not in NUMBERS for piece in self.pieces)
+
+    def read(self, weights: BaseWeights) -> Tensor:
+        """The matrix, in the file's dtype."""
+        import torch
+
+        rows = [piece.read(weights.weights.tensor(piece.header.key)) for piece in self.pieces]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+class Experts:
+    """The experts of a base by the names that adapters give them: the module that holds them, a number, a projection.
+
+    The module is found under its own path, or as the only `experts` of its layer: Mixtral's files say
+    `block_sparse_moe.experts` where the model says `mlp.experts`.
+    """
+
+    def __init__(self, weights: BaseWeights) -> None:
+        self._weights = weights
+
+    @cached_property
+    def _held(self) -> dict[int | None, dict[str, int]]:
+        """Layer -> the modules of experts in it and how many experts have tensors of their own there."""
+        found: dict[int | None, dict[str, int]] = defaultdict(dict)
+        for key in self._weights.weights.headers:
+            if at := _CONTAINER.match(key):
+                numbers = found[canonical(key).layer]
+                numbers[at[1]] = max(numbers.get(at[1], 0), int(at[2] or -1) + 1)
+        return found
+
+    def _place(self, holder: str) -> str:
+        here = self._held.get(canonical(holder).layer, {}) if holder.rpartition(".")[2] == "experts" else {}
+        same = [path for path in here if canonical(path) == canonical(holder)] or list(here)
+        return same[0] if len(same) == 1 else holder
+
+    def count(self, holder: str, name: str) -> int:
+        """How many experts have this projection; 0 where the base has none."""
+        if not (first := self.pieces(holder, 0, name)):
+            return 0
+        stacked = first[0].expert is not None
+        return first[0].header.shape[0] if stacked else self._held[canonical(holder).layer].get(self._place(holder), 0)
+
+    def pieces(self, holder: str, e: int, name: str) -> tuple[Piece, ...]:
+        """Where a projection of an expert is: by itself, in a stack, as parts of its own, or as a part of another."""
+        place = self._place(holder)
+        names = next((names for names in (_GATE, _UP, _DOWN) if name in names), (name,))
+        for own in names:
+            if header := self._weights.header(f"{place}.{e}.{own}.weight"):
+                return (Piece(header),)
+            if header := self._stack(place, own):
+                return (Piece(header, e, self._turned(place, header)),) if e < header.shape[0] else ()
+        if name == FUSED:
+            gate, up = self.pieces(holder, e, _GATE[0]), self.pieces(holder, e, _UP[0])
+            return (*gate, *up) if gate and up else ()
+        header = self._stack(place, FUSED) if name in _HALVES else None
+        if header is None or e >= header.shape[0]:
+            return ()
+        whole = Piece(header, e, self._turned(place, header))
+        return (whole._replace(rows=self._half(whole.shape[0], _HALVES[name])),)
+
+    def _stack(self, place: str, name: str) -> TensorHeader | None:
+        header = self._weights.header(f"{place}.{name}") or self._weights.header(f"{place}.{name}_blocks")
+        return header if header is not None and len(header.shape) > 2 else None
+
+    def _half(self, rows: int, half: int) -> slice:
+        if self._weights.config.get("model_type") == "gpt_oss":  # its gate and up projections take turns
+            return slice(half, None, 2)
+        return slice(half * rows // 2, (half + 1) * rows // 2)
+
+    def _turned(self, place: str, header: TensorHeader) -> bool:
+        """Whether the stacks here are stored in×out: gates read the model's width, and down projections write it."""
+        if len(header.shape) != 3:
+            return False  # MXFP4 blocks are out×in
+        width = self._weights.width
+        for name in (FUSED, *_GATE, *_UP, *_DOWN):
+            stack = self._stack(place, name)
+            if stack is not None and len(stack.shape) == 3 and stack.shape[1] != stack.shape[2]:
+                return stack.shape[2 if name in _DOWN else 1] == width
+        return False
