@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
-from inspector.adapters.model import Adapter, TensorRecord
+from inspector.adapters.model import Adapter, LoraModule, TensorRecord
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
@@ -94,9 +94,8 @@ def write(
             path = here[0][0].modules[module].path
             if not path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
-            kernel = here[0][0].modules[module].kernel
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)
-            modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, kernel, device)
+            modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, here[0][0].modules[module], device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
@@ -111,7 +110,7 @@ def write(
 
 
 def _factors(
-    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, kernel: tuple[int, ...], device: str
+    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, module: LoraModule, device: str
 ) -> tuple[Factors, float]:
     """One module's factors, and what rounding the weights into them cost."""
     import torch
@@ -120,10 +119,10 @@ def _factors(
 
     if rank is None:
         B, A, scale, cost = concatenated(parts)
-        return Factors.stored(B, A, scale, kernel), cost
+        return Factors.stored((B, A), scale, module), cost
     B, A = truncated(parts, rank, device)
     dtype = torch.float64 if any(torch.float64 in {b.dtype, a.dtype} for b, a, _ in parts) else torch.float32
-    return Factors.stored(B.to("cpu", dtype), A.to("cpu", dtype), 1.0, kernel), 0.0
+    return Factors.stored((B.to("cpu", dtype), A.to("cpu", dtype)), 1.0, module), 0.0
 
 
 def _parts(preview: Preview) -> list[AdapterInfo]:

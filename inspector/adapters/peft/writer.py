@@ -9,17 +9,17 @@ are, in their own dtypes.
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.peft.entries import Entry, entries
 from inspector.adapters.peft.patterns import PLAIN
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
@@ -30,10 +30,13 @@ from inspector.text import count, distinct, plain
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from inspector.adapters.factors import Pair
+    from inspector.adapters.model import LoraModule, Parameter
+
 CARD = "README.md"
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
 """What language models call their embeddings, whose factors PEFT keeps under names of their own."""
-_EXPERT = re.compile(r"\.experts\.\d+\.")
+_EXPERT = re.compile(r"experts\.\d+\.[^.]+$")
 _SEPARATOR = re.compile(r"[\W_]")
 
 
@@ -43,13 +46,15 @@ class Factors(NamedTuple):
     B: Tensor
     A: Tensor
     scale: float
+    parameter: Parameter | None = None
 
     @classmethod
-    def stored(cls, B: Tensor, A: Tensor, scale: float, kernel: tuple[int, ...]) -> Self:
-        """Of the matrices B (d_out, r) and A (r, d_in·kernel): a convolution's with its kernel."""
-        if kernel:
+    def stored(cls, pair: Pair, scale: float, module: LoraModule) -> Self:
+        """Of the matrices B (d_out, r) and A (r, d_in·kernel) of a module: a convolution's with its kernel."""
+        B, A = pair
+        if kernel := module.kernel:
             B, A = B.reshape(*B.shape, *[1] * len(kernel)), A.reshape(len(A), -1, *kernel)
-        return cls(B, A, scale)
+        return cls(B, A, scale, module.parameter)
 
 
 def refuse_destination(dest: Path) -> None:
@@ -81,15 +86,16 @@ def write_peft(
         raise InspectorError(f"There is no module to write to {plain(dest)}.")
     _refuse_names(modules)
     base = base.encode("utf-8", "replace").decode()
-    exact = {path: _exact(path, factors) for path, factors in modules.items()}
+    written = entries(modules)
     with _appearing(dest) as folder:
-        _write_tensors(folder / SAFETENSORS, exact)
-        config = _config({path: (f.A.shape[0], a) for path, (f, a) in exact.items()}, base, task_type)
-        config["fan_in_fan_out"] = fan_in_fan_out
+        _write_tensors(folder / SAFETENSORS, written)
+        config = _config(written, base, task_type)
+        config["fan_in_fan_out"] = fan_in_fan_out and not any(entry.on_parameter for entry in written)
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
-    padded = [path for path, (factors, _) in exact.items() if factors.A.shape[0] != modules[path].A.shape[0]]
-    return tuple(_notes(padded, [path for path in modules if _EXPERT.search(path)]))
+    ranks = {path: factors.A.shape[0] for path, factors in modules.items()}
+    padded = [entry.name for entry in written if entry.rank != ranks.get(entry.place, entry.rank)]
+    return tuple(_notes(padded, [entry.name for entry in written if _EXPERT.search(entry.place)]))
 
 
 def _refuse_names(paths: Iterable[str]) -> None:
@@ -112,48 +118,23 @@ def _notes(padded: list[str], experts: list[str]) -> Iterator[str]:
         yield f"{what}: PEFT loads them into a model that keeps its experts apart, not into one that fuses them"
 
 
-def _exact(path: str, factors: Factors) -> tuple[Factors, float]:
-    """The factors with an α for which α/r is the scale to the last bit.
-
-    Where α = s·r rounds away from it, zeros pad the rank to a power of two: then s·r is exact.
-    """
-    B, A, scale = factors
-    r = A.shape[0]
-    if B.shape[1] != r:
-        raise InspectorError(f"{plain(path)}: B has {B.shape[1]} columns and A {r} rows, which is no product B·A.")
-    if not math.isfinite(scale):
-        raise InspectorError(f"{plain(path)}: the scale is {scale}, which is no number to write.")
-    near = scale * r
-    for alpha in (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
-        if r and alpha / r == scale:
-            return factors, alpha
-    rank = 1 << max(r - 1, 0).bit_length()
-    B, A = _padded(B, 1, rank), _padded(A, 0, rank)
-    return Factors(B, A, scale), scale * rank
-
-
-def _padded(tensor: Tensor, axis: int, size: int) -> Tensor:
-    shape = list(tensor.shape)
-    shape[axis] = size
-    out = tensor.new_zeros(shape)
-    out.narrow(axis, 0, tensor.shape[axis]).copy_(tensor)
-    return out
-
-
-def _config(shapes: Mapping[str, tuple[int, float]], base: str, task_type: str | None) -> dict[str, Any]:
-    """The config of (rank, α) by path: the commonest of both, and patterns for the modules that differ."""
-    r = Counter(rank for rank, _ in shapes.values()).most_common(1)[0][0]
-    alpha = Counter(alpha for _, alpha in shapes.values()).most_common(1)[0][0]
-    keys = _pattern_keys(list(shapes))
+def _config(written: Sequence[Entry], base: str, task_type: str | None) -> dict[str, Any]:
+    """The commonest rank and α, or those of single experts, which no pattern reaches, and patterns for the others."""
+    usual = [entry for entry in written if _EXPERT.search(entry.place)] or written
+    r = Counter(entry.rank for entry in usual).most_common(1)[0][0]
+    alpha = Counter(entry.alpha for entry in usual).most_common(1)[0][0]
+    keys = _pattern_keys([entry.name for entry in written])
+    parameters = sorted(entry.name for entry in written if entry.on_parameter)
     return {
         "peft_type": "LORA",
         "task_type": task_type,
         "base_model_name_or_path": base or None,
         "r": r,
         "lora_alpha": _number(alpha),
-        "rank_pattern": {keys[path]: own for path, (own, _) in shapes.items() if own != r},
-        "alpha_pattern": {keys[path]: _number(own) for path, (_, own) in shapes.items() if own != alpha},
-        "target_modules": _targets(list(shapes)),
+        "rank_pattern": {keys[entry.name]: entry.rank for entry in written if entry.rank != r},
+        "alpha_pattern": {keys[entry.name]: _number(entry.alpha) for entry in written if entry.alpha != alpha},
+        "target_modules": _targets([entry.name for entry in written if not entry.on_parameter]),
+        **({"target_parameters": parameters} if parameters else {}),
         "use_rslora": False,
         "use_dora": False,
         "lora_dropout": 0.0,
@@ -186,31 +167,34 @@ def _pattern_keys(paths: list[str]) -> dict[str, str]:
 def _targets(paths: list[str]) -> list[str]:
     """`q_proj` where every layer up to the last has one, full paths of the others: PEFT adapts all that end so.
 
-    Models of several towers may have the same ending elsewhere: there it is always the full path.
+    Models of several towers may have the same ending elsewhere: there it is always the full path. Of single experts,
+    the ending says which: `experts.3.up_proj`, and not a shared one.
     """
     layers: dict[str, set[int]] = {}
     whole = set()
-    ids = {path: canonical(path) for path in paths}
+    experts = {path: found[0] for path in paths if (found := _EXPERT.search(path))}
+    ids = {path: canonical(path) for path in paths if path not in experts}
     for path, id_ in ids.items():
         layers.setdefault(id_.projection, set()).add(-1 if id_.layer is None else id_.layer)
         if id_.layer is None or "language_model" in path or not path.endswith(id_.projection):
             whole.add(id_.projection)
     every = set(range(max((max(found) for found in layers.values()), default=-1) + 1))
     short = {name for name, found in layers.items() if found == every and name not in whole}
-    return sorted({id_.projection if id_.projection in short else path for path, id_ in ids.items()})
+    named = {id_.projection if id_.projection in short else path for path, id_ in ids.items()}
+    return sorted(named.union(experts.values()))
 
 
-def _write_tensors(path: Path, modules: Mapping[str, tuple[Factors, float]]) -> None:
+def _write_tensors(path: Path, written: Sequence[Entry]) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for name, (factors, _) in modules.items():
-        embedding = name.rpartition(".")[2] in _EMBEDDINGS
-        for half, tensor in ("A", factors.A), ("B", factors.B):
+    for entry in written:
+        embedding = entry.place.rpartition(".")[2] in _EMBEDDINGS and not entry.on_parameter
+        for half, tensor in ("A", entry.factors.A), ("B", entry.factors.B):
             part = f"lora_embedding_{half}" if embedding else f"lora_{half}.weight"
-            tensors[f"base_model.model.{name}.{part}"] = _own(tensor, seen)
+            tensors[f"base_model.model.{entry.place}.{part}"] = _own(tensor, seen)
     try:
         with replacing(path) as temporary:  # safetensors alone makes a file for its owner's eyes alone
             save_file(tensors, temporary, metadata={"format": "pt"})
