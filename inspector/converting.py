@@ -11,6 +11,7 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
 from inspector.adapters.peft.folder import TRANSPOSED
+from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.checking.checks import checked
 from inspector.errors import InspectorError
@@ -34,7 +35,8 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     factors = {}
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
         pair = as_stored(adapter.load(id_), module.dtype)
-        factors[paths[module.path]] = Factors.stored(pair, module.scale.value, module)
+        place = placed(replace(module, path=paths[module.path]), given.base)
+        factors[place.path] = Factors.stored(pair, module.scale.value, place)
         tell(f"{n}/{len(paths)} modules", n, len(paths))
     missing = _lost(adapter)
     info = adapter.info

@@ -28,6 +28,9 @@ class Parameter(NamedTuple):
     name: str
     turned: bool = False
     """Whether PEFT has A on the side of the output and B on that of the input."""
+    rows: tuple[int, int, int] | None = None
+    """Which rows an update is of, from, to and step, where it is not all `height` of them."""
+    height: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, LoraModule, TensorRecord
 from inspector.adapters.peft.folder import TRANSPOSED
+from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
@@ -22,6 +23,8 @@ from inspector.text import count, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from inspector.adapters.base_weights import BaseWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,14 @@ def write(
     preview: Preview,
     rank: int | None,
     *,
+    base: BaseWeights | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Written:
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
     Raises InspectorError where parents name different bases, where a module cannot be added, where a parent does not
-    say where in the base its modules are, or where `dest` exists.
+    say where in the base its modules are, or where `dest` exists. `base`: the experts go where it has them.
     """
     refuse_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
@@ -91,18 +95,18 @@ def write(
     worst = 0.0
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
-            path = here[0][0].modules[module].path
-            if not path:
+            place = placed(here[0][0].modules[module], base)
+            if not place.path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)
-            modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, here[0][0].modules[module], device)
+            modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
-    base = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
+    name = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
     missing = tuple(_lost(adapters, preview))
     transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
-    written = write_peft(dest, modules, base=base, card=_card(preview, how), fan_in_fan_out=transposed)
+    written = write_peft(dest, modules, base=name, card=_card(preview, how), fan_in_fan_out=transposed)
     notes = (*_notes(adapters, preview), *written)
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))

@@ -1,8 +1,8 @@
 """The LoRAs of an adapter as PEFT keeps them: on modules, or on parameters, where the experts of a mixture are one.
 
-PEFT 0.21 with transformers 5 has the experts of a layer in parameters (E, rows, columns), and reads files that have
-them apart: `gate_proj` and `up_proj` of all experts at one rank and one α, or `w1` and `w3`. Whatever else ends in
-those names it takes for experts too, so that a shared expert of its own can only be named as a parameter.
+PEFT 0.21 with transformers 5 has the experts of a layer in parameters (E, rows, columns), and fuses files that have
+them apart, if there is each projection of each expert and all at one rank and one α. Whatever else in a mixture ends
+in the same names it takes for experts: a shared expert can only be named as a parameter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from inspector.adapters.factors import wide
 from inspector.errors import InspectorError
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from inspector.adapters.peft.writer import Factors
 
-_EXPERT = re.compile(r"(.+)\.(\d{1,6})\.([^.]+)", re.DOTALL)
+_Key = TypeVar("_Key")
+
+_EXPERT = re.compile(r"((?:.+\.)?experts)\.(\d{1,6})\.([^.]+)", re.DOTALL)
 _OF_A_MIXTURE = re.compile(r"(?:^|[._])experts?(?=\.)")
-_TAKEN = frozenset({"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
+_TRIPLES = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
+_TAKEN = frozenset({"gate", *_TRIPLES[0], *_TRIPLES[1]})
 """What PEFT moves from `target_modules` to the parameters of experts [transformers_weight_conversion]."""
 
 
@@ -40,47 +43,117 @@ class Entry(NamedTuple):
     on_parameter: bool = False
 
 
-def entries(modules: Mapping[str, Factors]) -> list[Entry]:
+class Layout(NamedTuple):
+    """All entries, and what PEFT fuses of those that are of single experts."""
+
+    entries: list[Entry]
+    fused: Mapping[str, int]
+    """The parameters they become, `gate_up_proj` of 2 projections; none where PEFT cannot fuse them."""
+    zeros: tuple[str, ...]
+    """Experts' projections that were added for it."""
+
+
+def layout(modules: Mapping[str, Factors]) -> Layout:
     """The entries of modules by path. Raises InspectorError where a scale or a shape makes no LoRA."""
-    holders: dict[str, dict[str, dict[int, Factors]]] = defaultdict(lambda: defaultdict(dict))
-    stacked = {name.rpartition(".")[0] for f in modules.values() if f.parameter for name in [f.parameter.name]}
+    holders: dict[str, dict[str, dict[int, list[Factors]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    stacked = {f.parameter.name.rpartition(".")[0] for f in modules.values() if f.parameter}
     mixture = any(_OF_A_MIXTURE.search(path) for path in modules)
     apart: dict[str, Factors] = {}
-    rest: list[Entry] = []
+    routers: dict[str, Factors] = {}
+    entries: list[Entry] = []
     for path, factors in modules.items():
-        expert = _EXPERT.fullmatch(path)
-        if expert and expert[1] in stacked:
-            holders[expert[1]][expert[3]][int(expert[2])] = factors
-        elif expert and _OF_A_MIXTURE.search(path):
+        holder, e, name = _expert(path, factors)
+        if factors.parameter or holder in stacked:
+            holders[holder][name][e].append(factors)
+        elif e >= 0:
             apart[path] = factors
-        elif factors.parameter:
-            holders[factors.parameter.name.rpartition(".")[0]][factors.parameter.name.rpartition(".")[2]][-1] = factors
+        elif mixture and name == "gate":
+            routers[path] = factors
         else:
-            exact, alpha = _exact(path, factors)
-            weight = mixture and path.rpartition(".")[2] in _TAKEN
-            rest.append(Entry(path, f"{path}.weight" if weight else path, exact, alpha, exact.A.shape[0], weight))
-    return [*rest, *_apart(apart), *(entry for holder, names in holders.items() for entry in _nested(holder, names))]
+            parameter = mixture and name in _TAKEN
+            entries.append(_entry(path, f"{path}.weight" if parameter else path, factors, on_parameter=parameter))
+    whole, fused = _completed(apart)
+    for path, factors in _even(whole).items():
+        entries.append(_entry(path, path, factors))
+    for path, factors in _even(routers).items():  # where they are has other names in memory and in files
+        entries.append(_entry(path, "gate.weight", factors, on_parameter=True))
+    entries += (entry for holder, names in holders.items() for entry in _nested(holder, names))
+    return Layout(entries, fused, tuple(whole.keys() - apart.keys()))
 
 
-def _apart(experts: Mapping[str, Factors]) -> Iterator[Entry]:
-    """Experts as modules: at one rank and α, which is all that PEFT takes to fuse them."""
-    for path, factors in zip(experts, _even(list(experts.values())), strict=True):
-        exact, alpha = _exact(path, factors)
-        yield Entry(path, path, exact, alpha, exact.A.shape[0])
+def _expert(path: str, factors: Factors) -> tuple[str, int, str]:
+    """The module of a parameter, or of experts, the number of the expert, -1 if it is none, and the projection."""
+    if factors.parameter:
+        holder, _, name = factors.parameter.name.rpartition(".")
+        number = path.removeprefix(f"{holder}.").partition(".")[0]
+        return holder, int(number) if number.isdecimal() else -1, name
+    found = _EXPERT.fullmatch(path)
+    return (found[1], int(found[2]), found[3]) if found else ("", -1, path.rpartition(".")[2])
 
 
-def _nested(holder: str, names: Mapping[str, Mapping[int, Factors]]) -> Iterator[Entry]:
+def _entry(place: str, name: str, factors: Factors, *, on_parameter: bool = False) -> Entry:
+    exact, alpha = _exact(place, factors)
+    return Entry(place, name, exact, alpha, exact.A.shape[0], on_parameter)
+
+
+def _completed(apart: Mapping[str, Factors]) -> tuple[dict[str, Factors], dict[str, int]]:
+    """Single experts with zeros for the projections that PEFT wants beside them, and what it fuses; or as they are.
+
+    It fuses gates with up projections only, and places them by the down projections around them.
+    """
+    found: dict[str, dict[int, dict[str, Factors]]] = defaultdict(lambda: defaultdict(dict))
+    for path, factors in apart.items():
+        holder, e, name = _expert(path, factors)
+        found[holder][e][name] = factors
+    names = {name for experts in found.values() for own in experts.values() for name in own}
+    triple = next((triple for triple in _TRIPLES if names and names <= {*triple}), None)
+    numbers = {tuple(sorted(experts)) for experts in found.values()}
+    if triple is None or len(numbers) > 1 or {*numbers} != {tuple(range(max(map(len, numbers))))}:
+        return dict(apart), {}
+    gate, up, down = triple
+    if names == {down}:
+        return dict(apart), {"down_proj": 1}
+    whole = dict(apart)
+    for holder, experts in found.items():
+        for e, own in experts.items():
+            like = own.get(gate) or own.get(up) or _transpose(own[down])
+            for name, zeros in ((gate, like), (up, like), (down, _transpose(like))):
+                whole.setdefault(f"{holder}.{e}.{name}", zeros._replace(B=zeros.B * 0, A=zeros.A * 0))
+    return whole, {"gate_up_proj": 2, "down_proj": 1}
+
+
+def _transpose(factors: Factors) -> Factors:
+    return factors._replace(B=factors.A.T, A=factors.B.T)
+
+
+def _nested(holder: str, names: Mapping[str, Mapping[int, Sequence[Factors]]]) -> Iterator[Entry]:
     """The parameters of one module: PEFT wraps them one in the other, in the order that classes declare them."""
     order = sorted(names, key=lambda name: ("down" in name, name))
     count = 1 + max(e for found in names.values() for e in found)
     for depth, name in enumerate(reversed(order)):
-        found = names[name]
-        experts = range(count) if -1 not in found else (-1,)
-        exact = [_exact(f"{holder}.{name}", factors) for factors in _even(list(found.values()))]
-        alpha, rank = exact[0][1], exact[0][0].A.shape[0]
-        by_expert = dict(zip(found, (factors for factors, _ in exact), strict=True))
-        whole = _stack([by_expert.get(e) for e in experts], exact[0][0])
-        yield Entry(f"{holder}{'.base_layer' * depth}", f"{holder}.{name}", whole, alpha, rank, on_parameter=True)
+        whole = _even({e: _joined(parts) for e, parts in names[name].items()})
+        exact = {e: _exact(f"{holder}.{name}", factors) for e, factors in whole.items()}
+        like, alpha = next(iter(exact.values()))
+        experts = range(count) if -1 not in exact else (-1,)
+        factors = _stack([exact[e][0] if e in exact else None for e in experts], like)
+        place = f"{holder}{'.base_layer' * depth}"
+        yield Entry(place, f"{holder}.{name}", factors, alpha, like.A.shape[0], on_parameter=True)
+
+
+def _joined(parts: Sequence[Factors]) -> Factors:
+    """The update of a matrix from those of its rows: A one above the other, each B in rows and columns of its own."""
+    import torch
+
+    first = parts[0]
+    if first.parameter is None or first.parameter.rows is None:
+        return first
+    even = list(_even(dict(enumerate(parts))).values())
+    r = even[0].A.shape[0]
+    B = torch.zeros(first.parameter.height, r * len(even), dtype=even[0].B.dtype)
+    for n, f in enumerate(even):
+        if f.parameter and f.parameter.rows:
+            B[slice(*f.parameter.rows), n * r : (n + 1) * r] = f.B
+    return even[0]._replace(B=B, A=torch.cat([f.A for f in even]))
 
 
 def _stack(experts: Sequence[Factors | None], like: Factors) -> Factors:
@@ -94,13 +167,15 @@ def _stack(experts: Sequence[Factors | None], like: Factors) -> Factors:
     return like._replace(B=torch.stack(B, 2).flatten(1), A=torch.cat(A))
 
 
-def _even(modules: Sequence[Factors]) -> list[Factors]:
+def _even(modules: Mapping[_Key, Factors]) -> dict[_Key, Factors]:
     """The same updates at one rank, with zeros, and one scale, which B takes where there are several."""
-    r = max((f.A.shape[0] for f in modules), default=0)
-    one = Counter(f.scale for f in modules).most_common(1)[0][0] if modules else 1.0
-    one = one or 1.0
-    made = (f if f.scale == one else f._replace(B=wide(f.B) * (f.scale / one), scale=one) for f in modules)
-    return [_padded(f, r) for f in made]
+    r = max((f.A.shape[0] for f in modules.values()), default=0)
+    scales = Counter(f.scale for f in modules.values() if f.scale)
+    one = scales.most_common(1)[0][0] if scales else 1.0
+    made = (
+        (key, f if f.scale == one else f._replace(B=wide(f.B) * (f.scale / one), scale=one)) for key, f in modules.items()
+    )
+    return {key: _padded(f, r) for key, f in made}
 
 
 def _exact(path: str, factors: Factors) -> tuple[Factors, float]:

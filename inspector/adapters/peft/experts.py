@@ -72,6 +72,8 @@ class Parameters:
 
     def __init__(self, groups: Mapping[ModuleId, Group], file: PeftFile) -> None:
         self._file = file
+        for name in file.config.target_parameters:
+            file.scaling.expect(name)
         nested = {_outer(group.path) for group in groups.values() if _WRAPPED.search(group.path)}
         own = [group for group in groups.values() if _outer(group.path) in nested or self._is_on_parameter(group)]
         self._readings = {group.id: self._all_readings(group) for group in own}

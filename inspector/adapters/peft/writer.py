@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
-from inspector.adapters.peft.entries import Entry, entries
+from inspector.adapters.peft.entries import Entry, layout
 from inspector.adapters.peft.patterns import PLAIN
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
@@ -86,16 +86,17 @@ def write_peft(
         raise InspectorError(f"There is no module to write to {plain(dest)}.")
     _refuse_names(modules)
     base = base.encode("utf-8", "replace").decode()
-    written = entries(modules)
+    written, fused, zeros = layout(modules)
     with _appearing(dest) as folder:
         _write_tensors(folder / SAFETENSORS, written)
-        config = _config(written, base, task_type)
+        config = _config(written, fused, base, task_type)
         config["fan_in_fan_out"] = fan_in_fan_out and not any(entry.on_parameter for entry in written)
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     ranks = {path: factors.A.shape[0] for path, factors in modules.items()}
     padded = [entry.name for entry in written if entry.rank != ranks.get(entry.place, entry.rank)]
-    return tuple(_notes(padded, [entry.name for entry in written if _EXPERT.search(entry.place)]))
+    alone = [] if fused else [entry.name for entry in written if _EXPERT.search(entry.place)]
+    return tuple(_notes(padded, alone, zeros))
 
 
 def _refuse_names(paths: Iterable[str]) -> None:
@@ -109,32 +110,40 @@ def _refuse_names(paths: Iterable[str]) -> None:
             raise InspectorError(f"{both} would be one module in a PEFT folder: rename one of them.")
 
 
-def _notes(padded: list[str], experts: list[str]) -> Iterator[str]:
+def _notes(padded: Sequence[str], experts: Sequence[str], zeros: Sequence[str]) -> Iterator[str]:
     if padded:
         what = f"{count(len(padded), 'module')} with columns of zeros, such as {plain(padded[0], 80)}"
-        yield f"{what}: no α gives the scale at the rank itself, and at a power of two one does exactly"
+        yield f"{what}: the scale has an exact α at a power of two alone, or other experts are of that rank"
     if experts:
         what = f"{count(len(experts), 'module')} of single experts, such as {plain(experts[0], 80)}"
         yield f"{what}: PEFT loads them into a model that keeps its experts apart, not into one that fuses them"
+    if zeros:
+        what = f"{count(len(zeros), 'module')} of zeros, such as {plain(zeros[0], 80)}"
+        yield f"{what}: PEFT fuses only gates with up and down projections beside them"
 
 
-def _config(written: Sequence[Entry], base: str, task_type: str | None) -> dict[str, Any]:
+def _config(
+    written: Sequence[Entry], fused: Mapping[str, int], base: str, task_type: str | None
+) -> dict[str, Any]:
     """The commonest rank and α, or those of single experts, which no pattern reaches, and patterns for the others."""
     usual = [entry for entry in written if _EXPERT.search(entry.place)] or written
     r = Counter(entry.rank for entry in usual).most_common(1)[0][0]
     alpha = Counter(entry.alpha for entry in usual).most_common(1)[0][0]
-    keys = _pattern_keys([entry.name for entry in written])
-    parameters = sorted(entry.name for entry in written if entry.on_parameter)
+    keys = _pattern_keys(list(dict.fromkeys(entry.name for entry in written)))
+    parameters = {entry.name for entry in written if entry.on_parameter} | {f"experts.{name}" for name in fused}
+    more = {rf".*\.{name}": projections for name, projections in fused.items() if projections > 1}
     return {
         "peft_type": "LORA",
         "task_type": task_type,
         "base_model_name_or_path": base or None,
         "r": r,
         "lora_alpha": _number(alpha),
-        "rank_pattern": {keys[entry.name]: entry.rank for entry in written if entry.rank != r},
-        "alpha_pattern": {keys[entry.name]: _number(entry.alpha) for entry in written if entry.alpha != alpha},
+        "rank_pattern": {keys[entry.name]: entry.rank for entry in written if entry.rank != r}
+        | {key: r * projections for key, projections in more.items()},
+        "alpha_pattern": {keys[entry.name]: _number(entry.alpha) for entry in written if entry.alpha != alpha}
+        | {key: _number(alpha * projections) for key, projections in more.items()},
         "target_modules": _targets([entry.name for entry in written if not entry.on_parameter]),
-        **({"target_parameters": parameters} if parameters else {}),
+        **({"target_parameters": sorted(parameters)} if parameters else {}),
         "use_rslora": False,
         "use_dora": False,
         "lora_dropout": 0.0,

@@ -1,0 +1,34 @@
+"""Where a module of any format is in the model of a base that is given: experts under the base's own names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from inspector.adapters.model import LoraModule, Parameter
+from inspector.adapters.peft.base import Base
+
+if TYPE_CHECKING:
+    from inspector.adapters.base_weights import BaseWeights
+
+_UNSAID = frozenset({"llama4", "llama4_text"})
+"""The models that have stacks in×out in memory and do not tell PEFT so."""
+
+
+def placed(module: LoraModule, base: BaseWeights | None) -> LoraModule:
+    """The module, an expert by the base's name for it, or as a part of the stack that the base has."""
+    if base is None or module.parameter is not None:
+        return module
+    weight = Base(base).find(module.path)
+    if weight is None or len(weight.pieces) != 1 or ".experts." not in module.path:
+        return module
+    piece = weight.pieces[0]
+    if piece.expert is None:
+        return replace(module, path=piece.header.key.removesuffix(".weight"))
+    stack = piece.header.key.removesuffix("_blocks")
+    whole = piece._replace(rows=slice(None)).shape[0]
+    rows = piece.rows.indices(whole)
+    turned = base.config.get("model_type") in _UNSAID
+    parameter = Parameter(stack, turned, None if rows == (0, whole, 1) else rows, whole)
+    path = f"{stack.rpartition('.')[0]}.{piece.expert}.{module.path.rpartition('.')[2]}"
+    return replace(module, path=path, parameter=parameter)
