@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inspector.adapters.account import Verdict, findings, records
-from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.model import Adapter, Direction, LoraModule
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Finding
@@ -32,6 +32,8 @@ class Part:
     """How many numbers the file spends on it."""
     left_out: Callable[[], float] = _NOTHING_LEFT_OUT
     """The share of ‖ΔW‖²_F that the factors leave out: 0 but for the low-rank part of a dense update."""
+    direction: Direction | None = None
+    """Of a module with DoRA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ def assemble(
         lambda id_: by_id[id_].left_out(),
         facts.depends_on,
         facts.base,
-        facts.replication,
+        direction=lambda id_: by_id[id_].direction,
+        replication=facts.replication,
     )
 
 

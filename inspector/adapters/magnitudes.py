@@ -11,16 +11,16 @@ from inspector.adapters.assemble import Part
 from inspector.adapters.dense import Dense
 from inspector.adapters.given import Given
 from inspector.adapters.grouping import Made, Slots, Understood
-from inspector.adapters.model import Scale
+from inspector.adapters.model import Direction, Scale
 from inspector.adapters.peft.base import Base, dora
 from inspector.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NAME = "DoRA magnitudes"
-NO_BASE = Verdict("ignored", f"{_NAME}: they need the base weights (--base)")
-MISFIT = Verdict("unknown", f"{_NAME} that are not one per output", "warning")
+NAME = "DoRA magnitudes"
+NO_BASE = Verdict("ignored", f"{NAME}: they need the base weights (--base)")
+MISFIT = Verdict("unknown", f"{NAME} that are not one per output", "warning")
 DIRECTION_ONLY = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
 
 
@@ -36,19 +36,22 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
     module = part.module
     if m.numel != module.d_out:
         return part, MISFIT
+    part = replace(part, direction=Direction(part.load, module.scale.value, m.read))
     if base is None:
         return part, NO_BASE
     if why := base.fault(module.path, module.d_out, module.d_in):
-        return part, Verdict("ignored", f"{_NAME}: {why}")
+        return part, Verdict("ignored", f"{NAME}: {why}")
+
+    direct = part.load
 
     def delta() -> Tensor:
         W = base.matrix(module.path, module.d_out, module.d_in)
-        return dora(W, m.read(), module.scale.value, part.load())
+        return dora(W, m.read(), module.scale.value, direct())
 
     scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {module.scale.value:g}·BA")
     whole = replace(module, rank=min(rank, module.d_out, module.d_in), scale=scale)
     update = Dense(delta, rank)
-    return Part(whole, update, part.parameters, update.left_out), USED
+    return replace(part, module=whole, load=update, left_out=update.left_out), USED
 
 
 def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: Given) -> Made:
@@ -63,7 +66,7 @@ def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor]
 
 def dora_notes(found: Understood) -> list[Finding]:
     """What the reader of the numbers should know where magnitudes are not used."""
-    unused = any(verdict is not USED and _NAME in verdict.reason for verdict in found.verdicts.values())
+    unused = any(verdict is not USED and NAME in verdict.reason for verdict in found.verdicts.values())
     return [Finding("warning", DIRECTION_ONLY)] if unused else []
 
 

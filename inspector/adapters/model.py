@@ -22,6 +22,26 @@ class Scale:
     origin: str
 
 
+class Direction(NamedTuple):
+    """A module's DoRA: s·B·A, the change of direction, and the magnitudes m, one per output."""
+
+    load: Callable[[], tuple[Tensor, Tensor]]
+    scale: float
+    magnitudes: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Biases, heads, embeddings and tokens that a PEFT file holds as such, with what its config says of them."""
+
+    settings: Mapping[str, object]
+    keys: Mapping[str, str]
+    """The file's keys, and PEFT's own for them."""
+    modules: frozenset[ModuleId]
+    """The modules that are read from them, as updates of the base."""
+    load: Callable[[str], Tensor] = field(repr=False)
+
+
 class Parameter(NamedTuple):
     """A parameter of the base, such as `model.layers.3.mlp.experts.gate_up_proj`."""
 
@@ -47,6 +67,8 @@ class LoraModule:
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
     kernel: tuple[int, ...] = ()
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
+    embedding: bool | None = None
+    """Whether PEFT keeps the factors as an embedding's; None where only its name tells."""
     parameter: Parameter | None = None
     """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
 
@@ -77,6 +99,10 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    beside: Beside | None = None
+    """What PEFT saves beside LoRAs and would load again."""
+    direction: Callable[[ModuleId], Direction | None] = field(default=lambda _id: None, repr=False)
+    """The factors and magnitudes of a module with DoRA, whose ΔW needs the base."""
     replication: tuple[tuple[int, int], ...] = ()
     """The ranges of the base's layers that its own layers are numbered through, where they are not the base's."""
 

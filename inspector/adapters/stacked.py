@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from inspector.adapters.factors import Pair
     from inspector.adapters.grouping import Slots
 
+_MOST = 2**12
+"""Experts of a layer: the largest mixtures have some hundreds."""
 STACKED = Verdict("unknown", "experts stacked in a third axis, in a layout that is not read", "error")
 _NO_FACTOR = Verdict("unknown", "beside the factors of stacked experts: not read", "warning")
 
@@ -36,7 +38,7 @@ def expert_path(path: str, e: int) -> str:
 
 def is_stack(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether factors of these shapes are those of stacked experts, and not of a convolution with B (d_out, r, 1)."""
-    if len(a) != 3 or len(b) != 3 or (b[1] == a[0] and b[2] == 1):
+    if len(a) != 3 or len(b) != 3 or (b[1] == a[0] and b[2] == 1) or max(a[0], b[0]) > _MOST:
         return False
     return a[1] == b[2] and (a[0] == b[0] or 1 in {a[0], b[0]})
 

@@ -37,7 +37,9 @@ def test_an_adapter_of_the_base_fits(tmp_path, base):
     adapter = read(saved_adapter(tmp_path, 1))
     found = fit(adapter, weights(base))
     assert found.weights.keys() == adapter.modules.keys()
-    assert found.weights[ModuleId(1, "self_attn.v_proj")].key == "model.layers.1.self_attn.v_proj.weight"
+    assert (
+        found.weights[ModuleId(1, "self_attn.v_proj")].pieces[0].header.key == "model.layers.1.self_attn.v_proj.weight"
+    )
     assert found.findings() == ()
 
 

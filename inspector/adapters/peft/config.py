@@ -31,6 +31,7 @@ KNOWN = frozenset(
     use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
+_SETTINGS = ("bias", "lora_bias", "modules_to_save", "trainable_token_indices", "task_type")
 _MOST_RANGES, _MOST_PARTS = 1000, 16
 METHODS = {
     "LORA": "PEFT LoRA",
@@ -87,6 +88,8 @@ class PeftConfig:
     """Indices of trainable tokens by the name of their module, under "" where the config names none."""
     version: tuple[int, ...] = ()
     """PEFT's own, which newer ones note: (0, 21)."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """The fields that say what is saved beside the LoRAs, where they say anything."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -131,6 +134,7 @@ def read_config(folder: Path) -> PeftConfig:
         enabled=_switches(config.get("enable_lora")),
         tokens=_tokens(config),
         version=tuple(int(n) for n in re.findall(r"\d{1,4}", str(config.get("peft_version") or ""))[:2]),
+        settings={name: config[name] for name in _SETTINGS if config.get(name) not in (None, False, "none", [], {})},
         findings=tuple(_oddities(config, twice, peft_type)),
     )
 

@@ -53,11 +53,20 @@ class Layout(NamedTuple):
     """Experts' projections that were added for it."""
 
 
-def layout(modules: Mapping[str, Factors]) -> Layout:
-    """The entries of modules by path. Raises InspectorError where a scale or a shape makes no LoRA."""
-    holders: dict[str, dict[str, dict[int, list[Factors]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+def layout(modules: Mapping[str, Factors], *, on_parameters: bool = True) -> Layout:
+    """The entries of modules by path.
+
+    Without `on_parameters`, what is on a module stays there: PEFT takes neither DoRA nor biases beside LoRAs on
+    parameters. Raises InspectorError where a scale or a shape makes no LoRA, or where one needs to be on a parameter.
+    """
+    holders: dict[str, dict[str, dict[int, list[Factors]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     stacked = {f.parameter.name.rpartition(".")[0] for f in modules.values() if f.parameter}
-    mixture = any(_OF_A_MIXTURE.search(path) for path in modules)
+    if stacked and not on_parameters:
+        what = "PEFT has neither DoRA nor biases beside a LoRA on a parameter, as experts are"
+        raise InspectorError(f"{what}: {plain(min(stacked), 80)} cannot be written with them.")
+    mixture = on_parameters and any(_OF_A_MIXTURE.search(path) for path in modules)
     apart: dict[str, Factors] = {}
     routers: dict[str, Factors] = {}
     entries: list[Entry] = []
@@ -72,7 +81,7 @@ def layout(modules: Mapping[str, Factors]) -> Layout:
         else:
             parameter = mixture and name in _TAKEN
             entries.append(_entry(path, f"{path}.weight" if parameter else path, factors, on_parameter=parameter))
-    whole, fused = _completed(apart)
+    whole, fused = _completed(apart) if on_parameters else (apart, {})
     for path, factors in _even(whole).items():
         entries.append(_entry(path, path, factors))
     for path, factors in _even(routers).items():  # where they are has other names in memory and in files
@@ -89,6 +98,11 @@ def _expert(path: str, factors: Factors) -> tuple[str, int, str]:
         return holder, int(number) if number.isdecimal() else -1, name
     found = _EXPERT.fullmatch(path)
     return (found[1], int(found[2]), found[3]) if found else ("", -1, path.rpartition(".")[2])
+
+
+def is_expert(path: str) -> bool:
+    """Whether a module is of a single expert."""
+    return _EXPERT.fullmatch(path) is not None
 
 
 def _entry(place: str, name: str, factors: Factors, *, on_parameter: bool = False) -> Entry:
@@ -173,7 +187,8 @@ def _even(modules: Mapping[_Key, Factors]) -> dict[_Key, Factors]:
     scales = Counter(f.scale for f in modules.values() if f.scale)
     one = scales.most_common(1)[0][0] if scales else 1.0
     made = (
-        (key, f if f.scale == one else f._replace(B=wide(f.B) * (f.scale / one), scale=one)) for key, f in modules.items()
+        (key, f if f.scale == one else f._replace(B=wide(f.B) * (f.scale / one), scale=one))
+        for key, f in modules.items()
     )
     return {key: _padded(f, r) for key, f in made}
 

@@ -123,7 +123,7 @@ class Parameters:
         if file.base is not None:
             return [found for name in names for found in _fits(outer, name, sides, file)]
         plain = names == ["weight"] and sides.rows == file.scaling.configured(f"{outer}.weight")
-        return [_matrix(outer, "weight", sides, stored_in_out(outer, ""))] if plain and not sides.experts else []
+        return [_matrix("weight", sides, stored_in_out(outer, ""))] if plain and not sides.experts else []
 
     def _is_this_way(self, found: _Reading) -> bool:
         """Whether the other stacks of the file are so; where there are none, whether today's PEFT has it so."""
@@ -167,7 +167,7 @@ def _fits(outer: str, name: str, sides: _Sides, file: PeftFile) -> list[_Reading
     if stack is None:
         shape = base.weights.shape(base.parameter(outer, name))
         fits = shape == (sides.B, sides.A) and not sides.experts
-        return [_matrix(outer, name, sides, base.stored_in_out(outer))] if fits else []
+        return [_matrix(name, sides, base.stored_in_out(outer))] if fits else []
     experts, weight = stack
     if not experts or sides.rows % experts or sides.experts not in {None, experts}:
         return []
@@ -175,11 +175,11 @@ def _fits(outer: str, name: str, sides: _Sides, file: PeftFile) -> list[_Reading
     ways = {False: (d_out, d_in), True: (d_in, d_out)}
     straight = not weight.pieces[0].turned
     r = sides.rows // experts
-    fitting = [transposed for transposed, way in ways.items() if (sides.B, sides.A) == way]
+    fitting = [transposed for transposed, way in ways.items() if way == (sides.B, sides.A)]
     return [_Reading(name, experts, d_out, d_in, r, transposed, straight) for transposed in fitting]
 
 
-def _matrix(outer: str, name: str, sides: _Sides, transposed: bool) -> _Reading:  # noqa: FBT001
+def _matrix(name: str, sides: _Sides, transposed: bool) -> _Reading:
     """A plain matrix: B·A is what is stored, which is the operator's transpose where the base stores in×out."""
     d_out, d_in = (sides.A, sides.B) if transposed else (sides.B, sides.A)
     return _Reading(name, 0, d_out, d_in, sides.rows, transposed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.beside import beside
 from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
 from inspector.adapters.peft.modules import STARTS, PeftFile
 from inspector.adapters.peft.patterns import Patterns
@@ -71,7 +73,8 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     )
     notes = _notes(config, weights, found, made, given)
     said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]
-    return assemble(name, source, facts, made.parts, weights, made.verdicts, said)
+    adapter = assemble(name, source, facts, made.parts, weights, made.verdicts, said)
+    return replace(adapter, beside=beside(found, made.verdicts, config, weights))
 
 
 def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:

@@ -64,7 +64,7 @@ def make(group: Group, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
     kind = dtypes(slots, list(slots))
     shape = update.d_out, update.d_in
-    module = LoraModule(group.id, *shape, update.rank, scale, kind, path, update.kernel)
+    module = LoraModule(group.id, *shape, update.rank, scale, kind, path, update.kernel, EMBEDDING_A in slots)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)

@@ -9,35 +9,31 @@ are, in their own dtypes.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
-from inspector.adapters.peft.entries import Entry, layout
-from inspector.adapters.peft.patterns import PLAIN
+from inspector.adapters.peft.entries import Entry, is_expert, layout
+from inspector.adapters.peft.written_config import written_config
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
 from inspector.export import refuse_place, replacing
-from inspector.names import canonical, strip_wrappers
+from inspector.names import strip_wrappers
 from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inspector.adapters.factors import Pair
-    from inspector.adapters.model import LoraModule, Parameter
+    from inspector.adapters.model import Beside, LoraModule, Parameter
 
 CARD = "README.md"
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
 """What language models call their embeddings, whose factors PEFT keeps under names of their own."""
-_EXPERT = re.compile(r"experts\.\d+\.[^.]+$")
-_SEPARATOR = re.compile(r"[\W_]")
 
 
 class Factors(NamedTuple):
@@ -47,14 +43,18 @@ class Factors(NamedTuple):
     A: Tensor
     scale: float
     parameter: Parameter | None = None
+    embedding: bool | None = None
+    magnitude: Tensor | None = None
+    """DoRA's m (d_out): then scale·B·A is the change of direction."""
 
     @classmethod
-    def stored(cls, pair: Pair, scale: float, module: LoraModule) -> Self:
+    def stored(cls, pair: Pair, scale: float, module: LoraModule, magnitude: Tensor | None = None) -> Self:
         """Of the matrices B (d_out, r) and A (r, d_in·kernel) of a module: a convolution's with its kernel."""
         B, A = pair
         if kernel := module.kernel:
             B, A = B.reshape(*B.shape, *[1] * len(kernel)), A.reshape(len(A), -1, *kernel)
-        return cls(B, A, scale, module.parameter)
+            magnitude = None if magnitude is None else magnitude.reshape(1, -1, *[1] * len(kernel))
+        return cls(B, A, scale, module.parameter, module.embedding, magnitude)
 
 
 def refuse_destination(dest: Path) -> None:
@@ -70,32 +70,33 @@ def write_peft(
     *,
     base: str,
     card: str = "",
-    task_type: str | None = None,
+    beside: Beside | None = None,
     fan_in_fan_out: bool = False,
 ) -> tuple[str, ...]:
     """Write the modules, by their full path in the base without wrappers, as a PEFT folder `dest`.
 
     `base` is the `base_model_name_or_path`, `card` the text of the README below its title. `fan_in_fan_out` says that
     the base stores W transposed, as gpt2 does: B and A are those of ΔW (out × in) either way, and PEFT sets the flag
-    itself and warns where it is wrong. Returns what a user should know of how it was written. Raises InspectorError
-    where `dest` exists or cannot be written, where two names are one module's, or where a scale or a shape makes no
-    LoRA.
+    itself and warns where it is wrong. `beside`: what else the folder is to hold. Returns what a user should know of
+    how it was written. Raises InspectorError where `dest` exists or cannot be written, where two names are one
+    module's, or where a scale or a shape makes no LoRA.
     """
     refuse_destination(dest)
     if not modules:
         raise InspectorError(f"There is no module to write to {plain(dest)}.")
     _refuse_names(modules)
     base = base.encode("utf-8", "replace").decode()
-    written, fused, zeros = layout(modules)
+    on_modules = any(f.magnitude is not None for f in modules.values()) or (beside and "lora_bias" in beside.settings)
+    written, fused, zeros = layout(modules, on_parameters=not on_modules)
     with _appearing(dest) as folder:
-        _write_tensors(folder / SAFETENSORS, written)
-        config = _config(written, fused, base, task_type)
+        _write_tensors(folder / SAFETENSORS, written, beside)
+        config = written_config(written, fused, base) | dict(beside.settings if beside else {})
         config["fan_in_fan_out"] = fan_in_fan_out and not any(entry.on_parameter for entry in written)
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     ranks = {path: factors.A.shape[0] for path, factors in modules.items()}
     padded = [entry.name for entry in written if entry.rank != ranks.get(entry.place, entry.rank)]
-    alone = [] if fused else [entry.name for entry in written if _EXPERT.search(entry.place)]
+    alone = [] if fused else [entry.name for entry in written if is_expert(entry.place)]
     return tuple(_notes(padded, alone, zeros))
 
 
@@ -122,88 +123,23 @@ def _notes(padded: Sequence[str], experts: Sequence[str], zeros: Sequence[str]) 
         yield f"{what}: PEFT fuses only gates with up and down projections beside them"
 
 
-def _config(
-    written: Sequence[Entry], fused: Mapping[str, int], base: str, task_type: str | None
-) -> dict[str, Any]:
-    """The commonest rank and α, or those of single experts, which no pattern reaches, and patterns for the others."""
-    usual = [entry for entry in written if _EXPERT.search(entry.place)] or written
-    r = Counter(entry.rank for entry in usual).most_common(1)[0][0]
-    alpha = Counter(entry.alpha for entry in usual).most_common(1)[0][0]
-    keys = _pattern_keys(list(dict.fromkeys(entry.name for entry in written)))
-    parameters = {entry.name for entry in written if entry.on_parameter} | {f"experts.{name}" for name in fused}
-    more = {rf".*\.{name}": projections for name, projections in fused.items() if projections > 1}
-    return {
-        "peft_type": "LORA",
-        "task_type": task_type,
-        "base_model_name_or_path": base or None,
-        "r": r,
-        "lora_alpha": _number(alpha),
-        "rank_pattern": {keys[entry.name]: entry.rank for entry in written if entry.rank != r}
-        | {key: r * projections for key, projections in more.items()},
-        "alpha_pattern": {keys[entry.name]: _number(entry.alpha) for entry in written if entry.alpha != alpha}
-        | {key: _number(alpha * projections) for key, projections in more.items()},
-        "target_modules": _targets([entry.name for entry in written if not entry.on_parameter]),
-        **({"target_parameters": sorted(parameters)} if parameters else {}),
-        "use_rslora": False,
-        "use_dora": False,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "modules_to_save": None,
-        "fan_in_fan_out": False,
-        "init_lora_weights": True,
-        "inference_mode": True,
-    }
-
-
-def _number(alpha: float) -> float | int:
-    return int(alpha) if alpha.is_integer() and abs(alpha) < 2**53 else alpha
-
-
-def _pattern_keys(paths: list[str]) -> dict[str, str]:
-    r"""A pattern for each path that hits it alone: PEFT takes the first key with `(.*\.)?(KEY)$`.
-
-    A plain path is its own pattern, but for one that another module's path ends in, or nearly so: a dot is any
-    character. That one, and an odd one, is tied to the start and escaped.
-    """
-    ends: Counter[str] = Counter()
-    for path in paths:
-        parts = path.split(".")
-        ends.update(_SEPARATOR.sub(".", ".".join(parts[n:])) for n in range(len(parts)))
-    alone = {path for path in paths if PLAIN.fullmatch(path) and ends[_SEPARATOR.sub(".", path)] == 1}
-    return {path: path if path in alone else f"^{re.escape(path)}" for path in paths}
-
-
-def _targets(paths: list[str]) -> list[str]:
-    """`q_proj` where every layer up to the last has one, full paths of the others: PEFT adapts all that end so.
-
-    Models of several towers may have the same ending elsewhere: there it is always the full path. Of single experts,
-    the ending says which: `experts.3.up_proj`, and not a shared one.
-    """
-    layers: dict[str, set[int]] = {}
-    whole = set()
-    experts = {path: found[0] for path in paths if (found := _EXPERT.search(path))}
-    ids = {path: canonical(path) for path in paths if path not in experts}
-    for path, id_ in ids.items():
-        layers.setdefault(id_.projection, set()).add(-1 if id_.layer is None else id_.layer)
-        if id_.layer is None or "language_model" in path or not path.endswith(id_.projection):
-            whole.add(id_.projection)
-    every = set(range(max((max(found) for found in layers.values()), default=-1) + 1))
-    short = {name for name, found in layers.items() if found == every and name not in whole}
-    named = {id_.projection if id_.projection in short else path for path, id_ in ids.items()}
-    return sorted(named.union(experts.values()))
-
-
-def _write_tensors(path: Path, written: Sequence[Entry]) -> None:
+def _write_tensors(path: Path, written: Sequence[Entry], beside: Beside | None) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
     for entry in written:
-        embedding = entry.place.rpartition(".")[2] in _EMBEDDINGS and not entry.on_parameter
+        embedding = entry.factors.embedding
+        if embedding is None:
+            embedding = entry.place.rpartition(".")[2] in _EMBEDDINGS and not entry.on_parameter
         for half, tensor in ("A", entry.factors.A), ("B", entry.factors.B):
             part = f"lora_embedding_{half}" if embedding else f"lora_{half}.weight"
             tensors[f"base_model.model.{entry.place}.{part}"] = _own(tensor, seen)
+        if entry.factors.magnitude is not None:
+            tensors[f"base_model.model.{entry.place}.lora_magnitude_vector"] = _own(entry.factors.magnitude, seen)
+    if beside:
+        tensors |= {own: _own(beside.load(key), seen) for key, own in beside.keys.items()}
     try:
         with replacing(path) as temporary:  # safetensors alone makes a file for its owner's eyes alone
             save_file(tensors, temporary, metadata={"format": "pt"})

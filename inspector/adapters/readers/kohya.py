@@ -77,7 +77,7 @@ def module_parts(weights: Weights, given: Given, path: str, slots: Slots, scale:
     types = dtypes(slots, factors)
     module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, types, path, made.kernel)
     numel = sum(slots[slot].numel for slot in factors)
-    part = Part(module, made.factors, numel, *([made.left_out] if made.left_out else []))
+    part = Part(module, made.factors, numel, made.left_out or float)
     return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)
 
 
