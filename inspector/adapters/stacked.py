@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _MOST = 2**12
 """Experts of a layer: the largest mixtures have some hundreds."""
 STACKED = Verdict("unknown", "experts stacked in a third axis, in a layout that is not read", "error")
+ALONG_RANK = Verdict(
+    "unknown", "experts stacked along the rank under another key than PEFT's: B's order of them is not known", "error"
+)
 _NO_FACTOR = Verdict("unknown", "beside the factors of stacked experts: not read", "warning")
 
 

@@ -23,7 +23,7 @@ from inspector.adapters.peft.base import Base, started
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
-from inspector.adapters.stacked import STACKED, is_stack, stacked
+from inspector.adapters.stacked import ALONG_RANK, STACKED, is_stack, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,10 @@ def make(group: Group, file: PeftFile) -> Made | Verdict:
     path, slots = group.path, group.slots
     if {A, B} <= slots.keys() and is_stack(slots[A].shape, slots[B].shape) and file.config.peft_type == "LORA":
         return fault(slots, (B, A)) or _stacked(path, slots, file)
+    if A in slots and path.split(".")[-2:-1] == ["experts"]:
+        experts, rest = divmod(slots[A].shape[0] if slots[A].shape else 0, file.scaling.configured(path))
+        if experts > 1 and not rest:
+            return ALONG_RANK
     update = bounded(_update(slots, file), slots)
     if isinstance(update, Verdict):
         return update
