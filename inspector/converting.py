@@ -59,10 +59,10 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
 def _apart(adapter: Adapter) -> tuple[Adapter, Beside | None]:
     """The adapter without what PEFT loads as it is, and that; all of it if no other module is left."""
     beside = adapter.beside
-    if beside is None or adapter.modules.keys() <= beside.modules:
+    modules = {id_: m for id_, m in adapter.modules.items() if beside is None or m.path not in beside.paths}
+    if beside is None or not modules:
         return adapter, None
     kept = {distinct(key) for key in beside.keys}
-    modules = {id_: module for id_, module in adapter.modules.items() if id_ not in beside.modules}
     return replace(adapter, modules=modules, tensors=tuple(t for t in adapter.tensors if t.key not in kept)), beside
 
 

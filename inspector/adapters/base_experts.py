@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.base_weights import NUMBERS, BaseWeights
 from inspector.adapters.headers import TensorHeader
-from inspector.names import canonical
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +22,7 @@ FUSED = "gate_up_proj"
 _GATE, _UP, _DOWN = ("gate_proj", "w1", "fc1"), ("up_proj", "w3", "fc3"), ("down_proj", "w2", "fc2")
 _ALL = slice(None)
 _HALVES = {**dict.fromkeys(_GATE, 0), **dict.fromkeys(_UP, 1)}
-_CONTAINER = re.compile(r"((?:.*\.)?experts)\.(?:(\d{1,6})\.)?", re.DOTALL)
+_HOLDER = re.compile(r"((?:.*\.)?experts)\.(?:(\d{1,6})\.)?", re.DOTALL)
 _MXFP4 = 2
 """Numbers in a byte of `…_blocks` (E, rows, groups, bytes)."""
 
@@ -69,7 +68,8 @@ class Weight(NamedTuple):
         """The matrix, in the file's dtype."""
         import torch
 
-        rows = [piece.read(weights.weights.tensor(piece.header.key)) for piece in self.pieces]
+        whole = [weights.weights.tensor if piece.expert is None else weights.recent for piece in self.pieces]
+        rows = [piece.read(tensor(piece.header.key)) for piece, tensor in zip(self.pieces, whole, strict=True)]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
@@ -84,30 +84,38 @@ class Experts:
         self._weights = weights
 
     @cached_property
-    def _held(self) -> dict[int | None, dict[str, int]]:
-        """Layer -> the modules of experts in it and how many experts have tensors of their own there."""
-        found: dict[int | None, dict[str, int]] = defaultdict(dict)
+    def _held(self) -> dict[str, int]:
+        """The modules of experts in the base, and how many experts have tensors of their own there."""
+        found: dict[str, int] = {}
         for key in self._weights.weights.headers:
-            if at := _CONTAINER.match(key):
-                numbers = found[canonical(key).layer]
-                numbers[at[1]] = max(numbers.get(at[1], 0), int(at[2] or -1) + 1)
+            if at := _HOLDER.match(key):
+                found[at[1]] = max(found.get(at[1], 0), int(at[2] or -1) + 1)
         return found
 
-    def _place(self, holder: str) -> str:
-        here = self._held.get(canonical(holder).layer, {}) if holder.rpartition(".")[2] == "experts" else {}
-        same = [path for path in here if canonical(path) == canonical(holder)] or list(here)
-        return same[0] if len(same) == 1 else holder
+    @cached_property
+    def _in_layer(self) -> dict[tuple[str, ...], list[str]]:
+        """Those modules by the numbers in their paths."""
+        found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for path in self._held:
+            found[_numbers(path)].append(path)
+        return found
 
     def count(self, holder: str, name: str) -> int:
         """How many experts have this projection; 0 where the base has none."""
-        if not (first := self.pieces(holder, 0, name)):
+        if not (pieces := self.pieces(holder, 0, name)):
             return 0
-        stacked = first[0].expert is not None
-        return first[0].header.shape[0] if stacked else self._held[canonical(holder).layer].get(self._place(holder), 0)
+        header, expert = pieces[0][:2]
+        own = _HOLDER.match(header.key)
+        return header.shape[0] if expert is not None else self._held[own[1]] if own else 0
 
     def pieces(self, holder: str, e: int, name: str) -> tuple[Piece, ...]:
         """Where a projection of an expert is: by itself, in a stack, as parts of its own, or as a part of another."""
-        place = self._place(holder)
+        if found := self._pieces(holder, e, name):
+            return found
+        only = self._in_layer.get(_numbers(holder), []) if holder.rpartition(".")[2] == "experts" else []
+        return self._pieces(only[0], e, name) if len(only) == 1 else ()
+
+    def _pieces(self, place: str, e: int, name: str) -> tuple[Piece, ...]:
         names = next((names for names in (_GATE, _UP, _DOWN) if name in names), (name,))
         for own in names:
             if header := self._weights.header(f"{place}.{e}.{own}.weight"):
@@ -115,7 +123,7 @@ class Experts:
             if header := self._stack(place, own):
                 return (Piece(header, e, self._turned(place, header)),) if e < header.shape[0] else ()
         if name == FUSED:
-            gate, up = self.pieces(holder, e, _GATE[0]), self.pieces(holder, e, _UP[0])
+            gate, up = self._pieces(place, e, _GATE[0]), self._pieces(place, e, _UP[0])
             return (*gate, *up) if gate and up else ()
         header = self._stack(place, FUSED) if name in _HALVES else None
         if header is None or e >= header.shape[0]:
@@ -142,3 +150,7 @@ class Experts:
             if stack is not None and len(stack.shape) == 3 and stack.shape[1] != stack.shape[2]:
                 return stack.shape[2 if name in _DOWN else 1] == width
         return False
+
+
+def _numbers(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split(".") if part.isdecimal())

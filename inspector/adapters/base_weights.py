@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,11 @@ class BaseWeights:
         return {canonical(key): key for key in self.weights.headers}
 
     @cached_property
+    def recent(self) -> Callable[[str], Tensor]:
+        """A tensor by its key, the last two kept: stacks of experts are not read for each of them."""
+        return lru_cache(maxsize=2)(self.weights.tensor)
+
+    @cached_property
     def _codes(self) -> dict[ModuleId, TensorHeader]:
         integers = (header for header in self.weights.headers.values() if header.dtype[0] in "IU")
         return {canonical(header.key.rpartition(".")[0]): header for header in integers}
@@ -100,7 +105,9 @@ class BaseWeights:
         wanted = canonical(parameter)
         if wanted in self._keys:
             return self._keys[wanted]
-        ends = [k for id_, k in self._keys.items() if wanted.layer is None is id_.layer and _same_end(k, parameter)]
+        if wanted.layer is not None:
+            return None
+        ends = [k for id_, k in self._keys.items() if id_.layer is None and _same_end(k, parameter)]
         return ends[0] if len(ends) == 1 else None
 
     def header(self, parameter: str) -> TensorHeader | None:

@@ -37,7 +37,7 @@ class Beside:
     settings: Mapping[str, object]
     keys: Mapping[str, str]
     """The file's keys, and PEFT's own for them."""
-    modules: frozenset[ModuleId]
+    paths: frozenset[str]
     """The modules that are read from them, as updates of the base."""
     load: Callable[[str], Tensor] = field(repr=False)
 

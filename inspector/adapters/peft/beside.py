@@ -9,7 +9,7 @@ from inspector.adapters.account import USED
 from inspector.adapters.model import Beside
 from inspector.adapters.peft.saved import place
 from inspector.adapters.peft.tensors import BASE_COPY, BIAS, LORA_BIAS, SAVED, TOKEN_VALUES
-from inspector.names import canonical, strip_wrappers
+from inspector.names import strip_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,6 @@ def beside(found: Sorted, verdicts: Mapping[str, Verdict], config: PeftConfig, w
         if names or verdict == BASE_COPY:
             said |= names
             kept[key] = f"base_model.model.{_ADAPTER.sub('', strip_wrappers(key))}"
-    modules = frozenset(canonical(place(key)) for key in kept if verdicts[key] is USED)
+    paths = frozenset(place(key) for key in kept if verdicts[key] is USED)
     settings = {name: value for name, value in config.settings.items() if name in said}
-    return Beside(settings, kept, modules, weights.tensor) if settings or kept else None
+    return Beside(settings, kept, paths, weights.tensor) if settings or kept else None
