@@ -11,6 +11,8 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.magnitudes import NAME as DORA
 from inspector.adapters.model import Adapter, Beside, Direction, TensorRecord
+from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.entries import is_expert
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
@@ -50,6 +52,9 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     transposed = TRANSPOSED in info.findings
     notes = write_peft(dest, factors, base=adapter.base, card=card, beside=beside, fan_in_fan_out=transposed)
     tell_findings([replace(info, findings=_untold(findings))])
+    if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
+        what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"
+        notes = (*notes, f"{what} {plain(alone[0], 80)}: with --base they are written as that base has them")
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
@@ -75,8 +80,9 @@ def _directions(adapter: Adapter) -> dict[ModuleId, Direction]:
 def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: Given) -> dict[str, Factors]:
     """Path in the folder -> factors."""
     paths, tell, factors = written_paths(adapter), Progress(), {}
+    base = Base(given.base) if given.base else None
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
-        place = placed(replace(module, path=paths[module.path]), given.base)
+        place = placed(replace(module, path=paths[module.path]), base)
         if direction := directions.get(id_):
             pair = as_stored(direction.load(), module.dtype)
             made = Factors.stored(pair, direction.scale, place, direction.magnitudes().flatten())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, LoraModule, TensorRecord
+from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, write_peft
@@ -92,10 +93,11 @@ def write(
     refuse_other_kernels(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
+    lookup = Base(base) if base else None
     worst = 0.0
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
-            place = placed(here[0][0].modules[module], base)
+            place = placed(here[0][0].modules[module], lookup)
             if not place.path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)

@@ -31,7 +31,9 @@ KNOWN = frozenset(
     use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
-_SETTINGS = ("bias", "lora_bias", "modules_to_save", "trainable_token_indices", "task_type")
+_SETTINGS = ("bias", "lora_bias", "modules_to_save", "trainable_token_indices")
+_TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
+"""What PEFT takes as `task_type`: it refuses to load a config with another."""
 _MOST_RANGES, _MOST_PARTS = 1000, 16
 METHODS = {
     "LORA": "PEFT LoRA",
@@ -134,7 +136,7 @@ def read_config(folder: Path) -> PeftConfig:
         enabled=_switches(config.get("enable_lora")),
         tokens=_tokens(config),
         version=tuple(int(n) for n in re.findall(r"\d{1,4}", str(config.get("peft_version") or ""))[:2]),
-        settings={name: config[name] for name in _SETTINGS if config.get(name) not in (None, False, "none", [], {})},
+        settings=_settings(config),
         findings=tuple(_oddities(config, twice, peft_type)),
     )
 
@@ -152,6 +154,11 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(dict.fromkeys(str(name) for name in value)) if isinstance(value, list) else ()
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, object]:
+    found = {name: config[name] for name in _SETTINGS if config.get(name) not in (None, False, "none", [], {})}
+    return found | ({"task_type": task} if (task := config.get("task_type")) in _TASKS else {})
 
 
 def _ranges(value: object) -> tuple[tuple[int, int], ...]:

@@ -19,7 +19,7 @@ from inspector.adapters.layout import stored_in_out
 from inspector.adapters.model import LoraModule, Parameter
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import A, B, Group
-from inspector.adapters.stacked import is_stack
+from inspector.adapters.stacked import STACKED, is_stack
 from inspector.names import ModuleId, canonical, strip_wrappers
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Parameters:
         if wrong := fault(group.slots, (B, A)):
             return wrong
         if _sides(group.slots) is None:
-            return MISFIT
+            return STACKED if any(len(group.slots[name].shape) > 2 for name in (A, B)) else MISFIT
         if not readings and self._file.base is None:
             for name in self._names(outer):
                 self._file.scaling.expect(f"{outer}.{name}")
