@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from inspector.adapters.factors import wide
@@ -27,7 +28,8 @@ _Key = TypeVar("_Key")
 _EXPERT = re.compile(r"((?:.+\.)?experts)\.(\d{1,6})\.([^.]+)", re.DOTALL)
 _OF_A_MIXTURE = re.compile(r"(?:^|[._])experts?(?=\.)")
 _TRIPLES = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
-_TAKEN = frozenset({"gate", *_TRIPLES[0], *_TRIPLES[1]})
+_ROUTERS = frozenset({"gate", "router"})
+_TAKEN = frozenset({*_TRIPLES[0], *_TRIPLES[1]})
 """What PEFT moves from `target_modules` to the parameters of experts [transformers_weight_conversion]."""
 
 
@@ -76,7 +78,7 @@ def layout(modules: Mapping[str, Factors], *, on_parameters: bool = True) -> Lay
             holders[holder][name][e].append(factors)
         elif e >= 0:
             apart[path] = factors
-        elif mixture and name == "gate":
+        elif mixture and name in _ROUTERS:
             routers[path] = factors
         else:
             parameter = mixture and name in _TAKEN
@@ -85,9 +87,9 @@ def layout(modules: Mapping[str, Factors], *, on_parameters: bool = True) -> Lay
     for path, factors in _even(whole).items():
         entries.append(_entry(path, path, factors))
     for path, factors in _even(routers).items():  # where they are has other names in memory and in files
-        entries.append(_entry(path, "gate.weight", factors, on_parameter=True))
+        entries.append(_entry(path, f"{path.rpartition('.')[2]}.weight", factors, on_parameter=True))
     entries += (entry for holder, names in holders.items() for entry in _nested(holder, names))
-    return Layout(entries, fused, tuple(whole.keys() - apart.keys()))
+    return Layout(entries, fused, tuple(path for path in whole if path not in apart))
 
 
 def _expert(path: str, factors: Factors) -> tuple[str, int, str]:
@@ -163,7 +165,8 @@ def _joined(parts: Sequence[Factors]) -> Factors:
         return first
     even = list(_even(dict(enumerate(parts))).values())
     r = even[0].A.shape[0]
-    B = torch.zeros(first.parameter.height, r * len(even), dtype=even[0].B.dtype)
+    dtype = reduce(torch.promote_types, (f.B.dtype for f in even))
+    B = torch.zeros(first.parameter.height, r * len(even), dtype=dtype)
     for n, f in enumerate(even):
         if f.parameter and f.parameter.rows:
             B[slice(*f.parameter.rows), n * r : (n + 1) * r] = f.B

@@ -103,16 +103,17 @@ class Parameters:
 
         What holds the experts is no linear map; a bare `target_parameters: ["down_proj"]` may be meant at any module.
         """
-        path, names = group.path, self._file.config.target_parameters
+        path, names, base = group.path, self._file.config.target_parameters, self._file.base
         if path.rpartition(".")[2] == "experts" or any(_owner(name) and _ends(path, _owner(name)) for name in names):
             return True
-        bare = any(not _owner(name) for name in names)
+        bare = any(not _owner(name) for name in names) and (base is None or base.find(path) is None)
         return bare and A in group.slots and group.slots[A].shape[:1] != (self._file.scaling.configured(path),)
 
     def _names(self, outer: str) -> list[str]:
         """The parameters that may be meant at this module: `gate_up_proj`, or `weight`."""
         names = self._file.config.target_parameters or _STACKS
-        return [name.rpartition(".")[2] for name in names if not _owner(name) or _ends(outer, _owner(name))]
+        meant = (name.rpartition(".")[2] for name in names if not _owner(name) or _ends(outer, _owner(name)))
+        return list(dict.fromkeys(meant))
 
     def _all_readings(self, group: Group) -> list[_Reading]:
         """Every way the LoRA fits one of the parameters: one, none, or several where the matrices are square."""

@@ -118,6 +118,17 @@ def test_experts_as_peft_before_0_18_wrote_them(tmp_path):
         torch.testing.assert_close(delta, want[id_])
 
 
+def test_another_rank_than_the_config_says_makes_no_parameter_of_a_module(tmp_path):
+    """Where the base has the module; and a parameter that is named twice is one."""
+    make, config = CASES["seven"]
+    base = stored(make(), tmp_path / "base")
+    model = trained(make(), config)
+    folder = saved(model, tmp_path / "adapter")
+    edit_config(folder, r=3, target_parameters=["gate_up_proj", "mlp.experts.gate_up_proj", "down_proj"])
+    ours, want = our_deltas(read(folder, base)), merged_modules(dict(make().named_parameters()), model)
+    assert ours.keys() == want.keys()
+
+
 def test_experts_without_the_base_are_left_out(tmp_path):
     adapter = read(saved(trained(qwen3_moe(), EXPERTS), tmp_path))
     assert {id_.path for id_ in adapter.modules} == {"self_attn.q_proj"}

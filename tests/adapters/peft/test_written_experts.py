@@ -151,11 +151,18 @@ def test_mlx_experts_go_where_the_base_has_them(tmp_path, make, holder, F):
     """Fused, in turns and the other way round, or under Mixtral's names."""
     base = stored(make(), tmp_path / "base")
     tensors, deltas = packed(f"model.layers.{{}}.{holder}", ".lora_a", ".lora_b", F)
+    router = {gpt_oss: "mlp.router", llama4: "feed_forward.router"}.get(make, "mlp.gate")
+    A, B = torch.ones(16, 2, dtype=torch.float64), torch.ones(2, E, dtype=torch.float64)
+    for layer in range(2):
+        tensors |= {
+            f"model.layers.{layer}.{router}.lora_a": A.clone(),
+            f"model.layers.{layer}.{router}.lora_b": B.clone(),
+        }
     write_config(tmp_path / "in", peft_type=None, lora_parameters={"rank": 2, "scale": 1.0})
     save_file(tensors, tmp_path / "in" / "adapters.safetensors")
     found = loaded_deltas(make(), converted(tmp_path / "in", tmp_path / "out", base))
     place = holder.replace("block_sparse_moe", "mlp").replace("switch_mlp", "experts")
-    want = {}
+    want = {f"model.layers.{layer}.{router}.weight": (A @ B).T for layer in range(2)}
     for layer in range(2):
         both = torch.cat([deltas[layer, "gate_proj"], deltas[layer, "up_proj"]], 1)
         if make is gpt_oss:
