@@ -26,7 +26,7 @@ _SAID_BY = {
     TOKEN_VALUES: ("trainable_token_indices",),
 }
 """Without one of these settings PEFT has no place for such a tensor; embeddings of the base need none."""
-_ADAPTER = re.compile(r"\.(?:modules_to_save(?:\.[^.]+)?|(?<=\.lora_B\.)[^.]+|original_module)(?=\.(?:weight|bias)$)")
+_ADAPTER = re.compile(r"\.(?:modules_to_save(?:\.[^.]+)?|(?<=\.lora_B\.)[^.]+)(?=\.(?:weight|bias)$)")
 
 
 def beside(found: Sorted, verdicts: Mapping[str, Verdict], config: PeftConfig, weights: Weights) -> Beside | None:
@@ -35,7 +35,7 @@ def beside(found: Sorted, verdicts: Mapping[str, Verdict], config: PeftConfig, w
     kept = {}
     for key, verdict in found.others.items():
         names = config.settings.keys() & _SAID_BY.get(verdict, ())
-        if names or verdict == BASE_COPY:
+        if (names or verdict == BASE_COPY) and "original_module" not in key.split("."):
             said |= names
             kept[key] = f"base_model.model.{_ADAPTER.sub('', strip_wrappers(key))}"
     paths = frozenset(place(key) for key in kept if verdicts[key] is USED)

@@ -13,6 +13,7 @@ from inspector.adapters.given import Given
 from inspector.converting import convert
 from tests.adapters.peft.merged import stored
 from tests.adapters.peft.models import llama, saved, trained
+from tests.makers import random_factors, write_adapter
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning", "ignore::UserWarning"
@@ -92,6 +93,18 @@ def test_an_embedding_of_any_name_and_a_linear_map_named_as_one(tmp_path):
     fresh.load_state_dict(state)
     x = torch.arange(10)
     torch.testing.assert_close(PeftModel.from_pretrained(fresh, tmp_path / "out").double()(x), model(x))
+
+
+def test_a_head_under_the_keys_of_a_whole_model_is_the_trained_one(tmp_path):
+    """As `state_dict` has it: beside the base's own, and with the adapter's name."""
+    trained_head, own = torch.ones(3, 16), torch.zeros(3, 16)
+    head = "base_model.model.score"
+    extra = {f"{head}.modules_to_save.default.weight": trained_head, f"{head}.original_module.weight": own}
+    write_adapter(tmp_path / "in", random_factors(), extra=extra, task_type="SEQ_CLS")
+    assert convert(str(tmp_path / "in"), tmp_path / "out") == 3
+    tensors = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert torch.equal(tensors[f"{head}.weight"], trained_head)
+    assert [key for key in tensors if "score" in key] == [f"{head}.weight"]
 
 
 def test_magnitudes_that_only_some_modules_have_are_left_out(tmp_path, capsys):
