@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
+from itertools import permutations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -112,8 +113,28 @@ class Experts:
         """Where a projection of an expert is: by itself, in a stack, as parts of its own, or as a part of another."""
         if found := self._pieces(holder, e, name):
             return found
-        only = self._in_layer.get(_numbers(holder), []) if holder.rpartition(".")[2] == "experts" else []
-        return self._pieces(only[0], e, name) if len(only) == 1 else ()
+        if holder.rpartition(".")[2] != "experts":
+            return ()
+        only = self._in_layer.get(_numbers(holder), [])
+        return self._pieces(only[0], e, name) if len(only) == 1 else self._by_shape(holder, e, name)
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, ...], list[tuple[TensorHeader, TensorHeader]]]:
+        """Numbers in the path -> stacks by twos, shaped as gates above up projections and as down projections."""
+        stacks: dict[tuple[str, ...], list[TensorHeader]] = defaultdict(list)
+        for header in self._weights.weights.headers.values():
+            if len(header.shape) == 3:
+                stacks[_numbers(header.key)].append(header)
+        return {at: [pair for pair in permutations(those, 2) if _belong(*pair)] for at, those in stacks.items()}
+
+    def _by_shape(self, holder: str, e: int, name: str) -> tuple[Piece, ...]:
+        """Of a stack under a name of its own, such as `input_linear.weight`: the only pair of the layer that fits."""
+        pairs = self._pairs.get(_numbers(holder), [])
+        if len(pairs) != 1 or name not in {FUSED, *_DOWN}:
+            return ()
+        whole, down = pairs[0]
+        header = whole if name == FUSED else down
+        return (Piece(header, e, turned=whole.shape[1] == down.shape[2]),) if e < header.shape[0] else ()
 
     def _pieces(self, place: str, e: int, name: str) -> tuple[Piece, ...]:
         names = next((names for names in (_GATE, _UP, _DOWN) if name in names), (name,))
@@ -150,6 +171,12 @@ class Experts:
             if stack is not None and len(stack.shape) == 3 and stack.shape[1] != stack.shape[2]:
                 return stack.shape[2 if name in _DOWN else 1] == width
         return False
+
+
+def _belong(whole: TensorHeader, down: TensorHeader) -> bool:
+    """Whether the stacks are (E, 2F, H) and (E, H, F), or both turned."""
+    (E, rows, columns), (other, d_out, d_in) = whole.shape, down.shape
+    return other == E and ((rows, columns) == (2 * d_in, d_out) or (rows, columns) == (d_in, 2 * d_out))
 
 
 def _numbers(path: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from tests.adapters.peft.mixtures import (
     E,
     deepseek,
     gpt_oss,
+    granite,
     llama4,
     mixtral,
     on_stacks,
@@ -55,7 +56,13 @@ def test_an_experts_weight_is_that_of_the_loaded_model_under_each_of_its_names(t
 
 
 @pytest.mark.parametrize(
-    ("make", "holder"), [(qwen3_moe, "mlp.experts"), (mixtral, "mlp.experts"), (llama4, "feed_forward.experts")]
+    ("make", "holder"),
+    [
+        (granite, "block_sparse_moe.experts"),
+        (qwen3_moe, "mlp.experts"),
+        (mixtral, "mlp.experts"),
+        (llama4, "feed_forward.experts"),
+    ],
 )
 def test_fused_experts_fit_the_base(tmp_path, make, holder):
     base = stored(make(), tmp_path / "base")

@@ -9,6 +9,8 @@ from transformers import (
     DeepseekV3ForCausalLM,
     GptOssConfig,
     GptOssForCausalLM,
+    GraniteMoeConfig,
+    GraniteMoeForCausalLM,
     Llama4ForCausalLM,
     Llama4TextConfig,
     MixtralConfig,
@@ -61,6 +63,11 @@ def qwen3_next():
 
 def mixtral():
     return _made(MixtralForCausalLM, MixtralConfig, intermediate_size=12, num_local_experts=E)
+
+
+def granite():
+    """Its files call the stacks `input_linear.weight` and `output_linear.weight`."""
+    return _made(GraniteMoeForCausalLM, GraniteMoeConfig, intermediate_size=12, num_local_experts=E)
 
 
 def deepseek():

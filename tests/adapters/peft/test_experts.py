@@ -13,6 +13,7 @@ from tests.adapters.peft.mixtures import (
     deepseek,
     edit_config,
     gpt_oss,
+    granite,
     llama4,
     mixtral,
     on_stacks,
@@ -52,6 +53,7 @@ def merged_modules(before, model):
 CASES = {
     "qwen3_moe": (qwen3_moe, EXPERTS),
     "mixtral": (mixtral, on_stacks(use_rslora=True)),
+    "granite": (granite, on_stacks("block_sparse_moe.experts")),
     "deepseek": (deepseek, LoraConfig(r=2, lora_alpha=6, target_modules=["kv_b_proj", "up_proj", "gate_proj"])),
     "gpt_oss": (gpt_oss, on_stacks()),
     "llama4": (llama4, on_stacks("feed_forward.experts")),
