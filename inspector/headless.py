@@ -147,11 +147,13 @@ def measured(
         tell_findings(study.adapters)
         return study, all(a.health != "error" for a in study.adapters)
     adapters, failures = _opened(sources, given, against)
+    from inspector.adapters.aligning import aligned
     from inspector.analysis import analyse, device_named
 
     if request is not None:
         request.refuse_unknown(adapters)
     settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
+    adapters = aligned(adapters)
     total = sum(a.info.parameters for a in adapters)
     say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
     tell = Progress()

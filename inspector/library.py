@@ -53,9 +53,10 @@ def compare(adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: s
     or both; `device`: auto, cpu, cuda. Raises InspectorError where nothing can be measured.
     """
     from inspector import headless
+    from inspector.adapters.aligning import aligned
     from inspector.analysis import analyse
 
-    study = analyse(_opened(adapters), headless.settings(k=k, modules=modules, **more))
+    study = analyse(aligned(_opened(adapters)), headless.settings(k=k, modules=modules, **more))
     if not study.modules:
         raise InspectorError("None of the adapters has a module that can be analysed.")
     return study
@@ -67,9 +68,10 @@ def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "
     `base`: what the adapters name unless given. `options` are the fields of `inspector.probing.Request`: prompts,
     limit, pairs, alphas, loss, pooling, device, dtype, batch. Raises InspectorError with what to do.
     """
+    from inspector.adapters.aligning import aligned
     from inspector.probing import Prober, Request
 
-    return Prober().run(list(adapters), study, Request(probes, base=base, **options))
+    return Prober().run(aligned(adapters), study, Request(probes, base=base, **options))
 
 
 def open_study(path: str | Path) -> Study:

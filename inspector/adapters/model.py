@@ -64,6 +64,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    stored: Adapter | None = field(default=None, repr=False)
+    """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

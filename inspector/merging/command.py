@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, iterate
@@ -81,6 +82,7 @@ def merge_preview(
         return lambda done, total: tell(f"{done}/{total} {what}", done, total)
 
     adapters, weights = _opened(sources, given)
+    adapters = aligned(adapters)
     if dest is not None:
         refuse_other_bases(adapters, weights)
     study = analyse(adapters, Settings(device=device, reading=given.words), progress=telling("modules measured"))

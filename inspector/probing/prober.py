@@ -93,7 +93,7 @@ class Prober:
             "intruders": lambda: weights.run_intruders(job, study.modules, by_name, cancelled),
             "accuracy": lambda: accuracy.run(job, adapters, noted, cancelled),
         }
-        weights.run_norms(job, study.modules)
+        weights.run_norms(job, study.modules, by_name)
         for part in parts:
             course.begin(part)
             runs[part]()

@@ -19,7 +19,7 @@ from inspector.tui.claiming import Claiming
 from inspector.tui.commands import ActionCommands
 from inspector.tui.editing import Editing
 from inspector.tui.judged import NOTHING, Published
-from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.messages import Aligned, Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
 from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
@@ -198,6 +198,12 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         if self.current(message.generation):
             self.progress = (message.text, message.done, message.total)
             self.repaint("status")
+
+    def on_aligned(self, message: Aligned) -> None:
+        """From now on the adapters go by the ids of what is measured."""
+        if self.current(message.generation):
+            found = {adapter.info.name: adapter for adapter in message.adapters}
+            self.loaded = {name: found.get(name, adapter) for name, adapter in self.loaded.items()}
 
     def on_snapshot(self, message: Snapshot) -> None:
         """A complete study replaces what is shown; a partial one only while nothing complete is there."""

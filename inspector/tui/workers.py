@@ -18,6 +18,7 @@ from inspector.errors import CancelledError, InspectorError
 from inspector.names import in_order
 from inspector.study import Settings, Study
 from inspector.tui.messages import (
+    Aligned,
     Estimated,
     Filtered,
     Landed,
@@ -59,8 +60,11 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
     """Every number of every pair, with snapshots on the way."""
     post(Progress(generation, "loading torch"))
     try:
+        from inspector.adapters.aligning import aligned
         from inspector.analysis import analyse, device_named
 
+        adapters = aligned(adapters)
+        post(Aligned(generation, adapters))
         study = analyse(
             adapters,
             replace(settings, device=device_named(settings.device)),
