@@ -172,7 +172,7 @@ class Names:
             return same
         head, tail = split(path)
         found = [other for other in self._by_tail.get(tail, ()) if alike(head, split(other).head)]
-        exact = [other for other in found if sorted(split(other).head) == sorted(head)]
+        exact = [other for other in found if telling(split(other).head) == telling(head)]
         return (exact or found)[0] if len(exact or found) == 1 else None
 
 
@@ -181,8 +181,13 @@ def alike(one: Collection[str], other: Collection[str]) -> bool:
 
     `model.language_model` is like `language_model.model` and `model`; `model.encoder` is not like `model.decoder`.
     """
-    a, b = Counter(one), Counter(other)
+    a, b = telling(one), telling(other)
     return (a <= b or b <= a) and is_tower(".".join(one)) == is_tower(".".join(other))
+
+
+def telling(head: Iterable[str]) -> frozenset[str]:
+    """The components of a head that say where it is: any place is in a `model`."""
+    return frozenset(head) - {"model"}
 
 
 def in_order(modules: set[ModuleId]) -> tuple[ModuleId, ...]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.readers.full import FORMAT as FULL
-from inspector.names import ModuleId, alike, in_order, module_ids, split, words
+from inspector.names import ModuleId, alike, in_order, module_ids, split, telling, words
 from inspector.study import Finding
 from inspector.text import count, some
 
@@ -40,6 +40,8 @@ class _Known:
     """The modules of all adapters so far: path and shape by words, and where every tail has been seen."""
 
     modules: dict[Words, tuple[str, Shape]] = field(default_factory=dict)
+    spelt: dict[str, str] = field(default_factory=dict)
+    """Path -> the spelling of it with the most dots: underscores may stand for them."""
     heads: dict[str, dict[Words, str]] = field(default_factory=lambda: defaultdict(dict))
     """tail -> head -> path."""
 
@@ -66,9 +68,25 @@ def aligned(adapters: Sequence[Adapter]) -> list[Adapter]:
         for path, (_, shape) in names.items():
             for part, start, end in cut.get(path, [(path, 0, shape[0])]):
                 paths[part] = (end - start) * shape[1]
-    ids = module_ids(paths)
+    spelt = {path: known.spelt.get(path, path) for path in paths}
+    shown = module_ids({spelt[path]: size for path, size in paths.items()})
+    ids = {path: shown[spelt[path]] for path in paths}
     made = [_under(adapter, names, ids, cut) for adapter, names in zip(whole, renamed, strict=True)]
     return _with_leftovers(made)
+
+
+def cut_up(adapter: Adapter) -> tuple[str, ...]:
+    """The modules of its files that were cut into parts to meet those of others, by their paths, layers as N."""
+    if adapter.stored is None:
+        return ()
+    there = {module.path for module in adapter.modules.values()}
+    whole = (module.path for module in adapter.stored.modules.values() if module.path not in there)
+    return tuple(dict.fromkeys(map(generic, whole)))
+
+
+def generic(path: str) -> str:
+    """`model.layers.3.mlp` -> `model.layers.N.mlp`."""
+    return _NUMBER.sub("N", path)
 
 
 def _stored(adapter: Adapter) -> Adapter:
@@ -78,20 +96,17 @@ def _stored(adapter: Adapter) -> Adapter:
     return replace(adapter.stored, info=replace(adapter.stored.info, name=adapter.info.name))
 
 
-def _path(module: LoraModule) -> str:
-    return module.path or str(module.id)
-
-
 def _renamed(adapter: Adapter, known: _Known) -> dict[str, tuple[ModuleId, Shape]]:
     """The adapter's modules by the paths under which the others know them, which `known` then holds too."""
     found: dict[str, tuple[ModuleId, Shape]] = {}
     rest: dict[str, tuple[ModuleId, Shape]] = {}
     claimed: set[Words] = set()
     for id_, module in adapter.modules.items():
-        path, shape = _path(module), (module.d_out, module.d_in)
+        path, shape = module.path, (module.d_out, module.d_in)
         if (there := known.modules.get(words(path))) is not None and there[0] not in found:
             found[there[0]] = id_, shape
             claimed.add(words(path))
+            known.spelt[there[0]] = max(known.spelt.get(there[0], there[0]), path, key=lambda p: p.count("."))
         else:
             rest[path] = id_, shape
     heads = _heads({path: shape for path, (_, shape) in rest.items()}, claimed, known) if known.modules else {}
@@ -117,14 +132,18 @@ def _heads(rest: Mapping[str, Shape], claimed: set[Words], known: _Known) -> dic
     pairs = {(a, b) for a, others in meeting.items() for b, agree in others.items() if agree}
     found: dict[Words, Words] = {}
     while pairs:
-        sure = {(a, b) for a, b in pairs if sorted(a) == sorted(b)} or {
-            (a, b) for a, b in pairs if sum(a == c for c, _ in pairs) == 1 == sum(b == d for _, d in pairs)
-        }
+        sure = _alone({(a, b) for a, b in pairs if telling(a) == telling(b)}) or _alone(pairs)
         if not sure:
             break
         found |= dict(sure)
         pairs = {(a, b) for a, b in pairs if a not in found and b not in found.values()}
     return found
+
+
+def _alone(pairs: Collection[tuple[Words, Words]]) -> set[tuple[Words, Words]]:
+    """Those pairs neither side of which is in another."""
+    ones, others = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    return {(a, b) for a, b in pairs if ones[a] == others[b] == 1}
 
 
 def _cuts(
@@ -220,7 +239,7 @@ def _kinds(adapter: Adapter) -> Kinds:
     """What the modules are called, layers as N, and how many of each shape there are."""
     kinds: dict[str, Counter[Shape]] = defaultdict(Counter)
     for module in adapter.modules.values():
-        kinds[_NUMBER.sub("N", f".{module.id}.")][module.d_out, module.d_in] += 1
+        kinds[generic(f".{module.id}.")][module.d_out, module.d_in] += 1
     return frozenset((name, tuple(sorted(shapes.items()))) for name, shapes in kinds.items())
 
 
@@ -235,9 +254,8 @@ def _left(mine: Kinds, theirs: Kinds) -> int:
 def _warned(adapter: Adapter, left: Mapping[str, int]) -> Adapter:
     if not left:
         return adapter
-    text = (
-        f"{count(max(left.values()), 'module')} of shapes that {some(list(left))} also has left over, under other names"
-    )
-    finding = Finding("warning", f"{text}: numbers of these pairs take them for different modules")
+    many, others = count(max(left.values()), "module"), some(list(left))
+    text = f"{many} under names that are not in {others}, where modules of equal shapes are left over too"
+    finding = Finding("warning", f"{text}: the numbers of these pairs take them for different modules")
     info = replace(adapter.info, findings=(*adapter.info.findings, finding))
     return replace(adapter, info=info, stored=adapter.stored or adapter)

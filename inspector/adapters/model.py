@@ -32,7 +32,7 @@ class LoraModule:
     rank: int
     scale: Scale
     dtype: str
-    path: str = ""
+    path: str
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
     kernel: tuple[int, ...] = ()
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""

@@ -96,6 +96,7 @@ def _together(found: Together) -> dict[str, Any]:
         "common_modules": found.common,
         "other_shapes": _ids(found.misshapen),
         "aliases": found.aliases,
+        "cut": found.cut,
         "findings": _findings(found.findings()),
     }
 

@@ -63,7 +63,7 @@ def fit(adapter: Adapter, base: BaseWeights) -> Fit:
 
 
 def _header(module: LoraModule, base: BaseWeights) -> TensorHeader | None:
-    path = module.path or str(module.id)
+    path = module.path
     return base.header(f"{path}.weight") or base.header(path)
 
 

@@ -21,7 +21,7 @@ from inspector.failures import tell_findings
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
-from inspector.merging.writing import refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
+from inspector.merging.writing import refuse_cut, refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
 from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings
 from inspector.text import plain
@@ -90,6 +90,7 @@ def merge_preview(
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
     if dest is not None:
         refuse_unaddable(study, weights)
+        refuse_cut(adapters, weights)
         refuse_other_kernels(adapters, weights)
     tell_findings(study.adapters)
     _tell_bases(adapters)

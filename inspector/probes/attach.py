@@ -38,11 +38,8 @@ class Attached:
 
     def module(self, of: LoraModule) -> Any | None:
         """The base's linear map that this is the update of, as it was before any adapter; None where it has none."""
-        name = self._name(of)
+        name = self._names.find(of.path)
         return None if name is None else _inner(self.base.model.get_submodule(name))
-
-    def _name(self, module: LoraModule) -> str | None:
-        return self._names.find(module.path or str(module.id))
 
     def check(self, adapter: Adapter) -> None:
         """Raise InspectorError with the first module that the base does not have, or has in another shape."""
@@ -50,7 +47,7 @@ class Attached:
         if not adapter.modules:
             raise InspectorError(f"{name} has no module that can run: see its findings.")
         modules = (adapter.stored or adapter).modules
-        missing = [id_ for id_, module in modules.items() if self._name(module) is None]
+        missing = [id_ for id_, module in modules.items() if self.module(module) is None]
         if missing:
             raise InspectorError(
                 f"The base {base} does not fit {name}: it has no module {some(missing, 1)}. Give the base it was "
@@ -77,7 +74,9 @@ class Attached:
         self.check(adapter)
         slot = f"a{len(self._slots)}"
         whole = adapter.stored or adapter
-        targets = {name: id_ for id_, module in whole.modules.items() if (name := self._name(module)) is not None}
+        targets = {
+            name: id_ for id_, module in whole.modules.items() if (name := self._names.find(module.path)) is not None
+        }
         transposed = any(isinstance(_inner(self.base.model.get_submodule(path)), Conv1D) for path in targets)
         config = LoraConfig(r=1, target_modules=list(targets), inference_mode=True, fan_in_fan_out=transposed)
         if self._tuner is None:

@@ -146,7 +146,8 @@ def test_json_side_by_side():
     assert found["together"] == {
         "bases": [{"base": "org/x", "adapters": ("a", "b")}, {"base": None, "adapters": ("c",)}],
         "families": [{"adapters": ("a", "b"), "example": "l.N.q"}, {"adapters": ("c",), "example": "h.N.q"}],
-        "modules": 5, "common_modules": 1, "other_shapes": [str(Q)], "aliases": (("x", "y"),),
+        "modules": 5, "common_modules": 1, "other_shapes": [str(Q)], "cut": {},
+        "aliases": (("x", "y"),),
         "findings": [
             {"severity": "warning", "text": "no module in common between 2 groups, the same projections under prefixes that do not meet: a, b: l.N.q; c: h.N.q"},
             {"severity": "warning", "text": f"shapes differ, not compared there: {Q}"},

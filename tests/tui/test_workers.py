@@ -18,7 +18,7 @@ from tests.tui.helpers import NAMES, app_with, area, body
 
 
 def adapters_of(study) -> list[Adapter]:
-    modules = {m: LoraModule(m, 576, 576, 8, Scale(2.0, "α/r"), "float32") for m in study.modules}
+    modules = {m: LoraModule(m, 576, 576, 8, Scale(2.0, "α/r"), "float32", f"model.layers.{m}") for m in study.modules}
     return [Adapter(info, modules, load=lambda _m: (_ for _ in ()).throw(AssertionError)) for info in study.adapters]
 
 

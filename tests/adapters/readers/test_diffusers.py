@@ -129,7 +129,7 @@ def test_alphas_beside_the_factors(tmp_path):
     tensors = {f"{name}.lora_A.weight": torch.ones(4, 8), f"{name}.lora_B.weight": torch.ones(24, 4)}
     adapter = read(save(tmp_path / "x.safetensors", tensors | {f"{name}.alpha": torch.tensor(2.0)}))
     assert adapter.info.scale == "0.5 (α/r = 2/4)"
-    assert [str(m) for m in adapter.modules] == ["double_blocks.0.img_attn.qkv"]
+    assert [str(m) for m in adapter.modules] == ["0.double_blocks.img_attn.qkv"]
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", json.dumps({"unet.r": "x", "unet.lora_alpha": None})])

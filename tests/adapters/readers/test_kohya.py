@@ -41,7 +41,7 @@ def test_a_whole_pipeline(tmp_path, alpha):
     text.add_adapter(LoraConfig(r=4, lora_alpha=alpha or 4, target_modules=["q_proj", "fc2"]))
     theirs = {}
     tensors = {}
-    for tower, prefix, net in ("unet", "lora_unet", model), ("text_encoder", "lora_te_text_model", text):
+    for tower, prefix, net in ("unet", "lora_unet", model), ("text_encoder.text_model", "lora_te_text_model", text):
         randomised(net, 5)
         tensors |= kohya_tensors(get_peft_model_state_dict(net), prefix, alpha)
         for path, layer in net.named_modules():
