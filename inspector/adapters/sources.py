@@ -20,6 +20,8 @@ _URL = re.compile(
     r"(?:/(?:tree|blob|resolve)/(?P<revision>[^/\s]+))?(?:/(?P<path>\S*))?"
 )
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
+CHECKPOINTS = ".checkpoints"
+"""The folder in a run that `inspector train` keeps its checkpoints in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Place:
     """Why it could not be had, where the source's other adapters could."""
     skipped: bool = False
     """Whether the fault is of files that are no adapter's."""
+    beside: tuple[str, ...] = ()
+    """The adapters beside it that are not opened, by their paths from its folder."""
 
 
 def parse(text: str) -> Local | Remote:
@@ -61,20 +65,20 @@ def parse(text: str) -> Local | Remote:
 
     Raises InspectorError for a path that does not exist and for what is neither path nor Hub id.
     """
-    if path := _existing(text):
+    if path := existing(text):
         return Local(path)
     name, equals, rest = text.partition("=")
     # A name may hold slashes, as `run/checkpoint-500` does; what follows it then must be a source for certain.
-    if equals and name and ("/" not in name or _existing(rest) or _HUB_ID.fullmatch(rest)):
+    if equals and name and ("/" not in name or existing(rest) or _HUB_ID.fullmatch(rest)):
         if not rest:
             raise InspectorError(f"{plain(text)!r} names no source: write NAME=PATH or NAME=org/repo.")
-        if path := _existing(rest):
+        if path := existing(rest):
             return Local(path, plain(name, 80))
         return _remote(rest, plain(name, 80))
     return _remote(text, "")
 
 
-def _existing(text: str) -> Path | None:
+def existing(text: str) -> Path | None:
     """The path, if there is one; raises InspectorError for one that cannot be looked at, or a link to nothing."""
     try:
         path = Path(text).expanduser()

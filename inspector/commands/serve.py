@@ -25,12 +25,14 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
     """
+    from inspector.adapters.expand import matches
     from inspector.adapters.sources import parse
     from inspector.serving import serve as run
 
     if sources == ("demo",):
         refuse_unread(READING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
     else:
-        for source in sources:
+        for source in (source for text in sources for source in matches(text)):
             parse(source)  # what is no source is said before anything listens
-    run((*sources, *given.words), host, port, expose=expose)
+    beside = ("--checkpoints",) if given.checkpoints else ()
+    run((*sources, *given.words, *beside), host, port, expose=expose)

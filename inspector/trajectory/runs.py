@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import natural
+from inspector.adapters.sources import CHECKPOINTS
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
 from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 
-CHECKPOINTS = ".checkpoints"
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
 _STATE = "trainer_state.json"
 _MOST_STEPS = 10**12
