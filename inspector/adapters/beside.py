@@ -21,6 +21,8 @@ class Spot:
     file: str = ""
     whole: bool = False
     """Whether the folder is this adapter, whatever else lies in it."""
+    model: bool = False
+    """Whether it is a whole model, which is no adapter without its base."""
 
     @property
     def path(self) -> PurePath:
@@ -37,8 +39,9 @@ def standing(spots: Sequence[Spot], *, checkpoints: bool) -> Iterator[tuple[int,
     opened = [owner is None or (checkpoints and owners[owner] is None) for owner in owners]
     shut: dict[int, list[str]] = {}
     for n, owner in enumerate(owners):
-        if owner is not None and not opened[n]:
-            shut.setdefault(owner, []).append(spots[n].path.relative_to(spots[owner].folder).as_posix())
+        if owner is not None and not opened[n] and not spots[n].model:
+            path = spots[n].folder if spots[n].whole else spots[n].path
+            shut.setdefault(owner, []).append(path.relative_to(spots[owner].folder).as_posix())
     yield from ((n, tuple(shut.get(n, ()))) for n in range(len(spots)) if opened[n])
 
 

@@ -141,13 +141,13 @@ def _adapters_in(folder: Path, given: Given) -> list[Spot]:
         found = sorted(places_in(listed), key=lambda place: natural(place[0].name))
     except InspectorError:
         return [Spot(folder)]  # reading it tells the error
-    return [
-        Spot(folder, path.name, path.stem in NAMELESS)
-        if path != folder
-        # A config whose weights are not there (yet) is no adapter, and a whole model is one against its base alone.
-        else Spot(folder, "", given.base is not None if reader is full else has_weights(listed.names))
-        for path, reader in found
-    ]
+    spots = []
+    for path, reader in found:
+        model = reader is full and given.base is None
+        # A config whose weights are not there (yet) is no adapter.
+        whole = path.stem in NAMELESS if path != folder else not model and (reader is full or has_weights(listed.names))
+        spots.append(Spot(folder, path.name if path != folder else "", whole, model))
+    return spots
 
 
 def _sub_folders(folder: Path, *, hidden: bool) -> list[Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from inspector.adapters.beside import NAMELESS
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import fixed
 from inspector.adapters.formats import places
@@ -70,6 +71,8 @@ class Offer:
         below = path.relative_to(fixed(remote.subfolder)).parts if not alone else ()
         name = "/".join((remote.name, *below)) if remote.name else ""
         parts = path.with_suffix("").parts if choice.file else path.parts
+        if choice.file and path.stem in NAMELESS:
+            parts = path.parent.parts
         root = snapshot(remote, self.listing.commit)
         components = (*remote.repo.split("/"), *parts)
         return Place(root / path, self.source(choice), components, name, beside=choice.beside)
