@@ -63,8 +63,9 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
 def _opened(source: str, given: Given) -> Adapter:
     adapters, failures = opened([source], given)
     if len(adapters) + len(failures) > 1:
-        names = [a.info.source for a in adapters] + [f.source for f in failures]
-        raise InspectorError(f"{plain(source, 300)} holds {len(names)} adapters: name one of {first(names)}.")
+        what = f"{plain(source, 300)} holds {len(adapters) + len(failures)} adapters"
+        names = [a.info.source for a in adapters] or [f.source for f in failures]
+        raise InspectorError(f"{what}: name one, such as {first(names)}.")
     (adapter,) = adapters
     if not adapter.modules:
         errors = [f.text for f in adapter.info.findings if f.severity == "error"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ def assemble(
 
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
-    refusal = facts.refusal or ("" if parts else NO_PAIR)
+    refusal = facts.refusal or ("" if parts else _no_pair(verdicts.values()))
     parts = sorted(parts, key=lambda part: _place(part.module.id))
     modules = {part.module.id: part.module for part in parts}
     usable = [] if refusal else list(modules.values())
@@ -103,6 +103,11 @@ def assemble(
         facts.depends_on,
         facts.base,
     )
+
+
+def _no_pair(verdicts: Iterable[Verdict]) -> str:
+    """That there is no module, and the first reason that one was not made of its tensors."""
+    return ": ".join([NO_PAIR, *[verdict.reason for verdict in verdicts if verdict.severity == "error"][:1]])
 
 
 def _place(id_: ModuleId) -> tuple[bool, int, str]:

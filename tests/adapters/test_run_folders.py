@@ -150,7 +150,7 @@ def test_one_adapter_of_several_must_be_named(tmp_path):
     with pytest.raises(InspectorError) as error:
         convert(str(tmp_path / "out"), tmp_path / "dest")
     steps = [tmp_path / "out" / f"checkpoint-{n}" for n in (20, 100)]
-    assert str(error.value) == f"{tmp_path / 'out'} holds 2 adapters: name one of {steps[0]}, {steps[1]}."
+    assert str(error.value) == f"{tmp_path / 'out'} holds 2 adapters: name one, such as {steps[0]}, {steps[1]}."
 
 
 def test_the_checkpoints_of_inspector_train(tmp_path):
