@@ -71,7 +71,7 @@ def origin_of(folder: Path, name: str, run: str = "") -> Origin:
 def run_of(source: str) -> str:
     """The source of the run that a source is of: of `out/checkpoint-9`, as of `out`, that is `out`."""
     found = _CHECKPOINT.fullmatch(source)
-    return source if found is None else found["run"]
+    return source if found is None else found["run"] or "."
 
 
 def recorded_base(folder: Path) -> RecordedBase:

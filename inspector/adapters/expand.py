@@ -14,7 +14,7 @@ from inspector.adapters.formats import places as places_in
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.readers import full
-from inspector.adapters.sources import CHECKPOINTS, Local, Place, as_source, existing
+from inspector.adapters.sources import CHECKPOINTS, Local, Place, as_source
 from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError, NotAnAdapterError
 from inspector.text import plain
@@ -29,7 +29,7 @@ def matches(text: str) -> list[str]:
 
     Any other text, and a pattern that nothing here matches, is itself.
     """
-    if not has_magic(text) or existing(text):
+    if not has_magic(text) or os.path.lexists(_at_home(text)):
         return [text]
     if paths := _glob(text):
         return paths
@@ -143,10 +143,12 @@ def _adapters_in(folder: Path, given: Given) -> list[Spot]:
         return [Spot(folder)]  # reading it tells the error
     spots = []
     for path, reader in found:
-        model = reader is full and given.base is None
-        # A config whose weights are not there (yet) is no adapter.
-        whole = path.stem in NAMELESS if path != folder else not model and (reader is full or has_weights(listed.names))
-        spots.append(Spot(folder, path.name if path != folder else "", whole, model))
+        if path != folder:
+            spots.append(Spot(folder, path.name, path.stem in NAMELESS))
+        elif reader is full:
+            spots.append(Spot(folder, whole=given.base is not None, model=given.base is None))
+        else:  # a config whose weights are not there (yet) is no adapter
+            spots.append(Spot(folder, whole=has_weights(listed.names)))
     return spots
 
 

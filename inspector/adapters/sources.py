@@ -65,20 +65,20 @@ def parse(text: str) -> Local | Remote:
 
     Raises InspectorError for a path that does not exist and for what is neither path nor Hub id.
     """
-    if path := existing(text):
+    if path := _existing(text):
         return Local(path)
     name, equals, rest = text.partition("=")
     # A name may hold slashes, as `run/checkpoint-500` does; what follows it then must be a source for certain.
-    if equals and name and ("/" not in name or existing(rest) or _HUB_ID.fullmatch(rest)):
+    if equals and name and ("/" not in name or _existing(rest) or _HUB_ID.fullmatch(rest)):
         if not rest:
             raise InspectorError(f"{plain(text)!r} names no source: write NAME=PATH or NAME=org/repo.")
-        if path := existing(rest):
+        if path := _existing(rest):
             return Local(path, plain(name, 80))
         return _remote(rest, plain(name, 80))
     return _remote(text, "")
 
 
-def existing(text: str) -> Path | None:
+def _existing(text: str) -> Path | None:
     """The path, if there is one; raises InspectorError for one that cannot be looked at, or a link to nothing."""
     try:
         path = Path(text).expanduser()

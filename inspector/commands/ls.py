@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def ls(sources: tuple[str, ...], as_json: bool, given: Given) -> int:
     from inspector.adapters.inventory import inventory
 
     found, complete = [], True
-    sources = tuple(source for text in sources for source in matches(text))
+    sources = tuple(chain.from_iterable(map(matches, sources)))
     for source in sources:
         try:
             found.append(inventory(source, given=given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -32,7 +33,7 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given
     if sources == ("demo",):
         refuse_unread(READING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
     else:
-        for source in (source for text in sources for source in matches(text)):
+        for source in chain.from_iterable(map(matches, sources)):
             parse(source)  # what is no source is said before anything listens
     beside = ("--checkpoints",) if given.checkpoints else ()
     run((*sources, *given.words, *beside), host, port, expose=expose)
