@@ -44,8 +44,10 @@ _RUN = {
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
 }
-READING = ("base", "allow_pickle", "svd_rank", "checkpoints")
-"""The options of `reading`."""
+READING = ("base", "allow_pickle", "svd_rank")
+"""The options of `reading` that every command has."""
+OPENING = (*READING, "checkpoints")
+"""All of them."""
 
 
 def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -112,7 +114,7 @@ def refuse_for_study(sources: Sequence[str]) -> None:
 
     if is_study(sources):
         asked = "says how adapters are read and measured, and {} is a saved study: name its adapters for that."
-        refuse_unread(("k", "modules", "sides", "device", *READING), asked.format(plain(sources[0])))
+        refuse_unread(("k", "modules", "sides", "device", *OPENING), asked.format(plain(sources[0])))
 
 
 def on_terminal() -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from inspector import completion
-from inspector.commands.options import DEBUG, READING, SETTINGS, reading, refuse_unread
+from inspector.commands.options import DEBUG, OPENING, SETTINGS, reading, refuse_unread
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -31,7 +31,7 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given
     from inspector.serving import serve as run
 
     if sources == ("demo",):
-        refuse_unread(READING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
+        refuse_unread(OPENING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
     else:
         for source in chain.from_iterable(map(matches, sources)):
             parse(source)  # what is no source is said before anything listens

@@ -101,10 +101,6 @@ def test_every_command_takes_it_for_one(tmp_path, monkeypatch):
     assert done.stderr.count(BESIDE[trl_dpo]) == 1
     assert [adapter.info.name for adapter in library.load("out")] == ["out"]
     assert len(library.load("out", checkpoints=True)) == 4
-    served = []
-    monkeypatch.setattr("inspector.serving.serve", lambda arguments, *_, **__: served.append(arguments))
-    CliRunner().invoke(cli, ["serve", "out", "--checkpoints"], catch_exceptions=False)
-    assert served == [("out", "--checkpoints")]
 
 
 # Folders without an adapter at their root
