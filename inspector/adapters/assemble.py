@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ def assemble(
 
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
-    refusal = facts.refusal or ("" if parts else NO_PAIR)
+    refusal = facts.refusal or ("" if parts else _no_pair(verdicts.values()))
     sizes = {part.module.id: part.module.d_out * part.module.d_in for part in parts}
     shown = module_ids({id_.path: sizes.get(id_, 0) for id_ in (*sizes, *facts.excluded)})
     by_id = {shown[part.module.id.path]: part for part in parts}
@@ -104,6 +104,11 @@ def assemble(
         facts.depends_on,
         facts.base,
     )
+
+
+def _no_pair(verdicts: Iterable[Verdict]) -> str:
+    """That there is no module, and the first reason that one was not made of its tensors."""
+    return ": ".join([NO_PAIR, *[verdict.reason for verdict in verdicts if verdict.severity == "error"][:1]])
 
 
 def _scales(modules: list[LoraModule]) -> str:

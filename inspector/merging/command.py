@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
         _refuse_no_weight(text)
     wanted = [weighted(text) for text in sources]
     opened = iterate([source for source, _ in wanted], given=given, progress=Downloads())
-    adapters, weights = [], []
+    adapters, weights, parts = [], [], Counter[int]()
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
             if not found.result.skipped:
@@ -127,10 +128,15 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
             raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
         adapters.append(found.result)
         weights.append(wanted[found.order[0]][1])
+        parts[found.order[0]] += 1
     if not adapters:
         raise InspectorError("No source is an adapter.")
     if not np.any(weights):
         raise InspectorError("Every weight is 0, and so is the sum: write SOURCE:WEIGHT, such as out/sft:0.5.")
+    for at, many in parts.items():
+        if many > 1:
+            source, weight = wanted[at]
+            say(f"{plain(source, 300)} stands for {many} adapters, each added with the weight {weight:g}.")
     return adapters, tuple(weights)
 
 

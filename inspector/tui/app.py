@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -131,10 +132,12 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         self.arrived = []
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
-        taken = tuple(self.loaded)
+        taken, given = tuple(self.loaded), self.given
         self.start_work(
-            lambda generation, cancelled: open_all(sources, self.given, taken, generation, self.post_message, cancelled)
+            lambda generation, cancelled: open_all(sources, given, taken, generation, self.post_message, cancelled)
         )
+        if given is not None:
+            self.given = replace(given, checkpoints=False)  # what is opened from now on is named
         self.state.opening = True
         self.repaint()
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
@@ -26,9 +27,10 @@ def adapters_of(study) -> list[Adapter]:
 def backstage(monkeypatch):
     """Stand-ins for opening and measuring, held back until released."""
     study = make_study(3, layers=4)
-    stage = SimpleNamespace(study=study, measured=[], release=threading.Event(), failures=[])
+    stage = SimpleNamespace(study=study, measured=[], given=[], release=threading.Event(), failures=[])
 
     def open_all(sources, given, taken, generation, post, cancelled):
+        stage.given.append(given)
         for n, adapter in enumerate(adapters_of(study)):
             name = adapter.info.name + ("-2" if adapter.info.name in taken else "")
             post(Opened(generation, replace(adapter, info=replace(adapter.info, name=name)), (0, n)))
@@ -186,6 +188,16 @@ async def test_what_was_undone_stays_undone_when_another_is_opened(backstage):
         await pilot.press("o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
         assert backstage.measured[1][0][:3] == ["run_0", "run_1", "run_2"]
+
+
+async def test_the_checkpoints_asked_for_are_those_of_the_first_sources(backstage):
+    app = InspectorApp(["a"], given=Given(rank=3, checkpoints=True))
+    backstage.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
+        await pilot.press("o", *"b", "enter")
+        await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
+        assert backstage.given == [Given(rank=3, checkpoints=True), Given(rank=3)]
 
 
 async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):
