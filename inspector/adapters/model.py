@@ -64,6 +64,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)
+    """Whether the config puts an update on the module at this path and the file has no tensor of it."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

@@ -70,6 +70,7 @@ def _adapter(one: Checked, *, tensors: bool) -> dict[str, Any]:
         "one_direction": None if health is None else _ids(health.collapsed),
         "not_in_base": None if one.fit is None else _ids(one.fit.missing),
         "other_shape_in_base": None if one.fit is None else {str(i): s for i, s in one.fit.misshapen.items()},
+        "not_in_file": None if one.fit is None else _ids(one.fit.absent),
         "quantised_in_base": None if one.fit is None else _ids(one.fit.quantised),
         "bf16_merge": None if one.precision is None else _merge(one),
         "findings": _findings(one.findings),

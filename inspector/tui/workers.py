@@ -57,6 +57,11 @@ def headers_only(adapters: Sequence[Adapter], settings: Settings) -> Study:
 
 def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, post: Post, cancelled: Cancelled) -> None:
     """Every number of every pair, with snapshots on the way."""
+
+    def progress(done: int, total: int) -> None:
+        text = f"analysing {done}/{total} modules" if done < total else f"adding up {total} modules"
+        post(Progress(generation, text, done, total))
+
     post(Progress(generation, "loading torch"))
     try:
         from inspector.analysis import analyse, device_named
@@ -64,7 +69,7 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
         study = analyse(
             adapters,
             replace(settings, device=device_named(settings.device)),
-            progress=lambda done, total: post(Progress(generation, f"analysing {done}/{total} modules", done, total)),
+            progress=progress,
             partial=lambda study: post(Snapshot(generation, study, complete=False)),
             cancelled=cancelled,
         )

@@ -62,7 +62,7 @@ def one(made=None, *, findings=(), study=None, values=None, fit=None, precision=
 
 
 VALUES = Values((Q, V, OUT), (Q,), {}, (V,), {OUT: 12.0}, (Q, OUT), False, 0.0)
-FIT = Fit("org/base", {}, frozenset(), (V,), {OUT: (4, 5)}, (Q,))
+FIT = Fit("org/base", {}, frozenset(), (V,), {OUT: (4, 5)}, (Q,), (V, OUT))
 HALF, GONE = Merged(16.0, 4.0, 1.0, 1.0), Merged(9.0, 0.0, 0.0, 0.0)
 
 
@@ -88,7 +88,7 @@ def test_json_of_an_adapter_that_was_measured():
         "scales": [{"scale": 2.0, "origin": "test", "modules": 2}],
         "norm": 3.0, "effective_rank": 1.5, "energy_left_out": None, "excluded": [],
         "dead": [str(Q)], "nonfinite": [str(V)], "outliers": {str(OUT): 12.0}, "one_direction": [str(Q), str(OUT)],
-        "not_in_base": [str(V)], "other_shape_in_base": {str(OUT): (4, 5)}, "quantised_in_base": [str(Q)],
+        "not_in_base": [str(V)], "other_shape_in_base": {str(OUT): (4, 5)}, "quantised_in_base": [str(Q)], "not_in_file": [str(V), str(OUT)],
         "bf16_merge": {
             "cosine": 0.5, "energy_lost": 0.75, "norm_ratio": 0.4,
             "modules": {
@@ -114,6 +114,7 @@ def test_json_of_what_was_not_measured():
         "one_direction",
         "not_in_base",
         "other_shape_in_base",
+        "not_in_file",
         "quantised_in_base",
         "bf16_merge",
         "base",
