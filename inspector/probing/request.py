@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inspector.adapters.model import Adapter
+from inspector.definitions.probes import FEW_PROMPTS
 from inspector.errors import InspectorError
 from inspector.probes.cache import Cache, cache_folder
 from inspector.probes.cka import FEWEST
@@ -108,6 +109,8 @@ class Estimate:
     tokens: int
     seconds: float | None
     text: str
+    caution: str = ""
+    """That the prompts will be too few to say anything, or nothing."""
 
 
 def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
@@ -119,7 +122,18 @@ def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
     new = (len(adapters) + 1) * sizes["accuracy"] if "accuracy" in request.probes else 0
     each = seconds_each(adapters, request)
     seconds = sum(each.values()) if runs and not new and set(each) == set(runs) else None
-    return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds))
+    return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds), few_prompts(request))
+
+
+def few_prompts(request: Request) -> str:
+    """Which probes will run over fewer prompts than anything can be said of; of accuracy the intervals show it."""
+    sizes = _prompts(request)[0]
+    few = {probe: sizes[probe] for probe in request.probes if 0 < sizes.get(probe, 0) < FEW_PROMPTS}
+    few.pop("accuracy", None)
+    if not few:
+        return ""
+    on = f"{', '.join(few)} on {count(max(few.values()), 'prompt')}"
+    return f"{on}: fewer than {FEW_PROMPTS} scatter more than adapters differ"
 
 
 def seconds_each(adapters: Sequence[Adapter], request: Request) -> dict[str, float]:

@@ -188,7 +188,8 @@ def follow(
 def estimate(probers: Probers, adapters: Sequence[Adapter], study: Study, request: Request) -> tuple[str, bool]:
     """What the request will cost, in words; or why it cannot run, and True."""
     try:
-        return probers.get().estimate(adapters, study, request).text, False
+        found = probers.get().estimate(adapters, study, request)
+        return "; ".join(filter(None, (found.caution, found.text))), False
     except InspectorError as error:
         return str(error), True
     except Exception as error:  # noqa: BLE001 - a cost that cannot be told does not forbid the run

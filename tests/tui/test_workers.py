@@ -14,7 +14,6 @@ from inspector.study import Settings
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
-from tests.memory import random_adapter
 from tests.tui.factory import make_study
 from tests.tui.helpers import KEYS, NAMES, app_with, area, body
 
@@ -171,10 +170,12 @@ def test_a_progress_flood_is_coalesced_within_its_generation():
 
 
 def test_what_follows_the_last_module_is_told_as_such():
+    from tests.memory import random_adapter  # with torch, which no import of this file needs
+
     posted = []
     workers.measure([random_adapter("a", 0, layers=1)], Settings(k=2), 1, posted.append, lambda: False)
     told = [message.text for message in posted if isinstance(message, Progress)]
-    assert told == ["loading torch", "adding up 2 modules"]
+    assert told == ["loading torch", "analysing 1/2 modules", "adding up 2 modules"]
     assert posted[-1].complete
 
 
