@@ -85,6 +85,11 @@ def subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, 
                     yield a, b, (i, j)
 
 
+def needs_pair(study: Study, metric: str) -> bool:
+    """Whether a metric is of two adapters and the study of one."""
+    return not any(subjects(study, DEFINITIONS[metric].subject))
+
+
 def _measurable(study: Study, scope: Scope, at: tuple[int, ...]) -> Sequence[bool]:
     """Per place: whether any adapter of the subject adapts it. Elsewhere there is no row at all."""
     here: list[bool] = np.any(study.present[list(at)] if at else study.present, axis=0).tolist()

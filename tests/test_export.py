@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from inspector import headless
 from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, save
+from inspector.headless import Parts
 from inspector.printing.studies import print_groups, print_study, print_summary
 from inspector.study import Settings
 from inspector.table import COLUMNS, rows
@@ -199,3 +201,19 @@ def test_what_was_saved_of_one_metric_is_printed_without_the_others(metric, stud
     assert [line for line in text.splitlines() if line.startswith("cosine: ")] == (
         ["cosine: ⟨ΔW_a,ΔW_b⟩_F / (‖ΔW_a‖_F ‖ΔW_b‖_F), ΔW = s·B·A; inner products and "] if metric == "cosine" else []
     )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "principal_angle", "orthogonal_fraction_module"])
+def test_one_adapter_has_no_pair_and_no_empty_table(metric, capsys):
+    print_study(make_study(1, layers=2), [metric, "norm"])
+    text = capsys.readouterr().out
+    assert f"{metric}: of two adapters, and one is open: name another." in text
+    assert "by layer" not in text
+    assert "norm ‖ΔW‖, global" in text
+
+
+def test_what_an_export_of_one_adapter_lacks_is_said(tmp_path, capsys):
+    save(make_study(1, layers=2), tmp_path / "one.json")
+    out = tmp_path / "part.csv"
+    assert headless.analyze([str(tmp_path / "one.json")], settings=Settings(), out=out, parts=Parts(("u1", "norm"))) == 0
+    assert "Not in it: u1, of two adapters, and one is open: name another." in capsys.readouterr().err

@@ -66,6 +66,8 @@ class Request:
         names = [adapter.info.name for adapter in adapters]
         if lost := [name for pair in self.pairs for name in pair if name not in names]:
             raise InspectorError(f"No adapter {plain(lost[0])!r} is open: a pair is of {', '.join(map(plain, names))}.")
+        if "lmc" in self.probes and len(names) < 2:
+            raise InspectorError("lmc is the loss between two adapters, and one is open: name another.")
         if not all(-10 <= alpha <= 10 for alpha in self.alphas):  # which NaN is not
             raise InspectorError("A point of a path is a number α between -10 and 10, such as 0,0.5,1.")
         every = tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])

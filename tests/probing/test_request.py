@@ -110,3 +110,9 @@ def test_damaged_speeds_are_none(damage):
 )  # fmt: skip
 def test_clock(seconds, shown):
     assert clock(seconds) == shown
+
+
+def test_a_loss_between_two_adapters_is_not_asked_of_one(three):
+    with pytest.raises(InspectorError, match="lmc is the loss between two adapters, and one is open: name another"):
+        replace(LMC, probes=("lmc", "cka")).checked(three[:1])
+    assert replace(LMC, probes=("cka", "lens", "intruders", "accuracy")).checked(three[:1]).pairs == ()
