@@ -215,5 +215,7 @@ def test_one_adapter_has_no_pair_and_no_empty_table(metric, capsys):
 def test_what_an_export_of_one_adapter_lacks_is_said(tmp_path, capsys):
     save(make_study(1, layers=2), tmp_path / "one.json")
     out = tmp_path / "part.csv"
-    assert headless.analyze([str(tmp_path / "one.json")], settings=Settings(), out=out, parts=Parts(("u1", "norm"))) == 0
+    assert (
+        headless.analyze([str(tmp_path / "one.json")], settings=Settings(), out=out, parts=Parts(("u1", "norm"))) == 0
+    )
     assert "Not in it: u1, of two adapters, and one is open: name another." in capsys.readouterr().err

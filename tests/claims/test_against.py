@@ -59,8 +59,7 @@ def test_the_answer_about_ones_own_comes_first(place, tmp_path):
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert text.startswith(
-        "own is one direction with ref.sft: cosine 1.00, alike in all layers; it moved 3 times as far. "
-        "nearest of toy"
+        "own is one direction with ref.sft: cosine 1.00, alike in all layers; it moved 3 times as far. nearest of toy"
     )
     assert text.index("nearest of toy") < text.index("3 adapters, ") < text.index("cosine, all modules")
     lines = done.stdout.splitlines()

@@ -236,7 +236,9 @@ def test_few_prompts_and_the_study_that_is_nearest(tmp_path):
 def test_a_verdict_over_few_prompts_is_marked(tmp_path):
     """The verdict itself, in every format: the line below the table says why."""
     metric = "pairs: [[a, b]]; relation: at least; value: 0"
-    found = claims(tmp_path, claim(f"metric: barrier_mean; {metric}", "few") + claim(f"metric: cosine; {metric}", "all"))
+    found = claims(
+        tmp_path, claim(f"metric: barrier_mean; {metric}", "few") + claim(f"metric: cosine; {metric}", "all")
+    )
     numbers = Numbers().put("barrier_mean", 0.5, "a", "b").put("cosine", 0.5, "a", "b").study()
     for examples, marks in ((8, [True, False]), (20, [False, False])):
         study = replace(numbers, probes=(ProbeInfo("lmc", "base", examples=examples),))

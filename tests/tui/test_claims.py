@@ -235,9 +235,10 @@ async def test_a_finding_stands_beside_the_verdict_it_limits(toy):
     text = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
     adapters = tuple(
         replace(
-            info, base="org/base",
+            info,
+            base="org/base",
             findings=(Finding("warning", text), Finding("info", "a pickle")) if info.name == "dpo" else (),
-        )  # fmt: skip
+        )
         for info in study.adapters
     )
     app = InspectorApp(study=replace(study, adapters=adapters), published=Published(toy, show=True))

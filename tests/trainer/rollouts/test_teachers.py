@@ -178,6 +178,17 @@ def test_so_many_requests_a_minute(chat):
     assert time.monotonic() - started >= 0.5
 
 
+def test_a_server_is_known_as_eval_knows_it(chat):
+    """By its address and what it says of the model: a name alone is another model's elsewhere."""
+    known = asking(chat).identity
+    assert asking(chat, per_minute=600).identity == known
+    with ChatServer(chat.models, chat.reply) as elsewhere:
+        assert asking(elsewhere).identity != known
+    chat.cards["big"] = {"root": "org/other"}
+    assert asking(chat).identity != known
+    assert asking(chat, extra='{"top_k": 20}').identity != asking(chat).identity
+
+
 def test_which_model(chat):
     with pytest.raises(InspectorError, match=r"Which model of .*: it serves big, small"):
         asking(chat, name="")
