@@ -219,3 +219,30 @@ def test_what_an_export_of_one_adapter_lacks_is_said(tmp_path, capsys):
         headless.analyze([str(tmp_path / "one.json")], settings=Settings(), out=out, parts=Parts(("u1", "norm"))) == 0
     )
     assert "Not in it: u1, of two adapters, and one is open: name another." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_what_no_float64_holds_is_not_available_in_any_format(value, tmp_path):
+    """JSON has no word for infinity, and strict readers take no other."""
+    study = with_lmc(make_study(2, layers=2, names=("a", "b")))
+    study.blocks["norm", "global"][0] = study.blocks["singular_value", "module"][0, 0, 0] = value
+    study.blocks["lmc_loss", "global"][0, 1, 0, 3] = value
+    for path in (tmp_path / "x.json", tmp_path / "x.parquet"):
+        save(study, path)
+        found = load(path)
+        for at in (("norm", "global"), ("singular_value", "module"), ("lmc_loss", "global")):
+            assert np.isinf(found.blocks[at]).sum() == 0
+            assert np.isnan(found.blocks[at]).sum() > np.isnan(study.blocks[at]).sum()
+    json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
+    save(study, tmp_path / "x.csv")
+    assert "inf" not in (tmp_path / "x.csv").read_text()
+
+
+def test_what_was_written_beside_a_study_is_named_as_what_it_is(tmp_path):
+    save(make_study(1, layers=2), tmp_path / "table.csv")
+    for name, what in (
+        ("table.csv", "is a table alone, no study: save it as .json or .parquet as well"),
+        ("table.findings.json", "is not a study but adapter-inspector findings"),
+    ):
+        with pytest.raises(InspectorError, match=what):
+            load(tmp_path / name)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - a case a line
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from inspector.adapters.health import Values
-from inspector.adapters.model import TensorRecord
+from inspector.adapters.model import Scale, TensorRecord
 from inspector.adapters.opening import Failure
 from inspector.checking import as_json, printing
 from inspector.checking.checks import Checked, checked
@@ -100,6 +101,15 @@ def test_json_of_an_adapter_that_was_measured():
     }  # fmt: skip
     assert {key: said[key] for key in expected} == expected
     assert "tensor_list" not in said
+
+
+def test_json_of_numbers_that_json_does_not_have():
+    made = opened()
+    modules = {id_: replace(module, scale=Scale(np.inf, "α/r")) for id_, module in made.modules.items()}
+    values = replace(VALUES, outliers={Q: np.inf})
+    said = of_json(one(replace(made, modules=modules), study=measured(np.inf), values=values))
+    assert (said["scales"][0]["scale"], said["outliers"], said["norm"]) == (None, {str(Q): None}, None)
+    json.dumps(said, allow_nan=False)
 
 
 def test_json_of_what_was_not_measured():

@@ -237,11 +237,12 @@ def test_a_verdict_over_few_prompts_is_marked(tmp_path):
     """The verdict itself, in every format: the line below the table says why."""
     metric = "pairs: [[a, b]]; relation: at least; value: 0"
     found = claims(
-        tmp_path, claim(f"metric: barrier_mean; {metric}", "few") + claim(f"metric: cosine; {metric}", "all")
+        tmp_path,
+        claim(f"metric: barrier_mean; {metric}; prompts: sums", "few") + claim(f"metric: cosine; {metric}", "all"),
     )
     numbers = Numbers().put("barrier_mean", 0.5, "a", "b").put("cosine", 0.5, "a", "b").study()
     for examples, marks in ((8, [True, False]), (20, [False, False])):
-        study = replace(numbers, probes=(ProbeInfo("lmc", "base", examples=examples),))
+        study = replace(numbers, probes=(ProbeInfo("lmc", "base", prompts="sums", examples=examples),))
         outcomes = evaluate(found, [study])
         assert [outcome.limited for outcome in outcomes] == marks
         assert [outcome.verdict for outcome in outcomes] == ["holds", "holds"]
