@@ -153,7 +153,7 @@ def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tup
     pairs = list(product(one, other))
     values = [float(cosine[pair]) for pair in pairs]
     part = "" if max(values) <= -ONE else " in part"
-    who = f"{_them(study, one)} oppose {_them(study, other)}"
+    who = f"{_them(study, one)} {'oppose' if len(one) > 1 else 'opposes'} {_them(study, other)}"
     if len(pairs) == 1:
         who = f"{_them(study, one + other)} oppose each other"
     numbers = tuple(of_pair(study, "cosine", *pair) for pair in pairs)

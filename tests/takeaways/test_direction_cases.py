@@ -140,6 +140,10 @@ def test_clusters_and_who_lies_how_to_them(names, given, sentences):
             "abc", {"default": -0.95, "ab": 1, "bc": -0.5},
             ["a and b are one direction: cosine 1.00.", "a and b oppose c in part: cosine -0.95 to -0.50."],
         ),
+        (
+            "abc", {"default": -1, "bc": 1},
+            ["b and c are one direction: cosine 1.00.", "a opposes b and c: cosine -1.00."],
+        ),
         (  # where not every pair of the groups does, each that does by itself
             "abc", {"ab": 1, "ac": -0.1, "bc": -0.09},
             ["a and b are one direction: cosine 1.00.",
