@@ -15,6 +15,7 @@ from inspector.failures import opened, tell_findings
 from inspector.narration import Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
+from inspector.table import needs_pair
 from inspector.text import count, plain, rounded
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def analyze(
             print_study(study, parts.metrics, title)
     else:
         wrote(*save(study, out, parts.metrics))
+        if lonely := [metric for metric in parts.metrics if needs_pair(study, metric)]:
+            say(f"Not in it: {', '.join(lonely)}, of two adapters, and one is open: name another.")
     if against is not None and not comparable(study):
         say(f"Nothing could be compared with {plain(against.address)}.")
         complete = False

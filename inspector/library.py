@@ -68,12 +68,14 @@ def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "
     """The study with what running the base shows: lmc, cka, lens, intruders, accuracy.
 
     `base`: what the adapters name unless given. `options` are the fields of `inspector.probing.Request`: prompts,
-    limit, pairs, alphas, loss, pooling, device, dtype, batch. Raises InspectorError with what to do.
+    limit, pairs, alphas, loss, pooling, device, dtype, batch. Warns of what limits the numbers; raises InspectorError
+    with what to do.
     """
     from inspector.adapters.aligning import aligned
     from inspector.probing import Prober, Request
 
-    return Prober().run(aligned(adapters), study, Request(probes, base=base, **options))
+    request = Request(probes, base=base, **options)
+    return Prober().run(aligned(adapters), study, request, note=lambda text: warnings.warn(text, stacklevel=4))
 
 
 def open_study(path: str | Path) -> Study:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.config_file import read_json_object
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.listing import Folder
 from inspector.adapters.weights import Weights, safetensors_weights
@@ -67,6 +68,15 @@ class BaseWeights:
     @cached_property
     def _names(self) -> Names:
         return Names(self.weights.headers)
+
+    @cached_property
+    def depth(self) -> int | None:
+        """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
+        path = self.folder / "config.json"
+        config = read_json_object(path)[0] if path.is_file() else {}
+        text = config.get("text_config")
+        layers = (text if isinstance(text, dict) else config).get("num_hidden_layers")
+        return layers if isinstance(layers, int) else None
 
     def key(self, parameter: str) -> str | None:
         """The base's own name of a parameter, such as `model.layers.3.self_attn.q_proj.weight`, or None."""

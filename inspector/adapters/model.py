@@ -66,6 +66,8 @@ class Adapter:
     """The base as the files name it; `info.base` is that name, fit to show."""
     stored: Adapter | None = field(default=None, repr=False)
     """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
+    lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)
+    """Whether the config puts an update on the module at this path and the file has no tensor of it."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

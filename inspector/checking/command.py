@@ -39,7 +39,7 @@ def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors
         sys.stdout.write(printing.text(found, side_by_side, unopened=unopened, tensors=tensors))
     else:
         report = as_json.report(found, side_by_side, failures, base=given.base_name, tensors=tensors)
-        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(report, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
     if not all(one.holds for one in found):
         return 1
     return 0 if all(failure.skipped for failure in failures) else 3

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,10 +144,11 @@ def test_conv1d_is_turned_its_square_weights_too(tmp_path):
 class Base:
     """A base of these weights: module -> shape."""
 
-    name = "b"
+    name, depth = "b", None
 
     def __init__(self, shapes):
         self.shapes = shapes
+        self.weights = SimpleNamespace(headers={f"{module}.weight": None for module in shapes})
 
     def header(self, key):
         shape = self.shapes.get(key.removesuffix(".weight")) if key.endswith(".weight") else None

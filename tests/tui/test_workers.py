@@ -11,11 +11,12 @@ import pytest
 
 from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.study import Settings
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, app_with, area, body
+from tests.tui.helpers import KEYS, NAMES, app_with, area, body
 
 
 def adapters_of(study) -> list[Adapter]:
@@ -168,6 +169,27 @@ def test_a_progress_flood_is_coalesced_within_its_generation():
     study = make_study(2, layers=1)
     assert Snapshot(1, study, complete=False).can_replace(Snapshot(1, study, complete=True))
     assert not Snapshot(1, study, complete=True).can_replace(Snapshot(1, study, complete=False))
+
+
+def test_what_follows_the_last_module_is_told_as_such():
+    from tests.memory import random_adapter  # with torch, which no import of this file needs
+
+    posted = []
+    workers.measure([random_adapter("a", 0, layers=1)], Settings(k=2), 1, posted.append, lambda: False)
+    told = [message.text for message in posted if isinstance(message, Progress)]
+    assert told == ["loading torch", "analysing 1/2 modules", "adding up 2 modules"]
+    assert posted[-1].complete
+
+
+@pytest.mark.parametrize("view", ["map", "layers"])
+async def test_every_view_says_of_how_many_modules_its_numbers_are(view):
+    """Also where the title has no room for it: here, of 40 adapters, the map's has none."""
+    study = make_study(40, layers=4)
+    study.blocks["norm", "module"][:, 5:] = np.nan
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS[view])
+        assert "40 adapters · 780 pairs · 5 of 16 modules" in area(app, "status").text
 
 
 def test_headers_only_study_lists_modules_and_shapes():
