@@ -13,7 +13,7 @@ from inspector.adapters.headers import TensorHeader
 from inspector.adapters.listing import Folder
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.errors import InspectorError
-from inspector.names import ModuleId, canonical
+from inspector.names import Names
 from inspector.text import plain
 
 if TYPE_CHECKING:
@@ -82,9 +82,15 @@ class BaseWeights:
         size = self.config.get("hidden_size")
         return size if type(size) is int else 0
 
+    @property
+    def depth(self) -> int | None:
+        """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
+        layers = self.config.get("num_hidden_layers")
+        return layers if isinstance(layers, int) else None
+
     @cached_property
-    def _keys(self) -> dict[ModuleId, str]:
-        return {canonical(key): key for key in self.weights.headers}
+    def _names(self) -> Names:
+        return Names(self.weights.headers)
 
     @cached_property
     def recent(self) -> Callable[[str], Tensor]:
@@ -92,23 +98,20 @@ class BaseWeights:
         return lru_cache(maxsize=2)(self.weights.tensor)
 
     @cached_property
-    def _codes(self) -> dict[ModuleId, TensorHeader]:
+    def _codes(self) -> tuple[Names, dict[str, TensorHeader]]:
         integers = (header for header in self.weights.headers.values() if header.dtype[0] in "IU")
-        return {canonical(header.key.rpartition(".")[0]): header for header in integers}
+        held = {header.key.rpartition(".")[0]: header for header in integers}
+        return Names(held), held
 
     def codes(self, module: str) -> TensorHeader | None:
         """A tensor of integers of a module: quantised weights have as many names as there are methods."""
-        return self._codes.get(canonical(module))
+        names, held = self._codes
+        found = names.find(module)
+        return None if found is None else held[found]
 
     def key(self, parameter: str) -> str | None:
         """The base's own name of a parameter, such as `model.layers.3.self_attn.q_proj.weight`, or None."""
-        wanted = canonical(parameter)
-        if wanted in self._keys:
-            return self._keys[wanted]
-        if wanted.layer is not None:
-            return None
-        ends = [k for id_, k in self._keys.items() if id_.layer is None and _same_end(k, parameter)]
-        return ends[0] if len(ends) == 1 else None
+        return self._names.find(parameter)
 
     def header(self, parameter: str) -> TensorHeader | None:
         """What the file says of a parameter, None where the base does not have it."""
@@ -126,8 +129,3 @@ class BaseWeights:
         if key is None:
             raise InspectorError(f"The base {plain(self.name)} has no {plain(parameter)}: is it the adapter's base?")
         return self.weights.tensor(key)
-
-
-def _same_end(key: str, parameter: str) -> bool:
-    """Whether one of two paths is the end of the other: `embed_tokens.weight`, `model.embed_tokens.weight`."""
-    return f".{key}".endswith(f".{parameter}") or f".{parameter}".endswith(f".{key}")

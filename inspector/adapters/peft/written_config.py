@@ -9,7 +9,7 @@ from typing import Any
 
 from inspector.adapters.peft.entries import Entry, is_expert
 from inspector.adapters.peft.patterns import PLAIN
-from inspector.names import canonical
+from inspector.names import module_ids
 
 _SEPARATOR = re.compile(r"[\W_]")
 
@@ -72,7 +72,7 @@ def _targets(paths: list[str]) -> list[str]:
     layers: dict[str, set[int]] = {}
     whole = set()
     experts = {path: path[path.rindex("experts.") :] for path in paths if is_expert(path)}
-    ids = {path: canonical(path) for path in paths if path not in experts}
+    ids = module_ids(dict.fromkeys((path for path in paths if path not in experts), 1))
     for path, id_ in ids.items():
         layers.setdefault(id_.projection, set()).add(-1 if id_.layer is None else id_.layer)
         if id_.layer is None or "language_model" in path or not path.endswith(id_.projection):
