@@ -149,12 +149,9 @@ class Base:
     name, depth = "b", None
 
     def __init__(self, shapes):
-        self.shapes = shapes
-        self.weights = SimpleNamespace(headers={f"{module}.weight": None for module in shapes})
-
-    def header(self, key):
-        shape = self.shapes.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
-        return shape and TensorHeader(key, shape, "F32", Path("x"))
+        keys = {f"{module}.weight": shape for module, shape in shapes.items()}
+        headers = {key: TensorHeader(key, shape, "F32", Path("x")) for key, shape in keys.items()}
+        self.weights, self.header = SimpleNamespace(headers=headers), headers.get
 
 
 @pytest.mark.parametrize(
