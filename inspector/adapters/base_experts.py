@@ -157,7 +157,7 @@ class Experts:
         return header if header is not None and len(header.shape) > 2 else None
 
     def _half(self, rows: int, half: int) -> slice:
-        if self._weights.config.get("model_type") == "gpt_oss":  # its gate and up projections take turns
+        if self._weights.in_turns:
             return slice(half, None, 2)
         return slice(half * rows // 2, (half + 1) * rows // 2)
 

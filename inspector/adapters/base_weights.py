@@ -83,6 +83,11 @@ class BaseWeights:
         return size if type(size) is int else 0
 
     @property
+    def in_turns(self) -> bool:
+        """Whether the rows of fused gates and up projections take turns."""
+        return self.config.get("model_type") == "gpt_oss"
+
+    @property
     def depth(self) -> int | None:
         """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
         layers = self.config.get("num_hidden_layers")

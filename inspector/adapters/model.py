@@ -69,6 +69,8 @@ class LoraModule:
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
     embedding: bool | None = None
     """Whether PEFT keeps the factors as an embedding's; None where only its name tells."""
+    in_turns: bool = False
+    """Whether the rows of the modules it fuses take turns, as gpt-oss has them, and do not follow one another."""
     parameter: Parameter | None = None
     """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
 

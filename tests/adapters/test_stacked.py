@@ -7,11 +7,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.formats import read_adapter
 from inspector.names import ModuleId
-from tests.adapters.peft.models import assert_same, our_deltas
+from tests.adapters.peft.merged import read, stored
+from tests.adapters.peft.mixtures import gpt_oss, on_stacks
+from tests.adapters.peft.models import assert_same, our_deltas, saved, trained
 from tests.makers import write_config
 
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 E, H, F, R = 3, 16, 8, 2
 PLACES = ("mlp.experts", "block_sparse_moe.experts", "feed_forward.experts")
 
@@ -131,3 +135,26 @@ def test_gguf(tmp_path, qtype):
     adapter = read_adapter(tmp_path / "lora.gguf", "a", "a")
     assert_same(our_deltas(adapter), want)
     assert adapter.info.findings == ()
+
+
+def test_gates_that_take_turns_with_up_projections_meet_those_that_are_apart(tmp_path):
+    """gpt-oss as PEFT trains it, fused, and as mlx-lm does: the same update."""
+    base = stored(gpt_oss(), tmp_path / "base")
+    fused = read(saved(trained(gpt_oss(), on_stacks()), tmp_path / "fused"), base)
+    tensors: dict[str, list[torch.Tensor]] = {}
+    for id_, module in fused.modules.items():
+        B, A = fused.load(id_)
+        holder, _, name = module.path.rpartition(".")
+        rows = {"gate_proj": B[::2], "up_proj": B[1::2]} if name == "gate_up_proj" else {name: B}
+        for own, part in rows.items():
+            key = f"{holder.rpartition('.')[0]}.{own}" if "experts" in holder else module.path
+            tensors.setdefault(f"{key}.lora_a", []).append(A)
+            tensors.setdefault(f"{key}.lora_b", []).append(part)
+    stacks = {k: torch.stack(t) if "experts" in k else t[0].T.contiguous() for k, t in tensors.items()}
+    (tmp_path / "apart").mkdir()
+    save_file(stacks, tmp_path / "apart" / "adapters.safetensors")
+    config = {"lora_parameters": {"rank": 2, "scale": 3.0}}
+    (tmp_path / "apart" / "adapter_config.json").write_text(json.dumps(config))
+    apart = read_adapter(tmp_path / "apart" / "adapters.safetensors", "b", "b")
+    one, other = aligned([fused, apart])
+    assert_same(our_deltas(one), our_deltas(other))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Part
+from inspector.adapters.base_experts import FUSED
 from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.layout import stored_in_out
 from inspector.adapters.model import LoraModule, Parameter
@@ -192,11 +193,12 @@ def _parts(outer: str, slots: Slots, found: _Reading, file: PeftFile) -> list[Pa
     scale = file.scaling.of(name, found.r)
     size = (slots[A].numel + slots[B].numel) // max(found.experts, 1)
     parameter = Parameter(name, found.transposed and file.config.version >= _SINCE)
+    in_turns = file.base is not None and file.base.weights.in_turns and found.name == FUSED
     parts = []
     for e in range(max(found.experts, 1)):
         path = f"{outer}.{e}.{found.name}" if found.experts else outer if found.name == "weight" else name
         shape, kind = (found.d_out, found.d_in, found.r), dtypes(slots, (A, B))
-        module = LoraModule(canonical(path), *shape, scale, kind, path, parameter=parameter)
+        module = LoraModule(canonical(path), *shape, scale, kind, path, in_turns=in_turns, parameter=parameter)
         load = partial(_expert, file.recent, slots, e, max(found.experts, 1), transposed=found.transposed)
         parts.append(Part(module, load, size))
     return parts
