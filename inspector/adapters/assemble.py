@@ -49,6 +49,8 @@ class Facts:
     """Why no module may be analysed, or nothing."""
     depends_on: str = ""
     """What ΔW depends on beside the files: the base and the rank kept of it, where it does."""
+    invocation: tuple[int, ...] = ()
+    """The token ids from which on ΔW holds; () where it holds everywhere."""
 
 
 def assemble(
@@ -102,6 +104,7 @@ def assemble(
         lambda id_: by_id[id_].left_out(),
         facts.depends_on,
         facts.base,
+        facts.invocation,
     )
 
 

@@ -64,6 +64,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    invocation: tuple[int, ...] = ()
+    """Of an activated LoRA: ΔW holds from the last occurrence of these token ids on, before it there is the base."""
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from inspector.errors import InspectorError
@@ -45,6 +45,13 @@ class Engine(Protocol):
         """What a model is shown for each problem, as JSON can hold it; None where it does not fit."""
         ...
 
+    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:
+        """Which of the prompts this model has something of its own to say to; empty where that is all, or not known.
+
+        Raises InspectorError where it is none.
+        """
+        ...
+
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         """The answers, as they come; none where there is none, and a note says why."""
         ...
@@ -80,8 +87,11 @@ class Local:
         ids = [prompt_ids(base.tokenizer, problems.messages(problem)) for problem in problems.problems]
         return [prompt if room(base.model, len(prompt), 1) else None for prompt in ids]
 
+    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:
+        return self.attached.heard(name, prompts) if name else ""
+
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
-        base = self.attached.base
+        base, hooks = self.attached.base, replace(hooks, begin=self.attached.begin)
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
         self.attached.use(name)
@@ -119,6 +129,9 @@ class Remote:
 
     def prompts(self, problems: Problems) -> list[Any]:
         return [problems.messages(problem) for problem in problems.problems]
+
+    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:  # noqa: ARG002 - the server alone knows
+        return ""
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         model = name or self.base

@@ -23,7 +23,7 @@ from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, Sorted, sort
 from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.errors import InspectorError
 from inspector.names import strip_wrappers
-from inspector.study import Finding
+from inspector.study import ACTIVATED, Finding
 from inspector.text import plain, some
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
@@ -60,17 +60,24 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     file = PeftFile(config, weights, scaling, base, given.rank, recent)
     made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
     facts = Facts(
-        "PEFT DoRA" if config.dora else METHODS[config.peft_type],
+        _format(config),
         config.base,
         scaling.alphas,
         config.targets,
         made.excluded,
         _refusal(config, found, given),
         _depends_on(config, found, given),
+        config.invocation,
     )
     notes = _notes(config, weights, found, made, given)
     said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]
     return assemble(name, source, facts, made.parts, weights, made.verdicts, said)
+
+
+def _format(config: PeftConfig) -> str:
+    if config.invocation:
+        return ACTIVATED
+    return "PEFT DoRA" if config.dora else METHODS[config.peft_type]
 
 
 def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
@@ -124,6 +131,12 @@ def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
 def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:
     """What the reader of the numbers should know of this adapter."""
     notes = []
+    if config.invocation:
+        tokens = some(config.invocation, 12)
+        only = (
+            f"activated LoRA: ΔW holds only from its invocation tokens on (ids {tokens}); elsewhere there is the base"
+        )
+        notes.append(Finding("warning", only))
     magnitudes = [group.slots[MAGNITUDE].key for group in found.groups.values() if MAGNITUDE in group.slots]
     if any(made.verdicts[key] is not USED for key in magnitudes) or (config.dora and not magnitudes):
         why = "ΔW needs the base (--base)" if given.base is None else "ΔW cannot be formed on this base"
