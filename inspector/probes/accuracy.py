@@ -133,8 +133,6 @@ class _Evaluation:
         if not prompts:
             return
         try:
-            if told := self.engine.heard(name, [prompt for _, prompt in self.asked.values()]):
-                self.note(told)
             yield from self.engine.answers(name, prompts, hooks)
         except CancelledError:
             raise

@@ -24,7 +24,7 @@ class Activated:
 
     def __init__(self, invocation: Sequence[int]) -> None:
         self.invocation = tuple(invocation)
-        self._config: Any = {"": LoraConfig(alora_invocation_tokens=list(invocation))}
+        self._config: Any = {"": LoraConfig(task_type="CAUSAL_LM", alora_invocation_tokens=list(invocation))}
         self._offsets: list[int] | None = None
 
     def begin(self, ids: Tensor, mask: Tensor) -> None:

@@ -118,12 +118,12 @@ class Attached:
         for activated in self._activated.values():
             activated.begin(ids, mask)
 
-    def heard(self, name: str, prompts: Sequence[Sequence[int]]) -> str:
+    def heard(self, name: str | None, prompts: Sequence[Sequence[int]]) -> str:
         """Which prompts an activated LoRA has something to say to, in words; empty where that is all.
 
         Raises InspectorError where it is none: it would run as the bare base.
         """
-        if name not in self._activated:
+        if name is None or name not in self._activated:
             return ""
         from inspector.probes.activated import holds
 

@@ -45,13 +45,6 @@ class Engine(Protocol):
         """What a model is shown for each problem, as JSON can hold it; None where it does not fit."""
         ...
 
-    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:
-        """Which of the prompts this model has something of its own to say to; empty where that is all, or not known.
-
-        Raises InspectorError where it is none.
-        """
-        ...
-
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         """The answers, as they come; none where there is none, and a note says why."""
         ...
@@ -87,11 +80,10 @@ class Local:
         ids = [prompt_ids(base.tokenizer, problems.messages(problem)) for problem in problems.problems]
         return [prompt if room(base.model, len(prompt), 1) else None for prompt in ids]
 
-    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:
-        return self.attached.heard(name, prompts) if name else ""
-
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         base, hooks = self.attached.base, replace(hooks, begin=self.attached.begin)
+        if told := self.attached.heard(name, prompts):
+            hooks.note(told)
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
         self.attached.use(name)
@@ -129,9 +121,6 @@ class Remote:
 
     def prompts(self, problems: Problems) -> list[Any]:
         return [problems.messages(problem) for problem in problems.problems]
-
-    def heard(self, name: str | None, prompts: Sequence[Any]) -> str:  # noqa: ARG002 - the server alone knows
-        return ""
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         model = name or self.base
