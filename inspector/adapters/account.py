@@ -40,6 +40,15 @@ def half(missing: Sequence[str]) -> Verdict:
     return HALF._replace(reason=f"{HALF.reason}, without its {' and '.join(missing)}")
 
 
+def halves(verdicts: Mapping[str, Verdict]) -> str:
+    """Why there is no pair, of a file in which every factor lacks its other half; empty of any other."""
+    reasons = dict.fromkeys(verdict.reason for verdict in verdicts.values() if verdict.severity == "error")
+    if not reasons or not all(reason.startswith(HALF.reason) for reason in reasons):
+        return ""
+    missing = " and ".join(reason.removeprefix(f"{HALF.reason}, without its ") for reason in reasons)
+    return f"half an adapter: the file has no {missing} of any module; save the adapter again with both factors"
+
+
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:
     """One record a tensor, in the file's order."""
     return tuple(

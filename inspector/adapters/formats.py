@@ -12,6 +12,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import diffusers, full, gguf, kohya, mlx, torchtune
+from inspector.adapters.refusals import refusal
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -55,4 +56,6 @@ def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> 
     for found, reader in places(folder):
         if found == path:
             return reader.read(path, name, source, given)
+    if path.is_file():
+        raise refusal(path)
     raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")

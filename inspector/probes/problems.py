@@ -15,6 +15,7 @@ from inspector.assets import problems_folder
 from inspector.errors import InspectorError
 from inspector.foreign import parse_json
 from inspector.jsonl import json_rows
+from inspector.special_files import refuse_special
 from inspector.text import count, plain, some
 
 INSTRUCTION = "Put the final answer in \\boxed{}."
@@ -121,6 +122,7 @@ def _from_hub(name: str, note: Callable[[str], None], *, completions: bool) -> t
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
+    refuse_special(path)
     try:
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq

@@ -16,6 +16,7 @@ from typing import Any, Self, get_args
 from inspector.errors import InspectorError
 from inspector.jsonl import json_rows
 from inspector.probes.grading import Status
+from inspector.special_files import refuse_special
 from inspector.text import plain, some
 
 SCHEMA_VERSION = 1
@@ -145,6 +146,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(number from 1, row) of a JSONL or Parquet file. Raises InspectorError with what to do."""
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot read {plain(path)}: its name must end in {' or '.join(SUFFIXES)}.")
+    refuse_special(path)
     try:
         yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else json_rows(path)
     except OSError as error:

@@ -10,6 +10,7 @@ from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
 from inspector.adapters.readers import gguf, mlx
+from inspector.adapters.strangers import by_name
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
 
@@ -145,7 +146,7 @@ def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def _nothing(folders: Iterable[set[str]]) -> str:
     """Why there is nothing to open."""
-    names = set[str]().union(*folders)
-    if "pytorch_model.bin" in names:
-        return "holds a model in pickles, which are not loaded, and no adapter"
+    for name in sorted(set[str]().union(*folders)):
+        if known := by_name(name):
+            return f"holds no LoRA adapter: {name} is {known.what} ({known.way_out})"
     return f"holds no LoRA adapter ({CONFIG} with {SAFETENSORS}, or a file of another format)"

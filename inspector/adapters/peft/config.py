@@ -9,6 +9,7 @@ from typing import Any
 
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
 from inspector.errors import InspectorError
+from inspector.special_files import refuse_special
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -30,6 +31,8 @@ KNOWN = frozenset(
     use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
+TRAINER_CONFIG = "lora_train_meta.json"
+"""r and lora_alpha, beside the checkpoint of a trainer that writes no adapter."""
 INVOCATION = "alora_invocation_tokens"
 _INVOCATIONS = ("invocation_tokens", "invocation_string")
 """What the code before PEFT's called it."""
@@ -99,7 +102,8 @@ def read_config(folder: Path) -> PeftConfig:
     Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
     activated LoRA that does not name its invocation by token ids.
     """
-    path = folder / CONFIG
+    path = folder / CONFIG if folder.is_dir() else folder.with_name(TRAINER_CONFIG)
+    refuse_special(path)
     if not path.is_file():
         missing = f"no {CONFIG}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
         return PeftConfig(findings=(Finding("warning", missing),))
