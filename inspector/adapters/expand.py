@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.formats import NAMELESS
 from inspector.adapters.formats import places as places_in
 from inspector.adapters.listing import Folder
 from inspector.adapters.refusals import found_instead, refusal
@@ -20,8 +21,6 @@ from inspector.text import plain
 DEPTH = 3
 """How many levels of sub-folders are looked through."""
 _MOST_FOLDERS = 20_000
-_NAMELESS = frozenset({"adapters", "adapter", "adapter_model", "pytorch_lora_weights"})
-"""What libraries call the file of every adapter: its folder has the name."""
 
 
 def expand(local: Local) -> list[Place]:
@@ -64,7 +63,7 @@ def _adapter_of(file: Path) -> Path:
 
 def _place(path: Path, name: str) -> Place:
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would lose the names of links
-    own = [] if path.is_file() and whole.stem in _NAMELESS else [whole.stem if path.is_file() else whole.name]
+    own = [] if path.is_file() and whole.stem in NAMELESS else [whole.stem if path.is_file() else whole.name]
     components = (*whole.parts[1:-1], *own)
     return Place(path, as_source(path), components if any(components) else ("adapter",), name)
 
