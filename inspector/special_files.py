@@ -16,8 +16,11 @@ _KINDS = (
 )
 
 
-def refuse_special(path: Path) -> None:
-    """Raise InspectorError for a link to nothing, a pipe, a socket or a device; what is not there at all is let be."""
+def special(path: Path) -> str:
+    """What a path leads to where that is no file and no folder, and what to do; empty also where nothing is there.
+
+    Raises InspectorError where it may not be looked at.
+    """
     link = False
     try:
         mode = path.lstat().st_mode
@@ -25,14 +28,16 @@ def refuse_special(path: Path) -> None:
         mode = path.stat().st_mode if link else mode
     except PermissionError as error:
         raise InspectorError(f"Cannot look at {plain(path, 400)}: permission denied.") from error
-    except (OSError, RuntimeError, ValueError) as error:  # nothing, a link in a circle, a name too long, a NUL
-        if not link:
-            return
-        what = f"{plain(path, 400)} is a link that leads nowhere (to {plain(path.readlink(), 400)})"
-        raise InspectorError(f"{what}: copy or download it again.") from error
-    for is_kind, what in _KINDS:
-        if is_kind(mode):
-            raise InspectorError(
-                f"{plain(path, 400)} is neither a file nor a folder but {what}, which is not read: write what comes "
-                "out of it to a file and name that."
-            )
+    except (OSError, RuntimeError, ValueError):  # nothing, a link in a circle, a name too long, a NUL
+        return (
+            f"a link that leads nowhere (to {plain(path.readlink(), 400)}): copy or download it again" if link else ""
+        )
+    found = next((what for is_kind, what in _KINDS if is_kind(mode)), "")
+    way_out = "which is not read: write what comes out of it to a file and name that"
+    return f"neither a file nor a folder but {found}, {way_out}" if found else ""
+
+
+def refuse_special(path: Path) -> None:
+    """Raise InspectorError for a link to nothing, a pipe, a socket or a device."""
+    if what := special(path):
+        raise InspectorError(f"{plain(path, 400)} is {what}.")

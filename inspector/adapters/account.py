@@ -46,7 +46,7 @@ def halves(verdicts: Mapping[str, Verdict]) -> str:
     if not reasons or not all(reason.startswith(HALF.reason) for reason in reasons):
         return ""
     missing = " and ".join(reason.removeprefix(f"{HALF.reason}, without its ") for reason in reasons)
-    return f"half an adapter: the file has no {missing} of any module; save the adapter again with both factors"
+    return f"no LoRA pair: the file has no {missing} of any module; save the adapter again with both factors"
 
 
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:

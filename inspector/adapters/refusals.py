@@ -11,7 +11,7 @@ from inspector.adapters.config_file import CONFIG
 from inspector.adapters.headers import read_headers
 from inspector.adapters.strangers import OF_WEIGHTS, SUFFIXES, Stranger
 from inspector.errors import InspectorError, NotAnAdapterError
-from inspector.special_files import refuse_special
+from inspector.special_files import special
 from inspector.text import plain
 
 _MOST_FILES = 1000
@@ -52,11 +52,10 @@ def found_instead(root: Path, depth: int) -> str:
     """The first file below a folder that is known to be something else, in a sentence; empty where there is none."""
     found: list[tuple[Path, Stranger]] = []
     for path in _files_below(root, depth):
-        if path.suffix.lower() in OF_WEIGHTS or path.name == CONFIG:
-            refuse_special(path)
-            known = stranger(path) if path.name != CONFIG else None
-        else:
-            known = strangers.by_name(path.name)
+        of_weights = path.suffix.lower() in OF_WEIGHTS
+        if (of_weights or path.name == CONFIG) and (what := special(path)):
+            return f"{plain(path, 400)} is {what}."
+        known = stranger(path) if of_weights else strangers.by_name(path.name)
         found += [(path, known)] if known else []
     found.sort(key=lambda one: one[1] is strangers.TRAINING_STATE)
     return found[0][1].of(found[0][0]) if found else ""

@@ -51,13 +51,15 @@ WEIGHTS = Stranger(
 )
 WHOLE = {
     "gguf": Stranger(
-        "a GGUF model, a whole model and no adapter", "name the adapter; a LoRA in GGUF says `general.type` adapter"
+        "a GGUF model, a whole model and no adapter file",
+        "name the adapter; a LoRA in GGUF says `general.type` adapter",
     ),
     "npz": WEIGHTS,
 }
 """What a file is that no reader takes, though its kind is read."""
 PICKLED = Stranger(
-    "a pickle in which no key is known as a LoRA's", "save its tensors as .safetensors under PEFT's names (.lora_A)"
+    "a pickle and no adapter file (it has no key of a LoRA)",
+    "save its tensors as .safetensors under PEFT's names (.lora_A)",
 )
 _COMPILED = Stranger("a model made to run elsewhere (ONNX, Core ML …), with whatever was trained merged in", _SAVE)
 _SAM = Stranger("a LoRA of Segment Anything, with numbers for its modules", _BY_NAME)
@@ -66,7 +68,7 @@ _OFT = Stranger("an OFT or BOFT adapter, which multiplies weights instead of add
 NAMES = {
     r".*\.distcp|\.metadata": Stranger(
         "part of a checkpoint of torch.distributed, cut up by process",
-        "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER adapter.pt` puts it together; open "
+        "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER adapter.pt` puts it together; name "
         "that with --allow-pickle",
     ),
     r"\w+_world_size_(?!1_)\d+_rank_\d+\.pt": Stranger(
@@ -135,7 +137,7 @@ MISSING = {
     "empty": Stranger("empty (0 bytes)", _AGAIN),
     "pointer": Stranger("a Git LFS pointer, not the file itself", "run `git lfs pull` there"),
     "page": Stranger("a web page, not an adapter file", "download the file itself"),
-    "text": Stranger("text and no weights", _AGAIN),
+    "text": Stranger("text, no valid file of weights", _AGAIN),
 }
 """What stands where a file should be."""
 _STARTS = (
@@ -232,4 +234,4 @@ def _archive(path: Path) -> tuple[str, Stranger] | None:
         return "pickle", _MISNAMED["pickle"]
     if any(name.endswith(".npy") for name in names):
         return "npz", _MISNAMED["npz"]
-    return "", Stranger("a zip archive", _UNPACK)
+    return "", Stranger("a zip archive, which cannot be read as it is", _UNPACK)

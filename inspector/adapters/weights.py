@@ -17,7 +17,6 @@ from inspector.adapters.headers import TensorHeader, read_headers
 from inspector.adapters.refusals import found_instead
 from inspector.adapters.strangers import SUFFIXES, is_kind, refuse_stand_in
 from inspector.errors import InspectorError
-from inspector.special_files import refuse_special
 from inspector.text import plain
 
 if TYPE_CHECKING:
@@ -62,8 +61,6 @@ def open_weights(folder: Path, given: Given) -> Weights:
             if folder.suffix.lower() in SUFFIXES["pickle"]
             else safetensors_weights((folder,))
         )
-    for name in (SAFETENSORS, INDEX, PICKLE):
-        refuse_special(folder / name)
     if (whole := folder / SAFETENSORS).is_file():
         return safetensors_weights((whole,))
     if shards := _shards(folder):
@@ -138,7 +135,7 @@ def pickle_weights(path: Path, given: Given) -> Weights:
     """A `.bin` or `.pt`, unpickled with `weights_only`: nothing in it can run code.
 
     A safetensors file under such a name is read as what it is. Raises InspectorError without leave to unpickle, for a
-    damaged file, and for what is no table of tensors, nor a table with one in it.
+    damaged file, and for what is no table of tensors.
     """
     import torch
 
@@ -162,9 +159,6 @@ def pickle_weights(path: Path, given: Given) -> Weights:
             f"{plain(path)} cannot be read as plain tensors ({type(error).__name__}): it is damaged or would run code. "
             f"Save the adapter as {SAFETENSORS}."
         ) from error
-    if isinstance(loaded, dict) and len(loaded) == 1:  # {"model": {…}}, as torch.distributed and others wrap it
-        (inner,) = loaded.values()
-        loaded = inner if isinstance(inner, dict) else loaded
     if not isinstance(loaded, dict) or not all(_is_stored(value, path) for value in loaded.values()):
         inner = [key for key, value in loaded.items() if isinstance(value, dict)] if isinstance(loaded, dict) else []
         which = f"what is under {plain(inner[0], 40)!r}" if inner else "the adapter"

@@ -88,6 +88,7 @@ def load_problems(
     if name in BUNDLED:
         return _bundled(name, completions=completions)
     path = Path(name).expanduser()
+    refuse_special(path)
     if path.suffix.lower() in {".jsonl", ".parquet"} and path.is_file():
         return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
     if name in HUB:
@@ -122,7 +123,6 @@ def _from_hub(name: str, note: Callable[[str], None], *, completions: bool) -> t
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
-    refuse_special(path)
     try:
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq

@@ -9,7 +9,7 @@ from typing import Any
 
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
 from inspector.errors import InspectorError
-from inspector.special_files import refuse_special
+from inspector.special_files import special
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -103,9 +103,9 @@ def read_config(folder: Path) -> PeftConfig:
     activated LoRA that does not name its invocation by token ids.
     """
     path = folder / CONFIG if folder.is_dir() else folder.with_name(TRAINER_CONFIG)
-    refuse_special(path)
     if not path.is_file():
-        missing = f"no {CONFIG}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
+        there = f" ({path.name} is {what})" if (what := special(path)) else ""
+        missing = f"no {CONFIG}{there}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
         return PeftConfig(findings=(Finding("warning", missing),))
     config, twice = read_json_object(path)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
