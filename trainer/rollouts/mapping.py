@@ -28,9 +28,9 @@ FIELDS = (
 _PAIR = {"chosen", "rejected"}
 PRESETS = {
     "open-r1": "prompt=problem,completion=generations,reward=correctness_math_verify,answer=answer",
+    "verl": "prompt=prompt,completion=responses,reward=scores,answer=reward_model.ground_truth",
     "trl-preference": "prompt=prompt,chosen=chosen,rejected=rejected",
     "trl-unpaired": "prompt=prompt,completion=completion,reward=label",
-    "verl": "prompt=prompt,completion=responses,reward=scores,answer=reward_model.ground_truth",
 }
 
 

@@ -184,7 +184,8 @@ def _wanted(row: Mapping[str, Any], missing: Sequence[str]) -> str:
     what, columns = f"no {' and no '.join(missing)}", "prompt=…,completion=…,reward=…"
     if {"chosen", "rejected"} <= row.keys():
         what = "a preference pair"
-        columns = "trl-preference" if "prompt" in row else "prompt=chosen,chosen=chosen,rejected=rejected"
+        inside = "chosen" if isinstance(row["chosen"], list) else "…"  # of two chats: what comes before the answers
+        columns = "trl-preference" if "prompt" in row else f"prompt={inside},chosen=chosen,rejected=rejected"
     elif {"completion", "label"} <= row.keys():
         columns = "trl-unpaired"
     there = f" (columns: {some(list(row), 8)})" if row else ""
