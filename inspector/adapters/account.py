@@ -30,7 +30,7 @@ NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "error")
 TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory: no layer is that large", "error")
 UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
 
-
+_NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 _MOST_NAMED = 12
 """Of what is an error: a user wants to know every module."""
 
@@ -40,13 +40,16 @@ def half(missing: Sequence[str]) -> Verdict:
     return HALF._replace(reason=f"{HALF.reason}, without its {' and '.join(missing)}")
 
 
-def halves(verdicts: Mapping[str, Verdict]) -> str:
-    """Why there is no pair, of a file in which every factor lacks its other half; empty of any other."""
-    reasons = dict.fromkeys(verdict.reason for verdict in verdicts.values() if verdict.severity == "error")
-    if not reasons or not all(reason.startswith(HALF.reason) for reason in reasons):
-        return ""
-    missing = " and ".join(reason.removeprefix(f"{HALF.reason}, without its ") for reason in reasons)
-    return f"no LoRA pair: the file has no {missing} of any module; save the adapter again with both factors"
+def no_pair(verdicts: Mapping[str, Verdict]) -> str:
+    """Why a file has no module at all: the cause and the way out where all its factors share one."""
+    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts.values() if verdict.severity == "error"))
+    if len(reasons) != 1:
+        return _NO_PAIR
+    missing = reasons[0].removeprefix(f"{HALF.reason}, without its ")
+    if missing != reasons[0]:
+        return f"no LoRA pair: the file has no {missing} of any module; save the adapter again with both factors"
+    again = "; gather the weights, and save the adapter again" if reasons[0] == EMPTY.reason else ""
+    return f"{_NO_PAIR}: {reasons[0]}{again}"
 
 
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:

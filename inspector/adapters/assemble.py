@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import Verdict, findings, halves, records
+from inspector.adapters.account import Verdict, findings, no_pair, records
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _NOTHING_LEFT_OUT = float  # float() is 0.0
 _MOST_ORIGINS = 12
-NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def assemble(
 
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
-    refusal = facts.refusal or ("" if parts else halves(verdicts) or NO_PAIR)
+    refusal = facts.refusal or ("" if parts else no_pair(verdicts))
     parts = sorted(parts, key=lambda part: _place(part.module.id))
     modules = {part.module.id: part.module for part in parts}
     usable = [] if refusal else list(modules.values())

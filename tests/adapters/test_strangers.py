@@ -189,6 +189,13 @@ def test_a_file_of_one_factor_says_which_is_missing(tmp_path):
             convert(str(path), tmp_path / "out")
 
 
+def test_an_empty_shard_of_every_factor_is_the_reason_convert_gives(tmp_path):
+    write_config(tmp_path / "a", r=4, lora_alpha=8)
+    save_file({key: torch.zeros(0) for key in PEFT}, tmp_path / "a" / "adapter_model.safetensors")
+    with pytest.raises(InspectorError, match=r"as ZeRO-3 and FSDP leave when they save ungathered; gather the weights"):
+        convert(str(tmp_path / "a"), tmp_path / "out")
+
+
 def test_weights_beside_an_adapter_are_named_unless_they_are_known(tmp_path):
     write_random(tmp_path)
     for name in ("new_embeddings.safetensors", "value_head.safetensors"):
@@ -286,5 +293,7 @@ def test_a_merge_and_a_reader_refuse_in_the_same_words(tmp_path):
 
 
 def test_a_repo_without_an_adapter_is_told_what_it_holds():
+    with pytest.raises(InspectorError, match="is a checkpoint of JAX, Keras or TensorFlow"):
+        choices(["flax_model.msgpack", "config.json"], "flax_model.msgpack", Given())
     with pytest.raises(InspectorError, match=r"holds no LoRA adapter: \.metadata is part of a checkpoint"):
         choices(["ckpt/__0_0.distcp", "ckpt/.metadata", "config.json"], "", Given())

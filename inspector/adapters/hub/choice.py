@@ -137,7 +137,8 @@ def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
             return found[0]
     elif name.endswith(WEIGHTS):
         return _single(folder, name, names, given)
-    raise InspectorError("is no file of an adapter")
+    known = by_name(name)
+    raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is no file of an adapter")
 
 
 def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
