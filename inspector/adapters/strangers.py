@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from inspector.errors import InspectorError
@@ -25,7 +26,8 @@ class Stranger(NamedTuple):
 
     def of(self, path: Path) -> str:
         """`x.gguf is a GGUF model …: name the adapter …`."""
-        return f"{plain(path, 400)} is {self.what}: {self.way_out.replace('FOLDER', plain(path.parent, 400))}."
+        folder = quote(plain(path.parent, 400))
+        return f"{plain(path, 400)} is {self.what}: {self.way_out.replace('FOLDER', folder)}."
 
 
 SUFFIXES = {
@@ -71,7 +73,7 @@ NAMES = {
         "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER adapter.pt` puts it together; name "
         "that with --allow-pickle",
     ),
-    r"\w+_world_size_(?!1_)\d+_rank_\d+\.pt": Stranger(
+    r"model_world_size_(?!1_)\d+_rank_\d+\.pt": Stranger(
         "what one of several processes held (a rank's shard)",
         "`python -m verl.model_merger merge --backend fsdp --local_dir FOLDER --target_dir OUT` puts the shards "
         "together; name OUT/lora_adapter",
@@ -79,7 +81,7 @@ NAMES = {
     r"(bf16_)?zero_pp_rank_.*\.pt|mp_rank_\d+_model_states\.pt": Stranger(
         "part of a DeepSpeed checkpoint", f"run its zero_to_fp32.py, or {_SAVE}"
     ),
-    r"model_optim_rng\.pt|distrib_optim\.pt|.*_optim_world_size_.*": Stranger(
+    r"model_optim_rng\.pt|distrib_optim\.pt": Stranger(
         "part of a Megatron checkpoint", f"export it to Hugging Face's names, or {_SAVE}"
     ),
     r"((\w+_)?(optim(izer)?|scheduler|scaler|rng_state|random_states|extra_state)(_\w+)?|training_args)\.(pt|pth|bin|pkl)"
@@ -146,7 +148,7 @@ _STARTS = (
     ("gguf", rb"GGUF", _MISNAMED["gguf"]),
     ("", rb"algg", Stranger("a LoRA of llama.cpp before GGUF (ggla)", "name the adapter that it was made from")),
     ("", rb"lmgg|fmgg|tjgg", Stranger("a whole model in GGML, which came before GGUF", _NAME)),
-    ("", rb"\x89HDF\r\n|....TFL3|CAFFE", Stranger("a model of Keras or TensorFlow", _NAME)),
+    ("", rb"\x89HDF\r\n|....TFL3", Stranger("a model of Keras or TensorFlow", _NAME)),
     ("", rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!|.{257}ustar", Stranger("a packed archive", _UNPACK)),
     ("safetensors", rb".{3}.\x00{4}\{", _MISNAMED["safetensors"]),
     ("pickle", rb"\x80[\x02-\x05]", _MISNAMED["pickle"]),

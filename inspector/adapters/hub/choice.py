@@ -10,7 +10,7 @@ from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
 from inspector.adapters.readers import gguf, mlx
-from inspector.adapters.strangers import by_name
+from inspector.adapters.strangers import TRAINING_STATE, by_name
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
 
@@ -147,7 +147,7 @@ def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def _nothing(folders: Iterable[set[str]]) -> str:
     """Why there is nothing to open."""
-    for name in sorted(set[str]().union(*folders)):
-        if known := by_name(name):
-            return f"holds no LoRA adapter: {name} is {known.what} ({known.way_out})"
+    found = {name: known for name in sorted(set[str]().union(*folders)) if (known := by_name(name))}
+    for name in sorted(found, key=lambda name: found[name] is TRAINING_STATE):
+        return f"holds no LoRA adapter: {name} is {found[name].what} ({found[name].way_out})"
     return f"holds no LoRA adapter ({CONFIG} with {SAFETENSORS}, or a file of another format)"
