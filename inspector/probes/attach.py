@@ -134,12 +134,10 @@ class Attached:
                 f"{plain(name)} is an activated LoRA, and none of the {len(prompts)} prompts has its invocation tokens "
                 f"(ids {ids}): it would run as the bare base. Choose prompts that have them."
             )
+        if n == len(prompts):
+            return ""
         what = f"{plain(name)} holds from its invocation tokens on (ids {ids})"
-        return (
-            f"{what}, which {n} of {len(prompts)} prompts have: it is the base in the others"
-            if n < len(prompts)
-            else ""
-        )
+        return f"{what}, which {n} of {len(prompts)} prompts have: it is the base in the others"
 
     def use(self, name: str | None) -> None:
         """Run one adapter, or the bare base."""
@@ -151,7 +149,7 @@ class Attached:
         Raises InspectorError for an activated LoRA with another weight than 1, or beside another adapter.
         """
         running = {name: weight for name, weight in weights.items() if weight != 0}
-        if running != dict.fromkeys(running, 1.0) or len(running) > 1:
+        if len(running) > 1 or 1.0 not in running.values():
             refuse_on_paths([name for name in running if name in self._activated])
         active = {self._slots[name]: weight for name, weight in running.items()}
         if self._tuner is None:

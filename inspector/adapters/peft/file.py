@@ -14,8 +14,8 @@ from inspector.adapters.peft.config import TRAINER_CONFIG
 from inspector.adapters.peft.folder import read as read_folder
 from inspector.adapters.strangers import SUFFIXES, by_name, pickled
 
-RECORD, EXPORTED = TRAINER_CONFIG, "lora_adapter"
-"""What such a trainer (verl) writes beside its checkpoint, and where it puts the adapter it makes of it."""
+_EXPORTED = "lora_adapter"
+"""Where such a trainer (verl) puts the adapter that it makes of its checkpoint."""
 _ENDS = (".lora_A.weight", ".lora_A.default.weight", ".lora_embedding_A")
 
 
@@ -29,7 +29,7 @@ def places(folder: Folder) -> list[Path]:
 
 def _pickles(folder: Folder) -> list[str]:
     """Torch archives whose text names factors of PEFT's: one that is named, or a trainer's whose record lies beside."""
-    if not folder.only and (RECORD not in folder.names or (folder.path / EXPORTED).is_dir()):
+    if not folder.only and (TRAINER_CONFIG not in folder.names or (folder.path / _EXPORTED).is_dir()):
         return []
     files = [name for name in folder.files(*SUFFIXES["pickle"]) if by_name(name) is None]
     return [name for name in files if b".lora_A." in pickled(folder.path / name)]

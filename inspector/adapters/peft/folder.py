@@ -133,11 +133,8 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
     """What the reader of the numbers should know of this adapter."""
     notes = []
     if config.invocation:
-        tokens = some(config.invocation, 12)
-        only = (
-            f"activated LoRA: ΔW holds only from its invocation tokens on (ids {tokens}); elsewhere there is the base"
-        )
-        notes.append(Finding("warning", only))
+        only = f"ΔW holds only from its invocation tokens on (ids {some(config.invocation, 12)})"
+        notes.append(Finding("warning", f"activated LoRA: {only}; elsewhere there is the base"))
     notes += dora_notes(made.verdicts)
     if config.dora and not any(MAGNITUDE in group.slots for group in found.groups.values()):
         notes.append(direction_only("the file has no magnitudes (lora_magnitude_vector)"))
