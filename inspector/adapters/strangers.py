@@ -40,7 +40,6 @@ SUFFIXES = {
 OF_WEIGHTS = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 _AGAIN = "save or download the adapter again"
 _SAVE = "save the adapter from its trainer with save_pretrained(…), and name that folder"
-_UNPACK = "unpack it and name the folder of the adapter"
 _NAME = "name the adapter that was trained on it"
 _NOT_FACTORS = "it has no factors of a LoRA, so no ΔW can be read from it"
 _BY_NAME = "load it with the code that wrote it, and save it under module names with PEFT's .lora_A and .lora_B"
@@ -64,6 +63,7 @@ PICKLED = Stranger(
     "save its tensors as .safetensors under PEFT's names (.lora_A)",
 )
 _COMPILED = Stranger("a model made to run elsewhere (ONNX, Core ML …), with whatever was trained merged in", _SAVE)
+_PACKED = Stranger("a packed archive, which cannot be read as it is", "unpack it and name the folder of the adapter")
 _SAM = Stranger("a LoRA of Segment Anything, with numbers for its modules", _BY_NAME)
 _OFT = Stranger("an OFT or BOFT adapter, which multiplies weights instead of adding to them", _NOT_FACTORS)
 
@@ -92,6 +92,7 @@ NAMES = {
     r"pytorch_adapter\.bin|pytorch_model_head\.bin": Stranger(
         "an adapter of the library `adapters`, which has names of its own", "train or save it with PEFT"
     ),
+    r".*\.(zip|tar|tar\.\w+|tgz|7z|rar|nemo)": _PACKED,
     r".*\.onnx|.*\.mlmodel|.*\.tflite|.*\.pte|.*\.engine": _COMPILED,
     r".*\.msgpack|_CHECKPOINT_METADATA|.*\.ckpt\.index|.*\.data-\d+-of-\d+|.*\.h5|.*\.keras": Stranger(
         "a checkpoint of JAX, Keras or TensorFlow", "export its factors as .safetensors under PEFT's names (.lora_A)"
@@ -149,7 +150,7 @@ _STARTS = (
     ("", rb"algg", Stranger("a LoRA of llama.cpp before GGUF (ggla)", "name the adapter that it was made from")),
     ("", rb"lmgg|fmgg|tjgg", Stranger("a whole model in GGML, which came before GGUF", _NAME)),
     ("", rb"\x89HDF\r\n|....TFL3", Stranger("a model of Keras or TensorFlow", _NAME)),
-    ("", rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!|.{257}ustar", Stranger("a packed archive", _UNPACK)),
+    ("", rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!|.{257}ustar", _PACKED),
     ("safetensors", rb".{3}.\x00{4}\{", _MISNAMED["safetensors"]),
     ("pickle", rb"\x80[\x02-\x05]", _MISNAMED["pickle"]),
     ("", rb"\x08[\x01-\x20][\x12\x1a\x22\x2a\x3a]", _COMPILED),
@@ -236,4 +237,4 @@ def _archive(path: Path) -> tuple[str, Stranger] | None:
         return "pickle", _MISNAMED["pickle"]
     if any(name.endswith(".npy") for name in names):
         return "npz", _MISNAMED["npz"]
-    return "", Stranger("a zip archive, which cannot be read as it is", _UNPACK)
+    return "", _PACKED
