@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from inspector.adapters.headers import TensorHeader
@@ -40,13 +40,13 @@ def half(missing: Sequence[str]) -> Verdict:
     return HALF._replace(reason=f"{HALF.reason}, without its {' and '.join(missing)}")
 
 
-def no_pair(verdicts: Mapping[str, Verdict]) -> str:
-    """Why a file has no module at all: the cause and the way out where all its factors share one."""
-    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts.values() if verdict.severity == "error"))
-    if len(reasons) != 1:
+def no_pair(verdicts: Iterable[Verdict]) -> str:
+    """That there is no module, the first reason that one was not made of its tensors, and the way out."""
+    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts if verdict.severity == "error"))
+    if not reasons:
         return _NO_PAIR
     missing = reasons[0].removeprefix(f"{HALF.reason}, without its ")
-    if missing != reasons[0]:
+    if missing != reasons[0] and len(reasons) == 1:
         return f"no LoRA pair: the file has no {missing} of any module; save the adapter again with both factors"
     again = "; gather the weights, and save the adapter again" if reasons[0] == EMPTY.reason else ""
     return f"{_NO_PAIR}: {reasons[0]}{again}"

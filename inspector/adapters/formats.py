@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from inspector.adapters.beside import NAMELESS
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
@@ -19,9 +20,6 @@ from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError
 from inspector.study import Finding
 from inspector.text import plain, some
-
-NAMELESS = frozenset({"adapters", "adapter", "adapter_model", "pytorch_lora_weights"})
-"""What libraries call the file of every adapter: its folder has the name."""
 
 
 class Reader(Protocol):
