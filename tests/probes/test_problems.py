@@ -126,11 +126,12 @@ def test_the_request_for_a_box_stands_once(tmp_path):
 
 def test_rollouts_are_problems_once_and_completions_all(tmp_path):
     rows = [
-        {"prompt": [{"role": "user", "content": "1+1?"}], "completion": text, "answer": "2"}
+        {"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}],
+         "completion": [{"role": "assistant", "content": text}], "answer": "2"}
         for text in ("2", "it is 2", "2")
-    ]
+    ]  # fmt: skip
     path = str(jsonl(tmp_path / "r.jsonl", rows))
-    assert len(load_problems(path).problems) == 1
+    assert [p.question for p in load_problems(path).problems] == ["1+1?"]
     assert [p.completion for p in load_problems(path, completions=True).problems] == ["2", "it is 2"]
 
 

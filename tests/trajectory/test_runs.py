@@ -113,6 +113,16 @@ def test_checkpoints_of_a_plain_trainer(tmp_path):
     assert ([p.step for p in run.points], run.state, run.losses) == ([5, 10], "finished", ((5, 1.5),))
 
 
+@pytest.mark.parametrize("told", [{}, {"max_steps": 0}, {"max_steps": 11}])
+def test_a_plain_trainer_below_its_last_step_or_that_names_none_has_not_finished(tmp_path, told):
+    folder = write_random(tmp_path / "out" / "checkpoint-10")
+    (folder / "trainer_state.json").write_text(json.dumps(told))
+    (run,) = scan(tmp_path / "out")
+    assert (run.state, run.step, run.steps) == ("training", 10, told.get("max_steps", 0))
+    (run,) = scan(tmp_path / "out", time.time() + 1e6)
+    assert run.state == "stopped"
+
+
 def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):
     run = trained(tmp_path / "sft", 10)
     (run / "log.jsonl").write_text('{"step": 1, "loss": 3}\n{"step": 2}\n[]\n{"step": 3, "loss": NaN}\n{"step": 4, "lo')
