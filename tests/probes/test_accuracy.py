@@ -23,6 +23,7 @@ from inspector.evaluation import evaluate as evaluate_sources
 from inspector.probes.accuracy import Watch, _Speed, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base, base_weights
+from inspector.probes.engines import token_limit
 from inspector.probes.generation import Answer, generate
 from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
@@ -183,6 +184,11 @@ def lines(folder):
         for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()[1:]
     ]
+
+
+def test_the_longest_answer_is_what_a_task_needs():
+    tasks = ("arithmetic", "aime24", "aime25", "aime26", "gsm8k", "sums.jsonl")
+    assert [token_limit(task) for task in tasks] == [128, 16_384, 16_384, 16_384, 512, 512]
 
 
 def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_path, here):

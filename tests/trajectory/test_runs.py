@@ -1,6 +1,7 @@
 """Which runs and checkpoints a folder holds, and what state they are in."""
 
 import json
+import os
 import time
 
 import pytest
@@ -102,6 +103,19 @@ def test_a_slow_run_is_given_three_of_its_gaps(tmp_path):
     written = (run / "log.jsonl").stat().st_mtime
     for seconds, state in ((2900, "training"), (3100, "stopped")):
         assert scan(tmp_path, written + seconds)[0].state == state
+
+
+@pytest.mark.parametrize(("landed", "limit"), [((1e9,), 900), ((1e9 - 30, 1e9), 120), ((1e9 - 50, 1e9), 150)])
+def test_at_its_limit_silence_is_a_stop(tmp_path, landed, limit):
+    """15 minutes after the first checkpoint; then three of the longest gap, and two minutes at least."""
+    run = trained(tmp_path / "sft", *range(1, len(landed) + 1))
+    places = [*run.rglob("*")]
+    for at in landed:
+        for path in places:
+            os.utime(path, (at, at))
+        places = [path for path in places if not path.parent.name.endswith("-1")]
+    for seconds, state in ((limit - 0.5, "training"), (limit, "stopped")):
+        assert scan(tmp_path, 1e9 + seconds)[0].state == state
 
 
 def test_checkpoints_of_a_plain_trainer(tmp_path):
