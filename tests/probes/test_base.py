@@ -14,7 +14,7 @@ from transformers.utils import logging
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes import base, model_files, offline
 from inspector.probes.base import load_base
-from tests.hub_server import HubServer
+from tests.hub_server import Fault, HubServer
 from tests.probes.tiny_model import saved_base
 
 
@@ -89,7 +89,7 @@ def test_a_base_from_the_hub_downloads_what_it_needs_and_then_works_offline(fold
     downloads = [entry for entry in seen if entry[0].startswith("downloading")]
     assert downloads
     assert downloads[-1][1] <= downloads[-1][2]
-    hub.__exit__()
+    hub.faults.append(Fault("", status=503))
     assert load_base("org/base", "cpu").digest == found.digest
 
 
@@ -98,8 +98,18 @@ def test_a_base_from_the_hub_at_the_revision_that_was_named(folder, hub):
     assert load_base("org/base@v1", "cpu").digest == model_files.model_digest(folder)
     with pytest.raises(InspectorError, match="has no revision 'v2'"):
         load_base("org/base@v2", "cpu")
-    hub.__exit__()
+    hub.faults.append(Fault("", status=503))
     assert load_base("org/base@v1", "cpu").digest == model_files.model_digest(folder)
+
+
+@pytest.mark.parametrize("gone", ["config.json", "model.safetensors"])
+def test_half_a_base_in_the_cache_is_none(folder, hub, tmp_path, gone):
+    hub.add("org/base", folder)
+    load_base("org/base", "cpu")
+    next((tmp_path / "home").rglob(f"snapshots/*/{gone}")).unlink()
+    hub.faults.append(Fault("", status=503))
+    with pytest.raises(InspectorError, match="the Hub answers 503"):
+        load_base("org/base", "cpu")
 
 
 def test_names_that_leave_the_folder_are_left_out(folder, hub):
