@@ -67,7 +67,7 @@ def test_exit_codes_of_a_preview(place, sources, code, said, capsys):
     ("sources", "said"),
     [
         (("a", "gone"), "gone"),
-        (("a", "empty"), "empty cannot be added: "),
+        (("a", "empty"), "empty cannot be added: no LoRA pair (A and B of one module) that could be analysed"),
         (("a:0", "b:0.0"), "Every weight is 0"),
         (("nan",), "No module can be added|"),
         (("a:x",), "'a' is here, but 'x' after it is no weight"),

@@ -59,7 +59,7 @@ def test_top_left_vectors_are_those_of_the_full_decomposition(shape, three, last
 @pytest.mark.parametrize(("last", "whole"), [(0.01, False), (0.9, True)], ids=["falling", "flat"])
 def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_converge(monkeypatch, last, whole):
     generator, real, seen = torch.Generator().manual_seed(1), torch.linalg.svd, []
-    U, S, Vh = real(torch.randn(240, 210, generator=generator), full_matrices=False)
+    U, _, Vh = real(torch.randn(240, 210, generator=generator), full_matrices=False)
 
     def svd(matrix, **options):
         seen.append(min(matrix.shape))
