@@ -189,3 +189,10 @@ def test_one_flipped_bit_of_the_base_is_another_base(opened, tmp_path):
     Prober().run(adapters, study, replace(REQUEST, probes=("lens",)), note=notes.append)
     assert len(notes) == 1
     assert "trained on another base" in notes[0]
+
+
+def test_what_is_cached_is_never_unpickled():
+    kept = cache.Cache()
+    kept.store("cka", {}, {"values": np.array([{}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        kept.load("cka", {})

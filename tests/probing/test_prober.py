@@ -92,6 +92,9 @@ def test_nothing_is_computed_twice(opened, monkeypatch):
     monkeypatch.setattr("inspector.probing.weights.intruders", lambda *_a: pytest.fail("ran again"))
     again = Prober().run(adapters, study, EVERYTHING)
     assert again.blocks.keys() == first.blocks.keys() > study.blocks.keys()
+    assert {info.probe: info.examples for info in first.probes if info.probe in ("cka", "intruders")} == {
+        "cka": EVERYTHING.limit, "intruders": 0,
+    }  # fmt: skip
     for key, values in first.blocks.items():
         np.testing.assert_array_equal(values, again.blocks[key])
     turned = adapters[::-1]
