@@ -14,7 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
-from inspector.adapters.hub.listing import leaves
+from inspector.adapters.hub.listing import leaves, remember
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
@@ -74,6 +74,7 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
         call = partial(fetched, remote.repo, str(info.sha), file, bar_class(report, cancelled))
         path = interruptible(call, cancelled)
         done += size
+    remember(remote, str(info.sha))
     return path.parent
 
 

@@ -23,11 +23,12 @@ from inspector.evaluation import evaluate as evaluate_sources
 from inspector.probes.accuracy import Watch, _Speed, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base, base_weights
+from inspector.probes.engines import token_limit
 from inspector.probes.generation import Answer, generate
 from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
-from inspector.probes.records import Run
-from inspector.probes.solved import blocks
+from inspector.probes.records import Record, Run
+from inspector.probes.solved import Results, blocks
 from inspector.probes.statistics import holm, mcnemar, wilson
 from inspector.results import merged
 from inspector.study import ProbeInfo, Settings
@@ -183,6 +184,25 @@ def lines(folder):
         for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()[1:]
     ]
+
+
+def test_the_longest_answer_is_what_a_task_needs():
+    tasks = ("arithmetic", "aime24", "aime25", "aime26", "gsm8k", "sums.jsonl")
+    assert [token_limit(task) for task in tasks] == [128, 16_384, 16_384, 16_384, 512, 512]
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "complete"), [(None, "12", True), ("12", "12", True), ("1", "12", False), ("12", "2", False)]
+)
+def test_complete_is_with_every_answer_of_every_model(base, adapter, complete):
+    def of(keys):
+        return {
+            key: Record(key, key, correct=True, status="ok", parsed="", completion="", tokens=1, finish="stop")
+            for key in keys
+        }
+
+    made = None if base is None else of(base)
+    assert Results(ProbeInfo("accuracy", "b"), ("a",), ("1", "2"), made, (of(adapter),)).complete == complete
 
 
 def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_path, here):
