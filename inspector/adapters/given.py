@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates."""
+    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates.
+
+    `checkpoints`: whether what lies beside an adapter is opened with it.
+    """
 
     base: BaseWeights | None = None
     allow_pickle: bool = False
     rank: int = 64
+    checkpoints: bool = False
 
     @property
     def base_name(self) -> str:
@@ -24,7 +28,7 @@ class Given:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The options of the command line that give the same."""
+        """The options of the command line that read the same from each adapter's own source."""
         base = ("--base", self.base.name) if self.base is not None else ()
         rank = ("--svd-rank", str(self.rank)) if self.rank != Given().rank else ()
         return (*base, *rank, *(("--allow-pickle",) if self.allow_pickle else ()))

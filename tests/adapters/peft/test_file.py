@@ -8,9 +8,9 @@ from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import lora_tensors, random_factors
+from tests.shown import shown
 
 
 def read(path):
@@ -22,7 +22,7 @@ def test_alpha_is_pefts_default_and_said(tmp_path):
     factors = random_factors(r=4, dtype=torch.float64)
     save_file(lora_tensors(factors), tmp_path / "my_lora.safetensors")
     adapter = read(tmp_path)
-    assert_same(our_deltas(adapter), {canonical(path): 2 * B @ A for path, (B, A) in factors.items()})
+    assert_same(our_deltas(adapter), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
     assert adapter.info.scale == "2 (α/r = 8/4)"
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
     assert "PEFT's default α = 8" in warning
