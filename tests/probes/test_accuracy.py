@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -32,7 +29,7 @@ from inspector.probes.solved import Results, blocks
 from inspector.probes.statistics import holm, mcnemar, wilson
 from inspector.results import merged
 from inspector.study import ProbeInfo, Settings
-from tests.acceptance.command import ROOT
+from tests.acceptance.command import begun
 from tests.makers import write_random
 from tests.probes.tiny_model import saved_adapter, saved_base, tiny_model, tiny_tokenizer
 
@@ -396,10 +393,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     given = Given(base_weights(str(base)))
     records, whole = tmp_path / "killed", tmp_path / "whole"
     command = ["eval", *sources, "--task", options.task, "--base", str(base), "--device", "cpu", "--batch", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inspector", *command, "--max-new-tokens", "24", "--records", str(records)],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begun("inspector", *command, "--max-new-tokens", "24", "--records", records, cwd=tmp_path)
     while process.poll() is None and (not records.is_dir() or len(_written(records)) < 6):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
