@@ -6,7 +6,7 @@ PIP := PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) PIP_DIS
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow test-all newest fuzz check bench stress pictures man constraints format clean
+.PHONY: demo test test-slow newest fuzz check bench stress pictures man constraints format clean
 
 demo: $(VENV)/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
@@ -17,15 +17,12 @@ test: $(VENV)/installed  ## the test suite, without what takes long
 test-slow: $(VENV)/installed  ## the rest of it: real base, browsers, stress, large sets, every benchmark for seconds
 	@$(PYTEST) $(PARALLEL) -m slow
 
-test-all: $(VENV)/installed  ## both at once, as .ci/run does: every process imports the libraries and collects once
-	@$(PYTEST) $(PARALLEL)
-
 newest:  ## the suite on the newest releases that pyproject.toml admits, and what has changed since constraints.txt
 	@rm -rf .venv-newest
 	@$(MAKE) --no-print-directory VENV=.venv-newest CONSTRAINTS=/dev/null .venv-newest/installed
 	@$(MAKE) --no-print-directory VENV=.venv-newest versions | diff constraints.txt - || true
 	@.venv-newest/bin/python -m pip list --outdated
-	@$(MAKE) --no-print-directory VENV=.venv-newest test-all
+	@$(MAKE) --no-print-directory --keep-going VENV=.venv-newest test test-slow
 
 fuzz: $(VENV)/installed  ## damaged files through every reader, longer: make fuzz EXAMPLES=100000
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) tests/hostile/test_fuzz.py
