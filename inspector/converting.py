@@ -46,11 +46,20 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     card = "\n".join(
         [
             f"Converted by adapter-inspector {_version()} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
+            *(["\nAn activated LoRA: it holds from its invocation tokens on."] if adapter.invocation else []),
             *(f"\n- {line}" for line in missing),
         ]
     )
     transposed = TRANSPOSED in info.findings
-    notes = write_peft(dest, factors, base=adapter.base, card=card, beside=beside, fan_in_fan_out=transposed)
+    notes = write_peft(
+        dest,
+        factors,
+        base=adapter.base,
+        card=card,
+        beside=beside,
+        fan_in_fan_out=transposed,
+        invocation=adapter.invocation,
+    )
     tell_findings([replace(info, findings=_untold(findings))])
     if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
         what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"

@@ -29,6 +29,8 @@ from inspector.origin import UNKNOWN, Origin
 Floats = NDArray[np.float64]
 Scope = Literal["global", "layer", "module"]
 SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
+ACTIVATED = "PEFT aLoRA"
+"""The format of activated LoRAs, whose ΔW holds from their invocation tokens on alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class AdapterInfo:
             return "-"
         low, high = min(self.ranks), max(self.ranks)
         return str(low) if low == high else f"{low}-{high}"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether ΔW holds for every token, as that of a merge does."""
+        return self.format != ACTIVATED
 
     @property
     def health(self) -> Literal["ok", "warning", "error"]:

@@ -101,6 +101,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    invocation: tuple[int, ...] = ()
+    """Of an activated LoRA: ΔW holds from the last occurrence of these token ids on, before it there is the base."""
     beside: Beside | None = None
     """What PEFT saves beside LoRAs and would load again."""
     direction: Callable[[ModuleId], Direction | None] = field(default=lambda _id: None, repr=False)

@@ -49,7 +49,7 @@ def checked(
     place = bits = None
     if base is not None:
         place = fit(adapter, base)
-        if adapter.info.format != FORMAT:  # its weights are there as trained: nothing is merged
+        if adapter.info.format != FORMAT and adapter.info.everywhere:  # else nothing is merged
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
     meets = place.findings() if place else gaps(adapter)

@@ -10,6 +10,7 @@ from typing import Any
 
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
 from inspector.errors import InspectorError
+from inspector.special_files import special
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -34,6 +35,11 @@ KNOWN = frozenset(
 _SETTINGS = ("bias", "lora_bias", "modules_to_save", "trainable_token_indices")
 _TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
 """What PEFT takes as `task_type`: it refuses to load a config with another."""
+TRAINER_CONFIG = "lora_train_meta.json"
+"""r and lora_alpha, beside the checkpoint of a trainer that writes no adapter."""
+INVOCATION = "alora_invocation_tokens"
+_INVOCATIONS = ("invocation_tokens", "invocation_string")
+"""What the code before PEFT's called it."""
 _MOST_RANGES, _MOST_PARTS = 1000, 16
 METHODS = {
     "LORA": "PEFT LoRA",
@@ -56,6 +62,7 @@ _OTHERWISE = {
     **dict.fromkeys(("IA3", "OFT", "BOFT", "HRA", "ROAD", "HIRA", "PSOFT", "DELORA"), _MULTIPLIES),
     **dict.fromkeys(("PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
     "LN_TUNING": "it trains the vectors of norms, and only matrices are compared",
+    "ALORA": f"it is of the code before PEFT's; PEFT has peft_type LORA with {INVOCATION}",
     "XLORA": "it mixes other adapters: open those",
     "POLY": "it mixes several LoRAs by task",
 }
@@ -92,6 +99,8 @@ class PeftConfig:
     """Ranges of the base's layers, one after the other: the layers of the replicated model."""
     enabled: tuple[bool, ...] = ()
     """`enable_lora` of old PEFT's MergedLinear: which parts of a fused projection have a LoRA."""
+    invocation: tuple[int, ...] = ()
+    """Token ids of an activated LoRA, which holds from them on; () where ΔW holds everywhere."""
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Indices of trainable tokens by the name of their module, under "" where the config names none."""
     version: tuple[int, ...] = ()
@@ -104,11 +113,13 @@ class PeftConfig:
 def read_config(folder: Path) -> PeftConfig:
     """The config of a PEFT folder; a folder without one has the defaults, and a finding says so.
 
-    Raises InspectorError for a damaged file, a method without ΔW from factors, or an α that is no number.
+    Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
+    activated LoRA that does not name its invocation by token ids.
     """
-    path = folder / CONFIG
+    path = folder / CONFIG if folder.is_dir() else folder.with_name(TRAINER_CONFIG)
     if not path.is_file():
-        missing = f"no {CONFIG}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
+        there = f" ({path.name} is {what})" if (what := special(path)) else ""
+        missing = f"no {CONFIG}{there}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
         return PeftConfig(findings=(Finding("warning", missing),))
     config, twice = read_json_object(path)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
@@ -144,6 +155,7 @@ def read_config(folder: Path) -> PeftConfig:
         bdlora=bool(config.get("use_bdlora")),
         layer_replication=_ranges(config.get("layer_replication")),
         enabled=_switches(config.get("enable_lora")),
+        invocation=_invocation(path, config),
         tokens=_tokens(config),
         version=tuple(int(n) for n in re.findall(r"\d{1,4}", str(config.get("peft_version") or ""))[:2]),
         settings=_settings(config),
@@ -191,6 +203,19 @@ def _ranges(value: object) -> tuple[tuple[int, int], ...]:
 def _switches(value: object) -> tuple[bool, ...]:
     fit = isinstance(value, list) and len(value) <= _MOST_PARTS and all(isinstance(v, bool) for v in value)
     return tuple(value) if isinstance(value, list) and fit and any(value) else ()
+
+
+def _invocation(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:
+    """`alora_invocation_tokens`; raises InspectorError where they are no token ids, or where text stands for them."""
+    tokens = config.get(INVOCATION)
+    if isinstance(tokens, list) and all(type(token) is int and token >= 0 for token in tokens):
+        return tuple(tokens)
+    if name := next((name for name in (INVOCATION, *_INVOCATIONS) if config.get(name)), ""):
+        raise InspectorError(
+            f"{plain(path)} is an activated LoRA's, whose {name} is {plain(repr(config[name]), 60)}: give it "
+            f"{INVOCATION}, the list of token ids from which on ΔW holds, as PEFT reads it."
+        )
+    return ()
 
 
 def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -66,7 +66,7 @@ def layout(modules: Mapping[str, Factors], *, on_parameters: bool = True) -> Lay
     )
     stacked = {f.parameter.name.rpartition(".")[0] for f in modules.values() if f.parameter}
     if stacked and not on_parameters:
-        what = "PEFT has neither DoRA nor biases beside a LoRA on a parameter, as experts are"
+        what = "PEFT has no DoRA, biases or invocation tokens beside a LoRA on a parameter, as experts are"
         raise InspectorError(f"{what}: {plain(min(stacked), 80)} cannot be written with them.")
     mixture = on_parameters and any(_OF_A_MIXTURE.search(path) for path in modules)
     apart: dict[str, Factors] = {}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.peft.config import INVOCATION
 from inspector.adapters.peft.entries import Entry, is_expert, layout
 from inspector.adapters.peft.written_config import written_config
 from inspector.adapters.weights import SAFETENSORS
@@ -72,26 +73,30 @@ def write_peft(
     card: str = "",
     beside: Beside | None = None,
     fan_in_fan_out: bool = False,
+    invocation: tuple[int, ...] = (),
 ) -> tuple[str, ...]:
     """Write the modules, by their full path in the base without wrappers, as a PEFT folder `dest`.
 
     `base` is the `base_model_name_or_path`, `card` the text of the README below its title. `fan_in_fan_out` says that
     the base stores W transposed, as gpt2 does: B and A are those of ΔW (out × in) either way, and PEFT sets the flag
-    itself and warns where it is wrong. `beside`: what else the folder is to hold. Returns what a user should know of
-    how it was written. Raises InspectorError where `dest` exists or cannot be written, where two names are one
-    module's, or where a scale or a shape makes no LoRA.
+    itself and warns where it is wrong. `beside`: what else the folder is to hold; `invocation`: the token ids from
+    which on an activated LoRA holds. Returns what a user should know of how it was written. Raises InspectorError where
+    `dest` exists or cannot be written, where two names are one module's, or where a scale or a shape makes no LoRA.
     """
     refuse_destination(dest)
     if not modules:
         raise InspectorError(f"There is no module to write to {plain(dest)}.")
     _refuse_names(modules)
     base = base.encode("utf-8", "replace").decode()
-    on_modules = any(f.magnitude is not None for f in modules.values()) or (beside and "lora_bias" in beside.settings)
+    varied = invocation or any(f.magnitude is not None for f in modules.values())
+    on_modules = varied or (beside and "lora_bias" in beside.settings)
     written, fused, zeros = layout(modules, on_parameters=not on_modules)
     with _appearing(dest) as folder:
         _write_tensors(folder / SAFETENSORS, written, beside)
         config = written_config(written, fused, base) | dict(beside.settings if beside else {})
         config["fan_in_fan_out"] = fan_in_fan_out and not any(entry.on_parameter for entry in written)
+        if invocation:
+            config |= {INVOCATION: list(invocation), "task_type": "CAUSAL_LM"}  # others of PEFT's models ignore it
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     ranks = {path: factors.A.shape[0] for path, factors in modules.items()}

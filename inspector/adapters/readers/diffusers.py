@@ -64,7 +64,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     weights = safetensors_weights((path,))
     scalings = _scalings(read_metadata(path))
     found = understand(weights.headers, _place, partial(_parts, weights, given, scalings), _ASIDE)
-    said = [*dora_notes(found), *(finding for scaling in scalings.values() for finding in scaling.findings())]
+    said = [*dora_notes(found.verdicts), *(finding for scaling in scalings.values() for finding in scaling.findings())]
     alphas = {alpha for scaling in scalings.values() for alpha in scaling.alphas}
     format_ = kind(found.verdicts, "diffusers")
     facts = Facts(

@@ -53,7 +53,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
         refusal=refusal(found.verdicts),
         depends_on=depends_on(found, given),
     )
-    return assemble(name, source, facts, found.parts, weights, found.verdicts, dora_notes(found))
+    return assemble(name, source, facts, found.parts, weights, found.verdicts, dora_notes(found.verdicts))
 
 
 def _place(key: str) -> Place | None:

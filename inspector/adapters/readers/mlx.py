@@ -24,6 +24,7 @@ from inspector.adapters.readers.npz import is_npz, npz_keys, npz_weights
 from inspector.adapters.stacked import STACKED, is_stack, stacked
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
+from inspector.special_files import refuse_special
 from inspector.study import Finding
 from inspector.text import count, plain
 
@@ -47,6 +48,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file or config."""
     weights = npz_weights(path) if is_npz(path) else safetensors_weights((path,))
     config: dict[str, Any] = {}
+    refuse_special(path.parent / CONFIG)
     if (beside := path.parent / CONFIG).is_file():
         config, _ = read_json_object(beside)
     table = config.get("lora_parameters")
@@ -99,7 +101,7 @@ def _flipped(weights: Weights, key: str) -> Tensor:
 def _notes(
     settings: Mapping[str, Any], scale: Scale, headers: Mapping[str, TensorHeader], found: Understood
 ) -> list[Finding]:
-    notes = dora_notes(found)
+    notes = dora_notes(found.verdicts)
     if not is_number(settings.get("scale")):
         what = f"no lora_parameters.scale in an {CONFIG} beside the weights"
         notes.append(Finding("warning", f"{what}: mlx-lm's default {DEFAULT_SCALE:g} is assumed"))

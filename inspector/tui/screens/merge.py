@@ -8,7 +8,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.merging.preview import Flags, Preview, refused
+from inspector.merging.preview import NOT_MERGED, Flags, Preview, refused
 from inspector.study import Floats, Study
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.state import AppState
@@ -113,6 +113,8 @@ class MergeView(View):
             module, reason = cannot[0]
             text = f"! {plural(len(cannot), 'module')} cannot be added, such as {clean(str(module))}: {clean(reason)}"
             lines += wrap(text, area.width - 4)[:2]
+        for info in (info for info in state.infos if not info.everywhere):
+            lines += wrap(f"! {clean(info.name)} {NOT_MERGED}: it is left out.", area.width - 4)[:2]
         bases = dict.fromkeys(study.adapters[i].base for i in parents if study.adapters[i].base)
         if len(bases) > 1:
             lines.append(fit(f"! Different bases: {', '.join(clean(base) for base in bases)}", area.width - 4).rstrip())
@@ -131,7 +133,7 @@ class MergeView(View):
         lines = [header]
         for row in range(top, min(top + rows, state.size)):
             adapter, here = state.order[row], row == state.row
-            w, cosine = state.mixture.weight(adapter), float(cosines[adapter])
+            w, cosine = preview.weights[adapter], float(cosines[adapter])
             style = ink.bold if here else ink.plain if w else ink.dim
             line = Line("▸ " if here else "  ", ink.accent).add(fit(state.name(row), label), style).to(label + 3)
             line.add(right(f"{w:g}".replace("-", "−"), 8), style)
@@ -169,7 +171,7 @@ class MergeView(View):
         rows: list[tuple[str, ...]] = [("sum", "", norm, "", *others)]
         norms, cosines = sums.own_norms(scope), sums.cosines(scope)
         for name, at in zip(state.names, state.order, strict=True):
-            numbers = (state.mixture.weight(at), norms[at], cosines[at])
+            numbers = (preview.weights[at], norms[at], cosines[at])
             rows.append((name, *(tidy(float(value)) for value in numbers), "", "", "", ""))
         norm_by, ratio_by, conflict_by, kept_by = (
             [tidy(float(value)) for value in along_layers(state, preview, metric)]
