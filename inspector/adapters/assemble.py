@@ -70,9 +70,10 @@ def assemble(
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
     refusal = facts.refusal or ("" if parts else no_pair(verdicts.values()))
-    sizes = {part.module.id: part.module.d_out * part.module.d_in for part in parts}
-    shown = module_ids({id_.path: sizes.get(id_, 0) for id_ in (*sizes, *facts.excluded)})
-    by_id = {shown[part.module.id.path]: part for part in parts}
+    paths = {id_: id_.path for id_ in facts.excluded} | {part.module.id: part.module.path for part in parts}
+    sizes = dict.fromkeys(paths.values(), 0) | {p.module.path: p.module.d_out * p.module.d_in for p in parts}
+    ids = module_ids(sizes)
+    by_id = {ids[part.module.path]: part for part in parts}
     modules = {id_: replace(by_id[id_].module, id=id_) for id_ in in_order(set(by_id))}
     usable = [] if refusal else list(modules.values())
     kept = tuple(
@@ -97,7 +98,7 @@ def assemble(
         unknown=sum(t.role == "unknown" for t in kept),
         scales=_origins(usable),
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
-        excluded=tuple(shown[id_.path] for id_ in facts.excluded),
+        excluded=tuple(ids[paths[id_]] for id_ in facts.excluded),
     )
     return Adapter(
         info,

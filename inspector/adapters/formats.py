@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError
 from inspector.study import Finding
 from inspector.text import plain, some
+
+_WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 
 
 class Reader(Protocol):
@@ -69,12 +72,16 @@ def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> 
 
 
 def _unread(path: Path, adapter: Adapter) -> list[str]:
-    """Weights in the adapter's own folder that are neither its, nor an adapter's by themselves, nor an optimizer's."""
+    """Weights in the adapter's own folder that are neither its, nor an adapter's by themselves, nor an optimizer's.
+
+    A whole model there is what it was merged into: nothing that these numbers lack.
+    """
     if path.is_file() and path.stem not in NAMELESS:
         return []  # it shares its folder with whatever is there
     here = path.parent if path.is_file() else path
     own = {file.name for file in adapter.files}
     others = sorted(name for name in Folder(here).names - own if name.lower().endswith(OF_WEIGHTS))
+    others = [name for name in others if not _WHOLE_MODEL.fullmatch(name)]
     return [
         name
         for name in others

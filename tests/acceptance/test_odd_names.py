@@ -120,13 +120,13 @@ def test_a_saved_study_keeps_long_names_of_its_own_apart(tmp_path):
     assert len(set(export.load(tmp_path / "long.json").modules)) == 2
 
 
-def test_two_paths_of_one_place_are_not_one_module(tmp_path):
+def test_halves_at_two_paths_are_not_one_module(tmp_path):
     (half, other), B = ["model.layers.0.q_proj", "transformer.h.0.q_proj"], torch.ones(8, 2)
     extra = {f"{half}.lora_A.weight": torch.ones(2, 8), f"{other}.lora_B.weight": B}
     adapter = opened(write_adapter(tmp_path / "a", random_factors(r=2), extra=extra))
     assert [record.reason for record in adapter.tensors if record.role == "unknown"] == [
-        "several tensors claim the same module"
-    ] * 2
+        f"only A or only B of the module is there, without its lora_{factor}" for factor in "BA"
+    ]
 
 
 def test_names_that_would_be_one_module_are_refused(tmp_path):
