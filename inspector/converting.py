@@ -29,12 +29,13 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     """
     refuse_destination(dest)
     adapter = _opened(source, given)
+    adapter.refuse_unscaled("converted")
     paths = written_paths(adapter)
     tell = Progress()
     factors = {}
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
         pair = as_stored(adapter.load(id_), module.dtype)
-        factors[paths[module.path]] = Factors.stored(*pair, module.scale.value, module.kernel)
+        factors[paths[module.path]] = Factors.stored(*pair, module.scale.known, module.kernel)
         tell(f"{n}/{len(paths)} modules", n, len(paths))
     missing = _lost(adapter)
     info = adapter.info

@@ -25,18 +25,21 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-def load(*sources: str | Path, base: str = "", allow_pickle: bool = False, svd_rank: int = 64) -> list[Adapter]:
+def load(
+    *sources: str | Path, base: str = "", allow_pickle: bool = False, svd_rank: int = 64, alpha: float | None = None
+) -> list[Adapter]:
     """The adapters at these sources, from their headers; no weights are read yet.
 
     A source is what the command line takes: a folder (one adapter or several), a file, `org/repo[@revision][:sub]`,
     `NAME=SOURCE`. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
-    rank `svd_rank` is kept. Warns of a source that cannot be opened; raises InspectorError where none can.
+    rank `svd_rank` is kept. `alpha` scales those whose files do not say how, α/r; else their norms are n/a. Warns of a
+    source that cannot be opened; raises InspectorError where none can.
     """
     from inspector.adapters.opening import open_sources
     from inspector.probes.base import base_weights
 
     adapters, failures = open_sources(
-        [str(source) for source in sources], given=Given(base_weights(base), allow_pickle, svd_rank)
+        [str(source) for source in sources], given=Given(base_weights(base), allow_pickle, svd_rank, alpha)
     )
     told = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:

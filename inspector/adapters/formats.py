@@ -11,7 +11,7 @@ from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
-from inspector.adapters.readers import diffusers, full, gguf, kohya, mlx, torchtune
+from inspector.adapters.readers import full, gguf, image, mlx, torchtune
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -28,8 +28,7 @@ class Reader(Protocol):
 
 READERS: tuple[Reader, ...] = (
     mlx,
-    kohya,
-    diffusers,
+    image,
     gguf,
     torchtune,
     peft_folder,

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inspector.adapters.model import Scale
+
 if TYPE_CHECKING:
     from inspector.adapters.base_weights import BaseWeights
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates."""
+    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates; α."""
 
     base: BaseWeights | None = None
     allow_pickle: bool = False
     rank: int = 64
+    alpha: float | None = None
+    """Of the modules whose files do not say how they are scaled."""
 
     @property
     def base_name(self) -> str:
@@ -27,7 +31,14 @@ class Given:
         """The options of the command line that give the same."""
         base = ("--base", self.base.name) if self.base is not None else ()
         rank = ("--svd-rank", str(self.rank)) if self.rank != Given().rank else ()
-        return (*base, *rank, *(("--allow-pickle",) if self.allow_pickle else ()))
+        alpha = ("--alpha", f"{self.alpha:g}") if self.alpha is not None else ()
+        return (*base, *rank, *alpha, *(("--allow-pickle",) if self.allow_pickle else ()))
+
+    def scale(self, r: int) -> Scale:
+        """Of a module of rank r whose files do not say it: α/r with the α of the user, else unknown."""
+        if self.alpha is None:
+            return Scale(None, f"α/{r}, and no α in the file or beside it")
+        return Scale(self.alpha / r, f"α/r = {self.alpha:g}/{r}, α as given")
 
 
 NOTHING = Given()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = "DoRA magnitudes"
 NO_BASE = Verdict("ignored", f"{_NAME}: they need the base weights (--base)")
+NO_SCALE = Verdict("ignored", f"{_NAME}: they need the scale of B·A as well (--alpha)")
 MISFIT = Verdict("unknown", f"{_NAME} that are not one per output", "warning")
 DIRECTION_ONLY = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
 
@@ -38,14 +39,18 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
         return part, MISFIT
     if base is None:
         return part, NO_BASE
+    if module.scale.value is None:
+        return part, NO_SCALE
     if why := base.fault(module.path, module.d_out, module.d_in):
         return part, Verdict("ignored", f"{_NAME}: {why}")
 
+    s = module.scale.value
+
     def delta() -> Tensor:
         W = base.matrix(module.path, module.d_out, module.d_in)
-        return dora(W, m.read(), module.scale.value, part.load())
+        return dora(W, m.read(), s, part.load())
 
-    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {module.scale.value:g}·BA")
+    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {s:g}·BA")
     whole = replace(module, rank=min(rank, module.d_out, module.d_in), scale=scale)
     update = Dense(delta, rank)
     return Part(whole, update, part.parameters, update.left_out), USED

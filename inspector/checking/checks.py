@@ -48,7 +48,8 @@ def checked(
     place = bits = None
     if base is not None:
         place = fit(adapter, base)
-        if adapter.info.format != FORMAT:  # its weights are there as trained: nothing is merged
+        # A full fine-tune is there as trained and never merged; an update of unknown scale cannot be.
+        if adapter.info.format != FORMAT and adapter.info.scaled:
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
     findings = [*study.adapters[0].findings, *(place.findings() if place else ()), *(bits.findings() if bits else ())]

@@ -44,7 +44,7 @@ _RUN = {
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
 }
-READING = ("base", "allow_pickle", "svd_rank")
+READING = ("base", "allow_pickle", "svd_rank", "alpha")
 """The options of `reading`."""
 
 
@@ -66,11 +66,17 @@ def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
             "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
             help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
         ),
+        click.option(
+            "--alpha", type=click.FloatRange(0, 1e6, min_open=True),
+            help="Of adapters whose files do not say how they are scaled: ΔW = α/r·B·A.",
+        ),
     )  # fmt: skip
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def with_given(*args: Any, base: str, allow_pickle: bool, svd_rank: int, **more: Any) -> Any:
+        def with_given(
+            *args: Any, base: str, allow_pickle: bool, svd_rank: int, alpha: float | None, **more: Any
+        ) -> Any:
             from inspector.adapters.given import Given
 
             weights = None
@@ -82,7 +88,7 @@ def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, given=Given(weights, allow_pickle, svd_rank), **more)
+            return command(*args, given=Given(weights, allow_pickle, svd_rank, alpha), **more)
 
         called: Callable[..., Any] = with_given
         for option in reversed(options):

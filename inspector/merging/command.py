@@ -122,8 +122,11 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
             continue
         if not found.result.modules:
             raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
+        weight = wanted[found.order[0]][1]
+        if weight:
+            found.result.refuse_unscaled("added")
         adapters.append(found.result)
-        weights.append(wanted[found.order[0]][1])
+        weights.append(weight)
     if not adapters:
         raise InspectorError("No source is an adapter.")
     if not np.any(weights):

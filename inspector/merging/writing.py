@@ -95,7 +95,7 @@ def write(
             if not path:
                 raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
             kernel = here[0][0].modules[module].kernel
-            pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)
+            pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
             modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, kernel, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))

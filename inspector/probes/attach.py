@@ -50,6 +50,7 @@ class Attached:
         name, base = plain(adapter.info.name), self.base.name
         if not adapter.modules:
             raise InspectorError(f"{name} has no module that can run: see its findings.")
+        adapter.refuse_unscaled("run")
         missing = [id_ for id_ in adapter.modules if id_ not in self._modules]
         if missing:
             raise InspectorError(
@@ -98,7 +99,7 @@ class Attached:
                 value = factor.to(device=weight.device, dtype=precision)
                 holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
             layer.lora_variant[slot] = Fused()
-            scales[path] = adapter.modules[id_].scale.value
+            scales[path] = adapter.modules[id_].scale.known
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
         if other := self._trained_on.other(adapter):
             self.other_bases[adapter.info.name] = other

@@ -16,12 +16,13 @@ from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.config_file import is_number
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.readers.foreign_names import from_gguf
 from inspector.adapters.readers.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.readers.rope import halves, head_counts
+from inspector.adapters.slots import Place
 from inspector.adapters.weights import Weights
 from inspector.errors import InspectorError
 from inspector.names import canonical
@@ -69,11 +70,9 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     heads = head_counts(path.parent, given) if architecture in PERMUTED else None
     unnamed: list[str] = []
     place = partial(_place, architecture, unnamed)
-    found = understand(weights.headers, place, partial(_parts, weights, alpha, heads), {"norm": NORM})
-    refusal = "the file has no adapter.lora.alpha: the scale is unknown" if alpha is None else ""
-    facts = Facts(
-        FORMAT, _base(metadata), {alpha or 0.0}, excluded=found.excluded, refusal=refusal, depends_on=str(heads or "")
-    )
+    found = understand(weights.headers, place, partial(_parts, weights, given, alpha, heads), {"norm": NORM})
+    alphas = {alpha} if alpha is not None else ()
+    facts = Facts(FORMAT, _base(metadata), alphas, excluded=found.excluded, depends_on=str(heads or ""))
     said = []
     if architecture not in PERMUTED | NOT_PERMUTED:
         what = f"whether llama.cpp reorders query and key rows of {plain(architecture, 40)!r} is not known here"
@@ -104,7 +103,7 @@ def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
+    weights: Weights, given: Given, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B), is_value):
         return wrong
@@ -126,5 +125,7 @@ def _parts(
         return halves(up, count) if rotary else up, down.T.contiguous() if turned else down
 
     scale = Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")
+    if alpha is None:
+        scale = given.scale(r)
     module = LoraModule(canonical(path), b.shape[0], d_in, r, scale, dtypes(slots, (A, B)), path)
     return Made([Part(module, load, a.numel + b.numel)])
