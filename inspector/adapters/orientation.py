@@ -22,23 +22,23 @@ Pairs = Sequence[tuple[str, str]]
 def upright(weights: Weights, pairs: Pairs, rank: float | None = None) -> tuple[Weights, str]:
     """The weights with every A (r, d_in) and B (d_out, r), and why they may not be used, or nothing.
 
-    All modules are turned, or none. B·A of a square module multiplies either way: other modules tell, or the `rank`.
+    All modules are turned, or none. B·A of a square module multiplies either way: the others tell, or the `rank`.
     """
     shapes = [(weights.headers[a].shape, weights.headers[b].shape) for a, b in pairs]
     shapes = [(a, b) for a, b in shapes if len(a) == len(b) == 2 and 0 not in (*a, *b)]
     ways = [(a[0] == b[1], a[1] == b[0]) for a, b in shapes]
     as_is, turned, either = ways.count((True, False)), ways.count((False, True)), ways.count((True, True))
-    if as_is and turned:
+    if either and as_is and turned:
         n = f"{as_is} of {count(as_is + turned, 'module')}"
-        return weights, f"A is r×in and B out×r in {n}, and in×r and r×out in the others: no update can be trusted"
+        return weights, f"A is r×in and B out×r in {n}, turned round in the others, and unknown in square ones"
     if either and not as_is and not turned:
-        ranks = [(a[0], a[1]) for (a, _), way in zip(shapes, ways, strict=True) if all(way)]
+        ranks = [a for (a, _), way in zip(shapes, ways, strict=True) if all(way)]
         if rank is not None and {r for _, r in ranks} == {rank} != {r for r, _ in ranks}:
             turned = either
         elif any(r > d for r, d in ranks) and {r for r, _ in ranks} != {rank}:
-            why = "A and B multiply either way round, and r×in, out×r gives ranks above the width"
+            why = "A and B multiply either way round, and as r×in and out×r their ranks are above the width"
             return weights, f"{why}: no config says the rank"
-    return (_turned(weights, pairs), "") if turned else (weights, "")
+    return (_turned(weights, pairs), "") if turned > as_is else (weights, "")
 
 
 def _turned(weights: Weights, pairs: Pairs) -> Weights:

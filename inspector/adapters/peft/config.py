@@ -99,8 +99,8 @@ def read_config(at: Path) -> PeftConfig:
         missing = Finding("info", f"no {CONFIG}: the base is unknown")
         return PeftConfig(stated=(found := stated(at)), r=found.rank, findings=(missing,))
     config, twice = read_json_object(path)
-    if not {"peft_type", "lora_alpha", "r"} & config.keys():
-        return PeftConfig(base=_base(config), stated=(found := stated(at)), r=found.rank)
+    if "peft_type" not in config and (found := stated(at)).scale is not None:
+        return PeftConfig(base=_base(config), stated=found, r=found.rank)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
     if peft_type not in METHODS:
         why = _OTHERWISE.get(peft_type, "this method is not supported")

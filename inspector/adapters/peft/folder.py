@@ -59,15 +59,16 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     config = read_config(folder)
     weights = open_weights(folder, given)
     if config.alpha is None and image.holds(weights.files[0], weights.headers):
-        return image.read(weights.files[0], name, source, given)
+        return image.adapter_of(weights, name, source, given)
     floats = multiplied(weights)
-    pairs = [] if config.enabled else _pairs(sort(floats.headers, config))
-    upon, misplaced = upright(floats, pairs, config.r)
+    found = sort(floats.headers, config)
+    upon, misplaced = upright(floats, [] if config.enabled else _pairs(found), config.r)
     if upon is floats and config.stated.where == MLX:
         config = replace(config, stated=UNSTATED)
     scaling = Scaling(config, given)
     base = Base(given.base, config.layer_replication) if given.base is not None else None
-    found = sort(upon.headers, config)
+    if upon is not floats:
+        found = sort(upon.headers, config)
     recent = lru_cache(maxsize=4)(upon.tensor)
     file = PeftFile(config, upon, scaling, base, given.rank, recent)
     made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)

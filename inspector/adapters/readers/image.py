@@ -103,7 +103,12 @@ def _has_alpha(headers: Headers) -> bool:
 
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers and its alphas. Raises InspectorError for a damaged file."""
-    weights = safetensors_weights((path,))
+    return adapter_of(safetensors_weights((path,)), name, source, given)
+
+
+def adapter_of(weights: Weights, name: str, source: str, given: Given) -> Adapter:
+    """The adapter whose tensors these are, whatever their file is called."""
+    path = weights.files[0]
     metadata, beside = read_metadata(path), stated(path)
     floats = multiplied(weights)
     upon, misplaced = upright(floats, _pairs(floats.headers), beside.rank)
