@@ -37,7 +37,7 @@ class Given:
     def scale(self, r: int) -> Scale:
         """Of a module of rank r whose files do not say it: α/r with the α of the user, else unknown."""
         if self.alpha is None:
-            return Scale(None, f"α/{r}, and no α in the file or beside it")
+            return Scale(None, f"no α, r = {r}")
         return Scale(self.alpha / r, f"α/r = {self.alpha:g}/{r}, α as given")
 
 

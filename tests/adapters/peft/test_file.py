@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
 from inspector.names import canonical
@@ -14,7 +14,7 @@ from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import lora_tensors, random_factors
 
 
-def read(path, given=Given()):
+def read(path, given=NOTHING):
     (place,) = expand(Local(path))
     return read_adapter(place.path, "a", str(path), given)
 
