@@ -35,7 +35,7 @@ def upright(weights: Weights, pairs: Pairs, rank: float | None = None) -> tuple[
         ranks = [a for (a, _), way in zip(shapes, ways, strict=True) if all(way)]
         if rank is not None and {r for _, r in ranks} == {rank} != {r for r, _ in ranks}:
             turned = either
-        elif any(r > d for r, d in ranks) and {r for r, _ in ranks} != {rank}:
+        elif rank is None and any(r > d for r, d in ranks):
             why = "A and B multiply either way round, and as r×in and out×r their ranks are above the width"
             return weights, f"{why}: no config says the rank"
     return (_turned(weights, pairs), "") if turned > as_is else (weights, "")

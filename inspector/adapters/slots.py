@@ -1,7 +1,7 @@
 """What a tensor is for, told by the end of its key whatever stands before it: the slots that LoRA trainers write.
 
-.lora_up/.lora_down[.default].weight, .lora.up.weight, _lora.up.weight, .lora_linear_layer.up.weight, .lora_mid.weight
-.lora_A/.lora_B[.name][.weight], .lora_magnitude_vector[.weight], .lora_B.bias
+.lora_up/.lora_down[.default].weight, .lora.up.weight, _lora[1].up.weight, .lora_linear_layer.up.weight
+.lora_mid.weight, .lora_A/.lora_B[.name][.weight], .lora_magnitude_vector[.weight], .lora_B.bias
 .hada_…, .lokr_…, .oft_…, .boft_…, .diff, .dora_scale, .alpha
 """
 
@@ -44,9 +44,9 @@ ASIDE = {
 """The slots that are no part of ΔW, or of a method that is refused."""
 _SIDES = {"A": DOWN, "B": UP, "down": DOWN, "up": UP}
 _NAMED = re.compile(
-    r"(?P<path>.+?)(?P<old>_lora)?"
+    r"(?P<path>.+?)(?P<old>_lora\d*)?"
     r"(?:\.lora_(?P<ab>[AB])(?:\.(?!weight$|bias$)[\w-]+)?(?:\.weight)?"
-    r"|(?:\.lora_(?:linear_layer\.)?|(?<=_lora)\.|\.lora\.)(?P<side>down|up)(?:\.default)?\.weight)",
+    r"|(?(old)\.|(?:\.lora_(?:linear_layer\.)?|\.lora\.))(?P<side>down|up)(?:\.default)?\.weight)",
     re.DOTALL,
 )
 _OTHERS = "|".join(map(re.escape, sorted(UPDATES | ASIDE.keys() | {ALPHA, DORA}, key=len, reverse=True)))

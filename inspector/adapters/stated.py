@@ -37,7 +37,7 @@ class Stated:
         """The scale of a module of rank r: by these, else by the user, else unknown."""
         if self.scale is not None:
             return Scale(self.scale, f"{self.where} {self.scale:g} as is")
-        if self.alpha is not None and self.rank == r:  # modules of another rank may have an α of their own
+        if self.alpha is not None and self.rank in {r, None}:  # modules of another rank may have an α of their own
             return Scale(self.alpha / r, f"α/r = {self.alpha:g}/{r}, {self.where}")
         return given.scale(r)
 

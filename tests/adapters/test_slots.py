@@ -80,6 +80,16 @@ def test_the_first_layout_of_diffusers_without_its_pipeline(tmp_path):
     assert adapter.info.scale == "1 (no alpha: 1)"
 
 
+def test_two_updates_beside_one_processor(tmp_path):
+    """XLabs' layout: one LoRA for each stream of a double block."""
+    pairs = {f"double_blocks.0.processor.qkv_lora{n}": pair(seed=n) for n in (1, 2)}
+    tensors = {f"{p}.{end}.weight": x for p, of in pairs.items() for end, x in zip(("up", "down"), of, strict=True)}
+    found = our_deltas(read(save(tmp_path / "x.safetensors", tensors)))
+    assert len(found) == 2
+    for delta, (B, A) in zip(found.values(), pairs.values(), strict=True):
+        torch.testing.assert_close(delta, B @ A)
+
+
 def test_a_model_of_diffusers_saved_without_its_pipelines_prefix(tmp_path):
     model = unet()
     model.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS))

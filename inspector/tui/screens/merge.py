@@ -135,7 +135,7 @@ class MergeView(View):
         lines = [header]
         for row in range(top, min(top + rows, state.size)):
             adapter, here = state.order[row], row == state.row
-            w, cosine = state.mixture.weight(adapter), float(cosines[adapter])
+            w, cosine = preview.weights[adapter], float(cosines[adapter])
             style = ink.bold if here else ink.plain if w else ink.dim
             line = Line("▸ " if here else "  ", ink.accent).add(fit(state.name(row), label), style).to(label + 3)
             line.add(right(f"{w:g}".replace("-", "−"), 8), style)
@@ -173,7 +173,7 @@ class MergeView(View):
         rows: list[tuple[str, ...]] = [("sum", "", norm, "", *others)]
         norms, cosines = _own_norms(preview, scope), sums.cosines(scope)
         for name, at in zip(state.names, state.order, strict=True):
-            numbers = (state.mixture.weight(at), norms[at], cosines[at])
+            numbers = (preview.weights[at], norms[at], cosines[at])
             rows.append((name, *(tidy(float(value)) for value in numbers), "", "", "", ""))
         norm_by, ratio_by, conflict_by, kept_by = (
             [tidy(float(value)) for value in along_layers(state, preview, metric)]
