@@ -61,8 +61,8 @@ class Lazy(click.Command):
 def cli() -> None:
     """See what LoRA training did to the weights.
 
-    A SOURCE is a folder (one adapter or several), an adapter file of any format, a Hub id
-    org/repo[@revision][:path], or a saved study (.json, .parquet). NAME=SOURCE names it.
+    A SOURCE is a folder (the adapter at its root, else those below it), an adapter file of any format, a pattern, a Hub
+    id org/repo[@revision][:path], or a saved study (.json, .parquet). NAME=SOURCE names it.
     Without sources the last session opens again.
     """
 

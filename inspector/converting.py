@@ -17,7 +17,7 @@ from inspector.errors import InspectorError
 from inspector.failures import opened, tell_findings
 from inspector.narration import Progress, say
 from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.text import count, first, plain, some
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
 
@@ -64,8 +64,9 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
 def _opened(source: str, given: Given) -> Adapter:
     adapters, failures = opened([source], given)
     if len(adapters) + len(failures) > 1:
-        names = [a.info.source for a in adapters] + [f.source for f in failures]
-        raise InspectorError(f"{plain(source, 300)} holds {len(names)} adapters: name one of {some(names, 8)}.")
+        what = f"{plain(source, 300)} holds {len(adapters) + len(failures)} adapters"
+        names = [a.info.source for a in adapters] or [f.source for f in failures]
+        raise InspectorError(f"{what}: name one, such as {first(names)}.")
     (adapter,) = adapters
     if not adapter.modules:
         errors = [f.text for f in adapter.info.findings if f.severity == "error"]

@@ -31,7 +31,8 @@ from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
 from inspector.text import distinct, plain
 from inspector.typed import typed
 
-FORMAT = "adapter-inspector study"
+_OWN = "adapter-inspector "
+FORMAT = f"{_OWN}study"
 VERSION = 1
 SUFFIXES = (".json", ".csv", ".parquet")
 _BATCH = 200_000
@@ -102,9 +103,15 @@ def load(path: str | Path) -> Study:
     try:
         if path.suffix.lower() == ".parquet":
             return _read_parquet(path)
+        if path.suffix.lower() == ".csv" and path.is_file():
+            raise InspectorError(
+                f"{plain(path, 400)} is a table alone, no study: save it as .json or .parquet as well."
+            )
         head = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(head, dict) or head.get("format") != FORMAT:
-            raise InspectorError(f"{path} is not a study saved by inspector: open it with the tool that wrote it.")
+        kind = head.get("format") if isinstance(head, dict) else None
+        if kind != FORMAT:
+            what = f"not a study but {plain(kind, 40)}" if str(kind).startswith(_OWN) else "not a study of inspector"
+            raise InspectorError(f"{plain(path, 400)} is {what}: name a file that `analyze --out` wrote.")
         table = head["table"]
         words = {name: coded(table[name]) for name in COLUMNS if name not in NUMBERS}
         return _study(path, head, words, *(_numbers(table[name]) for name in NUMBERS))

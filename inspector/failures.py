@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from inspector.errors import InspectorError
-from inspector.findings import finding_lines
+from inspector.findings import finding_lines, of_folders
 from inspector.narration import Downloads, say
 from inspector.study import AdapterInfo
 from inspector.text import count, plain, some
@@ -37,8 +37,9 @@ def opened(
 
 
 def tell_findings(adapters: Iterable[AdapterInfo]) -> None:
-    """What is odd about adapters, on stderr."""
-    for line in finding_lines({adapter.name: adapter.findings for adapter in adapters}):
+    """What is odd about adapters, and what lies beside them, on stderr."""
+    found = {adapter.name: adapter.findings for adapter in adapters}
+    for line in (*finding_lines(found), *finding_lines(found, of_folders)):
         say(line)
 
 

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from inspector.study import Finding
-from inspector.text import some
+from inspector.text import count, first, some
 
 _ALIKE = 3
 """Findings of one kind that are told in full."""
+_BESIDE = " beside it, opened only if named: "
 
 
-def finding_lines(found: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
-    """Every warning and error once, with the adapters (name -> findings) it is about: `error: a, b: …`, errors first.
+def severe(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those that limit how an adapter's numbers may be read."""
+    return tuple(finding for finding in findings if finding.severity != "info")
+
+
+def beside(paths: Sequence[str]) -> tuple[Finding, ...]:
+    """What lies beside an adapter and is not opened with it: those with a number in their path are checkpoints."""
+    if not paths:
+        return ()
+    noun = "checkpoint" if all(re.search(r"\d", path) for path in paths) else "adapter"
+    return (Finding("info", f"{count(len(paths), noun)}{_BESIDE}{first(paths)}"),)
+
+
+def of_folders(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those of `beside`."""
+    return tuple(finding for finding in findings if _BESIDE in finding.text)
+
+
+def finding_lines(
+    found: Mapping[str, Sequence[Finding]], chosen: Callable[[Sequence[Finding]], Sequence[Finding]] = severe
+) -> Iterator[str]:
+    """Every chosen finding once, with the adapters (name -> findings) it is about: `error: a, b: …`, errors first.
 
     Findings that differ in numbers and names alone are of one kind: beyond `_ALIKE`, only who has them.
     """
     kinds: dict[tuple[str, str], dict[str, list[str]]] = {}
     for name, findings in found.items():
-        for finding in severe(findings):
+        for finding in chosen(findings):
             texts = kinds.setdefault((finding.severity, _kind(finding.text)), {})
             texts.setdefault(finding.text, []).append(name)
     for (severity, _), texts in sorted(kinds.items(), key=lambda kind: kind[0][0]):
@@ -29,11 +50,6 @@ def finding_lines(found: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
             yield f"{severity}: {who}: {text}"
         if rest := list(dict.fromkeys(name for _, names in told[_ALIKE:] for name in names)):
             yield f"{severity}: {some(rest)}: the same with other numbers; `inspector check` prints each."
-
-
-def severe(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Those that limit how an adapter's numbers may be read."""
-    return tuple(finding for finding in findings if finding.severity != "info")
 
 
 def _kind(text: str) -> str:

@@ -15,6 +15,7 @@ from inspector.failures import opened, tell_findings
 from inspector.narration import Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
+from inspector.table import needs_pair
 from inspector.text import count, plain, rounded
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def analyze(
             print_study(study, parts.metrics, title)
     else:
         wrote(*save(study, out, parts.metrics))
+        if lonely := [metric for metric in parts.metrics if needs_pair(study, metric)]:
+            say(f"Not in it: {', '.join(lonely)}, of two adapters, and one is open: name another.")
     if against is not None and not comparable(study):
         say(f"Nothing could be compared with {plain(against.address)}.")
         complete = False
@@ -147,11 +150,13 @@ def measured(
         tell_findings(study.adapters)
         return study, all(a.health != "error" for a in study.adapters)
     adapters, failures = _opened(sources, given, against)
+    from inspector.adapters.aligning import aligned
     from inspector.analysis import analyse, device_named
 
     if request is not None:
         request.refuse_unknown(adapters)
     settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
+    adapters = aligned(adapters)
     total = sum(a.info.parameters for a in adapters)
     say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
     tell = Progress()

@@ -26,21 +26,26 @@ if TYPE_CHECKING:
 
 
 def load(
-    *sources: str | Path, base: str = "", allow_pickle: bool = False, svd_rank: int = 64, alpha: float | None = None
+    *sources: str | Path,
+    base: str = "",
+    allow_pickle: bool = False,
+    svd_rank: int = 64,
+    checkpoints: bool = False,
+    alpha: float | None = None,
 ) -> list[Adapter]:
     """The adapters at these sources, from their headers; no weights are read yet.
 
-    A source is what the command line takes: a folder (one adapter or several), a file, `org/repo[@revision][:sub]`,
-    `NAME=SOURCE`. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
+    A source is what the command line takes: a folder (the adapter at its root, else those below it), a file, a
+    pattern, `org/repo[@revision][:sub]`, `NAME=SOURCE`; `checkpoints` opens what lies below a folder that is an
+    adapter too. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
     rank `svd_rank` is kept. `alpha` scales those whose files do not say how, α/r; else their norms are n/a. Warns of a
     source that cannot be opened; raises InspectorError where none can.
     """
     from inspector.adapters.opening import open_sources
     from inspector.probes.base import base_weights
 
-    adapters, failures = open_sources(
-        [str(source) for source in sources], given=Given(base_weights(base), allow_pickle, svd_rank, alpha)
-    )
+    given = Given(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
+    adapters, failures = open_sources([str(source) for source in sources], given=given)
     told = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:
         raise InspectorError(" ".join(told) or "No source was named.")
@@ -56,9 +61,10 @@ def compare(adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: s
     or both; `device`: auto, cpu, cuda. Raises InspectorError where nothing can be measured.
     """
     from inspector import headless
+    from inspector.adapters.aligning import aligned
     from inspector.analysis import analyse
 
-    study = analyse(_opened(adapters), headless.settings(k=k, modules=modules, **more))
+    study = analyse(aligned(_opened(adapters)), headless.settings(k=k, modules=modules, **more))
     if not study.modules:
         raise InspectorError("None of the adapters has a module that can be analysed.")
     return study
@@ -68,11 +74,14 @@ def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "
     """The study with what running the base shows: lmc, cka, lens, intruders, accuracy.
 
     `base`: what the adapters name unless given. `options` are the fields of `inspector.probing.Request`: prompts,
-    limit, pairs, alphas, loss, pooling, device, dtype, batch. Raises InspectorError with what to do.
+    limit, pairs, alphas, loss, pooling, device, dtype, batch. Warns of what limits the numbers; raises InspectorError
+    with what to do.
     """
+    from inspector.adapters.aligning import aligned
     from inspector.probing import Prober, Request
 
-    return Prober().run(list(adapters), study, Request(probes, base=base, **options))
+    request = Request(probes, base=base, **options)
+    return Prober().run(aligned(adapters), study, request, note=lambda text: warnings.warn(text, stacklevel=4))
 
 
 def open_study(path: str | Path) -> Study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from inspector.text import plain
 
 RECORD = "run.json"
 _LARGEST = 2**20
+_CHECKPOINT = re.compile(r"(?P<run>.*?)(?:^|[/:])(?:\.checkpoints/)?checkpoint-(?P<step>\d{1,9})/?")
 _LR = re.compile(r"lr[-=]?(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", re.IGNORECASE)
 _SEED = re.compile(r"(?:seed|s)[-=]?(\d{1,9})", re.IGNORECASE)
 
@@ -53,10 +54,24 @@ class RecordedBase:
     dtype: str = ""
 
 
-def origin_of(folder: Path, name: str) -> Origin:
-    """The origin of the adapter in a folder: its run.json where there is a readable one, else its name."""
+def origin_of(folder: Path, name: str, run: str = "") -> Origin:
+    """The origin of the adapter in a folder: its run.json where there is a readable one, else its name.
+
+    That of a checkpoint is its run's, `run` being the name of that.
+    """
     record = _record(folder)
-    return _recorded(record) if isinstance(record.get("method"), str) else from_name(name)
+    if isinstance(record.get("method"), str):
+        return _recorded(record)
+    found = _CHECKPOINT.fullmatch(folder.as_posix())
+    if found is None or (of_run := origin_of(Path(found["run"]), run)) == UNKNOWN:
+        return from_name(name)
+    return replace(of_run, step=int(found["step"]))
+
+
+def run_of(source: str) -> str:
+    """The source of the run that a source is of: of `out/checkpoint-9`, as of `out`, that is `out`."""
+    found = _CHECKPOINT.fullmatch(source)
+    return source if found is None else found["run"] or "."
 
 
 def recorded_base(folder: Path) -> RecordedBase:

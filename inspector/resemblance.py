@@ -35,13 +35,17 @@ class Likeness:
     u1_chance: float
     """Of random directions in the modules both adapt."""
     layers: tuple[tuple[int, float], ...]
-    """Where the cosine is highest, with its value, highest first."""
+    """Where the cosine is highest, with its value, highest first; of layers alike the first."""
+    alike: bool
+    """Whether the cosine of no layer differs from the highest by more than a `TIE`."""
     norm_ratio: float
     """‖ΔW‖ of one's own over that of the published one."""
 
     @property
     def where(self) -> str:
-        """`12 (.91), 13 (.90)`."""
+        """`12 (.91), 13 (.90)`, or `all (1.00)`."""
+        if self.alike:
+            return f"all ({self.layers[0][1]:.2f})"
         return ", ".join(f"{layer} ({value:.2f})" for layer, value in self.layers)
 
 
@@ -75,6 +79,7 @@ def _likeness(study: Study, i: int, j: int) -> Likeness:
         float("nan") if u1 is None else float(u1[i, j, 0]),
         float(pair_chance(study, "u1", i, j)[0]),
         tuple((study.layers[at], float(by_layer[at])) for at in best),
+        len(best) > 1 and float(np.nanmax(by_layer) - np.nanmin(by_layer)) <= TIE,
         float(norms[i] / norms[j]) if norms[j] != 0 else float("nan"),
     )
 
@@ -113,6 +118,7 @@ def answer(study: Study, name: str) -> str:
         how = "goes part of the way with"
     alike = [one for one in found if one.cosine >= first.cosine - TIE]
     most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
+    most = ", alike in all layers" if first.alike else most
     return f"{name} {how} {_them(alike)}: cosine {span([one.cosine for one in alike])}{most}{_far(alike)}."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from inspector.lineage import kinship
-from inspector.origin import Origin
+from inspector.origin import Origin, run_of
 from inspector.shared import pair_chance
 from inspector.study import AdapterInfo, Study
 
@@ -63,19 +63,16 @@ class Spread:
 
 
 def variations(study: Study) -> tuple[Variation, ...]:
-    """Every pair of one known method, those that differ in the seed alone first, then in the rate alone."""
+    """Every pair of runs of one known method, those that differ in the seed alone first, then in the rate alone."""
     methods = [adapter.origin.method for adapter in study.adapters]
-    found = [
-        _variation(study, i, j)
-        for i, j in combinations(range(len(study.adapters)), 2)
-        if methods[i] == methods[j] != ""
-    ]
+    pairs = _of_two_runs(study, range(len(study.adapters)))
+    found = [_variation(study, i, j) for i, j in pairs if methods[i] == methods[j] != ""]
     order = ("seed", "learning rate", "seed and learning rate", "nothing told")
     return tuple(sorted(found, key=lambda v: (order.index(v.change), len(v.unknown), v.a, v.b)))
 
 
 def spreads(study: Study, by: str) -> tuple[Spread, ...]:
-    """The cosines within and between the groups of `by`: method, seed or lr. Groups of one have no within."""
+    """The cosines of runs within and between the groups of `by`: method, seed or lr. Groups of one have no within."""
     groups: dict[str, list[int]] = {}
     for i, adapter in enumerate(study.adapters):
         groups.setdefault(group_of(adapter, by), []).append(i)
@@ -86,10 +83,17 @@ def spreads(study: Study, by: str) -> tuple[Spread, ...]:
             found.append(Spread(group, tuple(members), _range([]), _range([])))
             continue
         rest = [j for j in known if j not in members]
-        within = [_at(study, "cosine", i, j) for i, j in combinations(members, 2)]
+        within = [_at(study, "cosine", i, j) for i, j in _of_two_runs(study, members)]
         between = [_at(study, "cosine", i, j) for i in members for j in rest]
         found.append(Spread(group, tuple(members), _range(within), _range(between)))
     return tuple(found)
+
+
+def _of_two_runs(study: Study, members: Sequence[int]) -> list[tuple[int, int]]:
+    """All pairs but those of a run and its own checkpoints: they tell of its steps, nothing of seeds and rates."""
+    sources = [adapter.source for adapter in study.adapters]
+    runs = [run_of(source) for source in sources]
+    return [(i, j) for i, j in combinations(members, 2) if runs[i] != runs[j] or sources[i] == sources[j]]
 
 
 def group_of(adapter: AdapterInfo, by: str) -> str:

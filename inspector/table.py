@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 def rows(study: Study, metrics: Sequence[str] = ()) -> Iterator[Row]:
-    """Every number of the study (of these metrics), a symmetric pair once, n/a as None."""
+    """Every number of the study (of these metrics), a symmetric pair once, n/a as None: also what no float64 holds."""
     for metric, definition in DEFINITIONS.items():
         if metrics and metric not in metrics:
             continue
@@ -58,16 +58,19 @@ def _numbers(study: Study, values: Floats, definition: Definition) -> Iterator[t
     if definition.probe and np.isnan(values).all():
         return
     if definition.index == "alpha":
-        yield from ((a, v) for a, v in zip(study.alphas, values.tolist(), strict=True) if not np.isnan(v))
+        yield from ((a, _finite(v)) for a, v in zip(study.alphas, values.tolist(), strict=True) if not np.isnan(v))
         return
     if not definition.indexed:
-        value = float(values)
-        yield None, None if np.isnan(value) else value
+        yield None, _finite(float(values))
         return
     known = np.flatnonzero(~np.isnan(values))
     count = int(known[-1]) + 1 if known.size else 0
     for k, value in enumerate(values[:count].tolist(), 1):
-        yield k, None if np.isnan(value) else value
+        yield k, _finite(value)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -83,6 +86,11 @@ def subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, 
             for j, b in enumerate(names):
                 if i < j or (subject == "ordered" and i != j):
                     yield a, b, (i, j)
+
+
+def needs_pair(study: Study, metric: str) -> bool:
+    """Whether a metric is of two adapters and the study of one."""
+    return not any(subjects(study, DEFINITIONS[metric].subject))
 
 
 def _measurable(study: Study, scope: Scope, at: tuple[int, ...]) -> Sequence[bool]:

@@ -33,6 +33,11 @@ def some(names: Sequence[object], limit: int = 3) -> str:
     return shown if len(names) <= limit else f"{shown}, … ({len(names)} in all)"
 
 
+def first(names: Sequence[object], limit: int = 3) -> str:
+    """The first names, each whole, so that it can be copied: `a, b, c, …`."""
+    return ", ".join([plain(name, 4000) for name in names[:limit]] + ["…"] * (len(names) > limit))
+
+
 def count(number: int, noun: str) -> str:
     """`1 tensor`, `3 tensors`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -84,6 +84,7 @@ def _warn(warning: str) -> None:
 
 def _measured(name: str, claims: ClaimSet, options: Options, given: Given) -> tuple[list[Study], str, bool]:
     """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
+    from inspector.adapters.aligning import aligned
     from inspector.analysis import analyse, device_named
 
     wanted = needs.names(claims)
@@ -91,6 +92,7 @@ def _measured(name: str, claims: ClaimSet, options: Options, given: Given) -> tu
     if not sources:
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
     adapters, failures = opened(sources, given, instead="" if options.adapters else _INSTEAD)
+    adapters = aligned(adapters)
     aliases = claims.aliases()
     if not any(adapter.info.name in {*wanted, *aliases} for adapter in adapters):
         which = some([adapter.info.name for adapter in adapters])

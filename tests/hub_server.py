@@ -7,14 +7,15 @@ or call `hub.patch(monkeypatch, cache)` in this one.
 import hashlib
 import json
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.local_server import LocalServer
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class Repo:
         return digest.hexdigest()
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves until the `with` block ends; `requests` lists (method, path) of what was asked."""
 
     handler: type["_Handler"]
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """With a TLS context (its certificate must be valid for localhost) this is a Hub over https."""
+        super().__init__(self.handler, "hub")
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
@@ -86,27 +88,12 @@ class HubServer:
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
         self.moved_status = 307
-        self.left = threading.Event()
         self.without_ranges = False
         """Whether a Range is not heeded: the whole file is sent, with status 200."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"hub": self}))
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # clients hang up
-        self.port = self._server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
         if tls is not None:
             self.url = f"https://localhost:{self.port}"
             # The handshake is made at the first read, in the thread of the request: one who fails it holds up nobody.
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.left.set()
-        self._server.shutdown()
-        self._server.server_close()
 
     def add(self, repo: str, folder: Path, **options: Any) -> Repo:
         """Publish a folder's files as a repo."""

@@ -15,13 +15,19 @@ Factors = Mapping[ModuleId, tuple[torch.Tensor, torch.Tensor]]
 def adapter(name: str, factors: Factors, scale: float = 2.0) -> Adapter:
     """An adapter of these (B (d_out, r), A (r, d_in)) by module."""
     modules = {
-        id_: LoraModule(id_, B.shape[0], A.shape[1], A.shape[0], Scale(scale, "test"), str(B.dtype))
+        id_: LoraModule(id_, B.shape[0], A.shape[1], A.shape[0], Scale(scale, "test"), str(B.dtype), _path(id_))
         for id_, (B, A) in factors.items()
     }
     parameters = sum(B.numel() + A.numel() for B, A in factors.values())
     ranks = tuple(sorted({module.rank for module in modules.values()}))
     info = AdapterInfo(name, f"memory:{name}", "test", ranks=ranks, parameters=parameters, modules=len(modules))
     return Adapter(info, modules, lambda id_: factors[id_])
+
+
+def _path(id_: ModuleId) -> str:
+    """Its place in a Llama, or in a GPT-2."""
+    stack = "h" if "c_" in id_.path else "model.layers"
+    return id_.path if id_.layer is None else f"{stack}.{id_}"
 
 
 def random_adapter(

@@ -1,32 +1,20 @@
 """A server on localhost that answers as a test says, byte by byte where it must; and what it was sent."""
 
 import socket
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.local_server import LocalServer
 
 
-class OddServer:
+class OddServer(LocalServer):
     """`answer(handler, body)` answers each request; `asked` lists (method, path, headers)."""
 
     def __init__(self, answer: Callable[[Any, bytes], None] | None = None) -> None:
+        super().__init__(_Handler, "odd")
         self.answer = answer or (lambda handler, _body: reply(handler, 200, b"{}"))
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
-        self.left = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"odd": self}))
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # clients hang up
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.left.set()
-        self._server.shutdown()
-        self._server.server_close()
 
     @property
     def credentials(self) -> set[str]:

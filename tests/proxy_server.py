@@ -10,14 +10,15 @@ import struct
 import threading
 from collections.abc import Iterable
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.local_server import LocalServer
 
 _HOP = {"connection", "proxy-authorization", "proxy-connection", "keep-alive", "transfer-encoding"}
 
 
-class ProxyServer:
+class ProxyServer(LocalServer):
     """Serves until the `with` block ends; `asked` lists (method, target) of what came this way."""
 
     def __init__(
@@ -35,26 +36,14 @@ class ProxyServer:
         The first tunnels end after `cuts` bytes towards the client, with `reset` not even closed as TCP asks for;
         `silent` accepts and never answers.
         """
+        super().__init__(_Handler, "proxy")
         self.port, self.login, self.refuses, self.silent = port, login, refuses, silent
         self.cuts, self.reset = list(cuts), reset
         self.asked: list[tuple[str, str]] = []
-        self.left = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
         self._server.block_on_close = False
         self._server.shutdown_request = self._server.close_request  # no FIN before a reset
-        self._server.handle_error = lambda *_: None  # clients hang up
         self.address = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.address}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.left.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

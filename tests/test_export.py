@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from inspector import headless
 from inspector.analysis import analyse
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import load, save
+from inspector.headless import Parts
 from inspector.printing.studies import print_groups, print_study, print_summary
 from inspector.study import Settings
 from inspector.table import COLUMNS, rows
@@ -199,3 +201,48 @@ def test_what_was_saved_of_one_metric_is_printed_without_the_others(metric, stud
     assert [line for line in text.splitlines() if line.startswith("cosine: ")] == (
         ["cosine: ⟨ΔW_a,ΔW_b⟩_F / (‖ΔW_a‖_F ‖ΔW_b‖_F), ΔW = s·B·A; inner products and "] if metric == "cosine" else []
     )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "principal_angle", "orthogonal_fraction_module"])
+def test_one_adapter_has_no_pair_and_no_empty_table(metric, capsys):
+    print_study(make_study(1, layers=2), [metric, "norm"])
+    text = capsys.readouterr().out
+    assert f"{metric}: of two adapters, and one is open: name another." in text
+    assert "by layer" not in text
+    assert "norm ‖ΔW‖, global" in text
+
+
+def test_what_an_export_of_one_adapter_lacks_is_said(tmp_path, capsys):
+    save(make_study(1, layers=2), tmp_path / "one.json")
+    out = tmp_path / "part.csv"
+    assert (
+        headless.analyze([str(tmp_path / "one.json")], settings=Settings(), out=out, parts=Parts(("u1", "norm"))) == 0
+    )
+    assert "Not in it: u1, of two adapters, and one is open: name another." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_what_no_float64_holds_is_not_available_in_any_format(value, tmp_path):
+    """JSON has no word for infinity, and strict readers take no other."""
+    study = with_lmc(make_study(2, layers=2, names=("a", "b")))
+    study.blocks["norm", "global"][0] = study.blocks["singular_value", "module"][0, 0, 0] = value
+    study.blocks["lmc_loss", "global"][0, 1, 0, 3] = value
+    for path in (tmp_path / "x.json", tmp_path / "x.parquet"):
+        save(study, path)
+        found = load(path)
+        for at in (("norm", "global"), ("singular_value", "module"), ("lmc_loss", "global")):
+            assert np.isinf(found.blocks[at]).sum() == 0
+            assert np.isnan(found.blocks[at]).sum() > np.isnan(study.blocks[at]).sum()
+    json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
+    save(study, tmp_path / "x.csv")
+    assert "inf" not in (tmp_path / "x.csv").read_text()
+
+
+def test_what_was_written_beside_a_study_is_named_as_what_it_is(tmp_path):
+    save(make_study(1, layers=2), tmp_path / "table.csv")
+    for name, what in (
+        ("table.csv", "is a table alone, no study: save it as .json or .parquet as well"),
+        ("table.findings.json", "is not a study but adapter-inspector findings"),
+    ):
+        with pytest.raises(InspectorError, match=what):
+            load(tmp_path / name)

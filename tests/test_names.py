@@ -2,7 +2,8 @@
 
 import pytest
 
-from inspector.names import ModuleId, canonical, in_order, strip_wrappers
+from inspector.names import ModuleId, in_order, strip_wrappers
+from tests.shown import shown
 
 
 @pytest.mark.parametrize(
@@ -36,20 +37,20 @@ from inspector.names import ModuleId, canonical, in_order, strip_wrappers
         ("", None, ""),
     ],
 )
-def test_canonical(path, layer, below):
-    assert canonical(path) == ModuleId(layer, below)
+def test_ids(path, layer, below):
+    assert shown(path) == ModuleId(layer, below)
 
 
 def test_odd_and_long_paths_are_fit_to_show_and_stay_apart():
     paths = [f"model.layers.3.{'x' * 5000}{end}" for end in "ab"]
     paths += [f"model.layers.3.od{mark}d.q_proj" for mark in ("", "\u200b", "\u202e", "\n", "\xa0")]
     paths += [f"layers.{'9' * 5000}.q_proj", f"layers.{'9' * 5001}.q_proj"]
-    ids = [canonical(path) for path in paths]
+    ids = [shown(path) for path in paths]
     assert len(set(ids)) == len(paths)
     assert [id_.layer for id_ in ids] == [3] * 7 + [None] * 2
     assert all(id_.path.isprintable() and len(id_.path) < 320 for id_ in ids)
     assert ids[2].path == "odd.q_proj"
-    assert [canonical(f"base_model.model.{path}") for path in paths] == ids
+    assert [shown(f"base_model.model.{path}") for path in paths] == ids
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.export import load, save
-from inspector.origin import UNKNOWN, Origin, from_name, origin_of
+from inspector.origin import UNKNOWN, Origin, from_name, origin_of, run_of
 from inspector.study import Settings
 from tests.makers import write_random
 
@@ -29,6 +29,24 @@ from tests.makers import write_random
 )
 def test_names(name, told):
     assert from_name(name) == told
+
+
+@pytest.mark.parametrize(
+    ("source", "run"),
+    [
+        ("out/checkpoint-9", "out"),
+        ("/x/sft/.checkpoints/checkpoint-9", "/x/sft"),
+        ("checkpoint-9", "."),
+        ("org/repo@abc:checkpoint-9", "org/repo@abc"),
+        ("org/repo@abc:sft/checkpoint-9", "org/repo@abc:sft"),
+        ("out/mycheckpoint-9", "out/mycheckpoint-9"),
+        ("out/checkpoint-9/reference", "out/checkpoint-9/reference"),
+        (".", "."),
+        ("", ""),
+    ],
+)
+def test_the_run_a_source_is_of(source, run):
+    assert run_of(source) == run
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", '{"method": 3}', "", "\xff"])

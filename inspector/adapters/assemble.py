@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from inspector.adapters.account import STRAY, UNKNOWN, Verdict, findings, record
 from inspector.adapters.model import GIVE_ALPHA, Adapter, LoraModule, one_factor
 from inspector.adapters.slots import is_factor
 from inspector.adapters.weights import Weights
-from inspector.names import ModuleId
+from inspector.names import ModuleId, in_order, module_ids
 from inspector.study import UNSCALED, AdapterInfo, Finding
 from inspector.text import count, distinct, plain
 
@@ -45,7 +45,7 @@ class Facts:
     targets: Collection[str] = ()
     """As configured; where nothing says it, the projections of its modules."""
     excluded: tuple[ModuleId, ...] = ()
-    """Modules the file has tensors of which cannot be used."""
+    """Modules the file has tensors of which cannot be used, by their whole paths."""
     refusal: str = ""
     """Why no module may be analysed, or nothing."""
     depends_on: str = ""
@@ -66,11 +66,12 @@ def assemble(
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
     verdicts = {key: STRAY if found is UNKNOWN and is_factor(key) else found for key, found in verdicts.items()}
-    refusal = facts.refusal or ("" if parts else NO_PAIR)
-    parts = sorted(parts, key=lambda part: _place(part.module.id))
-    modules = {part.module.id: part.module for part in parts}
+    refusal = facts.refusal or ("" if parts else _no_pair(verdicts.values()))
+    sizes = {part.module.id: part.module.d_out * part.module.d_in for part in parts}
+    shown = module_ids({id_.path: sizes.get(id_, 0) for id_ in (*sizes, *facts.excluded)})
+    by_id = {shown[part.module.id.path]: part for part in parts}
+    modules = {id_: replace(by_id[id_].module, id=id_) for id_ in in_order(set(by_id))}
     usable = [] if refusal else list(modules.values())
-    by_id = {part.module.id: part for part in parts}
     kept = tuple(
         replace(t, role="ignored", reason=refusal) if refusal and t.role == "used" else t
         for t in records(weights.headers, verdicts)
@@ -93,7 +94,7 @@ def assemble(
         unknown=sum(t.role == "unknown" for t in kept),
         scales=_origins(usable),
         findings=(*([Finding("error", refusal)] if refusal else []), *said, *_unscaled(usable), *findings(verdicts)),
-        excluded=facts.excluded,
+        excluded=tuple(shown[id_.path] for id_ in facts.excluded),
     )
     return Adapter(
         info,
@@ -107,8 +108,9 @@ def assemble(
     )
 
 
-def _place(id_: ModuleId) -> tuple[bool, int, str]:
-    return id_.layer is None, id_.layer or 0, id_.path
+def _no_pair(verdicts: Iterable[Verdict]) -> str:
+    """That there is no module, and the first reason that one was not made of its tensors."""
+    return ": ".join([NO_PAIR, *[verdict.reason for verdict in verdicts if verdict.severity == "error"][:1]])
 
 
 def _scales(modules: list[LoraModule]) -> str:

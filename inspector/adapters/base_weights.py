@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.config_file import read_json_object
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.listing import Folder
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.errors import InspectorError
-from inspector.names import ModuleId, canonical
+from inspector.names import Names
 from inspector.text import plain
 
 if TYPE_CHECKING:
@@ -65,16 +66,21 @@ class BaseWeights:
         return safetensors_weights(files)
 
     @cached_property
-    def _keys(self) -> dict[ModuleId, str]:
-        return {canonical(key): key for key in self.weights.headers}
+    def _names(self) -> Names:
+        return Names(self.weights.headers)
+
+    @cached_property
+    def depth(self) -> int | None:
+        """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
+        path = self.folder / "config.json"
+        config = read_json_object(path)[0] if path.is_file() else {}
+        text = config.get("text_config")
+        layers = (text if isinstance(text, dict) else config).get("num_hidden_layers")
+        return layers if isinstance(layers, int) else None
 
     def key(self, parameter: str) -> str | None:
         """The base's own name of a parameter, such as `model.layers.3.self_attn.q_proj.weight`, or None."""
-        wanted = canonical(parameter)
-        if wanted in self._keys:
-            return self._keys[wanted]
-        ends = [k for id_, k in self._keys.items() if wanted.layer is None is id_.layer and _same_end(k, parameter)]
-        return ends[0] if len(ends) == 1 else None
+        return self._names.find(parameter)
 
     def header(self, parameter: str) -> TensorHeader | None:
         """What the file says of a parameter, None where the base does not have it."""
@@ -92,8 +98,3 @@ class BaseWeights:
         if key is None:
             raise InspectorError(f"The base {plain(self.name)} has no {plain(parameter)}: is it the adapter's base?")
         return self.weights.tensor(key)
-
-
-def _same_end(key: str, parameter: str) -> bool:
-    """Whether one of two paths is the end of the other: `embed_tokens.weight`, `model.embed_tokens.weight`."""
-    return f".{key}".endswith(f".{parameter}") or f".{parameter}".endswith(f".{key}")

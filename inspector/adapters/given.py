@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates; α."""
+    """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates.
+
+    `checkpoints`: whether what lies beside an adapter is opened with it. `alpha`: α of the modules whose files do not
+    say how they are scaled.
+    """
 
     base: BaseWeights | None = None
     allow_pickle: bool = False
     rank: int = 64
+    checkpoints: bool = False
     alpha: float | None = None
-    """Of the modules whose files do not say how they are scaled."""
 
     @property
     def base_name(self) -> str:
@@ -28,7 +32,7 @@ class Given:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The options of the command line that give the same."""
+        """The options of the command line that read the same from each adapter's own source."""
         base = ("--base", self.base.name) if self.base is not None else ()
         rank = ("--svd-rank", str(self.rank)) if self.rank != Given().rank else ()
         alpha = ("--alpha", f"{self.alpha:g}") if self.alpha is not None else ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inspector.adapters.base_weights import model_files
@@ -17,6 +17,8 @@ from inspector.adapters.opening import Failure, open_sources
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, as_source, name_places, parse
 from inspector.errors import InspectorError, NotAnAdapterError
+from inspector.findings import beside, of_folders
+from inspector.study import Finding
 
 WITH_BASE = "needs --base when opened"
 """The note on a whole model."""
@@ -37,7 +39,7 @@ class Item:
     fault: str = ""
     """Why it cannot be opened."""
     note: str = ""
-    """What opening it asks for."""
+    """What opening it asks for, or what lies beside it and is not listed."""
 
     @property
     def size(self) -> int:
@@ -75,7 +77,7 @@ def inventory(source: str, *, given: Given = NOTHING, cancelled: Callable[[], bo
 def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inventory:
     from inspector.adapters.hub.fetch import survey
 
-    offer = survey(remote, given=given, cancelled=cancelled)
+    offer = survey(remote, given=replace(given, checkpoints=True), cancelled=cancelled)
     alone = len(offer.choices) == 1
     names = name_places([offer.place(choice, alone=alone) for choice in offer.choices])
     items = tuple(
@@ -87,7 +89,7 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
             tuple((file, offer.listing.files[file].size) for file in choice.files),
             bool(choice.files) and offer.cached(choice),
             "" if choice.format == FULL else offer.refusal(choice),
-            WITH_BASE if choice.format == FULL else "",
+            WITH_BASE if choice.format == FULL else _note(beside(choice.beside)),
         )
         for choice, name in zip(offer.choices, names, strict=True)
     )
@@ -96,7 +98,7 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
 
 
 def _local(local: Local, source: str, given: Given) -> Inventory:
-    adapters, failures = open_sources([source], given=given)
+    adapters, failures = open_sources([source], given=replace(given, checkpoints=True))
     items = [_opened(adapter, local.path) for adapter in adapters]
     items += [_unopened(failure, local.path) for failure in failures]
     if len(items) == 1 and items[0].fault:
@@ -110,7 +112,13 @@ def _opened(adapter: Adapter, root: Path) -> Item:
     files = (*beside, *adapter.files)
     format_ = PEFT if beside and adapter.info.format.startswith(f"{PEFT} ") else adapter.info.format
     sizes = tuple((as_source(file), file.stat().st_size) for file in files)
-    return Item(adapter.info.source, _below(root, adapter.info.source), adapter.info.name, format_, sizes, here=True)
+    note = _note(of_folders(adapter.info.findings))
+    path = _below(root, adapter.info.source)
+    return Item(adapter.info.source, path, adapter.info.name, format_, sizes, here=True, note=note)
+
+
+def _note(found: Sequence[Finding]) -> str:
+    return "; ".join(finding.text for finding in found)
 
 
 def _unopened(failure: Failure, root: Path) -> Item:

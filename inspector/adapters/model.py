@@ -45,7 +45,7 @@ class LoraModule:
     rank: int
     scale: Scale
     dtype: str
-    path: str = ""
+    path: str
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
     kernel: tuple[int, ...] = ()
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
@@ -82,6 +82,10 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    stored: Adapter | None = field(default=None, repr=False)
+    """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
+    lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)
+    """Whether the config puts an update on the module at this path and the file has no tensor of it."""
 
     def refuse_unscaled(self, what: str) -> None:
         """Raise InspectorError, as `cannot be added`, if the scale of its update is not known."""

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.expand import expand
+from inspector.adapters.expand import expand, matches
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.progress import Progress, interruptible
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
+from inspector.findings import beside
 from inspector.origin import origin_of
 from inspector.text import plain
 
@@ -87,12 +88,12 @@ def iterate(
     remote: list[tuple[int, Remote]] = []
     local: list[Local] = []
     places: list[tuple[int, Place]] = []
-    for i, text in enumerate(sources):
+    for i, text in [(i, text) for i, pattern in enumerate(sources) for text in matches(pattern)]:
         try:
             source = parse(text)
             if isinstance(source, Local):
                 local.append(source)
-                places += [(i, place) for place in interruptible(partial(expand, source), cancelled)]
+                places += [(i, place) for place in interruptible(partial(expand, source, given), cancelled)]
             else:
                 remote.append((i, source))
         except CancelledError:
@@ -137,7 +138,8 @@ def _read(
         try:
             # A disk may be slow to answer, and a hundred thousand modules take seconds.
             adapter = interruptible(partial(read_adapter, place.path, name, place.source, given), cancelled)
-            info = replace(adapter.info, origin=origin_of(place.path, place.components[-1]))
+            found = (*adapter.info.findings, *beside(place.beside))
+            info = replace(adapter.info, findings=found, origin=origin_of(place.path, *place.components[:-3:-1]))
             yield Opened((i, n), replace(adapter, info=info))
         except CancelledError:
             raise
@@ -161,6 +163,7 @@ def content_digest(paths: Sequence[Path]) -> str:
 
 def identity(adapter: Adapter) -> str:
     """What an adapter is known by: sha256 of its weights, every module's scale, and what else ΔW depends on."""
+    adapter = adapter.stored or adapter
     scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
     known = [content_digest(adapter.files), scales, *([adapter.depends_on] if adapter.depends_on else [])]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

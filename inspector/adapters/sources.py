@@ -20,6 +20,8 @@ _URL = re.compile(
     r"(?:/(?:tree|blob|resolve)/(?P<revision>[^/\s]+))?(?:/(?P<path>\S*))?"
 )
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
+CHECKPOINTS = ".checkpoints"
+"""The folder in a run that `inspector train` keeps its checkpoints in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Place:
     """Why it could not be had, where the source's other adapters could."""
     skipped: bool = False
     """Whether the fault is of files that are no adapter's."""
+    beside: tuple[str, ...] = ()
+    """The adapters beside it that are not opened, by their paths from its folder."""
 
 
 def parse(text: str) -> Local | Remote:

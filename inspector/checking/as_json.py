@@ -59,17 +59,18 @@ def _adapter(one: Checked, *, tensors: bool) -> dict[str, Any]:
             "unknown": info.unknown,
         },
         **(listed if tensors else {}),
-        "scales": [{"scale": s, "origin": origin, "modules": n} for (s, origin), n in scales.most_common()],
+        "scales": [{"scale": _number(s), "origin": origin, "modules": n} for (s, origin), n in scales.most_common()],
         "norm": _number(one.number("norm")),
         "effective_rank": _number(one.number("effective_rank")),
         "energy_left_out": _number(one.number("energy_left_out")),
         "excluded": _ids(info.excluded),
         "dead": None if health is None else _ids(health.dead),
         "nonfinite": None if health is None else _ids(health.nonfinite),
-        "outliers": None if health is None else {str(id_): factor for id_, factor in health.outliers.items()},
+        "outliers": None if health is None else {str(id_): _number(x) for id_, x in health.outliers.items()},
         "one_direction": None if health is None else _ids(health.collapsed),
         "not_in_base": None if one.fit is None else _ids(one.fit.missing),
         "other_shape_in_base": None if one.fit is None else {str(i): s for i, s in one.fit.misshapen.items()},
+        "not_in_file": None if one.fit is None else _ids(one.fit.absent),
         "quantised_in_base": None if one.fit is None else _ids(one.fit.quantised),
         "bf16_merge": None if one.precision is None else _merge(one),
         "findings": _findings(one.findings),
@@ -96,6 +97,7 @@ def _together(found: Together) -> dict[str, Any]:
         "common_modules": found.common,
         "other_shapes": _ids(found.misshapen),
         "aliases": found.aliases,
+        "cut": found.cut,
         "findings": _findings(found.findings()),
     }
 
@@ -108,5 +110,5 @@ def _ids(ids: Iterable[ModuleId]) -> list[str]:
     return [str(id_) for id_ in ids]
 
 
-def _number(value: float) -> float | None:
-    return value if isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

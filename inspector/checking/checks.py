@@ -10,6 +10,7 @@ from inspector.adapters.health import Values, values
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT
 from inspector.analysis import analyse
+from inspector.checking.absent import gaps
 from inspector.checking.fit import Fit, fit
 from inspector.checking.precision import Precision, precision
 from inspector.study import Finding, Settings, Study
@@ -52,5 +53,6 @@ def checked(
         if adapter.info.format != FORMAT and adapter.info.scaled:
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
-    findings = [*study.adapters[0].findings, *(place.findings() if place else ()), *(bits.findings() if bits else ())]
+    meets = place.findings() if place else gaps(adapter)
+    findings = [*study.adapters[0].findings, *meets, *(bits.findings() if bits else ())]
     return Checked(adapter, study, values(study, 0, adapter), place, bits, tuple(findings))

@@ -9,6 +9,7 @@ from math import prod
 from inspector.adapters.base_weights import NUMBERS, BaseWeights
 from inspector.adapters.headers import TensorHeader
 from inspector.adapters.model import Adapter, LoraModule
+from inspector.checking.absent import absent
 from inspector.names import ModuleId
 from inspector.study import Finding
 from inspector.text import some
@@ -29,15 +30,20 @@ class Fit:
     """Modules whose ΔW has another shape than the base's weight, and its shape."""
     quantised: tuple[ModuleId, ...]
     """Modules whose weight is stored as codes: neither its shape nor its values can be compared."""
+    absent: tuple[ModuleId, ...] = ()
+    """Modules of the base that the adapter's config names and its file does not have."""
 
     def findings(self) -> tuple[Finding, ...]:
-        """An adapter that does not fit is an error."""
+        """An adapter that does not fit is an error; one that lacks modules may be a part of what was trained."""
         found = []
         if self.missing:
             found.append(Finding("error", f"not in the base {self.base}: {some(self.missing)}"))
         if self.misshapen:
             shapes = [f"{id_} ({'×'.join(map(str, shape))} there)" for id_, shape in self.misshapen.items()]
             found.append(Finding("error", f"of another shape than in the base {self.base}: {some(shapes)}"))
+        if self.absent:
+            told = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
+            found.append(Finding("warning", f"{told}; this may be a part of what was trained"))
         if self.quantised:
             found.append(Finding("info", f"quantised in the base, not compared: {some(self.quantised)}"))
         return tuple(found)
@@ -59,11 +65,12 @@ def fit(adapter: Adapter, base: BaseWeights) -> Fit:
         tuple(id_ for id_, header in found.items() if header is None),
         {id_: plain[id_].shape for id_, way in turned.items() if way == "misfit"},
         tuple(id_ for id_ in there if id_ not in plain),
+        absent(adapter, base),
     )
 
 
 def _header(module: LoraModule, base: BaseWeights) -> TensorHeader | None:
-    path = module.path or str(module.id)
+    path = module.path
     return base.header(f"{path}.weight") or base.header(path)
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, field
+from itertools import combinations, takewhile
 
+from inspector.adapters.aligning import cut_up, generic
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT as FULL
 from inspector.names import ModuleId, in_order
 from inspector.study import Finding
 from inspector.text import count, plain, some
-
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,8 @@ class Together:
     """Modules whose ΔW differ in shape."""
     aliases: tuple[tuple[str, str], ...]
     """Paths of one and the same module that were aligned, layers as N."""
+    cut: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Adapter -> its fused modules that others have in parts, layers as N."""
 
     def findings(self) -> tuple[Finding, ...]:
         """Nothing here is wrong with an adapter: warnings, and what was aligned."""
@@ -56,6 +56,9 @@ class Together:
         if self.aliases:
             pairs = [f"{a} = {b}" for a, b in self.aliases]
             found.append(Finding("info", f"aligned as the same modules: {some(pairs)}"))
+        if self.cut:
+            text = "; ".join(f"{some(paths)} ({name})" for name, paths in self.cut.items())
+            found.append(Finding("info", f"cut into the rows that others have apart: {text}"))
         return tuple(found)
 
 
@@ -83,6 +86,7 @@ def together(adapters: Sequence[Adapter]) -> Together:
         len(having),
         in_order({id_ for id_, those in having.items() if len({_shape(a, id_) for a in those}) > 1}),
         tuple(sorted(aliases)),
+        {adapter.info.name: paths for adapter in usable if (paths := cut_up(adapter))},
     )
 
 
@@ -103,16 +107,15 @@ def _shape(adapter: Adapter, id_: ModuleId) -> tuple[int, int]:
 
 
 def _aliases(id_: ModuleId, adapters: Sequence[Adapter]) -> list[tuple[str, str]]:
-    """The ways the prefixes of one module differ."""
-    prefixes = sorted({_generic(a.modules[id_].path).removesuffix(f".{id_.path}") for a in adapters})
-    return [(prefixes[0], other) for other in prefixes[1:]]
+    """The ways the names of one module differ, without what both it and its id end in."""
+    paths = sorted({generic(adapter.modules[id_].path) for adapter in adapters})
+    parts = [path.split(".") for path in paths]
+    ends = zip(*map(reversed, (*parts, id_.path.split("."))), strict=False)
+    same = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, ends))
+    shorter = [".".join(part[: max(1, len(part) - same)]) for part in parts]
+    return [(shorter[0], other) for other in shorter[1:]]
 
 
 def _example(adapter: Adapter) -> str:
     module = next(iter(adapter.modules.values()))
-    return plain(_generic(module.path or str(module.id)), 80)
-
-
-def _generic(path: str) -> str:
-    """`model.layers.3.mlp` -> `model.layers.N.mlp`."""
-    return _NUMBER.sub("N", path)
+    return plain(generic(module.path), 80)

@@ -84,7 +84,7 @@ def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
 
 
 def marked(outcome: Outcome, said: Verdict) -> str:
-    """The verdict, with `!` if a finding limits what it says."""
+    """The verdict, with `!` if something limits what it says."""
     return f"{said} !" if outcome.limited and said != "cannot be measured here" else said
 
 
@@ -174,6 +174,7 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
         "published": published(claim),
         "verdict": outcome.text,
         "reason": outcome.reason,
+        "caution": outcome.caution,
         "findings": [
             {"adapter": name, **asdict(finding)} for name, found in outcome.findings.items() for finding in found
         ],
@@ -226,7 +227,7 @@ def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -
         case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
         said = "\n".join(f"{quantity(outcome.claim, found.metric)}: {found.text}" for found in outcome.measured)
         text = f"{outcome.claim.statement}\npublished: {published(outcome.claim)}\n{said}\n{outcome.text}"
-        text = "\n".join((text, *finding_lines(outcome.findings)))
+        text = "\n".join(filter(None, (text, *finding_lines(outcome.findings), outcome.caution)))
         if outcome.verdict == "does not hold":
             ET.SubElement(case, "failure", message=f"published {published(outcome.claim)}; {said}").text = text
         elif outcome.verdict == "cannot be measured here":

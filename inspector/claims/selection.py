@@ -76,7 +76,7 @@ def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...
         for position in positions:
             place = where.study.places(scope)[position]
             found += [Selected(names, place, *at) for at in _along(where.study, metric, selector, rows[position])]
-    if gaps := [one for one in found if math.isnan(one.value)]:
+    if gaps := [one for one in found if not math.isfinite(one.value)]:
         raise NotMeasuredError(_gap(where, metric, gaps, len(found)))
     return tuple(found)
 

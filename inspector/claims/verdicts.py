@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
@@ -57,11 +57,14 @@ class Outcome:
 
     A verdict about an update that was read in part is never shown without them.
     """
+    caution: str = ""
+    """What else limits it: another base, few prompts."""
 
     @property
     def limited(self) -> bool:
-        """Whether there is a verdict, and a finding that limits it."""
-        return self.verdict != "cannot be measured here" and any(self.findings.values())
+        """Whether there is a verdict, and something limits it."""
+        limits = bool(self.caution) or any(self.findings.values())
+        return self.verdict != "cannot be measured here" and limits
 
     @property
     def verdict(self) -> Verdict:
@@ -93,6 +96,7 @@ def evaluate(claims: ClaimSet, studies: Sequence[Study], *, remedy: str = "add -
             claim,
             tuple(_measured(claims, claim, metric, places, remedy) for metric in claim.metrics),
             _findings(claim, places),
+            cautions(replace(claims, claims=(claim,)), studies),
         )
         for claim in claims.claims
     ]
@@ -127,7 +131,7 @@ def elsewhere(claims: ClaimSet, studies: Sequence[Study]) -> str:
 
 
 def cautions(claims: ClaimSet, studies: Sequence[Study]) -> str:
-    """What limits the reading of all verdicts: another base, few prompts; empty where nothing does."""
+    """What limits the reading of these claims' verdicts: another base, few prompts; empty where nothing does."""
     asked = {DEFINITIONS[metric].probe for claim in claims.claims for metric in claim.metrics} - {"", "accuracy"}
     probes = [info for study in studies for info in study.probes if info.probe in asked and info.examples]
     few = dict.fromkeys(f"{info.probe} on {info.examples} prompts" for info in probes if info.examples < FEW_PROMPTS)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(context_settings=SETTINGS)
 @click.argument("source", shell_complete=completion.SOURCES)
 @click.argument("dest", type=click.Path(path_type=Path))
-@reading()
+@reading(checkpoints=False)
 @DEBUG
 def convert(source: str, dest: Path, given: Given) -> int:
     """Write an adapter of any format as an ordinary PEFT folder DEST.

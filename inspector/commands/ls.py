@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -27,16 +28,18 @@ _GAP = "  "
 @click.command(context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: sources, their adapters, files and bytes.")
-@reading()
+@reading(checkpoints=False)
 @DEBUG
 def ls(sources: tuple[str, ...], as_json: bool, given: Given) -> int:
     """List the adapters of a folder or a repo on the Hub, and their sizes. No weights are downloaded.
 
     What stands in the first column opens after a colon: inspector org/repo:PATH.
     """
+    from inspector.adapters.expand import matches
     from inspector.adapters.inventory import inventory
 
     found, complete = [], True
+    sources = tuple(chain.from_iterable(map(matches, sources)))
     for source in sources:
         try:
             found.append(inventory(source, given=given))

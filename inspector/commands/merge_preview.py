@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
 @DEVICE
-@reading()
+@reading(checkpoints=False)
 @DEBUG
 def merge_preview(
     sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: Given

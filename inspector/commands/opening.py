@@ -76,7 +76,7 @@ def _open(sources: Sequence[str], k: int, given: Given | None = None, published:
 
 
 def _suggest_command(sources: Sequence[str]) -> None:
-    if sources and not Path(sources[0]).exists() and "/" not in sources[0] and "=" not in sources[0]:
+    if sources and not Path(sources[0]).exists() and "/" not in sources[0] and not set("=*?[") & set(sources[0]):
         commands = getattr(click.get_current_context().find_root().command, "commands", {})
         close = difflib.get_close_matches(sources[0], commands, n=1, cutoff=0.7)
         hint = f" Did you mean the command `inspector {close[0]}`?" if close else ""

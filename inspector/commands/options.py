@@ -45,15 +45,17 @@ _RUN = {
     "for claims": "and to run it, where claims ask for that.",
 }
 READING = ("base", "allow_pickle", "svd_rank", "alpha")
-"""The options of `reading`."""
+"""The options of `reading` that every command has."""
+OPENING = (*READING, "checkpoints")
+"""All of them."""
 
 
-def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of every command that opens adapters; the command receives them as `given`.
 
-    `run`: when the base is also run, a key of `_RUN`.
+    `run`: when the base is also run, a key of `_RUN`. `checkpoints`: whether it may open what lies beside an adapter.
     """
-    options = (
+    options = [
         click.option(
             "--base", default="", shell_complete=completion.BASES,
             help=f"The base model: Hub id, folder, or smollm2. For DoRA, full fine-tunes, saved modules; {_RUN[run]}",
@@ -70,12 +72,21 @@ def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
             "--alpha", type=click.FloatRange(0, 1e6, min_open=True),
             help="Of adapters whose files do not say how they are scaled: ΔW = α/r·B·A.",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if checkpoints:
+        told = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
+        options.append(click.option("--checkpoints", is_flag=True, help=told))
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def with_given(
-            *args: Any, base: str, allow_pickle: bool, svd_rank: int, alpha: float | None, **more: Any
+            *args: Any,
+            base: str,
+            allow_pickle: bool,
+            svd_rank: int,
+            alpha: float | None,
+            checkpoints: bool = False,
+            **more: Any,
         ) -> Any:
             from inspector.adapters.given import Given
 
@@ -88,7 +99,7 @@ def reading(run: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, given=Given(weights, allow_pickle, svd_rank, alpha), **more)
+            return command(*args, given=Given(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
 
         called: Callable[..., Any] = with_given
         for option in reversed(options):
@@ -113,7 +124,7 @@ def refuse_for_study(sources: Sequence[str]) -> None:
 
     if is_study(sources):
         asked = "says how adapters are read and measured, and {} is a saved study: name its adapters for that."
-        refuse_unread(("k", "modules", "sides", "device", *READING), asked.format(plain(sources[0])))
+        refuse_unread(("k", "modules", "sides", "device", *OPENING), asked.format(plain(sources[0])))
 
 
 def on_terminal() -> bool:

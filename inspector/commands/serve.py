@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
 from inspector import completion
-from inspector.commands.options import DEBUG, READING, SETTINGS, reading, refuse_unread
+from inspector.commands.options import DEBUG, OPENING, SETTINGS, reading, refuse_unread
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -25,12 +26,14 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
     """
+    from inspector.adapters.expand import matches
     from inspector.adapters.sources import parse
     from inspector.serving import serve as run
 
     if sources == ("demo",):
-        refuse_unread(READING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
+        refuse_unread(OPENING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
     else:
-        for source in sources:
+        for source in chain.from_iterable(map(matches, sources)):
             parse(source)  # what is no source is said before anything listens
-    run((*sources, *given.words), host, port, expose=expose)
+    beside = ("--checkpoints",) if given.checkpoints else ()
+    run((*sources, *given.words, *beside), host, port, expose=expose)

@@ -9,7 +9,7 @@ import click
 
 from inspector import completion
 from inspector.claims.reports import FORMATS
-from inspector.commands.options import DEBUG, DEVICE, READING, SETTINGS, K, reading, refuse_for_study, refuse_unread
+from inspector.commands.options import DEBUG, DEVICE, OPENING, SETTINGS, K, reading, refuse_for_study, refuse_unread
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -55,7 +55,7 @@ def verify(
     if more and not adapters:
         raise InspectorError(f"{more[0]!r} is no option: name adapters after --adapters.")
     if options["studies"]:
-        unread = ("adapters", "limit", "device", *READING)
+        unread = ("adapters", "limit", "device", *OPENING)
         refuse_unread(unread, "says what to measure, and --study has its numbers already: leave out one of them.")
     elif given.base is None:
         refuse_unread(("limit",), "says how many prompts to run, and nothing runs: add --base.")

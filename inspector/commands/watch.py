@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
 @click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
 @K
-@reading()
+@reading(checkpoints=False)
 @DEBUG
 def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Given) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
@@ -28,7 +28,10 @@ def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Give
     """
     if table:
         refuse_unread(("k",), "is the size of the subspaces in the app, and --table opens none.")
-    folders = [run for run in runs if not run.is_file()] or list(runs)
+    from inspector.adapters.expand import matches
+
+    named = [Path(path) for run in runs for path in matches(str(run))]
+    folders = [run for run in named if not run.is_file()] or named
     if table or not on_terminal():
         from inspector.trajectory.command import print_once
 

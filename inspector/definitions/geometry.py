@@ -157,7 +157,7 @@ GEOMETRY = (
         "",
         "‖ΔW_a + ΔW_b‖² / (‖ΔW_a‖² + ‖ΔW_b‖²)",
         _STACKED,
-        "1 is no interaction in energy: above it the two reinforce, below it they cancel",
+        "1 is no interaction in energy: above it the two reinforce, below it they cancel; n/a where one side is zero",
         aggregate="stacked",
     ),
 )

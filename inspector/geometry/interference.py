@@ -14,10 +14,13 @@ SHARED = 0.1
 
 
 def energy_ratio(inner: Floats, square_a: Floats, square_b: Floats) -> Floats:
-    """‖a + b‖² / (‖a‖² + ‖b‖²) from the scope's sums: 1 without interaction, 2 for equal updates, 0 for opposite."""
+    """‖a + b‖² / (‖a‖² + ‖b‖²) from the scope's sums: 1 without interaction, 2 for equal updates, 0 for opposite.
+
+    NaN where one of the two is zero: there is nothing it could interact with.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         value = 1.0 + 2.0 * inner / (square_a + square_b)
-    return np.where(square_a + square_b > 0, value, np.nan)
+    return np.where((square_a > 0) & (square_b > 0), value, np.nan)
 
 
 def energy_ratio_of_sum(cosine: Floats, norm: Floats) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, iterate
@@ -20,7 +22,7 @@ from inspector.failures import tell_findings
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
-from inspector.merging.writing import refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
+from inspector.merging.writing import refuse_cut, refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
 from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings
 from inspector.text import plain
@@ -81,6 +83,7 @@ def merge_preview(
         return lambda done, total: tell(f"{done}/{total} {what}", done, total)
 
     adapters, weights = _opened(sources, given)
+    adapters = aligned(adapters)
     if dest is not None:
         refuse_other_bases(adapters, weights)
     study = analyse(adapters, Settings(device=device, reading=given.words), progress=telling("modules measured"))
@@ -88,6 +91,7 @@ def merge_preview(
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
     if dest is not None:
         refuse_unaddable(study, weights)
+        refuse_cut(adapters, weights)
         refuse_other_kernels(adapters, weights)
     tell_findings(study.adapters)
     _tell_bases(adapters)
@@ -113,25 +117,35 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
         _refuse_no_weight(text)
     wanted = [weighted(text) for text in sources]
     opened = iterate([source for source, _ in wanted], given=given, progress=Downloads())
-    adapters, weights = [], []
+    adapters, weights, parts = [], [], Counter[int]()
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
             if not found.result.skipped:
                 raise InspectorError(found.result.message)
             say(str(found.result))
             continue
-        if not found.result.modules:
-            raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
         weight = wanted[found.order[0]][1]
-        if weight:
-            found.result.refuse_unscaled("added")
+        _refuse_unusable(found.result, weight)
         adapters.append(found.result)
         weights.append(weight)
+        parts[found.order[0]] += 1
     if not adapters:
         raise InspectorError("No source is an adapter.")
     if not np.any(weights):
         raise InspectorError("Every weight is 0, and so is the sum: write SOURCE:WEIGHT, such as out/sft:0.5.")
+    for at, many in parts.items():
+        if many > 1:
+            source, weight = wanted[at]
+            say(f"{plain(source, 300)} stands for {many} adapters, each added with the weight {weight:g}.")
     return adapters, tuple(weights)
+
+
+def _refuse_unusable(adapter: Adapter, weight: float) -> None:
+    """Raise InspectorError for an adapter without modules, and for one of unknown scale that is to count."""
+    if not adapter.modules:
+        raise InspectorError(f"{adapter.info.name} cannot be added: {_first_error([adapter])}")
+    if weight:
+        adapter.refuse_unscaled("added")
 
 
 def _tell_bases(adapters: Sequence[Adapter]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.adapters.aligning import cut_up
 from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, TensorRecord
@@ -18,7 +19,7 @@ from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import parents
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Study
-from inspector.text import count, plain
+from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +56,16 @@ def refuse_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) ->
         )
 
 
+def refuse_cut(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
+    """Raise InspectorError where one parent has fused what another has in parts: a base has the one or the other."""
+    for adapter in (a for a, w in zip(adapters, weights, strict=True) if w):
+        if paths := cut_up(adapter):
+            raise InspectorError(
+                f"{adapter.info.name} has {some(paths, 1)} in one piece and another parent has it in parts: what is "
+                "written fits the base of one of them alone. Nothing was written."
+            )
+
+
 def refuse_other_kernels(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
     """Raise InspectorError where a convolution's kernels differ between parents, though the products have one shape."""
     first: dict[ModuleId, Adapter] = {}
@@ -80,11 +91,12 @@ def write(
 ) -> Written:
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
-    Raises InspectorError where parents name different bases, where a module cannot be added, where a parent does not
-    say where in the base its modules are, or where `dest` exists.
+    Raises InspectorError where parents name different bases, where a module cannot be added, or where `dest`
+    exists.
     """
     refuse_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
+    refuse_cut(adapters, preview.weights)
     refuse_other_kernels(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
@@ -92,8 +104,6 @@ def write(
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
             path = here[0][0].modules[module].path
-            if not path:
-                raise InspectorError(f"{here[0][0].info.name} does not say where in the base {plain(module)} is.")
             kernel = here[0][0].modules[module].kernel
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
             modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, kernel, device)

@@ -18,7 +18,7 @@ from inspector.printing.tables import UNLIMITED, Page, number, short_targets, ti
 from inspector.resemblance import own, resemblance_table
 from inspector.shared import chance_span, shared
 from inspector.study import Study
-from inspector.table import subjects
+from inspector.table import needs_pair, subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count
 
@@ -195,6 +195,9 @@ def unstable_directions(study: Study) -> list[str]:
 def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True) -> None:
     """One metric: its global numbers, its layers, and what it means."""
     definition = DEFINITIONS[metric]
+    if needs_pair(study, metric):
+        page.text(f"{metric}: of two adapters, and one is open: name another.")
+        return
     for scope in ("global", "layer") if layers else ("global",):
         values = study.block(metric, scope)
         if values is None:

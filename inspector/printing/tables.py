@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inspector.names import canonical
+from inspector.names import module_ids
 
 UNLIMITED = 100_000
 """The width of what is read in a pipe, or scrolled."""
@@ -46,8 +46,7 @@ def short_targets(targets: Sequence[str]) -> str:
     """`k_proj,q_proj`; of full paths `k_proj,q_proj in layers 14-17`, or how many of each: `k_proj (3),q_proj (4)`."""
     layers: dict[str, list[int]] = {}
     names = []
-    for target in targets:
-        id_ = canonical(target)
+    for target, id_ in module_ids(dict.fromkeys(targets, 1)).items():
         if id_.layer is None or not _PATH.fullmatch(target):
             names.append(target)
         else:

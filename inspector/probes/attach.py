@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.model import Adapter
+from inspector.adapters.model import Adapter, LoraModule
 from inspector.errors import CancelledError, InspectorError
-from inspector.names import ModuleId, canonical
+from inspector.names import Names
 from inspector.probes.base import Base
 from inspector.probes.trained_on import TrainedOn
 from inspector.text import plain, some
@@ -24,7 +24,7 @@ class Attached:
 
     def __init__(self, base: Base) -> None:
         self.base = base
-        self._modules = _linear_modules(base.model)
+        self._names = Names(_linear_modules(base.model))
         self._slots: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
         self._trained_on = TrainedOn(base)
@@ -36,14 +36,10 @@ class Attached:
     def names(self) -> tuple[str, ...]:
         return tuple(self._slots)
 
-    @property
-    def modules(self) -> dict[ModuleId, Any]:
-        """The base's linear maps, as they were before any adapter."""
-        return {id_: _inner(module) for id_, (_, module) in self._current().items()}
-
-    def _current(self) -> dict[ModuleId, tuple[str, Any]]:
-        """id -> (name, module as it is now, wrapped or not)."""
-        return {id_: (name, self.base.model.get_submodule(name)) for id_, name in self._modules.items()}
+    def module(self, of: LoraModule) -> Any | None:
+        """The base's linear map that this is the update of, as it was before any adapter; None where it has none."""
+        name = self._names.find(of.path)
+        return None if name is None else _inner(self.base.model.get_submodule(name))
 
     def check(self, adapter: Adapter) -> None:
         """Raise InspectorError with the first module that the base does not have, or has in another shape."""
@@ -51,20 +47,19 @@ class Attached:
         if not adapter.modules:
             raise InspectorError(f"{name} has no module that can run: see its findings.")
         adapter.refuse_unscaled("run")
-        missing = [id_ for id_ in adapter.modules if id_ not in self._modules]
+        modules = (adapter.stored or adapter).modules
+        missing = [id_ for id_, module in modules.items() if self.module(module) is None]
         if missing:
             raise InspectorError(
                 f"The base {base} does not fit {name}: it has no module {some(missing, 1)}. Give the base it was "
                 f"trained on with --base{f' ({plain(adapter.info.base)})' if adapter.info.base else ''}."
             )
-        for id_, (_, module) in self._current().items():
-            if id_ in adapter.modules:
-                spec, shape = adapter.modules[id_], _shape(module)
-                if (spec.d_out, spec.d_in) != shape:
-                    raise InspectorError(
-                        f"The base {base} does not fit {name}: {plain(id_)} is {shape[0]}×{shape[1]} in the base, "
-                        f"{spec.d_out}×{spec.d_in} in the adapter."
-                    )
+        for id_, module in modules.items():
+            if (module.d_out, module.d_in) != (shape := _shape(self.module(module))):
+                raise InspectorError(
+                    f"The base {base} does not fit {name}: {plain(id_)} is {shape[0]}×{shape[1]} in the base, "
+                    f"{module.d_out}×{module.d_in} in the adapter."
+                )
 
     def add(self, adapter: Adapter) -> None:
         """Attach an adapter; nothing where one of that name is there already."""
@@ -79,7 +74,10 @@ class Attached:
             return
         self.check(adapter)
         slot = f"a{len(self._slots)}"
-        targets = {self._modules[id_]: id_ for id_ in adapter.modules}
+        whole = adapter.stored or adapter
+        targets = {
+            name: id_ for id_, module in whole.modules.items() if (name := self._names.find(module.path)) is not None
+        }
         transposed = any(isinstance(_inner(self.base.model.get_submodule(path)), Conv1D) for path in targets)
         config = LoraConfig(r=1, target_modules=list(targets), inference_mode=True, fan_in_fan_out=transposed)
         if self._tuner is None:
@@ -90,7 +88,7 @@ class Attached:
         scales: dict[str, float] = {}
         for path, id_ in targets.items():
             layer: Any = self.base.model.get_submodule(path)
-            B, A = adapter.load(id_)
+            B, A = whole.load(id_)
             weight = layer.get_base_layer().weight
             for holder, factor in ((layer.lora_A, A), (layer.lora_B, B)):
                 if not bool(torch.isfinite(factor).all()):
@@ -99,7 +97,7 @@ class Attached:
                 value = factor.to(device=weight.device, dtype=precision)
                 holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
             layer.lora_variant[slot] = Fused()
-            scales[path] = adapter.modules[id_].scale.known
+            scales[path] = whole.modules[id_].scale.known
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
         if other := self._trained_on.other(adapter):
             self.other_bases[adapter.info.name] = other
@@ -137,25 +135,21 @@ def attach(base: Base, adapters: Sequence[Adapter], *, cancelled: Callable[[], b
     return attached
 
 
-def _linear_modules(model: Any) -> dict[ModuleId, str]:
-    """Every linear map of the model by its canonical id."""
+def _linear_modules(model: Any) -> list[str]:
+    """The names of the model's linear maps, adapters on them or not."""
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D
 
-    found: dict[ModuleId, str] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, Linear | Conv1D) or hasattr(module, "base_layer"):
-            found[canonical(name)] = name
-    return found
+    kinds = (Linear, Conv1D)
+    return [name for name, found in model.named_modules() if isinstance(found, kinds) or hasattr(found, "base_layer")]
 
 
 def _shape(module: Any) -> tuple[int, int]:
     """(d_out, d_in) of a linear map, whichever way round it stores its weight."""
     from transformers.pytorch_utils import Conv1D
 
-    inner = _inner(module)
-    rows, columns = inner.weight.shape
-    return (columns, rows) if isinstance(inner, Conv1D) else (rows, columns)
+    rows, columns = module.weight.shape
+    return (columns, rows) if isinstance(module, Conv1D) else (rows, columns)
 
 
 def _inner(module: Any) -> Any:

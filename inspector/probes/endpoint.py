@@ -43,6 +43,10 @@ def never() -> bool:
     return False
 
 
+def silent(_reason: str) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where to ask, and how patiently.
@@ -74,23 +78,33 @@ class Endpoint:
             raise InspectorError(f"{self.where} does not list its models as OpenAI does: {error}.") from error
         return [card for card in cards if isinstance(card.get("id"), str)]
 
-    def models(self) -> tuple[str, ...]:
-        """The names of its models; empty where it does not tell. Raises InspectorError where it cannot be reached."""
-        return tuple(str(card["id"]) for card in self.cards())
-
-    def ask(self, path: str, body: object, stopped: Callable[[], bool] = never) -> Body:
-        """One request, again where it may help. Raises ProblemError, or InspectorError where all would fail."""
-        found = self._patiently(path, body, stopped, foreign.parse_json)
+    def ask(
+        self,
+        path: str,
+        body: object,
+        stopped: Callable[[], bool] = never,
+        trying: Callable[[str], None] = silent,
+    ) -> Body:
+        """One request, again where it may help; `trying` is told why. Raises ProblemError, InspectorError for good."""
+        found = self._patiently(path, body, stopped, foreign.parse_json, trying)
         return found if isinstance(found, dict) else {}
 
     def tell(self, path: str, body: object) -> None:
         """The same where nothing but success is to be read from the answer, which may be no JSON."""
         self._patiently(path, body, never, bytes)
 
-    def _patiently(self, path: str, body: object, stopped: Callable[[], bool], read: Callable[[bytes], _T]) -> _T:
+    def _patiently(
+        self,
+        path: str,
+        body: object,
+        stopped: Callable[[], bool],
+        read: Callable[[bytes], _T],
+        trying: Callable[[str], None] = silent,
+    ) -> _T:
         reason = ""
         for attempt in range(self.tries):
             if attempt:
+                trying(reason)
                 _sleep(self.pause * 2 ** (attempt - 1), stopped)
             try:
                 return read(self._once(path, body, stopped))

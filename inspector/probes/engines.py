@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inspector.errors import InspectorError
@@ -95,8 +95,8 @@ class Local:
 class Remote:
     """A server that knows the base and every adapter by a name.
 
-    A name says little: another server has other weights under it. Answers are known by the server's address, by what
-    its /models says of the model and of the base, and by the base that the adapters name.
+    Answers are known by the server's address, by what its /models says of the model and of the base, and by the base
+    that the adapters name.
     """
 
     server: Server
@@ -108,9 +108,9 @@ class Remote:
     caution: str = ""
 
     def run(self, task: str, name: str | None, digest: str) -> Run:
-        cards = [asdict(self._card(model)) for model in (self.base, *([name] if name else []))]
+        cards = [self._card(model) for model in (self.base, *([name] if name else []))]
         bases = [self.trained_on[name]] if name else sorted({*self.trained_on.values()} - {""})
-        known = json.dumps([self.server.root, cards, bases], ensure_ascii=False)
+        known = json.dumps([*self.server.known_by(cards), bases], ensure_ascii=False)
         return Run(task, "", digest, f"server, {known}, {_greedy(self.server.max_new_tokens)}")
 
     def info(self) -> ProbeInfo:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from inspector.errors import InspectorError
 from inspector.foreign import ForeignError, field
@@ -36,6 +37,13 @@ class Server(Endpoint):
         told = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
         return {name: Served(name, *more) for name, *more in told}
 
+    def known_by(self, cards: Sequence[Served]) -> list[Any]:
+        """What tells its answers from another server's: its address, and what it says of the models that answer.
+
+        A name says little: another server has other weights under it.
+        """
+        return [self.root, [asdict(card) for card in cards]]
+
     def refuse_unknown(self, model: str) -> Served:
         """What the server says of a model; raises InspectorError if it lists its models, and this is none of them."""
         served = self.served()
@@ -66,11 +74,17 @@ class Server(Endpoint):
         the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
-        known = self.refuse_unknown(model)
+        known, told = self.refuse_unknown(model), set[str]()
+
+        def trying(reason: str) -> None:
+            """At once, and once: the tries may take minutes."""
+            if reason not in told:
+                told.add(reason)
+                hooks.note(f"{plain(model)}: {reason}; asking again, {self.tries} times at most")
 
         def work(index: int, stopped: Callable[[], bool]) -> Answer:
             body = {"model": model, "messages": list(prompts[index]), **more(index)}
-            return self._answer(index, body, known.root, stopped)
+            return self._answer(index, body, known.root, stopped, trying)
 
         failures = 0
         for found in concurrently(len(prompts), self.concurrency, work, hooks.cancelled):
@@ -86,10 +100,12 @@ class Server(Endpoint):
             else:
                 raise found
 
-    def _answer(self, index: int, body: Body, root: str, stopped: Callable[[], bool]) -> Answer:
+    def _answer(
+        self, index: int, body: Body, root: str, stopped: Callable[[], bool], trying: Callable[[str], None]
+    ) -> Answer:
         """One chat completion, at temperature 0 unless the body says otherwise, of the model that was asked."""
         body = {"temperature": 0, "max_tokens": self.max_new_tokens} | body
-        found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped)
+        found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped, trying)
         self._refuse_other(body["model"], found.get("model"), root)
         try:
             text = field(found, str, "choices", 0, "message", "content", default="")

@@ -11,7 +11,7 @@ from inspector.errors import InspectorError
 from inspector.probes.partial import not_run
 from inspector.probing.loading import Loading, Waiting
 from inspector.probing.pace import Course
-from inspector.probing.request import PROBES, Estimate, Request, estimate, seconds_each
+from inspector.probing.request import PROBES, Estimate, Request, estimate, few_prompts, seconds_each
 from inspector.results import Blocks, merged
 from inspector.study import ProbeInfo, Study
 from inspector.text import plain
@@ -62,6 +62,8 @@ class Prober:
                 request.problems(probe)  # a prompt file that cannot be read is said before the base is loaded
         by_name = {adapter.info.name: adapter for adapter in adapters}
         _refuse_lost(study, by_name)
+        if few := few_prompts(request):
+            note(f"{few}.")
         digests = {name: identity(adapter) for name, adapter in by_name.items()}
         notes = [text for a in adapters if (text := not_run(a, _energy_left_out(study, a.info.name)))]
         for text in notes:
@@ -93,7 +95,7 @@ class Prober:
             "intruders": lambda: weights.run_intruders(job, study.modules, by_name, cancelled),
             "accuracy": lambda: accuracy.run(job, adapters, noted, cancelled),
         }
-        weights.run_norms(job, study.modules)
+        weights.run_norms(job, study.modules, by_name)
         for part in parts:
             course.begin(part)
             runs[part]()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inspector.adapters.model import Adapter
+from inspector.definitions.probes import FEW_PROMPTS
 from inspector.errors import InspectorError
 from inspector.probes.cache import Cache, cache_folder
 from inspector.probes.cka import FEWEST
@@ -65,6 +66,8 @@ class Request:
         names = [adapter.info.name for adapter in adapters]
         if lost := [name for pair in self.pairs for name in pair if name not in names]:
             raise InspectorError(f"No adapter {plain(lost[0])!r} is open: a pair is of {', '.join(map(plain, names))}.")
+        if "lmc" in self.probes and len(names) < 2:
+            raise InspectorError("lmc is the loss between two adapters, and one is open: name another.")
         if not all(-10 <= alpha <= 10 for alpha in self.alphas):  # which NaN is not
             raise InspectorError("A point of a path is a number α between -10 and 10, such as 0,0.5,1.")
         every = tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
@@ -108,6 +111,8 @@ class Estimate:
     tokens: int
     seconds: float | None
     text: str
+    caution: str = ""
+    """That the prompts will be too few to say anything, or nothing."""
 
 
 def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
@@ -119,7 +124,18 @@ def estimate(adapters: Sequence[Adapter], request: Request) -> Estimate:
     new = (len(adapters) + 1) * sizes["accuracy"] if "accuracy" in request.probes else 0
     each = seconds_each(adapters, request)
     seconds = sum(each.values()) if runs and not new and set(each) == set(runs) else None
-    return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds))
+    return Estimate(passes, tokens, seconds, _words(request, passes, tokens, new, seconds), few_prompts(request))
+
+
+def few_prompts(request: Request) -> str:
+    """Which probes will run over fewer prompts than anything can be said of; of accuracy the intervals show it."""
+    sizes = _prompts(request)[0]
+    few = {probe: sizes[probe] for probe in request.probes if 0 < sizes.get(probe, 0) < FEW_PROMPTS}
+    few.pop("accuracy", None)
+    if not few:
+        return ""
+    on = f"{', '.join(few)} on {count(max(few.values()), 'prompt')}"
+    return f"{on}: fewer than {FEW_PROMPTS} scatter more than adapters differ"
 
 
 def seconds_each(adapters: Sequence[Adapter], request: Request) -> dict[str, float]:

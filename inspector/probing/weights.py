@@ -28,9 +28,9 @@ def weight(module: Any) -> Tensor:
     return found.T if isinstance(module, Conv1D) else found
 
 
-def run_norms(job: Job, modules: tuple[ModuleId, ...]) -> None:
-    """‖W₀‖_F of every adapted module."""
-    here = job.attached.modules
+def run_norms(job: Job, modules: tuple[ModuleId, ...], adapters: Mapping[str, Adapter]) -> None:
+    """‖W₀‖_F of every adapted module; NaN where the base has no such matrix, as of a part of a fused one."""
+    here = _in_base(job, adapters)
     key = job.key(modules=[str(id_) for id_ in modules])
     stored = job.cache.load("norms", key)
     if stored is None:
@@ -44,7 +44,7 @@ def run_intruders(
     job: Job, modules: tuple[ModuleId, ...], adapters: Mapping[str, Adapter], cancelled: Callable[[], bool]
 ) -> None:
     """Intruders of every adapter, module by module, so that each SVD of the base serves all of them."""
-    here = job.attached.modules
+    here = _in_base(job, adapters)
     keys = {name: job.key(adapter=job.digests[name], modules=[str(m) for m in modules]) for name in adapters}
     counts = {name: np.full((len(_METRICS), len(modules)), np.nan) for name in adapters}
     missing = []
@@ -58,13 +58,20 @@ def run_intruders(
             _deliver(job, counts)
             raise CancelledError("Cancelled between two modules.")
         job.course.counted(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
-        for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
-            counts[name][:, m] = found
+        if id_ in here:
+            for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
+                counts[name][:, m] = found
         if m % 16 == 15:
             _deliver(job, counts)
     for name in missing:
         job.cache.store("intruders", keys[name], {"counts": counts[name]})
     _deliver(job, counts)
+
+
+def _in_base(job: Job, adapters: Mapping[str, Adapter]) -> dict[ModuleId, Any]:
+    """The base's linear maps by the ids of the modules that adapt them."""
+    modules = {id_: module for adapter in adapters.values() for id_, module in adapter.modules.items()}
+    return {id_: found for id_, module in modules.items() if (found := job.attached.module(module)) is not None}
 
 
 def _of_module(

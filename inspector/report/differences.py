@@ -101,7 +101,12 @@ def _facts(adapter: AdapterInfo) -> dict[str, object]:
 def _fields(what: str, before: dict[str, object], after: dict[str, object]) -> Iterator[Change]:
     for field, old in before.items():
         if old != after[field]:
-            yield Change(what, field, str(old), str(after[field]))
+            yield Change(what, field, _text(old), _text(after[field]))
+
+
+def _text(value: object) -> str:
+    """A value as it stands on a command line: the parts of a list with a blank between them."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _probes(old: Study, new: Study) -> Iterator[Change]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
+from inspector.geometry.interference import ALIGNED
 from inspector.study import Study
 from inspector.takeaways.takeaway import Number, Takeaway, listed, of_pair, pair_values, span
+from inspector.text import some
 
-ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, 0.25, -0.1
-"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.25 (either sign)
-apart, from −0.1 down opposed in part, from −0.9 down altogether."""
+ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, ALIGNED, -0.1
+"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.2 (either sign)
+apart, as adding two such updates reinforces neither; from −0.1 down opposed in part, from −0.9 down altogether."""
+SOME = 4
+"""So many opposed pairs or groups have a sentence each, the others share one."""
 DIP = 0.05
 """By how much a layer's mean cosine within a cluster must fall below the cluster's median layer to be told."""
 
@@ -50,11 +54,7 @@ def directions(study: Study) -> Iterator[Takeaway]:
     yield from _partly(study, cosine, whole)
     yield from _between(study, cosine, whole)
     yield from _apart(study, cosine)
-    for i, j in combinations(range(len(cosine)), 2):
-        if cosine[i, j] <= OPPOSED:
-            how = "oppose each other" if cosine[i, j] <= -ONE else "oppose each other in part"
-            text = f"{study.names[i]} and {study.names[j]} {how}: cosine {cosine[i, j]:.2f}."
-            yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+    yield from _opposed(study, cosine, whole)
 
 
 def _together(study: Study, cosine: np.ndarray, cluster: tuple[int, ...], how: str) -> Takeaway:
@@ -121,10 +121,10 @@ def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -
 def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
     """How one cluster lies to another."""
     for one, other in combinations(found, 2):
-        pairs = [(i, j) for i in one for j in other if np.isfinite(cosine[i, j])]
-        if not pairs:
-            continue
+        pairs = [pair for pair in product(one, other) if np.isfinite(cosine[pair])]
         values = [float(cosine[pair]) for pair in pairs]
+        if not values or max(values) <= OPPOSED:
+            continue
         how = "are apart from" if max(map(abs, values)) < APART else "are closer to each other than to"
         if min(values) >= PART:
             how = "share part of their direction with"
@@ -132,12 +132,40 @@ def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> 
         yield Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
 
 
+def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """Two clusters, or single adapters, of which every pair is opposed; and other opposed pairs."""
+    groups = sorted([*found, *((i,) for i in range(len(cosine)) if not any(i in cluster for cluster in found))])
+    against: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    for one, other in combinations(groups, 2):
+        opposed = [pair for pair in product(one, other) if cosine[pair] <= OPPOSED]
+        whole = len(opposed) == len(one) * len(other)
+        against += [(one, other)] if whole else [((i,), (j,)) for i, j in opposed]
+    told = SOME if len(against) > SOME + 1 else len(against)
+    for one, other in against[:told]:
+        yield _opposite(study, cosine, one, other)
+    if rest := [pair for one, other in against[told:] for pair in product(one, other)]:
+        names = some([f"{study.names[i]}-{study.names[j]}" for i, j in rest])
+        text = f"{len(rest)} other pairs oppose each other, at least in part: cosine {span([cosine[p] for p in rest])}"
+        yield Takeaway("direction", f"{text}: {names}.", tuple(of_pair(study, "cosine", *pair) for pair in rest))
+
+
+def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> Takeaway:
+    pairs = list(product(one, other))
+    values = [float(cosine[pair]) for pair in pairs]
+    part = "" if max(values) <= -ONE else " in part"
+    who = f"{_them(study, one)} {'oppose' if len(one) > 1 else 'opposes'} {_them(study, other)}"
+    if len(pairs) == 1:
+        who = f"{_them(study, one + other)} oppose each other"
+    numbers = tuple(of_pair(study, "cosine", *pair) for pair in pairs)
+    return Takeaway("direction", f"{who}{part}: cosine {span(values)}.", numbers)
+
+
 def _them(study: Study, cluster: tuple[int, ...]) -> str:
     return listed(study.names[i] for i in cluster)
 
 
 def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
-    """Adapters whose every cosine stays below 0.25 in size, or below 0.4."""
+    """Adapters whose every cosine stays below 0.2 in size, or below 0.4."""
     for i in range(len(cosine)):
         others = [j for j in range(len(cosine)) if j != i and np.isfinite(cosine[i, j])]
         if not others or max(abs(cosine[i, j]) for j in others) >= (PART if len(cosine) > 2 else APART):
@@ -151,7 +179,7 @@ def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
 def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Takeaway:
     """An adapter whose cosine largest in size, to j, is small."""
     value = float(cosine[i, j])
-    how = "stands apart" if abs(value) < APART else "is far from all others"
+    how = "stands apart" if abs(value) < APART else "is close to none of the others"
     which = "largest cosine" if value >= 0 else "cosine largest in size"
     where, numbers = _where(study, i, j)
     text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{where}."
@@ -165,5 +193,5 @@ def _where(study: Study, i: int, j: int) -> tuple[str, tuple[Number, ...]]:
         return "", ()
     found = of_pair(study, "cosine", i, j, study.layers[int(np.nanargmax(np.abs(block[i, j])))])
     near = abs(found.value) >= APART
-    text = f" ({found.value:.2f} in layer {found.layer})" if near else f", and below {APART} in every layer"
+    text = f" ({found.value:.2f} in layer {found.layer})" if near else f", and below {APART:.2f} in every layer"
     return text, (found,)

@@ -7,6 +7,7 @@ from itertools import combinations
 from math import isfinite
 
 from inspector.lineage import lineage
+from inspector.origin import run_of
 from inspector.sensitivity import Variation, variations
 from inspector.study import Study
 from inspector.takeaways.directions import ONE
@@ -112,5 +113,6 @@ def _overlaps(study: Study, group: tuple[int, ...]) -> tuple[Number, ...]:
 
 def _checkpoints(study: Study) -> bool:
     """Whether all adapters are checkpoint-N of one folder."""
-    places = [adapter.source.rpartition("/") for adapter in study.adapters]
-    return len({folder for folder, _, _ in places}) == 1 and all(n.startswith("checkpoint-") for *_, n in places)
+    sources = {adapter.source for adapter in study.adapters}
+    runs = {run_of(source) for source in sources}
+    return len(runs) == 1 and not runs & sources

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
@@ -119,7 +120,7 @@ class Meter:
         if len(opened) < len(group):
             return  # who is compared with whom changes
         try:
-            self._keep(group, analyse(list(opened.values()), _SETTINGS))
+            self._keep(group, analyse(aligned(list(opened.values())), _SETTINGS))
         except InspectorError as error:
             if len(group) == 1:
                 self._failed[key(group[0])] = str(error)

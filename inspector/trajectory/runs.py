@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import natural
+from inspector.adapters.sources import CHECKPOINTS
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
 from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 
-CHECKPOINTS = ".checkpoints"
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
 _STATE = "trainer_state.json"
 _MOST_STEPS = 10**12
@@ -92,9 +92,9 @@ class Scanner:
     def _run(self, name: str, folder: Path, now: float) -> Run:
         record = self._json(folder / RECORD)
         points = _points(name, folder)
-        own = stamp_of(folder / SAFETENSORS) if record else None
+        own = stamp_of(folder / SAFETENSORS)
         done = _whole(record.get("step"))
-        if own and (folder / CONFIG).is_file() and done > max((p.step for p in points), default=0):
+        if own and record and (folder / CONFIG).is_file() and done > max((p.step for p in points), default=0):
             points += (Point(name, done, folder, own),)
         hugging = self._json(points[-1].folder / _STATE) if points else {}
         losses = self._read(folder / LOG, _losses) or _history(hugging)
@@ -104,7 +104,7 @@ class Scanner:
         step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
-        newest = folder if own else points[-1].folder if points else None
+        newest = folder if own and over else points[-1].folder if points else None
         return Run(name, folder, points, state, step, steps, losses, newest)
 
     def _json(self, path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -19,7 +20,7 @@ from inspector.tui.claiming import Claiming
 from inspector.tui.commands import ActionCommands
 from inspector.tui.editing import Editing
 from inspector.tui.judged import NOTHING, Published
-from inspector.tui.messages import Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
+from inspector.tui.messages import Aligned, Filtered, Noted, Opened, OpeningDone, Progress, Snapshot, Stopped
 from inspector.tui.mixing import Mixing
 from inspector.tui.navigation import Navigation
 from inspector.tui.output import Output
@@ -131,10 +132,12 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         self.arrived = []
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
-        taken = tuple(self.loaded)
+        taken, given = tuple(self.loaded), self.given
         self.start_work(
-            lambda generation, cancelled: open_all(sources, self.given, taken, generation, self.post_message, cancelled)
+            lambda generation, cancelled: open_all(sources, given, taken, generation, self.post_message, cancelled)
         )
+        if given is not None:
+            self.given = replace(given, checkpoints=False)  # what is opened from now on is named
         self.state.opening = True
         self.repaint()
 
@@ -198,6 +201,12 @@ class InspectorApp(Navigation, Editing, Picking, Output, Probing, Claiming, Watc
         if self.current(message.generation):
             self.progress = (message.text, message.done, message.total)
             self.repaint("status")
+
+    def on_aligned(self, message: Aligned) -> None:
+        """From now on the adapters go by the ids of what is measured."""
+        if self.current(message.generation):
+            found = {adapter.info.name: adapter for adapter in message.adapters}
+            self.loaded = {name: found.get(name, adapter) for name, adapter in self.loaded.items()}
 
     def on_snapshot(self, message: Snapshot) -> None:
         """A complete study replaces what is shown; a partial one only while nothing complete is there."""

@@ -51,6 +51,14 @@ class OpeningDone(Message):
 
 
 @dataclass
+class Aligned(Message):
+    """The adapters of a measurement under common ids."""
+
+    generation: int
+    adapters: Sequence[Adapter]
+
+
+@dataclass
 class Snapshot(Message):
     """The numbers so far, or all of them."""
 

@@ -168,6 +168,8 @@ class Navigation(Shell):
         if not numbers:
             self.say("this finding has no number of its own")
             return
+        if self.state.filter:  # findings are of all projections
+            self.refilter("")
         first = numbers[0]
         self.go(jump(self.state, first.metric, first.a, first.b, first.layer))
 

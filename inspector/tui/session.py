@@ -33,6 +33,8 @@ class Session:
     log: bool = True
     theme: str = ""
     adapters: list[list[str]] | None = None
+    moved: bool = False
+    """Whether their order is another than they were opened in."""
     cursor: list[str] | None = None
     pairs: list[list[str]] | None = None
     probe: dict[str, Any] | None = None
@@ -104,6 +106,7 @@ def of(state: AppState, theme: str) -> Session:
         log=state.log,
         theme=theme,
         adapters=[[info.name, _findable(info.source)] for info in state.infos],
+        moved=list(state.order) != sorted(state.order),
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
         probe=asdict(state.probe),
@@ -149,7 +152,7 @@ def restore_adapters(session: Session, state: AppState) -> None:
         session.filter, state.one_layer = "", False  # what others were narrowed to
         state.bound()
         return
-    if set(remembered) == set(ids) and len(remembered) == len(ids):
+    if session.moved and set(remembered) == set(ids) and len(remembered) == len(ids):
         state.order = tuple(ids[name] for name in remembered)
     shown = [info.name for info in state.infos]
     if session.cursor and len(session.cursor) == 2 and all(name in shown for name in session.cursor):

@@ -173,7 +173,8 @@ class Shell(App[int]):
         state = self.state
         counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
         if state.study.modules:
-            counts += f" · {plural(len(state.study.modules), 'module')}"
+            part = "" if state.measured else f"{state.known_so_far} of "
+            counts += f" · {part}{plural(len(state.study.modules), 'module')}"
         return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
     def repaint(self, *ids: str) -> None:

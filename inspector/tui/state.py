@@ -139,6 +139,11 @@ class AppState(Numbers):
         return np.asarray(known | ~self.study.present | self.study.excluded)
 
     @property
+    def known_so_far(self) -> int:
+        """How many of all modules are measured for every adapter that has them."""
+        return int(self._known.all(0).sum())
+
+    @property
     def counted_so_far(self) -> int:
         """How many of the modules that count are measured for every adapter that has them."""
         return int((self.counted() & self._known.all(0)).sum())

@@ -18,6 +18,7 @@ from inspector.errors import CancelledError, InspectorError
 from inspector.names import in_order
 from inspector.study import Settings, Study
 from inspector.tui.messages import (
+    Aligned,
     Estimated,
     Filtered,
     Landed,
@@ -57,14 +58,22 @@ def headers_only(adapters: Sequence[Adapter], settings: Settings) -> Study:
 
 def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, post: Post, cancelled: Cancelled) -> None:
     """Every number of every pair, with snapshots on the way."""
+
+    def progress(done: int, total: int) -> None:
+        text = f"analysing {done}/{total} modules" if done < total else f"adding up {total} modules"
+        post(Progress(generation, text, done, total))
+
     post(Progress(generation, "loading torch"))
     try:
+        from inspector.adapters.aligning import aligned
         from inspector.analysis import analyse, device_named
 
+        adapters = aligned(adapters)
+        post(Aligned(generation, adapters))
         study = analyse(
             adapters,
             replace(settings, device=device_named(settings.device)),
-            progress=lambda done, total: post(Progress(generation, f"analysing {done}/{total} modules", done, total)),
+            progress=progress,
             partial=lambda study: post(Snapshot(generation, study, complete=False)),
             cancelled=cancelled,
         )
@@ -183,7 +192,8 @@ def follow(
 def estimate(probers: Probers, adapters: Sequence[Adapter], study: Study, request: Request) -> tuple[str, bool]:
     """What the request will cost, in words; or why it cannot run, and True."""
     try:
-        return probers.get().estimate(adapters, study, request).text, False
+        found = probers.get().estimate(adapters, study, request)
+        return "; ".join(filter(None, (found.caution, found.text))), False
     except InspectorError as error:
         return str(error), True
     except Exception as error:  # noqa: BLE001 - a cost that cannot be told does not forbid the run

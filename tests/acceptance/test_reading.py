@@ -215,7 +215,7 @@ def test_serve_hands_the_options_to_the_app(monkeypatch, place):
     served = []
     monkeypatch.setattr(serving, "serve", lambda arguments, *_where, **_how: served.append(arguments))
     monkeypatch.chdir(place)
-    words = ["--base", "base", "--svd-rank", "8", "--allow-pickle"]
+    words = ["--base", "base", "--svd-rank", "8", "--allow-pickle", "--checkpoints"]
     assert program.run(lambda: cli.main(["serve", "dora", *words], standalone_mode=False)) == 0
     assert served == [("dora", *words)]
 

@@ -6,9 +6,13 @@ import time
 import pytest
 import torch
 
+from inspector import headless
 from inspector.adapters.formats import read_adapter
+from inspector.converting import convert
 from inspector.errors import InspectorError
+from inspector.merging.command import merge_preview
 from inspector.names import ModuleId
+from inspector.study import Settings
 from tests.makers import TINY, lora_tensors, random_factors, write_adapter, write_config, write_random
 
 Q0 = "base_model.model.model.layers.0.self_attn.q_proj"
@@ -90,6 +94,18 @@ def test_only_halves_is_listed_as_an_error(tmp_path):
     adapter = read(write(tmp_path, tensors))
     assert (adapter.modules, adapter.info.health, adapter.info.tensors) == ({}, "error", len(TINY))
     assert "no LoRA pair" in texts(adapter, "error")[0]
+
+
+def test_every_command_says_why_there_is_no_module(tmp_path):
+    tensors = {key: torch.zeros(0) for key in lora_tensors(random_factors())}
+    ungathered = str(write(tmp_path / "zero3", tensors))
+    for act in (
+        lambda: convert(ungathered, tmp_path / "dest"),
+        lambda: merge_preview([ungathered], rank=None, dest=None, out=None, device="cpu"),
+        lambda: headless.measured([ungathered], Settings(device="cpu")),
+    ):
+        with pytest.raises(InspectorError, match="as ZeRO-3 and FSDP leave when they save ungathered"):
+            act()
 
 
 @pytest.mark.parametrize(

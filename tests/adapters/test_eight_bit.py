@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.losses import lost
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
+from tests.shown import shown
 
 LAYOUTS = {
     "ComfyUI": ("diffusion_model.blocks.{n}.q", "lora_A", "lora_B", ".scale_weight"),
@@ -62,7 +62,7 @@ def test_the_scale_is_multiplied_in(tmp_path, layout, kind):
 
 def test_a_factor_without_its_scale_is_left_out(tmp_path):
     adapter, deltas = write(tmp_path, "ComfyUI", drop=["diffusion_model.blocks.1.q.lora_B.scale_weight"])
-    assert_same(our_deltas(adapter), {canonical("blocks.0.q"): deltas[0]})
+    assert_same(our_deltas(adapter), {shown("blocks.0.q"): deltas[0]})
     assert adapter.info.health == "error"
 
 
@@ -74,11 +74,11 @@ def test_a_scale_that_does_not_fit_is_not_guessed(tmp_path):
     tensors["diffusion_model.blocks.1.q.lora_A.scale_weight"] = torch.ones(3)
     save_file(tensors, tmp_path / "x.safetensors")
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
-    assert_same(our_deltas(adapter), {canonical("blocks.0.q"): deltas[0]})
+    assert_same(our_deltas(adapter), {shown("blocks.0.q"): deltas[0]})
 
 
 def test_float8_alone_is_as_it_stands(tmp_path):
     A, B = (torch.randn(shape).to(torch.float8_e4m3fn) for shape in ((4, 16), (24, 4)))
     save_file({"unet.x.lora_A.weight": A, "unet.x.lora_B.weight": B}, tmp_path / "x.safetensors")
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
-    assert_same(our_deltas(adapter), {canonical("unet.x"): B.double() @ A.double()})
+    assert_same(our_deltas(adapter), {shown("unet.x"): B.double() @ A.double()})

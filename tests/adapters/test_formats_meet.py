@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
@@ -64,7 +65,7 @@ def test_a_language_models_lora_in_five_formats(tmp_path):
     sources = ["peft", "wide", "mlx", "llama", "qwen.gguf"]
     adapters = [opened(tmp_path / source, source) for source in sources]
     assert len({a.info.format for a in adapters}) == 3
-    study = analyse(adapters, Settings(k=3))
+    study = analyse(aligned(adapters), Settings(k=3))
     assert len(study.modules) == len(gguf.SHAPES)
     assert_one(study, [(i, j) for i in range(5) for j in range(5)])
 
@@ -73,7 +74,7 @@ def test_torchtune_and_peft(tmp_path):
     torchtune.checkpoint(tmp_path / "tune", alpha=6)
     factors = random_factors(dict(torchtune.SHAPES.values()), r=4, dtype=torch.float64)
     write_adapter(tmp_path / "peft", factors, alpha=6)
-    study = analyse([opened(tmp_path / name, name) for name in ("tune", "peft")], Settings(k=3))
+    study = analyse(aligned([opened(tmp_path / name, name) for name in ("tune", "peft")]), Settings(k=3))
     assert_one(study, [(0, 1)])
 
 
@@ -96,7 +97,7 @@ def test_an_image_models_lora_of_kohya_diffusers_and_peft(tmp_path):
     write_adapter(tmp_path / "peft", {}, r=4, alpha=2, extra=within)
     names = ("diffusers.safetensors", "kohya.safetensors", "peft")
     adapters = [opened(tmp_path / name, name) for name in names]
-    study = analyse(adapters, Settings(k=3, modules="common"))
+    study = analyse(aligned(adapters), Settings(k=3, modules="common"))
     assert_one(study, [(0, 1)])
     assert study.one_sided(0, 2) == len(parts["text_encoder"]) // 2
     assert abs(study.blocks["cosine", "global"][0, 2] - 1).max() < 1e-6
@@ -108,7 +109,9 @@ def test_modules_of_one_side_are_zeros_or_left_out_and_counted(tmp_path, modules
     both = {f"model.layers.0.self_attn.{name}_proj": (B.clone(), A.clone()) for name in "qk"}
     write_adapter(tmp_path / "peft", both, alpha=2)
     mlx_of(tmp_path / "mlx", {path: pair for path, pair in both.items() if "q_" in path}, 1.0)
-    study = analyse([opened(tmp_path / name, name) for name in ("peft", "mlx")], Settings(k=2, modules=modules))
+    study = analyse(
+        aligned([opened(tmp_path / name, name) for name in ("peft", "mlx")]), Settings(k=2, modules=modules)
+    )
     assert study.one_sided(0, 1) == 1
     assert abs(float(study.blocks["cosine", "global"][0, 1, 0]) - cosine) < 1e-9
     assert study.modules == (ModuleId(0, "self_attn.k_proj"), ModuleId(0, "self_attn.q_proj"))

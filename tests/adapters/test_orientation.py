@@ -6,9 +6,9 @@ import pytest
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors, write_adapter
+from tests.shown import shown
 
 SQUARE = {f"model.layers.{n}.self_attn.q_proj": (16, 16) for n in range(2)}
 MIXED = SQUARE | {f"model.layers.{n}.mlp.up_proj": (24, 16) for n in range(2)}
@@ -28,7 +28,7 @@ def write(folder, factors, turned, config=None, end=".default.weight"):
 
 
 def truth(factors, s):
-    return {canonical(path): s * B.double() @ A.double() for path, (B, A) in factors.items()}
+    return {shown(path): s * B.double() @ A.double() for path, (B, A) in factors.items()}
 
 
 @pytest.mark.parametrize("shapes", [SQUARE, MIXED], ids=["square", "mixed"])

@@ -10,9 +10,9 @@ from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.slots import place
 from inspector.adapters.sources import Local
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import TARGETS, randomised, save, unet
+from tests.shown import shown
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what diffusers and lycoris say on import
 PREFIXES = ["transformer_blocks.0.attn.to_q", "lora_transformer_blocks_0_attn_to_q", "net.block.7.q", "odd_name"]
@@ -50,7 +50,7 @@ def test_a_pair_with_alpha_is_lora_under_any_name(tmp_path, prefix, up, down):
     B, A = pair()
     tensors = {f"{prefix}.{up}": B, f"{prefix}.{down}": A, f"{prefix}.alpha": torch.tensor(2.0)}
     adapter = read(save(tmp_path / "x.safetensors", tensors))
-    assert_same(our_deltas(adapter), {canonical(prefix): 0.5 * B @ A})
+    assert_same(our_deltas(adapter), {shown(prefix): 0.5 * B @ A})
     assert (adapter.info.health, adapter.info.scale) == ("ok", "0.5 (α/r = 2/4)")
 
 
@@ -63,7 +63,7 @@ def test_lycoris_under_any_name(tmp_path, algo, prefix):
     for parameter in module.double().parameters():
         parameter.data = torch.randn_like(parameter)
     path = save(tmp_path / "x.safetensors", {f"{prefix}.{k}": v.detach() for k, v in module.state_dict().items()})
-    assert_same(our_deltas(read(path)), {canonical(prefix): module.get_weight(None).detach()})
+    assert_same(our_deltas(read(path)), {shown(prefix): module.get_weight(None).detach()})
 
 
 def test_the_first_layout_of_diffusers_without_its_pipeline(tmp_path):
@@ -76,7 +76,7 @@ def test_the_first_layout_of_diffusers_without_its_pipeline(tmp_path):
     }
     names = {side: f"to_{side}{'.0' if side == 'out' else ''}" for side in pairs}
     adapter = read(save(tmp_path / "pytorch_lora_weights.safetensors", tensors))
-    assert_same(our_deltas(adapter), {canonical(f"{path}.{names[s]}"): B @ A for s, (B, A) in pairs.items()})
+    assert_same(our_deltas(adapter), {shown(f"{path}.{names[s]}"): B @ A for s, (B, A) in pairs.items()})
     assert adapter.info.scale == "1 (no alpha: 1)"
 
 
@@ -95,7 +95,7 @@ def test_a_model_of_diffusers_saved_without_its_pipelines_prefix(tmp_path):
     model.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS))
     randomised(model, 3)
     theirs = {
-        canonical(path): layer.get_delta_weight("default").detach().flatten(1)
+        shown(path): layer.get_delta_weight("default").detach().flatten(1)
         for path, layer in model.named_modules()
         if hasattr(layer, "get_delta_weight")
     }
@@ -123,7 +123,7 @@ def test_bundled_embeddings_are_named(tmp_path):
     name = "lora_transformer_single_transformer_blocks_0_proj_mlp"
     tensors = {f"{name}.lora_up.weight": B, f"{name}.lora_down.weight": A, f"{name}.alpha": torch.tensor(4.0)}
     adapter = read(save(tmp_path / "x.safetensors", tensors | {"bundle_emb.token.clip_l": torch.ones(2, 8)}))
-    assert_same(our_deltas(adapter), {canonical(name): B @ A})
+    assert_same(our_deltas(adapter), {shown(name): B @ A})
     (warning,) = texts(adapter, "warning")
     assert "embeddings bundled with the LoRA" in warning
     assert adapter.info.health == "warning"

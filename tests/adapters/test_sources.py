@@ -8,14 +8,16 @@ import pytest
 
 from inspector.adapters import opening
 from inspector.adapters.expand import natural
+from inspector.adapters.given import Given
 from inspector.adapters.opening import iterate, open_sources
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.errors import CancelledError, InspectorError
 from tests.makers import write_random
 
 
-def names(*sources, taken=()):
-    adapters, failures = open_sources([str(source) for source in sources], taken=taken)
+def names(*sources, taken=(), checkpoints=False):
+    given = Given(checkpoints=checkpoints)
+    adapters, failures = open_sources([str(source) for source in sources], taken=taken, given=given)
     assert not failures
     return [adapter.info.name for adapter in adapters]
 
@@ -95,9 +97,11 @@ def test_a_run_with_its_checkpoints(tmp_path):
         write_random(run / f"checkpoint-{step}")
     (run / "checkpoint-1000" / "optimizer").mkdir()
     write_random(run / ".hidden")
-    expected = ["run", "run/checkpoint-500", "run/checkpoint-1000", "run/checkpoint-2000"]
-    assert names(run) == expected
-    assert names(f"x={run}") == ["x", "x/checkpoint-500", "x/checkpoint-1000", "x/checkpoint-2000"]
+    assert names(run) == ["run"]
+    assert names(f"x={run}") == ["x"]
+    steps = ["checkpoint-500", "checkpoint-1000", "checkpoint-2000"]
+    assert names(run, checkpoints=True) == ["run", *(f"run/{step}" for step in steps)]
+    assert names(f"x={run}", checkpoints=True) == ["x", *(f"x/{step}" for step in steps)]
     assert names(run / "checkpoint-500") == ["run/checkpoint-500"]
 
 

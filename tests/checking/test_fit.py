@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,10 +144,11 @@ def test_conv1d_is_turned_its_square_weights_too(tmp_path):
 class Base:
     """A base of these weights: module -> shape."""
 
-    name = "b"
+    name, depth = "b", None
 
     def __init__(self, shapes):
         self.shapes = shapes
+        self.weights = SimpleNamespace(headers={f"{module}.weight": None for module in shapes})
 
     def header(self, key):
         shape = self.shapes.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
@@ -173,8 +175,8 @@ def test_a_square_weight_is_as_most_others_are(ways, turned):
     factors = {id_: (torch.ones(4, 2), torch.ones(2, 3)) for id_ in ids} | {
         square: (torch.ones(5, 2), torch.ones(2, 5))
     }
-    shapes = {str(id_): (3, 4) if way == "t" else (4, 3) for id_, way in zip(ids, ways, strict=True)} | {
-        str(square): (5, 5)
+    shapes = {f"model.layers.{id_}": (3, 4) if way == "t" else (4, 3) for id_, way in zip(ids, ways, strict=True)} | {
+        f"model.layers.{square}": (5, 5)
     }
     found = fit(adapter("a", factors), Base(shapes))
     assert found.turned == {id_ for id_, way in zip(ids, ways, strict=True) if way == "t"} | (

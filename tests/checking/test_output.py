@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - a case a line
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from inspector.adapters.health import Values
-from inspector.adapters.model import TensorRecord
+from inspector.adapters.model import Scale, TensorRecord
 from inspector.adapters.opening import Failure
 from inspector.checking import as_json, printing
 from inspector.checking.checks import Checked, checked
@@ -62,7 +63,7 @@ def one(made=None, *, findings=(), study=None, values=None, fit=None, precision=
 
 
 VALUES = Values((Q, V, OUT), (Q,), {}, (V,), {OUT: 12.0}, (Q, OUT), False, 0.0)
-FIT = Fit("org/base", {}, frozenset(), (V,), {OUT: (4, 5)}, (Q,))
+FIT = Fit("org/base", {}, frozenset(), (V,), {OUT: (4, 5)}, (Q,), (V, OUT))
 HALF, GONE = Merged(16.0, 4.0, 1.0, 1.0), Merged(9.0, 0.0, 0.0, 0.0)
 
 
@@ -88,7 +89,7 @@ def test_json_of_an_adapter_that_was_measured():
         "scales": [{"scale": 2.0, "origin": "test", "modules": 2}],
         "norm": 3.0, "effective_rank": 1.5, "energy_left_out": None, "excluded": [],
         "dead": [str(Q)], "nonfinite": [str(V)], "outliers": {str(OUT): 12.0}, "one_direction": [str(Q), str(OUT)],
-        "not_in_base": [str(V)], "other_shape_in_base": {str(OUT): (4, 5)}, "quantised_in_base": [str(Q)],
+        "not_in_base": [str(V)], "other_shape_in_base": {str(OUT): (4, 5)}, "quantised_in_base": [str(Q)], "not_in_file": [str(V), str(OUT)],
         "bf16_merge": {
             "cosine": 0.5, "energy_lost": 0.75, "norm_ratio": 0.4,
             "modules": {
@@ -100,6 +101,15 @@ def test_json_of_an_adapter_that_was_measured():
     }  # fmt: skip
     assert {key: said[key] for key in expected} == expected
     assert "tensor_list" not in said
+
+
+def test_json_of_numbers_that_json_does_not_have():
+    made = opened()
+    modules = {id_: replace(module, scale=Scale(np.inf, "α/r")) for id_, module in made.modules.items()}
+    values = replace(VALUES, outliers={Q: np.inf})
+    said = of_json(one(replace(made, modules=modules), study=measured(np.inf), values=values))
+    assert (said["scales"][0]["scale"], said["outliers"], said["norm"]) == (None, {str(Q): None}, None)
+    json.dumps(said, allow_nan=False)
 
 
 def test_json_of_what_was_not_measured():
@@ -114,6 +124,7 @@ def test_json_of_what_was_not_measured():
         "one_direction",
         "not_in_base",
         "other_shape_in_base",
+        "not_in_file",
         "quantised_in_base",
         "bf16_merge",
         "base",
@@ -146,7 +157,8 @@ def test_json_side_by_side():
     assert found["together"] == {
         "bases": [{"base": "org/x", "adapters": ("a", "b")}, {"base": None, "adapters": ("c",)}],
         "families": [{"adapters": ("a", "b"), "example": "l.N.q"}, {"adapters": ("c",), "example": "h.N.q"}],
-        "modules": 5, "common_modules": 1, "other_shapes": [str(Q)], "aliases": (("x", "y"),),
+        "modules": 5, "common_modules": 1, "other_shapes": [str(Q)], "cut": {},
+        "aliases": (("x", "y"),),
         "findings": [
             {"severity": "warning", "text": "no module in common between 2 groups, the same projections under prefixes that do not meet: a, b: l.N.q; c: h.N.q"},
             {"severity": "warning", "text": f"shapes differ, not compared there: {Q}"},

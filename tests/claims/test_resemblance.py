@@ -121,6 +121,16 @@ def test_the_layers_in_which_it_is_most_alike(layers, where, words):
     )
 
 
+@pytest.mark.parametrize(("lowest", "alike"), [(1.0, True), (0.98, True), (0.97, False)])
+def test_layers_that_are_all_alike_are_not_told_apart(lowest, alike):
+    """An adapter against itself is alike everywhere, not most in the first three layers."""
+    study = beside((1.0,), layers=[1.0, 1.0, NAN, 1.0, lowest])
+    (first,) = nearest(study, "mine")
+    assert first.where == ("all (1.00)" if alike else "0 (1.00), 1 (1.00), 3 (1.00)")
+    most = "alike in all layers" if alike else "most alike in layers 0, 1 and 3"
+    assert answer(study, "mine") == f"mine is one direction with ref.a: cosine 1.00, {most}."
+
+
 def test_the_nearest_come_first_and_three_of_them():
     study = beside((0.1, 0.4, NAN, -0.2, 0.3), (0.5, 0.6, 0.7, 0.8, 0.9), (1.0, 4.0, 1.0, 1.0, 0.5), mine=2.0)
     found = nearest(study, "mine")

@@ -1,11 +1,13 @@
 """Every relation, statistic and selector on studies whose numbers are given."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from inspector.claims.needs import runs, top_ks
+from inspector.claims.reports import as_json, as_junit, marked
 from inspector.claims.verdicts import cautions, evaluate, published, quantity
 from inspector.study import ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
@@ -229,6 +231,25 @@ def test_few_prompts_and_the_study_that_is_nearest(tmp_path):
     assert "cka on 12 prompts: fewer than 20 scatter more than adapters differ." in cautions(found, [bare, probed])
     for studies in ([bare, probed], [probed, bare]):
         assert "needs the base" not in evaluate(found, studies)[0].reason
+
+
+def test_a_verdict_over_few_prompts_is_marked(tmp_path):
+    """The verdict itself, in every format: the line below the table says why."""
+    metric = "pairs: [[a, b]]; relation: at least; value: 0"
+    found = claims(
+        tmp_path,
+        claim(f"metric: barrier_mean; {metric}; prompts: sums", "few") + claim(f"metric: cosine; {metric}", "all"),
+    )
+    numbers = Numbers().put("barrier_mean", 0.5, "a", "b").put("cosine", 0.5, "a", "b").study()
+    for examples, marks in ((8, [True, False]), (20, [False, False])):
+        study = replace(numbers, probes=(ProbeInfo("lmc", "base", prompts="sums", examples=examples),))
+        outcomes = evaluate(found, [study])
+        assert [outcome.limited for outcome in outcomes] == marks
+        assert [outcome.verdict for outcome in outcomes] == ["holds", "holds"]
+        assert [marked(outcome, "holds") for outcome in outcomes] == ["holds !" if one else "holds" for one in marks]
+        said = [bool(one["caution"]) for one in json.loads(as_json(found, outcomes))["claims"]]
+        assert said == marks
+        assert as_junit(found, outcomes).count("lmc on 8 prompts") == marks.count(True)
 
 
 def test_only_what_claims_need_is_measured(tmp_path):

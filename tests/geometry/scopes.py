@@ -138,15 +138,14 @@ def _vectors(a: Update, b: Update) -> tuple[np.ndarray, np.ndarray]:
 def _of_vectors(parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     x, y = (np.concatenate(side) for side in zip(*parts, strict=True))
     size_x, size_y = np.linalg.norm(x), np.linalg.norm(y)
-    energy = np.linalg.norm(x + y) ** 2 / (size_x**2 + size_y**2) if size_x + size_y else np.nan
     if not (size_x and size_y):
-        return dict.fromkeys(STACKED, np.nan) | {"energy_ratio": energy}
+        return dict.fromkeys(STACKED, np.nan)
     residuals = [a if not b.any() else a - (a @ b) / (b @ b) * b for a, b in parts]
     return {
         "cosine": x @ y / size_x / size_y,
         "orthogonal_fraction_global": np.linalg.norm(x - (x @ y) / (y @ y) * y) / size_x,
         "orthogonal_fraction_module": np.sqrt(sum(r @ r for r in residuals)) / size_x,
-        "energy_ratio": energy,
+        "energy_ratio": np.linalg.norm(x + y) ** 2 / (size_x**2 + size_y**2),
     }
 
 

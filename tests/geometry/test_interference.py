@@ -25,7 +25,8 @@ def test_energy_ratio_of_a_sum():
 
 
 def test_energy_ratio_of_nothing_is_not_available():
-    assert np.isnan(energy_ratio(np.array(0.0), np.array(0.0), np.array(0.0)))
+    for one, other in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
+        assert np.isnan(energy_ratio(np.array(0.0), np.array(one), np.array(other)))
     assert np.isnan(energy_ratio_of_sum(np.full((2, 2), np.nan), np.zeros(2)))
 
 

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from inspector.analysis import analyse
-from inspector.errors import CancelledError, InspectorError
+from inspector.errors import CancelledError
 from inspector.merging.preview import Preview, addable, refused
 from inspector.merging.spectra import parents, spectra, terms
 from inspector.merging.tables import print_preview
-from inspector.merging.writing import write
 from inspector.names import ModuleId
 from inspector.study import Settings
 from tests.memory import adapter
@@ -148,12 +147,6 @@ def test_who_changes_a_module_and_by_how_much(four):
     with pytest.raises(CancelledError, match="Cancelled"):
         spectra(adapters, study, WEIGHTS, cancelled=stop)
     assert len(asked) == 4
-
-
-def test_a_parent_that_does_not_say_where_its_modules_are_is_named(four, tmp_path):
-    adapters, _, preview = four
-    with pytest.raises(InspectorError, match=r"^a does not say where in the base 0\.mlp\.v_proj is\."):
-        write(tmp_path / "sum", adapters, preview, None, device="cpu")
 
 
 def of_shapes(*shapes, bad=()):

@@ -9,6 +9,7 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 from torch import nn
 
+from inspector.adapters.aligning import aligned
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.errors import InspectorError
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is d
 def opened(*folders):
     adapters, failures = open_sources([str(folder) for folder in folders])
     assert failures == []
-    return adapters
+    return aligned(adapters)
 
 
 def made(dest, adapters, weights, rank=None):
@@ -217,13 +218,13 @@ def test_odd_names_are_said_on_one_printable_line(tmp_path):
     write_adapter(
         tmp_path / "a", random_factors({f"model.layers.0.{odd}": (8, 8)}), extra={f"odd\u202e{odd}": torch.ones(2)}
     )
-    write_adapter(tmp_path / "b", random_factors({f"transformer.h.0.{odd}": (8, 8)}))
+    write_adapter(tmp_path / "b", random_factors({f"language_model.model.layers.0.{odd}": (8, 8)}))
     told = made(tmp_path / "sum\u202e", opened(tmp_path / "a", tmp_path / "b"), (1.0, 1.0))
     said = [told.text, *told.notes, *told.lost]
     assert all(text.isprintable() for text in said), said
     for words in (
         "Wrote ",
-        "such as model.layers.0.q[31m_proj and transformer.h.0.q[31m_proj",
+        "such as model.layers.0.q[31m_proj and language_model.model.layers.0.q[31m_proj",
         "such as oddq[31m_proj",
     ):
         assert any(words in text for text in said), words

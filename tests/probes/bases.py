@@ -6,10 +6,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from inspector.adapters.model import Adapter
-from inspector.names import canonical
 from inspector.probes.base import Base
 from tests.memory import adapter
 from tests.probes.tiny_model import tiny_tokenizer
+from tests.shown import shown
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 
@@ -45,7 +45,7 @@ def fitting(
             rows, columns = module.weight.shape
             d_out, d_in = (columns, rows) if "gpt2" in onto.name else (rows, columns)
             B = torch.randn(d_out, r, generator=generator) * size / r**0.5 / 8
-            factors[canonical(path)] = (B, torch.randn(r, d_in, generator=generator) / d_in**0.5)
+            factors[shown(path)] = (B, torch.randn(r, d_in, generator=generator) / d_in**0.5)
     return adapter(name, factors, scale)
 
 
@@ -57,8 +57,8 @@ def merged(onto: Base, parts: Sequence[tuple[Adapter, float]]) -> torch.nn.Modul
     with torch.no_grad():
         for path, module in model.named_modules():
             for one, weight in parts:
-                if canonical(path) in one.modules:
-                    B, A = one.load(canonical(path))
-                    update = weight * one.modules[canonical(path)].scale.value * (B.double() @ A.double())
+                if shown(path) in one.modules:
+                    B, A = one.load(shown(path))
+                    update = weight * one.modules[shown(path)].scale.value * (B.double() @ A.double())
                     module.weight += (update.T if "gpt2" in onto.name else update).to(module.weight.dtype)
     return model

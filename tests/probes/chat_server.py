@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.local_server import LocalServer
 
 
 @dataclass
@@ -23,10 +25,11 @@ class Fault:
     """Close the connection in the middle of the body."""
 
 
-class ChatServer:
+class ChatServer(LocalServer):
     """Serves until the `with` block ends. `reply(model, question)` is what a model says; `asked` lists what came."""
 
     def __init__(self, models: tuple[str, ...], reply: Callable[[str, str], str], key: str = "") -> None:
+        super().__init__(_Handler, "chat")
         self.models, self.reply, self.key = models, reply, key
         self.cards: dict[str, dict[str, Any]] = {}
         """Model -> what /models says of it beside its name."""
@@ -36,17 +39,7 @@ class ChatServer:
         self.asked: list[dict[str, Any]] = []
         self.busiest = self.busy = 0
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"chat": self}))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.url += "/v1"
 
     def fault(self, question: str) -> Fault:
         with self.lock:

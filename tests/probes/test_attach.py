@@ -1,10 +1,12 @@
 """Adapters run unmerged as a dense float64 merge would, switch exactly, and leave the base alone."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
 
+from inspector.adapters.aligning import aligned
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.probes.attach import attach
@@ -39,6 +41,20 @@ def test_one_adapter_and_a_path_equal_the_dense_merge_in_float64(family: str) ->
     for weight, reference in references.items():
         attached.mix({"a": weight, "b": 1 - weight})
         torch.testing.assert_close(logits(onto.model), reference, rtol=1e-10, atol=1e-10)
+
+
+def test_an_adapter_runs_on_a_base_under_other_wrappers_and_after_it_was_aligned() -> None:
+    """As a vision-language model's adapter names its language half, beside one that has the base's own names."""
+    onto = base()
+    plain, other = fitting(onto, "plain", 1), fitting(onto, "other", 2)
+    wrapped = replace(other, modules={
+        id_: replace(module, path=f"language_model.model.{module.path.partition('.')[2]}")
+        for id_, module in other.modules.items()
+    })  # fmt: skip
+    reference = logits(merged(onto, [(other, 1.0)]))
+    attached = attach(onto, aligned([plain, wrapped]))
+    attached.use("other")
+    torch.testing.assert_close(logits(onto.model), reference, rtol=1e-10, atol=1e-10)
 
 
 def test_the_path_is_not_the_path_of_the_factors() -> None:

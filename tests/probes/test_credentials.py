@@ -70,10 +70,10 @@ def test_a_key_does_not_follow_a_redirect(other, client, where, status):
 def test_a_key_that_no_header_takes_is_not_quoted(other, monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(InspectorError, match="The key in OPENAI_API_KEY has characters") as caught:
-        Endpoint(other.url).models()
+        Endpoint(other.url).cards()
     assert "secret" not in str(caught.value)
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
-    assert Endpoint(other.url).models() == ("base", "sft")
+    assert [card["id"] for card in Endpoint(other.url).cards()] == ["base", "sft"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_key_that_no_header_takes_is_not_quoted(other, monkeypatch, key):
 def test_a_redirect_to_nowhere(location):
     with OddServer(lambda handler, _body: reply(handler, 302, b"", {"Location": location})) as server:
         with pytest.raises(InspectorError, match="The server "):
-            Endpoint(server.url, tries=2, pause=0.01).models()
+            Endpoint(server.url, tries=2, pause=0.01).cards()
         assert len(server.asked) < 25
 
 
@@ -94,7 +94,7 @@ def test_a_key_goes_along_within_its_origin(other):
             reply(handler, 200, MODELS)
 
     with OddServer(answer) as server:
-        assert Endpoint(server.url).models() == ("base", "sft")
+        assert [card["id"] for card in Endpoint(server.url).cards()] == ["base", "sft"]
         assert [headers["Authorization"] for *_, headers in server.asked] == [f"Bearer {KEY}"] * 2
 
 
@@ -103,7 +103,7 @@ def test_another_scheme_is_another_origin():
         reply(handler, 301, b"", {"Location": f"https://{handler.headers['Host']}{handler.path}"})
 
     with OddServer(answer) as server, pytest.raises(InspectorError, match="redirects to https://"):
-        Endpoint(server.url).models()
+        Endpoint(server.url).cards()
 
 
 def test_the_proxys_password_stays_with_the_proxy(other, monkeypatch):
@@ -112,14 +112,14 @@ def test_the_proxys_password_stays_with_the_proxy(other, monkeypatch):
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:word@"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(InspectorError, match="redirects to"):
-            Endpoint("http://server.invalid").models()
+            Endpoint("http://server.invalid").cards()
         assert "Proxy-Authorization" in proxy.asked[0][2]
     assert not other.asked
 
 
 def test_the_user_of_an_address_is_sent_there_instead_of_the_key(other):
     address = other.url.replace("//", f"//me:{PASSWORD}@")
-    assert Endpoint(address).models() == ("base", "sft")
+    assert [card["id"] for card in Endpoint(address).cards()] == ["base", "sft"]
     assert other.credentials == {f"Basic {base64.b64encode(b'me:pa:s@s').decode()}"}
     assert PASSWORD not in repr(Server(address, 8))
 
@@ -136,7 +136,7 @@ def test_the_user_of_an_address_is_sent_there_instead_of_the_key(other):
 )
 def test_a_malformed_address_is_refused_without_its_password(address):
     with pytest.raises(InspectorError, match="is no server") as caught:
-        Endpoint(address).models()
+        Endpoint(address).cards()
     assert not any(part in str(caught.value) for part in ("me:", "wo", "rd@"))
 
 
@@ -146,7 +146,7 @@ def test_a_malformed_proxy_is_refused_without_its_password(monkeypatch, sign):
     with pytest.raises(
         InspectorError, match=r"HTTP_PROXY or HTTPS_PROXY is not an address|cannot be reached"
     ) as caught:
-        Endpoint("http://server.invalid").models()
+        Endpoint("http://server.invalid").cards()
     assert "wo" not in str(caught.value)
 
 

@@ -48,7 +48,7 @@ def test_every_question_once_greedily_and_several_at_a_time(chat):
 @pytest.mark.parametrize("url", ["http://{}", "{}", "http://{}/v1/", "http://{}/v1/chat/completions"])
 def test_addresses_as_people_write_them(chat, url):
     place = chat.url.removeprefix("http://").removesuffix("/v1")
-    assert Server(url.format(place), 8).models() == ("base", "sft")
+    assert list(Server(url.format(place), 8).served()) == ["base", "sft"]
 
 
 def test_offline_mode_of_the_hub_is_no_matter(chat, monkeypatch):
@@ -91,7 +91,19 @@ def test_a_problem_that_always_fails_is_given_up(chat):
     chat.faults = [Fault(500, where="question 3", times=99)]
     notes = []
     assert len(asked(client(chat, tries=3), note=notes.append)) == 11
-    assert notes == ["sft: a problem without an answer: it answers 500 (not now), 3 times"]
+    assert notes == [
+        "sft: it answers 500 (not now); asking again, 3 times at most",
+        "sft: a problem without an answer: it answers 500 (not now), 3 times",
+    ]
+
+
+def test_what_a_server_fails_with_is_said_before_it_is_waited_out(chat):
+    chat.faults = [Fault(500, times=999)]
+    started, notes = time.monotonic(), []
+    with pytest.raises(CancelledError):
+        asked(client(chat, pause=600), note=notes.append, cancelled=lambda: bool(notes))
+    assert notes == ["sft: it answers 500 (not now); asking again, 5 times at most"]
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("fault", [Fault(500, times=999), Fault(200, body="{}", times=999), Fault(cut=True, times=999)])
@@ -118,7 +130,7 @@ def test_unreachable():
     with pytest.raises(InspectorError, match=r"cannot be reached \(Connection refused\): start it, or check"):
         asked(client(chat))
     with pytest.raises(InspectorError, match="is no server"):
-        Server("ftp://x", 8).models()
+        Server("ftp://x", 8).cards()
 
 
 def test_keys(monkeypatch):

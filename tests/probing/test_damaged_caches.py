@@ -47,7 +47,7 @@ def test_numbers_of_damaged_files_are_measured_again(opened, damage):
     for key, values in first.blocks.items():
         np.testing.assert_array_equal(values, again.blocks[key], err_msg=str(key))
     said = [text for text in notes if "does not match its checksum" in text]
-    assert len(said) == len(notes) == 2, "of the base's digest, and of the first number"
+    assert len(said) == len(notes) - 1 == 2, "of the base's digest, and of the first number"
     assert again.probe("lmc").note == "", "the numbers are as good as new"
     notes.clear()
     Prober().run(*opened, REQUEST, note=notes.append)
@@ -169,7 +169,8 @@ def said(adapters, study, asked, sentences):
     """That a run says this of bases, and stores it with every number."""
     notes = []
     probed = Prober().run(adapters, study, asked, note=notes.append)
-    assert [text for text in notes if "answers are in the records" not in text] == sentences
+    beside = ("answers are in the records", "fewer than 20")
+    assert [text for text in notes if not any(words in text for words in beside)] == sentences
     assert {info.note for info in probed.probes} == {"; ".join(sentences)}
 
 
@@ -187,5 +188,6 @@ def test_one_flipped_bit_of_the_base_is_another_base(opened, tmp_path):
     save_file(tensors, path, metadata={"format": "pt"})
     notes = []
     Prober().run(adapters, study, replace(REQUEST, probes=("lens",)), note=notes.append)
-    assert len(notes) == 1
-    assert "trained on another base" in notes[0]
+    assert len(notes) == 2
+    assert "fewer than 20" in notes[0]
+    assert "trained on another base" in notes[1]

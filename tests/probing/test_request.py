@@ -62,7 +62,9 @@ def test_points_far_from_a_path_are_refused(three, alpha):
 )
 def test_costs_by_hand(three, prompts, probes, passes, new, text):
     asked = replace(LMC, probes=probes, prompts=prompts, pairs=(("a", "b"), ("c", "a")))
-    assert estimate(three, asked) == Estimate(passes, passes * 5 * 42, None, text)
+    few = [probe for probe in probes if probe not in {"accuracy", "intruders"}]
+    caution = f"{', '.join(few)} on 5 prompts: fewer than 20 scatter more than adapters differ" if few else ""
+    assert estimate(three, asked) == Estimate(passes, passes * 5 * 42, None, text, caution)
     assert (f"{new} answers" in text) == bool(new)
 
 
@@ -75,6 +77,7 @@ def test_one_pass_of_one_adapter_and_prompts_of_the_hub(three):
     )  # fmt: skip
     assert estimate(three[:1], replace(cka, limit=7)).tokens == 2 * 7 * 120
     assert "14 answers" in estimate(three[:1], replace(cka, limit=7)).text
+    assert [bool(estimate(three[:1], replace(cka, limit=n)).caution) for n in (19, 20)] == [True, False]
 
 
 def test_the_time_is_known_once_every_part_has_run_on_this_base_and_device(three, prompts):
@@ -107,3 +110,9 @@ def test_damaged_speeds_are_none(damage):
 )  # fmt: skip
 def test_clock(seconds, shown):
     assert clock(seconds) == shown
+
+
+def test_a_loss_between_two_adapters_is_not_asked_of_one(three):
+    with pytest.raises(InspectorError, match="lmc is the loss between two adapters, and one is open: name another"):
+        replace(LMC, probes=("lmc", "cka")).checked(three[:1])
+    assert replace(LMC, probes=("cka", "lens", "intruders", "accuracy")).checked(three[:1]).pairs == ()

@@ -151,7 +151,7 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
 
     monkeypatch.setattr(weights, "_of_module", of_module)
     job = SimpleNamespace(
-        attached=SimpleNamespace(modules=dict.fromkeys(modules)), names=("a", "x", "b"),
+        attached=SimpleNamespace(module=lambda module: module), names=("a", "x", "b"),
         digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key, info=lambda probe: probe,
         cache=cache.Cache(),
         course=SimpleNamespace(counted=lambda *report: told.append(report)),

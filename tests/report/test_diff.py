@@ -100,6 +100,12 @@ def test_settings_probes_and_paths_at_other_points(study):
     assert not found.moved
 
 
+def test_what_files_were_read_with_stands_as_on_the_command_line(study, capsys):
+    read = replace(study, settings=replace(study.settings, reading=("--base", "org/base", "--svd-rank", "8")))
+    print_differences(differences(study, read), "global", 30)
+    assert "~ setting reading – → --base org/base --svd-rank 8\n" in capsys.readouterr().out
+
+
 def test_layers_and_modules_of_one_side_are_left_out(study):
     fewer = full_study(METHODS[:4], layers=2)
     assert differences(study, study.subset((0, 1))).counts[1][2] > 0

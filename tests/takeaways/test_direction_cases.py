@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from inspector.geometry.interference import classify
 from inspector.takeaways.directions import clusters
 from tests.takeaways.published import below, marked, study, takeaways_of, with_layers
 
@@ -37,8 +38,8 @@ def said(names, default=NAN, layers=None, **given):
         (below(0.7), ["a and b share part of their direction"]),
         (0.4, ["a and b share part of their direction"]),
         (below(0.4), []),
-        (0.25, []),
-        (below(0.25), ["a stands apart: its largest cosine is 0.25, to b"]),
+        (0.2, []),
+        (below(0.2), ["a stands apart: its largest cosine is 0.20, to b"]),
         (0.0, ["a stands apart: its largest cosine is 0.00, to b"]),
         (-0.09, ["a stands apart: its cosine largest in size is -0.09, to b"]),
         (-0.1, ["a stands apart: its cosine largest in size is -0.10, to b", "a and b oppose each other in part"]),
@@ -56,10 +57,10 @@ def test_two_by_their_cosine(value, words):
     ("value", "words"),
     [
         (0.4, []),
-        (below(0.4), ["a is far from all others: its largest cosine is 0.40, to b."]),
-        (0.25, ["a is far from all others: its largest cosine is 0.25, to b."]),
-        (below(0.25), ["a stands apart: its largest cosine is 0.25, to b."]),
-        (-0.3, ["a is far from all others: its cosine largest in size is -0.30, to b."]),
+        (below(0.4), ["a is close to none of the others: its largest cosine is 0.40, to b."]),
+        (0.2, ["a is close to none of the others: its largest cosine is 0.20, to b."]),
+        (below(0.2), ["a stands apart: its largest cosine is 0.20, to b."]),
+        (-0.3, ["a is close to none of the others: its cosine largest in size is -0.30, to b."]),
         (-0.4, []),
     ],
 )
@@ -87,14 +88,14 @@ def test_one_of_three_that_is_far_from_both(value, words):
             ["a, b, c and d are one direction: cosine 0.95 to 0.99."],
         ),
         (  # apart means that both signs are small
-            "abcd", {"default": -0.05, "ab": 0.95, "cd": 0.95, "ac": 0.2, "bd": -0.09},
+            "abcd", {"default": -0.05, "ab": 0.95, "cd": 0.95, "ac": 0.19, "bd": -0.09},
             ["a and b are one direction: cosine 0.95.", "c and d are one direction: cosine 0.95.",
-             "a and b are apart from c and d: cosine -0.09 to 0.20."],
+             "a and b are apart from c and d: cosine -0.09 to 0.19."],
         ),
         (
-            "abcd", {"default": 0.1, "ab": 0.95, "cd": 0.95, "ad": 0.25},
+            "abcd", {"default": 0.1, "ab": 0.95, "cd": 0.95, "ad": 0.2},
             ["a and b are one direction: cosine 0.95.", "c and d are one direction: cosine 0.95.",
-             "a and b are closer to each other than to c and d: cosine 0.10 to 0.25."],
+             "a and b are closer to each other than to c and d: cosine 0.10 to 0.20."],
         ),
         (
             "abcd", {"default": 0.6, "ab": 0.95, "cd": 0.95, "ad": 0.4},
@@ -119,12 +120,57 @@ def test_one_of_three_that_is_far_from_both(value, words):
         (
             "abc", {"default": 0.3, "ac": 0.5},
             ["a and c share part of their direction: cosine 0.50.",
-             "b is far from all others: its largest cosine is 0.30, to a."],
+             "b is close to none of the others: its largest cosine is 0.30, to a."],
         ),
     ],
 )  # fmt: skip
 def test_clusters_and_who_lies_how_to_them(names, given, sentences):
     assert said(names, **given) == sentences
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "sentences"),
+    [
+        (  # what is one direction opposes as one
+            "abcd", {"default": -1, "ab": 1, "cd": 0.95},
+            ["a and b are one direction: cosine 1.00.", "c and d are one direction: cosine 0.95.",
+             "a and b oppose c and d: cosine -1.00."],
+        ),
+        (
+            "abc", {"default": -0.95, "ab": 1, "bc": -0.5},
+            ["a and b are one direction: cosine 1.00.", "a and b oppose c in part: cosine -0.95 to -0.50."],
+        ),
+        (
+            "abc", {"default": -1, "bc": 1},
+            ["b and c are one direction: cosine 1.00.", "a opposes b and c: cosine -1.00."],
+        ),
+        (  # where not every pair of the groups does, each that does by itself
+            "abc", {"ab": 1, "ac": -0.1, "bc": -0.09},
+            ["a and b are one direction: cosine 1.00.",
+             "c stands apart: its cosine largest in size is -0.10, to a.",
+             "a and c oppose each other in part: cosine -0.10."],
+        ),
+    ],
+)  # fmt: skip
+def test_opposites_are_told_together(names, given, sentences):
+    assert said(names, **given) == sentences
+
+
+@pytest.mark.parametrize(("pairs", "told", "last"), [(5, 5, "i and j oppose each other: cosine -1.00."), (
+    6, 5, "2 other pairs oppose each other, at least in part: cosine -1.00: i-j, k-l."
+)])  # fmt: skip
+def test_of_many_opposites_the_last_share_a_sentence(pairs, told, last):
+    names = "abcdefghijkl"[: 2 * pairs]
+    texts = said(names, default=0.3, **{names[at : at + 2]: -1 for at in range(0, len(names), 2)})
+    assert sum("oppose" in text for text in texts) == told
+    assert texts[-1] == last
+
+
+def test_nobody_stands_apart_from_one_it_reinforces():
+    """`apart` ends where the class of the pair's interference begins."""
+    for value in (below(0.2), 0.2):
+        apart = any("stands apart" in text for text in said("ab", value))
+        assert apart is (classify(value, overlap=0.01, chance=0.01) == "independent")
 
 
 def test_the_closest_join_first():
@@ -179,9 +225,9 @@ def test_a_dip_is_of_the_mean_and_names_the_pair_that_parts_most():
     ("layers", "where"),
     [
         ([0.1, -0.3, 0.2], " (-0.30 in layer 1)."),
-        ([0.1, 0.25, -0.2], " (0.25 in layer 1)."),
-        ([0.1, -0.25, 0.2], " (-0.25 in layer 1)."),
-        ([0.1, below(0.25), 0.0], ", and below 0.25 in every layer."),
+        ([0.1, 0.2, -0.1], " (0.20 in layer 1)."),
+        ([0.1, -0.2, 0.1], " (-0.20 in layer 1)."),
+        ([0.1, below(0.2), 0.0], ", and below 0.20 in every layer."),
         ([NAN, -0.1, 0.3], " (0.30 in layer 2)."),
         ([NAN, NAN, NAN], "."),
     ],

@@ -7,9 +7,9 @@ draws as this program's own sampler does, so that equal adapters and seeds give 
 import json
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from inspector.probes.base import load_base
 from inspector.probes.generation import Hooks, generate
+from tests.local_server import LocalServer
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.sampling import Chooser
 
@@ -31,10 +32,11 @@ class Fault:
     times: int = 1
 
 
-class VllmServer:
+class VllmServer(LocalServer):
     """Serves `base` under `name` until the `with` block ends. `loads`: (name, path, tensors) of each adapter loaded."""
 
     def __init__(self, base: Path, name: str, *, updating: bool = True, context: int = 512) -> None:
+        super().__init__(_Handler, "vllm")
         self.name, self.updating, self.context = name, updating, context
         self.returns_ids, self.returns_end, self.sees_files = True, True, True
         self.rank = 64
@@ -46,17 +48,6 @@ class VllmServer:
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
         self._path = base
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"vllm": self}))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def fault(self, path: str) -> Fault | None:
         for fault in self.faults:

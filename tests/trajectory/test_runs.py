@@ -111,6 +111,12 @@ def test_checkpoints_of_a_plain_trainer(tmp_path):
         (folder / "trainer_state.json").write_text(json.dumps(state))
     (run,) = scan(tmp_path / "out")
     assert ([p.step for p in run.points], run.state, run.losses) == ([5, 10], "finished", ((5, 1.5),))
+    assert run.newest == folder
+    write_random(tmp_path / "out")
+    (run,) = scan(tmp_path / "out")
+    assert ([p.step for p in run.points], run.newest) == ([5, 10], tmp_path / "out")
+    (folder / "trainer_state.json").write_text(json.dumps(state | {"max_steps": 20}))
+    assert scan(tmp_path / "out")[0].newest == folder  # what an earlier training left there is not its
 
 
 def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):

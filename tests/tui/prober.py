@@ -22,12 +22,13 @@ class FakeProber:
     def __init__(self) -> None:
         self.requests, self.asked, self.adapters = [], [], []
         self.release, self.refusal, self.failure = threading.Event(), "", ""
+        self.caution = ""
 
     def estimate(self, adapters, study, request):
         self.asked.append(request)
         if self.refusal:
             raise InspectorError(self.refusal)
-        return SimpleNamespace(text=f"at most {10 * len(request.pairs)} passes, about 40 s")
+        return SimpleNamespace(text=f"at most {10 * len(request.pairs)} passes, about 40 s", caution=self.caution)
 
     def run(self, adapters, study, request, *, progress, partial, note, cancelled):
         self.requests.append(request)

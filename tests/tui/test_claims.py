@@ -75,7 +75,7 @@ async def test_verdicts_and_everything_about_one(toy):
         assert " 7 claims · toy · 3 hold, 1 partly, 1 fail, 2 unknown" in text.splitlines()[0]
         assert "▸ ✓ holds!  whole" in text
         assert "  ✗ fails!  layer" in text
-        assert "  ± partly  rank" in text
+        assert "  ± partly! rank" in text
         await down_to(app, pilot, "barrier")
         assert "needs the base (lmc on sums): p runs it" in " ".join(body(app).split())
         await down_to(app, pilot, "away")
@@ -211,7 +211,7 @@ async def test_published_adapters_are_opened_beside_ones_own(tmp_path):
     async with app.run_test(size=(100, 30)) as pilot:
         await measured(app, pilot)
         assert app.state.study.names == ("mine", "ref.sft", "ref.dpo")
-        assert "ref.dpo 1.00, ‖ΔW‖ ×1, layers 0 (1.00)" in " ".join(body(app).split())
+        assert "ref.dpo 1.00, ‖ΔW‖ ×1, layers all (1.00)" in " ".join(body(app).split())
 
 
 async def test_ones_own_are_measured_where_no_base_is_shared(tmp_path):
@@ -234,7 +234,11 @@ async def test_a_finding_stands_beside_the_verdict_it_limits(toy):
     study = make_study(3, names=NAMES)
     text = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
     adapters = tuple(
-        replace(info, findings=(Finding("warning", text), Finding("info", "a pickle")) if info.name == "dpo" else ())
+        replace(
+            info,
+            base="org/base",
+            findings=(Finding("warning", text), Finding("info", "a pickle")) if info.name == "dpo" else (),
+        )
         for info in study.adapters
     )
     app = InspectorApp(study=replace(study, adapters=adapters), published=Published(toy, show=True))

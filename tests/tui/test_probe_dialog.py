@@ -44,6 +44,16 @@ async def test_everything_is_asked_on_one_screen_with_the_cost(prober, size, col
             assert words in text, words
 
 
+async def test_too_few_prompts_are_said_before_the_run(prober):
+    prober.caution = "cka on 16 prompts: fewer than 20 scatter more than adapters differ"
+    app = app_with(prober)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p")
+        await settle(pilot, lambda: "40 s" in told(app))
+        assert told(app).startswith(f"cost: {prober.caution}; at most")
+        assert "differ; at most 40 passes" in visible(app)
+
+
 async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp_path):
     file = tmp_path / "own.jsonl"
     file.write_text('{"question": "1+1?", "answer": "2"}\n', encoding="utf-8")

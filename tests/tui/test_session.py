@@ -26,6 +26,16 @@ async def test_round_trip():
             assert getattr(after, what) == getattr(before, what), what
 
 
+async def test_an_order_that_nobody_chose_is_not_remembered():
+    """`inspector watch` opens a folder by the alphabet; the demo afterwards has its own order."""
+    async with app_with().run_test(size=(80, 24)):
+        pass
+    study = make_study(5, names=NAMES)
+    again = InspectorApp(study=study.subset((4, 2, 0, 3, 1)))
+    async with again.run_test(size=(80, 24)):
+        assert again.state.names == ("sft_s123", "dft_s42", "sft_s42", "dpo_s42", "rft_s42")
+
+
 async def test_a_damaged_or_foreign_session_is_ignored():
     for text in ("", "[]", "{", '{"view": 3, "layer": "x", "adapters": [1], "extra": {}}', '{"view": "nope"}'):
         session.path().parent.mkdir(parents=True, exist_ok=True)

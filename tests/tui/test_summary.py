@@ -54,6 +54,21 @@ async def test_enter_opens_the_view_behind_a_finding():
         assert app.state.names[app.state.row] == "dpo_s42"
 
 
+async def test_the_view_behind_a_finding_is_not_narrowed_to_a_projection():
+    """Findings are of all projections: another number would stand there under the filter."""
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("2", "f", KEYS["summary"])
+        await app.workers.wait_for_complete()
+        assert app.state.filter == "q_proj"
+        await settle(pilot, lambda: app.state.findings)
+        app.state.finding = next(n for n, one in enumerate(app.state.findings) if one.numbers)
+        await pilot.press("enter")
+        assert app.state.view != "summary"
+        assert app.state.filter == ""
+        assert app.state.shown is app.state.study
+
+
 async def test_the_order_shown_is_the_order_told():
     app = InspectorApp(study=made())
     async with app.run_test(size=(120, 40)) as pilot:

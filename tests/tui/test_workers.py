@@ -9,16 +9,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.study import Settings
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, app_with, area, body
+from tests.tui.helpers import KEYS, NAMES, app_with, area, body
 
 
 def adapters_of(study) -> list[Adapter]:
-    modules = {m: LoraModule(m, 576, 576, 8, Scale(2.0, "α/r"), "float32") for m in study.modules}
+    modules = {m: LoraModule(m, 576, 576, 8, Scale(2.0, "α/r"), "float32", f"model.layers.{m}") for m in study.modules}
     return [Adapter(info, modules, load=lambda _m: (_ for _ in ()).throw(AssertionError)) for info in study.adapters]
 
 
@@ -26,9 +28,10 @@ def adapters_of(study) -> list[Adapter]:
 def backstage(monkeypatch):
     """Stand-ins for opening and measuring, held back until released."""
     study = make_study(3, layers=4)
-    stage = SimpleNamespace(study=study, measured=[], release=threading.Event(), failures=[])
+    stage = SimpleNamespace(study=study, measured=[], given=[], release=threading.Event(), failures=[])
 
     def open_all(sources, given, taken, generation, post, cancelled):
+        stage.given.append(given)
         for n, adapter in enumerate(adapters_of(study)):
             name = adapter.info.name + ("-2" if adapter.info.name in taken else "")
             post(Opened(generation, replace(adapter, info=replace(adapter.info, name=name)), (0, n)))
@@ -168,6 +171,27 @@ def test_a_progress_flood_is_coalesced_within_its_generation():
     assert not Snapshot(1, study, complete=True).can_replace(Snapshot(1, study, complete=False))
 
 
+def test_what_follows_the_last_module_is_told_as_such():
+    from tests.memory import random_adapter  # with torch, which no import of this file needs
+
+    posted = []
+    workers.measure([random_adapter("a", 0, layers=1)], Settings(k=2), 1, posted.append, lambda: False)
+    told = [message.text for message in posted if isinstance(message, Progress)]
+    assert told == ["loading torch", "analysing 1/2 modules", "adding up 2 modules"]
+    assert posted[-1].complete
+
+
+@pytest.mark.parametrize("view", ["map", "layers"])
+async def test_every_view_says_of_how_many_modules_its_numbers_are(view):
+    """Also where the title has no room for it: here, of 40 adapters, the map's has none."""
+    study = make_study(40, layers=4)
+    study.blocks["norm", "module"][:, 5:] = np.nan
+    app = InspectorApp(study=study)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(KEYS[view])
+        assert "40 adapters · 780 pairs · 5 of 16 modules" in area(app, "status").text
+
+
 def test_headers_only_study_lists_modules_and_shapes():
     study = make_study(2, layers=2)
     headers = workers.headers_only(adapters_of(study), study.settings)
@@ -186,6 +210,16 @@ async def test_what_was_undone_stays_undone_when_another_is_opened(backstage):
         await pilot.press("o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
         assert backstage.measured[1][0][:3] == ["run_0", "run_1", "run_2"]
+
+
+async def test_the_checkpoints_asked_for_are_those_of_the_first_sources(backstage):
+    app = InspectorApp(["a"], given=Given(rank=3, checkpoints=True))
+    backstage.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
+        await pilot.press("o", *"b", "enter")
+        await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
+        assert backstage.given == [Given(rank=3, checkpoints=True), Given(rank=3)]
 
 
 async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):

@@ -69,7 +69,7 @@ class Plan:
             theirs = (row.teacher, row.temperature, row.top_p, row.max_tokens)
             same = theirs == mine
             if row.id not in wanted and (not same or (row.group_id in groups and row.k < size)):
-                other = "another seed, other worked examples, other weights or another --body"
+                other = "another seed, other worked examples, other weights, another server or another --body"
                 what = other if same else f"{_described(theirs)}; this run is {_described(mine)}"
                 raise InspectorError(
                     f"{plain(where)} holds rollouts of {what}: repeat those settings, or name another file by --out."

@@ -6,13 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from inspector.errors import InspectorError
 from inspector.foreign import ForeignError, parse_json
 from inspector.probes.endpoint import Body
+from inspector.probes.served import Served
 from inspector.probes.server import Server
 from inspector.text import count, plain, some
 from trainer.rollouts.draws import Draw, Sample, Sampling
@@ -55,16 +56,21 @@ class Remote:
     """A model of a server. Draws with one seed are alike only as far as the server keeps to seeds."""
 
     server: Server
-    name: str
+    served: Served
+    """What /models says of the model."""
     per_minute: float = 0.0
     """Requests started a minute, 0 for no limit."""
     extra: Body = field(default_factory=dict)
     """More fields of every request; None leaves one out that this server does not take."""
 
     @property
+    def name(self) -> str:
+        return self.served.name
+
+    @property
     def identity(self) -> str:
-        """Not by the server's address, which changes from job to job."""
-        return json.dumps([self.name, self.extra], sort_keys=True)
+        """The model as its server describes it; where the server listens changes from job to job."""
+        return json.dumps([asdict(self.served), self.extra], sort_keys=True)
 
     def samples(
         self, draws: Sequence[Draw], wanted: Collection[int], sampling: Sampling, hooks: Hooks
@@ -135,7 +141,8 @@ class Local:
 def remote(url: str, name: str, concurrency: int, per_minute: float, extra: str) -> Remote:
     """The model `name` of a server, or the only one it has. Raises InspectorError with what to do."""
     server = Server(url, 0, concurrency, tries=_TRIES)
-    names = server.models()
+    served = server.served()
+    names = list(served)
     if not name and len(names) != 1:
         known = f"it serves {some(names, 8)}" if names else "it does not tell which it has"
         raise InspectorError(f"Which model of {plain(server.root)}? Name it with --teacher: {known}.")
@@ -143,7 +150,8 @@ def remote(url: str, name: str, concurrency: int, per_minute: float, extra: str)
         raise InspectorError(
             f"{plain(server.root)} serves no model {plain(name)!r}, but {some(names, 8)}: see --teacher."
         )
-    return Remote(server, name or names[0], per_minute, _fields(extra))
+    name = name or names[0]
+    return Remote(server, served.get(name, Served(name)), per_minute, _fields(extra))
 
 
 def local(

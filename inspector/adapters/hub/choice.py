@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from glob import has_magic
+from pathlib import PurePosixPath
 
+from inspector.adapters.beside import NAMELESS, Spot, standing
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
@@ -43,6 +48,8 @@ class Choice:
     """As far as names tell."""
     refused: str = ""
     """Why it is not downloaded, as `is a pickle …`."""
+    beside: tuple[str, ...] = ()
+    """The adapters beside it that are not opened with it, by their paths from its folder."""
 
     @property
     def path(self) -> str:
@@ -51,15 +58,17 @@ class Choice:
 
 
 def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
-    """The adapters at or below `top`, a folder or a file, in natural order; models only where there is no adapter.
+    """The adapters that `top` stands for, a folder, a file or a pattern, in natural order, as `expand` has it here.
 
-    Raises InspectorError where there is nothing, as `holds no …`.
+    Models only where there is no adapter. Raises InspectorError where there is nothing, as `holds no …`.
     """
     folders = _folders(files)
     parent, _, name = top.rpartition("/")
     if top and name in folders.get(parent, ()):
         return [_named(parent, name, folders[parent], given)]
     inside = {f: names for f, names in folders.items() if not top or f == top or f.startswith(f"{top}/")}
+    if not inside and has_magic(top):
+        return _matching(folders, top, given)
     if not inside:
         raise InspectorError("is not there" if top else "holds no files")
     near = [f for f in inside if _depth(f) <= _depth(top) + DEPTH]
@@ -72,7 +81,30 @@ def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
         found = [choice for f in near for choice in _models(f, inside[f], given)] or alone
     if not found:
         raise InspectorError(_nothing(inside.values()))
-    return sorted(found, key=lambda choice: (natural(choice.folder), natural(choice.file)))
+    found.sort(key=lambda choice: (natural(choice.folder), natural(choice.file)))
+    spots = [Spot(PurePosixPath(c.folder), c.file, _is_whole(c)) for c in found]
+    return [replace(found[n], beside=beside) for n, beside in standing(spots, checkpoints=given.checkpoints)]
+
+
+def _is_whole(choice: Choice) -> bool:
+    """Whether its folder is the adapter, as far as names tell."""
+    return PurePosixPath(choice.file).stem in NAMELESS if choice.file else bool(choice.files)
+
+
+def _matching(folders: Mapping[str, set[str]], pattern: str, given: Given) -> list[Choice]:
+    """What the folders and files stand for that a pattern matches, each part of their paths a part of it."""
+    files = [f"{folder}/{name}".lstrip("/") for folder, names in folders.items() for name in names]
+    above = {str(parent) for folder in folders for parent in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
+    wanted = pattern.split("/")
+    found: dict[str, Choice] = {}
+    for path in sorted({*files, *above}, key=natural):
+        parts = path.split("/")
+        if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
+            with suppress(InspectorError):  # what is no adapter
+                found |= {choice.path: choice for choice in choices(files, path, given)}
+    if not found:
+        raise InspectorError("holds no adapter, or is not there")
+    return list(found.values())
 
 
 def _depth(folder: str) -> int:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from inspector.adapters.beside import NAMELESS
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.expand import fixed
 from inspector.adapters.formats import places
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.hub.asking import asked
@@ -47,16 +49,8 @@ class Offer:
 
     def source(self, choice: Choice | None = None) -> str:
         """`org/repo@commit:path`: what is opened, pinned."""
-        path = self._alone(choice) if choice else self.remote.subfolder
+        path = choice.path if choice else self.remote.subfolder
         return f"{self.remote.repo}@{self.listing.commit}{':' + path if path else ''}"
-
-    def _alone(self, choice: Choice) -> str:
-        """A path that stands for this adapter only: a folder with others below it goes by its weights."""
-        if self.remote.subfolder in choice.files:
-            return self.remote.subfolder
-        below = f"{choice.path}/".lstrip("/")
-        others = any(other is not choice and other.path.startswith(below) for other in self.choices)
-        return choice.files[-1] if others and choice.files else choice.path
 
     def refusal(self, choice: Choice) -> str:
         """Why it is not downloaded, as a sentence; empty where it is."""
@@ -74,11 +68,14 @@ class Offer:
     def place(self, choice: Choice, *, alone: bool) -> Place:
         """Where it is once it is downloaded; under the user's own name, with its path below that unless `alone`."""
         remote, path = self.remote, PurePosixPath(choice.path)
-        below = path.relative_to(remote.subfolder).parts if not alone else ()
+        below = path.relative_to(fixed(remote.subfolder)).parts if not alone else ()
         name = "/".join((remote.name, *below)) if remote.name else ""
         parts = path.with_suffix("").parts if choice.file else path.parts
+        if choice.file and path.stem in NAMELESS:
+            parts = path.parent.parts
         root = snapshot(remote, self.listing.commit)
-        return Place(root / path, self.source(choice), (*remote.repo.split("/"), *parts), name)
+        components = (*remote.repo.split("/"), *parts)
+        return Place(root / path, self.source(choice), components, name, beside=choice.beside)
 
 
 Choose = Callable[[Offer], Sequence[Choice]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,12 @@ class PeftConfig:
     rank_pattern: Mapping[str, float] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
+    selects: tuple[str, ...] = ()
+    """`target_modules` as keys of `Patterns`; `excludes` are `exclude_modules`."""
+    excludes: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    """`layers_to_transform`, in the stacks that `layers_pattern` names; all where it is empty."""
+    layers_pattern: tuple[str, ...] = ()
     target_parameters: tuple[str, ...] = ()
     modules_to_save: tuple[str, ...] = ()
     init: str = ""
@@ -120,6 +127,10 @@ def read_config(at: Path) -> PeftConfig:
         rank_pattern={} if peft_type == "ADALORA" else numbers(config.get("rank_pattern")),
         alpha_pattern=numbers(config.get("alpha_pattern")),
         targets=_names(config.get("target_modules")),
+        selects=_keys(config.get("target_modules")),
+        excludes=_keys(config.get("exclude_modules")),
+        layers=_layers(config.get("layers_to_transform")),
+        layers_pattern=_names(config.get("layers_pattern")),
         target_parameters=_names(config.get("target_parameters")),
         modules_to_save=_names(config.get("modules_to_save")) or _HEADS.get(str(config.get("task_type")), ()),
         init=init.lower() if isinstance(init, str) else "",
@@ -148,6 +159,16 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(dict.fromkeys(str(name) for name in value)) if isinstance(value, list) else ()
+
+
+def _keys(value: object) -> tuple[str, ...]:
+    """The ends of paths that a list names, or the regex that a string is for the whole path, as keys of `Patterns`."""
+    return (f"^(?:{value})",) if isinstance(value, str) else tuple(map(re.escape, _names(value)))
+
+
+def _layers(value: object) -> tuple[int, ...]:
+    numbers = value if isinstance(value, list) else [value]
+    return tuple(n for n in numbers if type(n) is int)
 
 
 def _ranges(value: object) -> tuple[tuple[int, int], ...]:

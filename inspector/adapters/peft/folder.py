@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,14 +19,14 @@ from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
 from inspector.adapters.peft.modules import STARTS, PeftFile
-from inspector.adapters.peft.patterns import Patterns
 from inspector.adapters.peft.scale import Scaling
+from inspector.adapters.peft.targets import lacks, untouched
 from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, A, B, Sorted, sort
 from inspector.adapters.readers import image
 from inspector.adapters.stated import MLX, UNSTATED
 from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.errors import InspectorError
-from inspector.names import strip_wrappers
+from inspector.names import Names, strip_wrappers
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -83,8 +82,10 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     )
     notes = _notes(config, weights, found, made, given)
     notes += [TURNED] if upon is not floats else []
-    said = [*config.findings, *scaling.findings(), *_untouched(config, found), *notes]
-    return assemble(name, source, facts, made.parts, weights, {**made.verdicts, **upon.aside}, said)
+    paths = [group.path for group in found.groups.values()] or map(strip_wrappers, found.others)
+    said = [*config.findings, *scaling.findings(), *untouched(config, paths), *notes]
+    adapter = assemble(name, source, facts, made.parts, weights, {**made.verdicts, **upon.aside}, said)
+    return replace(adapter, lacks=lacks(config, Names(group.path for group in found.groups.values())))
 
 
 def _pairs(found: Sorted) -> list[tuple[str, str]]:
@@ -124,21 +125,6 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
         "BD-LoRA: A or B is block-diagonal": config.bdlora,
     }
     return next((f"{method}, which is not supported yet" for method, is_it in unsupported.items() if is_it), "")
-
-
-def _untouched(config: PeftConfig, found: Sorted) -> list[Finding]:
-    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo.
-
-    A target is a name in a list, and a regex where it stands alone.
-    """
-    names = [target for target in config.targets if target != "all-linear"]
-    targets = Patterns(dict.fromkeys([*names, *map(re.escape, names)], 1.0))
-    for path in [group.path for group in found.groups.values()] or map(strip_wrappers, found.others):
-        targets.hits(path)
-    idle = set(targets.idle())
-    if missing := [target for target in names if {target, re.escape(target)} <= idle]:
-        return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]
-    return []
 
 
 def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:

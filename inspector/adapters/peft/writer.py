@@ -24,7 +24,7 @@ from inspector.adapters.peft.patterns import PLAIN
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
 from inspector.export import refuse_place, replacing
-from inspector.names import canonical, strip_wrappers
+from inspector.names import module_ids, strip_wrappers
 from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _targets(paths: list[str]) -> list[str]:
     """
     layers: dict[str, set[int]] = {}
     whole = set()
-    ids = {path: canonical(path) for path in paths}
+    ids = module_ids(dict.fromkeys(paths, 1))
     for path, id_ in ids.items():
         layers.setdefault(id_.projection, set()).add(-1 if id_.layer is None else id_.layer)
         if id_.layer is None or "language_model" in path or not path.endswith(id_.projection):

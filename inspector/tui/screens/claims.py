@@ -82,7 +82,8 @@ class ClaimsView(View):
         rows = []
         for outcome in state.judged.outcomes(state.study):
             claim = outcome.claim
-            doubts, found = "; ".join(claim.disagreements), "; ".join(finding_lines(outcome.findings))
+            doubts = "; ".join(claim.disagreements)
+            found = "; ".join(filter(None, (*finding_lines(outcome.findings), outcome.caution)))
             for one in outcome.measured:
                 said = (claim.id, claim.statement, claim.location, published(claim), one.metric, one.text, outcome.text)
                 rows.append((*said, doubts, found))
@@ -148,6 +149,7 @@ def _detail(outcome: Outcome, area: Area) -> list[Line]:
         sign = {True: "✓", False: "✗", None: "·"}[one.holds]
         found.append(("measured", f"{sign} {_quantity(claim, one.metric)}: {one.text}", ink.plain))
     found += [("! finding", clean(text), ink.warn) for text in finding_lines(outcome.findings)]
+    found += [("! caution", clean(outcome.caution), ink.warn)] if outcome.limited and outcome.caution else []
     found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
     before = ""
     for label, text, style in found:

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from inspector.adapters.given import Given
 from inspector.adapters.opening import open_sources
 from inspector.adapters.sources import Remote
 from inspector.checking.checks import Checked
@@ -222,8 +223,10 @@ def test_a_time_too_long_to_wait(hub, repo, home, impatient, where, monkeypatch)
 def test_odd_names_are_shown_as_plain_text(hub, repo, folder):
     for name in ("adapter_config.json", WEIGHTS):
         repo.files[f"{folder}/{name}"] = repo.files[name]
-    adapters, failures = open_sources(["org/one"])
-    assert len(adapters) + len(failures) == 2
+    alone, _ = open_sources(["org/one"])
+    adapters, failures = open_sources(["org/one"], given=Given(checkpoints=True))
+    assert (len(alone), len(adapters) + len(failures)) == (1, 2)
+    adapters += alone
     shown = [a.info.name for a in adapters] + [str(f) for f in failures]
     shown += [
         line

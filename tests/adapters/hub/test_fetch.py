@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
 from inspector.adapters.progress import Progress
@@ -84,11 +85,12 @@ def test_several_adapters_in_natural_order(hub, tmp_path):
     for step in (1000, 500):
         write_random(folder / f"checkpoint-{step}")
     hub.add("org/run", folder)
-    names = [a.info.name for a in open_sources(["org/run"])[0]]
+    every = Given(checkpoints=True)
+    names = [a.info.name for a in open_sources(["org/run"], given=every)[0]]
     assert names == ["run", "run/checkpoint-500", "run/checkpoint-1000"]
-    named = [a.info.name for a in open_sources(["x=org/run"])[0]]
+    named = [a.info.name for a in open_sources(["x=org/run"], given=every)[0]]
     assert named == ["x", "x/checkpoint-500", "x/checkpoint-1000"]
-    for info in (a.info for a in open_sources(["org/run"])[0]):
+    for info in (a.info for a in open_sources(["org/run:checkpoint-*"])[0]):
         assert only(f"{info.name}={info.source}").info == info
 
 

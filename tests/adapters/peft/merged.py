@@ -5,8 +5,8 @@ import torch
 from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
-from inspector.names import canonical
 from tests.adapters.peft.models import trained
+from tests.shown import shown
 
 FULL = 1000
 
@@ -22,7 +22,7 @@ def read(folder, base=None, rank=FULL):
 
 
 def weights(model):
-    return {canonical(name.removesuffix(".weight")): p.detach().clone() for name, p in model.named_parameters()}
+    return {shown(name.removesuffix(".weight")): p.detach().clone() for name, p in model.named_parameters()}
 
 
 def merged_minus(before, model):

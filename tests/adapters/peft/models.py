@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from inspector.adapters.model import Adapter
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId
+from tests.shown import shown
 
 
 def llama() -> nn.Module:
@@ -59,7 +60,7 @@ def peft_deltas(model: PeftModel, name: str = "default") -> dict[ModuleId, Tenso
     for path, module in model.named_modules():
         if isinstance(module, LoraLayer) and name in module.lora_A:
             delta = module.get_delta_weight(name).detach()
-            deltas[canonical(path)] = delta.T if module.fan_in_fan_out else delta
+            deltas[shown(path)] = delta.T if module.fan_in_fan_out else delta
     return deltas
 
 

@@ -9,9 +9,9 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import lora_tensors, random_factors
+from tests.shown import shown
 
 
 def read(path, given=NOTHING):
@@ -27,7 +27,7 @@ def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
     assert "the scale of ΔW is unknown" in warning
     given = read(tmp_path, Given(alpha=8))
-    assert_same(our_deltas(given), {canonical(path): 2 * B @ A for path, (B, A) in factors.items()})
+    assert_same(our_deltas(given), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
     assert given.info.scale == "2 (α/r = 8/4, α as given)"
     assert name_places(expand(Local(tmp_path))) == ["my_lora"]
 

@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inspector.adapters.formats import read_adapter
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId
 from tests.adapters.peft.models import assert_same, llama, our_deltas, reloaded, saved, trained
 from tests.makers import lora_tensors, random_factors, write_adapter, write_config
+from tests.shown import shown
 
 # What PEFT 0.21 says of its own.
 pytestmark = pytest.mark.filterwarnings(
@@ -48,7 +49,7 @@ def theirs(model):
     for path, module in model.named_modules():
         if hasattr(module, "get_delta_weight"):
             with torch.no_grad():
-                deltas[canonical(path)] = module.get_delta_weight("default").flatten(1)
+                deltas[shown(path)] = module.get_delta_weight("default").flatten(1)
     return deltas
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded
+from tests.shown import shown
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
@@ -39,7 +39,7 @@ def llama_modules(*places, **choices):
 
 
 def deltas(modules):
-    return {canonical(path): f.scale * f.B.double() @ f.A.double() for path, f in modules.items()}
+    return {shown(path): f.scale * f.B.double() @ f.A.double() for path, f in modules.items()}
 
 
 def config_of(folder):
@@ -70,7 +70,7 @@ def test_only_the_given_modules_are_adapted_and_names_are_short_where_they_say_t
     modules = llama_modules((0, Q, {}), (1, Q, {}), (1, V, {}))
     write_peft(tmp_path / "out", modules, base="tiny/base")
     assert config_of(tmp_path / "out")["target_modules"] == ["model.layers.1.self_attn.v_proj", "q_proj"]
-    assert peft_deltas(reloaded(llama(), tmp_path / "out")).keys() == {canonical(path) for path in modules}
+    assert peft_deltas(reloaded(llama(), tmp_path / "out")).keys() == {shown(path) for path in modules}
 
 
 def test_scales_that_no_alpha_reaches_are_exact_at_a_power_of_two(tmp_path):

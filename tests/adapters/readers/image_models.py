@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId
+from tests.shown import shown
 
 TARGETS = ["to_q", "to_v", "to_out.0", "proj_in", "ff.net.0.proj", "conv1", "conv_shortcut", "time_emb_proj"]
 
@@ -57,7 +58,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 def flat(deltas: dict[str, Tensor], tower: str) -> dict[ModuleId, Tensor]:
     """Deltas by canonical id, kernels flattened; those that are zero left out."""
-    return {canonical(f"{tower}.{path}"): d.flatten(1) for path, d in deltas.items() if bool(d.any())}
+    return {shown(f"{tower}.{path}"): d.flatten(1) for path, d in deltas.items() if bool(d.any())}
 
 
 def randomised(model: nn.Module, seed: int) -> nn.Module:

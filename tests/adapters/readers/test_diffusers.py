@@ -8,9 +8,10 @@ import torch
 from peft import LoraConfig, get_peft_model_state_dict
 
 from inspector.adapters.formats import read_adapter
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import TARGETS, flat, randomised, save, text_encoder, unet, weights
+from tests.shown import shown
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what diffusers and transformers say to each other
 
@@ -45,7 +46,7 @@ def pipeline_file(folder, *, metadata=True, targets=TARGETS, **config):
     for tower, net, old in ("unet", model, before[0]), ("text_encoder", text, before[1]):
         for path, layer in net.named_modules():
             if hasattr(layer, "get_delta_weight"):
-                deltas[canonical(f"{tower}.{path}")] = layer.get_delta_weight("default").detach().flatten(1)
+                deltas[shown(f"{tower}.{path}")] = layer.get_delta_weight("default").detach().flatten(1)
                 assert old[path].shape == layer.weight.shape
     return folder / "pytorch_lora_weights.safetensors", deltas
 
@@ -128,7 +129,7 @@ def test_alphas_beside_the_factors(tmp_path):
     tensors = {f"{name}.lora_A.weight": torch.ones(4, 8), f"{name}.lora_B.weight": torch.ones(24, 4)}
     adapter = read(save(tmp_path / "x.safetensors", tensors | {f"{name}.alpha": torch.tensor(2.0)}))
     assert adapter.info.scale == "0.5 (α/r = 2/4)"
-    assert [str(m) for m in adapter.modules] == ["double_blocks.0.img_attn.qkv"]
+    assert [str(m) for m in adapter.modules] == ["0.double_blocks.img_attn.qkv"]
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", json.dumps({"unet.r": "x", "unet.lora_alpha": None})])

@@ -11,9 +11,9 @@ from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
+from tests.shown import shown
 
 HEADS = {"q": 4, "k": 2}
 SHAPES = {
@@ -72,7 +72,7 @@ def read(path, given=NOTHING):
 
 
 def deltas(factors, scale):
-    return {canonical(path): scale * B.double() @ A.double() for path, (B, A) in factors.items()}
+    return {shown(path): scale * B.double() @ A.double() for path, (B, A) in factors.items()}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])

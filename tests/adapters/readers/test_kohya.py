@@ -9,9 +9,10 @@ from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.readers.foreign_names import from_kohya
 from inspector.adapters.sources import Local, name_places
-from inspector.names import ModuleId, canonical
+from inspector.names import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import TARGETS, kohya_tensors, randomised, save, text_encoder, unet
+from tests.shown import shown
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what diffusers and transformers say to each other
 NAME = "lora_unet_mid_block_attentions_0_proj_in"
@@ -40,12 +41,12 @@ def test_a_whole_pipeline(tmp_path, alpha):
     text.add_adapter(LoraConfig(r=4, lora_alpha=alpha or 4, target_modules=["q_proj", "fc2"]))
     theirs = {}
     tensors = {}
-    for tower, prefix, net in ("unet", "lora_unet", model), ("text_encoder", "lora_te_text_model", text):
+    for tower, prefix, net in ("unet", "lora_unet", model), ("text_encoder.text_model", "lora_te_text_model", text):
         randomised(net, 5)
         tensors |= kohya_tensors(get_peft_model_state_dict(net), prefix, alpha)
         for path, layer in net.named_modules():
             if hasattr(layer, "get_delta_weight"):
-                theirs[canonical(f"{tower}.{path}")] = layer.get_delta_weight("default").detach().flatten(1)
+                theirs[shown(f"{tower}.{path}")] = layer.get_delta_weight("default").detach().flatten(1)
     path = save(tmp_path / "style.safetensors", tensors, ss_base_model_version="sd_v1.5", ss_network_dim="4")
     adapter = read(path)
     assert_same(our_deltas(adapter), theirs)

@@ -108,10 +108,12 @@ def test_dora_is_its_direction_part(tmp_path):
     }
 
 
-def test_checkpoints_in_one_folder_are_adapters_of_their_own(tmp_path):
+def test_checkpoints_in_one_folder_lie_beside_its_adapter(tmp_path):
     for name in ("adapters.safetensors", "0000100_adapters.safetensors"):
         write(tmp_path / "run", name=name)
-    places = expand(Local(tmp_path))
+    (alone,) = expand(Local(tmp_path))
+    assert (name_places([alone]), alone.beside) == (["run"], ("0000100_adapters.safetensors",))
+    places = expand(Local(tmp_path), Given(checkpoints=True))
     assert name_places(places) == ["0000100_adapters", "run"]
     assert [read_adapter(p.path, "a", "").info.modules for p in places] == [6, 6]
     (one,) = expand(Local(tmp_path / "run" / "adapters.safetensors"))

@@ -13,9 +13,9 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.sources import Local
 from inspector.errors import InspectorError
-from inspector.names import canonical
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
+from tests.shown import shown
 
 HEADS, KV_HEADS, DIM, HEAD_DIM = 4, 2, 16, 8
 SHAPES = {
@@ -53,7 +53,7 @@ def checkpoint(folder, *, alpha=6, heads=True):
     if heads:
         model = {"num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "hidden_size": DIM}
         (folder / "config.json").write_text(json.dumps(model | {"model_type": "llama", "head_dim": HEAD_DIM}))
-    return tensors, {canonical(hf): alpha / 4 * B @ A for hf, (B, A) in factors.items()} if alpha else {}
+    return tensors, {shown(hf): alpha / 4 * B @ A for hf, (B, A) in factors.items()} if alpha else {}
 
 
 def read(folder, given=PICKLE):
@@ -85,7 +85,7 @@ def test_as_torchtune_itself_converts(tmp_path):
     theirs = {key.removeprefix("peft/"): tensor for key, tensor in held.items()}
     paths = [hf for hf, _ in SHAPES.values()]
     converted = {
-        canonical(path): 1.5
+        shown(path): 1.5
         * theirs[f"base_model.model.{path}.lora_B.weight"]
         @ theirs[f"base_model.model.{path}.lora_A.weight"]
         for path in paths

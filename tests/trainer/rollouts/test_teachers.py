@@ -178,6 +178,17 @@ def test_so_many_requests_a_minute(chat):
     assert time.monotonic() - started >= 0.5
 
 
+def test_a_model_is_known_by_what_its_server_says_of_it(chat):
+    """Not by a name alone, nor by the address, which changes from job to job."""
+    known = asking(chat).identity
+    assert asking(chat, per_minute=600).identity == known
+    with ChatServer(chat.models, chat.reply) as elsewhere:
+        assert asking(elsewhere).identity == known
+    chat.cards["big"] = {"root": "org/other"}
+    assert asking(chat).identity != known
+    assert asking(chat, extra='{"top_k": 20}').identity != asking(chat).identity
+
+
 def test_which_model(chat):
     with pytest.raises(InspectorError, match=r"Which model of .*: it serves big, small"):
         asking(chat, name="")

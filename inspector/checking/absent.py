@@ -1,0 +1,46 @@
+"""What an adapter's config says was trained and its file does not have."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.model import Adapter
+from inspector.names import ModuleId, in_order, module_ids
+from inspector.study import Finding
+
+
+def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:
+    """Modules of the base's layers that the config names and the file has in other layers only.
+
+    A path that is in no layer of the file may be one that the model's class fuses or leaves out.
+    """
+    paths = {id_.path for id_ in adapter.modules}
+    found = set()
+    headers = base.weights.headers.items()
+    sizes = {key.removesuffix(".weight"): header.numel for key, header in headers if key.endswith(".weight")}
+    for path, id_ in module_ids(sizes).items():
+        in_model = id_.layer is not None and (base.depth is None or id_.layer < base.depth)
+        if in_model and id_.path in paths and id_ not in adapter.modules and adapter.lacks(path):
+            found.add(id_)
+    return in_order(found)
+
+
+def gaps(adapter: Adapter) -> Iterator[Finding]:
+    """Of the projections that are in some layers: without the base, nobody knows which others it has."""
+    places: dict[str, dict[int, str]] = defaultdict(dict)
+    for id_, module in adapter.modules.items():
+        if id_.layer is not None:
+            places[id_.projection][id_.layer] = module.path
+    depth = 1 + max((layer for layers in places.values() for layer in layers), default=-1)
+    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for projection, layers in places.items():
+        layer, path = next(iter(layers.items()))
+        missing = (n for n in range(depth) if n not in layers)
+        if gone := tuple(n for n in missing if adapter.lacks(path.replace(f".{layer}.", f".{n}.", 1))):
+            alike[gone].append(projection)
+    for gone, projections in alike.items():
+        which = f"{', '.join(map(str, gone[:3]))}{', …' if len(gone) > 3 else ''}"
+        text = f"not in {len(gone)} of {depth} layers ({which}), though the config leaves none out"
+        yield Finding("info", f"{', '.join(projections)} {text}: --base tells whether the base has them there")

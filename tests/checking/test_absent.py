@@ -1,0 +1,91 @@
+"""Half an adapter: modules that its config names and its file lacks, with the base and without."""
+
+import json
+
+import pytest
+
+from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.formats import read_adapter
+from inspector.checking.absent import gaps
+from inspector.checking.checks import checked
+from inspector.checking.fit import fit
+from tests.makers import random_factors, write_adapter
+from tests.probes.tiny_model import MODULES, saved_base
+
+DEEP = {
+    f"model.layers.{n}.{path}": shape
+    for n in range(6)
+    for path, shape in {"self_attn.q_proj": (8, 8), "self_attn.v_proj": (4, 8), "mlp.up_proj": (12, 8)}.items()
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = saved_base(tmp_path_factory.mktemp("base"))
+    return BaseWeights("tiny/base", lambda: folder)
+
+
+def read(folder, modules, **config):
+    return read_adapter(write_adapter(folder, random_factors(modules), **config), "a", str(folder))
+
+
+def without(*ends, of=MODULES):
+    return {path: shape for path, shape in of.items() if not path.endswith(ends)}
+
+
+def test_modules_that_the_targets_name_in_the_base_are_missed(tmp_path, base):
+    found = checked(read(tmp_path, without("0.self_attn.q_proj", "1.self_attn.v_proj")), base)
+    assert [str(id_) for id_ in found.fit.absent] == ["0.self_attn.q_proj", "1.self_attn.v_proj"]
+    (text,) = (f.text for f in found.findings if f.severity == "warning" and "target_modules" in f.text)
+    assert "not in the file: 0.self_attn.q_proj, 1.self_attn.v_proj;" in text
+
+
+def test_a_file_cut_after_a_layer_is_missed_with_the_base_alone(tmp_path, base):
+    cut = read(tmp_path, {path: shape for path, shape in MODULES.items() if "layers.0." in path})
+    assert [str(id_) for id_ in fit(cut, base).absent] == ["1.self_attn.q_proj", "1.self_attn.v_proj"]
+    assert list(gaps(cut)) == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"layers_to_transform": [1]},
+        {"target_modules": r"model\.layers\.1\.self_attn\.(q|v)_proj"},
+        {"exclude_modules": ["layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj"]},
+        {"target_modules": ["layers.1.self_attn.q_proj", "layers.1.self_attn.v_proj"]},
+    ],
+    ids=lambda config: next(iter(config)),
+)
+def test_layers_that_were_not_chosen_are_not_missed(tmp_path, base, config):
+    chosen = {path: shape for path, shape in MODULES.items() if "layers.1." in path}
+    adapter = read(tmp_path, chosen, **config)
+    assert fit(adapter, base).absent == ()
+    assert list(gaps(adapter)) == []
+
+
+def test_a_path_that_is_in_no_layer_of_the_file_is_not_missed(tmp_path, base):
+    adapter = read(tmp_path, MODULES, target_modules=["q_proj", "v_proj", "up_proj"])
+    assert fit(adapter, base).absent == ()
+
+
+def test_layers_beyond_those_of_the_model_are_not_missed(tmp_path, base):
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "model.safetensors").symlink_to(base.folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"text_config": {"num_hidden_layers": 1}}))
+    first = read(tmp_path / "a", {path: shape for path, shape in MODULES.items() if "layers.0." in path})
+    assert fit(first, BaseWeights("with/mtp", lambda: folder)).absent == ()
+
+
+def test_without_the_base_gaps_are_told_of_projections_alike(tmp_path):
+    gone = [f"{n}.self_attn.{end}" for n in (0, 2, 3, 4) for end in ("q_proj", "v_proj")]
+    adapter = read(tmp_path, without(*gone, "1.mlp.up_proj", of=DEEP))
+    assert {(f.severity, f.text.partition(", though")[0]) for f in gaps(adapter)} == {
+        ("info", "q_proj, v_proj not in 4 of 6 layers (0, 2, 3, …)"),
+        ("info", "up_proj not in 1 of 6 layers (1)"),
+    }
+    assert [f for f in checked(adapter, None).findings if "not in 4 of 6 layers" in f.text]
+
+
+def test_a_whole_adapter_has_no_gaps(tmp_path):
+    assert list(gaps(read(tmp_path, DEEP))) == []
