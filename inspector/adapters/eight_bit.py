@@ -1,4 +1,4 @@
-"""8-bit floats whose scale stands in a tensor beside them: multiplied in, and a factor that lacks its own is no float.
+"""8-bit floats whose scale stands in a tensor beside them: multiplied in, and a factor without its own is no float.
 
 W = scale·W₈ with one scale for a tensor, one for each row or one for each block of 128×128, under the names of
 ComfyUI (`scale_weight`), compressed-tensors (`weight_scale`) and DeepSeek (`weight_scale_inv`, multiplied as well).
@@ -25,7 +25,7 @@ _BESIDE = re.compile(
     re.DOTALL,
 )
 _MARK = "scaled_fp8"
-_EIGHT_BIT = frozenset({"F8_E4M3", "F8_E5M2"})
+_EIGHT_BIT = frozenset({"F8_E4M3", "F8_E5M2", "I8", "U8"})
 _BLOCK = 128
 
 
