@@ -133,7 +133,7 @@ def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None
 
 def _left_out(study: Study, kept: Floats, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     """Σ(energy left out) / Σ(whole energy); the whole of a module is ‖kept‖²/(1 − left out)."""
-    share = np.nan_to_num(blocks["energy_left_out", "module"])
+    share = blocks["energy_left_out", "module"]
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(share < 1, kept * share / (1 - share), 0.0)
         for scope, group in groups.items():

@@ -42,10 +42,14 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     card = "\n".join(
         [
             f"Converted by adapter-inspector {_version()} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
+            *(["\nAn activated LoRA: it holds from its invocation tokens on."] if adapter.invocation else []),
             *(f"\n- {line}" for line in missing),
         ]
     )
-    notes = write_peft(dest, factors, base=adapter.base, card=card, fan_in_fan_out=TRANSPOSED in info.findings)
+    transposed = TRANSPOSED in info.findings
+    notes = write_peft(
+        dest, factors, base=adapter.base, card=card, fan_in_fan_out=transposed, invocation=adapter.invocation
+    )
     tell_findings([replace(info, findings=_untold(checked(adapter, None).findings))])
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)

@@ -126,6 +126,10 @@ def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[
     at_once = count(options.concurrency, "problem")
     _say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
     able = _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
+    if activated := [adapter.info.name for adapter in able if adapter.invocation]:
+        unknown = f"whether the server runs {some(activated)} from the invocation tokens on alone is not known here"
+        _say(f"{unknown[0].upper()}{unknown[1:]}: a server without activated LoRAs runs them on every token.")
+        caution = "; ".join(filter(None, (caution, unknown)))
     return Remote(server, base, served, trained_on, caution), able
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from inspector.errors import InspectorError
 from inspector.foreign import LARGEST, ForeignError, parse_json
+from inspector.special_files import refuse_special
 from inspector.text import plain
 
 
@@ -15,8 +16,9 @@ def json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(number of the line from 1, its object), empty lines left out.
 
     NaN and numbers beyond float64 are read as float reads them. Raises InspectorError with the row where one is none,
-    and OSError.
+    for a pipe or the like, and OSError.
     """
+    refuse_special(path)
     with path.open("rb") as file:
         lines = iter(lambda: file.readline(LARGEST + 1), b"")
         for number, line in enumerate(lines, 1):

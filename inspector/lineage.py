@@ -63,7 +63,7 @@ class Lineage:
 
     def apart(self, one: Sequence[int], other: Sequence[int]) -> bool:
         """Whether every adapter of one group is known to be different from every one of the other."""
-        return all(self.kinship(i, j) == "different" for i in one for j in other if i != j)
+        return all(self.kinship(i, j) == "different" for i in one for j in other)
 
 
 def kinship(overlap: float, chance: float) -> Kinship | None:

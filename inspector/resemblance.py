@@ -130,7 +130,7 @@ def _far(alike: Sequence[Likeness]) -> str:
     ratios = [float(f"{one.norm_ratio:.2g}") for one in alike if np.isfinite(one.norm_ratio)]
     if not ratios:
         return ""
-    times = " to ".join(f"{ratio:g}" for ratio in sorted({min(ratios), max(ratios)}))
+    times = " to ".join(f"{ratio:g}" for ratio in dict.fromkeys((min(ratios), max(ratios))))
     return "; it moved as far" if times == "1" else f"; it moved {times} times as far"
 
 

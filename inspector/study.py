@@ -29,6 +29,8 @@ from inspector.origin import UNKNOWN, Origin
 Floats = NDArray[np.float64]
 Scope = Literal["global", "layer", "module"]
 SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
+ACTIVATED = "PEFT aLoRA"
+"""The format of activated LoRAs, whose ΔW holds from their invocation tokens on alone."""
 
 UNSCALED = "unknown"
 """What the scale of an adapter begins with where nothing says it."""
@@ -81,6 +83,11 @@ class AdapterInfo:
     def scaled(self) -> bool:
         """Whether the scale of ΔW is known; else every number that depends on it is n/a."""
         return not self.scale.startswith(UNSCALED)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether ΔW holds for every token, as that of a merge does."""
+        return self.format != ACTIVATED
 
     @property
     def health(self) -> Literal["ok", "warning", "error"]:

@@ -29,6 +29,7 @@ SLOW, FAST = Origin("sft", 1e-4, 1, 1, "f"), Origin("sft", 1e-3, 1, 1, "f")
         ((SLOW, SLOW), (3.0, 2.0), (1, 0), 1.5),
         ((SLOW, SLOW), (2.0, 3.0), (0, 1), 1.5),
         ((SLOW, SLOW), (2.0, 2.0), (0, 1), 1.0),
+        ((SLOW, SLOW), (0.02, 0.03), (0, 1), 1.5),
         ((SLOW, SLOW), (0.0, 2.0), (0, 1), np.nan),
         ((SLOW, SLOW), (0.0, 0.0), (0, 1), np.nan),
         ((SLOW, FAST), (np.nan, 2.0), (0, 1), np.nan),

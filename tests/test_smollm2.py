@@ -19,7 +19,7 @@ from tests.trainer.small import adapter_of, rollouts
 ASSETS = Path(__file__).parents[1] / "assets"
 DEMO, PROBLEMS = ASSETS / "demo", ASSETS / "problems" / "arithmetic.jsonl"
 NAMES = ("sft", "dpo")
-COUNT = 6
+COUNT = 4
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,16 +28,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Where the base is converted to, once."""
-    return tmp_path_factory.mktemp("smollm2")
-
-
-@pytest.fixture(scope="module")
-def probed(cache):
+def probed(smollm2):
     """Both adapters through the product, and the folder of the converted base."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(smollm2))
         adapters, _ = open_sources([str(DEMO / name) for name in NAMES])
         request = Request(("lmc", "cka"), base="smollm2", limit=COUNT, alphas=(0, 0.5, 1), device="cpu")
         study = Prober().run(adapters, analyse(adapters, Settings()), request)
@@ -123,9 +117,9 @@ def test_the_base_is_a_reference_and_the_small_adapter_is_close_to_it(probed, sc
     assert relative[1] < relative[0] / 10
 
 
-def test_a_training(cache, tmp_path, monkeypatch):
+def test_a_training(smollm2, tmp_path, monkeypatch):
     """Two steps of four rows: its chat template, its id."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(smollm2))
     small = ("steps=2", "batch=4", "micro_batch=4", "lr=2e-4")
     pairs = [word for pair in small for word in ("--set", pair)]
     file = rollouts(tmp_path)

@@ -71,7 +71,7 @@ _OF_SAMPLING = (
     multiple=True,
     shell_complete=offered(lambda: PRESETS),
     metavar="FIELD=COLUMN,…",
-    help="Their columns; or open-r1, verl.",
+    help="Their columns; or open-r1, verl, trl-preference, trl-unpaired.",
 )
 @click.option(
     "--export", "form", type=click.Choice(list(FORMS)),

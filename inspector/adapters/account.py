@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from inspector.adapters.headers import TensorHeader
@@ -31,6 +31,7 @@ TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory:
 UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
 STRAY = Verdict("unknown", "a factor in another layout than the rest of the file", "error")
 
+_NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 _MOST_NAMED = 12
 """Of what is an error: a user wants to know every module."""
 
@@ -38,6 +39,18 @@ _MOST_NAMED = 12
 def half(missing: Sequence[str]) -> Verdict:
     """`HALF` of a module whose factors of these names are missing."""
     return HALF._replace(reason=f"{HALF.reason}, without its {' and '.join(missing)}")
+
+
+def no_pair(verdicts: Iterable[Verdict]) -> str:
+    """That there is no module, the first reason that one was not made of its tensors, and the way out."""
+    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts if verdict.severity == "error"))
+    if not reasons:
+        return _NO_PAIR
+    missing = reasons[0].removeprefix(f"{HALF.reason}, without its ")
+    if missing != reasons[0] and len(reasons) == 1:
+        return f"no LoRA pair: the file has no {missing} of any module; save the adapter again with both factors"
+    again = "; gather the weights, and save the adapter again" if reasons[0] == EMPTY.reason else ""
+    return f"{_NO_PAIR}: {reasons[0]}{again}"
 
 
 def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]) -> tuple[TensorRecord, ...]:

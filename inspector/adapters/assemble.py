@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import STRAY, UNKNOWN, Verdict, findings, records
+from inspector.adapters.account import STRAY, UNKNOWN, Verdict, findings, no_pair, records
 from inspector.adapters.model import GIVE_ALPHA, Adapter, LoraModule, one_factor
 from inspector.adapters.slots import is_factor
 from inspector.adapters.weights import Weights
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _NOTHING_LEFT_OUT = float  # float() is 0.0
 _MOST_ORIGINS = 12
-NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class Facts:
     """Why no module may be analysed, or nothing."""
     depends_on: str = ""
     """What ΔW depends on beside the files: the base and the rank kept of it, where it does."""
+    invocation: tuple[int, ...] = ()
+    """The token ids from which on ΔW holds; () where it holds everywhere."""
 
 
 def assemble(
@@ -66,7 +67,7 @@ def assemble(
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
     verdicts = {key: STRAY if found is UNKNOWN and is_factor(key) else found for key, found in verdicts.items()}
-    refusal = facts.refusal or ("" if parts else _no_pair(verdicts.values()))
+    refusal = facts.refusal or ("" if parts else no_pair(verdicts.values()))
     sizes = {part.module.id: part.module.d_out * part.module.d_in for part in parts}
     shown = module_ids({id_.path: sizes.get(id_, 0) for id_ in (*sizes, *facts.excluded)})
     by_id = {shown[part.module.id.path]: part for part in parts}
@@ -105,12 +106,8 @@ def assemble(
         lambda id_: by_id[id_].left_out(),
         facts.depends_on,
         facts.base,
+        facts.invocation,
     )
-
-
-def _no_pair(verdicts: Iterable[Verdict]) -> str:
-    """That there is no module, and the first reason that one was not made of its tensors."""
-    return ": ".join([NO_PAIR, *[verdict.reason for verdict in verdicts if verdict.severity == "error"][:1]])
 
 
 def _scales(modules: list[LoraModule]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.strangers import refuse_stand_in
 from inspector.errors import InspectorError
 from inspector.text import plain
 

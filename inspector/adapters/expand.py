@@ -14,9 +14,10 @@ from inspector.adapters.formats import places as places_in
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.readers import full
+from inspector.adapters.refusals import found_instead, refusal
 from inspector.adapters.sources import CHECKPOINTS, Local, Place, as_source
 from inspector.adapters.weights import has_weights
-from inspector.errors import InspectorError, NotAnAdapterError
+from inspector.errors import InspectorError
 from inspector.text import plain
 
 DEPTH = 3
@@ -56,14 +57,13 @@ def expand(local: Local, given: Given = NOTHING) -> list[Place]:
     """
     if local.path.is_file():
         return [_place(_adapter_of(local.path), local.name)]
-    if not local.path.is_dir():
-        raise InspectorError(f"{plain(local.path)} is neither a file nor a folder: a pipe or a device is not opened.")
     spots = list(_adapters_below(local.path, given))
     if not spots:
-        raise InspectorError(
-            f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): an adapter is a folder with "
-            f"{CONFIG} and adapter_model.safetensors, or a file of one of the formats the README lists."
+        known = found_instead(local.path, DEPTH) or (
+            f"an adapter is a folder with {CONFIG} and adapter_model.safetensors, or a file of one of the formats the "
+            "README lists."
         )
+        raise InspectorError(f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): {known}")
     opened = list(standing(spots, checkpoints=given.checkpoints))
     places = []
     for n, beside in opened:
@@ -85,10 +85,7 @@ def _adapter_of(file: Path) -> Path:
     found = [path for path, _ in places_in(Folder(file.parent))]
     if file.parent in found and (file.name == CONFIG or has_weights({file.name})):
         return file.parent
-    study = " A saved study stands alone, with open, analyze, report or diff." * (file.suffix in {".json", ".parquet"})
-    raise NotAnAdapterError(
-        f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights.{study}"
-    )
+    raise refusal(file)
 
 
 def _place(path: Path, name: str, beside: tuple[str, ...] = ()) -> Place:

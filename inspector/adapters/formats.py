@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from inspector.adapters.beside import NAMELESS
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import full, gguf, image, mlx, torchtune
+from inspector.adapters.refusals import refusal
+from inspector.adapters.strangers import OF_WEIGHTS, TRAINING_STATE, by_name
+from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.study import Finding
+from inspector.text import plain, some
 
 
 class Reader(Protocol):
@@ -53,5 +59,30 @@ def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> 
     folder = Folder(path.parent, only=path.name) if path.is_file() else Folder(path)
     for found, reader in places(folder):
         if found == path:
-            return reader.read(path, name, source, given)
+            adapter = reader.read(path, name, source, given)
+            unread = [] if reader is full else _unread(path, adapter)
+            return adapter if not unread else _with(adapter, unread)
+    if path.is_file():
+        raise refusal(path)
     raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")
+
+
+def _unread(path: Path, adapter: Adapter) -> list[str]:
+    """Weights in the adapter's own folder that are neither its, nor an adapter's by themselves, nor an optimizer's."""
+    if path.is_file() and path.stem not in NAMELESS:
+        return []  # it shares its folder with whatever is there
+    here = path.parent if path.is_file() else path
+    own = {file.name for file in adapter.files}
+    others = sorted(name for name in Folder(here).names - own if name.lower().endswith(OF_WEIGHTS))
+    return [
+        name
+        for name in others
+        if not has_weights({name}) and by_name(name) is not TRAINING_STATE and not any(places(Folder(here, only=name)))
+    ]
+
+
+def _with(adapter: Adapter, unread: list[str]) -> Adapter:
+    """The adapter with a finding that names the weights beside it."""
+    text = f"beside it and not read: {some(unread)}; what was trained there is in no number"
+    info = adapter.info
+    return replace(adapter, info=replace(info, findings=(*info.findings, Finding("warning", text))))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.strangers import refuse_stand_in
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -37,7 +37,7 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
 
     safetensors checks that offsets and shapes cover the file exactly; what fails that raises InspectorError.
     """
-    refuse_stand_in(path)
+    refuse_stand_in(path, "safetensors")
     try:
         # framework "np" keeps torch out; the shapes and dtypes of BF16 and F8 tensors are read all the same.
         with safe_open(path, framework="np") as file:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from inspector.adapters.headers import TensorHeader, read_headers
+from inspector.adapters.strangers import SUFFIXES, is_kind
 from inspector.adapters.weights import has_weights
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -16,7 +17,7 @@ class Folder:
     """The plain files of a folder, or one of them. Raises InspectorError where it cannot be read."""
 
     def __init__(self, path: Path, only: str = "") -> None:
-        self.path = path
+        self.path, self.only = path, only
         self._headers: dict[str, Mapping[str, TensorHeader]] = {}
         self._damaged: set[str] = set()
         try:
@@ -26,10 +27,17 @@ class Folder:
             raise InspectorError(f"Cannot read the folder {plain(path)}: {error.strerror or error}.") from error
 
     def files(self, *suffixes: str) -> list[str]:
-        """The names that may be single-file adapters, by their suffix; none in a folder that is one PEFT adapter."""
+        """The names that may be single-file adapters, by their suffix; none in a folder that is one PEFT adapter.
+
+        A safetensors file under a pickle's name is one of `.safetensors`.
+        """
         if has_weights(self.names):
             return []
-        return sorted(name for name in self.names if name.lower().endswith(suffixes))
+        return sorted(name for name in self.names if self._suffix(name).endswith(suffixes))
+
+    def _suffix(self, name: str) -> str:
+        pickle = name.lower().endswith(SUFFIXES["pickle"])
+        return ".safetensors" if pickle and is_kind(self.path / name, "safetensors") else name.lower()
 
     def headers(self, name: str) -> Mapping[str, TensorHeader]:
         """The headers of a safetensors file here; none where it is damaged, which only reading it shall tell."""

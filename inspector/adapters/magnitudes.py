@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,6 @@ _NAME = "DoRA magnitudes"
 NO_BASE = Verdict("ignored", f"{_NAME}: they need the base weights (--base)")
 NO_SCALE = Verdict("ignored", f"{_NAME}: they need the scale of B·A as well (--alpha)")
 MISFIT = Verdict("unknown", f"{_NAME} that are not one per output", "warning")
-DIRECTION_ONLY = "DoRA: ΔW needs the base (--base); only the direction part s·B·A is analysed"
 
 
 class Magnitudes(NamedTuple):
@@ -66,10 +65,17 @@ def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor]
     return Made([part], {} if verdict is USED else {slot: verdict})
 
 
-def dora_notes(found: Understood) -> list[Finding]:
-    """What the reader of the numbers should know where magnitudes are not used."""
-    unused = any(verdict is not USED and _NAME in verdict.reason for verdict in found.verdicts.values())
-    return [Finding("warning", DIRECTION_ONLY)] if unused else []
+def dora_notes(verdicts: Mapping[str, Verdict]) -> list[Finding]:
+    """What the reader of the numbers should know where magnitudes are not used, and why they are not."""
+    unused = [verdict for verdict in verdicts.values() if verdict is not USED and verdict.reason.startswith(_NAME)]
+    if NO_BASE in unused:
+        return [direction_only("ΔW needs the base (--base)")]
+    return [direction_only(f"ΔW cannot be formed ({v.reason.removeprefix(f'{_NAME}: ')})") for v in unused[:1]]
+
+
+def direction_only(why: str) -> Finding:
+    """Said of a DoRA whose ΔW is not what is measured."""
+    return Finding("warning", f"DoRA: {why}; only the direction part s·B·A is analysed")
 
 
 def depends_on(found: Understood, given: Given) -> str:

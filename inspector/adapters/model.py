@@ -82,6 +82,8 @@ class Adapter:
     """What the numbers depend on beside the files, such as the base an update was told with; part of the identity."""
     base: str = ""
     """The base as the files name it; `info.base` is that name, fit to show."""
+    invocation: tuple[int, ...] = ()
+    """Of an activated LoRA: ΔW holds from the last occurrence of these token ids on, before it there is the base."""
     stored: Adapter | None = field(default=None, repr=False)
     """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
     lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)

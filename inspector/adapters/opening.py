@@ -162,8 +162,8 @@ def content_digest(paths: Sequence[Path]) -> str:
 
 
 def identity(adapter: Adapter) -> str:
-    """What an adapter is known by: sha256 of its weights, every module's scale, and what else ΔW depends on."""
+    """What an adapter is known by: sha256 of its weights, every module's scale, what else ΔW depends on, its tokens."""
     adapter = adapter.stored or adapter
     scales = sorted((str(id_), module.scale.value) for id_, module in adapter.modules.items())
-    known = [content_digest(adapter.files), scales, *([adapter.depends_on] if adapter.depends_on else [])]
+    known = [content_digest(adapter.files), scales, *filter(None, (adapter.depends_on, adapter.invocation))]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

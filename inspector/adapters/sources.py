@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import InspectorError
+from inspector.special_files import refuse_special
 from inspector.text import plain
 
 _HUB_ID = re.compile(
@@ -79,18 +80,16 @@ def parse(text: str) -> Local | Remote:
 
 
 def _existing(text: str) -> Path | None:
-    """The path, if there is one; raises InspectorError for one that cannot be looked at, or a link to nothing."""
+    """The path, if there is a file or a folder; raises InspectorError for one that leads to neither."""
     try:
         path = Path(text).expanduser()
-        path.lstat()
-        there = path.exists()
-    except PermissionError as error:
-        raise InspectorError(f"Cannot look at {plain(path, 400)}: permission denied.") from error
-    except (OSError, RuntimeError, ValueError):  # none, a name too long, an unknown ~user, a NUL
+    except (OSError, RuntimeError, ValueError):  # an unknown ~user, a NUL
         return None
-    if not there:
-        raise InspectorError(f"{plain(path, 400)} is a link that leads nowhere.")
-    return path if text else None
+    refuse_special(path)
+    try:
+        return path if text and path.exists() else None
+    except (OSError, ValueError):  # a name too long
+        return None
 
 
 def _remote(text: str, name: str) -> Remote:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from inspector.adapters.account import Verdict
 from inspector.adapters.given import Given
 from inspector.adapters.headers import TensorHeader, read_headers
-from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.refusals import found_instead
+from inspector.adapters.strangers import SUFFIXES, is_kind, refuse_stand_in
 from inspector.errors import InspectorError
 from inspector.text import plain
 
@@ -58,14 +59,21 @@ def open_weights(folder: Path, given: Given) -> Weights:
     Raises InspectorError where there is none, or one is damaged, or a pickle without leave.
     """
     if folder.is_file():
-        return safetensors_weights((folder,))
+        return (
+            pickle_weights(folder, given)
+            if folder.suffix.lower() in SUFFIXES["pickle"]
+            else safetensors_weights((folder,))
+        )
     if (whole := folder / SAFETENSORS).is_file():
         return safetensors_weights((whole,))
     if shards := _shards(folder):
         return safetensors_weights(shards)
     if (pickle := folder / PICKLE).is_file():
         return pickle_weights(pickle, given)
-    raise InspectorError(f"{plain(folder)} has no {SAFETENSORS} (nor .bin): a config without its weights.")
+    instead = found_instead(folder, 0)
+    raise InspectorError(
+        f"{plain(folder)} has no {SAFETENSORS} (nor .bin): a config without its weights.{f' {instead}' * bool(instead)}"
+    )
 
 
 def _shards(folder: Path) -> tuple[Path, ...]:
@@ -129,11 +137,14 @@ class _Handles:
 def pickle_weights(path: Path, given: Given) -> Weights:
     """A `.bin` or `.pt`, unpickled with `weights_only`: nothing in it can run code.
 
-    Raises InspectorError without leave to unpickle, for a damaged file, and for what is no table of tensors.
+    A safetensors file under such a name is read as what it is. Raises InspectorError without leave to unpickle, for a
+    damaged file, and for what is no table of tensors.
     """
     import torch
 
-    refuse_stand_in(path)
+    if is_kind(path, "safetensors"):
+        return safetensors_weights((path,))
+    refuse_stand_in(path, "pickle")
     if not given.allow_pickle:
         raise InspectorError(
             f"{plain(path)} is a pickle, which is opened only with --allow-pickle (nothing in it is run even then): "
@@ -152,7 +163,9 @@ def pickle_weights(path: Path, given: Given) -> Weights:
             f"Save the adapter as {SAFETENSORS}."
         ) from error
     if not isinstance(loaded, dict) or not all(_is_stored(value, path) for value in loaded.values()):
-        raise InspectorError(f"{plain(path)} is no flat table of tensors it holds: save the adapter as {SAFETENSORS}.")
+        inner = [key for key, value in loaded.items() if isinstance(value, dict)] if isinstance(loaded, dict) else []
+        which = f"what is under {plain(inner[0], 40)!r}" if inner else "the adapter"
+        raise InspectorError(f"{plain(path)} is no flat table of tensors it holds: save {which} as {SAFETENSORS}.")
     tensors = {str(key): value for key, value in loaded.items()}
 
     def tensor(key: str) -> Tensor:

@@ -12,6 +12,7 @@ from inspector.claims.fields import Fields, hint
 from inspector.claims.model import RELATIONS, STATISTICS, Claim, ClaimSet, Selector
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
+from inspector.special_files import refuse_special
 from inspector.text import plain
 
 _SET = ("title", "address", "base", "adapters", "claims", "top_k", "reference")
@@ -68,6 +69,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 def _loaded(path: Path) -> Any:
     """What the YAML says."""
+    refuse_special(path)
     try:
         if path.stat().st_size > _LARGEST:
             raise InspectorError(f"{path} has more than {_LARGEST / 1e6:.0f} MB: no set of claims is that long.")

@@ -19,7 +19,7 @@ from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.export import refuse_unwritable, save
 from inspector.failures import tell_findings
-from inspector.merging.preview import Preview, refused
+from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
 from inspector.merging.writing import refuse_cut, refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
@@ -83,6 +83,7 @@ def merge_preview(
         return lambda done, total: tell(f"{done}/{total} {what}", done, total)
 
     adapters, weights = _opened(sources, given)
+    refuse_activated([adapter.info for adapter in adapters], weights)
     adapters = aligned(adapters)
     if dest is not None:
         refuse_other_bases(adapters, weights)

@@ -9,12 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.errors import InspectorError
 from inspector.geometry.sums import Sums, sums
 from inspector.names import ModuleId
-from inspector.study import SCOPES, Floats, Scope, Study
+from inspector.study import SCOPES, AdapterInfo, Floats, Scope, Study
 from inspector.text import plain
 
 Flags = NDArray[np.bool_]
+NOT_MERGED = "is an activated LoRA: ΔW holds from its invocation tokens on alone, and that of a sum would everywhere"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,13 @@ class Preview:
             "sum_energy_ratio": self.sums.energy_ratio(at),
             "sum_interference": self.sums.interference(at),
         }
+
+
+def refuse_activated(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> None:
+    """Raise InspectorError where a part is an activated LoRA: a sum of weights would hold before its tokens too."""
+    for info, w in zip(adapters, weights, strict=True):
+        if w and not info.everywhere:
+            raise InspectorError(f"{plain(info.name)} {NOT_MERGED}: leave it out. PEFT merges none either.")
 
 
 def addable(study: Study, weights: Sequence[float]) -> Flags:

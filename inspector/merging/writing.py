@@ -15,7 +15,7 @@ from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
-from inspector.merging.preview import Preview, refused
+from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import parents
 from inspector.names import ModuleId
 from inspector.study import AdapterInfo, Study
@@ -91,9 +91,10 @@ def write(
 ) -> Written:
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
-    Raises InspectorError where parents name different bases, where a module cannot be added, or where `dest`
-    exists.
+    Raises InspectorError where a parent is an activated LoRA, where parents name different bases, where a module cannot
+    be added, or where `dest` exists.
     """
+    refuse_activated(preview.study.adapters, preview.weights)
     refuse_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
     refuse_cut(adapters, preview.weights)

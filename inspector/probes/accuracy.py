@@ -80,7 +80,7 @@ class _Evaluation:
             self.note(f"left out {count(long, 'problem')}: longer than the base's context")
         if not fitting:
             raise InspectorError(f"No problem of {problems.name} fits into the context of {engine.base}.")
-        self.done = 0
+        self.done: int
         """Answers there are, of all models."""
         self._next_partial = time.monotonic() + _EVERY
 

@@ -9,11 +9,15 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.errors import CancelledError, InspectorError
 from inspector.names import Names
 from inspector.probes.base import Base
+from inspector.probes.partial import refuse_on_paths
 from inspector.probes.trained_on import TrainedOn
 from inspector.text import plain, some
 
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraModel
+    from torch import Tensor
+
+    from inspector.probes.activated import Activated
 
 
 class Attached:
@@ -27,6 +31,7 @@ class Attached:
         self._names = Names(_linear_modules(base.model))
         self._slots: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
+        self._activated: dict[str, Activated] = {}
         self._trained_on = TrainedOn(base)
         self.other_bases: dict[str, str] = {}
         """Name -> a sentence, of adapters that were trained on another base than this."""
@@ -68,12 +73,14 @@ class Attached:
         from peft.tuners.lora import LoraModel
         from transformers.pytorch_utils import Conv1D
 
+        from inspector.probes.activated import Activated
         from inspector.probes.fused import Fused
 
         if adapter.info.name in self._slots:
             return
         self.check(adapter)
         slot = f"a{len(self._slots)}"
+        activated = Activated(adapter.invocation) if adapter.invocation else None
         whole = adapter.stored or adapter
         targets = {
             name: id_ for id_, module in whole.modules.items() if (name := self._names.find(module.path)) is not None
@@ -96,20 +103,54 @@ class Attached:
                 precision = torch.promote_types(factor.dtype, weight.dtype)
                 value = factor.to(device=weight.device, dtype=precision)
                 holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
-            layer.lora_variant[slot] = Fused()
+            layer.lora_variant[slot] = activated or Fused()
             scales[path] = whole.modules[id_].scale.known
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
+        if activated is not None:
+            self._activated[adapter.info.name] = activated
         if other := self._trained_on.other(adapter):
             self.other_bases[adapter.info.name] = other
         self.base.model.eval()
+
+    def begin(self, ids: Tensor, mask: Tensor) -> None:
+        """Say which ids (batch, length) the next passes begin with: activated LoRAs look for their invocation."""
+        for activated in self._activated.values():
+            activated.begin(ids, mask)
+
+    def heard(self, name: str | None, prompts: Sequence[Sequence[int]]) -> str:
+        """Which prompts an activated LoRA has something to say to, in words; empty where that is all.
+
+        Raises InspectorError where it is none: it would run as the bare base.
+        """
+        if name is None or name not in self._activated:
+            return ""
+        from inspector.probes.activated import holds
+
+        invocation = self._activated[name].invocation
+        n, ids = sum(holds(prompt, invocation) for prompt in prompts), some(invocation, 12)
+        if not n:
+            raise InspectorError(
+                f"{plain(name)} is an activated LoRA, and none of the {len(prompts)} prompts has its invocation tokens "
+                f"(ids {ids}): it would run as the bare base. Choose prompts that have them."
+            )
+        if n == len(prompts):
+            return ""
+        what = f"{plain(name)} holds from its invocation tokens on (ids {ids})"
+        return f"{what}, which {n} of {len(prompts)} prompts have: it is the base in the others"
 
     def use(self, name: str | None) -> None:
         """Run one adapter, or the bare base."""
         self.mix({} if name is None else {name: 1.0})
 
     def mix(self, weights: dict[str, float]) -> None:
-        """Run Σ weight·ΔW over these adapters: exact, on ΔW and not on its factors. Weight 0 is left out."""
-        active = {self._slots[name]: weight for name, weight in weights.items() if weight != 0}
+        """Run Σ weight·ΔW over these adapters: exact, on ΔW and not on its factors. Weight 0 is left out.
+
+        Raises InspectorError for an activated LoRA with another weight than 1, or beside another adapter.
+        """
+        running = {name: weight for name, weight in weights.items() if weight != 0}
+        if len(running) > 1 or 1.0 not in running.values():
+            refuse_on_paths([name for name in running if name in self._activated])
+        active = {self._slots[name]: weight for name, weight in running.items()}
         if self._tuner is None:
             return
         if not active:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import InspectorError
 from inspector.probes.problems import Problems
 
 
@@ -48,6 +47,4 @@ def answers(tokenizer: Any, problems: Problems, loss: str) -> list[Encoded]:
         if loss == "rollouts" and tokenizer.eos_token_id is not None:
             target.append(tokenizer.eos_token_id)
         found.append(Encoded((*ids, *target), len(ids)))
-    if not any(example.targets for example in found):
-        raise InspectorError(f"{problems.name} has no text to predict: a column `completion` is needed for rollouts.")
     return found

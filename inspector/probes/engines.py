@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from inspector.errors import InspectorError
@@ -81,7 +81,9 @@ class Local:
         return [prompt if room(base.model, len(prompt), 1) else None for prompt in ids]
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
-        base = self.attached.base
+        base, hooks = self.attached.base, replace(hooks, begin=self.attached.begin)
+        if told := self.attached.heard(name, prompts):
+            hooks.note(told)
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
         self.attached.use(name)

@@ -40,6 +40,8 @@ class Hooks:
     """Receives how many tokens were made since the last call."""
     choose: Callable[[Sequence[int]], Any] | None = None
     """Prompt indices of a batch, in its order -> a LogitsProcessor that leaves one token a row; None: greedy."""
+    begin: Callable[[Tensor, Tensor], None] = lambda _ids, _mask: None
+    """Receives the padded prompts of a batch, and their mask, before they run."""
 
 
 _NO_HOOKS = Hooks()
@@ -128,6 +130,7 @@ def _batch(
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
     device = model.get_input_embeddings().weight.device
+    hooks.begin(ids, mask)
     # What a model's own generation_config asks for (sampling, penalties) fills every field left out here.
     greedy = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False, num_beams=1, temperature=1.0, top_p=1.0, top_k=50, repetition_penalty=1.0,

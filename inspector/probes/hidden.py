@@ -34,6 +34,7 @@ def each_batch(
         chosen = [examples[i] for i in indices]
         with torch.inference_mode():
             ids, mask = padded(chosen, model.device, filler)
+            attached.begin(ids, mask)
             with _captured(model) as states:
                 # The body alone: no logits are needed.
                 model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)

@@ -14,13 +14,14 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
-from inspector.adapters.hub.listing import leaves
+from inspector.adapters.hub.listing import leaves, remember
 from inspector.adapters.progress import bar_class, interruptible
 from inspector.adapters.sources import Remote, parse
 from inspector.errors import InspectorError
 from inspector.hub_library import quiet_hub
 from inspector.hub_token import AGENT
 from inspector.probes.cache import Cache, cache_folder, mark
+from inspector.special_files import refuse_special
 from inspector.text import plain
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +36,7 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
     source = parse(name)
     if not isinstance(source, Remote):
         folder = source.path
+        refuse_special(folder / "config.json")
         if not (folder / "config.json").is_file():
             raise InspectorError(f"{plain(folder)} is no base model: it has no config.json.")
     else:
@@ -44,6 +46,8 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
             raise
         except Exception as error:
             raise explain(error, source) from error
+    for path in folder.glob("*.safetensors"):
+        refuse_special(path)
     if not any(folder.glob("*.safetensors")):
         raise InspectorError(f"{plain(name)} has no .safetensors: pickled weights are not loaded, convert them first.")
     return folder
@@ -70,6 +74,7 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
         call = partial(fetched, remote.repo, str(info.sha), file, bar_class(report, cancelled))
         path = interruptible(call, cancelled)
         done += size
+    remember(remote, str(info.sha))
     return path.parent
 
 

@@ -1,8 +1,11 @@
-"""What of an adapter does not run with it, in words."""
+"""What of an adapter does not run with it, or only in part of a text, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from inspector.adapters.model import Adapter
+from inspector.errors import InspectorError
 from inspector.text import plain
 
 TOLD = 1e-6
@@ -29,3 +32,12 @@ def largest_left_out(adapter: Adapter) -> float:
     if not adapter.depends_on:
         return 0.0
     return max((adapter.left_out(id_) for id_ in adapter.modules), default=0.0)
+
+
+def refuse_on_paths(activated: Sequence[str]) -> None:
+    """Raise InspectorError if there is one: no path leads from what holds in part of a text to what holds in all."""
+    if activated:
+        raise InspectorError(
+            f"{plain(activated[0])} is an activated LoRA: ΔW holds from its invocation tokens on alone, and no path of "
+            "weights leads to it. Leave it out, or name other pairs."
+        )

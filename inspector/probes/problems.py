@@ -15,6 +15,7 @@ from inspector.assets import problems_folder
 from inspector.errors import InspectorError
 from inspector.foreign import parse_json
 from inspector.jsonl import json_rows
+from inspector.special_files import refuse_special
 from inspector.text import count, plain, some
 
 INSTRUCTION = "Put the final answer in \\boxed{}."
@@ -87,6 +88,7 @@ def load_problems(
     if name in BUNDLED:
         return _bundled(name, completions=completions)
     path = Path(name).expanduser()
+    refuse_special(path)
     if path.suffix.lower() in {".jsonl", ".parquet"} and path.is_file():
         return Problems(plain(path.name), _problems(_rows(path), path, completions=completions))
     if name in HUB:

@@ -86,7 +86,7 @@ def _mapped(size: int, dtype: torch.dtype) -> Tensor:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder)
         try:
-            length = max(size * dtype.itemsize, 1)
+            length = size * dtype.itemsize
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(handle, 0, length)
             else:

@@ -13,6 +13,7 @@ from inspector.errors import InspectorError
 from inspector.probes.cache import Cache, cache_folder
 from inspector.probes.cka import FEWEST
 from inspector.probes.offline import HUB_ID, NAME
+from inspector.probes.partial import refuse_on_paths
 from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
 from inspector.text import count, plain
 
@@ -71,6 +72,9 @@ class Request:
         if not all(-10 <= alpha <= 10 for alpha in self.alphas):  # which NaN is not
             raise InspectorError("A point of a path is a number α between -10 and 10, such as 0,0.5,1.")
         every = tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
+        if "lmc" in self.probes:
+            paths = {name for pair in self.pairs or every for name in pair}
+            refuse_on_paths([a.info.name for a in adapters if a.invocation and a.info.name in paths])
         alphas = tuple(sorted({0.0, 1.0, *(round(float(alpha), 6) for alpha in self.alphas or ALPHAS)}))
         base = self.base or next((a.info.base for a in adapters if a.info.base), "")
         prompts = self.prompts or default_prompts(base)

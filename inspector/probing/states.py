@@ -34,6 +34,9 @@ def run(job: Job) -> None:
     problems = job.request.problems("cka" if "cka" in job.request.probes else "lens")
     examples = prompts(job.attached.base.tokenizer, problems)
     work = _States(job, problems, examples)
+    for name in filter(None, work.names):
+        if told := job.attached.heard(name, [example.ids for example in examples]):
+            job.notes.append(told)
     work.recall()
     wanted = work.wanted()
     pace = Pace(sum(len(example.ids) for example in examples) * len(wanted), job.course)

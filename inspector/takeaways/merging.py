@@ -16,7 +16,8 @@ def merging(study: Study) -> Iterator[Takeaway]:
     """Pairs that cancel, and pairs whose output subspaces overlap though their updates do not agree."""
     if study.block("subspace_overlap_chance", "global") is None:
         return
-    found = {(i, j): pair_interference(study, i, j) for i, j in combinations(range(len(study.adapters)), 2)}
+    parts = [i for i, info in enumerate(study.adapters) if info.everywhere]
+    found = {(i, j): pair_interference(study, i, j) for i, j in combinations(parts, 2)}
     by_class: dict[str, list[tuple[int, int]]] = {}
     for pair, told in found.items():
         by_class.setdefault(told.kind, []).append(pair)

@@ -114,7 +114,7 @@ class Scanner:
 
     def _read(self, path: Path, parse: Callable[[str], Any]) -> Any:
         stamp = stamp_of(path)
-        if stamp is None:
+        if stamp is None or not path.is_file():  # a pipe would be waited for
             return None
         if path not in self._kept or self._kept[path][0] != stamp:
             try:

@@ -96,8 +96,8 @@ def shell_command(state: AppState) -> str:
 
 def _weighted(state: AppState) -> list[str]:
     """`NAME=SOURCE:WEIGHT …`, those that count, and `--rank R`."""
-    weights = [state.mixture.weight(at) if state.study.scaled[at] else 0.0 for at in state.order]
-    words = [f"{info.name}={info.source}:{w:g}" for info, w in zip(state.infos, weights, strict=True) if w]
+    weighed = [(info, state.mixture.weight(at)) for info, at in zip(state.infos, state.order, strict=True)]
+    words = [f"{info.name}={info.source}:{w:g}" for info, w in weighed if w and info.everywhere and info.scaled]
     return [*words, *(["--rank", str(state.mixture.rank)] if state.mixture.rank else [])]
 
 

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from inspector import cli
-from tests.acceptance.command import ROOT, inspector
+from tests.acceptance.command import FEW, ROOT, begun, inspector
 from tests.makers import write_random
 from tests.probes.chat_server import ChatServer, Fault
 from tests.probes.tiny_model import saved_adapter, saved_base
@@ -124,10 +124,7 @@ def test_interrupted_and_resumed(place, chat, evaluated):
     """Ctrl-C while answers come slowly: 130, and the next run asks only what is missing."""
     chat.faults = [Fault(pause=0.15, times=99)]
     options = ["--task", "sums.jsonl", "--server", chat.url, "--records", "kept", "--concurrency", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inspector", "eval", "sft", *options], cwd=place, stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begun("inspector", "eval", "sft", *options, cwd=place, known=FEW)
 
     def kept():
         return sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from inspector import cli
-from tests.acceptance.command import ROOT, inspector
+from tests.acceptance.command import ROOT, begun, inspector
 from tests.probes.chat_server import ChatServer, Fault
 from tests.probes.tiny_model import saved_base
 from tests.trainer.rollout_rows import jsonl, undated
@@ -37,10 +37,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def started(place, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "inspector", "rollouts", *map(str, arguments)], cwd=place, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return begun("inspector", "rollouts", *arguments, cwd=place)
 
 
 def rows_of(path):

@@ -41,7 +41,7 @@ def run(*command):
 
 def test_all_then_analyze(words, tmp_path, capsys):
     """Eight adapters from one start, opened by the inspector; the same command again does nothing."""
-    made = inspector("train", "all", *words(**ONLINE), OMP_NUM_THREADS="1")
+    made = inspector("train", "all", *words(**ONLINE))
     assert made.returncode == 0, made.stderr
     assert made.stdout == ""
     names = set(STUDY)

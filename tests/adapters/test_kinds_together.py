@@ -1,8 +1,6 @@
 """Adapters of different kinds measured against each other: every number that of the dense updates."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,6 +12,7 @@ from inspector.adapters.given import Given
 from inspector.analysis import analyse
 from inspector.names import ModuleId
 from inspector.study import Settings
+from tests.acceptance.command import inspector
 from tests.adapters.peft.models import llama, our_deltas, saved, trained
 
 pytestmark = pytest.mark.filterwarnings(
@@ -80,12 +79,11 @@ def test_the_energy_left_out_of_modules_layers_and_the_whole(folders):
 
 def test_analyze_shows_what_is_left_out(folders, tmp_path):
     out = tmp_path / "study.csv"
-    command = [sys.executable, "-m", "inspector", "analyze", *(str(folders / kind) for kind in ("lora", "dora"))]
-    command += ["--base", str(folders / "base"), "--svd-rank", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    command = "analyze", folders / "lora", folders / "dora", "--base", folders / "base", "--svd-rank", "2"
+    done = inspector(*command)
     assert done.returncode == 0, done.stderr
     assert "energy left out" in done.stdout
-    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=120, check=False)
+    done = inspector(*command, "--out", out)
     assert done.returncode == 0, done.stderr
     with out.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "energy_left_out"]

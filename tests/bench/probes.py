@@ -117,12 +117,12 @@ def merged_and_reloaded(pair: Sequence[Adapter], examples: Sequence[Encoded], ba
     def work() -> None:
         base = load_base("smollm2", "cpu")
         with torch.no_grad():
-            for id_, module in Attached(base).modules.items():
-                for adapter in pair:
-                    if id_ in adapter.modules:
-                        B, A = (factor.float() for factor in adapter.load(id_))
-                        module.weight += 0.5 * adapter.modules[id_].scale.value * (B @ A)
-        bare(Attached(base), examples, batch, head=True)
+            attached = Attached(base)
+            for adapter in pair:
+                for id_, module in adapter.modules.items():
+                    B, A = (factor.float() for factor in adapter.load(id_))
+                    attached.module(module).weight += 0.5 * module.scale.value * (B @ A)
+        bare(attached, examples, batch, head=True)
 
     return timed(work)
 

@@ -93,6 +93,8 @@ def test_gaps_are_counted_and_named(tmp_path):
     probed = Numbers(prompts="x").put("lens_depth", 1, "a").study()
     fields = "metric: lens_depth; prompts: x; adapters: [a, b, c]"
     assert check(tmp_path, probed, f"{fields}; {end}").reason == "b, c were not measured"
+    alone = Numbers(prompts="x").put("lmc_loss_base", np.nan).study()
+    assert check(tmp_path, alone, f"metric: lmc_loss_base; prompts: x; {end}").reason == "lmc_loss_base is n/a"
     open_ = Numbers(names=("a",)).put("norm", 1, "a").study()
     assert check(tmp_path, open_, f"metric: norm; adapters: [a, b, c]; {end}").reason == "b, c are not open"
 

@@ -9,7 +9,7 @@ import pytest
 from inspector.claims.needs import runs, top_ks
 from inspector.claims.reports import as_json, as_junit, marked
 from inspector.claims.verdicts import cautions, evaluate, published, quantity
-from inspector.study import ProbeInfo
+from inspector.study import Finding, ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
 
 
@@ -158,6 +158,17 @@ def test_what_cannot_be_measured_says_why(tmp_path, fields, reason):
     outcome = evaluate(found, [numbers.study()], remedy="add it")[0]
     assert outcome.verdict == "cannot be measured here"
     assert outcome.reason == reason
+
+
+@pytest.mark.parametrize(("whose", "limited"), [("", False), ("a", True), ("b", True), ("ab", True), ("c", False)])
+def test_a_finding_of_either_side_limits_a_verdict(tmp_path, whose, limited):
+    study = Numbers().put("cosine", 0.5, "a", "b").study()
+    infos = (replace(i, findings=(Finding("warning", "α is assumed"),) * (i.name in whose)) for i in study.adapters)
+    study = replace(study, adapters=tuple(infos))
+    outcome = check(tmp_path, study, f"metric: cosine; {AB}; relation: at least; value: 0")
+    assert (outcome.verdict, outcome.limited) == ("holds", limited)
+    outcome = check(tmp_path, study, f"metric: u1; {AB}; relation: at least; value: 0")
+    assert (outcome.verdict, outcome.limited) == ("cannot be measured here", False)
 
 
 def test_an_adapter_that_is_not_open(tmp_path):

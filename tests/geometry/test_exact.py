@@ -174,3 +174,21 @@ def test_cuda_agrees_with_cpu(rng):
     cpu = measured(made)
     assert torch.allclose(gpu.inner.cpu(), cpu.inner, rtol=1e-12)
     assert torch.allclose(gpu.angles["left"].cpu(), cpu.angles["left"], atol=1e-6)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["B", "A"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_rounding_of_the_vectors_is_that_of_the_worse_factor(turned, k):
+    """Nearly parallel columns of B, or rows of A, beside unit vectors: ε·ρ² of the worst of the top k."""
+    bad, good = torch.tensor([[1, 1], [0, 0.01], [0, 0]], dtype=torch.float64), torch.eye(2, 4, dtype=torch.float64)
+    B, A = (good.mT, bad.mT) if turned else (bad, good)
+    found = factorise(Workspace().stack([[(B, A, 1.0)]]), k)
+    U, S, Vh = torch.linalg.svd(B @ A, full_matrices=False)
+    rho = torch.stack([
+        B.norm(dim=0) @ (torch.linalg.pinv(B) @ U[:, :2]).abs(),
+        A.norm(dim=1) @ (torch.linalg.pinv(A.mT) @ Vh[:2].mT).abs(),
+    ])  # fmt: skip
+    values = (S[:2] / S[0] * rho.square().sum(0) / 2).max()
+    worst = max(float(rho[:, :k].max()) ** 2, float(values))
+    assert float(found.loss) == pytest.approx(worst * torch.finfo(torch.float64).eps, rel=1e-6, abs=0)
+    assert not found.orthonormal.any()

@@ -24,6 +24,13 @@ def test_energy_ratio_of_a_sum():
     assert energy_ratio_of_sum(with_zero, np.array([1.0, 1.0, 0.0])) == pytest.approx(2)
 
 
+def test_energy_ratios_have_no_unit():
+    """Updates of a norm far below 1, as a run of few steps has, give what large ones give."""
+    inner, square = np.array(-1.5e-12), np.array([1e-12, 4e-12])
+    assert energy_ratio(inner, *square) == pytest.approx(0.4)
+    assert energy_ratio_of_sum(np.array([[1, -0.75], [-0.75, 1]]), np.sqrt(square)) == pytest.approx(0.4)
+
+
 def test_energy_ratio_of_nothing_is_not_available():
     for one, other in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
         assert np.isnan(energy_ratio(np.array(0.0), np.array(one), np.array(other)))

@@ -107,7 +107,8 @@ def test_terms_of_coefficient_zero_are_left_out_of_a_concatenation():
     assert (s, cost, B.shape) == (0.5, 0.0, (5, 2))
     torch.testing.assert_close(s * B @ A, 0.5 * parts[1][0] @ parts[1][1])
     B, A, s, cost = concatenated(parts[::2])
-    assert (s, cost, float((B @ A).norm())) == (1.0, 0.0, 0.0)
+    assert (s, cost, B.shape, float(B.norm())) == (1.0, 0.0, (5, 2), 0.0)
+    assert torch.equal(A, parts[0][1])
 
 
 def test_concatenation_of_other_weights_rounds_once_into_float32_and_says_so():

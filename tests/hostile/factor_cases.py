@@ -53,7 +53,7 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
     yield "only A", {A: torch.ones(2, 8)}, "only A or only B"
     yield "only B", {B: torch.ones(12, 2)}, "only A or only B"
     yield "A twice", pair() | {f"{M}.lora_A.default.weight": torch.ones(2, 8)}, "claim the same module|2 adapters"
-    other = M.replace("base_model.model.model.", "base_model.model.base_model.model.model.language_model.")
+    other = M.replace("base_model.model.model.", "base_model.model.base_model.model.model.")
     same = {f"{other}.lora_A.weight": torch.ones(2, 8), f"{other}.lora_B.weight": torch.ones(12, 2)}
     yield "two paths of one module", pair() | same, "claim the same module"
     yield "AdaLoRA's E alone", {f"{M}.lora_E": torch.ones(2, 1)}, "not understood"

@@ -1,6 +1,6 @@
 """Runs commands one after the other in this process and tells how each ended, a line of JSON each.
 
-    python -m tests.hostile.run < commands.json
+    python -m tests.hostile.run commands.json
 
 The commands' own `main` runs, as in a process of its own. Each has a deadline that kills the process (of the time it
 computes, which other work on the machine does not change, and a wide one of the clock, for those that wait), no more
@@ -62,7 +62,7 @@ def _reset_peak() -> None:
 
 
 if __name__ == "__main__":
-    commands = json.load(sys.stdin)
+    commands = json.loads(Path(sys.argv[1]).read_text())
     run(commands[0], WAITING)  # what is imported and allocated once counts for no case
     limit = memory("VmSize") + ROOM
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from inspector.text import plain
-from tests.acceptance.command import ROOT, inspector
+from tests.acceptance.command import FEW, ROOT, begun, inspector
 from tests.hostile import valid
 from tests.hostile.case import ESCAPES
 from tests.hostile.make import CASES, folder_of, make
@@ -32,7 +29,7 @@ def results(tmp_path_factory):
     paths = {case.name: make(case, root) for case in CASES}
     commands = [command for case in CASES for command in _commands(case, paths[case.name], root)]
     halves = commands[::2], commands[1::2]  # a core each
-    running = [_started([warm, *half]) for half in halves]
+    running = [_started([warm, *half], root / f"{half[0][0]}.json") for half in halves]
     ends = [_ended(process, half) for process, half in zip(running, halves, strict=True)]
     pairs = zip(CASES, zip(*ends, strict=True), strict=True)
     return root, {case.name: (paths[case.name], *end) for case, end in pairs}
@@ -46,24 +43,13 @@ def _commands(case, path, root):
     yield ["check", *options, "--tensors", str(path)]
 
 
-def _started(commands):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.hostile.run"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.stdin.write(json.dumps(commands))
-    process.stdin.close()
-    process.stdin = None
-    return process
+def _started(commands, file):
+    file.write_text(json.dumps(commands))
+    return begun("tests.hostile.run", file, known=FEW)
 
 
 def _ended(process, commands):
-    out, err = process.communicate()
+    out, err = (text.decode() for text in process.communicate())
     ends = [json.loads(line) for line in out.splitlines()]
     at = len(ends)
     assert at == len(commands), f"it died ({process.returncode}) of {commands[at]}: {err[-2000:]}"

@@ -67,7 +67,7 @@ def test_exit_codes_of_a_preview(place, sources, code, said, capsys):
     ("sources", "said"),
     [
         (("a", "gone"), "gone"),
-        (("a", "empty"), "empty cannot be added: "),
+        (("a", "empty"), "empty cannot be added: no LoRA pair (A and B of one module) that could be analysed"),
         (("a:0", "b:0.0"), "Every weight is 0"),
         (("nan",), "No module can be added|"),
         (("a:x",), "'a' is here, but 'x' after it is no weight"),
@@ -145,7 +145,8 @@ def test_several_modules_that_cannot_be_added_are_counted(place):
     [
         ("a", "a", 1.0), ("a:0.5", "a", 0.5), ("a:-2", "a", -2.0), ("a:+.5e-1", "a", 0.05), ("a:3.", "a", 3.0), ("a:x", "a:x", 1.0),
         ("a:nan", "a:nan", 1.0), ("a:1e999", "a:1e999", 1.0), ("org/repo:sub:2", "org/repo:sub", 2.0), ("a:", "a:", 1.0), ("0.5", "0.5", 1.0),
-        ("a:0x1", "a:0x1", 1.0), ("a:1_0", "a:1_0", 1.0),
+        ("a:0x1", "a:0x1", 1.0), ("a:1_0", "a:1_0", 1.0), ("a:0", "a", 0.0),
+        ("a:-1e30", "a", -1e30), ("a:1e-30", "a", 1e-30), ("a:1.1e30", "a:1.1e30", 1.0), ("a:9e-31", "a:9e-31", 1.0),
     ],
 )  # fmt: skip
 def test_a_source_and_its_weight(text, source, weight):

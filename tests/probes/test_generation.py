@@ -89,8 +89,10 @@ def test_one_prompt_too_large_is_said(model, tokenizer, prompts, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(model, "generate", never)
+    notes = []
     with pytest.raises(InspectorError, match="single prompt of 40 tokens"):
-        list(generate(model, tokenizer, prompts, 8, 4))
+        list(generate(model, tokenizer, prompts, 8, 4, hooks=Hooks(note=notes.append)))
+    assert notes == [f"out of memory: going on with batches of {n}" for n in (2, 1)]
 
 
 def test_other_errors_are_not_swallowed(model, tokenizer, prompts, monkeypatch):

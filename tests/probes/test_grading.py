@@ -49,6 +49,12 @@ def test_wrong_and_why(answer, gold, status):
     assert (verdict.correct, verdict.status) == (False, status)
 
 
+def test_what_was_read_is_kept_as_it_was_written_up_to_200_characters():
+    assert correct(r"so \boxed{\frac{1}{2}}", "0.5") == Verdict(correct=True, status="ok", parsed=r"\frac{1}{2}")
+    long = "+".join("1" * 150)
+    assert correct(f"\\boxed{{{long}}}", "150").parsed == long[:200]
+
+
 def test_an_answer_without_end_is_ended_and_the_next_one_graded(grader):
     """9^(9^9) has 370 million digits: no Python signal handler runs before that product is done."""
     assert grader.grade(r"\boxed{9^{9^{9}}}", "3") == Verdict(correct=False, status="timeout")

@@ -47,6 +47,17 @@ def test_gsm8k_from_the_hub_then_from_its_cache(hub, tmp_path):
     assert load_problems("gsm8k").digest == found.digest
 
 
+def test_of_the_files_of_a_dataset_only_those_of_the_split_are_read(hub, tmp_path):
+    """From the Hub, and from the cache in which the other split lies beside it."""
+    repo = published(hub, tmp_path, "openai/gsm8k", "main/test-00000-of-00001.parquet", GSM8K)
+    pq.write_table(pa.Table.from_pylist(GSM8K[1:]), tmp_path / "data" / "train.parquet")
+    repo.files["main/train-00000-of-00001.parquet"] = (tmp_path / "data" / "train.parquet").read_bytes()
+    repo.files["main/test.md"] = b"words"
+    found = [len(load_problems(name).problems) for name in ("gsm8k-train", "gsm8k")]
+    hub.faults.append(Fault("api", status=503))
+    assert [len(load_problems(name).problems) for name in ("gsm8k-train", "gsm8k")] == found == [1, 2]
+
+
 def test_aime_has_its_own_columns(hub, tmp_path):
     rows = [{"problem_idx": n, "problem": f"Find {n}.", "answer": 100 + n} for n in (1, 2)]
     published(hub, tmp_path, "MathArena/aime_2026", "data/train-00000-of-00001.parquet", rows)
@@ -115,11 +126,12 @@ def test_the_request_for_a_box_stands_once(tmp_path):
 
 def test_rollouts_are_problems_once_and_completions_all(tmp_path):
     rows = [
-        {"prompt": [{"role": "user", "content": "1+1?"}], "completion": text, "answer": "2"}
+        {"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}],
+         "completion": [{"role": "assistant", "content": text}], "answer": "2"}
         for text in ("2", "it is 2", "2")
-    ]
+    ]  # fmt: skip
     path = str(jsonl(tmp_path / "r.jsonl", rows))
-    assert len(load_problems(path).problems) == 1
+    assert [p.question for p in load_problems(path).problems] == ["1+1?"]
     assert [p.completion for p in load_problems(path, completions=True).problems] == ["2", "it is 2"]
 
 

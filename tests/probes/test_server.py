@@ -129,8 +129,12 @@ def test_unreachable():
         pass
     with pytest.raises(InspectorError, match=r"cannot be reached \(Connection refused\): start it, or check"):
         asked(client(chat))
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://x:0", "x:0/v1", "http://x:port", "http://"])
+def test_addresses_that_are_none(url):
     with pytest.raises(InspectorError, match="is no server"):
-        Server("ftp://x", 8).cards()
+        Server(url, 8).cards()
 
 
 def test_keys(monkeypatch):

@@ -191,3 +191,10 @@ def test_one_flipped_bit_of_the_base_is_another_base(opened, tmp_path):
     assert len(notes) == 2
     assert "fewer than 20" in notes[0]
     assert "trained on another base" in notes[1]
+
+
+def test_what_is_cached_is_never_unpickled():
+    kept = cache.Cache()
+    kept.store("cka", {}, {"values": np.array([{}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        kept.load("cka", {})

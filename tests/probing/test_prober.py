@@ -93,8 +93,14 @@ def test_nothing_is_computed_twice(opened, monkeypatch):
     monkeypatch.setattr("inspector.probing.weights.intruders", lambda *_a: pytest.fail("ran again"))
     again = Prober().run(adapters, study, EVERYTHING)
     assert again.blocks.keys() == first.blocks.keys() > study.blocks.keys()
+    assert {info.probe: info.examples for info in first.probes if info.probe in ("cka", "intruders")} == {
+        "cka": EVERYTHING.limit, "intruders": 0,
+    }  # fmt: skip
     for key, values in first.blocks.items():
         np.testing.assert_array_equal(values, again.blocks[key])
+    turned = adapters[::-1]
+    found = Prober().run(turned, analyse(turned, Settings()), replace(EVERYTHING, probes=("cka",)))
+    np.testing.assert_array_equal(found.block("cka", "layer")[0, -1], first.block("cka", "layer")[0, -1])
 
 
 def test_the_cache_knows_adapters_by_content_not_by_name(opened, tmp_path, monkeypatch):

@@ -73,6 +73,18 @@ def test_a_merge_that_cancels_without_a_measured_energy_ratio():
     assert texts(found, "merging") == ["Merging a + b would cancel part of both: cosine -0.40."]
 
 
+def test_merges_that_cancel_of_which_one_has_an_energy_ratio():
+    """Then the cosines are told, which all of them have."""
+    found = study(
+        ("a", "b", "c"), cosine={("a", "b"): -0.4, ("a", "c"): -0.5, ("b", "c"): 0.3}, energy_ratio={("a", "b"): 0.6},
+        subspace_overlap={("a", "b"): 0.5, ("a", "c"): 0.2, ("b", "c"): 0.1},
+    )  # fmt: skip
+    found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
+    assert texts(found, "merging") == ["Merging a + b and a + c would cancel part of both: cosine -0.50 to -0.40."]
+    (one,) = [told for told in takeaways(found) if told.kind == "merging"]
+    assert {n.metric for n in one.numbers} == {"cosine", "subspace_overlap", "subspace_overlap_chance"}
+
+
 def test_checkpoints_of_several_runs_are_pointed_out():
     names = ("checkpoint-1", "checkpoint-2", "checkpoint-3")
     overlap = {

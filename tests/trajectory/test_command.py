@@ -69,6 +69,17 @@ def test_errors_are_a_sentence(tmp_path):
         refuse_unknown([tmp_path / "file"], "")
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_without_a_checkpoint_hides_no_other(tmp_path, capsys, damaged):
+    trained(tmp_path / "sft", 10)
+    if damaged:
+        damage(trained(tmp_path / "dpo", 10) / ".checkpoints" / "checkpoint-10")
+    else:
+        begin(tmp_path / "dpo")
+    assert print_once([tmp_path]) == 3 * damaged
+    assert {row["run"] for row in table(capsys.readouterr().out) if row["metric"] == "norm"} == {"sft"}
+
+
 def test_nothing_readable_is_an_error(tmp_path, capsys):
     damage(trained(tmp_path / "sft", 10) / ".checkpoints" / "checkpoint-10")
     assert "could be read" in refused(tmp_path)

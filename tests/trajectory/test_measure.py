@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.errors import CancelledError
+from inspector.errors import CancelledError, InspectorError
 from inspector.trajectory import measure
 from inspector.trajectory.measure import Meter
 from inspector.trajectory.result import rows
@@ -160,6 +160,22 @@ def test_a_checkpoint_that_vanishes_while_it_is_read(tmp_path, monkeypatch):
     found = measured(tmp_path)
     assert [point.step for point in found.curves[0].points] == [10]
     assert len(found.notes) == 1
+
+
+def test_a_checkpoint_that_cannot_be_analysed_leaves_the_others(tmp_path, monkeypatch):
+    trained(tmp_path / "a", 10, 20, 30)
+    real = measure.analyse
+
+    def analyse(adapters, settings):
+        if any(adapter.info.name == "a@20" for adapter in adapters):
+            raise InspectorError("It is odd.")
+        return real(adapters, settings)
+
+    monkeypatch.setattr(measure, "analyse", analyse)
+    found = measured(tmp_path)
+    assert [point.step for point in found.curves[0].points] == [10, 30]
+    assert found.notes == ("a step 20: It is odd.",)
+    assert found.curves[0].points[0].cosine_final == pytest.approx(cosine(dense(10), dense(30)), abs=CLOSE)
 
 
 def test_not_a_number_is_said(tmp_path):

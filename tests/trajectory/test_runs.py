@@ -1,6 +1,7 @@
 """Which runs and checkpoints a folder holds, and what state they are in."""
 
 import json
+import os
 import time
 
 import pytest
@@ -104,6 +105,19 @@ def test_a_slow_run_is_given_three_of_its_gaps(tmp_path):
         assert scan(tmp_path, written + seconds)[0].state == state
 
 
+@pytest.mark.parametrize(("landed", "limit"), [((1e9,), 900), ((1e9 - 30, 1e9), 120), ((1e9 - 50, 1e9), 150)])
+def test_at_its_limit_silence_is_a_stop(tmp_path, landed, limit):
+    """15 minutes after the first checkpoint; then three of the longest gap, and two minutes at least."""
+    run = trained(tmp_path / "sft", *range(1, len(landed) + 1))
+    places = [*run.rglob("*")]
+    for at in landed:
+        for path in places:
+            os.utime(path, (at, at))
+        places = [path for path in places if not path.parent.name.endswith("-1")]
+    for seconds, state in ((limit - 0.5, "training"), (limit, "stopped")):
+        assert scan(tmp_path, 1e9 + seconds)[0].state == state
+
+
 def test_checkpoints_of_a_plain_trainer(tmp_path):
     for step in (5, 10):
         folder = write_random(tmp_path / "out" / f"checkpoint-{step}", step)
@@ -117,6 +131,16 @@ def test_checkpoints_of_a_plain_trainer(tmp_path):
     assert ([p.step for p in run.points], run.newest) == ([5, 10], tmp_path / "out")
     (folder / "trainer_state.json").write_text(json.dumps(state | {"max_steps": 20}))
     assert scan(tmp_path / "out")[0].newest == folder  # what an earlier training left there is not its
+
+
+@pytest.mark.parametrize("told", [{}, {"max_steps": 0}, {"max_steps": 11}])
+def test_a_plain_trainer_below_its_last_step_or_that_names_none_has_not_finished(tmp_path, told):
+    folder = write_random(tmp_path / "out" / "checkpoint-10")
+    (folder / "trainer_state.json").write_text(json.dumps(told))
+    (run,) = scan(tmp_path / "out")
+    assert (run.state, run.step, run.steps) == ("training", 10, told.get("max_steps", 0))
+    (run,) = scan(tmp_path / "out", time.time() + 1e6)
+    assert run.state == "stopped"
 
 
 def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):

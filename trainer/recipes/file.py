@@ -18,6 +18,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from inspector.errors import InspectorError
+from inspector.special_files import refuse_special
 from inspector.text import plain
 from trainer.methods import METHODS
 from trainer.recipes.recipe import Recipe, checked
@@ -109,6 +110,7 @@ def _spread(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path, depth: int) -> Source:
+    refuse_special(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:

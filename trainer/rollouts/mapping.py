@@ -1,7 +1,8 @@
 """Rollouts of others as ours: columns by name, one row a completion. No torch.
 
 `--map prompt=…,completion=…,reward=…,answer=…` names their columns, a dot going into a record
-(`reward_model.ground_truth`). A column may hold one value a row, or a list with one value a completion.
+(`reward_model.ground_truth`). A column may hold one value a row, or a list with one value a completion. A preference
+pair (`chosen=…,rejected=…`) becomes two rows in a group of their own, with the rewards 1 and 0.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from trainer.rollouts.schema import UNKNOWN, Message, Rollout, RowError, read_ro
 
 FIELDS = (
     "prompt", "completion", "reward", "answer", "problem", "group", "teacher", "finish_reason", "prompt_tokens",
-    "completion_tokens",
+    "completion_tokens", "chosen", "rejected",
 )  # fmt: skip
+_PAIR = {"chosen", "rejected"}
 PRESETS = {
     "open-r1": "prompt=problem,completion=generations,reward=correctness_math_verify,answer=answer",
     "verl": "prompt=prompt,completion=responses,reward=scores,answer=reward_model.ground_truth",
+    "trl-preference": "prompt=prompt,chosen=chosen,rejected=rejected",
+    "trl-unpaired": "prompt=prompt,completion=completion,reward=label",
 }
 
 
@@ -56,9 +60,13 @@ def columns_of(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
                 f"or {' or '.join(PRESETS)}."
             )
         found[field] = column
-    if missing := [field for field in ("prompt", "completion") if field not in found]:
+    pair = _PAIR & found.keys()
+    needed = ("prompt", *sorted(_PAIR)) if pair else ("prompt", "completion")
+    if missing := [field for field in needed if field not in found]:
         raise InspectorError(f"--map names no {' and no '.join(missing)}: as in --map prompt=question,completion=text.")
-    if "reward" not in found and "answer" not in found:
+    if pair and (more := {"completion", "reward"} & found.keys()):
+        raise InspectorError(f"--map names {' and '.join(sorted(more))} beside chosen and rejected, which are both.")
+    if not pair and "reward" not in found and "answer" not in found:
         raise InspectorError("--map names neither reward nor answer: one of them is needed, to take or to grade.")
     return tuple(found.items())
 
@@ -81,6 +89,9 @@ def mapped(where: Mapped, grader: Grader) -> Iterator[Rollout]:
 
 def _rollouts(where: Mapped, row: Mapping[str, Any], grader: Grader) -> Iterator[Rollout]:
     values = {field: _value(row, column) for field, column in where.columns}
+    pair = [values.pop("chosen"), values.pop("rejected")] if values.keys() >= _PAIR else []
+    if pair:
+        values |= {"completion": pair, "reward": [1.0, 0.0]}
     completions = _completions(values["completion"], where.column("completion"))
     prompt = _prompt(values["prompt"])
     for n, completion in enumerate(completions):
@@ -89,7 +100,8 @@ def _rollouts(where: Mapped, row: Mapping[str, Any], grader: Grader) -> Iterator
         got = _reward(one.get("reward"), where.column("reward"), completion, answer, grader)
         group = _text(one.get("group"))
         yield Rollout(
-            group_id=group or key(prompt, answer), source=plain(where.path.name), prompt=prompt,
+            group_id=group or key(prompt, "\0".join(completions) if pair else answer),
+            source=plain(where.path.name), prompt=prompt,
             completion=({"role": "assistant", "content": completion},),
             problem=_text(one.get("problem")) or prompt[-1]["content"], solution=answer,
             reward=got.value, reward_status=got.status, answer_parsed=got.parsed,

@@ -16,6 +16,7 @@ from typing import Any, Self, get_args
 from inspector.errors import InspectorError
 from inspector.jsonl import json_rows
 from inspector.probes.grading import Status
+from inspector.special_files import refuse_special
 from inspector.text import plain, some
 
 SCHEMA_VERSION = 1
@@ -145,6 +146,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(number from 1, row) of a JSONL or Parquet file. Raises InspectorError with what to do."""
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot read {plain(path)}: its name must end in {' or '.join(SUFFIXES)}.")
+    refuse_special(path)
     try:
         yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else json_rows(path)
     except OSError as error:
@@ -167,7 +169,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _complete(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the simple form with every key of the schema; the group is the prompt where none is named."""
     if missing := [name for name in ("prompt", "completion", "reward") if row.get(name) is None]:
-        raise RowError(f"no {' and no '.join(missing)}")
+        raise RowError(_wanted(row, missing))
     answer = next((row[name] for name in ("answer", "solution") if row.get(name) is not None), "")
     prompt = _messages(row["prompt"], "prompt", "user")
     group = next((row[name] for name in ("group", "group_id") if row.get(name) is not None), None)
@@ -175,6 +177,22 @@ def _complete(row: Mapping[str, Any]) -> dict[str, Any]:
     known = {f.name: f.default for f in fields(Rollout)} | {"problem": prompt[-1]["content"], "solution": str(answer)}
     given = {f: row[f] for f in ("reward", "prompt", "completion")}
     return known | given | {"group_id": named}
+
+
+def _wanted(row: Mapping[str, Any], missing: Sequence[str]) -> str:
+    """What a row of other columns lacks, and how one gets from there to rollouts."""
+    what, columns = f"no {' and no '.join(missing)}", "prompt=…,completion=…,reward=…"
+    if {"chosen", "rejected"} <= row.keys():
+        what = "a preference pair"
+        inside = "chosen" if isinstance(row["chosen"], list) else "…"  # of two chats: what comes before the answers
+        columns = "trl-preference" if "prompt" in row else f"prompt={inside},chosen=chosen,rejected=rejected"
+    elif {"completion", "label"} <= row.keys():
+        columns = "trl-unpaired"
+    there = f" (columns: {some(list(row), 8)})" if row else ""
+    return (
+        f"{what}{there}, and a rollout has prompt, completion and reward: "
+        f"`inspector rollouts --from FILE --map {columns} --out rollouts.jsonl` makes rollouts of such rows"
+    )
 
 
 def _messages(value: Any, name: str, role: str) -> tuple[Message, ...]:

@@ -16,6 +16,7 @@ from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
 from inspector.adapters.readers import gguf, mlx
 from inspector.adapters.stated import PARAMS
+from inspector.adapters.strangers import TRAINING_STATE, by_name
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
 
@@ -169,7 +170,8 @@ def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
             return found[0]
     elif name.endswith(WEIGHTS):
         return _single(folder, name, names, given)
-    raise InspectorError("is no file of an adapter")
+    known = by_name(name)
+    raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is no file of an adapter")
 
 
 def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def _nothing(folders: Iterable[set[str]]) -> str:
     """Why there is nothing to open."""
-    names = set[str]().union(*folders)
-    if "pytorch_model.bin" in names:
-        return "holds a model in pickles, which are not loaded, and no adapter"
+    found = {name: known for name in sorted(set[str]().union(*folders)) if (known := by_name(name))}
+    for name in sorted(found, key=lambda name: found[name] is TRAINING_STATE):
+        return f"holds no LoRA adapter: {name} is {found[name].what} ({found[name].way_out})"
     return f"holds no LoRA adapter ({CONFIG} with {SAFETENSORS}, or a file of another format)"

@@ -77,7 +77,7 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
             left_out.append(name)
         elif files.setdefault(name, file) != file:
             raise _no_hub(remote, f"it lists {plain(name)!r} twice")
-    _remember(remote, commit)
+    remember(remote, commit)
     return Listing(commit, files, left_out=tuple(left_out))
 
 
@@ -147,7 +147,7 @@ def _storage(remote: Remote) -> Path:
     return Path(constants.HF_HUB_CACHE).expanduser() / repo_folder_name(repo_id=remote.repo, repo_type="model")
 
 
-def _remember(remote: Remote, commit: str) -> None:
+def remember(remote: Remote, commit: str) -> None:
     """Note in the cache which commit a branch or tag is at, as huggingface_hub does, for when the Hub is away."""
     revision = remote.revision or constants.DEFAULT_REVISION
     refs = _storage(remote) / "refs"

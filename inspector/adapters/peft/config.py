@@ -11,6 +11,7 @@ from typing import Any
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
 from inspector.adapters.stated import UNSTATED, Stated, config_of, stated
 from inspector.errors import InspectorError
+from inspector.special_files import special
 from inspector.study import Finding
 from inspector.text import plain, some
 
@@ -32,6 +33,11 @@ KNOWN = frozenset(
     use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
+TRAINER_CONFIG = "lora_train_meta.json"
+"""r and lora_alpha, beside the checkpoint of a trainer that writes no adapter."""
+INVOCATION = "alora_invocation_tokens"
+_INVOCATIONS = ("invocation_tokens", "invocation_string")
+"""What the code before PEFT's called it."""
 _MOST_RANGES, _MOST_PARTS = 1000, 16
 METHODS = {
     "LORA": "PEFT LoRA",
@@ -54,6 +60,7 @@ _OTHERWISE = {
     **dict.fromkeys(("IA3", "OFT", "BOFT", "HRA", "ROAD", "HIRA", "PSOFT", "DELORA"), _MULTIPLIES),
     **dict.fromkeys(("PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
     "LN_TUNING": "it trains the vectors of norms, and only matrices are compared",
+    "ALORA": f"it is of the code before PEFT's; PEFT has peft_type LORA with {INVOCATION}",
     "XLORA": "it mixes other adapters: open those",
     "POLY": "it mixes several LoRAs by task",
 }
@@ -92,6 +99,8 @@ class PeftConfig:
     """Ranges of the base's layers, one after the other: the layers of the replicated model."""
     enabled: tuple[bool, ...] = ()
     """`enable_lora` of old PEFT's MergedLinear: which parts of a fused projection have a LoRA."""
+    invocation: tuple[int, ...] = ()
+    """Token ids of an activated LoRA, which holds from them on; () where ΔW holds everywhere."""
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Indices of trainable tokens by the name of their module, under "" where the config names none."""
     findings: tuple[Finding, ...] = ()
@@ -100,10 +109,14 @@ class PeftConfig:
 def read_config(at: Path) -> PeftConfig:
     """The config of a PEFT folder, or beside a single file; without one, what else states the scale.
 
-    Raises InspectorError for a damaged file, a method without ΔW from factors, or an α that is no number.
+    Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
+    activated LoRA that does not name its invocation by token ids.
     """
-    if (path := config_of(at)) is None:
-        missing = Finding("info", f"no {CONFIG}: the base is unknown")
+    path = config_of(at) or at.with_name(TRAINER_CONFIG)
+    if not path.is_file():
+        config_path = at / CONFIG if at.is_dir() else at.with_name(CONFIG)
+        there = f" ({CONFIG} is {what})" if (what := special(config_path)) else ""
+        missing = Finding("info", f"no {CONFIG}{there}: the base is unknown")
         return PeftConfig(stated=(found := stated(at)), r=found.rank, findings=(missing,))
     config, twice = read_json_object(path)
     if "peft_type" not in config and (found := stated(at)).scale is not None:
@@ -141,6 +154,7 @@ def read_config(at: Path) -> PeftConfig:
         bdlora=bool(config.get("use_bdlora")),
         layer_replication=_ranges(config.get("layer_replication")),
         enabled=_switches(config.get("enable_lora")),
+        invocation=_invocation(path, config),
         tokens=_tokens(config),
         findings=tuple(_oddities(config, twice, peft_type)),
     )
@@ -181,6 +195,19 @@ def _ranges(value: object) -> tuple[tuple[int, int], ...]:
 def _switches(value: object) -> tuple[bool, ...]:
     fit = isinstance(value, list) and len(value) <= _MOST_PARTS and all(isinstance(v, bool) for v in value)
     return tuple(value) if isinstance(value, list) and fit and any(value) else ()
+
+
+def _invocation(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:
+    """`alora_invocation_tokens`; raises InspectorError where they are no token ids, or where text stands for them."""
+    tokens = config.get(INVOCATION)
+    if isinstance(tokens, list) and all(type(token) is int and token >= 0 for token in tokens):
+        return tuple(tokens)
+    if name := next((name for name in (INVOCATION, *_INVOCATIONS) if config.get(name)), ""):
+        raise InspectorError(
+            f"{plain(path)} is an activated LoRA's, whose {name} is {plain(repr(config[name]), 60)}: give it "
+            f"{INVOCATION}, the list of token ids from which on ΔW holds, as PEFT reads it."
+        )
+    return ()
 
 
 def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

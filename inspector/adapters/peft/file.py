@@ -1,4 +1,7 @@
-"""PEFT's tensors in a single file under any name: a config beside it or its header says the scale, or nothing does."""
+"""PEFT's tensors in a single file under any name: a config beside it or its header says the scale, or nothing does.
+
+A trainer's own checkpoint (`model_world_size_1_rank_0.pt`) has `lora_train_meta.json` beside it, with r and lora_alpha.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,30 @@ from pathlib import Path
 from inspector.adapters.given import Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
+from inspector.adapters.peft.config import TRAINER_CONFIG
 from inspector.adapters.peft.folder import read as read_folder
 from inspector.adapters.peft.tensors import EMBEDDING_A
 from inspector.adapters.slots import is_factor
+from inspector.adapters.strangers import SUFFIXES, by_name, pickled
+
+_EXPORTED = "lora_adapter"
+"""Where such a trainer (verl) puts the adapter that it makes of its checkpoint."""
 
 
 def places(folder: Folder) -> list[Path]:
     """The files with a factor; and, where no model lies, those too damaged to tell: reading tells how."""
     model = bool({"config.json", "model_index.json"} & folder.names)
     files = folder.files(".safetensors", ".sft")
-    return [folder.path / name for name in files if _is_peft(folder, name) or (folder.damaged(name) and not model)]
+    found = [name for name in files if _is_peft(folder, name) or (folder.damaged(name) and not model)]
+    return [folder.path / name for name in (*found, *_pickles(folder))]
+
+
+def _pickles(folder: Folder) -> list[str]:
+    """Torch archives whose text names factors of PEFT's: one that is named, or a trainer's whose record lies beside."""
+    if not folder.only and (TRAINER_CONFIG not in folder.names or (folder.path / _EXPORTED).is_dir()):
+        return []
+    files = [name for name in folder.files(*SUFFIXES["pickle"]) if by_name(name) is None]
+    return [name for name in files if b".lora_A." in pickled(folder.path / name)]
 
 
 def _is_peft(folder: Folder, name: str) -> bool:

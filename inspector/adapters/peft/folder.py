@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from inspector.adapters.account import USED
 from inspector.adapters.assemble import Facts, assemble
 from inspector.adapters.config_file import CONFIG, read_json_object
 from inspector.adapters.eight_bit import multiplied
 from inspector.adapters.given import Given
 from inspector.adapters.listing import Folder
+from inspector.adapters.magnitudes import direction_only, dora_notes
 from inspector.adapters.model import Adapter
 from inspector.adapters.orientation import TURNED, upright
 from inspector.adapters.peft import vera
@@ -24,10 +24,11 @@ from inspector.adapters.peft.targets import lacks, untouched
 from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, A, B, Sorted, sort
 from inspector.adapters.readers import image
 from inspector.adapters.stated import MLX, UNSTATED
+from inspector.adapters.strangers import SUFFIXES, is_kind
 from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.errors import InspectorError
 from inspector.names import Names, strip_wrappers
-from inspector.study import Finding
+from inspector.study import ACTIVATED, Finding
 from inspector.text import plain, some
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
@@ -72,13 +73,14 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     file = PeftFile(config, upon, scaling, base, given.rank, recent)
     made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
     facts = Facts(
-        "PEFT DoRA" if config.dora else METHODS[config.peft_type],
+        _format(config),
         config.base,
         scaling.alphas,
         config.targets,
         made.excluded,
         misplaced or _refusal(config, found, given),
         _depends_on(config, found, given),
+        config.invocation,
     )
     notes = _notes(config, weights, found, made, given)
     notes += [TURNED] if upon is not floats else []
@@ -92,6 +94,12 @@ def _pairs(found: Sorted) -> list[tuple[str, str]]:
     """The keys of A and B of every module that has both."""
     slots = [group.slots for group in found.groups.values()]
     return [(of[A].key, of[B].key) for of in slots if {A, B} <= of.keys()]
+
+
+def _format(config: PeftConfig) -> str:
+    if config.invocation:
+        return ACTIVATED
+    return "PEFT DoRA" if config.dora else METHODS[config.peft_type]
 
 
 def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
@@ -130,11 +138,12 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
 def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:
     """What the reader of the numbers should know of this adapter."""
     notes = []
-    magnitudes = [group.slots[MAGNITUDE].key for group in found.groups.values() if MAGNITUDE in group.slots]
-    if any(made.verdicts[key] is not USED for key in magnitudes) or (config.dora and not magnitudes):
-        why = "ΔW needs the base (--base)" if given.base is None else "ΔW cannot be formed on this base"
-        why = why if magnitudes else "the file has no magnitudes (lora_magnitude_vector)"
-        notes.append(Finding("warning", f"DoRA: {why}; only the direction part s·B·A is analysed"))
+    if config.invocation:
+        only = f"ΔW holds only from its invocation tokens on (ids {some(config.invocation, 12)})"
+        notes.append(Finding("warning", f"activated LoRA: {only}; elsewhere there is the base"))
+    notes += dora_notes(made.verdicts)
+    if config.dora and not any(MAGNITUDE in group.slots for group in found.groups.values()):
+        notes.append(direction_only("the file has no magnitudes (lora_magnitude_vector)"))
     if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
         unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
         notes.append(Finding("warning", unknown))
@@ -147,6 +156,8 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
         notes.append(Finding("warning", f"{text}; another adapter's layer of the same number may be another one"))
     if config.fan_in_fan_out:
         notes.append(TRANSPOSED)
-    if weights.files[0].name == PICKLE:
+    if (file := weights.files[0]).suffix in SUFFIXES["pickle"] and not is_kind(file, "safetensors"):
         notes.append(Finding("info", "a pickle, read with weights_only: nothing in it was run"))
+    elif file.name == PICKLE:
+        notes.append(Finding("warning", f"{PICKLE} is a safetensors file, which PEFT does not load under this name"))
     return notes

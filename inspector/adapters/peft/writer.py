@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inspector.adapters.config_file import CONFIG
+from inspector.adapters.peft.config import INVOCATION
 from inspector.adapters.peft.patterns import PLAIN
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
@@ -67,14 +68,15 @@ def write_peft(
     card: str = "",
     task_type: str | None = None,
     fan_in_fan_out: bool = False,
+    invocation: tuple[int, ...] = (),
 ) -> tuple[str, ...]:
     """Write the modules, by their full path in the base without wrappers, as a PEFT folder `dest`.
 
     `base` is the `base_model_name_or_path`, `card` the text of the README below its title. `fan_in_fan_out` says that
     the base stores W transposed, as gpt2 does: B and A are those of ΔW (out × in) either way, and PEFT sets the flag
-    itself and warns where it is wrong. Returns what a user should know of how it was written. Raises InspectorError
-    where `dest` exists or cannot be written, where two names are one module's, or where a scale or a shape makes no
-    LoRA.
+    itself and warns where it is wrong. `invocation`: the token ids from which on an activated LoRA holds. Returns what
+    a user should know of how it was written. Raises InspectorError where `dest` exists or cannot be written, where two
+    names are one module's, or where a scale or a shape makes no LoRA.
     """
     refuse_destination(dest)
     if not modules:
@@ -86,6 +88,8 @@ def write_peft(
         _write_tensors(folder / SAFETENSORS, exact)
         config = _config({path: (f.A.shape[0], a) for path, (f, a) in exact.items()}, base, task_type)
         config["fan_in_fan_out"] = fan_in_fan_out
+        if invocation:
+            config |= {INVOCATION: list(invocation), "task_type": "CAUSAL_LM"}  # others of PEFT's models ignore it
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / CARD).write_text(_card(dest.name, base, card), encoding="utf-8")
     padded = [path for path, (factors, _) in exact.items() if factors.A.shape[0] != modules[path].A.shape[0]]

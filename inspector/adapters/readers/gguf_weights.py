@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.headers import FLOATS, TensorHeader
-from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.strangers import refuse_stand_in
 from inspector.adapters.weights import Weights, refuse_changed, stamp
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -50,7 +50,7 @@ def gguf_weights(path: Path) -> tuple[Weights, Mapping[str, Any]]:
 
     Raises InspectorError for what is no valid GGUF file.
     """
-    refuse_stand_in(path)
+    refuse_stand_in(path, "gguf")
     mark = stamp(path)
     try:
         reader = _reader(path)

@@ -120,7 +120,7 @@ def adapter_of(weights: Weights, name: str, source: str, given: Given) -> Adapte
     scales = _Scales(_components(metadata, given), by_loader, beside)
     found = understand(upon.headers, _place, partial(_parts, upon, given, scales), ASIDE)
     scalings = (scales.components or {}).values()
-    said = [*dora_notes(found), *(finding for scaling in scalings for finding in scaling.findings())]
+    said = [*dora_notes(found.verdicts), *(finding for scaling in scalings for finding in scaling.findings())]
     if scales.components is None:
         said.append(Finding("warning", f"the header's {METADATA} cannot be read"))
     if upon is not floats:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.config_file import is_number, read_json_object
+from inspector.adapters.config_file import CONFIG, is_number, read_json_object
 from inspector.adapters.given import Given
 from inspector.adapters.grouping import Made, Slots, Understood, dtypes, fault, understand
 from inspector.adapters.headers import TensorHeader
@@ -27,6 +27,7 @@ from inspector.adapters.slots import Place
 from inspector.adapters.stated import Stated, config_of, stated
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
+from inspector.special_files import refuse_special
 from inspector.study import Finding
 from inspector.text import count, plain
 
@@ -53,6 +54,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file or config."""
     weights = npz_weights(path) if is_npz(path) else safetensors_weights((path,))
     config: dict[str, Any] = {}
+    refuse_special(path.parent / CONFIG)
     if (file := config_of(path)) is not None:
         config, _ = read_json_object(file)
     beside = stated(path)
@@ -117,7 +119,7 @@ def _expert(weights: Weights, a: str, b: str, e: int) -> tuple[Tensor, Tensor]:
 def _notes(
     config: Mapping[str, Any], beside: Stated, headers: Mapping[str, TensorHeader], found: Understood
 ) -> list[Finding]:
-    notes = dora_notes(found)
+    notes = dora_notes(found.verdicts)
     table = config.get("lora_parameters")
     alpha = table.get("alpha") if isinstance(table, Mapping) else None
     if beside.scale is not None and is_number(alpha):

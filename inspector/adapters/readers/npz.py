@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from inspector.adapters.headers import TensorHeader
-from inspector.adapters.stand_ins import refuse_stand_in
+from inspector.adapters.strangers import refuse_stand_in
 from inspector.adapters.weights import Weights, refuse_changed, stamp
 from inspector.errors import InspectorError
 from inspector.text import plain
@@ -37,7 +37,7 @@ def npz_keys(path: Path) -> list[str]:
 
 def npz_weights(path: Path) -> Weights:
     """The arrays of the archive. Raises InspectorError where it is damaged or compressed (a size nobody can trust)."""
-    refuse_stand_in(path)
+    refuse_stand_in(path, "npz")
     mark = stamp(path)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -8,7 +8,6 @@ rotary pairs and are brought into Hugging Face's, which needs the number of head
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -25,8 +24,10 @@ from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.readers.foreign_names import from_torchtune
 from inspector.adapters.readers.rope import halves, head_counts
 from inspector.adapters.slots import Place
+from inspector.adapters.strangers import SUFFIXES, pickled
 from inspector.adapters.weights import Weights, pickle_weights
 from inspector.names import canonical
+from inspector.special_files import refuse_special
 from inspector.study import Finding
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 FORMAT = "torchtune LoRA"
 _KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)", re.DOTALL)
-_MOST_PICKLED = 64 * 2**20
 A, B, M = "lora_a.weight", "lora_b.weight", "magnitude"
 NO_HEADS = Verdict(
     "ignored",
@@ -46,19 +46,8 @@ NO_HEADS = Verdict(
 
 def places(folder: Folder) -> list[Path]:
     """The torch archives that name a `lora_a.weight`; what is pickled is searched for the name, not unpickled."""
-    files = folder.files(".pt", ".pth", ".bin", ".ckpt")
-    return [folder.path / name for name in files if b".lora_a.weight" in _pickled(folder.path / name)]
-
-
-def _pickled(path: Path) -> bytes:
-    """The pickle of a torch archive, as bytes; nothing where there is none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            most = min(_MOST_PICKLED, path.stat().st_size)
-            inner = [i for i in archive.infolist() if i.filename.endswith("/data.pkl") and i.file_size <= most]
-            return archive.read(inner[0]) if inner else b""
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
-        return b""
+    files = folder.files(*SUFFIXES["pickle"])
+    return [folder.path / name for name in files if b".lora_a.weight" in pickled(folder.path / name)]
 
 
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
@@ -70,12 +59,13 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     depends = f"{depends_on(found, given)} {dict(heads)}"
     alphas = {alpha} if alpha is not None else ()
     facts = Facts(FORMAT, base, alphas, excluded=found.excluded, depends_on=depends)
-    said = [Finding("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found)]
+    said = [Finding("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found.verdicts)]
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
 
 def _config(folder: Path) -> tuple[float | None, str]:
     """α and the base's name, by the config torchtune writes beside its checkpoints."""
+    refuse_special(folder / CONFIG)
     if not (folder / CONFIG).is_file():
         return None, ""
     config, _ = read_json_object(folder / CONFIG)

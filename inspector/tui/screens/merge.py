@@ -8,7 +8,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.merging.preview import Flags, Preview, refused
+from inspector.merging.preview import NOT_MERGED, Flags, Preview, refused
 from inspector.study import Floats, Study
 from inspector.tui.screens.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.state import AppState
@@ -117,6 +117,8 @@ class MergeView(View):
         if unscaled := [clean(study.names[at]) for at in state.order if not study.scaled[at]]:
             text = f"! Left out, their scale is unknown: {', '.join(unscaled)} (--alpha gives it)"
             lines.append(fit(text, area.width - 4).rstrip())
+        for info in (info for info in state.infos if not info.everywhere):
+            lines += wrap(f"! {clean(info.name)} {NOT_MERGED}: it is left out.", area.width - 4)[:2]
         bases = dict.fromkeys(study.adapters[i].base for i in parents if study.adapters[i].base)
         if len(bases) > 1:
             lines.append(fit(f"! Different bases: {', '.join(clean(base) for base in bases)}", area.width - 4).rstrip())

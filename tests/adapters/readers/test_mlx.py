@@ -108,6 +108,16 @@ def test_dora_is_its_direction_part(tmp_path):
     }
 
 
+def test_dora_with_a_base_that_does_not_fit_says_why_and_asks_for_no_other(tmp_path):
+    write(tmp_path / "a", extra={"model.layers.0.self_attn.q_proj.m": torch.ones(24)})
+    (tmp_path / "base").mkdir()
+    save_file({"other.weight": torch.ones(2, 2)}, tmp_path / "base" / "model.safetensors")
+    base = BaseWeights("tiny/base", lambda: tmp_path / "base")
+    (said,) = texts(read_adapter(tmp_path / "a" / "adapters.safetensors", "a", "a", Given(base)), "warning")
+    assert "DoRA: ΔW cannot be formed (the base tiny/base has no such module)" in said
+    assert "--base" not in said
+
+
 def test_checkpoints_in_one_folder_lie_beside_its_adapter(tmp_path):
     for name in ("adapters.safetensors", "0000100_adapters.safetensors"):
         write(tmp_path / "run", name=name)

@@ -117,6 +117,10 @@ def test_groups_of_two_prompts_are_refused():
 def test_rows_with_a_weight_and_no_target_teach_nothing():
     with pytest.raises(InspectorError, match="every row's weight is 0"):
         examples(method("offline-grpo"), Recipe(b=0.0), rows((1.0, "a", 2, 3), (1.0, "a", 2, 3), (0.0, "b", 2, 0)))
+    untold = rows((0.0, "a", 2, 3), (0.0, "a", 2, 3), (1.0, "b", 2, 0), (0.0, "b", 2, 0))
+    assert row_weights(method("offline-grpo"), Recipe(b=0.0), untold) == [0, 0, 0.5, -0.5]
+    with pytest.raises(InspectorError, match="every row's weight is 0"):
+        examples(method("offline-grpo"), Recipe(b=0.0), untold)
 
 
 PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, "6", "c"), Prompt((6,) * 8, "6", "d"))

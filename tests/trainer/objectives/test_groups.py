@@ -1,9 +1,11 @@
 """Groups of fresh completions: which are drawn, which are kept, and from which random streams."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 
+import numpy as np
 import pytest
 
 from inspector.probes.generation import Answer
@@ -121,3 +123,17 @@ def test_a_draw_has_a_stream_of_its_own_whatever_came_before():
     other = []
     groups(lambda _n, _k: True, seed=43, asked=other).round([7, 7, 8, 9], Place(3))
     assert not {seed for _, seed in other} & set(seeds)
+
+
+def test_streams_and_order_stay_those_that_runs_began_with():
+    """A resumed run draws on: 31 bits of a digest for each answer, and an order of the batch's own for prompts."""
+
+    def stream(*where):
+        return int.from_bytes(hashlib.sha256(repr((42, *where)).encode()).digest()[:4], "big") // 2
+
+    asked = []
+    groups(lambda n, _k: n != 4, redraws=1, asked=asked).round([3, 4], Place(6))
+    later = [int(n) for n in np.random.default_rng([42, 1, 6]).permutation(20) if n not in (3, 4)][:2]
+    assert [prompt.ids[0] for prompt, _ in asked] == [3] * 4 + [4] * 4 + [later[0]] * 4 + [later[1]] * 4
+    first = [stream(6, 0, at, k) for at in (0, 1) for k in range(4)]
+    assert [seed for _, seed in asked] == first + [stream(6, 1, (0, at), k) for at in (0, 1) for k in range(4)]

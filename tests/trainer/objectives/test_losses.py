@@ -134,3 +134,13 @@ def test_cutting_a_step_changes_nothing(free, cuts):
     parts = zip(log_p().split(cuts), mask.split(cuts), weight.split(cuts), strict=True)
     sums = sum(o.token_mean(o.weighted(p, m, w), mask.sum()) for p, m, w in parts)
     assert sums.item() == pytest.approx(whole.item(), rel=1e-14)
+
+
+@pytest.mark.parametrize("probability", ["token", "geo-mean", "sequence"])
+def test_a_row_without_a_token_teaches_nothing_and_harms_no_other(free, probability):
+    logits, log_p, mask = free
+    alone = gradient(o.rift(log_p(), mask, rewards(-1, 0, 0), probability).sum(), logits)
+    mask[1] = False
+    beside = gradient(o.rift(log_p(), mask, rewards(-1, -1, 0), probability).sum(), logits)
+    assert torch.equal(beside, alone)
+    assert alone[0].any()

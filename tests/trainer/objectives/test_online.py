@@ -7,7 +7,7 @@ import torch
 
 from inspector.errors import InspectorError
 from inspector.probes.generation import Answer
-from tests.trainer.saving.test_checkpoints import after, begun, command, guard_at
+from tests.trainer.saving.test_checkpoints import after, begin, guard_at
 from tests.trainer.small import Catch, close, equal, made, options, rollouts, tiny, trained
 from trainer.objectives.examples import order
 from trainer.objectives.groups import Place
@@ -31,7 +31,7 @@ def file(tmp_path):
     return rollouts(tmp_path)
 
 
-def scripted(trainer, rewards):
+def scripted(trainer, rewards, grade=None):
     """Let the answers have these rewards, one after another, then 0; they have 3, 5, 7 … tokens."""
     ids = trainer.processing_class("0123456789 0123456789").input_ids
     left = list(rewards)
@@ -45,7 +45,8 @@ def scripted(trainer, rewards):
 
     groups = trainer._groups
     nines = [Prompt(prompt.ids, "9", "") for prompt in groups.prompts]
-    trainer._groups = type(groups)(nines, sample, groups.grade, groups.generations, groups.seed, groups.redraws)
+    drawn = groups.generations, groups.seed, groups.redraws
+    trainer._groups = type(groups)(nines, sample, grade or groups.grade, *drawn)
 
 
 def gradient(base, name, file, place, rewards, **more):
@@ -60,10 +61,8 @@ def gradient(base, name, file, place, rewards, **more):
 def by_hand(base, file, place, rewards, weigh, **more):
     """∇ Σ weigh(advantage of the group, tokens of each) · log π by plain autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
-    scripted(trainer, rewards)
-    chosen = order(6, 2, trainer.args.data_seed)
-    with trainer._grader:
-        found = trainer._groups.round(chosen, Place(0))
+    scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
+    found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
     total = 0.0
     for group in found.groups:
         r = torch.tensor(group.rewards)
@@ -160,7 +159,7 @@ def shared(rows, file):
 @pytest.mark.parametrize("name", ["online-grpo", "online-dapo"])
 def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path, name):
     more = ONLINE | {"steps": 8, "save_steps": 2, "micro_batch": 4, "dropout": 0.1}
-    process = begun(command(base, name, file, tmp_path / "killed", **more))
+    process = begin(base, name, file, tmp_path / "killed", **more)
     after(process, tmp_path / "killed" / name / "log.jsonl", 3)
     process.kill()
     process.communicate()

@@ -4,16 +4,13 @@ No vLLM has run here: what is shown is what is asked, that the adapter served is
 """
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file
 
 from inspector.errors import InspectorError
-from tests.acceptance.command import ROOT
+from tests.acceptance.command import launched
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, made, options, rollouts, tiny
 from tests.trainer.vllm_server import Fault, VllmServer
 from trainer.objectives.vllm_sampler import Place, sampler
@@ -110,12 +107,9 @@ def test_two_processes_share_one_adapter(base, file, tmp_path, vllm):
     """Every process samples its share, with seeds of its own, from what the main one loaded."""
     pairs = [w for k, v in {**SETTINGS, **ONLINE, "base": base, "steps": 2, "micro_batch": 4}.items()
              for w in ("--set", f"{k}={v}")]  # fmt: skip
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "trainer"]
-    command += ["train", "online-dapo", "--rollouts", str(file), "--recipe", "demo-smollm2", *pairs]
-    command += ["--vllm", vllm.url, "--out", str(tmp_path / "out")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    command = ["train", "online-dapo", "--rollouts", file, "--recipe", "demo-smollm2", *pairs]
+    code, said = launched("trainer", *command, "--vllm", vllm.url, "--out", tmp_path / "out")
+    assert code == 0, said
     assert 1 <= len(vllm.loads) <= 2
     assert not vllm.adapters
     asked = [(body["model"], body["seed"]) for _, body in vllm.asked if "seed" in body]

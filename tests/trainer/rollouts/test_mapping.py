@@ -7,6 +7,7 @@ import pytest
 from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
 from tests.trainer.rollout_rows import jsonl
+from trainer.exporting import export
 from trainer.rollouts.mapping import Mapped, columns_of, mapped
 from trainer.rollouts.row_file import write_rows
 from trainer.rollouts.schema import read_rollouts
@@ -99,9 +100,51 @@ def test_a_column_that_is_not_there(tmp_path):
         ours(path, "verl", "answer=reward_model.gold")
 
 
+def test_preference_pairs_are_two_rows_of_a_group_each_and_come_back_as_exported(tmp_path):
+    chat = lambda role, text: [{"role": role, "content": text}]  # noqa: E731
+    rows = [
+        {
+            "prompt": chat("user", f"{a}+{a}?"),
+            "chosen": chat("assistant", f"{2 * a}"),
+            "rejected": chat("assistant", "0"),
+        }
+        for a in (1, 1, 2)
+    ]
+    path = jsonl(tmp_path / "pairs.jsonl", [*rows[:1], rows[1] | {"rejected": chat("assistant", "9")}, rows[2]])
+    found = ours(path, "trl-preference")
+    assert [(r.text, r.reward) for r in found] == [("2", 1), ("0", 0), ("2", 1), ("9", 0), ("4", 1), ("0", 0)]
+    assert len({r.group_id for r in found}) == 3, "a group a pair, though two have one prompt"
+    write_rows(tmp_path / "ours.jsonl", found)
+    export(read_rollouts(tmp_path / "ours.jsonl"), "trl-preference", tmp_path / "again.jsonl")
+    assert sorted((tmp_path / "again.jsonl").read_text().splitlines()) == sorted(path.read_text().splitlines())
+    whole = [{"chosen": row["prompt"] + row["chosen"], "rejected": row["prompt"] + row["rejected"]} for row in rows]
+    texts = ours(jsonl(tmp_path / "whole.jsonl", whole), "prompt=chosen,chosen=chosen,rejected=rejected")
+    assert [r.prompt for r in texts[:2]] == [tuple(chat("user", "1+1?"))] * 2
+    unpaired = [{"prompt": "1?", "completion": "1", "label": True}, {"prompt": "1?", "completion": "2", "label": False}]
+    assert [r.reward for r in ours(jsonl(tmp_path / "kto.jsonl", unpaired), "trl-unpaired")] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prompt": "p", "chosen": "a", "rejected": "b"}, r"a preference pair .* --map trl-preference"),
+        ({"chosen": "a", "rejected": "b"}, r".*--map prompt=…,chosen=chosen,rejected=rejected"),
+        ({"chosen": [], "rejected": []}, r".*--map prompt=chosen,chosen=chosen,rejected=rejected"),
+        ({"prompt": "p", "completion": "a", "label": True}, r"no reward .* --map trl-unpaired"),
+        ({"messages": []}, r"no prompt and no completion and no reward \(columns: messages\)"),
+        ({"prompt": "p", "completion": "a"}, r"no reward \(columns: prompt, completion\), and a rollout has prompt, "),
+    ],
+)
+def test_rows_of_other_columns_say_which_are_wanted_and_how_to_get_there(tmp_path, row, said):
+    with pytest.raises(InspectorError, match=rf"r\.jsonl, row 1: {said}"):
+        read_rollouts(jsonl(tmp_path / "r.jsonl", [row]))
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
+        (("prompt=a,chosen=b",), "names no rejected"),
+        (("trl-preference,completion=c",), "names completion beside chosen and rejected"),
         (("prompt=a",), "names no completion"),
         (("prompt=a,completion=b",), "neither reward nor answer"),
         (("prompt=a,colour=b",), "'colour=b': write FIELD=COLUMN"),

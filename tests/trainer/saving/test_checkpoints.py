@@ -1,22 +1,19 @@
 """Stopped in any way and resumed: the same bits as a run that was not."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
 from inspector.errors import CancelledError, InspectorError
+from tests.acceptance.command import begun
 from tests.trainer.small import adapter_of, equal, made, options, rollouts, tiny, trained
 from trainer.runs.log import read_log
 from trainer.saving import checkpoints
 from trainer.train import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-ROOT = checkpoints.Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +26,12 @@ def file(tmp_path):
     return rollouts(tmp_path)
 
 
-def command(base, name, file, out, **more):
+def begin(base, name, file, out, **more):
+    """The command of a run, in a process of its own."""
     asked = options(base, name, file, out, **more)
     settings = [word for pair in asked.settings for word in ("--set", pair)]
     words = ["train", name, "--rollouts", str(file), "--out", str(out), "--recipe", "demo-smollm2", *settings]
-    return [sys.executable, "-m", "trainer", *words]
-
-
-def begun(words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    return begun("trainer", *words)
 
 
 def after(process, log, step):
@@ -55,7 +48,7 @@ def after(process, log, step):
 def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path):
     """kill -9 some steps after a checkpoint; with dropout, so that random states matter."""
     name, more = "rift", {"steps": 60, "save_steps": 7, "dropout": 0.1}
-    process = begun(command(base, name, file, tmp_path / "killed", **more))
+    process = begin(base, name, file, tmp_path / "killed", **more)
     after(process, tmp_path / "killed" / name / "log.jsonl", 10)
     process.kill()
     process.communicate()
@@ -71,10 +64,10 @@ def test_killed_and_resumed_is_the_same_bits(base, file, tmp_path):
 
 def test_a_second_process_on_one_run_is_refused(base, file, tmp_path):
     """A forgotten terminal, a job that was started again: the first goes on, the second touches nothing."""
-    words = command(base, "sft", file, tmp_path, steps=2000, save_steps=2000)
-    process = begun(words)
+    run = (base, "sft", file, tmp_path)
+    process = begin(*run, steps=2000, save_steps=2000)
     after(process, tmp_path / "sft" / "log.jsonl", 1)
-    second = begun(words)
+    second = begin(*run, steps=2000, save_steps=2000)
     said = second.communicate(timeout=120)[1].decode()
     assert second.returncode == 2
     assert said.endswith(f"Error: {tmp_path / 'sft'} is being trained by another process: wait until it is done.\n")
@@ -117,7 +110,7 @@ def guard_at(stop, run):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_checkpoints_and_exits_130(base, file, tmp_path, number):
-    process = begun(command(base, "sft", file, tmp_path, steps=2000, save_steps=2000))
+    process = begin(base, "sft", file, tmp_path, steps=2000, save_steps=2000)
     after(process, tmp_path / "sft" / "log.jsonl", 3)
     process.send_signal(number)
     said = process.communicate(timeout=120)[1].decode()

@@ -1,16 +1,13 @@
 """FSDP2: the adapter of one process, stopped or not; and what is refused."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from inspector.errors import InspectorError
+from tests.acceptance.command import launched
 from tests.trainer.fsdp_on_cpu import RUNS
-from tests.trainer.saving.test_checkpoints import ROOT
 from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trained
 from trainer.methods import method
 from trainer.runs.launchers import refuse_unfit
@@ -24,11 +21,8 @@ WRAP = {"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_RESHARD_AFTER_F
 def test_two_processes_that_share_the_base_are_one(tmp_path):
     """KRAFTON's on a bfloat16 base with a float32 adapter, and DPO stopped and gone on with; files as of any run."""
     base, file = tiny(tmp_path / "base"), rollouts(tmp_path)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    command += ["tests.trainer.fsdp_on_cpu", str(base), str(file), str(tmp_path / "two")]
-    environment = os.environ | FSDP2 | WRAP | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
+    code, said = launched("tests.trainer.fsdp_on_cpu", base, file, tmp_path / "two", **FSDP2, **WRAP)
+    assert code == 0, said
     for name, settings in RUNS.items():
         one, two = (
             trained(base, name, file, tmp_path / "one", **settings),
@@ -39,7 +33,7 @@ def test_two_processes_that_share_the_base_are_one(tmp_path):
         assert [record["processes"] for record in told] == [1, 2]
         for key in ("base_weights", "a0", "tokens", "dtype"):
             assert told[0][key] == told[1][key]
-    assert "dpo: 6 pairs, 4 steps of 4 (2.67 epochs), lr 0.01. Going on after step 2." in done.stderr
+    assert "dpo: 6 pairs, 4 steps of 4 (2.67 epochs), lr 0.01. Going on after step 2." in said
 
 
 def test_a_sharded_checkpoint_goes_on_sharded(tmp_path):
