@@ -134,8 +134,8 @@ def _unscaled(modules: list[LoraModule]) -> list[Finding]:
     if one_factor(modules):
         holds += ", those over several modules if one α was trained for all of them"
     else:
-        holds += " in single modules: how much modules weigh beside each other is unknown as well"
-    text = f"the scale of ΔW is unknown (no α in the file or beside it): norms are n/a, {holds}; {GIVE_ALPHA}"
+        holds += " in single modules: how much modules weigh against each other is unknown as well"
+    text = f"the scale of ΔW is unknown (nothing states α): norms are n/a, {holds}; {GIVE_ALPHA}"
     return [Finding("warning", text)]
 
 

@@ -112,11 +112,11 @@ def read_config(at: Path) -> PeftConfig:
     Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
     activated LoRA that does not name its invocation by token ids.
     """
-    path = config_of(at) or at.with_name(TRAINER_CONFIG)
+    path = config_of(at) or (at.with_name(TRAINER_CONFIG) if at.is_file() else at / CONFIG)
     if not path.is_file():
         config_path = at / CONFIG if at.is_dir() else at.with_name(CONFIG)
         there = f" ({CONFIG} is {what})" if (what := special(config_path)) else ""
-        missing = Finding("info", f"no {CONFIG}{there}: the base is unknown")
+        missing = Finding("warning" if there else "info", f"no {CONFIG}{there}: the base is unknown")
         return PeftConfig(stated=(found := stated(at)), r=found.rank, findings=(missing,))
     config, twice = read_json_object(path)
     if "peft_type" not in config and (found := stated(at)).scale is not None:
