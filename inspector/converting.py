@@ -9,15 +9,20 @@ from pathlib import Path
 from inspector.adapters.factors import as_stored
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
-from inspector.adapters.model import Adapter, TensorRecord
+from inspector.adapters.magnitudes import NAME as DORA
+from inspector.adapters.model import Adapter, Beside, Direction, TensorRecord
+from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.entries import is_expert
 from inspector.adapters.peft.folder import TRANSPOSED
+from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.checking.checks import checked
 from inspector.errors import InspectorError
 from inspector.failures import opened, tell_findings
+from inspector.names import ModuleId
 from inspector.narration import Progress, say
 from inspector.study import Finding
-from inspector.text import count, first, plain, some
+from inspector.text import count, distinct, first, plain, some
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
 
@@ -28,15 +33,15 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
     """
     refuse_destination(dest)
-    adapter = _opened(source, given)
+    adapter, beside = _apart(_opened(source, given))
     adapter.refuse_unscaled("converted")
-    paths = written_paths(adapter)
-    tell = Progress()
-    factors = {}
-    for n, (id_, module) in enumerate(adapter.modules.items(), 1):
-        pair = as_stored(adapter.load(id_), module.dtype)
-        factors[paths[module.path]] = Factors.stored(*pair, module.scale.known, module.kernel)
-        tell(f"{n}/{len(paths)} modules", n, len(paths))
+    directions = _directions(adapter)
+    factors = _factors(adapter, directions, given)
+    findings = checked(adapter, None).findings
+    if directions:
+        tensors = tuple(t for t in adapter.tensors if not t.reason.startswith(DORA))
+        adapter = replace(adapter, tensors=tensors, left_out=lambda _id: 0.0)
+        findings = tuple(finding for finding in findings if not finding.text.startswith("DoRA: "))
     missing = _lost(adapter)
     info = adapter.info
     card = "\n".join(
@@ -48,13 +53,54 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     )
     transposed = TRANSPOSED in info.findings
     notes = write_peft(
-        dest, factors, base=adapter.base, card=card, fan_in_fan_out=transposed, invocation=adapter.invocation
+        dest,
+        factors,
+        base=adapter.base,
+        card=card,
+        beside=beside,
+        fan_in_fan_out=transposed,
+        invocation=adapter.invocation,
     )
-    tell_findings([replace(info, findings=_untold(checked(adapter, None).findings))])
+    tell_findings([replace(info, findings=_untold(findings))])
+    if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
+        what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"
+        notes = (*notes, f"{what} {plain(alone[0], 80)}: with --base they are written as that base has them")
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
     return 3 if missing else 0
+
+
+def _apart(adapter: Adapter) -> tuple[Adapter, Beside | None]:
+    """The adapter without what PEFT loads as it is, and that; all of it if no other module is left."""
+    beside = adapter.beside
+    modules = {id_: m for id_, m in adapter.modules.items() if beside is None or m.path not in beside.paths}
+    if beside is None or not modules:
+        return adapter, None
+    kept = {distinct(key) for key in beside.keys}
+    return replace(adapter, modules=modules, tensors=tuple(t for t in adapter.tensors if t.key not in kept)), beside
+
+
+def _directions(adapter: Adapter) -> dict[ModuleId, Direction]:
+    """The factors and magnitudes of DoRA, if every module has them: PEFT takes all of an adapter for it, or nothing."""
+    found = {id_: direction for id_ in adapter.modules if (direction := adapter.direction(id_))}
+    return found if len(found) == len(adapter.modules) else {}
+
+
+def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: Given) -> dict[str, Factors]:
+    """Path in the folder -> factors."""
+    paths, tell, factors = written_paths(adapter), Progress(), {}
+    base = Base(given.base) if given.base else None
+    for n, (id_, module) in enumerate(adapter.modules.items(), 1):
+        place = placed(replace(module, path=paths[module.path]), base)
+        if direction := directions.get(id_):
+            pair = as_stored(direction.load(), module.dtype)
+            made = Factors.stored(pair, direction.scale, place, direction.magnitudes().flatten())
+        else:
+            made = Factors.stored(as_stored(adapter.load(id_), module.dtype), module.scale.known, place)
+        factors[place.path] = made
+        tell(f"{n}/{len(paths)} modules", n, len(paths))
+    return factors
 
 
 def written_paths(adapter: Adapter) -> Mapping[str, str]:

@@ -202,8 +202,8 @@ def _under(
         module = adapter.modules[id_]
         if path not in cut:
             was[ids[path]], modules[ids[path]] = (id_, None), replace(module, id=ids[path])
-        for part, start, end in cut.get(path, ()):
-            was[ids[part]] = id_, slice(start, end)
+        for n, (part, start, end) in enumerate(cut.get(path, ())):
+            was[ids[part]] = id_, slice(n, None, len(cut[path])) if module.in_turns else slice(start, end)
             modules[ids[part]] = replace(module, id=ids[part], d_out=end - start, path=part)
     if all(new == old for new, (old, _) in was.items()):
         return adapter

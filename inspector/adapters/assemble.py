@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inspector.adapters.account import STRAY, UNKNOWN, Verdict, findings, no_pair, records
-from inspector.adapters.model import GIVE_ALPHA, Adapter, LoraModule, one_factor
+from inspector.adapters.model import GIVE_ALPHA, Adapter, Direction, LoraModule, one_factor
 from inspector.adapters.slots import is_factor
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId, in_order, module_ids
@@ -32,6 +32,8 @@ class Part:
     """How many numbers the file spends on it."""
     left_out: Callable[[], float] = _NOTHING_LEFT_OUT
     """The share of ‖ΔW‖²_F that the factors leave out: 0 but for the low-rank part of a dense update."""
+    direction: Direction | None = None
+    """Of a module with DoRA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Facts:
     """Why no module may be analysed, or nothing."""
     depends_on: str = ""
     """What ΔW depends on beside the files: the base and the rank kept of it, where it does."""
+    replication: tuple[tuple[int, int], ...] = ()
+    """`layer_replication`."""
     invocation: tuple[int, ...] = ()
     """The token ids from which on ΔW holds; () where it holds everywhere."""
 
@@ -107,6 +111,8 @@ def assemble(
         facts.depends_on,
         facts.base,
         facts.invocation,
+        direction=lambda id_: by_id[id_].direction,
+        replication=facts.replication,
     )
 
 

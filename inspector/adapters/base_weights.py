@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.config_file import read_json_object
 from inspector.adapters.headers import TensorHeader
@@ -66,17 +66,53 @@ class BaseWeights:
         return safetensors_weights(files)
 
     @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The language model's part of the config beside the weights; empty where there is none that can be read."""
+        path = self.folder / "config.json"
+        try:
+            config = read_json_object(path)[0] if path.is_file() else {}
+        except InspectorError:
+            return {}
+        text = config.get("text_config")
+        return {**config, **text} if isinstance(text, dict) else config
+
+    @property
+    def width(self) -> int:
+        """The size of the model's hidden states; 0 where the config does not tell."""
+        size = self.config.get("hidden_size")
+        return size if type(size) is int else 0
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether the rows of fused gates and up projections take turns."""
+        return self.config.get("model_type") == "gpt_oss"
+
+    @property
+    def depth(self) -> int | None:
+        """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
+        layers = self.config.get("num_hidden_layers")
+        return layers if isinstance(layers, int) else None
+
+    @cached_property
     def _names(self) -> Names:
         return Names(self.weights.headers)
 
     @cached_property
-    def depth(self) -> int | None:
-        """How many layers its config gives the language model: files may hold more, for multi-token prediction."""
-        path = self.folder / "config.json"
-        config = read_json_object(path)[0] if path.is_file() else {}
-        text = config.get("text_config")
-        layers = (text if isinstance(text, dict) else config).get("num_hidden_layers")
-        return layers if isinstance(layers, int) else None
+    def recent(self) -> Callable[[str], Tensor]:
+        """A tensor by its key, the last two kept: stacks of experts are not read for each of them."""
+        return lru_cache(maxsize=2)(self.weights.tensor)
+
+    @cached_property
+    def _codes(self) -> tuple[Names, dict[str, TensorHeader]]:
+        integers = (header for header in self.weights.headers.values() if header.dtype[0] in "IU")
+        held = {header.key.rpartition(".")[0]: header for header in integers}
+        return Names(held), held
+
+    def codes(self, module: str) -> TensorHeader | None:
+        """A tensor of integers of a module: quantised weights have as many names as there are methods."""
+        names, held = self._codes
+        found = names.find(module)
+        return None if found is None else held[found]
 
     def key(self, parameter: str) -> str | None:
         """The base's own name of a parameter, such as `model.layers.3.self_attn.q_proj.weight`, or None."""

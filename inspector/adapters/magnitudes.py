@@ -11,17 +11,17 @@ from inspector.adapters.assemble import Part
 from inspector.adapters.dense import Dense
 from inspector.adapters.given import Given
 from inspector.adapters.grouping import Made, Slots, Understood
-from inspector.adapters.model import Scale
+from inspector.adapters.model import Direction, Scale
 from inspector.adapters.peft.base import Base, dora
 from inspector.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NAME = "DoRA magnitudes"
-NO_BASE = Verdict("ignored", f"{_NAME}: they need the base weights (--base)")
-NO_SCALE = Verdict("ignored", f"{_NAME}: they need the scale of B·A as well (--alpha)")
-MISFIT = Verdict("unknown", f"{_NAME} that are not one per output", "warning")
+NAME = "DoRA magnitudes"
+NO_BASE = Verdict("ignored", f"{NAME}: they need the base weights (--base)")
+NO_SCALE = Verdict("ignored", f"{NAME}: they need the scale of B·A as well (--alpha)")
+MISFIT = Verdict("unknown", f"{NAME} that are not one per output", "warning")
 
 
 class Magnitudes(NamedTuple):
@@ -36,23 +36,24 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
     module = part.module
     if m.numel != module.d_out:
         return part, MISFIT
+    if (s := module.scale.value) is None:
+        return part, NO_SCALE
+    part = replace(part, direction=Direction(part.load, s, m.read))
     if base is None:
         return part, NO_BASE
-    if module.scale.value is None:
-        return part, NO_SCALE
     if why := base.fault(module.path, module.d_out, module.d_in):
-        return part, Verdict("ignored", f"{_NAME}: {why}")
+        return part, Verdict("ignored", f"{NAME}: {why}")
 
-    s = module.scale.value
+    direct = part.load
 
     def delta() -> Tensor:
         W = base.matrix(module.path, module.d_out, module.d_in)
-        return dora(W, m.read(), s, part.load())
+        return dora(W, m.read(), s, direct())
 
     scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {s:g}·BA")
     whole = replace(module, rank=min(rank, module.d_out, module.d_in), scale=scale)
     update = Dense(delta, rank)
-    return Part(whole, update, part.parameters, update.left_out), USED
+    return replace(part, module=whole, load=update, left_out=update.left_out), USED
 
 
 def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: Given) -> Made:
@@ -67,10 +68,10 @@ def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor]
 
 def dora_notes(verdicts: Mapping[str, Verdict]) -> list[Finding]:
     """What the reader of the numbers should know where magnitudes are not used, and why they are not."""
-    unused = [verdict for verdict in verdicts.values() if verdict is not USED and verdict.reason.startswith(_NAME)]
+    unused = [verdict for verdict in verdicts.values() if verdict is not USED and verdict.reason.startswith(NAME)]
     if NO_BASE in unused:
         return [direction_only("ΔW needs the base (--base)")]
-    return [direction_only(f"ΔW cannot be formed ({v.reason.removeprefix(f'{_NAME}: ')})") for v in unused[:1]]
+    return [direction_only(f"ΔW cannot be formed ({v.reason.removeprefix(f'{NAME}: ')})") for v in unused[:1]]
 
 
 def direction_only(why: str) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
@@ -35,6 +35,37 @@ class Scale:
         return f"{UNSCALED if self.value is None else f'{self.value:g}'} ({self.origin})"
 
 
+class Direction(NamedTuple):
+    """A module's DoRA: s·B·A, the change of direction, and the magnitudes m, one per output."""
+
+    load: Callable[[], tuple[Tensor, Tensor]]
+    scale: float
+    magnitudes: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Biases, heads, embeddings and tokens that a PEFT file holds as such, with what its config says of them."""
+
+    settings: Mapping[str, object]
+    keys: Mapping[str, str]
+    """The file's keys, and PEFT's own for them."""
+    paths: frozenset[str]
+    """The modules that are read from them, as updates of the base."""
+    load: Callable[[str], Tensor] = field(repr=False)
+
+
+class Parameter(NamedTuple):
+    """A parameter of the base, such as `model.layers.3.mlp.experts.gate_up_proj`."""
+
+    name: str
+    turned: bool = False
+    """Whether PEFT has A on the side of the output and B on that of the input."""
+    rows: tuple[int, int, int] | None = None
+    """Which rows an update is of, from, to and step, where it is not all `height` of them."""
+    height: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class LoraModule:
     """One adapted module as its headers describe it; ΔW = s·B·A with B (d_out, r), A (r, d_in)."""
@@ -49,6 +80,12 @@ class LoraModule:
     """Its place in the base in full, without wrappers: `model.layers.3.self_attn.q_proj`."""
     kernel: tuple[int, ...] = ()
     """The size of a convolution's kernel, by which d_in was multiplied; () for a linear map."""
+    embedding: bool | None = None
+    """Whether PEFT keeps the factors as an embedding's; None where only its name tells."""
+    in_turns: bool = False
+    """Whether the rows of the modules it fuses take turns, as gpt-oss has them, and do not follow one another."""
+    parameter: Parameter | None = None
+    """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
 
 
 def one_factor(modules: Collection[LoraModule]) -> bool:
@@ -84,6 +121,12 @@ class Adapter:
     """The base as the files name it; `info.base` is that name, fit to show."""
     invocation: tuple[int, ...] = ()
     """Of an activated LoRA: ΔW holds from the last occurrence of these token ids on, before it there is the base."""
+    beside: Beside | None = None
+    """What PEFT saves beside LoRAs and would load again."""
+    direction: Callable[[ModuleId], Direction | None] = field(default=lambda _id: None, repr=False)
+    """The factors and magnitudes of a module with DoRA, whose ΔW needs the base."""
+    replication: tuple[tuple[int, int], ...] = ()
+    """The ranges of the base's layers that its own layers are numbered through, where they are not the base's."""
     stored: Adapter | None = field(default=None, repr=False)
     """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
     lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
-from inspector.adapters.base_weights import NUMBERS, BaseWeights
-from inspector.adapters.headers import TensorHeader
+from inspector.adapters.base_experts import Weight
+from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.peft.base import Base
 from inspector.checking.absent import absent
 from inspector.names import ModuleId
 from inspector.study import Finding
@@ -20,7 +20,7 @@ class Fit:
     """Where each module of an adapter sits in the base."""
 
     base: str
-    weights: Mapping[ModuleId, TensorHeader]
+    weights: Mapping[ModuleId, Weight]
     """The base's weight of every module that fits."""
     turned: frozenset[ModuleId]
     """Of those, the ones the base stores as in×out."""
@@ -51,32 +51,28 @@ class Fit:
 
 def fit(adapter: Adapter, base: BaseWeights) -> Fit:
     """Look every module up in the base's headers. Raises InspectorError where the base cannot be had."""
-    found = {id_: _header(module, base) for id_, module in adapter.modules.items()}
-    there = {id_: header for id_, header in found.items() if header is not None}
-    plain = {id_: header for id_, header in there.items() if header.dtype in NUMBERS}
-    turned = {id_: _turned(adapter.modules[id_], header.shape) for id_, header in plain.items()}
+    lookup = Base(base, adapter.replication)
+    found = {id_: lookup.find(module.path or str(id_)) for id_, module in adapter.modules.items()}
+    there = {id_: weight for id_, weight in found.items() if weight is not None}
+    plain = {id_: weight for id_, weight in there.items() if not weight.quantised}
+    turned = {id_: _turned(adapter.modules[id_], weight) for id_, weight in plain.items()}
     # A square weight tells by itself nothing of which way round it is stored: it is as most others are.
     told = [way for way in turned.values() if isinstance(way, bool)]
     squares = sum(told) * 2 > len(told)
     return Fit(
         base.name,
-        {id_: header for id_, header in plain.items() if turned[id_] != "misfit"},
+        {id_: weight for id_, weight in plain.items() if turned[id_] != "misfit"},
         frozenset(id_ for id_, way in turned.items() if way is True or (way == "square" and squares)),
-        tuple(id_ for id_, header in found.items() if header is None),
+        tuple(id_ for id_, weight in found.items() if weight is None),
         {id_: plain[id_].shape for id_, way in turned.items() if way == "misfit"},
         tuple(id_ for id_ in there if id_ not in plain),
         absent(adapter, base),
     )
 
 
-def _header(module: LoraModule, base: BaseWeights) -> TensorHeader | None:
-    path = module.path
-    return base.header(f"{path}.weight") or base.header(path)
-
-
-def _turned(module: LoraModule, shape: tuple[int, ...]) -> bool | str:
-    """Whether a weight of this shape is stored as in×out; `square` where that cannot be told, `misfit`."""
-    flat = (shape[0], prod(shape[1:])) if shape else (0, 0)
-    if flat == (module.d_out, module.d_in):
-        return "square" if module.d_out == module.d_in else False
-    return True if flat == (module.d_in, module.d_out) else "misfit"
+def _turned(module: LoraModule, weight: Weight) -> bool | str:
+    """Whether a weight is stored as in×out; `square` where that cannot be told, `misfit`."""
+    if weight.shape == (module.d_out, module.d_in):
+        # One of several experts is found as out×in.
+        return "square" if module.d_out == module.d_in and weight.pieces[0].expert is None else False
+    return True if weight.shape == (module.d_in, module.d_out) else "misfit"

@@ -80,9 +80,9 @@ def precision(
 ) -> Precision:
     """Merge every module that fits, row block by row block, and compare. W₀ is first rounded to bfloat16 itself."""
     modules = {}
-    for n, (id_, header) in enumerate(fit.weights.items()):
+    for n, (id_, weight) in enumerate(fit.weights.items()):
         B, A = adapter.load(id_)
-        W = base.weights.tensor(header.key).flatten(1)
+        W = weight.read(base)
         scale = adapter.modules[id_].scale.known
         modules[id_] = merged(W.T if id_ in fit.turned else W, B, A, scale)
         progress(n + 1, len(fit.weights))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from inspector.adapters.aligning import cut_up
 from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
-from inspector.adapters.model import Adapter, TensorRecord
+from inspector.adapters.model import Adapter, LoraModule, TensorRecord
+from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.folder import TRANSPOSED
+from inspector.adapters.peft.placing import placed
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
@@ -23,6 +25,8 @@ from inspector.text import count, plain, some
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from inspector.adapters.base_weights import BaseWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,14 @@ def write(
     preview: Preview,
     rank: int | None,
     *,
+    base: BaseWeights | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Written:
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
     Raises InspectorError where a parent is an activated LoRA, where parents name different bases, where a module cannot
-    be added, or where `dest` exists.
+    be added, or where `dest` exists. `base`: the experts go where it has them.
     """
     refuse_activated(preview.study.adapters, preview.weights)
     refuse_other_bases(adapters, preview.weights)
@@ -101,20 +106,20 @@ def write(
     refuse_other_kernels(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
+    lookup = Base(base) if base else None
     worst = 0.0
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
-            path = here[0][0].modules[module].path
-            kernel = here[0][0].modules[module].kernel
+            place = placed(here[0][0].modules[module], lookup)
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
-            modules[path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, kernel, device)
+            modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
     how = _how(preview, rank, worst)
-    base = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
+    name = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
     missing = tuple(_lost(adapters, preview))
     transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
-    written = write_peft(dest, modules, base=base, card=_card(preview, how), fan_in_fan_out=transposed)
+    written = write_peft(dest, modules, base=name, card=_card(preview, how), fan_in_fan_out=transposed)
     notes = (*_notes(adapters, preview), *written)
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
@@ -122,7 +127,7 @@ def write(
 
 
 def _factors(
-    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, kernel: tuple[int, ...], device: str
+    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, module: LoraModule, device: str
 ) -> tuple[Factors, float]:
     """One module's factors, and what rounding the weights into them cost."""
     import torch
@@ -131,10 +136,10 @@ def _factors(
 
     if rank is None:
         B, A, scale, cost = concatenated(parts)
-        return Factors.stored(B, A, scale, kernel), cost
+        return Factors.stored((B, A), scale, module), cost
     B, A = truncated(parts, rank, device)
     dtype = torch.float64 if any(torch.float64 in {b.dtype, a.dtype} for b, a, _ in parts) else torch.float32
-    return Factors.stored(B.to("cpu", dtype), A.to("cpu", dtype), 1.0, kernel), 0.0
+    return Factors.stored((B.to("cpu", dtype), A.to("cpu", dtype)), 1.0, module), 0.0
 
 
 def _parts(preview: Preview) -> list[AdapterInfo]:

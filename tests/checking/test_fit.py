@@ -38,7 +38,9 @@ def test_an_adapter_of_the_base_fits(tmp_path, base):
     adapter = read(saved_adapter(tmp_path, 1))
     found = fit(adapter, weights(base))
     assert found.weights.keys() == adapter.modules.keys()
-    assert found.weights[ModuleId(1, "self_attn.v_proj")].key == "model.layers.1.self_attn.v_proj.weight"
+    assert (
+        found.weights[ModuleId(1, "self_attn.v_proj")].pieces[0].header.key == "model.layers.1.self_attn.v_proj.weight"
+    )
     assert found.findings() == ()
 
 
@@ -147,12 +149,9 @@ class Base:
     name, depth = "b", None
 
     def __init__(self, shapes):
-        self.shapes = shapes
-        self.weights = SimpleNamespace(headers={f"{module}.weight": None for module in shapes})
-
-    def header(self, key):
-        shape = self.shapes.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
-        return shape and TensorHeader(key, shape, "F32", Path("x"))
+        keys = {f"{module}.weight": shape for module, shape in shapes.items()}
+        headers = {key: TensorHeader(key, shape, "F32", Path("x")) for key, shape in keys.items()}
+        self.weights, self.header = SimpleNamespace(headers=headers), headers.get
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from inspector.adapters.account import TWICE, UNKNOWN, USED, Verdict
@@ -26,14 +27,14 @@ def account(found: Sorted, file: PeftFile) -> Account:
     verdicts = dict(found.others)
     parts: dict[ModuleId, Part] = {}
     excluded: list[ModuleId] = []
+    on_parameters = experts.Parameters(found.groups, file)
     for id_, group in found.groups.items():
-        on_parameters = experts.on_parameters(group.path, file.config)
-        make = experts.make if on_parameters else modules.make
-        made = TWICE if group.twice else make(group, file)
+        read = partial(modules.make, file=file) if id_ not in on_parameters else on_parameters.make
+        made = TWICE if group.twice else read(group)
         if isinstance(made, Verdict):
             verdicts |= {header.key: made for header in (*group.slots.values(), *group.twice)}
             if made not in {PRUNED, UNKNOWN}:
-                excluded.append(experts.owner(group.path) if on_parameters else id_)
+                excluded.append(experts.owner(group.path) if id_ in on_parameters else id_)
         elif any(part.module.id in parts for part in made.parts):
             verdicts |= {header.key: TWICE for header in group.slots.values()}
         else:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from math import prod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from inspector.adapters.base_weights import NUMBERS, BaseWeights
-from inspector.adapters.config_file import read_json_object
+from inspector.adapters.base_experts import Experts, Piece, Weight
+from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.dense import lowrank
 from inspector.adapters.factors import Pair, wide
 from inspector.adapters.layout import stored_in_out
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LAYER = re.compile(r"(?:^|(?<=\.))(?:layers|layer|h)\.(\d+)(?=\.)")
+_EXPERT = re.compile(r"(.+)\.(\d{1,6})\.([^.]+)", re.DOTALL)
 
 
 class Base:
@@ -28,27 +28,43 @@ class Base:
     `replication`: the ranges of base layers an adapter with `layer_replication` numbers its layers through.
     """
 
-    def __init__(self, weights: BaseWeights, replication: tuple[tuple[int, int], ...] = ()) -> None:
+    def __init__(self, weights: BaseWeights, replication: Sequence[tuple[int, int]] = ()) -> None:
         self.weights, self._ranges = weights, replication
-
-    @cached_property
-    def _model_type(self) -> str:
-        config = self.weights.weights.files[0].parent / "config.json"
-        try:
-            return str(read_json_object(config)[0].get("model_type")) if config.is_file() else ""
-        except InspectorError:
-            return ""
+        self.experts = Experts(weights)
 
     def parameter(self, path: str, name: str = "weight") -> str:
         """The name of a module's parameter in the base, its layer number that of the base."""
+        path = self._path(path)
+        own = f"{path}.{name}"
+        if path.rpartition(".")[2] != "lm_head" or self.weights.key(own) is not None:
+            return own
+        # A head tied to the embedding is not stored on its own.
+        tied = (f"{name}.weight" for name in ("embed_tokens", "wte", "word_embeddings"))
+        return next((key for key in tied if self.weights.key(key) is not None), own)
+
+    def find(self, path: str) -> Weight | None:
+        """Where the base keeps the weight of a module, or a parameter of this path; None if it has none."""
+        own = self._path(path)
+        if header := self.weights.header(self.parameter(path)) or self.weights.header(own):
+            return Weight((Piece(header),))
+        expert = _EXPERT.fullmatch(own)
+        if expert and (pieces := self.experts.pieces(expert[1], int(expert[2]), expert[3])):
+            return Weight(pieces)
+        return Weight((Piece(codes),)) if (codes := self.weights.codes(own)) else None
+
+    def stack(self, holder: str, name: str) -> tuple[int, Weight] | None:
+        """How many experts have this projection, and the weight of the first; None where no experts are there."""
+        holder = self._path(holder)
+        pieces = self.experts.pieces(holder, 0, name)
+        return (self.experts.count(holder, name), Weight(pieces)) if pieces else None
+
+    def _path(self, path: str) -> str:
+        """A module's path without wrappers, its layer number that of the base."""
         path = strip_wrappers(path)
         found = _LAYER.search(path)
         if self._ranges and found and (layer := self._base_layer(int(found[1]))) is not None:
-            path = f"{path[: found.start(1)]}{layer}{path[found.end(1) :]}"
-        own = f"{path}.{name}"
-        # A head tied to the embedding is not stored on its own.
-        tied = path.rpartition(".")[2] == "lm_head" and self.weights.key(own) is None
-        return "model.embed_tokens.weight" if tied else own
+            return f"{path[: found.start(1)]}{layer}{path[found.end(1) :]}"
+        return path
 
     def _base_layer(self, layer: int) -> int | None:
         for start, end in self._ranges:
@@ -59,26 +75,29 @@ class Base:
 
     def stored_in_out(self, path: str) -> bool:
         """Whether the base stores this module's matrix in×out."""
-        return stored_in_out(strip_wrappers(path), self._model_type)
+        return stored_in_out(strip_wrappers(path), str(self.weights.config.get("model_type")))
 
     def fault(self, path: str, d_out: int, d_in: int) -> str:
         """Why the base has no (d_out, d_in) matrix of numbers for this module, or nothing."""
-        header = self.weights.header(self.parameter(path))
-        if header is None:
+        weight = self.find(path)
+        if weight is None:
             return f"the base {plain(self.weights.name, 80)} has no such module"
-        if header.dtype not in NUMBERS:
+        if weight.quantised:
             return "quantised in the base: give the unquantised base"
-        shape = (header.shape[0], prod(header.shape[1:])) if header.shape else ()
-        if shape == (d_out, d_in) or (len(header.shape) == 2 and shape == (d_in, d_out)):
+        shape = weight.pieces[0].header.shape
+        if weight.shape == (d_out, d_in) or (len(shape) == 2 and weight.shape == (d_in, d_out)):
             return ""
-        return f"another shape in the base: {'×'.join(map(str, header.shape))}"
+        return f"another shape in the base: {'×'.join(map(str, shape))}"
 
     def matrix(self, path: str, d_out: int, d_in: int) -> Tensor:
         """W₀ (d_out, d_in) in float32, in float64 where it is stored so; kernels are flattened."""
-        W = wide(self.weights.tensor(self.parameter(path))).flatten(1)
+        weight = self.find(path)
+        if weight is None:
+            raise InspectorError(f"The base {plain(self.weights.name)} has no {plain(path)}: is it the adapter's base?")
+        W = wide(weight.read(self.weights))
         if W.shape != (d_out, d_in) or (d_out == d_in and self.stored_in_out(path)):
-            W = W.T.contiguous()
-        return W
+            W = W.T
+        return W.contiguous()
 
 
 def dora(W: Tensor, magnitude: Tensor, s: float, pair: Pair) -> Tensor:

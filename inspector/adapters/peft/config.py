@@ -33,6 +33,9 @@ KNOWN = frozenset(
     use_effective_conv2d use_qalora use_rslora velora_config vera_dropout""".split()  # noqa: SIM905 - a list of words
 )
 
+_SETTINGS = ("bias", "lora_bias", "modules_to_save", "trainable_token_indices")
+_TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
+"""What PEFT takes as `task_type`: it refuses to load a config with another."""
 TRAINER_CONFIG = "lora_train_meta.json"
 """r and lora_alpha, beside the checkpoint of a trainer that writes no adapter."""
 INVOCATION = "alora_invocation_tokens"
@@ -103,6 +106,10 @@ class PeftConfig:
     """Token ids of an activated LoRA, which holds from them on; () where ΔW holds everywhere."""
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Indices of trainable tokens by the name of their module, under "" where the config names none."""
+    version: tuple[int, ...] = ()
+    """PEFT's own, which newer ones note: (0, 21)."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """The fields that say what is saved beside the LoRAs, where they say anything."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -156,6 +163,8 @@ def read_config(at: Path) -> PeftConfig:
         enabled=_switches(config.get("enable_lora")),
         invocation=_invocation(path, config),
         tokens=_tokens(config),
+        version=tuple(int(n) for n in re.findall(r"\d{1,4}", str(config.get("peft_version") or ""))[:2]),
+        settings=_settings(config),
         findings=tuple(_oddities(config, twice, peft_type)),
     )
 
@@ -173,6 +182,11 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(dict.fromkeys(str(name) for name in value)) if isinstance(value, list) else ()
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, object]:
+    found = {name: config[name] for name in _SETTINGS if config.get(name) not in (None, False, "none", [], {})}
+    return found | ({"task_type": task} if (task := config.get("task_type")) in _TASKS else {})
 
 
 def _keys(value: object) -> tuple[str, ...]:

@@ -1,22 +1,26 @@
 """LoRA on bare parameters (`target_parameters`): the stacked experts of a mixture, one module per expert.
 
 A (E·r, d_A) holds the experts one after the other, B (d_B, r·E) has them as its fastest axis. Which of the two is the
-input changed in PEFT 0.18, and the file does not say which parameter a tensor belongs to: the base's shapes do.
+input depends on PEFT's version and the model's class, and the file does not say which parameter a tensor belongs to:
+the base's shapes do. Where they are square, the other stacks of the file tell.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Part
+from inspector.adapters.base_experts import FUSED
 from inspector.adapters.grouping import Made, Slots, dtypes, fault
-from inspector.adapters.model import LoraModule
-from inspector.adapters.peft.base import Base
+from inspector.adapters.layout import stored_in_out
+from inspector.adapters.model import LoraModule, Parameter
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import A, B, Group
+from inspector.adapters.stacked import STACKED, is_stack
 from inspector.names import ModuleId, canonical, strip_wrappers
 
 if TYPE_CHECKING:
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inspector.adapters.factors import Pair
-    from inspector.adapters.peft.config import PeftConfig
 
 _WRAPPED = re.compile(r"(\.base_layer)+$")
 _NEED_BASE = Verdict(
@@ -35,137 +38,179 @@ _UNCLEAR = Verdict(
     "ignored", "target_parameters: more than one parameter or orientation fits the base's shapes", "warning"
 )
 _UNFIT = Verdict("ignored", "target_parameters: no parameter of the base has these shapes", "warning")
-# How checkpoints keep what transformers stacks: Qwen-type, and Mixtral's own names.
-_SPLIT = {
-    "gate_up_proj": (("gate_proj", "up_proj"), ("w1", "w3")),
-    "down_proj": (("down_proj",), ("w2",)),
-}
+_SINCE = (0, 20)
+"""From here on A is on the side of the input, but for classes that store in×out and do not say so [#3165]."""
+_STACKS = ("gate_up_proj", "down_proj")
+"""The parameters that are meant where a config does not say."""
 
 
-class _Stacked(NamedTuple):
-    """A parameter of the base: its name, E experts of (rows, columns) as stored; E = 0 for a plain matrix."""
+class _Sides(NamedTuple):
+    """A LoRA of `rows` = E·r: how wide A and B are, and E where a third axis shows it."""
 
-    name: str
-    experts: int
     rows: int
-    columns: int
+    A: int
+    B: int
+    experts: int | None
 
 
 class _Reading(NamedTuple):
-    """How a pair fits a parameter; `swapped`: B·A is the transpose of what is stored, as PEFT before 0.18 has it."""
+    """How a LoRA fits a parameter of E experts (0: a plain matrix) whose operator is d_out×d_in.
 
-    parameter: _Stacked
+    `transposed`: A's side is the output, and B·A the transpose of the operator. `straight`: the base stores out×in.
+    """
+
+    name: str
+    experts: int
+    d_out: int
+    d_in: int
     r: int
-    swapped: bool
+    transposed: bool
+    straight: bool = True
 
 
-def on_parameters(path: str, config: PeftConfig) -> bool:
-    """Whether the LoRA at this path is on a parameter: PEFT nests the wrappers of several of one module."""
-    return path.endswith(".base_layer") or bool(_targets(path, config))
+class Parameters:
+    """The LoRAs of a file that are on parameters, and what they are read as."""
+
+    def __init__(self, groups: Mapping[ModuleId, Group], file: PeftFile) -> None:
+        self._file = file
+        for name in file.config.target_parameters:
+            file.scaling.expect(name)
+        nested = {_outer(group.path) for group in groups.values() if _WRAPPED.search(group.path)}
+        own = [group for group in groups.values() if _outer(group.path) in nested or self._is_on_parameter(group)]
+        self._readings = {group.id: self._all_readings(group) for group in own}
+        self._ways = {found[0].transposed for found in self._readings.values() if len(found) == 1 and found[0].experts}
+
+    def __contains__(self, id_: ModuleId) -> bool:
+        return id_ in self._readings
+
+    def make(self, group: Group) -> Made | Verdict:
+        """The parts of all experts, or why there are none."""
+        outer, readings = _outer(group.path), self._readings[group.id]
+        if wrong := fault(group.slots, (B, A)):
+            return wrong
+        if _sides(group.slots) is None:
+            return STACKED if any(len(group.slots[name].shape) > 2 for name in (A, B)) else MISFIT
+        if not readings and self._file.base is None:
+            for name in self._names(outer):
+                self._file.scaling.expect(f"{outer}.{name}")
+            return _NEED_BASE
+        left = readings if len(readings) < 2 else [found for found in readings if self._is_this_way(found)]
+        if len(left) != 1:
+            return _UNCLEAR if readings else _UNFIT
+        return Made(_parts(outer, group.slots, left[0], self._file))
+
+    def _is_on_parameter(self, group: Group) -> bool:
+        """Whether it is by its name, or by another rank than a module here would have.
+
+        What holds the experts is no linear map; a bare `target_parameters: ["down_proj"]` may be meant at any module.
+        """
+        path, names, base = group.path, self._file.config.target_parameters, self._file.base
+        if path.rpartition(".")[2] == "experts" or any(_owner(name) and _ends(path, _owner(name)) for name in names):
+            return True
+        bare = any(not _owner(name) for name in names) and (base is None or base.find(path) is None)
+        return bare and A in group.slots and group.slots[A].shape[:1] != (self._file.scaling.configured(path),)
+
+    def _names(self, outer: str) -> list[str]:
+        """The parameters that may be meant at this module: `gate_up_proj`, or `weight`."""
+        names = self._file.config.target_parameters or _STACKS
+        meant = (name.rpartition(".")[2] for name in names if not _owner(name) or _ends(outer, _owner(name)))
+        return list(dict.fromkeys(meant))
+
+    def _all_readings(self, group: Group) -> list[_Reading]:
+        """Every way the LoRA fits one of the parameters: one, none, or several where the matrices are square."""
+        outer, sides, file = _outer(group.path), _sides(group.slots), self._file
+        names = self._names(outer)
+        if sides is None:
+            return []
+        if file.base is not None:
+            return [found for name in names for found in _fits(outer, name, sides, file)]
+        plain = names == ["weight"] and sides.rows == file.scaling.configured(f"{outer}.weight")
+        return [_matrix("weight", sides, stored_in_out(outer, ""))] if plain and not sides.experts else []
+
+    def _is_this_way(self, found: _Reading) -> bool:
+        """Whether the other stacks of the file are so; where there are none, whether today's PEFT has it so."""
+        if self._ways:
+            return self._ways == {found.transposed}
+        return found.straight and self._file.config.version >= _SINCE and not found.transposed
+
+
+def _outer(path: str) -> str:
+    """The module whose parameters they are: PEFT nests the wrappers of several."""
+    return strip_wrappers(_WRAPPED.sub("", path))
 
 
 def owner(path: str) -> ModuleId:
-    """The module whose parameters they are."""
-    return canonical(_WRAPPED.sub("", path))
+    """The id of that module."""
+    return canonical(_outer(path))
 
 
-def make(group: Group, file: PeftFile) -> Made | Verdict:
-    """The parts of all experts, or why there are none."""
-    slots = group.slots
-    if wrong := fault(slots, (B, A)):
-        return wrong
-    outer, names = strip_wrappers(_WRAPPED.sub("", group.path)), _targets(group.path, file.config)
-    reading = _reading(outer, names, slots, file)
-    if isinstance(reading, Verdict):
-        return reading
-    return Made(_experts(outer, slots, reading, file) if reading.parameter.experts else [_matrix(outer, slots, file)])
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
-def _reading(outer: str, names: list[str], slots: Slots, file: PeftFile) -> _Reading | Verdict:
-    """The one way the pair fits one of the parameters."""
-    a, b = slots[A].shape, slots[B].shape
-    if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
-        return MISFIT
-    if file.base is None:
-        if names == ["weight"] and a[0] == file.scaling.configured(f"{outer}.weight"):
-            return _Reading(_Stacked("weight", 0, b[0], a[1]), a[0], swapped=False)
-        return _NEED_BASE
-    stacks = [found for name in names if (found := _stacked(outer, name, a[0], file.base))]
-    readings = [reading for stack in stacks for reading in _readings(stack, a, b)]
-    return readings[0] if len(readings) == 1 else _UNCLEAR if readings else _UNFIT
+def _ends(path: str, end: str) -> bool:
+    return f".{path}".endswith(f".{end}")
 
 
-def _targets(path: str, config: PeftConfig) -> list[str]:
-    """The names of the parameters that may be meant at this module: `gate_up_proj`, or `weight`."""
-    if not config.target_parameters:
+def _sides(slots: Slots) -> _Sides | None:
+    """None of factors that do not multiply."""
+    a, b = (slots[name].shape if name in slots else () for name in (A, B))
+    if is_stack(a, b) and a[0] == b[0]:
+        return _Sides(a[0] * a[1], a[2], b[1], a[0])
+    return _Sides(a[0], a[1], b[0], None) if len(a) == len(b) == 2 and a[0] == b[1] else None
+
+
+def _fits(outer: str, name: str, sides: _Sides, file: PeftFile) -> list[_Reading]:
+    """The ways a LoRA fits this parameter of the base, also where its checkpoint keeps the experts apart."""
+    base = file.base
+    if base is None:
         return []
-    outer = strip_wrappers(_WRAPPED.sub("", path))
-    split = [name.rpartition(".") for name in config.target_parameters]
-    return [name for owner, _, name in split if not owner or f".{outer}".endswith(f".{owner}")]
-
-
-def _stacked(outer: str, name: str, most: int, base: Base) -> _Stacked | None:
-    """The base's parameter, also where its checkpoint keeps the experts apart."""
-    own = base.weights.shape(base.parameter(outer, name))
-    if own is not None:
-        return _Stacked(name, 0, *own) if len(own) == 2 else _Stacked(name, *own) if len(own) == 3 else None
-    for place in (outer, outer.replace("mlp.experts", "block_sparse_moe.experts")):
-        for parts in _SPLIT.get(name, ()):
-            first = [base.weights.shape(base.parameter(f"{place}.0.{part}")) for part in parts]
-            if all(shape is not None and len(shape) == 2 for shape in first):
-                keys = (base.parameter(f"{place}.{e}.{parts[0]}") for e in range(most + 1))
-                experts = next((e for e, key in enumerate(keys) if base.weights.key(key) is None), 0)
-                return _Stacked(name, experts, sum(s[0] for s in first if s), first[0][1] if first[0] else 0)
-    return None
-
-
-def _readings(stack: _Stacked, a: tuple[int, ...], b: tuple[int, ...]) -> list[_Reading]:
-    """Every way the pair fits: one, none, or two where the matrices are square."""
-    if a[0] % max(stack.experts, 1):
+    stack = base.stack(outer, name)
+    if stack is None:
+        shape = base.weights.shape(base.parameter(outer, name))
+        fits = shape == (sides.B, sides.A) and not sides.experts
+        return [_matrix(name, sides, base.stored_in_out(outer))] if fits else []
+    experts, weight = stack
+    if not experts or sides.rows % experts or sides.experts not in {None, experts}:
         return []
-    r = a[0] // max(stack.experts, 1)
-    ways = {False: (stack.columns, stack.rows), True: (stack.rows, stack.columns)}
-    fits = [_Reading(stack, r, swapped) for swapped, way in ways.items() if (a[1], b[0]) == way]
-    return fits if stack.experts else fits[:1]
+    d_out, d_in = weight.shape
+    ways = {False: (d_out, d_in), True: (d_in, d_out)}
+    straight = not weight.pieces[0].turned
+    r = sides.rows // experts
+    fitting = [transposed for transposed, way in ways.items() if way == (sides.B, sides.A)]
+    return [_Reading(name, experts, d_out, d_in, r, transposed, straight) for transposed in fitting]
 
 
-def _matrix(outer: str, slots: Slots, file: PeftFile) -> Part:
-    """An ordinary LoRA: the parameter is the weight of a linear map."""
-    (r, d_in), d_out = slots[A].shape, slots[B].shape[0]
-    read = file.weights.tensor
-    scale = file.scaling.of(f"{outer}.weight", r)
-    module = LoraModule(canonical(outer), d_out, d_in, r, scale, dtypes(slots, (A, B)), outer)
-    return Part(module, lambda: (read(slots[B].key), read(slots[A].key)), slots[A].numel + slots[B].numel)
+def _matrix(name: str, sides: _Sides, transposed: bool) -> _Reading:
+    """A plain matrix: B·A is what is stored, which is the operator's transpose where the base stores in×out."""
+    d_out, d_in = (sides.A, sides.B) if transposed else (sides.B, sides.A)
+    return _Reading(name, 0, d_out, d_in, sides.rows, transposed)
 
 
-def _experts(outer: str, slots: Slots, reading: _Reading, file: PeftFile) -> list[Part]:
-    """One part per expert, as an operator (d_out, d_in)."""
-    stack = reading.parameter
-    flipped = _stored_in_out(stack, file.base)
-    d_out, d_in = (stack.columns, stack.rows) if flipped else (stack.rows, stack.columns)
-    scale = file.scaling.of(f"{outer}.{stack.name}", reading.r)
-    size = (slots[A].numel + slots[B].numel) // stack.experts
+def _parts(outer: str, slots: Slots, found: _Reading, file: PeftFile) -> list[Part]:
+    """One part per expert, or the one of a plain matrix, as an operator (d_out, d_in)."""
+    name = f"{outer}.{found.name}"
+    scale = file.scaling.of(name, found.r)
+    size = (slots[A].numel + slots[B].numel) // max(found.experts, 1)
+    parameter = Parameter(name, found.transposed and file.config.version >= _SINCE)
+    in_turns = file.base is not None and file.base.weights.in_turns and found.name == FUSED
     parts = []
-    for e in range(stack.experts):
-        path = f"{outer}.{e}.{stack.name}"
-        module = LoraModule(canonical(path), d_out, d_in, reading.r, scale, dtypes(slots, (A, B)), path)
-        load = partial(_expert, file.recent, slots, e, reading.r, transposed=reading.swapped != flipped)
+    for e in range(max(found.experts, 1)):
+        path = f"{outer}.{e}.{found.name}" if found.experts else outer if found.name == "weight" else name
+        shape, kind = (found.d_out, found.d_in, found.r), dtypes(slots, (A, B))
+        module = LoraModule(canonical(path), *shape, scale, kind, path, in_turns=in_turns, parameter=parameter)
+        load = partial(_expert, file.recent, slots, e, max(found.experts, 1), transposed=found.transposed)
         parts.append(Part(module, load, size))
     return parts
 
 
-def _expert(read: Callable[[str], Tensor], slots: Slots, e: int, r: int, *, transposed: bool) -> Pair:
+def _expert(read: Callable[[str], Tensor], slots: Slots, e: int, experts: int, *, transposed: bool) -> Pair:
     """B and A of one expert; of (B·A)ᵀ = Aᵀ·Bᵀ where it is transposed."""
     B_all, A_all = read(slots[B].key), read(slots[A].key)
-    one_B = B_all.reshape(B_all.shape[0], r, -1)[:, :, e]
-    one_A = A_all[e * r : (e + 1) * r]
-    return (one_A.T.contiguous(), one_B.T.contiguous()) if transposed else (one_B.contiguous(), one_A.contiguous())
-
-
-def _stored_in_out(stack: _Stacked, base: Base | None) -> bool:
-    """Whether the base stores an expert in×out: the model's width is what `down_proj` writes and the others read."""
-    shape = base.weights.shape("model.embed_tokens.weight") if base else None
-    if shape is None or stack.rows == stack.columns:
-        return False
-    width = stack.columns if "down" in stack.name else stack.rows
-    return width == shape[-1]
+    if B_all.dim() == 3:
+        one_B, one_A = B_all[e], A_all[e]
+    else:
+        one_B = B_all.reshape(B_all.shape[0], -1, experts)[:, :, e]
+        one_A = A_all.reshape(experts, -1, A_all.shape[1])[e]
+    pair = (one_A.T, one_B.T) if transposed else (one_B, one_A)
+    return pair[0].clone(), pair[1].clone()

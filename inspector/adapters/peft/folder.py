@@ -17,6 +17,7 @@ from inspector.adapters.orientation import TURNED, upright
 from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.beside import beside
 from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
 from inspector.adapters.peft.modules import STARTS, PeftFile
 from inspector.adapters.peft.scale import Scaling
@@ -80,6 +81,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
         made.excluded,
         misplaced or _refusal(config, found, given),
         _depends_on(config, found, given),
+        config.layer_replication,
         config.invocation,
     )
     notes = _notes(config, weights, found, made, given)
@@ -87,7 +89,9 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     paths = [group.path for group in found.groups.values()] or map(strip_wrappers, found.others)
     said = [*config.findings, *scaling.findings(), *untouched(config, paths), *notes]
     adapter = assemble(name, source, facts, made.parts, weights, {**made.verdicts, **upon.aside}, said)
-    return replace(adapter, lacks=lacks(config, Names(group.path for group in found.groups.values())))
+    there = Names(group.path for group in found.groups.values())
+    kept = beside(found, made.verdicts, config, weights)
+    return replace(adapter, lacks=lacks(config, there), beside=kept)
 
 
 def _pairs(found: Sorted) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from inspector.adapters import factors
 from inspector.adapters.account import MISFIT, UNKNOWN, USED, Verdict
 from inspector.adapters.assemble import Part
+from inspector.adapters.base_experts import FUSED
 from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.headers import TensorHeader
@@ -23,6 +24,7 @@ from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
 from inspector.adapters.slots import HADA, LOKR
+from inspector.adapters.stacked import ALONG_RANK, STACKED, is_stack, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +54,12 @@ class PeftFile:
 def make(group: Group, file: PeftFile) -> Made | Verdict:
     """The part of a module, or why there is none; nothing is read."""
     path, slots = group.path, group.slots
+    if {A, B} <= slots.keys() and is_stack(slots[A].shape, slots[B].shape) and file.config.peft_type == "LORA":
+        return fault(slots, (B, A)) or _stacked(path, slots, file)
+    if A in slots and path.split(".")[-2:-1] == ["experts"]:
+        experts, rest = divmod(slots[A].shape[0] if slots[A].shape else 0, file.scaling.configured(path))
+        if experts > 1 and not rest:
+            return ALONG_RANK
     update = bounded(_update(slots, file), slots)
     if isinstance(update, Verdict):
         return update
@@ -61,7 +69,7 @@ def make(group: Group, file: PeftFile) -> Made | Verdict:
         scale = file.scaling.of(path, update.r or file.scaling.configured(path))
     kind = dtypes(slots, list(slots))
     shape = update.d_out, update.d_in
-    module = LoraModule(group.id, *shape, update.rank, scale, kind, path, update.kernel)
+    module = LoraModule(group.id, *shape, update.rank, scale, kind, path, update.kernel, EMBEDDING_A in slots)
     part = Part(module, update.factors, sum(header.numel for header in slots.values()))
     if MAGNITUDE in slots:
         return _dora(part, slots[MAGNITUDE], file)
@@ -102,7 +110,15 @@ def _plain(slots: Slots, out: str, into: str, file: PeftFile) -> Update | Verdic
     if fits and len(a) == 2 and sum(enabled) == groups and d_out % groups == 0:
         rows = d_out // groups * len(enabled)
         return Update("LoRA", rows, d_in, a[0], b[1], lambda: factors.blocks(*stored(), enabled))
-    return MISFIT
+    third_axis = len(a) == 3 or (len(b) == 3 and b[2] > 1)
+    return STACKED if third_axis and b[2:] != (1,) else MISFIT
+
+
+def _stacked(path: str, slots: Slots, file: PeftFile) -> Made:
+    """Experts in a third axis, a parameter of the base where the name is one."""
+    named = path.endswith(FUSED) or any(f".{path}".endswith(f".{name}") for name in file.config.target_parameters)
+    scale = file.scaling.of(path, slots[A].shape[1])
+    return stacked(path, slots, (A, B), scale, file.recent, is_parameter=named)
 
 
 def _stored(read: Callable[[str], Tensor], out: str, into: str) -> Pair:

@@ -31,7 +31,7 @@ def make(header: TensorHeader, verdict: Verdict, file: PeftFile) -> Part | Verdi
     """The update W − W₀ of a tensor with absolute values, or why there is none."""
     if file.base is None:
         return verdict
-    path = strip_wrappers(_PLACES.sub("", header.key))
+    path = place(header.key)
     faults = (
         ("base_layer" in header.key.split("."), COPY),
         (len(header.shape) < 2 or header.numel == 0 or path == strip_wrappers(header.key), _NO_MATRIX),
@@ -42,6 +42,11 @@ def make(header: TensorHeader, verdict: Verdict, file: PeftFile) -> Part | Verdi
     if verdict is TOKEN_VALUES:
         return _tokens(path, header, file, file.base)
     return _matrix(path, header, file, file.base)
+
+
+def place(key: str) -> str:
+    """The module whose values they are."""
+    return strip_wrappers(_PLACES.sub("", key))
 
 
 def _matrix(path: str, header: TensorHeader, file: PeftFile, base: Base) -> Part | Verdict:

@@ -52,6 +52,11 @@ class Scaling:
         rank = hits[0][1] if hits else self._config.r
         return int(rank) if rank is not None and 1 <= rank < 2**31 else 8
 
+    def expect(self, path: str) -> None:
+        """A module that the file has, though it is not read: patterns that hit it are not idle."""
+        self._alphas.hits(path)
+        self._ranks.hits(path)
+
     def adalora(self, r: int) -> Scale:
         """s = α/(n + 1e-5): n is the rank before any was pruned, and α = 0 stands for the module's own r.
 

@@ -8,12 +8,13 @@ Hugging Face's order, which needs the number of heads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
+from inspector.adapters.base_experts import FUSED
 from inspector.adapters.config_file import is_number
 from inspector.adapters.given import Given
 from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
@@ -23,6 +24,7 @@ from inspector.adapters.readers.foreign_names import from_gguf
 from inspector.adapters.readers.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.readers.rope import halves, head_counts
 from inspector.adapters.slots import Place
+from inspector.adapters.stacked import STACKED, is_stack, stacked
 from inspector.adapters.weights import Weights
 from inspector.errors import InspectorError
 from inspector.names import canonical
@@ -110,8 +112,11 @@ def _parts(
     a, b = slots[A], slots[B]
     # An embedding's rows are looked up: its lora_a is stored transposed.
     turned = path.endswith("embed_tokens")
+    if is_stack(a.shape, b.shape):
+        read, scale = lru_cache(maxsize=2)(weights.tensor), _scale(alpha, a.shape[1], given)
+        return stacked(path, slots, (A, B), scale, read, is_parameter=path.endswith(FUSED))
     if len(a.shape) != 2 or len(b.shape) != 2:
-        return MISFIT
+        return STACKED if 3 in {len(a.shape), len(b.shape)} else MISFIT
     r, d_in = a.shape[::-1] if turned else a.shape
     if b.shape[1] != r:
         return MISFIT
@@ -124,8 +129,11 @@ def _parts(
         up, down = weights.tensor(b.key), weights.tensor(a.key)
         return halves(up, count) if rotary else up, down.T.contiguous() if turned else down
 
-    scale = Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")
-    if alpha is None:
-        scale = given.scale(r)
-    module = LoraModule(canonical(path), b.shape[0], d_in, r, scale, dtypes(slots, (A, B)), path)
+    module = LoraModule(canonical(path), b.shape[0], d_in, r, _scale(alpha, r, given), dtypes(slots, (A, B)), path)
     return Made([Part(module, load, a.numel + b.numel)])
+
+
+def _scale(alpha: float | None, r: int, given: Given) -> Scale:
+    if alpha is None:
+        return given.scale(r)
+    return Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")

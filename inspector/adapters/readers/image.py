@@ -167,7 +167,7 @@ def _parts(weights: Weights, given: Given, scales: _Scales, path: str, slots: Sl
     types = dtypes(slots, factors)
     module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, types, path, made.kernel)
     numel = sum(slots[slot].numel for slot in factors)
-    part = Part(module, made.factors, numel, *([made.left_out] if made.left_out else []))
+    part = Part(module, made.factors, numel, made.left_out or float)
     return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)
 
 

@@ -8,7 +8,7 @@ mlx-vlm calls the factors `A` and `B` and s `alpha` [mlx_vlm.trainer.lora.LoRaLa
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.orientation import upright
 from inspector.adapters.readers.npz import is_npz, npz_keys, npz_weights
 from inspector.adapters.slots import Place
+from inspector.adapters.stacked import STACKED, is_stack, stacked
 from inspector.adapters.stated import Stated, config_of, stated
 from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
@@ -91,29 +92,21 @@ def _parts(weights: Weights, beside: Stated, given: Given, path: str, slots: Slo
     if wrong := fault(slots, ("lora_a", "lora_b")):
         return wrong
     a, b = slots["lora_a"], slots["lora_b"]
-    dtype, numel = dtypes(slots, ("lora_a", "lora_b")), a.numel + b.numel
-    if len(a.shape) == len(b.shape) == 2 and a.shape[1] == b.shape[0]:
+    if is_stack(a.shape, b.shape):
         scale = beside.of(a.shape[1], given)
-        module = LoraModule(canonical(path), b.shape[1], a.shape[0], a.shape[1], scale, dtype, path)
-        part = Part(module, lambda: (_flipped(weights, b.key), _flipped(weights, a.key)), numel)
-        return Made([part]) if "m" not in slots else dora_made(part, slots, "m", weights.tensor, given)
-    if len(a.shape) == len(b.shape) == 3 and a.shape[0] == b.shape[0] and a.shape[1] == b.shape[2]:
-        experts, r, d_in = a.shape
-        of = (path.replace(".switch_mlp.", f".experts.{e}.") for e in range(experts))
-        if ".switch_mlp." in path:
-            scale = beside.of(r, given)
-            modules = [LoraModule(canonical(p), b.shape[1], d_in, r, scale, dtype, p) for p in of]
-            loads = [partial(_expert, weights, a.key, b.key, e) for e in range(experts)]
-            return Made([Part(m, load, numel // experts) for m, load in zip(modules, loads, strict=True)])
-    return MISFIT
+        return stacked(path, slots, ("lora_a", "lora_b"), scale, lru_cache(maxsize=2)(weights.tensor))
+    if not len(a.shape) == len(b.shape) == 2:
+        return STACKED if 3 in {len(a.shape), len(b.shape)} else MISFIT
+    if a.shape[1] != b.shape[0]:
+        return MISFIT
+    dtype, scale = dtypes(slots, ("lora_a", "lora_b")), beside.of(a.shape[1], given)
+    module = LoraModule(canonical(path), b.shape[1], a.shape[0], a.shape[1], scale, dtype, path)
+    part = Part(module, lambda: (_flipped(weights, b.key), _flipped(weights, a.key)), a.numel + b.numel)
+    return Made([part]) if "m" not in slots else dora_made(part, slots, "m", weights.tensor, given)
 
 
 def _flipped(weights: Weights, key: str) -> Tensor:
     return weights.tensor(key).T.contiguous()
-
-
-def _expert(weights: Weights, a: str, b: str, e: int) -> tuple[Tensor, Tensor]:
-    return weights.tensor(b)[e].clone(), weights.tensor(a)[e].clone()
 
 
 def _notes(
