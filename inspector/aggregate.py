@@ -11,6 +11,7 @@ from inspector.geometry import cosine, interference, orthogonal
 from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
 
 Blocks = dict[tuple[str, Scope], Floats]
+Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
@@ -21,8 +22,8 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
     blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module" or _measured(key[0])}
     groups: dict[Scope, Floats] = {scope: _membership(study, scope, projections) for scope in SCOPES[:2]}
     shared = {scope: _shared(study, member) for scope, member in groups.items()}
-    if ("norm", "module") in blocks:
-        _stacked(study, blocks, groups)
+    if study.sizes is not None:
+        _stacked(study, study.sizes, blocks, groups)
     for (metric, _), values in list(blocks.items()):
         kind = DEFINITIONS[metric].aggregate
         for scope, member in groups.items():
@@ -63,16 +64,23 @@ def _shared(study: Study, member: Floats) -> Floats:
     return member * common[:, None] if common.any() else member
 
 
-def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
-    """Metrics of the stacked vector: sum inner products and squares over modules, then divide."""
-    norms = blocks["norm", "module"]
-    own = np.nan_to_num(norms) ** 2
-    for scope, member in groups.items():
-        blocks["norm", scope] = np.where(_unknown(study, norms, member), np.nan, cosine.norm(own @ member))
+def _stacked(study: Study, sizes: Floats, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+    """Metrics of the stacked vector: sum inner products and squares over modules, then divide.
+
+    A factor that all updates of an adapter have in common, as one of unknown scale has it, is no part of any but norms
+    and the energy ratio. Where modules have factors of their own, sums over several are not known.
+    """
+    own = np.nan_to_num(sizes) ** 2
+    for metric in ("norm", "norm_share"):
+        if (norms := blocks.get((metric, "module"))) is not None:
+            squares = np.nan_to_num(norms) ** 2
+            for scope, member in groups.items():
+                lost = _unknown(study, norms, member)
+                blocks[metric, scope] = np.where(lost, np.nan, cosine.norm(squares @ member))
     if ("base_norm", "module") in blocks:
         _relative(study, blocks, groups)
     if ("energy_left_out", "module") in blocks:
-        _left_out(blocks, groups)
+        _left_out(study, own, blocks, groups)
     if ("cosine", "module") not in blocks:
         return
     counted = study.usable
@@ -80,10 +88,10 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
         counted = counted & study.present[:, None] & study.present[None, :]
     square_a = own[:, None] * counted
     square_b = np.swapaxes(square_a, 0, 1)
-    inner = np.nan_to_num(blocks["cosine", "module"] * (norms[:, None] * norms[None, :]))
+    inner = np.nan_to_num(blocks["cosine", "module"] * (sizes[:, None] * sizes[None, :]))
     residual = orthogonal.residual_square(inner, square_a, square_b)
     shared = np.asarray(study.present[:, None] & study.present[None, :] & study.usable)
-    meet = np.any(shared, axis=-1, keepdims=True)
+    meet = np.any(shared, axis=-1, keepdims=True) & _both(study.weighed)
     sums: dict[Scope, Floats | None] = {"module": None, **groups}
     for scope, group in sums.items():
         inner_s, a, b, left = (x if group is None else x @ group for x in (inner, square_a, square_b, residual))
@@ -94,10 +102,16 @@ def _stacked(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
         blocks["orthogonal_fraction_module", scope] = np.where(
             np.isnan(cos), np.nan, orthogonal.fraction_module(left, a)
         )
-        blocks["energy_ratio", scope] = np.where(both, interference.energy_ratio(inner_s, a, b), np.nan)
+        scaled = both & _both(study.scaled)
+        blocks["energy_ratio", scope] = np.where(scaled, interference.energy_ratio(inner_s, a, b), np.nan)
 
 
-def _unknown(study: Study, norms: Floats, member: Floats) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _both(of: Flags) -> Flags:
+    """(N, N, 1): whether it holds of either."""
+    return (of[:, None] & of[None, :])[..., None]
+
+
+def _unknown(study: Study, norms: Floats, member: Floats) -> Flags:
     """(N, places): where an adapter has modules and none is measured; everywhere for one without any module."""
     here, known = study.present @ member > 0, np.isfinite(norms) @ member > 0
     return np.asarray((here & ~known) | ~np.any(study.present, axis=1, keepdims=True))
@@ -112,19 +126,19 @@ def _relative(study: Study, blocks: Blocks, groups: dict[Scope, Floats]) -> None
     for scope, group in sums.items():
         update, weights = ((x * here if group is None else (x * here) @ group) for x in (own, base))
         with np.errstate(divide="ignore", invalid="ignore"):
-            blocks["norm_relative", scope] = np.sqrt(update / weights)
+            blocks["norm_relative", scope] = np.where(study.scaled[:, None], np.sqrt(update / weights), np.nan)
         if group is not None:
             blocks["base_norm", scope] = np.where((base > 0) @ group > 0, np.sqrt(base @ group), np.nan)
 
 
-def _left_out(blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+def _left_out(study: Study, kept: Floats, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     """Σ(energy left out) / Σ(whole energy); the whole of a module is ‖kept‖²/(1 − left out)."""
     share = blocks["energy_left_out", "module"]
-    kept = np.nan_to_num(blocks["norm", "module"]) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(share < 1, kept * share / (1 - share), 0.0)
         for scope, group in groups.items():
-            blocks["energy_left_out", scope] = (left @ group) / ((left + kept) @ group)
+            found = (left @ group) / ((left + kept) @ group)
+            blocks["energy_left_out", scope] = np.where(study.weighed[:, None], found, np.nan)
 
 
 def _mean(values: Floats, member: Floats) -> Floats:

@@ -34,6 +34,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     """
     refuse_destination(dest)
     adapter, beside = _apart(_opened(source, given))
+    adapter.refuse_unscaled("converted")
     directions = _directions(adapter)
     factors = _factors(adapter, directions, given)
     findings = checked(adapter, None).findings
@@ -96,7 +97,7 @@ def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: 
             pair = as_stored(direction.load(), module.dtype)
             made = Factors.stored(pair, direction.scale, place, direction.magnitudes().flatten())
         else:
-            made = Factors.stored(as_stored(adapter.load(id_), module.dtype), module.scale.value, place)
+            made = Factors.stored(as_stored(adapter.load(id_), module.dtype), module.scale.known, place)
         factors[place.path] = made
         tell(f"{n}/{len(paths)} modules", n, len(paths))
     return factors

@@ -201,7 +201,9 @@ def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Stud
     """The study with what the request asks for; adapters that cannot run are left out, with a word."""
     from inspector.probing import Prober
 
-    able = [a for a in adapters if a.modules and not study.adapters[study.index(a.info.name)].excluded]
+    able = [
+        a for a in adapters if a.modules and a.info.scaled and not study.adapters[study.index(a.info.name)].excluded
+    ]
     for adapter in adapters:
         if adapter not in able:
             say(f"{adapter.info.name} is not probed: {_first_error(study, adapter)}")
@@ -217,6 +219,8 @@ def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Stud
 
 
 def _first_error(study: Study, adapter: Adapter) -> str:
+    if not adapter.info.scaled:
+        return f"the scale of ΔW is {adapter.info.scale}"
     findings = study.adapters[study.index(adapter.info.name)].findings
     return next((finding.text for finding in findings if finding.severity == "error"), "it has no usable module")
 

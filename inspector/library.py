@@ -26,19 +26,25 @@ if TYPE_CHECKING:
 
 
 def load(
-    *sources: str | Path, base: str = "", allow_pickle: bool = False, svd_rank: int = 64, checkpoints: bool = False
+    *sources: str | Path,
+    base: str = "",
+    allow_pickle: bool = False,
+    svd_rank: int = 64,
+    checkpoints: bool = False,
+    alpha: float | None = None,
 ) -> list[Adapter]:
     """The adapters at these sources, from their headers; no weights are read yet.
 
     A source is what the command line takes: a folder (the adapter at its root, else those below it), a file, a
     pattern, `org/repo[@revision][:sub]`, `NAME=SOURCE`; `checkpoints` opens what lies below a folder that is an
     adapter too. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
-    rank `svd_rank` is kept. Warns of a source that cannot be opened; raises InspectorError where none can.
+    rank `svd_rank` is kept. `alpha` scales those whose files do not say how, α/r; else their norms are n/a. Warns of a
+    source that cannot be opened; raises InspectorError where none can.
     """
     from inspector.adapters.opening import open_sources
     from inspector.probes.base import base_weights
 
-    given = Given(base_weights(base), allow_pickle, svd_rank, checkpoints)
+    given = Given(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
     adapters, failures = open_sources([str(source) for source in sources], given=given)
     told = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:

@@ -97,7 +97,7 @@ def lineage(study: Study) -> Lineage | None:
 def _levels(study: Study) -> Floats:
     """(N, N) chance levels, worked out once for all pairs of the same shapes and ranks."""
     n = len(study.adapters)
-    sigma = study.block("singular_value", "module")
+    sigma = study.spectra
     ranks = np.zeros(n) if sigma is None else np.isfinite(sigma).sum(-1)
     kinds = [(study.shapes[i].tobytes(), study.present[i].tobytes(), ranks[i].tobytes()) for i in range(n)]
     known: dict[object, float] = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inspector import __version__
 from inspector.adapters.health import with_value_findings
-from inspector.adapters.model import Adapter, LoraModule
+from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
 from inspector.geometry import ranks
@@ -127,8 +127,10 @@ class Table:
             self._at("energy_left_out")[i, batch.modules] = left_out
 
     def _factors(self, i: int, module: ModuleId) -> tuple[Tensor, Tensor, float]:
+        """B, A and s, or 1 where that is not known: `_unscale` takes out what depends on it."""
         adapter = self.adapters[i]
-        return *_bounded(*adapter.load(module)), adapter.modules[module].scale.value
+        s = adapter.modules[module].scale.value
+        return *_bounded(*adapter.load(module)), 1.0 if s is None else s
 
     def _finite(self, batch: Batch) -> list[Batch]:
         """What is left of a batch without NaN and Inf."""
@@ -212,6 +214,7 @@ class Table:
             ranks.rank_90,
         ):
             blocks[rank.__name__, "module"] = rank(sigma)
+        self._unscale(blocks)
         fill_diagonals(blocks)
         infos = tuple(
             replace(
@@ -223,6 +226,20 @@ class Table:
         )
         study = aggregate(Study(infos, self.modules, self.shapes, self.settings, blocks))
         return with_value_findings(study, self.adapters) if finished else study
+
+    def _unscale(self, blocks: dict[tuple[str, Scope], Floats]) -> None:
+        """Where a scale is not known: take out what depends on it, and add shares, which do not, of all adapters."""
+        modules = [adapter.modules.values() for adapter in self.adapters]
+        unscaled = [any(module.scale.value is None for module in of) for of in modules]
+        if not any(unscaled):
+            return
+        norms, sigma = blocks["norm", "module"], blocks["singular_value", "module"]
+        share = _quotient(norms, np.sqrt(np.nansum(norms**2, axis=1, keepdims=True)))
+        share[[not one_factor(of) for of in modules]] = np.nan
+        blocks["norm_share", "module"] = share
+        blocks["singular_value_share", "module"] = _quotient(sigma, norms[..., None])
+        for metric in ("norm", "singular_value", "spectral_gap"):
+            blocks[metric, "module"][unscaled] = np.nan
 
 
 def _rank_of(adapter: Adapter, module: ModuleId) -> int:
@@ -257,6 +274,12 @@ def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
 def angle_metric(side: str) -> str:
     """The metric name of the principal angles of one side."""
     return "principal_angle" if side == "left" else "principal_angle_right"
+
+
+def _quotient(above: Floats, below: Floats) -> Floats:
+    """above / below, 0 where above is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(above == 0, 0.0, above / below)
 
 
 def _cosines(inner: Floats, norms: Floats) -> Floats:

@@ -56,7 +56,7 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     Each side keeps its own min(k, r), r the rank of its update at the module. Mean or median over these modules, as
     the metric itself; NaN where there are none. A study without numbers of modules gives its own level.
     """
-    sigma, whole = study.block("singular_value", "module"), study.block(f"{metric}_chance", "global")
+    sigma, whole = study.spectra, study.block(f"{metric}_chance", "global")
     if whole is None:
         return np.full(1, np.nan)
     if sigma is None:
@@ -112,7 +112,7 @@ def _over(levels: Floats, how: str) -> Floats:
 def pair_interference(study: Study, i: int, j: int, counted: Modules | None = None) -> Interference:
     """The pair's cosine, overlap and its chance over the modules both adapt: no zeros of modules that one lacks."""
     level = float(pair_chance(study, "subspace_overlap", i, j, counted)[0])
-    norms, cosines, overlaps = (study.block(m, "module") for m in ("norm", "cosine", "subspace_overlap"))
+    norms, cosines, overlaps = study.sizes, *(study.block(m, "module") for m in ("cosine", "subspace_overlap"))
     if norms is None or cosines is None or overlaps is None:
         at, over = (study.block(m, "global") for m in ("cosine", "subspace_overlap"))
         known = [float("nan") if block is None else float(block[i, j, 0]) for block in (at, over)]
@@ -121,4 +121,6 @@ def pair_interference(study: Study, i: int, j: int, counted: Modules | None = No
     a, b = np.nan_to_num(norms[i, here]), np.nan_to_num(norms[j, here])
     inner = np.nan_to_num(cosines[i, j, here]) * a * b
     of_both = cosine.cosine(inner.sum(), np.square(a).sum(), np.square(b).sum())
+    if not study.weighed[[i, j]].all():
+        of_both = np.full((), np.nan)
     return Interference(float(of_both), float(_over(overlaps[i, j, here][:, None], "mean")[0]), level)

@@ -32,6 +32,9 @@ SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
 ACTIVATED = "PEFT aLoRA"
 """The format of activated LoRAs, whose ΔW holds from their invocation tokens on alone."""
 
+UNSCALED = "unknown"
+"""What the scale of an adapter begins with where nothing says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -75,6 +78,11 @@ class AdapterInfo:
             return "-"
         low, high = min(self.ranks), max(self.ranks)
         return str(low) if low == high else f"{low}-{high}"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the scale of ΔW is known; else every number that depends on it is n/a."""
+        return not self.scale.startswith(UNSCALED)
 
     @property
     def everywhere(self) -> bool:
@@ -189,6 +197,32 @@ class Study:
         same = (one == other).all(-1) | (one == 0).any(-1) | (other == 0).any(-1)
         return np.asarray(same & ~self.excluded[:, None] & ~self.excluded[None, :])
 
+    @cached_property
+    def scaled(self) -> NDArray[np.bool_]:
+        """(N,): whether the scale of adapter i is known."""
+        return np.array([adapter.scaled for adapter in self.adapters], dtype=bool)
+
+    @cached_property
+    def spectra(self) -> Floats | None:
+        """(N, modules, r): σ of each update up to a factor, for what does not depend on it; None if not measured."""
+        share = self.block("singular_value_share", "module")
+        return self.block("singular_value", "module") if share is None else share
+
+    @cached_property
+    def sizes(self) -> Floats | None:
+        """(N, modules): ‖ΔW‖ up to one factor an adapter where `weighed`, elsewhere one a module; None as above."""
+        norm, share, sigma = self.block("norm", "module"), self.block("norm_share", "module"), self.spectra
+        if norm is None or share is None or sigma is None:
+            return norm
+        alone = np.where(np.isnan(sigma[..., 0]), np.nan, sigma[..., 0] > 0)
+        return np.where(self.scaled[:, None], norm, np.where(self.weighed[:, None], share, alone))
+
+    @cached_property
+    def weighed(self) -> NDArray[np.bool_]:
+        """(N,): whether it is known how much modules weigh beside each other, as sums over them need it."""
+        share = self.block("norm_share", "module")
+        return self.scaled if share is None else self.scaled | np.isfinite(share).any(axis=1)
+
     def one_sided(self, i: int, j: int) -> int:
         """How many modules only one of the two adapts: zeros in the union, left out of `common`."""
         return int((self.present[i] != self.present[j]).sum())
@@ -245,12 +279,13 @@ class Study:
 
 
 def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:
-    """Write what every pair metric is of an adapter with itself, wherever its norm is not zero."""
+    """Write what every pair metric is of an adapter with itself, wherever it is not zero."""
     for (metric, scope), values in blocks.items():
         itself = DEFINITIONS[metric].itself
-        norm = blocks.get(("norm", scope))
+        norm, rank = blocks.get(("norm", scope)), blocks.get(("effective_rank", scope))
         if itself is None or norm is None:
             continue
         at = np.arange(len(norm))
-        filled = np.where(norm > 0, itself, np.nan)
+        known = norm > 0 if rank is None else (norm > 0) | np.isfinite(rank)  # the norm of some has no known scale
+        filled = np.where(known, itself, np.nan)
         values[at, at] = filled[..., None] if values.ndim == 4 else filled

@@ -29,6 +29,7 @@ MISFIT = Verdict("unknown", "B·A does not multiply: A is r×in and B out×r in 
 NOT_FLOAT = Verdict("unknown", "factors of a type that is no float", "error")
 TOO_LARGE = Verdict("unknown", "factors whose product would not fit into memory: no layer is that large", "error")
 UNKNOWN = Verdict("unknown", "no tensor of a LoRA", "warning")
+STRAY = Verdict("unknown", "a factor in another layout than the rest of the file", "error")
 
 _NO_PAIR = "no LoRA pair (A and B of one module) that could be analysed"
 _MOST_NAMED = 12

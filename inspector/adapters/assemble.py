@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import Verdict, findings, no_pair, records
-from inspector.adapters.model import Adapter, Direction, LoraModule
+from inspector.adapters.account import STRAY, UNKNOWN, Verdict, findings, no_pair, records
+from inspector.adapters.model import GIVE_ALPHA, Adapter, Direction, LoraModule, one_factor
+from inspector.adapters.slots import is_factor
 from inspector.adapters.weights import Weights
 from inspector.names import ModuleId, in_order, module_ids
-from inspector.study import AdapterInfo, Finding
+from inspector.study import UNSCALED, AdapterInfo, Finding
 from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def assemble(
 
     Every tensor of the file must have its verdict. `said`: findings of the reader, before those of the verdicts.
     """
+    verdicts = {key: STRAY if found is UNKNOWN and is_factor(key) else found for key, found in verdicts.items()}
     refusal = facts.refusal or ("" if parts else no_pair(verdicts.values()))
     paths = {id_: id_.path for id_ in facts.excluded} | {part.module.id: part.module.path for part in parts}
     sizes = dict.fromkeys(paths.values(), 0) | {p.module.path: p.module.d_out * p.module.d_in for p in parts}
@@ -97,7 +99,7 @@ def assemble(
         ignored=sum(t.role == "ignored" for t in kept),
         unknown=sum(t.role == "unknown" for t in kept),
         scales=_origins(usable),
-        findings=(*([Finding("error", refusal)] if refusal else []), *said, *findings(verdicts)),
+        findings=(*([Finding("error", refusal)] if refusal else []), *said, *_unscaled(usable), *findings(verdicts)),
         excluded=tuple(ids[paths[id_]] for id_ in facts.excluded),
     )
     return Adapter(
@@ -117,18 +119,31 @@ def assemble(
 
 def _scales(modules: list[LoraModule]) -> str:
     """`2 (α/r = 16/8)`, or the span where modules differ."""
-    origins = {m.scale.origin for m in modules}
-    if len(origins) == 1:
-        return f"{modules[0].scale.value:g} ({origins.pop()})"
-    return f"{_span({m.scale.value for m in modules})} (per module)" if modules else ""
+    if len({m.scale.origin for m in modules}) == 1:
+        return str(modules[0].scale)
+    known = [m.scale.value for m in modules if m.scale.value is not None]
+    return f"{_span(known) if len(known) == len(modules) else UNSCALED} (per module)" if modules else ""
 
 
 def _origins(modules: list[LoraModule]) -> tuple[str, ...]:
     """`2 (α/r = 16/8): 24 modules` for each scale and origin, the most frequent first; after twelve, how many more."""
-    times = Counter(f"{m.scale.value:g} ({m.scale.origin})" for m in modules)
+    times = Counter(str(m.scale) for m in modules)
     shown = [f"{origin}: {count(number, 'module')}" for origin, number in times.most_common(_MOST_ORIGINS)]
     rest = len(times) - len(shown)
     return (*shown, f"… and {count(rest, 'other origin')}") if rest else tuple(shown)
+
+
+def _unscaled(modules: list[LoraModule]) -> list[Finding]:
+    """What holds of an adapter whose scale is not known."""
+    if all(m.scale.value is not None for m in modules):
+        return []
+    holds = "cosines and angles hold"
+    if one_factor(modules):
+        holds += ", those over several modules if one α was trained for all of them"
+    else:
+        holds += " in single modules: how much modules weigh against each other is unknown as well"
+    text = f"the scale of ΔW is unknown (nothing states α): norms are n/a, {holds}; {GIVE_ALPHA}"
+    return [Finding("warning", text)]
 
 
 def _span(values: Collection[float]) -> str:

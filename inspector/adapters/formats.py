@@ -14,7 +14,7 @@ from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
-from inspector.adapters.readers import diffusers, full, gguf, kohya, mlx, torchtune
+from inspector.adapters.readers import full, gguf, image, mlx, torchtune
 from inspector.adapters.refusals import refusal
 from inspector.adapters.strangers import OF_WEIGHTS, TRAINING_STATE, by_name
 from inspector.adapters.weights import has_weights
@@ -37,8 +37,7 @@ class Reader(Protocol):
 
 READERS: tuple[Reader, ...] = (
     mlx,
-    kohya,
-    diffusers,
+    image,
     gguf,
     torchtune,
     peft_folder,

@@ -10,17 +10,11 @@ from typing import NamedTuple
 from inspector.adapters.account import EMPTY, NEITHER, NOT_FLOAT, TWICE, UNKNOWN, USED, Verdict, half
 from inspector.adapters.assemble import Part
 from inspector.adapters.headers import FLOATS, TensorHeader
+from inspector.adapters.slots import Place
 from inspector.names import ModuleId, canonical, strip_wrappers
 
 Slots = Mapping[str, TensorHeader]
 """What a module's tensors are for, such as `lora_down.weight`, and the tensors."""
-
-
-class Place(NamedTuple):
-    """Where a key puts its tensor: the module's full path in the base, and the tensor's slot there."""
-
-    path: str
-    slot: str
 
 
 class Made(NamedTuple):

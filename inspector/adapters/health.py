@@ -99,7 +99,9 @@ class Values:
 def values(study: Study, i: int, adapter: Adapter | None = None) -> Values:
     """The values of adapter i, from the numbers of its modules; the `adapter` itself tells which have no scale."""
     present = study.present[i]
-    norm, sigma, stable = (study.blocks[m, "module"][i] for m in NEEDED)
+    assert study.sizes is not None
+    assert study.spectra is not None
+    norm, sigma, stable = study.sizes[i], study.spectra[i], study.blocks["stable_rank", "module"][i]
     left_out = study.block("energy_left_out", "global")
     roomy = (~np.isnan(sigma)).sum(axis=-1) >= _MANY
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from inspector.adapters.eight_bit import INFERENCE
 from inspector.adapters.model import Adapter, TensorRecord
 from inspector.adapters.peft.modules import PRUNED
 from inspector.adapters.peft.saved import COPY
 from inspector.adapters.peft.tensors import SAMPLER
-from inspector.adapters.readers.kohya import ASIDE
+from inspector.adapters.slots import ASIDE
 
-_NO_LOSS = frozenset(verdict.reason for verdict in (ASIDE["scalar"], COPY, PRUNED, SAMPLER))
+_NO_LOSS = frozenset(verdict.reason for verdict in (ASIDE["scalar"], COPY, INFERENCE, PRUNED, SAMPLER))
 """Why a tensor may be unused though nothing of the update is missing."""
 _ROUNDING = 1e-10
 """A share of ‖ΔW‖² that arithmetic alone leaves out."""

@@ -23,27 +23,13 @@ from inspector.adapters.account import MISFIT, TOO_LARGE, Verdict
 from inspector.adapters.dense import Dense
 from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Slots, fault
+from inspector.adapters.slots import DIFF, DOWN, HADA, LOKR, MID, UP
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     Read = Callable[[str], Tensor]
 
-UP, DOWN, MID = "lora_up.weight", "lora_down.weight", "lora_mid.weight"
-HADA = tuple(f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2"))
-LOKR = tuple(f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"))
-DIFF = "diff"
-SLOTS = frozenset({UP, DOWN, MID, *HADA, *LOKR, DIFF})
-_NEEDS_BASE = "ΔW is no sum of factors without the base's weights, which is not supported"
-REFUSED = {
-    slot: Verdict("ignored", f"{method}: {_NEEDS_BASE}", "warning")
-    for method, slots in {
-        "GLoRA": ("a1.weight", "a2.weight", "b1.weight", "b2.weight", "bm.weight"),
-        "OFT or BOFT": ("oft_blocks", "rescale", "oft_diag"),
-        "IA³": ("on_input",),
-    }.items()
-    for slot in slots
-}
 VECTOR = Verdict("ignored", "no matrix (a norm, a bias): no part of ΔW")
 
 

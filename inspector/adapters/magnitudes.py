@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "DoRA magnitudes"
 NO_BASE = Verdict("ignored", f"{NAME}: they need the base weights (--base)")
+NO_SCALE = Verdict("ignored", f"{NAME}: they need the scale of B·A as well (--alpha)")
 MISFIT = Verdict("unknown", f"{NAME} that are not one per output", "warning")
 
 
@@ -35,7 +36,9 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
     module = part.module
     if m.numel != module.d_out:
         return part, MISFIT
-    part = replace(part, direction=Direction(part.load, module.scale.value, m.read))
+    if (s := module.scale.value) is None:
+        return part, NO_SCALE
+    part = replace(part, direction=Direction(part.load, s, m.read))
     if base is None:
         return part, NO_BASE
     if why := base.fault(module.path, module.d_out, module.d_in):
@@ -45,9 +48,9 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
 
     def delta() -> Tensor:
         W = base.matrix(module.path, module.d_out, module.d_in)
-        return dora(W, m.read(), module.scale.value, direct())
+        return dora(W, m.read(), s, direct())
 
-    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {module.scale.value:g}·BA")
+    scale = Scale(1.0, f"DoRA: m∘V/‖V‖ − W₀, V = W₀ + {s:g}·BA")
     whole = replace(module, rank=min(rank, module.d_out, module.d_in), scale=scale)
     update = Dense(delta, rank)
     return replace(part, module=whole, load=update, left_out=update.left_out), USED

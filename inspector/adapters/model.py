@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from inspector.errors import InspectorError
 from inspector.names import ModuleId
-from inspector.study import AdapterInfo
+from inspector.study import UNSCALED, AdapterInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+GIVE_ALPHA = "give the α it was trained with as --alpha"
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The factor s of ΔW = s·B·A and where it comes from, such as `α/r = 16/8`."""
+    """The factor s of ΔW = s·B·A and where it comes from, such as `α/r = 16/8`; no value where nothing says it."""
 
-    value: float
+    value: float | None
     origin: str
+
+    @property
+    def known(self) -> float:
+        """s. Raises InspectorError where it is not known."""
+        if self.value is None:
+            raise InspectorError(f"The scale of the update is unknown ({self.origin}): {GIVE_ALPHA}.")
+        return self.value
+
+    def __str__(self) -> str:
+        return f"{UNSCALED if self.value is None else f'{self.value:g}'} ({self.origin})"
 
 
 class Direction(NamedTuple):
@@ -75,6 +88,11 @@ class LoraModule:
     """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
 
 
+def one_factor(modules: Collection[LoraModule]) -> bool:
+    """Whether nothing but one factor of all updates together is unknown: every scale is known, or all have the same."""
+    return all(m.scale.value is not None for m in modules) or len({m.scale for m in modules}) == 1
+
+
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
     """The account of one tensor of the file: `used`, `ignored` (why) or `unknown` (why)."""
@@ -113,6 +131,12 @@ class Adapter:
     """The adapter as its files have it, where its ids or modules were changed to meet those of others."""
     lacks: Callable[[str], bool] = field(default=lambda _path: False, repr=False)
     """Whether the config puts an update on the module at this path and the file has no tensor of it."""
+
+    def refuse_unscaled(self, what: str) -> None:
+        """Raise InspectorError, as `cannot be added`, if the scale of its update is not known."""
+        if not self.info.scaled:
+            why = f"the scale of ΔW is {self.info.scale}"
+            raise InspectorError(f"{self.info.name} cannot be {what}: {why}; {GIVE_ALPHA}.")
 
     def __repr__(self) -> str:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"

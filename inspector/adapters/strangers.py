@@ -106,11 +106,6 @@ KEYS = {
         "a LoRA of cloneofsimo's lora, with numbers for its modules", "load it there, and save it with diffusers"
     ),
     r"(\w+_)?w_[ab](_\w+)?_\d{3}|.*\.linear_[ab]_\w+(\.weight)?": _SAM,
-    r".+\.[AB]": Stranger(
-        "a LoRA of mlx-vlm (keys end in .A and .B)",
-        "write the transposes of both as .lora_A.weight and .lora_B.weight, with lora_alpha = alpha·rank in PEFT's "
-        "adapter_config.json",
-    ),
     r".*[._](oft_(blocks|diag|r|R)|boft_\w+)(\.\w+)*": _OFT,
     r"emb_params|clip_[lg]|string_to_\w+|<.+>|learned_embeds.*": Stranger(
         "a textual inversion (rows of an embedding)", _NOT_FACTORS

@@ -8,10 +8,11 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inspector.adapters.account import Verdict
 from inspector.adapters.given import Given
 from inspector.adapters.headers import TensorHeader, read_headers
 from inspector.adapters.refusals import found_instead
@@ -35,6 +36,8 @@ class Weights:
     files: tuple[Path, ...]
     headers: Mapping[str, TensorHeader]
     tensor: Callable[[str], Tensor]
+    aside: Mapping[str, Verdict] = field(default_factory=dict)
+    """Tensors that only serve others, such as their scales; they have no header here."""
 
 
 def has_weights(names: set[str]) -> bool:

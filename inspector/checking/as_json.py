@@ -110,5 +110,5 @@ def _ids(ids: Iterable[ModuleId]) -> list[str]:
     return [str(id_) for id_ in ids]
 
 
-def _number(value: float) -> float | None:
-    return value if isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

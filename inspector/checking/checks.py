@@ -49,7 +49,8 @@ def checked(
     place = bits = None
     if base is not None:
         place = fit(adapter, base)
-        if adapter.info.format != FORMAT and adapter.info.everywhere:  # else nothing is merged
+        # A full fine-tune is there as trained; an update of unknown scale, or of some tokens alone, is not merged.
+        if adapter.info.format != FORMAT and adapter.info.everywhere and adapter.info.scaled:
             told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
             bits = precision(adapter, base, place, progress=told)
     meets = place.findings() if place else gaps(adapter)

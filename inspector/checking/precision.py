@@ -83,7 +83,7 @@ def precision(
     for n, (id_, weight) in enumerate(fit.weights.items()):
         B, A = adapter.load(id_)
         W = weight.read(base)
-        scale = adapter.modules[id_].scale.value
+        scale = adapter.modules[id_].scale.known
         modules[id_] = merged(W.T if id_ in fit.turned else W, B, A, scale)
         progress(n + 1, len(fit.weights))
     return Precision({id_: found for id_, found in modules.items() if found is not None})

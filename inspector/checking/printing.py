@@ -46,8 +46,9 @@ def _adapter(one: Checked, *, tensors: bool) -> Iterator[str]:
 
 
 def _measured(one: Checked) -> str:
-    rank = one.number("effective_rank")  # NaN of a zero update
-    said = f"‖ΔW‖ {one.number('norm'):.4g} · effective rank {'n/a' if isnan(rank) else f'{rank:.3g}'}"
+    # NaN of a zero update, and of an unknown scale
+    norm, rank = (f"{n:.4g}" if not isnan(n := one.number(m)) else "n/a" for m in ("norm", "effective_rank"))
+    said = f"‖ΔW‖ {norm} · effective rank {rank}"
     left_out = one.number("energy_left_out")
     return said if isnan(left_out) or left_out == 0 else f"{said} · {left_out:.2%} of the energy left out"
 

@@ -30,7 +30,7 @@ def template(study: Study, folder: Path) -> str:
 
     moved = [i for i, norm in enumerate(_norms(study)) if norm > 0]
     if not moved:
-        raise InspectorError("Nothing can be claimed of these adapters: none has an update.")
+        raise InspectorError("Nothing can be claimed of these adapters: none has an update of known size.")
     names = _names(study)
     bases = {study.adapters[i].base for i in moved}
     environment = Environment(

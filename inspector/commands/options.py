@@ -44,7 +44,7 @@ _RUN = {
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
 }
-READING = ("base", "allow_pickle", "svd_rank")
+READING = ("base", "allow_pickle", "svd_rank", "alpha")
 """The options of `reading` that every command has."""
 OPENING = (*READING, "checkpoints")
 """All of them."""
@@ -68,6 +68,10 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
             "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
             help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
         ),
+        click.option(
+            "--alpha", type=click.FloatRange(0, 1e6, min_open=True),
+            help="Of adapters whose files do not say how they are scaled: ΔW = α/r·B·A.",
+        ),
     ]  # fmt: skip
     if checkpoints:
         told = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
@@ -76,7 +80,13 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def with_given(
-            *args: Any, base: str, allow_pickle: bool, svd_rank: int, checkpoints: bool = False, **more: Any
+            *args: Any,
+            base: str,
+            allow_pickle: bool,
+            svd_rank: int,
+            alpha: float | None,
+            checkpoints: bool = False,
+            **more: Any,
         ) -> Any:
             from inspector.adapters.given import Given
 
@@ -89,7 +99,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, given=Given(weights, allow_pickle, svd_rank, checkpoints), **more)
+            return command(*args, given=Given(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
 
         called: Callable[..., Any] = with_given
         for option in reversed(options):

@@ -125,10 +125,10 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
                 raise InspectorError(found.result.message)
             say(str(found.result))
             continue
-        if not found.result.modules:
-            raise InspectorError(f"{found.result.info.name} cannot be added: {_first_error([found.result])}")
+        weight = wanted[found.order[0]][1]
+        _refuse_unusable(found.result, weight)
         adapters.append(found.result)
-        weights.append(wanted[found.order[0]][1])
+        weights.append(weight)
         parts[found.order[0]] += 1
     if not adapters:
         raise InspectorError("No source is an adapter.")
@@ -139,6 +139,14 @@ def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[
             source, weight = wanted[at]
             say(f"{plain(source, 300)} stands for {many} adapters, each added with the weight {weight:g}.")
     return adapters, tuple(weights)
+
+
+def _refuse_unusable(adapter: Adapter, weight: float) -> None:
+    """Raise InspectorError for an adapter without modules, and for one of unknown scale that is to count."""
+    if not adapter.modules:
+        raise InspectorError(f"{adapter.info.name} cannot be added: {_first_error([adapter])}")
+    if weight:
+        adapter.refuse_unscaled("added")
 
 
 def _tell_bases(adapters: Sequence[Adapter]) -> None:

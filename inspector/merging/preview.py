@@ -118,9 +118,13 @@ def refuse_activated(adapters: Sequence[AdapterInfo], weights: Sequence[float]) 
 
 
 def addable(study: Study, weights: Sequence[float]) -> Flags:
-    """(M,): whether the parents' updates at a module are finite and of one shape; those with weight 0 do not count."""
+    """(M,): whether the parents' updates at a module are finite, of one shape and of known scale.
+
+    Those with weight 0 do not count.
+    """
     parents = np.flatnonzero(weights)
-    return np.asarray(study.usable[np.ix_(parents, parents)].all(axis=(0, 1)), dtype=bool)
+    known = study.scaled[parents, None] | ~study.present[parents]
+    return np.asarray(study.usable[np.ix_(parents, parents)].all(axis=(0, 1)) & known.all(axis=0), dtype=bool)
 
 
 def refused(study: Study, weights: Sequence[float]) -> list[tuple[ModuleId, str]]:
@@ -130,11 +134,13 @@ def refused(study: Study, weights: Sequence[float]) -> list[tuple[ModuleId, str]
 
 
 def _reason(study: Study, parents: Sequence[int], m: int) -> str:
-    """`not finite in a`, `not measured in a` where its tensors could not be read, or the shapes, the usual one first.
+    """`not finite in a`, `not measured in a` if its tensors could not be read, or the shapes, the usual one first.
 
     Of several adapters of one shape: `576×576 in 5 adapters, 2048×2048 in 3 (a, …)`.
     """
     for i in parents:
+        if study.present[i, m] and not study.scaled[i]:
+            return f"of unknown scale in {plain(study.names[i], 40)}"
         if study.excluded[i, m]:
             return f"not {'finite' if study.present[i, m] else 'measured'} in {plain(study.names[i], 40)}"
     shapes: dict[str, list[str]] = {}

@@ -27,7 +27,7 @@ def terms(
     adapters: Sequence[Adapter], weights: Sequence[float], module: ModuleId
 ) -> list[tuple[Tensor, Tensor, float]]:
     """(B_i, A_i, w_i·s_i) of those adapters."""
-    return [(*a.load(module), w * a.modules[module].scale.value) for a, w in parents(adapters, weights, module)]
+    return [(*a.load(module), w * a.modules[module].scale.known) for a, w in parents(adapters, weights, module)]
 
 
 def spectra(

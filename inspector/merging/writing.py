@@ -111,7 +111,7 @@ def write(
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
             place = placed(here[0][0].modules[module], lookup)
-            pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.value) for a, w in here)
+            pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
             modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))

@@ -184,7 +184,7 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
 
 def unstable_directions(study: Study) -> list[str]:
     """`name in 3 of 120 modules` for every adapter whose top singular vectors are ill-defined somewhere."""
-    sigma = study.block("singular_value", "module")
+    sigma = study.spectra
     if sigma is None or sigma.shape[2] < 2:
         return []
     close = sigma[:, :, 1] > UNSTABLE * sigma[:, :, 0]

@@ -51,6 +51,7 @@ class Attached:
         name, base = plain(adapter.info.name), self.base.name
         if not adapter.modules:
             raise InspectorError(f"{name} has no module that can run: see its findings.")
+        adapter.refuse_unscaled("run")
         modules = (adapter.stored or adapter).modules
         missing = [id_ for id_, module in modules.items() if self.module(module) is None]
         if missing:
@@ -103,7 +104,7 @@ class Attached:
                 value = factor.to(device=weight.device, dtype=precision)
                 holder[slot].weight = torch.nn.Parameter(value, requires_grad=False)
             layer.lora_variant[slot] = activated or Fused()
-            scales[path] = whole.modules[id_].scale.value
+            scales[path] = whole.modules[id_].scale.known
         self._slots[adapter.info.name], self._scales[slot] = slot, scales
         if activated is not None:
             self._activated[adapter.info.name] = activated

@@ -88,7 +88,7 @@ def _of_module(
         U0 = left_vectors(W, job.attached.base.digest, id_, job.cache)
         for name, adapter in adapting.items():
             B, A = (factor.to(W.device).float() for factor in adapter.load(id_))
-            yield name, intruders(U0, W, adapter.modules[id_].scale.value * (B @ A))
+            yield name, intruders(U0, W, adapter.modules[id_].scale.known * (B @ A))
 
 
 def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:

@@ -66,7 +66,7 @@ def _one_sided(study: Study) -> Iterator[Takeaway]:
 
 
 def _unstable(study: Study) -> list[str]:
-    sigma = study.block("singular_value", "module")
+    sigma = study.spectra
     if sigma is None or sigma.shape[2] < 2:
         return []
     with np.errstate(invalid="ignore"):

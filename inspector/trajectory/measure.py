@@ -182,7 +182,7 @@ class Meter:
         if other is None:
             return math.nan
         if one == other:
-            return 1.0 if self._own.get(key(one), _UNKNOWN).norm > 0 else math.nan
+            return 1.0 if self._own.get(key(one), _UNKNOWN).effective_rank > 0 else math.nan
         return self._cosines.get(frozenset((key(one), key(other))), math.nan)
 
 

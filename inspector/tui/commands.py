@@ -97,7 +97,7 @@ def shell_command(state: AppState) -> str:
 def _weighted(state: AppState) -> list[str]:
     """`NAME=SOURCE:WEIGHT …`, those that count, and `--rank R`."""
     weighed = [(info, state.mixture.weight(at)) for info, at in zip(state.infos, state.order, strict=True)]
-    words = [f"{info.name}={info.source}:{w:g}" for info, w in weighed if w and info.everywhere]
+    words = [f"{info.name}={info.source}:{w:g}" for info, w in weighed if w and info.everywhere and info.scaled]
     return [*words, *(["--rank", str(state.mixture.rank)] if state.mixture.rank else [])]
 
 

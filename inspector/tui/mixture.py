@@ -51,15 +51,13 @@ class Mixture:
     def preview(self, study: Study, order: tuple[int, ...]) -> Preview | None:
         """The sum of the adapters in this order, None before norms and cosines of modules are known.
 
-        Activated LoRAs are in none: their weight is 0.
+        Those of unknown scale and activated LoRAs are in none: their weight is 0.
         The spectra stay with it until the study or a weight is another.
         """
         if not {("norm", "module"), ("cosine", "module")} <= set(study.blocks):
             return None
-        shown = set(order)
-        weights = tuple(
-            self.weight(at) if at in shown and info.everywhere else 0.0 for at, info in enumerate(study.adapters)
-        )
+        shown = {at for at in order if study.adapters[at].everywhere and study.adapters[at].scaled}
+        weights = tuple(self.weight(at) if at in shown else 0.0 for at in range(len(study.adapters)))
         if self._preview is None or self._preview.study is not study or self._preview.weights != weights:
             self._preview = Preview(study, weights)
             self.serial += 1

@@ -162,5 +162,5 @@ class Numbers:
     @property
     def measured(self) -> int:
         """Modules with numbers so far."""
-        norm = self.study.block("norm", "module")
-        return 0 if norm is None else int((~np.isnan(norm)).any(axis=0).sum())
+        sizes = self.study.sizes
+        return 0 if sizes is None else int((~np.isnan(sizes)).any(axis=0).sum())

@@ -134,8 +134,8 @@ class AppState(Numbers):
     @property
     def _known(self) -> np.ndarray:
         """(N, M): measured, not to be measured, or not there."""
-        norms = self.study.block("norm", "module")
-        known = np.isfinite(norms) if norms is not None else np.zeros_like(self.study.present)
+        sizes = self.study.sizes
+        known = np.isfinite(sizes) if sizes is not None else np.zeros_like(self.study.present)
         return np.asarray(known | ~self.study.present | self.study.excluded)
 
     @property

@@ -211,7 +211,9 @@ def test_a_config_of_just_the_base(tmp_path):
 def test_no_config(tmp_path):
     write_random(tmp_path)
     (tmp_path / "adapter_config.json").unlink()
-    assert "no adapter_config.json" in texts(read(tmp_path))[0]
+    adapter = read(tmp_path)
+    assert "the scale of ΔW is unknown" in texts(adapter)[0]
+    assert not adapter.info.scaled
 
 
 @pytest.mark.parametrize("base", [None, 7])

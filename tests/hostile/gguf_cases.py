@@ -132,7 +132,7 @@ def cases() -> Iterator[Case]:
         "a string": _alpha(text(b"8"), STRING),
         "a list": _alpha(struct.pack("<IQf", FLOAT, 1, 8.0), ARRAY),
     }.items():
-        yield Case(f"gguf: alpha {name}", partial(_file, content), 2, "no adapter.lora.alpha|scale is unknown|alpha")
+        yield Case(f"gguf: alpha {name}", partial(_file, content), 3, "scale of ΔW is unknown")
     other = gguf([*KNOWN[:2], pair(b"adapter.type", STRING, text(ESCAPES.encode()))])
     yield Case("gguf: a type of escapes", partial(_file, other), 2, r"of type '.*\[red\]name")
     url = pair(b"general.base_model.0.repo_url", STRING, text(ESCAPES.encode()))

@@ -127,7 +127,7 @@ def hold(folder: Path, base: Path) -> None:
         for id_, module in adapter.modules.items():
             assert str(id_).isprintable()
             assert min(module.d_out, module.d_in, module.rank) > 0
-            assert abs(module.scale.value) < float("inf")
+            assert module.scale.value is None or abs(module.scale.value) < float("inf")
             if module.rank * (module.d_out + module.d_in) > LARGEST:
                 continue
             pair = unless_refused(lambda adapter=adapter, id_=id_: adapter.load(id_))

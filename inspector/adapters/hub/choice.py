@@ -15,6 +15,7 @@ from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
 from inspector.adapters.given import Given
 from inspector.adapters.readers import gguf, mlx
+from inspector.adapters.stated import PARAMS
 from inspector.adapters.strangers import TRAINING_STATE, by_name
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
@@ -139,7 +140,7 @@ def _may_be_adapter(name: str, *, of_model: bool) -> bool:
 
 def _single(folder: str, name: str, names: set[str], given: Given) -> Choice:
     refused = _WITHOUT_LEAVE if name.endswith(_PICKLES) and not given.allow_pickle else ""
-    return Choice(folder, name, _paths(folder, [*sorted({CONFIG} & names), name]), _format(name), refused)
+    return Choice(folder, name, _paths(folder, [*sorted({CONFIG, PARAMS} & names), name]), _format(name), refused)
 
 
 def _format(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
+from inspector.adapters.stated import UNSTATED, Stated, config_of, stated
 from inspector.errors import InspectorError
 from inspector.special_files import special
 from inspector.study import Finding
@@ -70,12 +71,14 @@ _OTHERWISE = {
 
 @dataclass(frozen=True, slots=True)
 class PeftConfig:
-    """The fields ΔW depends on, each of a known type; `r` and `alpha` are None where the config has none."""
+    """The fields ΔW depends on, each of a known type; `r` and `alpha` are None where nothing says them."""
 
     peft_type: str = "LORA"
     base: str = ""
     r: float | None = None
     alpha: float | None = None
+    stated: Stated = UNSTATED
+    """The scale by something else than a config of PEFT's, where there is no α."""
     rslora: bool = False
     rank_pattern: Mapping[str, float] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
@@ -110,18 +113,21 @@ class PeftConfig:
     findings: tuple[Finding, ...] = ()
 
 
-def read_config(folder: Path) -> PeftConfig:
-    """The config of a PEFT folder; a folder without one has the defaults, and a finding says so.
+def read_config(at: Path) -> PeftConfig:
+    """The config of a PEFT folder, or beside a single file; without one, what else states the scale.
 
     Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
     activated LoRA that does not name its invocation by token ids.
     """
-    path = folder / CONFIG if folder.is_dir() else folder.with_name(TRAINER_CONFIG)
+    path = config_of(at) or (at.with_name(TRAINER_CONFIG) if at.is_file() else at / CONFIG)
     if not path.is_file():
-        there = f" ({path.name} is {what})" if (what := special(path)) else ""
-        missing = f"no {CONFIG}{there}: the scale α/r takes PEFT's default α = 8, and the base is unknown"
-        return PeftConfig(findings=(Finding("warning", missing),))
+        config_path = at / CONFIG if at.is_dir() else at.with_name(CONFIG)
+        there = f" ({CONFIG} is {what})" if (what := special(config_path)) else ""
+        missing = Finding("warning" if there else "info", f"no {CONFIG}{there}: the base is unknown")
+        return PeftConfig(stated=(found := stated(at)), r=found.rank, findings=(missing,))
     config, twice = read_json_object(path)
+    if "peft_type" not in config and (found := stated(at)).scale is not None:
+        return PeftConfig(base=_base(config), stated=found, r=found.rank)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
     if peft_type not in METHODS:
         why = _OTHERWISE.get(peft_type, "this method is not supported")
@@ -136,7 +142,7 @@ def read_config(folder: Path) -> PeftConfig:
         peft_type=peft_type,
         base=_base(config),
         r=rank if is_number(rank) else None,
-        alpha=None if alpha is None else float(alpha),
+        alpha=float(alpha) if alpha is not None else DEFAULT_ALPHA if "peft_type" in config else None,
         rslora=bool(config.get("use_rslora")),
         rank_pattern={} if peft_type == "ADALORA" else numbers(config.get("rank_pattern")),
         alpha_pattern=numbers(config.get("alpha_pattern")),
@@ -231,7 +237,7 @@ def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str)
     if peft_type in {"TRAINABLE_TOKENS", "VERA"}:  # neither has an α
         return found
     alpha = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
-    if alpha not in config:
+    if alpha not in config and "peft_type" in config:
         found.append(Finding("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
     if not is_number(rank := config.get("r", 8)) or rank <= 0 or rank != int(rank):
         found.append(Finding("warning", f"the config's r is {plain(repr(rank), 40)}: ranks are those of the tensors"))

@@ -1,4 +1,4 @@
-"""PEFT's tensors in a single file under any name, without their config: α is not known, and PEFT's default is taken.
+"""PEFT's tensors in a single file under any name: a config beside it or its header says the scale, or nothing does.
 
 A trainer's own checkpoint (`model_world_size_1_rank_0.pt`) has `lora_train_meta.json` beside it, with r and lora_alpha.
 """
@@ -12,15 +12,16 @@ from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter
 from inspector.adapters.peft.config import TRAINER_CONFIG
 from inspector.adapters.peft.folder import read as read_folder
+from inspector.adapters.peft.tensors import EMBEDDING_A
+from inspector.adapters.slots import is_factor
 from inspector.adapters.strangers import SUFFIXES, by_name, pickled
 
 _EXPORTED = "lora_adapter"
 """Where such a trainer (verl) puts the adapter that it makes of its checkpoint."""
-_ENDS = (".lora_A.weight", ".lora_A.default.weight", ".lora_embedding_A")
 
 
 def places(folder: Folder) -> list[Path]:
-    """The files with a `lora_A` of PEFT's; and, where no model lies, those too damaged to tell: reading tells how."""
+    """The files with a factor; and, where no model lies, those too damaged to tell: reading tells how."""
     model = bool({"config.json", "model_index.json"} & folder.names)
     files = folder.files(".safetensors", ".sft")
     found = [name for name in files if _is_peft(folder, name) or (folder.damaged(name) and not model)]
@@ -36,9 +37,9 @@ def _pickles(folder: Folder) -> list[str]:
 
 
 def _is_peft(folder: Folder, name: str) -> bool:
-    return any(key.endswith(_ENDS) for key in folder.headers(name))
+    return any(is_factor(key) or key.endswith(f".{EMBEDDING_A}") for key in folder.headers(name))
 
 
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
-    """The adapter as PEFT would read it without a config, which a finding says."""
+    """The adapter as PEFT would read it with the config that stands beside."""
     return read_folder(path, name, source, given)

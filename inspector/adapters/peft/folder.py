@@ -8,10 +8,12 @@ from pathlib import Path
 
 from inspector.adapters.assemble import Facts, assemble
 from inspector.adapters.config_file import CONFIG, read_json_object
+from inspector.adapters.eight_bit import multiplied
 from inspector.adapters.given import Given
 from inspector.adapters.listing import Folder
 from inspector.adapters.magnitudes import direction_only, dora_notes
 from inspector.adapters.model import Adapter
+from inspector.adapters.orientation import TURNED, upright
 from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
@@ -20,7 +22,9 @@ from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
 from inspector.adapters.peft.modules import STARTS, PeftFile
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.targets import lacks, untouched
-from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, Sorted, sort
+from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, A, B, Sorted, sort
+from inspector.adapters.readers import image
+from inspector.adapters.stated import MLX, UNSTATED
 from inspector.adapters.strangers import SUFFIXES, is_kind
 from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.errors import InspectorError
@@ -55,11 +59,19 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     """
     config = read_config(folder)
     weights = open_weights(folder, given)
-    scaling = Scaling(config)
+    if config.alpha is None and image.holds(weights.files[0], weights.headers):
+        return image.adapter_of(weights, name, source, given)
+    floats = multiplied(weights)
+    found = sort(floats.headers, config)
+    upon, misplaced = upright(floats, [] if config.enabled else _pairs(found), config.r)
+    if upon is floats and config.stated.where == MLX:
+        config = replace(config, stated=UNSTATED)
+    scaling = Scaling(config, given)
     base = Base(given.base, config.layer_replication) if given.base is not None else None
-    found = sort(weights.headers, config)
-    recent = lru_cache(maxsize=4)(weights.tensor)
-    file = PeftFile(config, weights, scaling, base, given.rank, recent)
+    if upon is not floats:
+        found = sort(upon.headers, config)
+    recent = lru_cache(maxsize=4)(upon.tensor)
+    file = PeftFile(config, upon, scaling, base, given.rank, recent)
     made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
     facts = Facts(
         _format(config),
@@ -67,18 +79,25 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
         scaling.alphas,
         config.targets,
         made.excluded,
-        _refusal(config, found, given),
+        misplaced or _refusal(config, found, given),
         _depends_on(config, found, given),
         config.layer_replication,
         config.invocation,
     )
     notes = _notes(config, weights, found, made, given)
+    notes += [TURNED] if upon is not floats else []
     paths = [group.path for group in found.groups.values()] or map(strip_wrappers, found.others)
     said = [*config.findings, *scaling.findings(), *untouched(config, paths), *notes]
-    adapter = assemble(name, source, facts, made.parts, weights, made.verdicts, said)
+    adapter = assemble(name, source, facts, made.parts, weights, {**made.verdicts, **upon.aside}, said)
     there = Names(group.path for group in found.groups.values())
     kept = beside(found, made.verdicts, config, weights)
     return replace(adapter, lacks=lacks(config, there), beside=kept)
+
+
+def _pairs(found: Sorted) -> list[tuple[str, str]]:
+    """The keys of A and B of every module that has both."""
+    slots = [group.slots for group in found.groups.values()]
+    return [(of[A].key, of[B].key) for of in slots if {A, B} <= of.keys()]
 
 
 def _format(config: PeftConfig) -> str:

@@ -15,7 +15,7 @@ from inspector.adapters.base_experts import FUSED
 from inspector.adapters.factors import Pair
 from inspector.adapters.grouping import Made, Slots, dtypes, fault
 from inspector.adapters.headers import TensorHeader
-from inspector.adapters.lycoris import HADA, LOKR, Update, bounded
+from inspector.adapters.lycoris import Update, bounded
 from inspector.adapters.lycoris import update as lycoris_update
 from inspector.adapters.magnitudes import Magnitudes, with_magnitudes
 from inspector.adapters.model import LoraModule
@@ -23,6 +23,7 @@ from inspector.adapters.peft.base import Base, started
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
+from inspector.adapters.slots import HADA, LOKR
 from inspector.adapters.stacked import ALONG_RANK, STACKED, is_stack, stacked
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _update(slots: Slots, file: PeftFile) -> Update | Verdict:
         return _plain(slots, EMBEDDING_B, EMBEDDING_A, file)
     if A not in slots and B not in slots:
         return UNKNOWN
-    if file.config.peft_type == "ADALORA":
+    if E in slots or file.config.peft_type == "ADALORA":
         return _adalora(slots, file)
     return _plain(slots, B, A, file)
 
@@ -166,14 +167,15 @@ def _dora(part: Part, magnitudes: TensorHeader, file: PeftFile) -> Made:
 def _started(part: Part, init: str, base: Base) -> Made | Verdict:
     """The update since an init that took s·B₀A₀ out of the base."""
     module = part.module
-    if module.scale.value == 0 or (init == "olora" and base.stored_in_out(module.path)):
+    s = module.scale.value
+    if not s or (init == "olora" and base.stored_in_out(module.path)):
         return MISFIT
     if why := base.fault(module.path, module.d_out, module.d_in):
         return Verdict("ignored", f"{init} changed the base weights: {why}", "warning")
 
     def load() -> Pair:
         W = base.matrix(module.path, module.d_out, module.d_in)
-        return started(init, W, module.scale.value, part.load())
+        return started(init, W, s, part.load())
 
     rank = module.rank + min(module.rank, module.d_out, module.d_in)
     return Made([replace(part, module=replace(module, rank=rank), load=load)])

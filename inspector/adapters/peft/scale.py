@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from math import sqrt
 
+from inspector.adapters.given import Given
 from inspector.adapters.model import Scale
-from inspector.adapters.peft.config import DEFAULT_ALPHA, PeftConfig
+from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
 from inspector.names import strip_wrappers
 from inspector.study import Finding
@@ -20,8 +21,8 @@ class Scaling:
     module with theirs and fail to load the tensors.
     """
 
-    def __init__(self, config: PeftConfig) -> None:
-        self._config = config
+    def __init__(self, config: PeftConfig, given: Given) -> None:
+        self._config, self._given = config, given
         self._alphas, self._ranks = Patterns(config.alpha_pattern), Patterns(config.rank_pattern)
         self._ambiguous: dict[str, list[tuple[str, str]]] = {"alpha_pattern": [], "rank_pattern": []}
         self._other_rank: list[tuple[str, int, float]] = []
@@ -30,7 +31,7 @@ class Scaling:
     def of(self, path: str, r: int) -> Scale:
         """The scale of the module at this path (wrappers or not) whose A has r rows."""
         path = strip_wrappers(path)
-        alpha, origin = DEFAULT_ALPHA if self._config.alpha is None else self._config.alpha, ""
+        alpha, origin = self._config.alpha, ""
         if hits := self._alphas.hits(path):
             alpha, origin = hits[0][1], f"alpha_pattern {plain(hits[0][0], 60)!r}: "
             self._check("alpha_pattern", path, hits)
@@ -40,6 +41,8 @@ class Scaling:
         expected = hits[0][1] if hits else self._config.r
         if expected is not None and expected != r:
             self._other_rank.append((path, r, expected))
+        if alpha is None:
+            return self._config.stated.of(r, self._given)
         self.alphas.add(alpha)
         return _scale(alpha, r, origin, rslora=self._config.rslora)
 
@@ -60,7 +63,8 @@ class Scaling:
         No patterns apply [peft.tuners.adalora.layer: `scaling` and `ranknum`].
         """
         start = self._config.r if self._config.r is not None and self._config.r > 0 else r
-        alpha = DEFAULT_ALPHA if self._config.alpha is None else self._config.alpha
+        if (alpha := self._config.alpha) is None:
+            return self._given.scale(r)
         self.alphas.add(alpha)
         alpha = alpha if alpha > 0 else float(r)
         return Scale(alpha / (start + 1e-5), f"α/(r + 1e-5) = {alpha:g}/({start:g} + 1e-5)")

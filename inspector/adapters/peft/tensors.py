@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from inspector.adapters.account import UNKNOWN, USED, Verdict
 from inspector.adapters.headers import TensorHeader
-from inspector.adapters.lycoris import HADA, LOKR
 from inspector.adapters.peft.config import PeftConfig
+from inspector.adapters.slots import HADA, LOKR
 from inspector.names import ModuleId, canonical, strip_wrappers
 
 A, B, E = "lora_A", "lora_B", "lora_E"

@@ -17,12 +17,13 @@ from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.base_experts import FUSED
 from inspector.adapters.config_file import is_number
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
 from inspector.adapters.listing import Folder
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.readers.foreign_names import from_gguf
 from inspector.adapters.readers.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.readers.rope import halves, head_counts
+from inspector.adapters.slots import Place
 from inspector.adapters.stacked import STACKED, is_stack, stacked
 from inspector.adapters.weights import Weights
 from inspector.errors import InspectorError
@@ -71,11 +72,9 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     heads = head_counts(path.parent, given) if architecture in PERMUTED else None
     unnamed: list[str] = []
     place = partial(_place, architecture, unnamed)
-    found = understand(weights.headers, place, partial(_parts, weights, alpha, heads), {"norm": NORM})
-    refusal = "the file has no adapter.lora.alpha: the scale is unknown" if alpha is None else ""
-    facts = Facts(
-        FORMAT, _base(metadata), {alpha or 0.0}, excluded=found.excluded, refusal=refusal, depends_on=str(heads or "")
-    )
+    found = understand(weights.headers, place, partial(_parts, weights, given, alpha, heads), {"norm": NORM})
+    alphas = {alpha} if alpha is not None else ()
+    facts = Facts(FORMAT, _base(metadata), alphas, excluded=found.excluded, depends_on=str(heads or ""))
     said = []
     if architecture not in PERMUTED | NOT_PERMUTED:
         what = f"whether llama.cpp reorders query and key rows of {plain(architecture, 40)!r} is not known here"
@@ -106,7 +105,7 @@ def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
+    weights: Weights, given: Given, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B), is_value):
         return wrong
@@ -114,7 +113,7 @@ def _parts(
     # An embedding's rows are looked up: its lora_a is stored transposed.
     turned = path.endswith("embed_tokens")
     if is_stack(a.shape, b.shape):
-        read, scale = lru_cache(maxsize=2)(weights.tensor), _scale(alpha, a.shape[1])
+        read, scale = lru_cache(maxsize=2)(weights.tensor), _scale(alpha, a.shape[1], given)
         return stacked(path, slots, (A, B), scale, read, is_parameter=path.endswith(FUSED))
     if len(a.shape) != 2 or len(b.shape) != 2:
         return STACKED if 3 in {len(a.shape), len(b.shape)} else MISFIT
@@ -130,9 +129,11 @@ def _parts(
         up, down = weights.tensor(b.key), weights.tensor(a.key)
         return halves(up, count) if rotary else up, down.T.contiguous() if turned else down
 
-    module = LoraModule(canonical(path), b.shape[0], d_in, r, _scale(alpha, r), dtypes(slots, (A, B)), path)
+    module = LoraModule(canonical(path), b.shape[0], d_in, r, _scale(alpha, r, given), dtypes(slots, (A, B)), path)
     return Made([Part(module, load, a.numel + b.numel)])
 
 
-def _scale(alpha: float | None, r: int) -> Scale:
+def _scale(alpha: float | None, r: int, given: Given) -> Scale:
+    if alpha is None:
+        return given.scale(r)
     return Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")

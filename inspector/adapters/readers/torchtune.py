@@ -17,12 +17,13 @@ from inspector.adapters.account import MISFIT, Verdict
 from inspector.adapters.assemble import Facts, Part, assemble
 from inspector.adapters.config_file import CONFIG, is_number, read_json_object
 from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Place, Slots, dtypes, fault, understand
+from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
 from inspector.adapters.listing import Folder
 from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.readers.foreign_names import from_torchtune
 from inspector.adapters.readers.rope import halves, head_counts
+from inspector.adapters.slots import Place
 from inspector.adapters.strangers import SUFFIXES, pickled
 from inspector.adapters.weights import Weights, pickle_weights
 from inspector.names import canonical
@@ -55,10 +56,9 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     alpha, base = _config(path.parent)
     heads = head_counts(path.parent, given)
     found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads, given), {})
-    refusal = "" if alpha is not None else f"no lora_alpha in an {CONFIG} beside the file: the scale is unknown"
     depends = f"{depends_on(found, given)} {dict(heads)}"
     alphas = {alpha} if alpha is not None else ()
-    facts = Facts(FORMAT, base, alphas, excluded=found.excluded, refusal=refusal, depends_on=depends)
+    facts = Facts(FORMAT, base, alphas, excluded=found.excluded, depends_on=depends)
     said = [Finding("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found.verdicts)]
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
@@ -94,7 +94,8 @@ def _parts(
     def rows(key: str) -> Tensor:
         return halves(weights.tensor(key), count) if rotary else weights.tensor(key)
 
-    scale = Scale((alpha or 0.0) / a.shape[0], f"α/r = {alpha or 0:g}/{a.shape[0]}")
-    module = LoraModule(canonical(path), b.shape[0], a.shape[1], a.shape[0], scale, dtypes(slots, (A, B)), path)
+    r = a.shape[0]
+    scale = given.scale(r) if alpha is None else Scale(alpha / r, f"α/r = {alpha:g}/{r}")
+    module = LoraModule(canonical(path), b.shape[0], a.shape[1], r, scale, dtypes(slots, (A, B)), path)
     part = Part(module, lambda: (rows(b.key), weights.tensor(a.key)), a.numel + b.numel)
     return Made([part]) if M not in slots else dora_made(part, slots, M, rows, given)

@@ -70,7 +70,9 @@ def _digits(metric: str) -> int:
 
 def spectra(context: Context) -> Section:
     """σ_k of each adapter, median over its modules."""
-    sigma = context.values("singular_value", "module")
+    share = context.values("singular_value_share", "module")
+    metric, symbol = ("singular_value", "σ_k") if share is None else ("singular_value_share", "σ_k/‖ΔW‖")
+    sigma = context.values(metric, "module")
     parts: tuple[Part, ...] = measured_by("")
     if sigma is not None:
         with warnings.catch_warnings():
@@ -78,8 +80,8 @@ def spectra(context: Context) -> Section:
             median = np.nanmedian(np.where(sigma > 0, sigma, np.nan), axis=1)
         k = tuple(float(n + 1) for n in range(median.shape[-1]))
         series = context.series(context.adapters, median)
-        caption = "Singular values σ_k of ΔW, median over modules (zeros left out)"
+        caption = f"Singular values {symbol} of ΔW, median over modules (zeros left out)"
         if series:
-            parts = (Lines("spectra", caption, ("k", "σ_k"), k, series, log=True, digits=4),)
+            parts = (Lines("spectra", caption, ("k", symbol), k, series, log=True, digits=4),)
     about = "How each update spreads over its directions: a steep line means few of them carry it."
-    return Section("spectra", "Singular spectra", about, parts, ("singular_value",))
+    return Section("spectra", "Singular spectra", about, parts, (metric,))

@@ -24,7 +24,8 @@ _ROOM = 44
 
 def unmeasured(study: Study) -> Flags:
     """(N, M): modules that are still to be measured."""
-    return np.asarray(np.isnan(study.blocks["norm", "module"]) & study.present & ~study.excluded)
+    assert study.sizes is not None
+    return np.asarray(np.isnan(study.sizes) & study.present & ~study.excluded)
 
 
 def percent(share: float) -> str:
@@ -113,6 +114,9 @@ class MergeView(View):
             module, reason = cannot[0]
             text = f"! {plural(len(cannot), 'module')} cannot be added, such as {clean(str(module))}: {clean(reason)}"
             lines += wrap(text, area.width - 4)[:2]
+        if unscaled := [clean(study.names[at]) for at in state.order if not study.scaled[at]]:
+            text = f"! Left out, their scale is unknown: {', '.join(unscaled)} (--alpha gives it)"
+            lines.append(fit(text, area.width - 4).rstrip())
         for info in (info for info in state.infos if not info.everywhere):
             lines += wrap(f"! {clean(info.name)} {NOT_MERGED}: it is left out.", area.width - 4)[:2]
         bases = dict.fromkeys(study.adapters[i].base for i in parents if study.adapters[i].base)
@@ -124,7 +128,7 @@ class MergeView(View):
         """A row per adapter: weight, size, and how far the sum points its way."""
         ink, (top, rows) = area.ink, at
         scope = preview.scope(state.counted())
-        norms, cosines = preview.sums.own_norms(scope), preview.sums.cosines(scope)
+        norms, cosines = _own_norms(preview, scope), preview.sums.cosines(scope)
         widest = max(cell_len(name) for name in state.names)
         label = max(min(widest, max(area.width - _ROOM, 12)), 8)
         extent = "" if rows >= state.size else f"{top + 1}–{min(top + rows, state.size)}/{state.size}"
@@ -169,7 +173,7 @@ class MergeView(View):
         ranks = (preview.ranks(scope), preview.kept(scope, target)) if known else (math.nan, math.nan)
         norm, *others = (tidy(float(value)) for value in (*whole, *ranks))
         rows: list[tuple[str, ...]] = [("sum", "", norm, "", *others)]
-        norms, cosines = sums.own_norms(scope), sums.cosines(scope)
+        norms, cosines = _own_norms(preview, scope), sums.cosines(scope)
         for name, at in zip(state.names, state.order, strict=True):
             numbers = (preview.weights[at], norms[at], cosines[at])
             rows.append((name, *(tidy(float(value)) for value in numbers), "", "", "", ""))
@@ -184,6 +188,11 @@ class MergeView(View):
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ("sum_norm", "sum_cosine", "sum_energy_ratio", "sum_interference", "sum_rank", "sum_energy_kept")
+
+
+def _own_norms(preview: Preview, scope: Floats) -> Floats:
+    """(N,): ‖ΔW_i‖, n/a of an unknown scale."""
+    return np.where(preview.study.scaled, preview.sums.own_norms(scope), np.nan)
 
 
 def _ratio(value: float) -> str:

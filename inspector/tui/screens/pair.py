@@ -197,21 +197,19 @@ class PairView(View):
         """Where the layer's top direction or top-k subspace is not well defined."""
         layer = state.layers[state.layer] if state.layers else None
         modules = [m for m, module in enumerate(state.study.modules) if module.layer == layer]
-        sigma, gap = (state.study.block(metric, "module") for metric in ("singular_value", "spectral_gap"))
+        sigma, k = state.study.spectra, state.study.settings.k
         lines = []
         for side, position in (("a", pair[0]), ("b", pair[1])):
             adapter = state.order[position]
             steep, loose = [], []
             for m in modules if sigma is not None else []:
                 values = sigma[adapter, m] if sigma is not None else np.zeros(2)
+                values = values[np.isfinite(values)]
+                name = clean(state.study.modules[m].projection)
                 if len(values) > 1 and values[1] > _STEEP * values[0]:
-                    steep.append(clean(state.study.modules[m].projection))
-                if (
-                    gap is not None
-                    and np.isfinite(gap[adapter, m]).any()
-                    and np.nanmin(gap[adapter, m]) < _GAP * values[0]
-                ):
-                    loose.append(clean(state.study.modules[m].projection))
+                    steep.append(name)
+                if len(values) and (values - np.append(values[1:], 0.0))[:k].min() < _GAP * values[0]:
+                    loose.append(name)
             if steep:
                 lines.append(Line(f"  ! {side}: u₁, v₁ unstable in {', '.join(steep)} (σ₂/σ₁ > 0.9)", area.ink.warn))
             if loose:

@@ -82,7 +82,8 @@ class SizeView(View):
     def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
         """Singular values of one module, a line per adapter that has it."""
         ink, modules = area.ink, spectrum_modules(state)
-        block = state.block("singular_value", "module")
+        metric = spectrum_metric(state)
+        block = state.block(metric, "module")
         if room < 6 or block is None or not modules:
             why = "the spectrum needs a taller terminal" if room < 6 else "no singular values here yet"
             return [Line(), Line("  " + why, ink.dim)]
@@ -94,7 +95,8 @@ class SizeView(View):
         name = clean(str(state.study.modules[module]))
         of = f" · {len(shown)} of {plural(len(have), 'adapter')}" if len(shown) < len(have) else ""
         which = f"{state.spectrum % len(modules) + 1} of {len(modules)}"
-        title, scale = Line(" singular values", ink.bold), "log" if state.log else "linear"
+        title = Line(f" {DEFINITIONS[metric].title.removesuffix(' σ')}", ink.bold)
+        scale = "log" if state.log else "linear"
         told = f" · {name} ({which} at this layer){of} · {scale}"
         title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
@@ -133,7 +135,14 @@ class SizeView(View):
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        return ("norm", state.rank_metric, "singular_value", *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
+        more = (m for m in (*WITH_BASE, "lens_depth") if state.has(m))
+        return ("norm", state.rank_metric, spectrum_metric(state), *more)
+
+
+def spectrum_metric(state: AppState) -> str:
+    """Shares if the scale of an adapter is unknown: only these stand beside each other then."""
+    share = "singular_value_share"
+    return "singular_value" if state.study.block(share, "module") is None else share
 
 
 def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -13,19 +14,21 @@ from tests.makers import lora_tensors, random_factors
 from tests.shown import shown
 
 
-def read(path):
+def read(path, given=NOTHING):
     (place,) = expand(Local(path))
-    return read_adapter(place.path, "a", str(path))
+    return read_adapter(place.path, "a", str(path), given)
 
 
-def test_alpha_is_pefts_default_and_said(tmp_path):
+def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
     factors = random_factors(r=4, dtype=torch.float64)
     save_file(lora_tensors(factors), tmp_path / "my_lora.safetensors")
     adapter = read(tmp_path)
-    assert_same(our_deltas(adapter), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
-    assert adapter.info.scale == "2 (α/r = 8/4)"
+    assert {module.scale.value for module in adapter.modules.values()} == {None}
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
-    assert "PEFT's default α = 8" in warning
+    assert "the scale of ΔW is unknown" in warning
+    given = read(tmp_path, Given(alpha=8))
+    assert_same(our_deltas(given), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
+    assert given.info.scale == "2 (α/r = 8/4, α as given)"
     assert name_places(expand(Local(tmp_path))) == ["my_lora"]
 
 

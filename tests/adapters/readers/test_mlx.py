@@ -65,11 +65,11 @@ def test_another_rank_than_the_config_says(tmp_path):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"scale": "20"}, {"scale": None}, None])
-def test_no_scale_is_mlx_lms_default_and_said(tmp_path, parameters):
+def test_no_scale_is_unknown(tmp_path, parameters):
     write(tmp_path, parameters=parameters or {}, config=parameters is not None)
     adapter = read(tmp_path)
-    assert adapter.info.scale == "20 (scale 20 assumed)"
-    assert "mlx-lm's default 20 is assumed" in texts(adapter, "warning")[0]
+    assert {module.scale.value for module in adapter.modules.values()} == {None}
+    assert "the scale of ΔW is unknown" in texts(adapter, "warning")[0]
 
 
 def test_legacy_npz(tmp_path):
@@ -79,10 +79,12 @@ def test_legacy_npz(tmp_path):
     (tmp_path / "adapters.safetensors").unlink()
     np.savez(tmp_path / "adapters.npz", **arrays)
     adapter = read(tmp_path)
+    assert not adapter.info.scaled
+    given = read_adapter(tmp_path / "adapters.npz", "a", "", Given(alpha=80))
     assert_same(
-        our_deltas(adapter), {ModuleId(int(p.split(".")[2]), p[15:]): 20 * B @ A for p, (B, A) in factors.items()}
+        our_deltas(given), {ModuleId(int(p.split(".")[2]), p[15:]): 20 * B @ A for p, (B, A) in factors.items()}
     )
-    assert adapter.info.scale == "20 (scale 20 assumed)"
+    assert given.info.scale == "20 (α/r = 80/4, α as given)"
     assert {t.role for t in adapter.tensors} == {"used"}
 
 

@@ -1,0 +1,80 @@
+"""Factors stored the other way round are turned, or refused, all of them."""
+
+import json
+
+import pytest
+from safetensors.torch import save_file
+
+from inspector.adapters.formats import read_adapter
+from tests.adapters.peft.models import assert_same, our_deltas
+from tests.makers import random_factors, write_adapter
+from tests.shown import shown
+
+SQUARE = {f"model.layers.{n}.self_attn.q_proj": (16, 16) for n in range(2)}
+MIXED = SQUARE | {f"model.layers.{n}.mlp.up_proj": (24, 16) for n in range(2)}
+
+
+def write(folder, factors, turned, config=None, end=".default.weight"):
+    """Factors under PEFT's names; those of `turned` are stored in×r and r×out."""
+    tensors = {}
+    for path, (B, A) in factors.items():
+        for side, factor in (("A", A), ("B", B)):
+            tensors[f"{path}.lora_{side}{end}"] = (factor.T if path in turned else factor).contiguous()
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, folder / "x.safetensors")
+    if config is not None:
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+    return read_adapter(folder / "x.safetensors", "a", "")
+
+
+def truth(factors, s):
+    return {shown(path): s * B.double() @ A.double() for path, (B, A) in factors.items()}
+
+
+@pytest.mark.parametrize("shapes", [SQUARE, MIXED], ids=["square", "mixed"])
+def test_a_config_with_the_rank_tells(tmp_path, shapes):
+    factors = random_factors(shapes, r=4)
+    adapter = write(tmp_path, factors, factors.keys(), {"rank": 4, "alpha": 16.0, "dropout": 0.0})
+    assert_same(our_deltas(adapter), truth(factors, 16.0))
+    assert "turned" in adapter.info.findings[0].text
+
+
+def test_modules_that_are_not_square_tell_of_those_that_are(tmp_path):
+    factors = random_factors(MIXED, r=4)
+    adapter = write(tmp_path, factors, factors.keys())
+    assert {(m.d_out, m.d_in, m.rank) for m in adapter.modules.values()} == {(16, 16, 4), (24, 16, 4)}
+    loaded = {id_: B.double() @ A.double() for id_ in adapter.modules for B, A in [adapter.load(id_)]}
+    assert_same(loaded, truth(factors, 1.0))
+
+
+def test_what_nothing_tells_is_refused(tmp_path):
+    factors = random_factors(SQUARE, r=4)
+    adapter = write(tmp_path, factors, factors.keys())
+    assert not adapter.modules
+    assert "no config says the rank" in adapter.info.findings[0].text
+
+
+def test_both_ways_beside_square_modules_are_refused_as_a_whole(tmp_path):
+    factors = random_factors(MIXED, r=4)
+    adapter = write(tmp_path, factors, {"model.layers.0.mlp.up_proj"})
+    assert not adapter.modules
+    assert "1 of 2 modules" in adapter.info.findings[0].text
+
+
+@pytest.mark.parametrize("r", [4, 20])
+def test_pefts_own_way_stays_whatever_the_rank(tmp_path, r):
+    factors = random_factors(SQUARE, r=r)
+    adapter = read_adapter(write_adapter(tmp_path, factors, alpha=r), "a", "")
+    assert_same(our_deltas(adapter), truth(factors, 1.0))
+    assert adapter.info.health == "ok"
+
+
+def test_turned_lora_down_and_up(tmp_path):
+    factors = random_factors(MIXED, r=4)
+    tensors = {}
+    for path, (B, A) in factors.items():
+        name = path.replace(".", "_")
+        tensors |= {f"{name}.lora_down.weight": A.T.contiguous(), f"{name}.lora_up.weight": B.T.contiguous()}
+    save_file(tensors, tmp_path / "x.safetensors")
+    adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
+    assert_same(our_deltas(adapter), truth({path.replace(".", "_"): pair for path, pair in factors.items()}, 1.0))
