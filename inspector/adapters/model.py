@@ -86,6 +86,8 @@ class LoraModule:
     """Whether the rows of the modules it fuses take turns, as gpt-oss has them, and do not follow one another."""
     parameter: Parameter | None = None
     """The parameter that a LoRA of PEFT is on if it is on none of a module; experts of a mixture share theirs."""
+    spelt: bool = True
+    """Whether the path surely has the base's own dots: in names of underscores these may stand for either."""
 
 
 def one_factor(modules: Collection[LoraModule]) -> bool:

@@ -33,9 +33,10 @@ def upright(weights: Weights, pairs: Pairs, rank: float | None = None) -> tuple[
         return weights, f"A is r×in and B out×r in {n}, turned round in the others, and unknown in square ones"
     if either and not as_is and not turned:
         ranks = [a for (a, _), way in zip(shapes, ways, strict=True) if all(way)]
-        if rank is not None and {r for _, r in ranks} == {rank} != {r for r, _ in ranks}:
+        above = any(r > d for r, d in ranks)
+        if above and {r for _, r in ranks} == {rank}:
             turned = either
-        elif rank is None and any(r > d for r, d in ranks):
+        elif above and rank is None:
             why = "A and B multiply either way round, and as r×in and out×r their ranks are above the width"
             return weights, f"{why}: no config says the rank"
     return (_turned(weights, pairs), "") if turned > as_is else (weights, "")

@@ -97,7 +97,7 @@ def write(
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
     Raises InspectorError where a parent is an activated LoRA, where parents name different bases, where a module cannot
-    be added, or where `dest` exists. `base`: the experts go where it has them.
+    be added or named, or where `dest` exists. `base`: the experts go where it has them.
     """
     refuse_activated(preview.study.adapters, preview.weights)
     refuse_other_bases(adapters, preview.weights)
@@ -110,7 +110,8 @@ def write(
     worst = 0.0
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
-            place = placed(here[0][0].modules[module], lookup)
+            named = [adapter.modules[module] for adapter, _ in here]
+            place = placed(next((one for one in named if one.spelt), named[0]), lookup)
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
             modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
             worst = max(worst, cost)

@@ -14,6 +14,10 @@ from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
 from inspector.adapters.sources import Local
+from inspector.converting import convert
+from inspector.errors import InspectorError
+from inspector.merging.command import merge_preview
+from inspector.probes.base import base_weights
 from tests.acceptance.command import inspector
 from tests.adapters.peft.models import (
     assert_same,
@@ -156,6 +160,43 @@ def test_peft_loads_convolutions_and_embeddings(tmp_path):
         delta = getattr(net.base_model.model, name).get_delta_weight("ours").flatten(1)
         up, down = (tensors[f"lora_unet_{name}.lora_{side}.weight"].flatten(1) for side in ("up", "down"))
         torch.testing.assert_close(delta if name == "conv_in" else delta.T, up @ down, rtol=1e-6, atol=1e-6)
+
+
+class Blocks(nn.Module):
+    """One transformer whose attention is `img_attn.qkv`, or `img_attn_qkv`: underscores are told by it alone."""
+
+    def __init__(self, *, dotted):
+        super().__init__()
+        self.double_blocks = nn.ModuleList([nn.Module()])
+        owner = self.double_blocks[0]
+        if dotted:
+            owner.img_attn = owner = nn.Module()
+        setattr(owner, "qkv" if dotted else "img_attn_qkv", nn.Linear(8, 24, bias=False))
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize("dotted", [True, False])
+def test_underscores_become_the_bases_dots_or_nothing_is_written(tmp_path, dotted):
+    net, B, A = Blocks(dotted=dotted), torch.randn(24, 2), torch.randn(2, 8)
+    (path,) = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    source, base = tmp_path / "x.safetensors", tmp_path / "base"
+    name = f"lora_unet_{path.replace('.', '_')}"
+    save_file({f"{name}.lora_up.weight": B, f"{name}.lora_down.weight": A}, source)
+    base.mkdir()
+    save_file(net.state_dict(), base / "diffusion_pytorch_model.safetensors")
+    (base / "config.json").write_text('{"_class_name": "Blocks"}')
+    with pytest.raises(InspectorError, match=r"^Underscores in double_blocks\.0\.img_attn_qkv may .*--base tells"):
+        convert(str(source), tmp_path / "out")
+    with pytest.raises(InspectorError, match=r"Underscores in unet\.double_blocks"):
+        merge_preview([f"{source}:0.5"], rank=None, dest=tmp_path / "out", out=None, device="cpu")
+    assert not (tmp_path / "out").exists()
+    given = Given(base_weights(str(base)))
+    assert convert(str(source), tmp_path / "out", given) == 0
+    loaded = PeftModel.from_pretrained(net, tmp_path / "out").base_model.model
+    delta = loaded.get_submodule(path).get_delta_weight("default")
+    torch.testing.assert_close(delta, B @ A, rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_left_out_is_named(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.readers.foreign_names import from_kohya
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors, write_adapter
 from tests.shown import shown
@@ -47,6 +48,15 @@ def test_modules_that_are_not_square_tell_of_those_that_are(tmp_path):
     assert_same(loaded, truth(factors, 1.0))
 
 
+def test_a_config_whose_rank_is_the_width_turns_nothing(tmp_path):
+    """One module of the width's rank, and one of a rank of its own below it."""
+    q, v = (f"model.layers.0.self_attn.{name}_proj" for name in "qv")
+    factors = random_factors({q: (16, 16)}, r=16) | random_factors({v: (16, 16)}, r=12)
+    adapter = read_adapter(write_adapter(tmp_path, factors, r=16, alpha=16, rank_pattern={v: 12}), "a", "")
+    assert sorted(module.rank for module in adapter.modules.values()) == [12, 16]
+    assert adapter.info.findings == ()
+
+
 def test_what_nothing_tells_is_refused(tmp_path):
     factors = random_factors(SQUARE, r=4)
     adapter = write(tmp_path, factors, factors.keys())
@@ -77,4 +87,6 @@ def test_turned_lora_down_and_up(tmp_path):
         tensors |= {f"{name}.lora_down.weight": A.T.contiguous(), f"{name}.lora_up.weight": B.T.contiguous()}
     save_file(tensors, tmp_path / "x.safetensors")
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
-    assert_same(our_deltas(adapter), truth({path.replace(".", "_"): pair for path, pair in factors.items()}, 1.0))
+    assert_same(
+        our_deltas(adapter), truth({from_kohya(path.replace(".", "_"))[0]: pair for path, pair in factors.items()}, 1.0)
+    )

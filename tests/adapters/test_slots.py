@@ -7,6 +7,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.readers.foreign_names import from_kohya
 from inspector.adapters.slots import place
 from inspector.adapters.sources import Local
 from inspector.errors import InspectorError
@@ -34,6 +35,11 @@ def texts(adapter, severity):
     return [f.text for f in adapter.info.findings if f.severity == severity]
 
 
+def at(name):
+    """Where a file's name puts a module."""
+    return shown(name if "." in name else from_kohya(name)[0])
+
+
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize(
     ("up", "down"),
@@ -50,7 +56,7 @@ def test_a_pair_with_alpha_is_lora_under_any_name(tmp_path, prefix, up, down):
     B, A = pair()
     tensors = {f"{prefix}.{up}": B, f"{prefix}.{down}": A, f"{prefix}.alpha": torch.tensor(2.0)}
     adapter = read(save(tmp_path / "x.safetensors", tensors))
-    assert_same(our_deltas(adapter), {shown(prefix): 0.5 * B @ A})
+    assert_same(our_deltas(adapter), {at(prefix): 0.5 * B @ A})
     assert (adapter.info.health, adapter.info.scale) == ("ok", "0.5 (α/r = 2/4)")
 
 
@@ -63,7 +69,10 @@ def test_lycoris_under_any_name(tmp_path, algo, prefix):
     for parameter in module.double().parameters():
         parameter.data = torch.randn_like(parameter)
     path = save(tmp_path / "x.safetensors", {f"{prefix}.{k}": v.detach() for k, v in module.state_dict().items()})
-    assert_same(our_deltas(read(path)), {shown(prefix): module.get_weight(None).detach()})
+    assert_same(
+        our_deltas(read(path)),
+        {at(prefix): module.get_weight(None).detach()},
+    )
 
 
 def test_the_first_layout_of_diffusers_without_its_pipeline(tmp_path):
@@ -123,7 +132,7 @@ def test_bundled_embeddings_are_named(tmp_path):
     name = "lora_transformer_single_transformer_blocks_0_proj_mlp"
     tensors = {f"{name}.lora_up.weight": B, f"{name}.lora_down.weight": A, f"{name}.alpha": torch.tensor(4.0)}
     adapter = read(save(tmp_path / "x.safetensors", tensors | {"bundle_emb.token.clip_l": torch.ones(2, 8)}))
-    assert_same(our_deltas(adapter), {shown(name): B @ A})
+    assert_same(our_deltas(adapter), {at(name): B @ A})
     (warning,) = texts(adapter, "warning")
     assert "embeddings bundled with the LoRA" in warning
     assert adapter.info.health == "warning"
@@ -156,4 +165,4 @@ def test_stray_underscores_are_no_part_of_a_name(tmp_path):
     B, A = pair()
     name = "lora_unet_single_transformer_blocks_0_attn_to_k_"
     adapter = read(save(tmp_path / "x.safetensors", {f"{name}.lora_up.weight": B, f"{name}.lora_down.weight": A}))
-    assert adapter.info.targets == ("to_k",)
+    assert adapter.info.targets == ("attn_to_k",)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.adapters.model import LoraModule, Parameter
+from inspector.errors import InspectorError
+from inspector.text import plain
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.base import Base
@@ -18,7 +20,12 @@ _UNSAID = frozenset({"llama4", "llama4_text"})
 
 
 def placed(module: LoraModule, base: Base | None) -> LoraModule:
-    """The module, an expert by the base's name for it, or as a part of the stack that the base has."""
+    """The module, an expert by the base's name for it, or as a part of the stack that the base has.
+
+    Raises InspectorError where a path may not have the base's dots, and no base tells them.
+    """
+    if not module.spelt:
+        return _spelt(module, base)
     if base is None or module.parameter is not None:
         return module
     weight = base.find(module.path)
@@ -36,3 +43,13 @@ def placed(module: LoraModule, base: Base | None) -> LoraModule:
     parameter = Parameter(stack, turned, None if rows == (0, whole, 1) else rows, whole)
     path = f"{stack.rpartition('.')[0]}.{piece.expert}.{module.path.rpartition('.')[2]}"
     return replace(module, path=path, parameter=parameter)
+
+
+def _spelt(module: LoraModule, base: Base | None) -> LoraModule:
+    """The module by the base's own name: PEFT passes over one that is not in the model, without a word."""
+    name = plain(module.path, 120)
+    if base is None:
+        raise InspectorError(f"Underscores in {name} may stand for dots: the model's folder as --base tells which.")
+    if (weight := base.find(module.path)) is None or len(weight.pieces) != 1:
+        raise InspectorError(f"The base {plain(base.weights.name, 80)} has no module {name}: is it the adapter's base?")
+    return replace(module, path=weight.pieces[0].header.key.removesuffix(".weight"), spelt=True)

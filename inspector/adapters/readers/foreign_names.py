@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 # llama.cpp's names below `blk.N.` and outside, of the decoder-only families [gguf.tensor_mapping].
 _GGUF_BLOCK = {
@@ -46,30 +47,18 @@ _TORCHTUNE = {
     "mlp.w3": "mlp.up_proj",
 }
 
-_TOWERS = {
-    "lora_unet": "unet",
-    "lora_te": "text_encoder",
-    "lora_te1": "text_encoder",
-    "lora_te2": "text_encoder_2",
-    "lora_te3": "text_encoder_3",
-    "lycoris": "unet",
-}
-_TOWER = re.compile(rf"({'|'.join(_TOWERS)})_(.+)", re.DOTALL)
-# Components of module paths that have underscores of their own: what kohya's names do not tell from a dot.
-_COMPOUNDS = frozenset(
-    """down_blocks mid_block up_blocks transformer_blocks single_transformer_blocks proj_in proj_out conv_in conv_out
-    conv_shortcut to_q to_k to_v to_out add_q_proj add_k_proj add_v_proj to_add_out time_embedding add_embedding
-    linear_1 linear_2 time_emb_proj temp_convs temp_attentions ff_context norm1_context context_embedder x_embedder
-    time_text_embed timestep_embedder text_embedder guidance_embedder norm_out proj_mlp condition_embedder
-    text_model self_attn q_proj k_proj v_proj out_proj o_proj text_projection vision_model encoder_attn
-    double_blocks single_blocks joint_blocks context_block x_block img_attn txt_attn img_mlp txt_mlp img_mod txt_mod
-    img_in txt_in time_in vector_in guidance_in in_layer out_layer final_layer adaLN_modulation cross_attn
-    input_blocks middle_block output_blocks in_layers out_layers emb_layers skip_connection time_embed label_emb
-    patch_embedding text_embedding time_projection gate_proj up_proj down_proj wi_0 wi_1 img_emb
-    noise_refiner context_refiner feed_forward cap_embedder t_embedder self_attention llm_adapter
-    embed_tokens transformer_encoder SelfAttention DenseReluDense layer_norm""".split()  # noqa: SIM905 - a list of words
+_TOWER = re.compile(r"(?:lora_(unet|transformer|te\d?)|lycoris)_(.+)", re.DOTALL)
+# All components of the U-Nets of Stable Diffusion, by diffusers and by Stability, and of CLIP's and T5's text encoders:
+# what tells, in a name of underscores, those within a component. Names of other models keep theirs.
+_COMPONENTS = frozenset(
+    """down_blocks mid_block up_blocks attentions resnets transformer_blocks proj_in proj_out attn1 attn2 to_q to_k
+    to_v to_out ff net proj conv conv1 conv2 conv_in conv_out conv_shortcut downsamplers upsamplers time_embedding
+    add_embedding linear_1 linear_2 time_emb_proj input_blocks middle_block output_blocks in_layers out_layers
+    emb_layers skip_connection time_embed label_emb op out text_model encoder layers self_attn q_proj k_proj v_proj
+    out_proj mlp fc1 fc2 text_projection block layer SelfAttention DenseReluDense q k v o wi wi_0 wi_1 wo
+    embed_tokens""".split()  # noqa: SIM905 - a list of words
 )
-_LONGEST = max(name.count("_") for name in _COMPOUNDS) + 1
+_LONGEST = max(name.count("_") for name in _COMPONENTS) + 1
 # The residual blocks of Stability's U-Net, in diffusers' names.
 _LDM_RESNET = {"in_layers.2": "conv1", "emb_layers.1": "time_emb_proj", "out_layers.3": "conv2"} | {
     "skip_connection": "conv_shortcut"
@@ -103,29 +92,42 @@ def from_torchtune(name: str) -> str | None:
 
 
 def is_kohya(name: str) -> bool:
-    """Whether a module is named as kohya's scripts and LyCORIS do: `lora_unet_…`, `lora_te_…`, `lycoris_…`."""
+    """Whether a module is named as kohya's scripts and LyCORIS do: `lora_unet_…`, `lora_te1_…`, `lycoris_…`."""
     return bool(_TOWER.fullmatch(name))
 
 
-def from_kohya(name: str) -> str:
-    """`lora_unet_down_blocks_0_attentions_1_proj_in` -> `unet.down_blocks.0.attentions.1.proj_in`.
+def from_kohya(name: str) -> tuple[str, bool]:
+    """`lora_unet_down_blocks_0_attentions_1_proj_in` -> `unet.down_blocks.0.attentions.1.proj_in`, and that it is sure.
 
-    A U-Net in Stability's own layout (`input_blocks`), which kohya's scripts train for SDXL, gets diffusers' names.
+    A U-Net in Stability's own layout (`input_blocks`), which kohya's scripts train for SDXL, gets diffusers' names. Of
+    a model that is not known by its words only the numbers are told apart: `unet.double_blocks.0.img_attn_qkv`.
     """
     found = _TOWER.fullmatch(name)
-    tower, below = (_TOWERS[found[1]], found[2]) if found else ("", name)
-    return f"{tower}.{_from_ldm(_dotted(below))}".lstrip(".")
+    tower, below = (found[1] or "unet", found[2]) if found else ("", name)
+    if tower.startswith("te"):
+        tower = f"text_encoder_{tower[2:]}".removesuffix("_1").removesuffix("_")
+    parts = _components(below)
+    sure = all(part.isdecimal() or part in _COMPONENTS for part in parts)
+    path = _from_ldm(".".join(parts)) if sure else _numbered(below)
+    return f"{tower}.{path}".lstrip("."), sure
 
 
-def _dotted(name: str) -> str:
-    """Underscores to dots, but for those within a component of a known name."""
-    words, parts, at = name.split("_"), [], 0
+def _components(name: str) -> list[str]:
+    """The components of a name, each as long as one that is known."""
+    words, parts, at = name.split("_"), list[str](), 0
     while at < len(words):
         ends = range(min(at + _LONGEST, len(words)), at + 1, -1)
-        end = next((end for end in ends if "_".join(words[at:end]) in _COMPOUNDS), at + 1)
+        end = next((end for end in ends if "_".join(words[at:end]) in _COMPONENTS), at + 1)
         parts.append("_".join(words[at:end]))
         at = end
-    return ".".join(parts)
+    return parts
+
+
+def _numbered(name: str) -> str:
+    """A name with dots around its numbers alone."""
+    words = name.split("_")
+    joints = ["." if one.isdecimal() or other.isdecimal() else "_" for one, other in pairwise(words)]
+    return "".join(f"{word}{joint}" for word, joint in zip(words, [*joints, ""], strict=True))
 
 
 def _from_ldm(path: str) -> str:

@@ -143,7 +143,13 @@ def _place(key: str) -> Place | None:
     if "." in found.path:
         return Place(from_diffusers(found.path), found.slot)
     name = found.path.rstrip("_")  # stray underscores of some converters: no module's name ends in one
-    return Place(from_kohya(name) if is_kohya(name) else name, found.slot)
+    return Place(from_kohya(name)[0], found.slot)
+
+
+def _is_spelt(key: str) -> bool:
+    """Whether the path of a factor's module is surely the base's."""
+    found = raw_place(key)
+    return found is None or "." in found.path or from_kohya(found.path.rstrip("_"))[1]
 
 
 def _pairs(headers: Headers) -> list[tuple[str, str]]:
@@ -165,7 +171,10 @@ def _parts(weights: Weights, given: Given, scales: _Scales, path: str, slots: Sl
         return NO_ALPHA
     factors = sorted(slots.keys() & UPDATES)
     types = dtypes(slots, factors)
-    module = LoraModule(canonical(path), made.d_out, made.d_in, made.rank, scale, types, path, made.kernel)
+    shape = made.d_out, made.d_in, made.rank
+    module = LoraModule(
+        canonical(path), *shape, scale, types, path, made.kernel, spelt=_is_spelt(slots[factors[0]].key)
+    )
     numel = sum(slots[slot].numel for slot in factors)
     part = Part(module, made.factors, numel, made.left_out or float)
     return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)

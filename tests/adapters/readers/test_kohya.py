@@ -4,6 +4,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import nn
+from transformers import T5Config, T5EncoderModel
 
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
@@ -59,19 +60,40 @@ def test_a_whole_pipeline(tmp_path, alpha):
 def test_every_module_of_a_u_net_gets_its_dots_back():
     for path, module in unet().named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            assert from_kohya(f"lora_unet_{path.replace('.', '_')}") == f"unet.{path}"
+            assert from_kohya(f"lora_unet_{path.replace('.', '_')}") == (f"unet.{path}", True)
 
 
-@pytest.mark.parametrize("kind", ["FluxTransformer2DModel", "SD3Transformer2DModel"])
-def test_every_module_of_a_transformer_gets_its_dots_back(kind):
-    diffusers = pytest.importorskip("diffusers")
-    small = {"num_layers": 1, "attention_head_dim": 8, "num_attention_heads": 2, "joint_attention_dim": 8}
-    small |= {"pooled_projection_dim": 8, "in_channels": 4}
-    flux = {"num_single_layers": 1, "axes_dims_rope": (2, 2, 4), "guidance_embeds": True}
-    model = getattr(diffusers, kind)(**small, **(flux if kind.startswith("Flux") else {"caption_projection_dim": 16}))
-    for path, module in model.named_modules():
-        if isinstance(module, nn.Linear):
-            assert from_kohya(f"lora_unet_{path.replace('.', '_')}") == f"unet.{path}"
+def test_every_module_of_a_text_encoder_gets_its_dots_back():
+    small = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "vocab_size": 8}
+    t5 = T5EncoderModel(T5Config(**small))
+    gated = T5EncoderModel(T5Config(**small, feed_forward_proj="gated-gelu"))
+    for net, prefix, tower in (
+        (text_encoder(), "lora_te1_text_model", "text_encoder.text_model"),
+        (text_encoder(), "lora_te2_text_model", "text_encoder_2.text_model"),
+        (t5, "lora_te3", "text_encoder_3"),
+        (gated, "lora_te3", "text_encoder_3"),
+    ):
+        linear = [path for path, module in net.named_modules() if isinstance(module, nn.Linear)]
+        assert len(linear) > 5
+        for path in linear:
+            assert from_kohya(f"{prefix}_{path.replace('.', '_')}") == (f"{tower}.{path}", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("lora_unet_double_blocks_0_img_attn_qkv", "unet.double_blocks.0.img_attn_qkv"),
+        (
+            "lora_transformer_single_transformer_blocks_12_attn_to_q",
+            "transformer.single_transformer_blocks.12.attn_to_q",
+        ),
+        ("lycoris_blocks_0_ffn_0", "unet.blocks.0.ffn.0"),
+        ("lora_te1_model_layers_3_self_attn_q_proj", "text_encoder.model_layers.3.self_attn_q_proj"),
+        ("double_blocks_0_1_x", "double_blocks.0.1.x"),
+    ],
+)
+def test_of_a_model_that_is_not_known_by_its_words_only_numbers_are_told_apart(name, path):
+    assert from_kohya(name) == (path, False)
 
 
 SDXL = {
@@ -92,7 +114,7 @@ SDXL = {
 
 @pytest.mark.parametrize(("name", "path"), SDXL.items())
 def test_stabilitys_names_become_diffusers(name, path):
-    assert from_kohya(f"lora_unet_{name}") == f"unet.{path}"
+    assert from_kohya(f"lora_unet_{name}") == (f"unet.{path}", True)
 
 
 @pytest.mark.parametrize(
