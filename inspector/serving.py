@@ -108,7 +108,7 @@ class _Session(AppService):
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
+            await self._process.wait()  # also of a page that was cut off meanwhile
 
 
 class _Server(Server):

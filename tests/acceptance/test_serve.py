@@ -190,9 +190,12 @@ async def test_one_session_too_many_is_told_so(monkeypatch):
             await until(lambda: len(served._sessions) == 1)
             await until(lambda: not alive(processes[0]))
             third = await client.ws_connect("/ws", params=token)
+            await until(lambda: all(session._process for session in served._sessions))
+            left = [session._process for session in served._sessions]
             await third.send_str('["resize", 5]')  # of no page of this server
             assert (await third.receive()).type == aiohttp.WSMsgType.CLOSE
             assert not second.closed
+        assert [await process.wait() for process in left] == [-signal.SIGKILL] * 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
