@@ -65,6 +65,11 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
         what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"
         notes = (*notes, f"{what} {plain(alone[0], 80)}: with --base they are written as that base has them")
+    if given.base is None and (stacked := sum(f.parameter is not None for f in factors.values())):
+        notes = (
+            *notes,
+            f"{count(stacked, 'module')} of experts, stacked as PEFT has them: --base is needed to read them",
+        )
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")

@@ -43,6 +43,15 @@ def tell_findings(adapters: Iterable[AdapterInfo]) -> None:
         say(line)
 
 
+def tell_side_by_side(adapters: Sequence[Adapter]) -> None:
+    """What keeps them from being compared."""
+    from inspector.checking.together import together
+
+    for finding in together(adapters).findings():
+        if finding.severity != "info":
+            say(f"{finding.severity}: side by side: {finding.text}")
+
+
 def causes(failures: Sequence[Failure]) -> list[str]:
     """A sentence a cause, in the order they came up; of several adapters it says how many and which."""
     groups: dict[tuple[str, bool], list[tuple[Failure, str, str]]] = {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import is_study, load, refuse_unwritable, save
-from inspector.failures import opened, tell_findings
+from inspector.failures import opened, tell_findings, tell_side_by_side
 from inspector.narration import Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
@@ -165,7 +165,7 @@ def measured(
         raise InspectorError(_nothing(adapters, settings))
     tell_findings(study.adapters)
     if len(adapters) > 1:
-        _tell_side_by_side(adapters)
+        tell_side_by_side(adapters)
     if request is not None:
         study = _probed(adapters, study, request)
     return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
@@ -186,15 +186,6 @@ def _opened(
     adapters, more = compared(against, adapters, lambda _text: None)  # the findings say it
     published, missed = opened(more, given, taken=[adapter.info.name for adapter in adapters])
     return adapters + published, failures + missed
-
-
-def _tell_side_by_side(adapters: Sequence[Adapter]) -> None:
-    """What keeps them from being compared."""
-    from inspector.checking.together import together
-
-    for finding in together(adapters).findings():
-        if finding.severity != "info":
-            say(f"{finding.severity}: side by side: {finding.text}")
 
 
 def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Study:

@@ -139,7 +139,8 @@ def test_other_commands_say_it_too(zoo, tmp_path, command, kind):
         "report": ("--md", tmp_path / "x.md"),
     }  # fmt: skip
     done = inspector(command, kind, *more.get(command, ()), cwd=zoo, HF_HUB_OFFLINE="1")
-    assert KINDS[kind][1] in done.stderr
+    exact = (command, kind) == ("convert", "dora")  # with its magnitudes, whatever the base
+    assert (KINDS[kind][1] in done.stderr) is not exact
 
 
 def test_adapters_of_different_bases_are_said_side_by_side(tmp_path):

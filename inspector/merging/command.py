@@ -18,7 +18,7 @@ from inspector.adapters.sources import Local, parse
 from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.export import refuse_unwritable, save
-from inspector.failures import tell_findings
+from inspector.failures import tell_findings, tell_side_by_side
 from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
@@ -95,7 +95,7 @@ def merge_preview(
         refuse_cut(adapters, weights)
         refuse_other_kernels(adapters, weights)
     tell_findings(study.adapters)
-    _tell_bases(adapters)
+    tell_side_by_side(adapters)
     sigma = spectra(adapters, study, weights, device=device, progress=telling("modules added"))
     preview = Preview(study, weights, sigma)
     cannot = refused(study, weights)
@@ -147,13 +147,6 @@ def _refuse_unusable(adapter: Adapter, weight: float) -> None:
         raise InspectorError(f"{adapter.info.name} cannot be added: {_first_error([adapter])}")
     if weight:
         adapter.refuse_unscaled("added")
-
-
-def _tell_bases(adapters: Sequence[Adapter]) -> None:
-    """Those that a sum mixes."""
-    bases = dict.fromkeys(a.info.base for a in adapters if a.info.base)
-    if len(bases) > 1:
-        say(f"The adapters name different bases: {', '.join(plain(base, 80) for base in bases)}.")
 
 
 def _first_error(adapters: Sequence[Adapter]) -> str:

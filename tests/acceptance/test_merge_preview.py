@@ -130,7 +130,7 @@ def test_other_shapes_are_named_left_out_of_the_preview_and_never_written(tmp_pa
     assert done.returncode == 3
     assert "Skipped: notes.md" in done.stderr
     assert "0.self_attn.q_proj is left out: 24×16 in a, 32×16 in b" in done.stderr
-    assert "different bases: tiny/base, other/base" in done.stderr
+    assert "different bases: tiny/base (a); other/base (b)" in done.stderr
     assert "2 adapters, 5 modules" in done.stdout
     write_adapter(tmp_path / "b", random_factors(other))
     done = inspector("merge-preview", "a", "b:2", "--write", "new", cwd=tmp_path)
@@ -144,7 +144,7 @@ def test_a_sum_on_two_bases_is_previewed_with_a_warning_and_never_written(tmp_pa
     write_random(tmp_path / "b", 1, base="other/base")
     done = inspector("merge-preview", "a:0.5", "b", cwd=tmp_path)
     assert done.returncode == 0
-    assert "different bases: tiny/base, other/base" in done.stderr
+    assert "different bases: tiny/base (a); other/base (b)" in done.stderr
     done = inspector("merge-preview", "a:0.5", "b", "--write", "new", "--out", "t.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "a names the base tiny/base, b names other/base" in " ".join(done.stderr.split())

@@ -75,7 +75,6 @@ COMMANDS = {
     "analyze": ("analyze", "dora", "--out", "x.csv"),
     "verify": ("verify", "toy.yaml", "--adapters", "dora"),
     "merge-preview": ("merge-preview", "dora"),
-    "convert": ("convert", "dora", "converted"),
     "report": ("report", "dora", "--md", "x.md"),
     "new": ("claims", "new", "-", "dora"),
     "open": ("dora",),
@@ -89,8 +88,7 @@ def test_a_partly_read_update_is_said_and_the_advice_works(place, name):
     done = inspector(*COMMANDS[name], cwd=place)
     said = WARNING.replace("dora:", "run:") if name == "watch" else WARNING
     assert done.stderr.splitlines().count(said) == 1, done.stderr
-    (place / "converted" / "adapter_config.json").unlink(missing_ok=True)
-    whole = inspector(*(word.replace("converted", "whole") for word in COMMANDS[name]), "--base", "base", cwd=place)
+    whole = inspector(*COMMANDS[name], "--base", "base", cwd=place)
     assert "direction part" not in whole.stderr, whole.stderr
     assert "direction part" not in whole.stdout
     assert whole.returncode in {0, 1}, whole.stderr

@@ -50,7 +50,10 @@ def test_completion(completed, words, at, offered):
     ("words", "offered"),
     [
         ("analyze x --metric effective_rank_", ["plain,effective_rank_share", "plain,effective_rank_energy"]),
-        ("analyze x --metric cosine,nor", ["plain,cosine,norm", "plain,cosine,norm_relative"]),
+        (
+            "analyze x --metric cosine,nor",
+            ["plain,cosine,norm", "plain,cosine,norm_share", "plain,cosine,norm_relative"],
+        ),
         ("analyze x --metric u1,u1", ["plain,u1,u1_chance"]),
         ("analyze x --probe lmc,c", ["plain,lmc,cka"]),
         ("analyze x --against ar", ["file,ar", "plain,arxiv:2606.23740"]),

@@ -38,12 +38,23 @@ def run(*sources, rank=None, dest=None, out=None):
     return merge_preview(sources, rank=rank, dest=dest, out=out, device="cpu", given=NOTHING)
 
 
+def test_parents_without_a_module_in_common_are_said(tmp_path, capsys):
+    """Their sum has no number of any of them together: none of it is a measured orthogonality."""
+    names = {"a": ["q_proj", "v_proj"], "b": ["linear_qkv"]}
+    for folder, projections in names.items():
+        write_adapter(
+            tmp_path / folder, random_factors({f"model.layers.0.self_attn.{name}": (24, 16) for name in projections})
+        )
+    run(*(str(tmp_path / folder) for folder in names))
+    assert "side by side: no module in common between 2 groups" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("sources", "code", "said"),
     [
         (("a", "b:-0.5"), 0, ""),
         (("a:2", "b:0"), 0, ""),
-        (("a", "other:0.5"), 0, "The adapters name different bases: tiny/base, org/other.\n"),
+        (("a", "other:0.5"), 0, "warning: side by side: 2 different bases: tiny/base (a); org/other (other)\n"),
         (("a", "wide"), 3, "0.self_attn.q_proj is left out: 24×16 in a, 32×16 in wide\n"),
         (("a", "wide:0"), 0, ""),
         (("a", "nan"), 3, "0.self_attn.q_proj is left out: not finite in nan\n"),

@@ -16,14 +16,20 @@ HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a\u20
 
 
 def full_study(names=METHODS, layers=36, *, probes=PROBES, k=10, rank=16, seed=0, base="org/base"):
-    """Every metric of the weights and of these probes, random within its range; NaN of an adapter with itself."""
+    """Every metric of the weights and of these probes, random within its range; NaN of an adapter with itself.
+
+    Scales are known: shares in place of norms are no part of it.
+    """
     rng = np.random.default_rng(seed)
     modules = tuple(ModuleId(layer, f"mlp.{p}") for layer in range(layers) for p in PROJECTIONS)
     alphas = tuple(np.linspace(0, 1, 11).round(2).tolist()) if "lmc" in probes else ()
     places = {"global": 1, "layer": layers, "module": len(modules)}
     blocks = {}
     for metric, definition in DEFINITIONS.items():
-        if metric.startswith(("sum_", "merge_")) or definition.probe not in {"", *probes}:
+        if metric.startswith(("sum_", "merge_", "norm_share", "singular_value_share")) or definition.probe not in {
+            "",
+            *probes,
+        }:
             continue
         for scope in _scopes(metric, definition):
             tail = {"": (), "k": (rank if metric == "singular_value" else k,), "alpha": (len(alphas),)}[
