@@ -107,6 +107,8 @@ def test_chance_of_a_pair_is_by_the_ranks_its_updates_have():
     assert pair_chance(study, "row_space_overlap", 0, 1) == pytest.approx(2 / 40)
     two = analyse([adapter("padded", padded), adapter("wide", wide)], Settings(k=4))
     np.testing.assert_allclose(two.block("principal_angle_chance", "global")[0], expected)
+    turned = analyse([adapter("wide", wide), adapter("lean", lean)], Settings(k=4))
+    np.testing.assert_allclose(turned.block("principal_angle_chance", "global")[0], expected)
     levels = [*[angle_chance(60, 2, 4)] * 2, angle_chance(60, 2, 2)]
     np.testing.assert_allclose(study.block("principal_angle_chance", "global")[0, :2], np.median(levels, axis=0))
 
