@@ -107,6 +107,8 @@ def test_chance_of_a_pair_is_by_the_ranks_its_updates_have():
     assert pair_chance(study, "row_space_overlap", 0, 1) == pytest.approx(2 / 40)
     two = analyse([adapter("padded", padded), adapter("wide", wide)], Settings(k=4))
     np.testing.assert_allclose(two.block("principal_angle_chance", "global")[0], expected)
+    turned = analyse([adapter("wide", wide), adapter("lean", lean)], Settings(k=4))
+    np.testing.assert_allclose(turned.block("principal_angle_chance", "global")[0], expected)
     levels = [*[angle_chance(60, 2, 4)] * 2, angle_chance(60, 2, 2)]
     np.testing.assert_allclose(study.block("principal_angle_chance", "global")[0, :2], np.median(levels, axis=0))
 
@@ -136,10 +138,12 @@ def test_the_table_of_angles_has_the_chance_of_each_pair(capsys):
     assert [float(row[4]), float(row[7])] == pytest.approx([82.5, 85.0], abs=0.2)
 
 
-def random_of(r):
+def random_of(r, *, outside=False):
     rng = torch.Generator().manual_seed(r)
     B, A = torch.randn(768, r, generator=rng), torch.randn(r, 64, generator=rng)
-    return adapter(f"r{r}", {ModuleId(0, "q_proj"): (B, A)})
+    return adapter(
+        f"r{r}", {ModuleId(0, "q_proj"): (B, A)} | ({ModuleId(None, "head"): (B[:48], A)} if outside else {})
+    )
 
 
 def test_report_and_app_show_the_chance_of_unequal_ranks():
@@ -149,6 +153,9 @@ def test_report_and_app_show_the_chance_of_unequal_ranks():
     state = AppState.of(study)
     assert state.pair_chance("principal_angle", (0, 1))[:2] == pytest.approx([82.5, 85.0], abs=0.2)
     assert state.chance_series("principal_angle", (0, 1)) == pytest.approx([82.5], abs=0.2)
+    both = analyse([random_of(r, outside=True) for r in (2, 10)], Settings())
+    assert both.block("principal_angle_chance", "global")[0, 0] < 80
+    assert AppState.of(both).chance_series("principal_angle", (0, 1)) == pytest.approx([82.5], abs=0.2)
     assert study.block("effective_rank_share", "global")[:, 0] == pytest.approx(
         study.block("effective_rank", "global")[:, 0] / [2, 10]
     )

@@ -66,6 +66,8 @@ def test_every_number_is_that_of_any_scale_or_none(root, study):
         np.testing.assert_allclose(study.blocks[key], expected, rtol=1e-9, atol=1e-7, err_msg=str(key))
         changed |= set() if same.all() else {key[0]}
     assert changed == {"norm", "singular_value", "spectral_gap", "energy_ratio"}
+    share = one.blocks["singular_value", "module"] / one.blocks["norm", "module"][..., None]
+    np.testing.assert_allclose(study.blocks["singular_value_share", "module"], share, rtol=1e-9, atol=1e-12)
 
 
 def test_the_cosine_of_the_whole_is_the_dense_one(study):

@@ -76,8 +76,8 @@ def mark(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def write_whole(path: Path, data: bytes) -> bool:
-    """The file complete or not at all; whether it could be written."""
+def write_whole(path: Path, data: bytes) -> None:
+    """The file complete or not at all."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +88,6 @@ def write_whole(path: Path, data: bytes) -> bool:
     except OSError:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        return False
-    return True
 
 
 def _path(kind: str, key: Mapping[str, Any]) -> Path:

@@ -110,6 +110,12 @@ def test_k_beyond_what_there_is(tmp_path):
     assert check(tmp_path, study, f"{head}; k: 5").reason == "rank 2 allows 2 angles, 5 are asked"
     full = Numbers(k=4).put("principal_angle", [1, 2, 3, 4], "a", "b").study()
     assert check(tmp_path, full, f"{head}; k: [4, 5]").reason == "this study has 4 angles, 5 are asked"
+    just = replace(full, adapters=tuple(replace(info, ranks=(4,)) for info in full.adapters))
+    assert check(tmp_path, just, f"{head}; k: 5").reason == "rank 4 allows 4 angles, 5 are asked"
+    for gaps in (study, just, full):  # what is n/a for another reason, at the largest k there may be
+        k = 1 if gaps is study else 4
+        asked = f"{head.replace('[a, b]', '[a, c]')}; k: {k}"
+        assert check(tmp_path, gaps, asked).reason == "principal_angle of a ↔ c is n/a"
 
 
 def test_layers_that_have_gaps_and_modules_without_one(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from inspector.claims.needs import runs, top_ks
 from inspector.claims.reports import as_json, as_junit, marked
-from inspector.claims.verdicts import cautions, evaluate, published, quantity
+from inspector.claims.verdicts import cautions, evaluate, limits, published, quantity
 from inspector.study import Finding, ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
 
@@ -167,8 +167,11 @@ def test_a_finding_of_either_side_limits_a_verdict(tmp_path, whose, limited):
     study = replace(study, adapters=tuple(infos))
     outcome = check(tmp_path, study, f"metric: cosine; {AB}; relation: at least; value: 0")
     assert (outcome.verdict, outcome.limited) == ("holds", limited)
-    outcome = check(tmp_path, study, f"metric: u1; {AB}; relation: at least; value: 0")
-    assert (outcome.verdict, outcome.limited) == ("cannot be measured here", False)
+    said = "all 2 adapters" if whose == "ab" else whose
+    assert limits([outcome]) == ([f"warning: {said}: α is assumed"] if limited else [])
+    without = check(tmp_path, study, f"metric: u1; {AB}; relation: at least; value: 0")
+    assert (without.verdict, without.limited, limits([without])) == ("cannot be measured here", False, [])
+    assert limits([without, outcome, outcome]) == limits([outcome])
 
 
 def test_an_adapter_that_is_not_open(tmp_path):

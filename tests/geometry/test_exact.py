@@ -56,6 +56,7 @@ def test_zero_factors(rng):
     B, A, s = factors(rng, 60, 50, 8)
     found = assert_exact([(0 * B, A, s), (B, 0 * A, s), (B, A, 0.0), (B, A, s)], [0, 0, 0, 8])
     assert found.by_qr == 0
+    assert_exact([(1e-100 * B, 1e-100 * A, 1e-150), (B, A, s)], [0, 8])  # s·σ is below the smallest number
 
 
 @pytest.mark.parametrize("condition", [1, 1e5])

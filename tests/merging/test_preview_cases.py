@@ -283,7 +283,7 @@ def test_the_numbers_without_a_pass_over_the_weights(four):
 
 def test_modules_outside_of_layers_and_adapters_without_a_rank():
     outside = adapter(
-        "head", {**factors(9, [(1, Q)], 2), ModuleId(None, "head"): factors(8, [(0, Q)], 2)[ModuleId(0, Q)]}
+        "head", {**factors(9, [(0, Q)], 2), ModuleId(None, "head"): factors(8, [(0, Q)], 2)[ModuleId(0, Q)]}
     )
     study = analyse([outside], Settings(k=2, device="cpu"))
     found = Preview(study, (1.0,), spectra([outside], study, (1.0,), device="cpu"))

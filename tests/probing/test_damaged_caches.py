@@ -198,3 +198,15 @@ def test_what_is_cached_is_never_unpickled():
     kept.store("cka", {}, {"values": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="allow_pickle=False"):
         kept.load("cka", {})
+
+
+@pytest.mark.parametrize("blocked", ["x", "x/y.npz/in"])
+def test_what_cannot_be_written_is_not_cached_and_leaves_nothing(blocked):
+    """A file where the folder should be; a folder where the file should be."""
+    kept, folder = cache.Cache(), cache.cache_folder("cka")
+    (folder / blocked).parent.mkdir(parents=True)
+    (folder / blocked).touch()
+    before = sorted(folder.rglob("*"))
+    kept.write(folder / "x" / "y.npz", b"data")
+    assert kept.read(folder / "x" / "y.npz") is None
+    assert sorted(folder.rglob("*")) == before

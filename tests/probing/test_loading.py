@@ -31,7 +31,7 @@ class Slow:
 
 
 def waiting(said, *, cancelled=False):
-    return Waiting(said.append, lambda text, _done, _total: said.append(text), lambda: cancelled)
+    return Waiting(said.append, lambda *step: said.append(step), lambda: cancelled)
 
 
 def test_who_leaves_does_not_wait_and_who_comes_next_finds_the_same_load():
@@ -48,7 +48,7 @@ def test_who_leaves_does_not_wait_and_who_comes_next_finds_the_same_load():
     again.join(60)
     assert (found, load.begun) == ([BASE], 1)
     assert first == ["begun"]
-    assert second == ["nearly there"], "the newest hears how far it is"
+    assert second == [("nearly there", 1, 2)], "the newest hears how far it is"
     assert load.heard == [False], "and it is wanted again"
 
 
@@ -91,7 +91,7 @@ def test_another_base_waits_until_the_one_before_is_out_of_the_way():
     with pytest.raises(CancelledError):
         loading.attached("other key", other, waiting(said, cancelled=True))
     assert other.begun == 0
-    assert said == ["waiting for the base before to let go"]
+    assert said == [("waiting for the base before to let go", 0, 0)]
     load.go.set()
     assert loading.attached("other key", other, waiting([])) == OTHER
     assert load.ended.is_set()

@@ -59,10 +59,10 @@ def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
 
     def texts(limit):
         told = []
-        Prober().run(
-            adapters, study, replace(both, limit=limit), progress=lambda text, _done, _total: told.append(text)
-        )
-        return [text for text in told if text.startswith("part")]
+        Prober().run(adapters, study, replace(both, limit=limit), progress=lambda *step: told.append(step))
+        uncounted = [text for text, *counted in told if counted == [0, 0]]
+        assert uncounted == [f"looking for {adapters[0].info.base}", "loading the base", "attaching the adapters"]
+        return [text for text, *_ in told if text.startswith("part")]
 
     first, again = texts(6), texts(7)
     assert {text[:11] for text in first} == {text[:11] for text in again} == {"part 1 of 2", "part 2 of 2"}

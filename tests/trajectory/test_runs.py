@@ -9,7 +9,7 @@ import pytest
 from inspector.errors import InspectorError
 from inspector.trajectory.runs import Scanner
 from tests.makers import write_random
-from tests.trajectory.training import aged, begin, finish, land, trained
+from tests.trajectory.training import aged, begin, finish, land, log, trained
 
 
 def scan(root, now=None):
@@ -143,6 +143,14 @@ def test_a_plain_trainer_below_its_last_step_or_that_names_none_has_not_finished
     assert run.state == "stopped"
 
 
+@pytest.mark.parametrize(
+    ("landed", "logged", "step"), [((), 1, 1), ((), 3, 3), ((5,), 1, 5), ((5,), 7, 7), ((5, 8), 1, 8)]
+)
+def test_a_run_is_as_far_as_its_last_checkpoint_or_its_last_loss(tmp_path, landed, logged, step):
+    log(trained(tmp_path / "sft", *landed), logged)
+    assert scan(tmp_path)[0].step == step
+
+
 def test_a_log_cut_by_a_kill_and_odd_lines(tmp_path):
     run = trained(tmp_path / "sft", 10)
     (run / "log.jsonl").write_text('{"step": 1, "loss": 3}\n{"step": 2}\n[]\n{"step": 3, "loss": NaN}\n{"step": 4, "lo')
@@ -188,6 +196,18 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     land(run, 20)
     assert len(scanner.scan(time.time())[0].points) == 2
     assert reads == ["log.jsonl"]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path, monkeypatch):
+    run = trained(tmp_path / "sft", 10)
+    real = type(run).read_text
+    wait = lambda path: pytest.fail(f"waits for {path.name}")  # noqa: E731
+    monkeypatch.setattr(type(run), "read_text", lambda self, **k: real(self, **k) if self.is_file() else wait(self))
+    (run / "log.jsonl").unlink()
+    for name in ("log.jsonl", "run.json"):
+        os.mkfifo(run / name)
+    (found,) = scan(tmp_path)
+    assert (found.state, found.step, found.losses) == ("training", 10, ())
 
 
 def test_no_such_folder(tmp_path):
