@@ -14,7 +14,7 @@ from inspector.adapters.model import Adapter, Beside, Direction, TensorRecord
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.entries import is_expert
 from inspector.adapters.peft.folder import TRANSPOSED
-from inspector.adapters.peft.placing import placed
+from inspector.adapters.peft.placing import cautions, placed
 from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
 from inspector.checking.checks import checked
 from inspector.errors import InspectorError
@@ -65,11 +65,8 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
         what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"
         notes = (*notes, f"{what} {plain(alone[0], 80)}: with --base they are written as that base has them")
-    if given.base is None and (stacked := sum(f.parameter is not None for f in factors.values())):
-        notes = (
-            *notes,
-            f"{count(stacked, 'module')} of experts, stacked as PEFT has them: --base is needed to read them",
-        )
+    if given.base is None:
+        notes = (*notes, *cautions(factors, adapter.modules.values()))
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
     say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")

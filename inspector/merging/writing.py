@@ -13,7 +13,7 @@ from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, LoraModule, TensorRecord
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.folder import TRANSPOSED
-from inspector.adapters.peft.placing import placed
+from inspector.adapters.peft.placing import cautions, placed
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
@@ -97,7 +97,7 @@ def write(
     """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
 
     Raises InspectorError where a parent is an activated LoRA, where parents name different bases, where a module cannot
-    be added or named, or where `dest` exists. `base`: the experts go where it has them.
+    be added, or where `dest` exists. `base`: the experts go where it has them.
     """
     refuse_activated(preview.study.adapters, preview.weights)
     refuse_other_bases(adapters, preview.weights)
@@ -106,12 +106,14 @@ def write(
     refuse_other_kernels(adapters, preview.weights)
     device = device_named(device)
     modules: dict[str, Factors] = {}
+    places: list[LoraModule] = []
     lookup = Base(base) if base else None
     worst = 0.0
     for done, module in enumerate(preview.study.modules, 1):
         if here := parents(adapters, preview.weights, module):
             named = [adapter.modules[module] for adapter, _ in here]
             place = placed(next((one for one in named if one.spelt), named[0]), lookup)
+            places.append(place)
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
             modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
             worst = max(worst, cost)
@@ -121,7 +123,7 @@ def write(
     missing = tuple(_lost(adapters, preview))
     transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
     written = write_peft(dest, modules, base=name, card=_card(preview, how), fan_in_fan_out=transposed)
-    notes = (*_notes(adapters, preview), *written)
+    notes = (*_notes(adapters, preview), *written, *(() if lookup else cautions(modules, places)))
     ranks = sorted({factors.A.shape[0] for factors in modules.values()})
     span = "-".join(str(r) for r in dict.fromkeys((ranks[0], ranks[-1])))
     return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, missing)

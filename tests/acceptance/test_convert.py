@@ -178,7 +178,7 @@ class Blocks(nn.Module):
 
 
 @pytest.mark.parametrize("dotted", [True, False])
-def test_underscores_become_the_bases_dots_or_nothing_is_written(tmp_path, dotted):
+def test_underscores_become_the_bases_dots_or_are_said(tmp_path, dotted, capsys):
     net, B, A = Blocks(dotted=dotted), torch.randn(24, 2), torch.randn(2, 8)
     (path,) = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
     source, base = tmp_path / "x.safetensors", tmp_path / "base"
@@ -187,16 +187,21 @@ def test_underscores_become_the_bases_dots_or_nothing_is_written(tmp_path, dotte
     base.mkdir()
     save_file(net.state_dict(), base / "diffusion_pytorch_model.safetensors")
     (base / "config.json").write_text('{"_class_name": "Blocks"}')
-    with pytest.raises(InspectorError, match=r"^Underscores in double_blocks\.0\.img_attn_qkv may .*--base tells"):
-        convert(str(source), tmp_path / "out")
-    with pytest.raises(InspectorError, match=r"Underscores in unet\.double_blocks"):
-        merge_preview([f"{source}:0.5"], rank=None, dest=tmp_path / "out", out=None, device="cpu")
-    assert not (tmp_path / "out").exists()
+    said = "1 module under names whose underscores may stand for dots, such as "
+    assert convert(str(source), tmp_path / "guessed") == 0
+    assert f"{said}unet.double_blocks.0.img_attn_qkv: " in capsys.readouterr().err
+    assert merge_preview([f"{source}:0.5"], rank=None, dest=tmp_path / "sum", out=None, device="cpu") == 0
+    assert said in capsys.readouterr().err
     given = Given(base_weights(str(base)))
     assert convert(str(source), tmp_path / "out", given) == 0
+    assert said not in capsys.readouterr().err
     loaded = PeftModel.from_pretrained(net, tmp_path / "out").base_model.model
     delta = loaded.get_submodule(path).get_delta_weight("default")
     torch.testing.assert_close(delta, B @ A, rtol=1e-6, atol=1e-6)
+    save_file({"other.weight": B}, base / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(InspectorError, match=r"has no module double_blocks\.0\.img_attn_qkv: is it the adapter's base"):
+        convert(str(source), tmp_path / "lost", Given(base_weights(str(base))))
+    assert not (tmp_path / "lost").exists()
 
 
 def test_what_is_left_out_is_named(tmp_path):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.adapters.model import LoraModule, Parameter
 from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.text import count, plain
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.base import Base
+    from inspector.adapters.peft.writer import Factors
 
 _LAYER = re.compile(r".*?\.\d{1,6}\.", re.DOTALL)
 """What stands before the part of a path that is within its layer: a base's file may have another prefix."""
@@ -22,9 +24,9 @@ _UNSAID = frozenset({"llama4", "llama4_text"})
 def placed(module: LoraModule, base: Base | None) -> LoraModule:
     """The module, an expert by the base's name for it, or as a part of the stack that the base has.
 
-    Raises InspectorError where a path may not have the base's dots, and no base tells them.
+    Raises InspectorError where a path of underscores is in no module of the base.
     """
-    if not module.spelt:
+    if not module.spelt and base is not None:
         return _spelt(module, base)
     if base is None or module.parameter is not None:
         return module
@@ -45,11 +47,18 @@ def placed(module: LoraModule, base: Base | None) -> LoraModule:
     return replace(module, path=path, parameter=parameter)
 
 
-def _spelt(module: LoraModule, base: Base | None) -> LoraModule:
+def cautions(factors: Mapping[str, Factors], modules: Iterable[LoraModule]) -> Iterator[str]:
+    """What is to be known of a folder that was written without a base, of these modules."""
+    if stacked := sum(factor.parameter is not None for factor in factors.values()):
+        yield f"{count(stacked, 'module')} of experts, stacked as PEFT has them: --base is needed to read them"
+    if guessed := [module.path for module in modules if not module.spelt]:
+        what = f"{count(len(guessed), 'module')} under names whose underscores may stand for dots, such as"
+        yield f"{what} {plain(guessed[0], 80)}: PEFT loads those that the model calls so; --base has its names written"
+
+
+def _spelt(module: LoraModule, base: Base) -> LoraModule:
     """The module by the base's own name: PEFT passes over one that is not in the model, without a word."""
-    name = plain(module.path, 120)
-    if base is None:
-        raise InspectorError(f"Underscores in {name} may stand for dots: the model's folder as --base tells which.")
     if (weight := base.find(module.path)) is None or len(weight.pieces) != 1:
+        name = plain(module.path, 120)
         raise InspectorError(f"The base {plain(base.weights.name, 80)} has no module {name}: is it the adapter's base?")
     return replace(module, path=weight.pieces[0].header.key.removesuffix(".weight"), spelt=True)
