@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector import __version__, headless
+from inspector import headless
+from inspector._version import __version__
 from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.errors import InspectorError
