@@ -19,10 +19,10 @@ from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import cautions, placed
 from inspector.adapters.peft.writer import refuse_destination, write_peft
 from inspector.checking.checks import checked
+from inspector.console import Progress, say
 from inspector.errors import InspectorError
 from inspector.failures import opened, tell_findings
 from inspector.names import ModuleId
-from inspector.narration import Progress, say
 from inspector.study import Finding
 from inspector.text import count, distinct, first, plain, some
 

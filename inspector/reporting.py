@@ -11,9 +11,9 @@ from inspector import headless
 from inspector._version import __version__
 from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
+from inspector.console import Progress, say, wrote
 from inspector.errors import InspectorError
 from inspector.export import refuse_place, replacing
-from inspector.narration import Progress, say, wrote
 from inspector.report.building import report
 from inspector.report.document import Report
 from inspector.study import Settings
