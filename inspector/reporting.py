@@ -13,7 +13,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.console import Progress, say, wrote
 from inspector.errors import InspectorError
-from inspector.export import refuse_place, replacing
+from inspector.files import refuse_place, replacing
 from inspector.report.building import report
 from inspector.report.document import Report
 from inspector.study import Settings

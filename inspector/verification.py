@@ -17,8 +17,9 @@ from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.console import Progress, say
 from inspector.errors import CancelledError, InspectorError
-from inspector.export import load, refuse_place, replacing
+from inspector.export import load
 from inspector.failures import opened, tell_findings
+from inspector.files import refuse_place, replacing
 from inspector.study import Settings, Study
 from inspector.text import count, plain, some
 

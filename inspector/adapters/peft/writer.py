@@ -23,7 +23,7 @@ from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.written_config import written_config
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
-from inspector.export import refuse_place, replacing
+from inspector.files import refuse_place, replacing
 from inspector.names import strip_wrappers
 from inspector.text import count, distinct, plain
 
