@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.geometry.factorise import NonFiniteError, factorise
+from inspector.geometry.factorise import factorise
 from inspector.geometry.module import measure
 from inspector.geometry.stack import Workspace
 from tests.geometry.oracle import assert_exact, factors, gauge, measured, near, only
@@ -122,18 +122,34 @@ def test_low_precision_factors_are_taken_as_they_are(rng):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_factors_are_named(rng, bad):
-    a, b = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)
+@pytest.mark.parametrize("condition", [1, 1e6], ids=["Cholesky", "QR beside it"])
+def test_non_finite_factors_are_named_and_reach_no_other(rng, bad, condition):
+    a, b, c = (factors(rng, 60, 50, 8) for _ in range(3))
+    whole = [gauge(rng, a, condition), c]
     b[1][3, 7] = bad
-    with pytest.raises(NonFiniteError) as error:
-        measured([a, b])
-    assert error.value.which == [[0, 1]]
+    found, alone = measured([whole[0], b, c]), measured(whole)
+    assert found.finite.tolist() == [True, False, True]
+    assert found.by_qr == alone.by_qr == (condition > 1)
+    at = torch.tensor([0, 2])
+    assert torch.allclose(found.inner[at][:, at], alone.inner, rtol=1e-12)
+    assert torch.allclose(found.sigma[at], alone.sigma, rtol=1e-12)
+    assert torch.allclose(found.angles["left"][1], alone.angles["left"][0], rtol=0, atol=1e-6, equal_nan=True)
+    assert found.inner[1].isnan().all()
+    assert found.inner[:, 1].isnan().all()
+    assert found.sigma[1].isnan().all()
+    angle = found.angles["right"][:, 0]
+    for values in (found.u1, found.v1, found.overlap_left, found.overlap_right, found.rows, angle):
+        assert values.isnan().tolist() == [True, False, True]
 
 
 def test_modules_together_are_each_as_alone(rng):
     """Well-behaved, ill-conditioned, nearly identical, zero and of lower rank: none changes what the others give."""
     a, b, low = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8), factors(rng, 60, 50, 3)
-    modules = [[a, b], [gauge(rng, a, 1e5), b], [a, near(rng, a, 1e-7)], [(0 * a[0], *a[1:]), b], [low, b], [b, low]]
+    thin = tuple(np.concatenate([x, 0 * x], axis) for x, axis in zip(factors(rng, 60, 50, 4)[:2], (1, 0), strict=True))
+    modules = [
+        [a, b, low], [gauge(rng, a, 1e5), b, low], [a, near(rng, a, 1e-7), low], [(0 * a[0], *a[1:]), b, low],
+        [b, a, gauge(rng, low, 1e6)], [(*thin, 1.0), b, low], [near(rng, b, 1e-5), b, low],
+    ]  # fmt: skip
     tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
     together = measure(tensors, 10, ("left", "right"), Workspace())
     for at, module in enumerate(modules):
@@ -144,16 +160,14 @@ def test_modules_together_are_each_as_alone(rng):
         assert list(found.angles) == list(alone.angles) == ["left", "right"]
         for side, angles in alone.angles.items():
             assert torch.allclose(found.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), (at, side)
-    assert together.by_qr == 1
+    assert together.by_qr == 2
 
 
 def test_non_finite_factors_of_one_module_of_several(rng):
     a, b, bad = (factors(rng, 60, 50, 8) for _ in range(3))
     bad[0][0, 0] = np.nan
     tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in ([a, b], [bad, b])]
-    with pytest.raises(NonFiniteError) as error:
-        measure(tensors, 10, ("left",), Workspace())
-    assert error.value.which == [[1, 0]]
+    assert measure(tensors, 10, ("left",), Workspace()).finite.tolist() == [[True, True], [False, True]]
 
 
 def test_one_adapter_alone(rng):
