@@ -130,19 +130,19 @@ class Table:
     def _enter(self, batch: Batch, found: ModuleGeometry) -> None:
         """Write the numbers of a batch into the blocks."""
         modules, here = batch
-        inner = np.triu(found.inner.cpu().numpy())
+        inner = np.triu(found.inner.numpy())
         inner += np.swapaxes(np.triu(inner, 1), 1, 2)  # symmetric to the last bit
         norms = np.sqrt(np.diagonal(inner, axis1=1, axis2=2).clip(min=0))
         self._at("norm")[np.ix_(here, modules)] = norms.T
         self._at("cosine")[np.ix_(here, here, modules)] = np.moveaxis(_cosines(inner, norms), 0, -1)
-        sigma = found.sigma.cpu().numpy().swapaxes(0, 1)
+        sigma = found.sigma.numpy().swapaxes(0, 1)
         for i, values in zip(here, sigma, strict=True):
             rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
             self._at("singular_value")[i, modules, :rank] = values[:, :rank]
             gaps = values - np.pad(values[:, 1:], ((0, 0), (0, 1)))
             width = min(self.settings.k, rank)
             self._at("spectral_gap")[i, modules, :width] = gaps[:, :width]
-        one, other = (np.array(here)[at.cpu().numpy()][:, None] for at in (found.i, found.j))
+        one, other = (np.array(here)[at.numpy()][:, None] for at in (found.i, found.j))
         pairs = {
             "u1": found.u1,
             "v1": found.v1,
@@ -151,7 +151,7 @@ class Table:
             "row_space_overlap": found.rows,
         } | {angle_metric(side): angles for side, angles in found.angles.items()}
         for metric, values in pairs.items():
-            block, numbers = self._at(metric), values.cpu().numpy().swapaxes(0, 1)
+            block, numbers = self._at(metric), values.numpy().swapaxes(0, 1)
             block[one, other, modules] = block[other, one, modules] = numbers
 
     def _enter_chance(self, ranks: NDArray[np.int64]) -> None:
