@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench import QUICK
 
-BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
+BENCHMARKS = ("geometry", "geometry_64", "busy", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
 
 
 def main(arguments: list[str]) -> int:

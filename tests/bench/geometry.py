@@ -1,8 +1,8 @@
 """Everything about eight Qwen3-4B-shaped adapters (28 pairs × 144 modules) against the bare Gram products.
 
 Reference: BsᵀBs and AsAsᵀ of the same 144 stacks, float64, data in memory, on the device that measures. Measured:
-`analyse` from the bfloat16 factors in memory to the finished study, conversion and aggregation included; on the CPU and,
-where there is one, on a GPU. What costs there is launches and waiting, so both are counted without one as well.
+`analyse` from the bfloat16 factors in memory to the finished study, conversion and aggregation included; on the CPU,
+and on a GPU if there is one. What costs there is launches and waiting, so both are counted without one as well.
 """
 
 import resource
