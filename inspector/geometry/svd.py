@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,18 +15,27 @@ _BATCHED = 32
 
 def svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U, σ, Vᴴ of square matrices (…, n, n)."""
-    if not M.is_cuda or M.shape[-1] <= _BATCHED:
+    if not _by_host(M):
         U, sigma, Vh = torch.linalg.svd(M)
         return U, sigma, Vh
-    chunks = torch.split(M.cpu().flatten(0, -3), _BATCHED)
-    parts = zip(*in_threads(chunks, torch.linalg.svd, torch.get_num_threads()), strict=True)
+    parts = zip(*in_threads(_few(M), torch.linalg.svd, torch.get_num_threads()), strict=True)
     U, sigma, Vh = (torch.cat(part).to(M.device) for part in parts)
     return U.view_as(M), sigma.view(M.shape[:-1]), Vh.view_as(M)
 
 
 def svdvals(M: Tensor) -> Tensor:
-    """σ of square matrices (…, n, n)."""
-    if not M.is_cuda or M.shape[-1] <= _BATCHED:
+    """σ of matrices (…, m, n), (…, min(m, n))."""
+    if not _by_host(M):
         sigma: Tensor = torch.linalg.svdvals(M)
         return sigma
-    return svd(M)[1]
+    found = torch.cat(list(in_threads(_few(M), torch.linalg.svdvals, torch.get_num_threads()))).to(M.device)
+    return found.view(*M.shape[:-2], found.shape[-1])
+
+
+def _by_host(M: Tensor) -> bool:
+    return M.is_cuda and max(M.shape[-2:]) > _BATCHED
+
+
+def _few(M: Tensor) -> Sequence[Tensor]:
+    """A few of the matrices at a time, on the host."""
+    return torch.split(M.cpu().flatten(0, -3), _BATCHED)

@@ -207,3 +207,38 @@ def test_rounding_of_the_vectors_is_that_of_the_worse_factor(turned, k):
     worst = max(float(rho[:, :k].max()) ** 2, float(values))
     assert float(found.loss) == pytest.approx(worst * torch.finfo(torch.float64).eps, rel=1e-6, abs=0)
     assert not found.orthonormal.any()
+
+
+def test_factors_of_mixed_precision_and_rank_are_stacked_exactly(rng):
+    """float8 promotes to nothing, and all updates of an adapter travel in one piece."""
+    kinds = [torch.float8_e4m3fn, torch.bfloat16, torch.float64]
+    modules = [
+        [
+            (torch.as_tensor(B).to(kind), torch.as_tensor(A).to(kind), s)
+            for (B, A, s), kind in zip(made, turn, strict=True)
+        ]
+        for turn in (kinds, kinds[1:] + kinds[:1])
+        if (made := [factors(rng, 12, 9, r, s) for r, s in ((3, 2.0), (5, -1.0), (4, 0.0))])
+    ]
+    workspace = Workspace()
+    workspace.stack([[(torch.full((20, 7), torch.nan), torch.full((7, 20), torch.nan), 1.0)] * 4])
+    stack = workspace.stack(modules)
+    for m, module in enumerate(modules):
+        for i, (B, A, s) in enumerate(module):
+            beyond = (0, 5 - B.shape[1])
+            assert torch.equal(stack.outputs()[m, i], torch.nn.functional.pad(B.double() * (s != 0), beyond))
+            assert torch.equal(stack.inputs()[m, i], torch.nn.functional.pad(A.double().mT, beyond))
+    assert stack.scale.tolist() == [[2, -1, 1]] * 2
+
+
+def test_decompositions_on_the_host_are_the_same(rng, monkeypatch):
+    """What CUDA cannot batch: chunks of matrices, in threads."""
+    a = factors(rng, 60, 50, 40)
+    modules = [[a, near(rng, a, d), gauge(rng, a, c)] for d, c in [(1e-7, 1e5), (1e-3, 1.0)] * 10]
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
+    here = measure(tensors, 40, ("left",), Workspace())
+    monkeypatch.setattr("inspector.geometry.svd._by_host", lambda _M: True)
+    there = measure(tensors, 40, ("left",), Workspace())
+    assert torch.allclose(there.sigma, here.sigma, rtol=1e-12)
+    assert torch.allclose(there.angles["left"], here.angles["left"], rtol=0, atol=1e-6)
+    assert there.by_qr == here.by_qr > 0
