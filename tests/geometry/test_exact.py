@@ -182,13 +182,23 @@ def test_extreme_magnitudes(rng):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu(rng):
-    made = [factors(rng, 300, 200, 16) for _ in range(3)]
-    tensors = [(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in made]
-    gpu = only(measure([tensors], 10, ("left",), Workspace("cuda")))
-    cpu = measured(made)
-    assert torch.allclose(gpu.inner.cpu(), cpu.inner, rtol=1e-12)
-    assert torch.allclose(gpu.angles["left"].cpu(), cpu.angles["left"], atol=1e-6)
+@pytest.mark.parametrize("r", [16, 40], ids=["decomposed there", "decomposed on the host"])
+def test_cuda_agrees_with_cpu(rng, r):
+    """Several modules: by Cholesky, by QR, nearly identical, twice the same, with NaN."""
+    a, b, broken = (factors(rng, 300, 200, r) for _ in range(3))
+    broken = (np.where(np.arange(r) == 3, np.nan, broken[0]), *broken[1:])
+    modules = [[a, b, near(rng, a, 1e-7)], [gauge(rng, a, 1e6), b, a], [a, broken, b], [b, a, b]]
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
+    gpu, cpu = (measure(tensors, 10, ("left", "right"), Workspace(device)) for device in ("cuda", "cpu"))
+    assert torch.equal(gpu.finite, cpu.finite)
+    assert torch.equal(gpu.rank, cpu.rank)
+    assert gpu.by_qr == cpu.by_qr > 0
+    for name in ("inner", "sigma", "u1", "v1", "overlap_left", "overlap_right", "rows"):
+        one, other = getattr(gpu, name), getattr(cpu, name)
+        assert one.device.type == "cpu"
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-9, equal_nan=True), name
+    for side, angles in cpu.angles.items():
+        assert torch.allclose(gpu.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), side
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["B", "A"])

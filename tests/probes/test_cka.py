@@ -249,3 +249,29 @@ def test_rows_are_read_once_for_each_model_however_many_pairs(monkeypatch: pytes
     for X in many(3, 8, 12, 6):
         at_once.add(layered(X))
     assert len(read) == len(set(map(id, read))) == 6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("how", ["kept", "made again", "covariance"])
+def test_cuda_agrees_with_cpu(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "covariance":
+        monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 0)
+    elif how == "made again":
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 0))
+    gpu, cpu = Comparison(3, "cuda"), Comparison(3, "cpu")
+    for X in many(3, 30, 12, 3):
+        np.testing.assert_allclose(gpu.add(layered(X)), cpu.add(layered(X)), rtol=0, atol=1e-10)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("pooling", ["last", "mean", "all"])
+def test_rows_are_pooled_on_a_gpu_as_on_a_cpu(pooling: str) -> None:
+    examples = [Encoded((1, 2, *range(n, 2 * n), 9), 2) for n in (3, 7, 5)]
+    mask = torch.arange(10) < torch.tensor([[len(e.ids)] for e in examples])
+    states = [torch.randn(3, 10, 6, dtype=torch.float64) for _ in range(4)]
+    read = []
+    for device in ("cuda", "cpu"):
+        held = Rows(examples, pooling, 3)
+        held.write(range(3), [h.to(device) for h in states], mask.long().to(device))
+        read.append(held.read(slice(None), slice(None), device).cpu())
+    torch.testing.assert_close(*read, rtol=1e-6, atol=1e-9)
