@@ -10,7 +10,17 @@ from pathlib import Path
 
 from tests.bench import QUICK
 
-BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
+BENCHMARKS = (
+    "geometry",
+    "geometry_64",
+    "many_modules",
+    "dense_svd",
+    "start",
+    "scrub",
+    "probes",
+    "training",
+    "training_variants",
+)
 
 
 def main(arguments: list[str]) -> int:

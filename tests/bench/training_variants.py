@@ -1,0 +1,300 @@
+"""One optimizer step of SFT in every way it can be made: tokens a second and peak memory, beside TRL's and a forward.
+
+On a GPU: Qwen3-4B from its config with random weights, rank 32 on q, k, v, o, sixteen ragged rows of about 850 tokens;
+else a random Llama of 4M weights, to see that it runs. Every variant has a base of its own and a time limit; one that
+fails costs a line. `--only NAME…` for some of them.
+"""
+
+import contextlib
+import gc
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from datasets import Dataset, disable_progress_bars
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils import logging
+from trl import SFTConfig, SFTTrainer
+
+from inspector.probes.base import Base
+from tests.bench import QUICK
+from tests.bench.relay import clocks
+from tests.bench.training import random_llama
+from trainer.methods import method
+from trainer.objectives import passes
+from trainer.objectives.examples import Examples
+from trainer.recipes.recipe import Recipe
+from trainer.runs import build, memory
+from trainer.saving import checkpoints, start
+
+GPU = torch.cuda.is_available() and not QUICK
+ROWS, MEAN, PROMPT = (16, 847, 64) if GPU else (4, 60, 8)
+WARM, STEPS = (1, 3) if GPU else (1, 1)
+LIMIT, WHOLE = 45, 145
+"""Seconds of a variant, and of all."""
+RECIPE = Recipe(
+    steps=WARM + STEPS, batch=ROWS, max_length=4096, rank=32 if GPU else 8, dtype="bfloat16", save_steps=10_000,
+)  # fmt: skip
+TODAY = {"gradient_checkpointing": 1, "micro_batch": 4, "lora_compute": "float32"}
+"""With autocast and a mask: how steps were made before any of this."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    autocast: bool = False
+    masked: bool = False
+    compiled: bool = False
+    limit: int = LIMIT
+
+
+BEFORE = Variant("as before", TODAY, autocast=True, masked=True)
+DEFAULTS = Variant("defaults")
+VARIANTS = (
+    Variant("end to end", {"padding": "free"}),
+    Variant("no block twice", {"gradient_checkpointing": 0}),
+    Variant("every 2nd block twice", {"gradient_checkpointing": 2}),
+    Variant("all blocks twice", {"gradient_checkpointing": 1}),
+    Variant("as before, no casts", TODAY | {"lora_compute": "base"}, masked=True),
+    Variant("as before, no casts, no mask", TODAY | {"lora_compute": "base"}),
+    Variant("end to end, no block twice, 14,000 tokens", {"padding": "free", "gradient_checkpointing": 0,
+                                                         "micro_tokens": 14_000}),
+    Variant("no block twice, 4,096 tokens", {"gradient_checkpointing": 0, "micro_tokens": 4096}),
+    Variant("as before, products in float32", TODAY, masked=True),
+)  # fmt: skip
+COMPILED = (
+    Variant("compiled blocks", {"gradient_checkpointing": 0}, compiled=True, limit=75),
+    Variant("compiled blocks, end to end", {"gradient_checkpointing": 0, "padding": "free"}, compiled=True, limit=75),
+)
+"""On a GPU alone."""
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    seconds: float
+    tokens: int
+    gigabytes: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        speed = self.tokens / self.seconds
+        return f"{self.name:<44}{self.seconds:8.3f} s {speed:9,.0f} tokens/s {self.gigabytes:7.1f} GB  {self.note}"
+
+
+class Clock(TrainerCallback):
+    """When each step ended."""
+
+    def __init__(self) -> None:
+        self.ends = [clocks().wall]
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.ends.append(clocks().wall)
+
+    @property
+    def step(self) -> float:
+        return median(b - a for a, b in zip(self.ends[WARM:], self.ends[WARM + 1 :], strict=False))
+
+
+def base_here() -> Base:
+    if GPU:
+        from tests.bench.qwen import qwen3_4b_base
+
+        return qwen3_4b_base("cuda")
+    base = random_llama()
+    return replace(base, model=base.model.to(torch.bfloat16), dtype="bfloat16")
+
+
+def rows() -> Examples:
+    """Lengths log-normal (σ 0.6); all but a row's first tokens are learned."""
+    drawn = np.random.default_rng(7)
+    lengths = drawn.lognormal(0, 0.6, ROWS)
+    lengths = np.clip((lengths / lengths.mean() * MEAN).astype(int), PROMPT + 2, 4096)
+    ids = [drawn.integers(3, 1000 if GPU else 90, n).tolist() for n in lengths]
+    labels = [[-100] * PROMPT + row[PROMPT:] for row in ids]
+    columns = {"input_ids": ids, "labels": labels, "weight": [1.0] * ROWS}
+    return Examples(columns, "row", tuple(len(row) for row in ids))
+
+
+@contextlib.contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    def over(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+@contextlib.contextmanager
+def changed(variant: Variant) -> Iterator[None]:
+    """The variant's ways that no recipe has."""
+    arguments, taken = build._arguments, passes.taken
+
+    def masked(inputs: Any, chosen: slice, limits: Any) -> dict[str, Any]:
+        part = taken(inputs, chosen, limits)
+        mask = torch.zeros(part["input_ids"].shape, dtype=torch.long)
+        for row, length in enumerate(part["lengths"]):
+            mask[row, :length] = 1
+        return part | {"attention_mask": mask.to(part["input_ids"].device)}
+
+    with contextlib.ExitStack() as stack:
+        if variant.autocast:
+            new = lambda *given: arguments(*given) | {"bf16": True}  # noqa: E731
+            stack.enter_context(patch.object(build, "_arguments", new))
+        if variant.masked:
+            stack.enter_context(patch.object(passes, "unmask", lambda _model: None))
+            stack.enter_context(patch.object(passes, "taken", masked))
+        yield
+
+
+def ours(variant: Variant, found: Examples, folder: Path) -> tuple[Any, str]:
+    recipe, base = replace(RECIPE, **variant.settings), base_here()
+    trainer = build.build(method("sft"), recipe, base, found, folder, [], checkpoints.Guard())
+    if variant.compiled:
+        for block in memory.blocks(base.model):
+            block.compile(dynamic=True)
+    lengths = sorted(found.tokens, reverse=True)
+    cuts = passes.cut(lengths, trainer.limits)
+    padded = sum(len(lengths[part]) * max(lengths[part]) for part in cuts)
+    note = f"{len(cuts)} passes, padded {padded / sum(lengths):.2f}x, every {trainer.plan.every}"
+    if trainer.plan.bytes:
+        note += f", planned {trainer.plan.bytes / 1e9:.1f} GB a pass"
+    return trainer, note
+
+
+def theirs(found: Examples, folder: Path) -> tuple[Any, str]:
+    """TRL's own, four rows in a pass, the longest first."""
+    base, recipe = base_here(), replace(RECIPE, micro_batch=4)
+    arguments = build._arguments(recipe, base, build.split(recipe, 1), folder)
+    arguments |= {"bf16": True, "report_to": "none", "save_strategy": "no", "max_length": None}
+    columns = {key: found.columns[key] for key in ("input_ids", "labels")}
+    data = Dataset.from_dict(columns).select(
+        build.by_length(list(range(len(found))) * recipe.steps, found.tokens, ROWS)
+    )
+    lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
+    arguments = SFTConfig(**arguments, dataset_kwargs={"skip_prepare_dataset": True})
+    return SFTTrainer(base.model, arguments, train_dataset=data, processing_class=base.tokenizer, peft_config=lora), ""
+
+
+def trained(name: str, made: Callable[[], tuple[Any, str]], found: Examples) -> Result:
+    peak(reset=True)
+    trainer, note = made()
+    for unwanted in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(unwanted)
+    trainer.add_callback(clock := Clock())
+    trainer.train()
+    loss = next(line["loss"] for line in trainer.state.log_history if "loss" in line)
+    return Result(name, clock.step, sum(found.tokens), peak(), f"{note}  loss {float(loss):.4f}")
+
+
+def forward(found: Examples) -> Result:
+    """The base alone, its blocks and norm, in passes as by default."""
+    peak(reset=True)
+    base, lengths = base_here(), sorted(found.tokens, reverse=True)
+    cuts = passes.cut(lengths, passes.Limits(0, memory.ENOUGH))
+    shapes = [(len(lengths[part]), max(lengths[part])) for part in cuts]
+    took = []
+    with torch.inference_mode():
+        for _ in range(WARM + STEPS):
+            began = clocks().wall
+            for shape in shapes:
+                base.model.base_model(input_ids=torch.zeros(shape, dtype=torch.long, device=base.model.device))
+            took.append(clocks().wall - began)
+    return Result("a bare forward", median(took[WARM:]), sum(lengths), peak())
+
+
+def peak(*, reset: bool = False) -> float:
+    """GB of the GPU since the last reset."""
+    if not GPU:
+        return 0.0
+    if reset:
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.max_memory_allocated() / 1e9
+
+
+def kernels(trainer: Any) -> str:
+    """Seconds of the GPU by kind of kernel."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        trainer.train()
+    words = {
+        "float32 products": ("sgemm", "f32f32_f32", "s1688"), "products": ("gemm", "nvjet", "cutlass"),
+        "attention": ("flash", "fmha", "attention"), "copies": ("copy", "memcpy"),
+    }  # fmt: skip
+    kinds: dict[str, float] = {}
+    for event in seen.key_averages():
+        name = event.key.lower()
+        kind = next((kind for kind, parts in words.items() if any(part in name for part in parts)), "elementwise")
+        kinds[kind] = kinds.get(kind, 0) + event.self_device_time_total / 1e6
+    return ", ".join(f"{kind} {seconds:.3f}" for kind, seconds in sorted(kinds.items(), key=lambda k: -k[1]))
+
+
+def work(found: Examples, folder: Path) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+    """(name, limit in seconds, what is measured), the most telling first."""
+
+    def of(variant: Variant) -> tuple[str, int, Callable[[], Any]]:
+        def run() -> Result:
+            with changed(variant):
+                return trained(variant.name, lambda: ours(variant, found, folder / "run"), found)
+
+        return variant.name, variant.limit, run
+
+    yield of(DEFAULTS)
+    yield of(BEFORE)
+    yield "TRL", LIMIT, lambda: trained("TRL", lambda: theirs(found, folder / "trl"), found)
+    yield "a bare forward", LIMIT, lambda: forward(found)
+    if GPU:
+        yield (
+            "profile",
+            LIMIT,
+            lambda: f"profile of {WARM + STEPS}: " + kernels(ours(DEFAULTS, found, folder / "run")[0]),
+        )
+    yield from map(of, (*VARIANTS, *(COMPILED if GPU else ())))
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    logging.set_verbosity_error()
+    disable_progress_bars()
+    only = sys.argv[sys.argv.index("--only") + 1 :] if "--only" in sys.argv else ()
+    found, began = rows(), time.monotonic()
+    device = torch.cuda.get_device_name() if GPU else "CPU"
+    lines = [f"{device}, torch {torch.__version__}: {ROWS} rows, {sum(found.tokens):,} tokens a step"]
+    with tempfile.TemporaryDirectory() as place:
+        for name, limit, measure in work(found, Path(place)):
+            left = int(WHOLE - (time.monotonic() - began))
+            if only and name not in only:
+                continue
+            try:
+                with limited(max(min(limit, left), 1)):
+                    lines.append(str(measure()))
+            except Exception as error:  # noqa: BLE001 - the others are to run
+                traceback.print_exc(limit=-3)
+                lines.append(f"{name:<44}{type(error).__name__}: {str(error).splitlines()[0][:100]}")
+            print(lines[-1], f" [{time.monotonic() - began:.0f} s]", flush=True)
+            gc.collect()
+    print("", *lines, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
