@@ -67,6 +67,20 @@ def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Pla
     return Plan(interval, max(min(tokens, ENOUGH), 1), int(kept.peak(interval) * need) + _FIXED)
 
 
+def estimated(config: Any, size: int) -> Kept:
+    """What the blocks of a decoder with gated MLPs keep, `size` bytes a number, by what autograd stores of them.
+
+    Norms a float32 copy of their input; attention q, k, v and its output, twice; the MLP both sides of its gate and
+    the gate's activation; adapters on the attention what enters it. Norms of q and k, where a base has them, more.
+    """
+    width, heads = config.hidden_size, config.num_attention_heads
+    head = getattr(config, "head_dim", None) or width // heads
+    queries, keys = heads * head, (getattr(config, "num_key_value_heads", None) or heads) * head
+    norms = 4 * 2 * width + (4 * (queries + keys) if config.model_type.startswith("qwen3") else 0)
+    attention = size * (width + 3 * queries + 2 * keys)
+    return Kept(norms + attention + 3 * size * config.intermediate_size, size * width, config.num_hidden_layers)
+
+
 def measured(model: Any) -> Kept:
     """What the blocks of the model, its adapter attached, keep for the backward pass of one row."""
     owned = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
