@@ -101,15 +101,18 @@ def order(size: int, length: int, seed: int) -> list[int]:
     return [int(n) for n in np.concatenate(drawn)[:length]]
 
 
-def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes: int = 1) -> list[int]:
-    """The same steps of `batch` examples, within each the longest first, dealt to the processes in turn.
+def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes: int = 1, dealt: int = 1) -> list[int]:
+    """The same steps of `batch` examples, within each the longest first, dealt to the processes `dealt` at a time.
 
     Neighbours then are of one length, and next to nothing is padded. A step's gradient is a mean over the step,
     whatever the order in it.
     """
-    steps = (laid[at : at + batch] for at in range(0, len(laid), batch))
-    ranked = (sorted(step, key=lambda n: -tokens[n]) for step in steps)
-    return [n for step in ranked for process in range(processes) for n in step[process::processes]]
+    found = []
+    for at in range(0, len(laid), batch):
+        ranked = sorted(laid[at : at + batch], key=lambda n: -tokens[n])
+        for process in range(processes):
+            found += [n for place, n in enumerate(ranked) if place // dealt % processes == process]
+    return found
 
 
 def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:

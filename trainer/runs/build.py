@@ -32,14 +32,17 @@ def build(
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
     laid = order(len(found), taken(method, recipe), recipe.data_seed)
-    if method.data in {"rows", "pairs"}:  # KTO's reference point is estimated within a micro-batch
-        laid = by_length(laid, found.tokens, recipe.batch, cut.processes if method.data == "rows" else 1)
+    if method.data == "rows":
+        together = cut.micro_batch if recipe.micro_batch or sharded(os.environ) else 1
+        laid = by_length(laid, found.tokens, recipe.batch, cut.processes, together)
+    if method.data == "pairs":  # KTO's reference point is estimated within a micro-batch
+        laid = by_length(laid, found.tokens, recipe.batch)
+    if method.data != "prompts":  # whose prompts are padded on the left
+        passes.unmask(base.model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
         trainer = make(method, recipe, found, laid, common, more)
-        if method.data != "prompts":  # whose prompts are padded on the left
-            passes.unmask(base.model)
         if recipe.lora_compute == "base":
             follow_base(trainer.model)
         trainer.plan = _plan(method, recipe, found, trainer.model, cut)
@@ -57,13 +60,13 @@ def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Spli
     if model.device.type != "cuda" or sharded(os.environ):
         every = recipe.gradient_checkpointing
         return memory.Plan(1 if every is None else every, recipe.micro_tokens)
-    share = cut.micro_batch * cut.accumulation
     need = cut.micro_batch * _widest(method, recipe, found)
     if method.data == "rows":
-        step = share * sum(found.tokens) // len(found)
+        step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
         need = recipe.micro_tokens or max(min(step, memory.ENOUGH), *found.tokens)
+    before = torch.cuda.memory_allocated(model.device)
     plan = memory.planned(memory.measured(model), memory.unused(model.device), need, recipe.gradient_checkpointing)
-    return replace(plan, tokens=recipe.micro_tokens or plan.tokens)
+    return replace(plan, tokens=recipe.micro_tokens or plan.tokens, bytes=before + plan.bytes)
 
 
 def _widest(method: Method, recipe: Recipe, found: Examples) -> int:

@@ -57,6 +57,10 @@ def split(recipe: Recipe, processes: int) -> Split:
 def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
     """Raises InspectorError for a batch that cannot be cut into the parts that the method needs."""
     cut = split(recipe, processes)
+    if recipe.micro_tokens and sharded(os.environ):
+        raise InspectorError(
+            "micro_tokens is not for FSDP2, whose processes make their passes together: micro_batch is."
+        )
     if method.data == "unpaired" and cut.micro_batch < 2:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."

@@ -55,7 +55,11 @@ class Plan:
     tokens: int
     """Of a pass at most; 0: no limit."""
     bytes: int = 0
-    """What a pass of the tokens that were needed takes; 0 where it was not estimated."""
+    """Of the GPU, with a pass of so many tokens; 0: not estimated."""
+
+    def __str__(self) -> str:
+        blocks = {0: "no block", 1: "every block"}.get(self.every, f"one block in {self.every}")
+        return f"passes of up to {self.tokens:,} tokens, {blocks} computed twice: about {self.bytes / 1e9:.0f} GB"
 
 
 def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Plan:
@@ -64,7 +68,8 @@ def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Pla
         tokens = int((_SHARE * free - _FIXED) / kept.peak(interval))
         if tokens >= need:
             break
-    return Plan(interval, max(min(tokens, ENOUGH), 1), int(kept.peak(interval) * need) + _FIXED)
+    tokens = max(min(tokens, max(ENOUGH, need)), 1)
+    return Plan(interval, tokens, int(kept.peak(interval) * tokens) + _FIXED)
 
 
 def estimated(config: Any, size: int) -> Kept:

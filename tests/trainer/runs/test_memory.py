@@ -46,6 +46,16 @@ def test_the_fastest_plan_that_fits(free, every, tokens):
     assert plan.tokens * KEPT.peak(every) < 0.9 * free * GB
 
 
+def test_a_row_longer_than_what_is_enough_still_fits():
+    assert planned(KEPT, 80 * GB, 12_000).tokens == 12_000
+
+
+@pytest.mark.parametrize(("every", "says"), [(0, "no block"), (1, "every block"), (4, "one block in 4")])
+def test_a_plan_in_words(every, says):
+    said = f"passes of up to 8,192 tokens, {says} computed twice: about 38 GB"
+    assert str(memory.Plan(every, 8192, 38_400_000_000)) == said
+
+
 def test_an_interval_that_is_set_stays():
     assert planned(KEPT, 80 * GB, 8000, every=3).every == 3
     assert planned(KEPT, 6 * GB, 8000, every=0).tokens == pytest.approx(1274, rel=0.01)
