@@ -140,16 +140,18 @@ def _without_mask(_model: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, 
 
 def _varlen_attention(
     _module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Any, *, scaling: float | None = None,
-    sliding_window: int | None = None, cu_seq_lens_q: Tensor, max_length_q: int, **_: Any,
+    sliding_window: int | None = None, cu_seq_lens_q: Tensor | None = None, max_length_q: int = 0, **_: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """(1, heads, tokens, head size) -> (1, tokens, heads, head size), as transformers calls it."""
+    """(1, heads, tokens, head size) -> (1, tokens, heads, head size), as transformers calls it; one row by default."""
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
     more: dict[str, Any] = {"scale": scaling, "window_size": (sliding_window - 1 if sliding_window else -1, 0)}
     if "enable_gqa" in inspect.signature(varlen_attn).parameters:
         more["enable_gqa"] = True
     else:
         k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
-    found = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, **more)
+    longest = max_length_q or len(q)
+    ends = torch.tensor([0, len(q)], device=q.device, dtype=torch.int32) if cu_seq_lens_q is None else cu_seq_lens_q
+    found = varlen_attn(q, k, v, ends, ends, longest, longest, **more)
     return found[None], None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +60,13 @@ def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Spli
         every = recipe.gradient_checkpointing
         return memory.Plan(1 if every is None else every, recipe.micro_tokens)
     need = cut.micro_batch * _widest(method, recipe, found)
-    if method.data == "rows":
+    if by_tokens := method.data == "rows":
         step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
         need = recipe.micro_tokens or max(min(step, memory.ENOUGH), *found.tokens)
-    before = torch.cuda.memory_allocated(model.device)
-    plan = memory.planned(memory.measured(model), memory.unused(model.device), need, recipe.gradient_checkpointing)
-    return replace(plan, tokens=recipe.micro_tokens or plan.tokens, bytes=before + plan.bytes)
+    before, kept = torch.cuda.memory_allocated(model.device), memory.measured(model)
+    plan = memory.planned(kept, memory.unused(model.device), need, recipe.gradient_checkpointing)
+    tokens = recipe.micro_tokens or plan.tokens if by_tokens else need
+    return memory.Plan(plan.every, tokens, before + kept.bytes(plan.every, tokens))
 
 
 def _widest(method: Method, recipe: Recipe, found: Examples) -> int:

@@ -45,6 +45,10 @@ class Kept:
         kept = (self.blocks - without) * self.block + without * self.inputs
         return kept + (2 if every else 1) * self.block
 
+    def bytes(self, every: int, tokens: int) -> int:
+        """Of a pass of so many tokens."""
+        return int(self.peak(every) * tokens) + _FIXED
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -68,8 +72,7 @@ def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Pla
         tokens = int((_SHARE * free - _FIXED) / kept.peak(interval))
         if tokens >= need:
             break
-    tokens = max(min(tokens, max(ENOUGH, need)), 1)
-    return Plan(interval, tokens, int(kept.peak(interval) * tokens) + _FIXED)
+    return Plan(interval, max(min(tokens, max(ENOUGH, need)), 1))
 
 
 def estimated(config: Any, size: int) -> Kept:

@@ -10,6 +10,7 @@ from inspector.errors import InspectorError
 from tests.trainer.small import close, first_step, made, nats, options, rollouts, tiny
 from trainer.objectives import passes
 from trainer.objectives.passes import Limits, cut
+from trainer.runs import memory
 from trainer.runs.tasks import tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -103,6 +104,13 @@ def test_a_mask_over_padding_on_the_right_changes_nothing(base, tmp_path, monkey
     masked = first_step(base, name, file, tmp_path, micro_batch=4)
     assert without[0] == nats(masked[0])
     assert close(masked[1], without[1])
+
+
+def test_what_a_row_end_to_end_keeps_can_be_measured(base, tmp_path, varlen):
+    """One row alone, without where it ends."""
+    kept = [memory.measured(made(base, "sft", rollouts(tmp_path), tmp_path, padding=padding).model).block
+            for padding in ("padded", "free")]  # fmt: skip
+    assert kept[1] == pytest.approx(kept[0], rel=0.2)
 
 
 def test_rows_that_see_each_other_are_refused(base, tmp_path, varlen, monkeypatch):
