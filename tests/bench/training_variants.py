@@ -175,7 +175,7 @@ def ours(variant: Variant, found: Examples, folder: Path) -> tuple[Any, str]:
     padded = sum(len(lengths[part]) * max(lengths[part]) for part in cuts)
     note = f"{len(cuts)} passes, padded {padded / sum(lengths):.2f}x, every {trainer.plan.every}"
     if trainer.plan.bytes:
-        note += f", planned {trainer.plan.bytes / 1e9:.1f} GB a pass"
+        note += f", planned {trainer.plan.bytes / 1e9:.1f} GB"
     return trainer, note
 
 
