@@ -57,7 +57,6 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=dict)
     autocast: bool = False
     masked: bool = False
-    compiled: bool = False
     limit: int = LIMIT
 
 
@@ -76,8 +75,8 @@ VARIANTS = (
     Variant("as before, products in float32", TODAY, masked=True),
 )  # fmt: skip
 COMPILED = (
-    Variant("compiled blocks", {"gradient_checkpointing": 0}, compiled=True, limit=75),
-    Variant("compiled blocks, end to end", {"gradient_checkpointing": 0, "padding": "free"}, compiled=True, limit=75),
+    Variant("compiled blocks", {"compile_blocks": True}, limit=75),
+    Variant("compiled blocks, end to end", {"compile_blocks": True, "padding": "free"}, limit=75),
 )
 """On a GPU alone."""
 
@@ -167,9 +166,6 @@ def changed(variant: Variant) -> Iterator[None]:
 def ours(variant: Variant, found: Examples, folder: Path) -> tuple[Any, str]:
     recipe, base = replace(RECIPE, **variant.settings), base_here()
     trainer = build.build(method("sft"), recipe, base, found, folder, [], checkpoints.Guard())
-    if variant.compiled:
-        for block in memory.blocks(base.model):
-            block.compile(dynamic=True)
     lengths = sorted(found.tokens, reverse=True)
     cuts = passes.cut(lengths, trainer.limits)
     padded = sum(len(lengths[part]) * max(lengths[part]) for part in cuts)

@@ -75,6 +75,8 @@ class Recipe:
     """Rows cut by length, which have no end of text: left out, or kept in their group without a loss."""
     gradient_checkpointing: int | None = None
     """Keep nothing of every k-th block for the backward pass; 0: of none; unset: of as few as memory lets."""
+    compile_blocks: bool = False
+    """torch.compile of every block, some minutes at first; not of online methods, which also sample with them."""
     lora_compute: str = "base"
     """In which dtype the adapter's products run, the base's or float32; its weights are float32 either way."""
     save_steps: int = 100

@@ -46,6 +46,9 @@ def build(
             follow_base(trainer.model)
         trainer.plan = _plan(method, recipe, found, trainer.model, cut)
     memory.recompute(base.model, trainer.plan.every)
+    if recipe.compile_blocks and method.data != "prompts":
+        for block in memory.blocks(base.model):
+            block.compile(dynamic=True)
     if method.data == "rows":
         rows = recipe.micro_batch or (0 if trainer.plan.tokens else cut.micro_batch)
         trainer.limits = passes.Limits(rows, trainer.plan.tokens, free=recipe.padding == "free")

@@ -22,6 +22,11 @@ _OFF = {
     "FSDP_ACTIVATION_CHECKPOINTING": "the recipe's gradient_checkpointing does the same",
 }
 """accelerate's switches that FSDP2 is not run with here, and why."""
+_ALONE = {
+    "micro_tokens": "its processes make each pass together; set micro_batch",
+    "compile_blocks": "its blocks are gathered as they are called",
+}
+"""Settings that FSDP2 is not run with, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,9 @@ def split(recipe: Recipe, processes: int) -> Split:
 def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
     """Raises InspectorError for a batch that cannot be cut into the parts that the method needs."""
     cut = split(recipe, processes)
-    if recipe.micro_tokens and sharded(os.environ):
-        raise InspectorError(
-            "micro_tokens is not for FSDP2, whose processes make their passes together: micro_batch is."
-        )
+    for name, why in _ALONE.items():
+        if getattr(recipe, name) and sharded(os.environ):
+            raise InspectorError(f"{name} is not for FSDP2: {why}.")
     if method.data == "unpaired" and cut.micro_batch < 2:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."

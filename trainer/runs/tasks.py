@@ -29,6 +29,7 @@ _STARTED = "started.json"
 _LOCK = "lock"
 _LOOSE = {
     "device", "padding", "keep", "save_steps", "base_id", "micro_tokens", "gradient_checkpointing",
+    "compile_blocks",
 }  # fmt: skip
 """Where a run runs and what it keeps do not make it another run."""
 

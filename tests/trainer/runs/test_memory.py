@@ -5,7 +5,7 @@ import torch
 import transformers
 from peft import get_peft_model
 
-from tests.trainer.small import first_step, made, rollouts, tiny
+from tests.trainer.small import close, first_step, made, rollouts, tiny
 from trainer.runs import memory
 from trainer.runs.lora_dtype import follow_base
 from trainer.runs.memory import Kept, planned
@@ -113,3 +113,19 @@ def test_computing_blocks_twice_changes_no_bit(base, tmp_path):
     file = rollouts(tmp_path)
     steps = [first_step(base, "dft", file, tmp_path, gradient_checkpointing=every) for every in (0, 1, 2)]
     assert all(torch.equal(steps[0][1][key], step[1][key]) for step in steps[1:] for key in step[1])
+
+
+def test_compiled_blocks_make_the_same_step(base, tmp_path, monkeypatch):
+    """Traced as a whole, checkpointing and adapters with it; what a compiler makes of that is torch's."""
+    plain, seen = torch.nn.Module.compile, []
+
+    def traced(block, **more):
+        seen.append(more)
+        plain(block, backend="eager", fullgraph=True, **more)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    file = rollouts(tmp_path)
+    steps = [first_step(base, "sft", file, tmp_path, micro_batch=4, gradient_checkpointing=1, compile_blocks=compiled)
+             for compiled in ("false", "true")]  # fmt: skip
+    assert seen == [{"dynamic": True}] * 2
+    assert close(steps[0][1], steps[1][1])

@@ -69,9 +69,10 @@ def test_what_fits_is_not_refused():
     refuse_unfit({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"}, [method("kto")])
 
 
-def test_passes_by_tokens_are_refused_where_processes_make_them_together(monkeypatch):
+def test_what_fsdp2_is_not_run_with(monkeypatch):
     refuse_uncut(method("sft"), Recipe(micro_tokens=4096), 2)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     refuse_uncut(method("sft"), Recipe(micro_batch=4), 2)
-    with pytest.raises(InspectorError, match="micro_tokens is not for FSDP2"):
-        refuse_uncut(method("sft"), Recipe(micro_tokens=4096), 2)
+    for name in ("micro_tokens", "compile_blocks"):
+        with pytest.raises(InspectorError, match=f"{name} is not for FSDP2"):
+            refuse_uncut(method("sft"), Recipe(**{name: 1}), 2)
