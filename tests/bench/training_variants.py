@@ -7,7 +7,6 @@ fails costs a line. `--only NAME…` for some of them.
 
 import contextlib
 import gc
-import signal
 import sys
 import tempfile
 import time
@@ -23,7 +22,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
-from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
@@ -31,6 +29,7 @@ from trl import SFTConfig, SFTTrainer
 from inspector.probes.base import Base
 from tests.bench import QUICK
 from tests.bench.relay import clocks
+from tests.bench.stages import Clock, Result, kernels, limited, peak
 from tests.bench.training import random_llama
 from trainer.methods import method
 from trainer.objectives import passes
@@ -81,33 +80,6 @@ COMPILED = (
 """On a GPU alone."""
 
 
-@dataclass(frozen=True)
-class Result:
-    name: str
-    seconds: float
-    tokens: int
-    gigabytes: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        speed = self.tokens / self.seconds
-        return f"{self.name:<44}{self.seconds:8.3f} s {speed:9,.0f} tokens/s {self.gigabytes:7.1f} GB  {self.note}"
-
-
-class Clock(TrainerCallback):
-    """When each step ended."""
-
-    def __init__(self) -> None:
-        self.ends = [clocks().wall]
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.ends.append(clocks().wall)
-
-    @property
-    def step(self) -> float:
-        return median(b - a for a, b in zip(self.ends[WARM:], self.ends[WARM + 1 :], strict=False))
-
-
 def base_here() -> Base:
     if GPU:
         from tests.bench.qwen import qwen3_4b_base
@@ -126,19 +98,6 @@ def rows() -> Examples:
     labels = [[-100] * PROMPT + row[PROMPT:] for row in ids]
     columns = {"input_ids": ids, "labels": labels, "weight": [1.0] * ROWS}
     return Examples(columns, "row", tuple(len(row) for row in ids))
-
-
-@contextlib.contextmanager
-def limited(seconds: int) -> Iterator[None]:
-    def over(*_: Any) -> None:
-        raise TimeoutError(f"more than {seconds} s")
-
-    signal.signal(signal.SIGALRM, over)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 @contextlib.contextmanager
@@ -194,7 +153,7 @@ def trained(name: str, made: Callable[[], tuple[Any, str]], found: Examples) -> 
     trainer, note = made()
     for unwanted in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(unwanted)
-    trainer.add_callback(clock := Clock())
+    trainer.add_callback(clock := Clock(WARM))
     trainer.train()
     loss = next(line["loss"] for line in trainer.state.log_history if "loss" in line)
     return Result(name, clock.step, sum(found.tokens), peak(), f"{note}  loss {float(loss):.4f}")
@@ -214,35 +173,6 @@ def forward(found: Examples) -> Result:
                 base.model.base_model(input_ids=torch.zeros(shape, dtype=torch.long, device=base.model.device))
             took.append(clocks().wall - began)
     return Result("a bare forward", median(took[WARM:]), sum(lengths), peak())
-
-
-def peak(*, reset: bool = False) -> float:
-    """GB of the GPU since the last reset."""
-    if not GPU:
-        return 0.0
-    if reset:
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.max_memory_allocated() / 1e9
-
-
-def kernels(trainer: Any) -> str:
-    """Seconds of the GPU by kind of kernel."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        trainer.train()
-    words = {
-        "float32 products": ("sgemm", "f32f32_f32", "s1688"), "products": ("gemm", "nvjet", "cutlass"),
-        "attention": ("flash", "fmha", "attention"), "copies": ("copy", "memcpy"),
-    }  # fmt: skip
-    kinds: dict[str, float] = {}
-    for event in seen.key_averages():
-        name = event.key.lower()
-        kind = next((kind for kind, parts in words.items() if any(part in name for part in parts)), "elementwise")
-        kinds[kind] = kinds.get(kind, 0) + event.self_device_time_total / 1e6
-    return ", ".join(f"{kind} {seconds:.3f}" for kind, seconds in sorted(kinds.items(), key=lambda k: -k[1]))
 
 
 def work(found: Examples, folder: Path) -> Iterator[tuple[str, int, Callable[[], Any]]]:
