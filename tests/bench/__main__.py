@@ -11,7 +11,18 @@ from pathlib import Path
 from inspector.cores import settle
 from tests.bench import QUICK
 
-BENCHMARKS = ("geometry", "geometry_64", "busy", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
+BENCHMARKS = (
+    "geometry",
+    "geometry_64",
+    "busy",
+    "many_modules",
+    "dense_svd",
+    "start",
+    "scrub",
+    "probes",
+    "training",
+    "training_variants",
+)
 
 
 def main(arguments: list[str]) -> int:
