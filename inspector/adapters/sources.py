@@ -60,7 +60,7 @@ class Place:
     beside: tuple[str, ...] = ()
     """The adapters beside it that are not opened, by their paths from its folder."""
     listed: tuple[str, ...] = ()
-    """The files beside it that its repo lists and that no adapter there is made of, by name: they are not downloaded."""
+    """The files beside it that its repo lists and no adapter there is made of, by name: not downloaded."""
 
 
 def parse(text: str) -> Local | Remote:

@@ -86,7 +86,7 @@ def language_model(model):
 
 
 def older_names(model):
-    """Path -> its name in checkpoints, of what transformers only renames on loading, from which it finds the path again.
+    """Path -> its name in checkpoints, of what transformers only renames on loading, and by it finds the path again.
 
     First with what it renames in checkpoints of all models, then without.
     """
