@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from inspector.adapters.model import Adapter
-from inspector.names import generic
+from inspector.names import generic, same_base
 from inspector.study import Finding
 from inspector.text import count, some
 
@@ -34,12 +34,19 @@ def leftovers(adapters: Sequence[Adapter]) -> list[dict[str, Shape]]:
 
 
 def warned(adapters: Sequence[Adapter]) -> list[Adapter]:
-    """With a warning where two have modules of equal shapes, each under a name that the other does not know."""
+    """With a warning where two have modules of equal shapes, each under a name that the other does not know.
+
+    None where no module of theirs meets and their bases are others by name: nothing is compared there.
+    """
     kinds = [_kinds(adapter) for adapter in adapters]
     made = []
     for adapter, mine in zip(adapters, kinds, strict=True):
-        found = {other.info.name: _left(mine, theirs) for other, theirs in zip(adapters, kinds, strict=True)}
-        made.append(_warned(adapter, {name: number for name, number in found.items() if number}))
+        found = {}
+        for other, theirs in zip(adapters, kinds, strict=True):
+            number = _left(mine, theirs)
+            if number and (same_base(adapter.base, other.base) or not adapter.modules.keys().isdisjoint(other.modules)):
+                found[other.info.name] = number
+        made.append(_warned(adapter, found))
     return made
 
 

@@ -216,3 +216,18 @@ def test_modules_left_out_go_by_the_common_ids():
     assert [str(id_) for id_ in second.info.excluded] == ["1.expert.layers.q_proj"]
     assert [str(id_) for id_ in first.modules] == ["0.expert.layers.q_proj", "0.q_proj", "1.q_proj"]
     assert one.info.excluded == ()
+
+
+def test_models_of_other_bases_with_nothing_in_common_have_no_left_over_modules():
+    """One module that meets, or one base, and the warning is there."""
+    mine, theirs = {"model.layers.0.a": (8, 8)}, {"model.layers.0.b": (8, 8)}
+    common = {"model.layers.0.c": (4, 4)}
+
+    def warnings(one, other, *bases):
+        pair = [replace(adapter(n, s), base=base) for n, s, base in zip("xy", (one, other), bases, strict=True)]
+        return [len(a.info.findings) for a in aligned(pair)]
+
+    assert warnings(mine, theirs, "org/llama", "org/qwen") == [0, 0]
+    assert warnings(mine, theirs, "org/llama", "mirror/llama") == [1, 1]
+    assert warnings(mine, theirs, "org/llama", "") == [1, 1]
+    assert warnings(mine | common, theirs | common, "org/llama", "org/qwen") == [1, 1]
