@@ -41,7 +41,7 @@ def refusal(file: Path) -> InspectorError:
     if known is None:
         if file.suffix.lower() == ".csv":
             return NotAnAdapterError(
-                f"{plain(file)} is a table, no adapter and no study: save the study as .json or .parquet as well "
+                f"{plain(file)} is a table, no adapter and no study: save it as .json or .parquet as well "
                 "(`analyze --out`), and name that."
             )
         study = " A saved study stands alone, with open, analyze, report or diff."
