@@ -57,20 +57,17 @@ def tables() -> tuple[Table, ...]:
     What one model's checkpoints have in another order of rows may be so in any: interleaved rotary embeddings.
     """
     from transformers.conversion_mapping import _build_checkpoint_conversion_mapping
-    from transformers.core_model_loading import PermuteForRope, WeightConverter, WeightRenaming
+    from transformers.core_model_loading import WeightConverter, WeightRenaming
 
     known = _build_checkpoint_conversion_mapping()  # type: ignore[no-untyped-call]
-    converters = {
-        model: [rule for rule in rules if isinstance(rule, WeightConverter)] for model, rules in known.items()
-    }
-    turned = [
-        c for found in converters.values() for c in found if any(isinstance(o, PermuteForRope) for o in c.operations)
-    ]
-    renaming = {model: [rule for rule in rules if isinstance(rule, WeightRenaming)] for model, rules in known.items()}
-    legacy = renaming.pop("legacy", [])
+    legacy = [rule for rule in known["legacy"] if isinstance(rule, WeightRenaming)]
+    converters = {model: [c for c in rules if isinstance(c, WeightConverter)] for model, rules in known.items()}
+    every = [converter for those in converters.values() for converter in those]
+    turned = [c for c in every if any(type(operation).__name__ == "PermuteForRope" for operation in c.operations)]
+    found = {model: [rule for rule in rules if isinstance(rule, WeightRenaming)] for model, rules in known.items()}
     return tuple(
         Table(model, (*rules, *legacy), tuple(dict.fromkeys((*converters[model], *turned))))
-        for model, rules in renaming.items()
+        for model, rules in found.items()
         if rules
     )
 
