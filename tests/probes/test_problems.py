@@ -59,10 +59,10 @@ def test_of_the_files_of_a_dataset_only_those_of_the_split_are_read(hub, tmp_pat
 
 
 def test_aime_has_its_own_columns(hub, tmp_path):
-    rows = [{"problem_idx": n, "problem": f"Find {n}.", "answer": 100 + n} for n in (1, 2)]
+    rows = [{"problem_idx": n, "problem": f"Find {n}.", "answer": 100 + n} for n in (7, 3)]
     published(hub, tmp_path, "MathArena/aime_2026", "data/train-00000-of-00001.parquet", rows)
     found = load_problems("aime26").problems
-    assert [(p.id, p.question, p.answer) for p in found] == [("1", "Find 1.", "101"), ("2", "Find 2.", "102")]
+    assert [(p.id, p.question, p.answer) for p in found] == [("7", "Find 7.", "107"), ("3", "Find 3.", "103")]
 
 
 def test_deepscaler_is_one_array_and_its_bad_rows_are_said(hub, tmp_path):
