@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inspector.adapters import headers
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.opening import content_digest, open_sources
@@ -35,6 +36,16 @@ def header(**tensors):
     """A safetensors file with this header and 16 bytes of data."""
     text = json.dumps(tensors).encode()
     return struct.pack("<Q", len(text)) + text + bytes(16)
+
+
+def test_more_tensors_than_any_model_has_are_refused(tmp_path, monkeypatch):
+    write_random(tmp_path)
+    count = len(headers.read_headers(tmp_path / WEIGHTS))
+    monkeypatch.setattr(headers, "MOST_TENSORS", count)
+    assert read(tmp_path).info.tensors == count
+    monkeypatch.setattr(headers, "MOST_TENSORS", count - 1)
+    with pytest.raises(InspectorError, match=f"holds {count} tensors"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(

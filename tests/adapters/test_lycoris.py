@@ -121,6 +121,19 @@ def test_magnitudes_with_the_base_are_what_it_merges(tmp_path, kind):
     assert adapter.info.health == "ok"
 
 
+def test_magnitudes_of_a_square_matrixs_columns_are_not_taken_for_those_of_its_rows(tmp_path):
+    modules = pytest.importorskip("lycoris.modules")
+    org = nn.Linear(16, 16).double()
+    options = {"weight_decompose": True, "wd_on_out": False}
+    module = trained(modules.LoConModule(NAME, org, lora_dim=2, alpha=1.5, **options).double())
+    assert module.dora_scale.shape == (1, 16)
+    base = tmp_path / "base"
+    save(base / "diffusion_pytorch_model.safetensors", {"mid_block.resnets.0.conv1.weight": org.weight.data})
+    adapter = read(file_of(tmp_path / "x.safetensors", module), Given(base=BaseWeights("base", lambda: base)))
+    torch.testing.assert_close(our_deltas(adapter)[MODULE], module.get_diff_weight()[0].detach(), rtol=0, atol=1e-12)
+    assert [f.text for f in adapter.info.findings if f.text.startswith("DoRA: ")]
+
+
 @pytest.mark.parametrize("kind", ["linear", "conv"])
 def test_full_is_its_low_rank_part_of_the_rank_asked_for(tmp_path, kind):
     modules = pytest.importorskip("lycoris.modules")

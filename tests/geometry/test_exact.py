@@ -193,3 +193,10 @@ def test_rounding_of_the_vectors_is_that_of_the_worse_factor(turned, k):
     worst = max(float(rho[:, :k].max()) ** 2, float(values))
     assert float(found.loss) == pytest.approx(worst * torch.finfo(torch.float64).eps, rel=1e-6, abs=0)
     assert not found.orthonormal.any()
+
+
+def test_rounding_of_the_norm_is_that_of_all_columns():
+    """ε·(Σ|b||a|/‖ΔW‖)²: four orthonormal columns give 4 ε where each vector alone is at ε."""
+    B, A = torch.eye(5, 4, dtype=torch.float64), torch.eye(4, 6, dtype=torch.float64)
+    loss = factorise(Workspace().stack([[(B, A, 1.0)]]), 1).loss
+    assert float(loss) == pytest.approx(4 * torch.finfo(torch.float64).eps, rel=1e-12, abs=0)

@@ -143,7 +143,8 @@ def test_the_answer_is_the_last_box_of_a_solution(tmp_path):
 
 def test_the_digest_follows_the_content(tmp_path):
     one = load_problems(str(jsonl(tmp_path / "a.jsonl", GSM8K)))
-    same = load_problems(str(jsonl(tmp_path / "b.jsonl", GSM8K)))
+    pq.write_table(pa.Table.from_pylist(GSM8K), tmp_path / "b.PARQUET")
+    same = load_problems(str(tmp_path / "b.PARQUET"))
     other = load_problems(str(jsonl(tmp_path / "c.jsonl", GSM8K[:1])))
     assert one.digest == same.digest != other.digest
     assert one.first(1).digest == other.digest

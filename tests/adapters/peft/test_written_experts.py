@@ -1,5 +1,6 @@
 """What is written of a mixture's experts loads: PEFT places every tensor, and its merge is the update that was read."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.converting import convert
 from inspector.merging.command import merge_preview
 from tests.adapters.peft.merged import stored
@@ -125,6 +127,15 @@ def test_experts_of_which_some_are_missing_are_written_with_a_word(tmp_path, cap
     apart(tmp_path / "in", shapes)
     converted(tmp_path / "in", tmp_path / "out")
     assert "6 modules of single experts" in capsys.readouterr().err
+
+
+def test_experts_are_fused_in_whatever_order_they_come(tmp_path):
+    """A merge has them in the order of their names as text: 10 before 2."""
+    names = [f"model.layers.0.mlp.experts.{e}.{name}_proj" for e in (1, 0, 2) for name in ("up", "down", "gate")]
+    ones = torch.ones(4, 2)
+    write_peft(tmp_path / "out", {name: Factors(ones, ones.T, 1.0) for name in names}, base="b")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert "gate_up_proj" in " ".join(config["rank_pattern"])
 
 
 def packed(path, a, b, F=12, H=16):
