@@ -251,7 +251,7 @@ def test_a_model_among_adapters_is_skipped_with_a_word(tmp_path, pair):
 
 
 def test_an_adapter_beside_a_model_config_is_no_model(tmp_path):
-    """PEFT's trainers leave the base's config.json in the adapter's folder; a trained head stands under its own name."""
+    """PEFT's trainers leave the base's config.json in its folder; a trained head stands under its own name."""
     head = {"base_model.model.score.weight": torch.ones(3, 16)}
     folder = write_adapter(tmp_path / "one", random_factors(), extra=head)
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
