@@ -117,7 +117,9 @@ def test_what_a_file_lacks_of_its_experts_is_written_as_zeros(tmp_path, capsys):
     gates = {path: shape for path, shape in linear(base).items() if path.endswith("gate_proj")}
     want = as_transformers_loads(base, apart(tmp_path / "in", gates))
     assert_same_deltas(loaded_deltas(qwen3_moe(), converted(tmp_path / "in", tmp_path / "out")), want)
-    assert "12 modules of zeros, such as model.layers." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "12 modules of zeros, such as model.layers." in said
+    assert "stacked" not in said
 
 
 def test_experts_of_which_some_are_missing_are_written_with_a_word(tmp_path, capsys):
@@ -186,7 +188,7 @@ def test_mlx_experts_go_where_the_base_has_them(tmp_path, make, holder, F):
     assert_same_deltas(found, want)
 
 
-def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path):
+def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path, capsys):
     generator = torch.Generator().manual_seed(1)
     tensors, want = {}, {}
     for layer in range(2):
@@ -198,6 +200,7 @@ def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path):
     write_config(tmp_path / "in", r=2, lora_alpha=8, target_parameters=["mlp.experts.gate_up_proj"])
     save_file(tensors, tmp_path / "in" / "adapter_model.safetensors")
     assert_same_deltas(loaded_deltas(qwen3_moe(), converted(tmp_path / "in", tmp_path / "out")), want, atol=1e-12)
+    assert "12 modules of experts, stacked as PEFT has them: --base is needed" in capsys.readouterr().err
 
 
 def test_a_sum_of_stacks_loads(tmp_path):
