@@ -135,6 +135,12 @@ def test_rollouts_are_problems_once_and_completions_all(tmp_path):
     assert [p.completion for p in load_problems(path, completions=True).problems] == ["2", "it is 2"]
 
 
+def test_rows_whose_ids_are_not_their_own_are_numbered(tmp_path):
+    rows = [{"id": "7", "question": question, "answer": "2"} for question in ("1+1?", "1+1?", "3-1?")]
+    found = load_problems(str(jsonl(tmp_path / "a.jsonl", rows))).problems
+    assert [(p.id, p.question) for p in found] == [("1", "1+1?"), ("2", "3-1?")]
+
+
 def test_the_answer_is_the_last_box_of_a_solution(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [{"problem": "?", "solution": "so \\boxed{1} and \\boxed{\\frac{1}{2}}."}])
     assert load_problems(str(path)).problems[0].answer == "\\frac{1}{2}"
