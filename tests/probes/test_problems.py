@@ -154,6 +154,8 @@ def test_the_digest_follows_the_content(tmp_path):
     other = load_problems(str(jsonl(tmp_path / "c.jsonl", GSM8K[:1])))
     assert one.digest == same.digest != other.digest
     assert one.first(1).digest == other.digest
+    greek = load_problems(str(jsonl(tmp_path / "d.jsonl", [{"question": "α?", "answer": "β"}])))
+    assert greek.digest.startswith("6c75bb81")  # as files hold it
 
 
 @pytest.mark.parametrize(
