@@ -173,6 +173,15 @@ def test_an_odd_pickle_is_refused_without_a_warning_of_torch(tmp_path, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("beside", [5, {"lora_B": torch.ones(2)}, None])
+def test_a_pickle_of_more_than_tensors_is_refused(tmp_path, beside):
+    write_random(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    torch.save(lora_tensors(random_factors()) | {"state": beside}, tmp_path / "adapter_model.bin")
+    with pytest.raises(InspectorError, match="no flat table of tensors"):
+        read(tmp_path, PICKLES)
+
+
 @pytest.mark.parametrize("old_format", [False, True])
 def test_pickles_new_and_old(tmp_path, old_format):
     write_random(tmp_path)
