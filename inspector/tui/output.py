@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.text import Text
 
 from inspector.errors import InspectorError
-from inspector.export import replacing, save
+from inspector.export import save
+from inspector.files import replacing
 from inspector.tui.commands import Palette, shell_command
 from inspector.tui.screens.adapters import details
 from inspector.tui.screens.base import so_far

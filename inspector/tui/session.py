@@ -12,7 +12,7 @@ from typing import Any
 from platformdirs import user_state_dir
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
 

@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.strip import Strip
 from textual.widgets import Static
 
-from inspector.adapters.progress import in_bytes
+from inspector.text import in_bytes
 from inspector.tui.screens.base import rows_shown, window
 from inspector.tui.screens.dialogs import Dialog
 from inspector.tui.text import Line, clean, fit_left, page, plural, right
