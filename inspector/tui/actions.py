@@ -11,20 +11,9 @@ from textual.events import Key
 
 T = TypeVar("T")
 _KEY_NAMES = {
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "enter": "⏎",
-    "space": "␣",
-    "escape": "esc",
-    "delete": "del",
-    "exclamation_mark": "!",
-    "pageup": "PgUp",
-    "pagedown": "PgDn",
-    "ctrl+p": "^p",
-    "ctrl+z": "^z",
-}
+    "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎", "space": "␣", "escape": "esc", "delete": "del",
+    "exclamation_mark": "!", "pageup": "PgUp", "pagedown": "PgDn", "ctrl+p": "^p", "ctrl+z": "^z",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,11 @@ from inspector.errors import InspectorError
 from inspector.results import carried
 from inspector.study import Settings, Study
 from inspector.tui import session
-from inspector.tui.actions import Action
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Aligned, Opened, OpeningDone, Probed, Snapshot
 from inspector.tui.session import Session
-from inspector.tui.state import AppState
 from inspector.tui.text import clean
-from inspector.tui.views.base import View
 from inspector.tui.work import Work
 from inspector.tui.workers import Probers
 
@@ -39,13 +36,10 @@ class AdapterList(Work):
     reference: ClaimSet | None = None
     """The set whose adapters are still to be opened beside one's own."""
 
-    def __init__(
-        self, state: AppState, views: Sequence[View], everywhere: Sequence[Action], last_session: Session
-    ) -> None:
-        super().__init__(state, views, everywhere)
-        self.session = last_session
-        self.probers = Probers()
-        self.arrived: list[tuple[tuple[int, int], Adapter]] = []
+    session = Session()
+    """What the last start left."""
+    probers = Probers()
+    arrived: Sequence[tuple[tuple[int, int], Adapter]] = ()
 
     # Opening
 
@@ -57,7 +51,7 @@ class AdapterList(Work):
         self.forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
-        self.arrived = []
+        self.arrived = ()
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
         taken, given = tuple(self.loaded), self.given
@@ -95,7 +89,7 @@ class AdapterList(Work):
     def on_opened(self, message: Opened) -> None:
         if not self.current(message.generation):
             return
-        self.arrived.append((message.order, message.adapter))
+        self.arrived = [*self.arrived, (message.order, message.adapter)]
         if not self.state.study.blocks:
             self._show_headers()
 
@@ -128,7 +122,7 @@ class AdapterList(Work):
             self.once_measured = None
         elif fresh or (self.loaded and not self.state.study.blocks):
             first = not self.state.study.blocks
-            self.loaded |= fresh
+            self.loaded = {**self.loaded, **fresh}
             if first:
                 session.restore_adapters(self.session, self.state)
             if not self.open_reference():

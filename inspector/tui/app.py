@@ -44,7 +44,8 @@ class InspectorApp(AdapterList):
         published: Published = NOTHING,
     ) -> None:
         state = AppState.of(study or nobody(Settings(k=k)), k)
-        super().__init__(state, [view() for view in VIEWS], EVERYWHERE, session.read())
+        super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
+        self.session = session.read()
         session.restore_choices(self.session, self.state, self.views.values())
         if study is not None:
             self.state.k = study.settings.k

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase as fnmatch
 
 from inspector.tui.state import LAYER_METRICS, AppState
 from inspector.tui.views.base import View
@@ -12,7 +13,7 @@ def view_of(views: Iterable[View], metric: str, *, layer: bool) -> str:
     """The id of the view a metric is best seen in; along the layers where the number is of one."""
     if layer and metric in LAYER_METRICS:
         return "layers"
-    return next((view.id for view in views if view.shows(metric)), "pair")
+    return next((view.id for view in views if any(fnmatch(metric, seen) for seen in view.shows)), "pair")
 
 
 def jump(views: Iterable[View], state: AppState, metric: str, a: str, b: str = "", layer: int | None = None) -> str:
@@ -33,5 +34,6 @@ def jump(views: Iterable[View], state: AppState, metric: str, a: str, b: str = "
 def show(views: Iterable[View], state: AppState, metric: str, *, layer: bool) -> str:
     """Make the metric the one its views show; the id of the view it is best seen in."""
     for view in views:
-        view.choose(state, metric)
+        for name, _ in view.remembered:
+            view.choose(state, name, metric)
     return view_of(views, metric, layer=layer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from inspector.tui.actions import Action, cycled
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.views.base import View
@@ -9,20 +11,8 @@ from inspector.tui.views.base import View
 _EVERYTHING = 1_000_000
 
 
-def _right(_view: View, app: AdapterList) -> None:
-    app.state.col = min(app.state.col + 1, max(app.state.size - 1, 0))
-
-
-def _left(_view: View, app: AdapterList) -> None:
-    app.state.col = max(app.state.col - 1, 0)
-
-
-def _layer_up(_view: View, app: AdapterList) -> None:
-    app.state.set_layer(app.state.layer + 1)
-
-
-def _layer_down(_view: View, app: AdapterList) -> None:
-    app.state.set_layer(app.state.layer - 1)
+def _layer(step: int) -> Callable[[View, AdapterList], None]:
+    return lambda _view, app: app.state.set_layer(app.state.layer + step)
 
 
 def _scope(_view: View, app: AdapterList) -> None:
@@ -74,22 +64,20 @@ ENDS = (
 )  # fmt: skip
 """Of views without layers."""
 CURSOR = (
-    Action("left", "left h", "left", "move the cursor left", _left),
-    Action("right", "right l", "right", "move the cursor right", _right),
+    Action("left", "left h", "left", "move the cursor left", lambda _, app: app.state.step_column(-1)),
+    Action("right", "right l", "right", "move the cursor right", lambda _, app: app.state.step_column(1)),
 )
 _ONE = (
-    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _layer_down, 60, "[ ]", "layer"),
-    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _layer_up),
+    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _layer(-1), 60, "[ ]", "layer"),
+    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _layer(1)),
 )
 _SCRUB = (
-    Action("scrub_down", "left h", "layer −1", "move the layer slider down by one (on the map: [)", _layer_down),
-    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _layer_up),
+    Action("scrub_down", "left h", "layer −1", "move the layer slider down by one (on the map: [)", _layer(-1)),
+    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _layer(1)),
 )
 _FAR = (
-    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five",
-           lambda _, app: app.state.set_layer(app.state.layer - 5)),
-    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five",
-           lambda _, app: app.state.set_layer(app.state.layer + 5)),
+    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _layer(-5)),
+    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _layer(5)),
     Action("layer_first", "home", "first layer", "move the layer slider to the first layer",
            lambda _, app: app.state.set_layer(0)),
     Action("layer_last", "end", "last layer", "move the layer slider to the last layer",

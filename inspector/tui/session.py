@@ -89,11 +89,6 @@ def write(session: Session) -> None:
             temporary.write_text(json.dumps(found | found.pop("choices"), indent=1), encoding="utf-8")
 
 
-def _home(view: View, state: AppState, name: str) -> Any:
-    """What has a choice: the state that all views share, or the view itself."""
-    return state if hasattr(state, name) else view
-
-
 def of(state: AppState, views: Iterable[View], theme: str) -> Session:
     """What to remember of a state and of the views."""
     names = [info.name for info in state.infos]
@@ -113,7 +108,7 @@ def of(state: AppState, views: Iterable[View], theme: str) -> Session:
         probe=asdict(state.probe),
         claims=state.judged.name if state.judged else "",
         weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
-        choices={name: getattr(_home(view, state, name), name) for view in views for name, _ in view.remembered},
+        choices={name: value for view in views for name, value in view.chosen(state).items()},
     )
 
 
@@ -137,10 +132,8 @@ def restore_choices(session: Session, state: AppState, views: Iterable[View]) ->
     for view in views:
         if view.id == session.view and view.there(state):
             state.view = view.id
-        for name, known in view.remembered:
-            home, value = _home(view, state, name), session.choices.get(name)
-            if value in known and type(value) is type(getattr(home, name)):
-                setattr(home, name, value)
+        for name, _ in view.remembered:
+            view.choose(state, name, session.choices.get(name))
     state.probe = _choices(session.probe)
     state.one_layer, state.layer = session.one_layer, max(session.layer, 0)
 

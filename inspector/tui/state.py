@@ -224,6 +224,10 @@ class AppState(Numbers):
         here = pairs.index((min(self.pair), max(self.pair)))
         self.row, self.col = pairs[min(max(here + step, 0), len(pairs) - 1)]
 
+    def step_column(self, step: int) -> None:
+        """The cursor to the next or previous column."""
+        self.col = min(max(self.col + step, 0), max(self.size - 1, 0))
+
     def toggle(self) -> bool:
         """Add or drop the cursor's pair for the plots; whether it is in now."""
         if self.pair is None:

@@ -20,19 +20,6 @@ from inspector.tui.views.summary.view import SummaryView
 from inspector.tui.views.trajectory.view import TrajectoryView
 
 VIEWS: list[type[View]] = [
-    AdaptersView,
-    MapView,
-    LayersView,
-    AnglesView,
-    SizeView,
-    PairView,
-    ObjectivesView,
-    BasinsView,
-    CkaView,
-    AccuracyView,
-    MergeView,
-    SensitivityView,
-    SummaryView,
-    ClaimsView,
-    TrajectoryView,
-]
+    AdaptersView, MapView, LayersView, AnglesView, SizeView, PairView, ObjectivesView, BasinsView, CkaView,
+    AccuracyView, MergeView, SensitivityView, SummaryView, ClaimsView, TrajectoryView,
+]  # fmt: skip

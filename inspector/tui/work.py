@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from inspector.study import Settings
-from inspector.tui.actions import Action
 from inspector.tui.messages import Filtered, Noted, Progress, Stopped
 from inspector.tui.shell import Shell
-from inspector.tui.state import AppState
-from inspector.tui.views.base import View
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -27,20 +25,18 @@ class Work(Shell):
     given: Given | None = None
     """What the readers may need beside the sources."""
 
-    def __init__(self, state: AppState, views: Sequence[View], everywhere: Sequence[Action]) -> None:
-        super().__init__(state, views, everywhere)
-        self.loaded: dict[str, Adapter] = {}
-        """Adapters whose weights can be measured again, by name; empty for a saved study."""
-        self.generation = 0
-        self.filterings = 0
-        self.complete = True
-        self.probing = ""
-        """What the base model is run for, empty while it is not."""
-        self.once_measured: Callable[[], None] | None = None
-        """What waits for the adapters of a saved study to be read and measured again."""
-        self.work: Worker[Any] | None = None
-        self.stop = threading.Event()
-        """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
+    loaded: Mapping[str, Adapter] = MappingProxyType({})
+    """Adapters whose weights can be measured again, by name; empty for a saved study."""
+    generation = 0
+    filterings = 0
+    complete = True
+    probing = ""
+    """What the base model is run for, empty while it is not."""
+    once_measured: Callable[[], None] | None = None
+    """What waits for the adapters of a saved study to be read and measured again."""
+    work: Worker[Any] | None = None
+    stop = threading.Event()
+    """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
 
     def start_work(self, job: Callable[[int, Callable[[], bool]], None], probing: str = "") -> None:
         """Run a job in a thread as the newest generation: what older ones still send is dropped."""

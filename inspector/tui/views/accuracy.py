@@ -11,7 +11,6 @@ from textual.strip import Strip
 from inspector.definitions.probes import QUESTION_ALONE
 from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, fit, page, plural, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
@@ -27,6 +26,7 @@ class AccuracyView(View):
     id = "accuracy"
     key = "0"
     title = "Accuracy"
+    need = 1
     short = "Acc"
     hint = "problems solved, with intervals and paired tests"
     about = (
@@ -38,13 +38,12 @@ class AccuracyView(View):
     actions = (*CURSOR, *ENDS, OPEN_PAIR, *PAIRS)
     first = ("probe",)
     probe = "accuracy"
+    shows = ("accuracy*", "mcnemar*")
 
     def __init__(self) -> None:
         self.matrix = Matrix()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         if state.study.block("accuracy", "global") is None:
             return unmeasured(
                 "No problems were solved yet.",
@@ -139,10 +138,7 @@ class AccuracyView(View):
         return Table(f"accuracy · {plural(state.size, 'adapter')}", columns, tuple(rows))
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, probe=probe_words(state, "accuracy"))
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith(("accuracy", "mcnemar"))
+        return self.analyze(state, probe=probe_words(state, "accuracy"))
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         shares = ("accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "accuracy_answered")

@@ -20,7 +20,6 @@ from inspector.tui.editing import LIST
 from inspector.tui.navigation import FILTER, SCRUBBED
 from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import WITH_BASE, AppState
 from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, times, wrap
 from inspector.tui.theme import Ink
@@ -90,6 +89,7 @@ class AdaptersView(View):
     id = "adapters"
     key = "1"
     title = "Adapters"
+    need = 1
     short = "Adapt"
     hint = "who is open: ranks, scales, targets, norms, health"
     about = "Who is open. Numbers follow the layer slider and the projection filter."
@@ -100,10 +100,9 @@ class AdaptersView(View):
         *LIST,
     )
     first = ("details", "open", "rename", "remove", "earlier", "similar")
+    shows = ("intruder*",)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         infos, cells = state.infos, self._cells(state)
         detail = _detail(state, area.ink, area.width)
         height = max(min(len(infos), area.height - 3 - min(len(detail), 9)), 3)
@@ -150,10 +149,7 @@ class AdaptersView(View):
         return Table(f"adapters · {self.place(state)}", (*about, *measured, "health"), tuple(rows))
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, "norm", "effective_rank")
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith("intruder")
+        return self.analyze(state, "norm", "effective_rank")
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return ("norm", state.rank_metric, *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))

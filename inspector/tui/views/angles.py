@@ -12,7 +12,6 @@ from inspector.study import Floats
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, degrees, fit, page, plural
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
@@ -41,14 +40,14 @@ class AnglesView(View):
     id = "angles"
     key = "4"
     title = "Angles"
+    need = 2
     short = "Angle"
     hint = "principal angles of every pair against chance"
     about = "Bar: the smallest angle. Whisker: the worst of k. Random subspaces are near 90° too: read both against ┊."
     actions = (*SCRUBBED, FILTER, OPEN_PAIR, *PAIRS, *K)
+    shows = ("principal_angle*",)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 2)) is not None:
-            return nothing
         ink, pairs = area.ink, state.pairs
         asked, k = state.shown.settings.k, depth(state)
         room = max(area.height - 4, 1)
@@ -136,10 +135,7 @@ class AnglesView(View):
         )
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, "principal_angle")
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith("principal_angle")
+        return self.analyze(state, "principal_angle")
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ("principal_angle", "principal_angle_chance")

@@ -16,7 +16,6 @@ from inspector.definitions import DEFINITIONS
 from inspector.spreadsheet import cell
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
@@ -64,6 +63,8 @@ class View(ABC):
     hint: str
     """What it shows, in a line of the palette."""
     about: str = ""
+    need: int = 0
+    """How many adapters it takes."""
     terms: tuple[tuple[str, str], ...] = ()
     """Words on it that are no metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
@@ -74,6 +75,8 @@ class View(ABC):
     """What has to be run for its numbers."""
     pairwise: str = ""
     """The metric that was asked for pair by pair."""
+    shows: tuple[str, ...] = ()
+    """Patterns of the metrics that are best seen here."""
     remembered: tuple[tuple[str, tuple[object, ...]], ...] = ()
     """Choices that the next start finds again, of the state or its own: their names, and what each can be."""
     suffix: str = ".csv"
@@ -95,20 +98,35 @@ class View(ABC):
         """Cursor or scroll, down for positive steps."""
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
-    def cycle(self, state: AppState, step: int) -> str:  # noqa: ARG002
+    def cycle(self, state: AppState, step: int) -> str | None:  # noqa: B027 - few have more than one
         """Choose the next metric or the previous one; what there is to say of that."""
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
         """The words of the command that prints these numbers; none while there is nothing to print."""
-        return analyze(state)
+        return self.analyze(state)
 
-    def shows(self, metric: str) -> bool:  # noqa: ARG002 - of the views that do
-        """Whether this metric is best seen here."""
-        return False
+    def analyze(self, state: AppState, *metrics: str, of: Sequence[int] = (), probe: Sequence[str] = ()) -> list[str]:
+        """`inspector analyze NAME=SOURCE … --metric cosine --modules q_proj`, of all adapters or of those positions."""
+        settings, infos = state.shown.settings, [state.infos[at] for at in of or range(state.size)]
+        words = ["inspector", "analyze", *(f"{info.name}={info.source}" for info in infos), *probe]
+        for metric in metrics:
+            words += ["--metric", metric]
+        words += ["--modules", state.filter] if state.filter else []
+        words += ["--k", str(settings.k)] if settings.k != 10 else []
+        return [*words, *settings.reading] if infos else []
 
-    def choose(self, state: AppState, metric: str) -> None:  # noqa: B027 - few views have more than one
-        """Show this metric from now on, if it is one of those that it can show."""
+    def choose(self, state: AppState, name: str, value: object) -> None:
+        """Make one of the choices that are remembered, if there is such a choice."""
+        home = self._home(state, name)
+        if value in dict(self.remembered)[name] and type(value) is type(getattr(home, name)):
+            setattr(home, name, value)
+
+    def chosen(self, state: AppState) -> dict[str, Any]:
+        """The choices to remember, by name."""
+        return {name: getattr(self._home(state, name), name) for name, _ in self.remembered}
+
+    def _home(self, state: AppState, name: str) -> Any:
+        return state if hasattr(state, name) else self
 
     # What the app asks
 
@@ -149,9 +167,13 @@ class View(ABC):
             return f"{state.where}{filter_}{pending} · only {so_far} of {plural(modules, 'module')} so far"
         return f"{state.where}{filter_}{pending} · {plural(modules, 'module')}"
 
-    def empty(self, state: AppState, area: Area, need: int) -> list[Strip] | None:
+    def needs(self, state: AppState) -> int:  # noqa: ARG002
+        """How many adapters it takes with the present choices."""
+        return self.need
+
+    def empty(self, state: AppState, area: Area) -> list[Strip] | None:
         """What to say while there are too few adapters, or None."""
-        if state.size >= need:
+        if state.size >= self.needs(state):
             return None
         have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
         if state.opening:

@@ -24,7 +24,6 @@ from inspector.tui.probing.views import (
     unmeasured,
     value,
 )
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, fit, page, plural, right
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
@@ -103,6 +102,7 @@ class BasinsView(View):
     id = "basins"
     key = "8"
     title = "Basins"
+    need = 2
     short = "Basin"
     hint = "the loss on the way from one adapter to the other, and its barriers"
     about = (
@@ -115,10 +115,9 @@ class BasinsView(View):
     first = ("probe",)
     probe = "lmc"
     pairwise = "lmc_loss"
+    shows = ("lmc_*", "barrier*")
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 2)) is not None:
-            return nothing
         if not losses_measured(state):
             return unmeasured(
                 "No loss between two adapters was measured yet.",
@@ -231,19 +230,16 @@ class BasinsView(View):
         title = f"loss between adapters, nats per token, {_ON[suffix]} · {plural(len(known), 'pair')}"
         return Table(f"{title} · base {tidy(base) or 'n/a'}", columns, tuple(rows))
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> str | None:
         known = losses_measured(state)
         state.loss = cycled(known or ("",), shown_loss(state), step)
         if len(known) > 1:
-            return ""
+            return None
         return "only one loss was measured: p runs the other" if known else "no loss was measured: p runs one"
 
     def shell_command(self, state: AppState) -> list[str]:
         suffix = shown_loss(state)
-        return analyze(state, probe=probe_words(state, "lmc", f"lmc_loss{suffix}", suffix))
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith(("lmc_", "barrier"))
+        return self.analyze(state, probe=probe_words(state, "lmc", f"lmc_loss{suffix}", suffix))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         suffix = shown_loss(state)

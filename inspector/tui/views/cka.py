@@ -20,7 +20,6 @@ from inspector.tui.probing.views import (
     unmeasured,
     value,
 )
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import CKA_METRICS, AppState
 from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
@@ -68,6 +67,7 @@ class CkaView(View):
     id = "cka"
     key = "9"
     title = "CKA"
+    need = 1
     hint = "how alike the hidden states are, layer by layer"
     about = (
         "Similarity of hidden states on the same prompts, per layer. Dashes: the cursor's pair with the prompts of one "
@@ -79,11 +79,10 @@ class CkaView(View):
     first = ("probe",)
     probe = "cka"
     pairwise = "cka_debiased"
+    shows = ("cka*", "lens*")
     remembered = (("cka_metric", CKA_METRICS),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         if not any(state.study.block(metric, "layer") is not None for metric in ("cka_debiased", "cka")):
             return unmeasured(
                 "No hidden states were compared yet.",
@@ -181,19 +180,11 @@ class CkaView(View):
         rows = tuple(zip(*(cells for _, cells in columns), strict=True))
         return Table(f"{metric_title(metric)} per layer", tuple(name for name, _ in columns), rows)
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> None:
         state.cka_metric = cycled(CKA_METRICS, state.cka_metric, step)
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, probe=probe_words(state, "cka", "cka"))
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith(("cka", "lens"))
-
-    def choose(self, state: AppState, metric: str) -> None:
-        if metric in CKA_METRICS:
-            state.cka_metric = metric
+        return self.analyze(state, probe=probe_words(state, "cka", "cka"))
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         nulls = (f"{metric}{part}" for metric in ("cka_debiased", "cka") for part in ("", "_null", "_null_sd"))

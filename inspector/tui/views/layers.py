@@ -13,21 +13,13 @@ from inspector.study import Floats
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import LAYER_METRICS, MAP_METRICS, AppState
 from inspector.tui.text import NA, Line, clean, degrees, fit, general, page, plural, signed, small, unsigned
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 MOST = 8
-_FRACTIONS = {
-    "u1",
-    "v1",
-    "subspace_overlap",
-    "subspace_overlap_right",
-    "orthogonal_fraction_global",
-    "orthogonal_fraction_module",
-}
+_FRACTIONS = {*MAP_METRICS} - {"cosine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +76,7 @@ class LayersView(View):
     remembered = (("layers_metric", LAYER_METRICS),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        metric, ink = state.layers_metric, area.ink
-        if (nothing := self.empty(state, area, 1 if of_adapters(metric) else 2)) is not None:
-            return nothing
+        ink = area.ink
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
         shown = items(state)
@@ -163,19 +153,17 @@ class LayersView(View):
         title = f"{metric_title(metric)} per layer · {state.filter or 'all projections'}"
         return Table(title, ("layer", *(item.label for item in shown)), rows)
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def needs(self, state: AppState) -> int:
+        return 1 if of_adapters(state.layers_metric) else 2
+
+    def cycle(self, state: AppState, step: int) -> None:
         """The map follows where it can."""
         state.layers_metric = cycled(state.available(LAYER_METRICS), state.layers_metric, step)
         if state.layers_metric in MAP_METRICS:
             state.metric = state.layers_metric
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, state.layers_metric)
-
-    def choose(self, state: AppState, metric: str) -> None:
-        if metric in LAYER_METRICS:
-            state.layers_metric = metric
+        return self.analyze(state, state.layers_metric)
 
     def preset(self, state: AppState) -> str:
         return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder")) else ""

@@ -11,13 +11,12 @@ from inspector.tui.actions import cycled
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS
 from inspector.tui.numbers import Pair
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import MAP_METRICS, AppState
 from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
 
-_WORDS = (
+DIRECTIONS = (
     ("u1", "u₁ output"),
     ("v1", "v₁ input"),
     ("subspace_overlap", "overlap output"),
@@ -53,18 +52,18 @@ class MapView(View):
     id = "map"
     key = "2"
     title = "Map"
+    need = 2
     hint = "one number for every pair of adapters"
     about = "One number for every pair. Row is a, column is b where the two differ."
     terms = (("interference", INTERFERENCE),)
     actions = (*CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, *LIST)
+    shows = MAP_METRICS
     remembered = (("metric", MAP_METRICS),)
 
     def __init__(self) -> None:
         self.heatmap = Heatmap()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 2)) is not None:
-            return nothing
         ink, diverging = area.ink, state.metric == "cosine"
         words = self._words(state, area)
         tall = area.height - 1 - len(words) >= state.size + 1
@@ -92,7 +91,7 @@ class MapView(View):
         names = [state.name(pair[0]), state.name(pair[1])]
         head = Line(" ").add(f"{names[0]} ↔ {names[1]}", ink.accent)
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
-        for metric, label in _WORDS:
+        for metric, label in DIRECTIONS:
             if state.has(metric):
                 value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
                 rows.append((label, unsigned(value), against_chance(value, chance)))
@@ -134,20 +133,12 @@ class MapView(View):
         rows = tuple((names[i], *(tidy(float(v)) for v in values[i])) for i in range(state.size))
         return Table(f"{metric_title(state.metric)} · {self.place(state)}", ("a \\ b", *names), rows)
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> None:
         """The view of the layers follows."""
         state.metric = state.layers_metric = cycled(state.available(MAP_METRICS), state.metric, step)
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, state.metric)
-
-    def shows(self, metric: str) -> bool:
-        return metric in MAP_METRICS
-
-    def choose(self, state: AppState, metric: str) -> None:
-        if metric in MAP_METRICS:
-            state.metric = metric
+        return self.analyze(state, state.metric)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         rest = [m for m in ("cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right") if m != state.metric]

@@ -15,13 +15,12 @@ from inspector.study import Scope, Study
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, degrees, general, left, right, signed, unsigned
 from inspector.tui.views.angles import depth, theta
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 from inspector.tui.views.layers import number
-from inspector.tui.views.map import against_chance, interference, one_sided
+from inspector.tui.views.map import DIRECTIONS, against_chance, interference, one_sided
 
 _TABLE = (
     ("cosine", "cos"),
@@ -71,6 +70,7 @@ class PairView(View):
     id = "pair"
     key = "6"
     title = "Pair"
+    need = 2
     hint = "everything about two adapters"
     about = "Everything about two adapters. n and N go through the pairs; arrows scroll."
     terms = (("interference", INTERFERENCE),)
@@ -80,8 +80,6 @@ class PairView(View):
         self._projections = _Projections()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 2)) is not None:
-            return nothing
         pair = state.pair or (0, 1)
         lines = [*self._head(state, pair, area), *self._sizes(state, pair, area), Line()]
         if state.layers:
@@ -116,12 +114,7 @@ class PairView(View):
             ("orth. module: b off a", unsigned(many[1])),
         )
         left_column = []
-        for metric, label in (
-            ("u1", "u₁ output"),
-            ("v1", "v₁ input"),
-            ("subspace_overlap", "overlap output"),
-            ("subspace_overlap_right", "overlap input"),
-        ):
+        for metric, label in DIRECTIONS:
             if state.has(metric):
                 value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
                 left_column.append((label, unsigned(value), against_chance(value, chance)))
@@ -243,7 +236,7 @@ class PairView(View):
         return Table(title, columns, rows)
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, infos=state.infos if state.pair is None else [state.infos[at] for at in state.pair])
+        return self.analyze(state, of=state.pair or ())
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         known = tuple(metric for metric, _ in _TABLE)

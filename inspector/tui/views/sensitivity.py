@@ -13,19 +13,7 @@ from inspector.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
-from inspector.tui.text import (
-    NA,
-    Line,
-    clean,
-    fit,
-    left,
-    plural,
-    right,
-    signed,
-    times,
-    unsigned,
-    wrap,
-)
+from inspector.tui.text import NA, Line, clean, fit, left, plural, right, signed, times, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 
 _METRICS = ("cosine", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
@@ -36,6 +24,7 @@ class SensitivityView(View):
     id = "sensitivity"
     key = "R"
     title = "Sensitivity"
+    need = 2
     short = "Sens"
     hint = "what seed and learning rate did, and which adapters share a start"
     about = (
@@ -43,13 +32,12 @@ class SensitivityView(View):
         "another learning rate; and which adapters share a random start of A or a run. m: by method, seed or rate."
     )
     actions = (*ENDS, *METRIC)
+    shows = ("row_space*",)
 
     def __init__(self) -> None:
         self.grouping = GROUPINGS[0]
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 2)) is not None:
-            return nothing
         if (partial := self.waiting(state, area)) is not None:
             return partial
         study = state.ordered
@@ -80,12 +68,8 @@ class SensitivityView(View):
         )  # fmt: skip
         return Table("seeds, rates and lineage", columns, tuple(rows))
 
-    def cycle(self, state: AppState, step: int) -> str:  # noqa: ARG002 - a choice of its own
+    def cycle(self, state: AppState, step: int) -> None:  # noqa: ARG002 - a choice of its own
         self.grouping = cycled(GROUPINGS, self.grouping, step)
-        return ""
-
-    def shows(self, metric: str) -> bool:
-        return metric.startswith("row_space")
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return _METRICS

@@ -14,7 +14,6 @@ from inspector.tui.actions import Action, cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
-from inspector.tui.shell_command import analyze
 from inspector.tui.state import RANK_METRICS, WITH_BASE, AppState
 from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
@@ -37,6 +36,7 @@ class SizeView(View):
     id = "size"
     key = "5"
     title = "Size & rank"
+    need = 1
     short = "Size"
     hint = "norms, effective ranks, singular spectra"
     about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
@@ -51,6 +51,7 @@ class SizeView(View):
         Action("log", "v", "log σ", "logarithmic or linear spectrum", lambda view, _app: view.toggle_log(), 40),
     )  # fmt: skip
     probe = "intruders"
+    shows = (*RANK_METRICS, "norm*", "singular*")
     remembered = (("rank_metric", RANK_METRICS), ("log", (True, False)))
 
     def __init__(self) -> None:
@@ -66,8 +67,6 @@ class SizeView(View):
         self.log = not self.log
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         bars = max(min(state.size, (area.height - 6) // 2), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
         extent = rows_shown(top, bars, state.size, "adapters")
@@ -164,19 +163,11 @@ class SizeView(View):
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> None:
         state.rank_metric = cycled(state.available(RANK_METRICS), state.rank_metric, step)
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
-        return analyze(state, "norm", state.rank_metric)
-
-    def shows(self, metric: str) -> bool:
-        return metric in RANK_METRICS or metric.startswith(("norm", "singular"))
-
-    def choose(self, state: AppState, metric: str) -> None:
-        if metric in RANK_METRICS:
-            state.rank_metric = metric
+        return self.analyze(state, "norm", state.rank_metric)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         more = (m for m in (*WITH_BASE, "lens_depth") if state.has(m))

@@ -10,7 +10,6 @@ from inspector.claims.reports import counts
 from inspector.claims.verdicts import Outcome, Verdict, published, quantity
 from inspector.definitions import DEFINITIONS
 from inspector.findings import finding_lines
-from inspector.tui.shell_command import named
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
@@ -61,8 +60,8 @@ class ClaimsView(View):
     def shell_command(self, state: AppState) -> list[str]:
         if state.judged is None or not state.size:
             return []
-        settings = state.shown.settings
-        return ["inspector", "verify", state.judged.name, "--adapters", *named(state.infos), *settings.reading]
+        settings, sources = state.shown.settings, (f"{info.name}={info.source}" for info in state.infos)
+        return ["inspector", "verify", state.judged.name, "--adapters", *sources, *settings.reading]
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged

@@ -16,8 +16,7 @@ from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, signed, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
-from inspector.tui.views.merge.actions import RANK, WEIGHTS
-from inspector.tui.views.merge.adding import Adder
+from inspector.tui.views.merge.actions import RANK, WEIGHTS, Adder
 from inspector.tui.views.merge.state import METRICS
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
@@ -58,6 +57,7 @@ class MergeView(View):
     id = "merge"
     key = "W"
     title = "Merge"
+    need = 1
     hint = "what a weighted sum of the adapters would be"
     about = (
         "What Σ w·ΔW of the open adapters would be; nothing is written. + and − weigh the adapter under the cursor, "
@@ -75,8 +75,6 @@ class MergeView(View):
         self.adder.take(app, message)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         preview = state.preview
         if preview is None:
             lacking = "The norms and cosines of modules are not measured." if state.measured else UNFINISHED
@@ -205,9 +203,8 @@ class MergeView(View):
         title = f"merge preview · {self.place(state)} · energy kept at rank {target}"
         return Table(title, columns, tuple(rows))
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> None:
         state.mixture.metric = cycled(METRICS, state.mixture.metric, step)
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
         """`inspector merge-preview NAME=SOURCE:WEIGHT …`, those that count, and `--rank R`."""

@@ -28,6 +28,7 @@ class SummaryView(View):
     id = "summary"
     key = "S"
     title = "Summary"
+    need = 1
     short = "Sum"
     hint = "the findings in plain sentences, each with the view behind it"
     about = (
@@ -55,8 +56,6 @@ class SummaryView(View):
             app.repaint()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        if (nothing := self.empty(state, area, 1)) is not None:
-            return nothing
         if (partial := self.waiting(state, area)) is not None:
             return partial
         found = state.findings

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from inspector.trajectory.result import Curve, Trajectory
 
@@ -63,3 +66,27 @@ class Watched:
         names = [curve.run.name for curve in self.curves]
         if len(names) > 1:
             self.against = names[((names.index(self.against) if self.against in names else -1) + step) % len(names)]
+
+
+def together(watched: Watched, width: int) -> int:
+    """How many steps' losses are drawn as their mean: a log may have more steps than the screen has columns."""
+    last = max((curve.run.losses[-1][0] for curve in watched.curves if curve.run.losses), default=0)
+    return max(-(-last // max(width, 20)), 1) if watched.metric == "loss" else 1
+
+
+def series(curve: Curve, metric: str, each: int) -> list[tuple[float, float]]:
+    """(step, value) to draw; means stand in the middle of their steps."""
+    known = [(float(step), value) for step, value in curve.values(metric) if math.isfinite(value)]
+    if each == 1:
+        return known
+    bins: dict[int, list[float]] = {}
+    for step, value in known:
+        bins.setdefault(int(step - 1) // each, []).append(value)
+    return [(at * each + (each + 1) / 2, sum(values) / len(values)) for at, values in sorted(bins.items())]
+
+
+def joined(grid: list[float], known: list[tuple[float, float]]) -> tuple[float, ...]:
+    if not known:
+        return (math.nan,) * len(grid)
+    steps, values = zip(*known, strict=True)
+    return tuple(np.interp(grid, steps, values, left=math.nan, right=math.nan).tolist())

@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.text import some
 from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
 from inspector.trajectory.runs import Run
-from inspector.tui.actions import Action, cycled
+from inspector.tui.actions import cycled
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import METRIC
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, wrap
 from inspector.tui.views.base import Area, Table, View, rows_shown, window
-from inspector.tui.views.trajectory.state import Watched
-from inspector.tui.views.trajectory.watcher import Watcher
+from inspector.tui.views.trajectory.state import Watched, joined, series, together
+from inspector.tui.views.trajectory.watcher import KEYS, Watcher
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 
 _TITLES = {
@@ -48,20 +47,7 @@ class TrajectoryView(View):
         "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
         "views show the adapters that were newest at the start; enter takes the newest again."
     )
-    actions = (
-        *METRIC,
-        Action("step_back", "left h", "step −", "the checkpoint before",
-               lambda _, app: app.state.watched.scrub(-1), 60, "←/→", "step"),
-        Action("step_on", "right l", "step +", "the next checkpoint; after the last one the newest is followed",
-               lambda _, app: app.state.watched.scrub(1)),
-        Action("next_other", "n", "other run", "the next run that cosines are taken with",
-               lambda view, app: view.watcher.step_other(app, 1), 70, "n/N"),
-        Action("previous_other", "N", "previous other run", "the one before",
-               lambda view, app: view.watcher.step_other(app, -1)),
-        Action("take_newest", "enter", "newest to 1–6",
-               "open the newest adapter of every run in the other views, in place of older ones of the same runs",
-               lambda view, app: view.watcher.take_newest(app), 90),
-    )  # fmt: skip
+    actions = (*METRIC, *KEYS)
 
     def __init__(self) -> None:
         self.watcher = Watcher()
@@ -82,9 +68,8 @@ class TrajectoryView(View):
     def receive(self, app: AdapterList, message: ForView) -> None:
         self.watcher.take(app, message)
 
-    def cycle(self, state: AppState, step: int) -> str:
+    def cycle(self, state: AppState, step: int) -> None:
         state.watched.metric = cycled(METRICS, state.watched.metric, step)
-        return ""
 
     def shell_command(self, state: AppState) -> list[str]:
         against = ["--against", state.watched.against] if state.watched.against else []
@@ -109,7 +94,7 @@ class TrajectoryView(View):
 
     def _head(self, watched: Watched, area: Area) -> Line:
         """The metric, and how much of it there is."""
-        each = _together(watched, area.width)
+        each = together(watched, area.width)
         means = f", means of {each}" if each > 1 else ""
         line = Line(f" {_title(watched, area.width)} over steps{means}", area.ink.bold)
         points = sum(len(curve.points) for curve in watched.curves)
@@ -220,38 +205,14 @@ def _waiting(watched: Watched, area: Area) -> list[Line]:
 
 def _lines(watched: Watched, width: int) -> Lines:
     """Curves over the union of their steps; straight between a run's own checkpoints."""
-    metric, each = watched.metric, _together(watched, width)
-    series = [_series(curve, metric, each) for curve in watched.curves]
-    grid = sorted({step for known in series for step, _ in known} | {0.0})
-    curves = tuple(_joined(grid, known) for known in series)
+    metric, each = watched.metric, together(watched, width)
+    found = [series(curve, metric, each) for curve in watched.curves]
+    grid = sorted({step for known in found for step, _ in known} | {0.0})
+    curves = tuple(joined(grid, known) for known in found)
     bounded = metric.startswith("cosine")
     limits = limits_of(curves, floor=0.0 if metric == "norm" else None, roof=1.0 if bounded else None)
     cursor = float(watched.at) if watched.at is not None and watched.at <= grid[-1] else None
     return Lines(tuple(grid), curves, (), limits, cursor, watched.row, tuple(f"{step:.0f}" for step in grid))
-
-
-def _together(watched: Watched, width: int) -> int:
-    """How many steps' losses are drawn as their mean: a log may have more steps than the screen has columns."""
-    last = max((curve.run.losses[-1][0] for curve in watched.curves if curve.run.losses), default=0)
-    return max(-(-last // max(width, 20)), 1) if watched.metric == "loss" else 1
-
-
-def _series(curve: Curve, metric: str, each: int) -> list[tuple[float, float]]:
-    """(step, value) to draw; means stand in the middle of their steps."""
-    known = [(float(step), value) for step, value in curve.values(metric) if math.isfinite(value)]
-    if each == 1:
-        return known
-    bins: dict[int, list[float]] = {}
-    for step, value in known:
-        bins.setdefault(int(step - 1) // each, []).append(value)
-    return [(at * each + (each + 1) / 2, sum(values) / len(values)) for at, values in sorted(bins.items())]
-
-
-def _joined(grid: list[float], known: list[tuple[float, float]]) -> tuple[float, ...]:
-    if not known:
-        return (math.nan,) * len(grid)
-    steps, values = zip(*known, strict=True)
-    return tuple(np.interp(grid, steps, values, left=math.nan, right=math.nan).tolist())
 
 
 def _table(watched: Watched, top: int, height: int, area: Area) -> list[Line]:

@@ -6,22 +6,94 @@ The other views show adapters that stand still: those that were newest when the 
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.message import Message
 from textual.worker import Worker, get_current_worker
 
+from inspector.errors import CancelledError, InspectorError
 from inspector.study import Settings
 from inspector.trajectory.result import Trajectory
 from inspector.trajectory.runs import Run, Scanner
+from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList, nobody
 from inspector.tui.messages import ForView
 from inspector.tui.text import clean
-from inspector.tui.views.trajectory.following import Landed, LandingFailed, Meters, follow
+
+if TYPE_CHECKING:
+    from inspector.adapters.given import Given
+    from inspector.trajectory.measure import Meter
 
 EVERY = 2.0
 """Seconds between two looks at the folders."""
+
+
+@dataclass
+class Landed(ForView):
+    """What a watched training has come to; `missing` numbers are still being measured."""
+
+    view: ClassVar[str] = "trajectory"
+    trajectory: Trajectory
+    missing: int = 0
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Landed)
+
+
+@dataclass
+class LandingFailed(ForView):
+    """Why the watched folder could not be looked at, in words."""
+
+    view: ClassVar[str] = "trajectory"
+    text: str
+
+
+class Meters:
+    """The one Meter of the app, made by the first thread that asks: it keeps what it has measured."""
+
+    def __init__(self, given: Given | None = None) -> None:
+        self._given = given
+        self._lock = threading.Lock()
+        self._meter: Meter | None = None
+
+    def get(self) -> Meter:
+        from inspector.adapters.given import NOTHING
+        from inspector.trajectory.measure import Meter
+
+        with self._lock:
+            self._meter = self._meter or Meter(self._given or NOTHING)
+            return self._meter
+
+
+def follow(
+    scanner: Scanner,
+    meters: Meters,
+    against: str,
+    shown: Trajectory | None,
+    post: Callable[[Message], Any],
+    cancelled: Callable[[], bool],
+) -> None:
+    """One look at a watched folder: what is new is measured; where nothing is, nothing is posted."""
+    try:
+        runs = scanner.scan(time.time())
+        if shown is not None and shown.against == against and [curve.run for curve in shown.curves] == list(runs):
+            return
+        done = meters.get().update(
+            runs, against, partial=lambda so_far, missing: post(Landed(so_far, missing)), cancelled=cancelled
+        )
+        post(Landed(done))
+    except CancelledError:
+        return
+    except InspectorError as error:
+        post(LandingFailed(str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever a reader or torch raises must not end the app
+        post(LandingFailed(f"The watch stumbled: {type(error).__name__}: {error}"))
 
 
 class Watcher:
@@ -131,3 +203,18 @@ def _tell_new(app: AdapterList, before: Trajectory | None, now: Trajectory) -> N
     for note in now.notes:
         if before is None or note not in before.notes:
             app.say(note, "bad")
+
+
+KEYS = (
+    Action("step_back", "left h", "step −", "the checkpoint before",
+           lambda _, app: app.state.watched.scrub(-1), 60, "←/→", "step"),
+    Action("step_on", "right l", "step +", "the next checkpoint; after the last one the newest is followed",
+           lambda _, app: app.state.watched.scrub(1)),
+    Action("next_other", "n", "other run", "the next run that cosines are taken with",
+           lambda view, app: view.watcher.step_other(app, 1), 70, "n/N"),
+    Action("previous_other", "N", "previous other run", "the one before",
+           lambda view, app: view.watcher.step_other(app, -1)),
+    Action("take_newest", "enter", "newest to 1–6",
+           "open the newest adapter of every run in the other views, in place of older ones of the same runs",
+           lambda view, app: view.watcher.take_newest(app), 90),
+)  # fmt: skip
