@@ -65,14 +65,14 @@ def _open(sources: Sequence[str], k: int, given: Given | None = None, published:
             sources, settings=headless.settings(k=k), given=given, against=published.reference if published else None
         )
     from inspector.export import is_study, load
-    from inspector.tui.app import run_app
+    from inspector.tui.app import InspectorApp
     from inspector.tui.views.claims.state import NOTHING
 
     published = published or NOTHING
 
     if is_study(sources):
-        return run_app([], study=load(sources[0]), k=k, published=published)
-    return run_app(sources, k=k, given=given, published=published)
+        return InspectorApp(study=load(sources[0]), k=k, published=published).run_to_end()
+    return InspectorApp(sources, k=k, given=given, published=published).run_to_end()
 
 
 def _suggest_command(sources: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +13,13 @@ from inspector.claims.model import ClaimSet
 from inspector.errors import InspectorError
 from inspector.results import carried
 from inspector.study import Settings, Study
-from inspector.tui import session
+from inspector.tui import session, workers
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Aligned, Opened, OpeningDone, Probed, Snapshot
 from inspector.tui.session import Session
 from inspector.tui.text import clean
 from inspector.tui.work import Work
-from inspector.tui.workers import Probers
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -38,15 +38,13 @@ class AdapterList(Work):
 
     session = Session()
     """What the last start left."""
-    probers = Probers()
+    probers = workers.Probers()
     arrived: Sequence[tuple[tuple[int, int], Adapter]] = ()
 
     # Opening
 
     def open_sources(self, sources: list[str]) -> None:
         """Read headers in the background, then measure; a saved study's own adapters are read again with them."""
-        from inspector.tui.workers import open_all
-
         self.note = ("", "info")
         self.forget_removed()
         if self.state.study.adapters and not self.loaded:
@@ -54,10 +52,8 @@ class AdapterList(Work):
         self.arrived = ()
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
-        taken, given = tuple(self.loaded), self.given
-        self.start_work(
-            lambda generation, cancelled: open_all(sources, given, taken, generation, self.post_message, cancelled)
-        )
+        given = self.given
+        self.start_work(partial(workers.open_all, sources, given, tuple(self.loaded)))
         if given is not None:
             self.given = replace(given, checkpoints=False)  # what is opened from now on is named
         self.state.opening = True
@@ -95,11 +91,9 @@ class AdapterList(Work):
 
     def _show_headers(self) -> None:
         """The list as far as it is known, before any number."""
-        from inspector.tui.workers import headers_only
-
         everyone = [*self.loaded.values(), *self._arrivals()]
         self.state.order = ()
-        self.state.replace_study(headers_only(everyone, Settings(k=self.state.k)))
+        self.state.replace_study(workers.headers_only(everyone, Settings(k=self.state.k)))
         self.state.order = tuple(range(len(everyone)))
         self.repaint()
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.command import Provider
 
 from inspector.study import Settings, Study
@@ -98,20 +97,7 @@ class InspectorApp(AdapterList):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
-
-def run_app(
-    sources: Sequence[str],
-    *,
-    study: Study | None = None,
-    k: int = 10,
-    watch: Sequence[str] = (),
-    against: str = "",
-    given: Given | None = None,
-    published: Published = NOTHING,
-) -> int:
-    """Open the app on sources, on a saved study, or on folders of runs to watch; the exit code."""
-    app: App[int] = InspectorApp(
-        sources, study=study, k=k, watch=watch, against=against, given=given, published=published
-    )
-    app.run(mouse=False)
-    return app.return_code or 0
+    def run_to_end(self) -> int:
+        """Until it is left; the exit code."""
+        self.run(mouse=False)
+        return self.return_code or 0

@@ -155,7 +155,7 @@ class Shell(App[int]):
         area = Area(self.ink, width, height)
         if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
             return small.paint(self.state, (self.size.width, self.size.height), area)
-        nothing = self.view.empty(self.state, area)
+        nothing = self.view.empty(self.state, area, self.view.need)
         return self.view.paint(self.state, area) if nothing is None else nothing
 
     def _paint_status(self, width: int, _height: int) -> list[Strip]:

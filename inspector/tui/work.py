@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from inspector.study import Settings
+from inspector.tui import workers
 from inspector.tui.messages import Filtered, Noted, Progress, Stopped
 from inspector.tui.shell import Shell
 
@@ -38,7 +39,7 @@ class Work(Shell):
     stop = threading.Event()
     """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
 
-    def start_work(self, job: Callable[[int, Callable[[], bool]], None], probing: str = "") -> None:
+    def start_work(self, job: Callable[[int, workers.Post, workers.Cancelled], None], probing: str = "") -> None:
         """Run a job in a thread as the newest generation: what older ones still send is dropped."""
         if self.probing:
             self.say("the probe gave way: what it measured so far stays", "warn")
@@ -51,7 +52,7 @@ class Work(Shell):
 
         def run() -> None:
             worker = get_current_worker()
-            job(generation, lambda: stop.is_set() or worker.is_cancelled)
+            job(generation, self.post_message, lambda: stop.is_set() or worker.is_cancelled)
 
         self.work = self.run_worker(run, thread=True, group="work", exit_on_error=False)
 
@@ -61,27 +62,21 @@ class Work(Shell):
 
     def measure_again(self) -> None:
         """Measure every loaded adapter in the background; what is shown stays until the result is complete."""
-        from inspector.tui.workers import measure
-
         adapters = list(self.loaded.values())
         settings = Settings(k=self.state.k, device="auto", reading=self.given.words if self.given else ())
         self.progress = ("starting", 0, 0)
-        self.start_work(
-            lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled)
-        )
+        self.start_work(partial(workers.measure, adapters, settings))
         self.repaint("status")
 
     def refilter(self, projection: str) -> None:
         """Show the numbers of one projection's modules, or of all."""
-        from inspector.tui.workers import filter_study
-
         self.state.filter = projection
         self.filterings += 1
         if not projection or not self.state.study.blocks:
             self.state.shown, self.state.pending = self.state.study, False
             return
         self.state.pending = True
-        job = partial(filter_study, self.state.study, projection, self.filterings, self.post_message)
+        job = partial(workers.filter_study, self.state.study, projection, self.filterings, self.post_message)
         self.run_worker(job, thread=True, group="filter", exclusive=True, exit_on_error=False)
 
     def cancel(self) -> None:

@@ -17,8 +17,8 @@ from inspector.study import Settings
 from inspector.tui.app import InspectorApp
 from inspector.tui.help import help_text
 from inspector.tui.text import general, signed
-from inspector.tui.views.merge import adding
-from inspector.tui.views.merge.adding import Added
+from inspector.tui.views.merge import actions
+from inspector.tui.views.merge.actions import Added
 from inspector.tui.views.merge.view import percent
 from tests.memory import adapter as in_memory
 from tests.memory import random_adapter
@@ -108,7 +108,7 @@ async def test_a_late_result_for_other_weights_is_dropped(adapters, monkeypatch)
         release.wait(5)
         post(Added(serial, np.ones((len(preview.study.modules), 12))))
 
-    monkeypatch.setattr(adding, "add_up", held)
+    monkeypatch.setattr(actions, "add_up", held)
     app = app_on(adapters)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("W")

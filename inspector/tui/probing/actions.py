@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from inspector.tui import workers
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.probing.dialog import Asked, ProbeDialog, Scene
@@ -57,8 +58,6 @@ def _ask(app: AdapterList) -> None:
 
 def _cost(app: AdapterList, request: Request) -> tuple[str, bool]:
     """In words, or why not; called in a thread."""
-    from inspector.tui import workers
-
     return workers.estimate(app.probers, _to_probe(app), app.state.study, request)
 
 
@@ -70,17 +69,11 @@ def _to_probe(app: AdapterList) -> list[Adapter]:
 def _run(app: AdapterList, asked: Asked | None) -> None:
     if asked is None:
         return
-    from inspector.tui import workers
-
     app.state.probe = asked.choices
     study, adapters = app.state.study, _to_probe(app)
     app.progress = ("starting", 0, 0)
-    app.start_work(
-        lambda generation, cancelled: workers.probe(
-            app.probers, adapters, study, asked.request, generation, app.post_message, cancelled
-        ),
-        probing=asked.choices.what,
-    )
+    job = partial(workers.probe, app.probers, adapters, study, asked.request)
+    app.start_work(job, probing=asked.choices.what)
     app.repaint()
 
 

@@ -65,6 +65,8 @@ class View(ABC):
     about: str = ""
     need: int = 0
     """How many adapters it takes."""
+    scrolls: bool = False
+    """Whether it is a text without a cursor."""
     terms: tuple[tuple[str, str], ...] = ()
     """Words on it that are no metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
@@ -96,6 +98,9 @@ class View(ABC):
 
     def move(self, state: AppState, step: int) -> None:
         """Cursor or scroll, down for positive steps."""
+        if self.scrolls:
+            state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
+            return
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
     def cycle(self, state: AppState, step: int) -> str | None:  # noqa: B027 - few have more than one
@@ -167,13 +172,9 @@ class View(ABC):
             return f"{state.where}{filter_}{pending} · only {so_far} of {plural(modules, 'module')} so far"
         return f"{state.where}{filter_}{pending} · {plural(modules, 'module')}"
 
-    def needs(self, state: AppState) -> int:  # noqa: ARG002
-        """How many adapters it takes with the present choices."""
-        return self.need
-
-    def empty(self, state: AppState, area: Area) -> list[Strip] | None:
+    def empty(self, state: AppState, area: Area, need: int) -> list[Strip] | None:
         """What to say while there are too few adapters, or None."""
-        if state.size >= self.needs(state):
+        if state.size >= need:
             return None
         have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
         if state.opening:

@@ -69,6 +69,7 @@ class LayersView(View):
     id = "layers"
     key = "3"
     title = "Layers"
+    need = 1
     short = "Layer"
     hint = "a metric along the layers, for chosen pairs"
     about = "A metric per layer. Dashes mark chance where it is defined; the column is the layer slider."
@@ -77,6 +78,8 @@ class LayersView(View):
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink = area.ink
+        if not of_adapters(state.layers_metric) and (nothing := self.empty(state, area, 2)) is not None:
+            return nothing
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
         shown = items(state)
@@ -152,9 +155,6 @@ class LayersView(View):
         )
         title = f"{metric_title(metric)} per layer · {state.filter or 'all projections'}"
         return Table(title, ("layer", *(item.label for item in shown)), rows)
-
-    def needs(self, state: AppState) -> int:
-        return 1 if of_adapters(state.layers_metric) else 2
 
     def cycle(self, state: AppState, step: int) -> None:
         """The map follows where it can."""

@@ -24,11 +24,6 @@ DIRECTIONS = (
 )
 
 
-def interference(state: AppState, pair: Pair) -> str:
-    """The interference class of a pair at the current place."""
-    return state.interference(pair).kind
-
-
 def against_chance(value: float, chance: float) -> str:
     """`chance .03 · 31×`."""
     if chance != chance or value != value:  # noqa: PLR0124 - NaN
@@ -95,7 +90,7 @@ class MapView(View):
             if state.has(metric):
                 value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
                 rows.append((label, unsigned(value), against_chance(value, chance)))
-        rows.append(("interference", interference(state, pair), ""))
+        rows.append(("interference", state.interference(pair).kind, ""))
         head.add(one_sided(state, pair), ink.warn)
         lines = [Line(), head]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
@@ -119,7 +114,7 @@ class MapView(View):
                 line.add(f" {label} {unsigned(state.number(metric, pair))}")
                 chance = float(state.pair_chance(metric, pair)[0])
                 line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
-        kind = interference(state, pair)
+        kind = state.interference(pair).kind
         if line.width + len(kind) + 1 <= area.width:
             return [line.add(f" {kind}", area.ink.bold)]
         names, numbers = line.segments[0], line.segments[1:]

@@ -52,6 +52,7 @@ class ObjectivesView(View):
     id = "objectives"
     key = "7"
     title = "Objectives"
+    scrolls = True
     short = "Obj"
     hint = "the training losses written out, with their traps"
     about = "What the training methods minimise. Lines with ! are traps."
@@ -61,9 +62,6 @@ class ObjectivesView(View):
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         return scrolled(formatted(source(), area.ink, area.width), state, self.id, area)
-
-    def move(self, state: AppState, step: int) -> None:
-        state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
 
     def table(self, state: AppState) -> Table:  # noqa: ARG002 - the same for every state
         return Table("objectives", ("text",), tuple((line,) for line in source().splitlines()))

@@ -20,7 +20,7 @@ from inspector.tui.text import Line, clean, degrees, general, left, right, signe
 from inspector.tui.views.angles import depth, theta
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 from inspector.tui.views.layers import number
-from inspector.tui.views.map import DIRECTIONS, against_chance, interference, one_sided
+from inspector.tui.views.map import DIRECTIONS, against_chance, one_sided
 
 _TABLE = (
     ("cosine", "cos"),
@@ -70,6 +70,7 @@ class PairView(View):
     id = "pair"
     key = "6"
     title = "Pair"
+    scrolls = True
     need = 2
     hint = "everything about two adapters"
     about = "Everything about two adapters. n and N go through the pairs; arrows scroll."
@@ -95,7 +96,7 @@ class PairView(View):
         title = Line(f" a = {state.name(pair[0])}  ↔  b = {state.name(pair[1])}", ink.accent)
         title.add(f"  {self.place(state)}", ink.dim)
         cosine = Line("  cosine ", ink.dim).add(signed(state.number("cosine", pair)).strip(), ink.bold)
-        cosine.add("   interference ", ink.dim).add(interference(state, pair), ink.bold)
+        cosine.add("   interference ", ink.dim).add(state.interference(pair).kind, ink.bold)
         cosine.add("   energy ratio ", ink.dim).add(general(state.number("energy_ratio", pair)), ink.bold)
         lonely = one_sided(state, pair)
         return [title, cosine, *([Line(lonely, ink.warn)] if lonely else [])]
@@ -217,9 +218,6 @@ class PairView(View):
                 text = f"  ! {side}: top-k subspace not well defined in {', '.join(loose)} (gap < 1e-3 σ₁)"
                 lines.append(Line(text, area.ink.warn))
         return lines
-
-    def move(self, state: AppState, step: int) -> None:
-        state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
 
     def table(self, state: AppState) -> Table:
         columns = ("scope", "modules", *(metric for metric, _ in _TABLE), "interference")

@@ -24,6 +24,7 @@ class SensitivityView(View):
     id = "sensitivity"
     key = "R"
     title = "Sensitivity"
+    scrolls = True
     need = 2
     short = "Sens"
     hint = "what seed and learning rate did, and which adapters share a start"
@@ -46,9 +47,6 @@ class SensitivityView(View):
             title.add(" · all modules, whatever is filtered", area.ink.dim)
         lines = [title, *groups, Line(), *_pairs(study, area), Line(), *_kin(study, area)]
         return scrolled(lines, state, self.id, area)
-
-    def move(self, state: AppState, step: int) -> None:
-        state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
 
     def table(self, state: AppState) -> Table:
         """Every pair: what differs where both are of one method, and how related they are."""

@@ -48,7 +48,8 @@ class SizeView(View):
                lambda view, app: view.step_module(app.state, 1), 50, "n/N"),
         Action("previous_module", "N", "previous module", "the previous module",
                lambda view, app: view.step_module(app.state, -1)),
-        Action("log", "v", "log σ", "logarithmic or linear spectrum", lambda view, _app: view.toggle_log(), 40),
+        Action("log", "v", "log σ", "logarithmic or linear spectrum",
+               lambda view, app: view.choose(app.state, "log", not view.log), 40),
     )  # fmt: skip
     probe = "intruders"
     shows = (*RANK_METRICS, "norm*", "singular*")
@@ -62,9 +63,6 @@ class SizeView(View):
     def step_module(self, state: AppState, step: int) -> None:
         if modules := spectrum_modules(state):
             self.spectrum = (self.spectrum + step) % len(modules)
-
-    def toggle_log(self) -> None:
-        self.log = not self.log
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         bars = max(min(state.size, (area.height - 6) // 2), 1)

@@ -74,7 +74,9 @@ class ClaimsView(View):
         rows = max(min(len(outcomes), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), judged.row, rows, len(outcomes))
         lines = [_head(judged, outcomes, top, rows, area)]
-        lines += [_row(outcome, area, chosen=at == judged.row) for at, outcome in _shown(outcomes, top, rows)]
+        lines += [
+            _row(outcome, area, chosen=at == judged.row) for at, outcome in list(enumerate(outcomes))[top : top + rows]
+        ]
         lines.append(Line())
         room = area.height - len(lines)
         if len(detail) > room > 0:
@@ -88,16 +90,8 @@ class ClaimsView(View):
 
     def table(self, state: AppState) -> Table:
         columns = (
-            "claim",
-            "statement",
-            "location",
-            "published",
-            "metric",
-            "measured",
-            "verdict",
-            "disagreements",
-            "findings",
-        )
+            "claim", "statement", "location", "published", "metric", "measured", "verdict", "disagreements", "findings",
+        )  # fmt: skip
         if state.judged is None:
             return Table("claims", columns, ())
         rows = []
@@ -114,10 +108,6 @@ class ClaimsView(View):
         if state.judged is None:
             return ()
         return state.judged.claims.claims[state.judged.row].metrics
-
-
-def _shown(outcomes: list[Outcome], top: int, rows: int) -> list[tuple[int, Outcome]]:
-    return list(enumerate(outcomes))[top : top + rows]
 
 
 def _head(judged: Judged, outcomes: list[Outcome], top: int, rows: int, area: Area) -> Line:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
@@ -20,6 +20,7 @@ from inspector.tui.text import clean
 from inspector.tui.views.base import View
 from inspector.tui.widgets.dialogs import Prompt
 from inspector.tui.work import Work
+from inspector.tui.workers import Cancelled, Post
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -109,13 +110,7 @@ class Added(ForView):
     trouble: str = ""
 
 
-def add_up(
-    adapters: Sequence[Adapter],
-    preview: Preview,
-    serial: int,
-    post: Callable[[Message], Any],
-    cancelled: Callable[[], bool],
-) -> None:
+def add_up(adapters: Sequence[Adapter], preview: Preview, serial: int, post: Post, cancelled: Cancelled) -> None:
     """The singular values of the sum, module by module; in a thread."""
     try:
         from inspector.merging.spectra import spectra

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from textual.message import Message
+from typing import ClassVar
 
 from inspector.study import Study
 from inspector.takeaways import Takeaway
@@ -15,6 +12,7 @@ from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView, Noted
 from inspector.tui.views.base import View
 from inspector.tui.work import Work
+from inspector.tui.workers import Post
 
 
 @dataclass
@@ -27,7 +25,7 @@ class Told(ForView):
     findings: tuple[Takeaway, ...]
 
 
-def tell(study: Study, order: tuple[int, ...], post: Callable[[Message], Any]) -> None:
+def tell(study: Study, order: tuple[int, ...], post: Post) -> None:
     """Every finding of these adapters in this order."""
     from inspector.takeaways import takeaways
 

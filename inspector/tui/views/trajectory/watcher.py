@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList, nobody
 from inspector.tui.messages import ForView
 from inspector.tui.text import clean
+from inspector.tui.workers import Cancelled, Post
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -72,12 +72,7 @@ class Meters:
 
 
 def follow(
-    scanner: Scanner,
-    meters: Meters,
-    against: str,
-    shown: Trajectory | None,
-    post: Callable[[Message], Any],
-    cancelled: Callable[[], bool],
+    scanner: Scanner, meters: Meters, against: str, shown: Trajectory | None, post: Post, cancelled: Cancelled
 ) -> None:
     """One look at a watched folder: what is new is measured; where nothing is, nothing is posted."""
     try:
