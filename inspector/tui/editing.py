@@ -12,14 +12,13 @@ from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.similarity import similarity_order
 from inspector.tui.text import clean
-from inspector.tui.views.base import View
 from inspector.tui.widgets.dialogs import Prompt
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-def _undo(_view: View, app: AdapterList) -> None:
+def _undo(_view: object, app: AdapterList) -> None:
     if not app.undo:
         app.say("nothing to undo")
         return
@@ -37,7 +36,7 @@ def _undo(_view: View, app: AdapterList) -> None:
     app.say(f"undone: {before.what}")
 
 
-def _open(_view: View, app: AdapterList) -> None:
+def _open(_view: object, app: AdapterList) -> None:
     def given(source: str | None) -> None:
         if source:
             app.open_sources([source])
@@ -45,7 +44,7 @@ def _open(_view: View, app: AdapterList) -> None:
     app.push_screen(Prompt("Open a path, or org/repo[@revision][:path] (NAME=… names it)"), given)
 
 
-def _rename(_view: View, app: AdapterList) -> None:
+def _rename(_view: object, app: AdapterList) -> None:
     if app.state.size:
         info = app.state.infos[app.state.row]
         app.push_screen(Prompt(f"New name for {clean(info.name)}", info.name), lambda name: _take_name(app, name))
@@ -74,7 +73,7 @@ def _take_name(app: AdapterList, name: str | None) -> None:
     app.repaint()
 
 
-def _remove(_view: View, app: AdapterList) -> None:
+def _remove(_view: object, app: AdapterList) -> None:
     state = app.state
     if not state.size:
         return
@@ -99,7 +98,7 @@ def _shift(app: AdapterList, step: int) -> None:
     state.order, state.row, state.sorted = tuple(order), target, False
 
 
-def _similar(_view: View, app: AdapterList) -> None:
+def _similar(_view: object, app: AdapterList) -> None:
     """Order by similarity of the map's metric at the current place, or back to the order of opening."""
     state = app.state
     if state.size < 3:

@@ -36,7 +36,12 @@ class MainScreen(Screen[None]):
         self._bindings.key_to_bindings |= BindingsMap(actions.bindings(app.every_action)).key_to_bindings
 
     def compose(self) -> ComposeResult:
-        yield from self._shell.areas()
+        shell = self._shell
+        yield Painted(shell.paint_tabs, id="tabs")
+        yield Painted(shell.paint_body, id="body")
+        yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
+        yield Painted(shell.paint_status, id="status")
+        yield Painted(shell.paint_keys, id="keys")
 
     def on_key(self, event: events.Key) -> None:
         """A key that no action of this view has: said, not swallowed; nothing for the log."""
@@ -140,25 +145,18 @@ class Shell(App[int]):
     def get_default_screen(self) -> Screen[None]:
         return MainScreen(self)
 
-    def areas(self) -> ComposeResult:
-        yield Painted(self._paint_tabs, id="tabs")
-        yield Painted(self._paint_body, id="body")
-        yield Painted(lambda width, _h: paint_slider(self.state, self.ink, width), id="slider")
-        yield Painted(self._paint_status, id="status")
-        yield Painted(self._paint_keys, id="keys")
-
-    def _paint_tabs(self, width: int, _height: int) -> list[Strip]:
+    def paint_tabs(self, width: int, _height: int) -> list[Strip]:
         tabs = self.tabs
         return paint_tabs([(v.key, v.title, v.short or v.title) for v in tabs], tabs.index(self.view), self.ink, width)
 
-    def _paint_body(self, width: int, height: int) -> list[Strip]:
+    def paint_body(self, width: int, height: int) -> list[Strip]:
         area = Area(self.ink, width, height)
         if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
             return small.paint(self.state, (self.size.width, self.size.height), area)
         nothing = self.view.empty(self.state, area, self.view.need)
         return self.view.paint(self.state, area) if nothing is None else nothing
 
-    def _paint_status(self, width: int, _height: int) -> list[Strip]:
+    def paint_status(self, width: int, _height: int) -> list[Strip]:
         state = self.state
         counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
         if state.study.modules:
@@ -166,7 +164,7 @@ class Shell(App[int]):
             counts += f" · {part}{plural(len(state.study.modules), 'module')}"
         return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
-    def _paint_keys(self, width: int, _height: int) -> list[Strip]:
+    def paint_keys(self, width: int, _height: int) -> list[Strip]:
         entries = actions.footer((*self.everywhere, *self.view.actions), self.view.first)
         return paint_keys(entries, self.ink, width)
 

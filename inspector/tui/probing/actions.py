@@ -10,7 +10,6 @@ from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.probing.dialog import Asked, ProbeDialog, Scene
 from inspector.tui.text import plural
-from inspector.tui.views.base import View
 from inspector.tui.views.basins import items
 from inspector.tui.widgets.dialogs import Confirm
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from inspector.probing import Request
 
 
-def _probe(_view: View, app: AdapterList) -> None:
+def _probe(_view: object, app: AdapterList) -> None:
     """Ask what to run, once everything it needs is there."""
     if app.progress is not None:
         what = "a probe runs already" if app.probing else "the adapters are still being read and measured"

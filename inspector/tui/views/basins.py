@@ -158,7 +158,7 @@ class BasinsView(View):
         curves = tuple(as_curve(self._path(state, pair)) for pair in shown)
         base = (value(state, f"lmc_loss_base{suffix}"),) * len(alphas)
         seen = [*curves, *([] if state.zoom else [base])]
-        return Lines(alphas, curves, base, limits_of(seen, floor=_least(seen)), None, strong)
+        return Lines(alphas, curves, base, limits_of(seen), None, strong)
 
     def _path(self, state: AppState, pair: Pair) -> Floats:
         """The losses of a pair; a path still being measured is not drawn as if it were straight."""
@@ -246,10 +246,6 @@ class BasinsView(View):
         heights = tuple(f"barrier_{kind}{suffix}" for kind, _ in KINDS)
         parts = tuple(f"barrier_mean{part}{suffix}" for part in ("_low", "_high", "_at"))
         return (f"lmc_loss{suffix}", f"lmc_loss_base{suffix}", *heights, f"lmc_ends{suffix}", *parts)
-
-
-def _least(curves: list[tuple[float, ...]]) -> float:
-    return min((v for curve in curves for v in curve if math.isfinite(v)), default=0.0)
 
 
 def _ends_line(state: AppState, pair: Pair, area: Area) -> Line:

@@ -11,7 +11,6 @@ from inspector.claims.verdicts import Outcome
 from inspector.errors import InspectorError
 from inspector.tui.actions import Action
 from inspector.tui.go_to import show as show_metric
-from inspector.tui.views.base import View
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.widgets.dialogs import Prompt
 from inspector.tui.work import Work
@@ -37,7 +36,7 @@ def take_claims(app: Work, name: str, *, show: bool) -> None:
     app.repaint()
 
 
-def _open_claim(_view: View, app: Work) -> None:
+def _open_claim(_view: object, app: Work) -> None:
     """The view that shows the numbers of the claim under the cursor, at its pair and its layer."""
     judged = app.state.judged
     if judged is None:

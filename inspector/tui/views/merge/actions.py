@@ -17,7 +17,6 @@ from inspector.study import Floats
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
 from inspector.tui.text import clean
-from inspector.tui.views.base import View
 from inspector.tui.widgets.dialogs import Prompt
 from inspector.tui.work import Work
 from inspector.tui.workers import Cancelled, Post
@@ -38,12 +37,12 @@ def _before_weighing(app: Work, adapter: int) -> int:
     return adapter
 
 
-def _leave_out(_view: View, app: Work) -> None:
+def _leave_out(_view: object, app: Work) -> None:
     if app.state.size:
         app.state.mixture.leave_out(_before_weighing(app, app.state.order[app.state.row]))
 
 
-def _weight(_view: View, app: Work) -> None:
+def _weight(_view: object, app: Work) -> None:
     state = app.state
     if state.size:
         adapter = state.order[state.row]

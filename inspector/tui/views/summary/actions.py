@@ -10,7 +10,6 @@ from inspector.takeaways import Takeaway
 from inspector.tui.actions import Action
 from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView, Noted
-from inspector.tui.views.base import View
 from inspector.tui.work import Work
 from inspector.tui.workers import Post
 
@@ -38,7 +37,7 @@ def tell(study: Study, order: tuple[int, ...], post: Post) -> None:
     post(Told(study, order, findings))
 
 
-def _open_finding(_view: View, app: Work) -> None:
+def _open_finding(_view: object, app: Work) -> None:
     found = app.state.findings
     if not found:
         return
