@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.addresses import without_password
 from inspector.errors import CancelledError, InspectorError
 from inspector.output import UnwritableError, told

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity

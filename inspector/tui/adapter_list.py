@@ -13,6 +13,7 @@ from inspector.claims.model import ClaimSet
 from inspector.errors import InspectorError
 from inspector.results import carried
 from inspector.study import Settings, Study
+from inspector.text import duration
 from inspector.tui import session, workers
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
@@ -178,7 +179,7 @@ class AdapterList(Work):
             what, self.probing, self.progress = self.probing, "", None
             key = next(view.key for view in self.views.values() if view.probe == what)
             here = "" if self.view.probe == what else f" · {key} shows it"
-            self.say(f"measured in {_duration(message.seconds)}{here}", "good")
+            self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 
     def _take(self, study: Study) -> None:
@@ -193,8 +194,3 @@ class AdapterList(Work):
             if same:
                 state.shown = shown  # until the new one is filtered
             self.refilter(filter_)
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02} min"

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from inspector.errors import InspectorError
-from inspector.export import replacing, save
+from inspector.export import save
+from inspector.files import replacing
 from inspector.tui.actions import Action
 from inspector.tui.shell import Shell
 from inspector.tui.text import clean

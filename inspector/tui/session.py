@@ -13,7 +13,7 @@ from typing import Any
 from platformdirs import user_state_dir
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.tui.state import AppState, ProbeChoices
 from inspector.tui.views.base import View

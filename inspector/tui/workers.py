@@ -104,8 +104,7 @@ def open_all(
     try:
         from inspector.adapters.given import NOTHING
         from inspector.adapters.opening import Failure, iterate
-        from inspector.adapters.progress import in_bytes
-        from inspector.text import plain
+        from inspector.text import in_bytes, plain
         from inspector.tui.hub_picker.choose import chooser
 
         def progress(at: Download) -> None:

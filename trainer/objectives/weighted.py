@@ -16,8 +16,8 @@ from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from inspector.console import say
 from trainer.objectives import losses, padding
-from trainer.progress import say
 from trainer.recipes.recipe import Recipe
 from trainer.saving.checkpoints import Durable
 

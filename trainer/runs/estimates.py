@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
+from inspector.text import duration
 from trainer.methods import Method
 from trainer.objectives.examples import Examples, order, taken
 from trainer.objectives.weights import RewardStatistics
-from trainer.progress import clock
 from trainer.recipes.recipe import Recipe
 from trainer.runs.bases import Skeleton
 from trainer.runs.launchers import split
@@ -39,7 +39,7 @@ def lines(
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
         f"  memory    about {_memory(shape, recipe, trained, cut.micro_batch * widest) / 1e9:.1f} GB a process",
-        f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
+        f"  time      about {duration(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
         + (", and the time to sample" if online else ""),
     ]
 

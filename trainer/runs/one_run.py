@@ -14,13 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
+from inspector.console import say
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.base import Base
-from inspector.text import count
+from inspector.text import count, duration
 from trainer.objectives.examples import Examples, examples, remark, taken
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.objectives.weights import statistics
-from trainer.progress import clock, say
 from trainer.rollouts.rows import Rows, tokenised
 from trainer.rollouts.schema import Rollout
 from trainer.runs.bases import loaded
@@ -146,7 +146,7 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
             f"{gone:.0f} of {record.diagnostics['negatives']:.0f} negatives had a probability of 0 in float32 and "
             "taught nothing: RIFT was RFT there. probability=token has no such limit."
         )
-    say(f"{task.folder.name}: {count(record.step, 'step')} in {clock(record.seconds)}, in {task.folder}.")
+    say(f"{task.folder.name}: {count(record.step, 'step')} in {duration(record.seconds)}, in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:

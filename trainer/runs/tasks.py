@@ -12,7 +12,7 @@ from typing import Any
 
 from inspector.appending import locked
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.probes import offline
 from inspector.text import plain

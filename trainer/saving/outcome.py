@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.text import count, plain
 

@@ -58,7 +58,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     Raises InspectorError where config or weights are missing, damaged, or of a method without ΔW from factors.
     """
     config = read_config(folder)
-    weights = open_weights(folder, given)
+    weights = open_weights(folder, allow_pickle=given.allow_pickle)
     if config.alpha is None and image.holds(weights.files[0], weights.headers):
         return image.adapter_of(weights, name, source, given)
     floats = multiplied(weights)

@@ -1,19 +1,39 @@
-"""A study as a data frame, and as notebooks show it."""
+"""A study as a notebook has it: shown as a table, and turned into a data frame."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 from collections.abc import Sequence
-from html import escape
+from dataclasses import fields
 from typing import Any
 
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
+from inspector.html import html_table
 from inspector.printing.tables import number
-from inspector.study import AdapterInfo, Study
+from inspector.study import Study
 from inspector.table import COLUMNS, rows
-from inspector.text import count, plain
+from inspector.text import count
+
+
+class NotebookStudy(Study):
+    """A study with the methods of a notebook."""
+
+    @classmethod
+    def of(cls, study: Study) -> NotebookStudy:
+        return cls(**{field.name: getattr(study, field.name) for field in fields(Study)})
+
+    def to_pandas(self, metrics: Sequence[str] = ()) -> Any:
+        """The tidy table, one number a row, as a pandas DataFrame; of these metrics alone if any are named."""
+        return frame(self, "pandas", metrics)
+
+    def to_polars(self, metrics: Sequence[str] = ()) -> Any:
+        """The tidy table as a polars DataFrame."""
+        return frame(self, "polars", metrics)
+
+    def _repr_html_(self) -> str:
+        return study_html(self)
 
 
 def frame(study: Study, library: str, metrics: Sequence[str] = ()) -> Any:
@@ -44,21 +64,4 @@ def study_html(study: Study) -> str:
         cells += [] if cosines is None else [number(float(value)) for value in cosines[i, :, 0]]
         lines.append(cells)
     size = f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}; cosines over all modules"
-    return _table(size, heads, lines)
-
-
-def adapter_html(info: AdapterInfo) -> str:
-    """What the headers of an adapter tell, and its findings."""
-    facts = {
-        "source": plain(info.source, 400), "format": info.format, "base": info.base or "?", "rank": info.rank,
-        "scale": info.scale,
-        "targets": ", ".join(info.targets), "dtype": info.dtype, "parameters": f"{info.parameters:,}",
-        "health": "; ".join(f"{f.severity}: {f.text}" for f in info.findings) or "ok",
-    }  # fmt: skip
-    return _table(info.name, ("", ""), [[name, value] for name, value in facts.items()])
-
-
-def _table(caption: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return html_table(size, heads, lines)
