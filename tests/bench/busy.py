@@ -6,7 +6,6 @@ As in the commands, `settle` comes before torch.
 import os
 import subprocess
 import sys
-import time
 
 from tests.bench import QUICK
 
@@ -14,7 +13,6 @@ LAYERS = 2 if QUICK else 9
 BESIDE = 2
 HOLDS = "while True: pass"
 MEASURED = f"""
-import time
 from inspector.cores import settle
 settle()
 from inspector.analysis import analyse
