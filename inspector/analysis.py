@@ -24,7 +24,7 @@ def analyse(
     partial: Callable[[Study], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Study:
-    """Measure every adapter and every pair: memory is that of one module, or of a few hundred small ones.
+    """Measure every adapter and every pair: memory is that of a module for each core, or of the batches on a GPU.
 
     `progress(done, total)` counts modules; `partial` receives consistent snapshots, NaN where not yet
     measured. Raises CancelledError as soon as `cancelled()` holds.

@@ -32,7 +32,10 @@ def threads():
 )
 def test_threads_share_the_room_there_is_on_a_cpu(threads, cores, d, width, workers, each):
     threads(cores)
-    assert plan("cpu", d, width)[1:] == (workers, each)
+    found = plan("cpu", d, width)
+    assert found[1:] == (workers, each)
+    assert found.numbers <= 2**22
+    assert workers * found.numbers * 2 * 8 <= 2**29
 
 
 @pytest.mark.parametrize(("free", "room"), [(4 * GB, 2 * GB), (80 * GB, 8 * GB)])
