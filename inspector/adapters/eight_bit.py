@@ -72,8 +72,7 @@ def _way(scale: tuple[int, ...], shape: tuple[int, ...]) -> str:
 
 
 def _spread(scale: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The scale in float64, to be multiplied with a tensor of this shape."""
-    scale = scale.double()
+    """The scale, to be multiplied with a float64 tensor of this shape."""
     way = _way(tuple(scale.shape), tuple(shape))
     if way == "one":
         return scale.reshape(())

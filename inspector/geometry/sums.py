@@ -65,7 +65,7 @@ def sums(inner: Floats, weights: Floats, square: Floats | None = None) -> Sums:
         most = (np.abs(weights) @ np.sqrt(np.einsum("iim->im", inner))) ** 2
         square = energy + pairs.sum(0)
         square = np.where(square > ROUNDING * most, square, 0.0)
-    parents = np.where(square > 0, np.einsum("j,ijm->im", weights, inner), 0.0)
+    parents = np.einsum("j,ijm->im", weights, inner)
     return Sums(square, energy, np.maximum(-pairs, 0.0).sum(0), parents, np.einsum("iim->im", inner).copy())
 
 

@@ -1,6 +1,7 @@
 """Adapters run unmerged as a dense float64 merge would, switch exactly, and leave the base alone."""
 
 import hashlib
+import re
 from dataclasses import replace
 
 import pytest
@@ -118,10 +119,12 @@ def test_a_half_precision_adapter_runs_in_the_bases_precision() -> None:
     assert onto.model.model.layers[0].self_attn.q_proj.lora_B["a0"].weight.dtype == torch.float32
 
 
-def test_a_module_the_base_does_not_have_is_named() -> None:
+@pytest.mark.parametrize("id_", [ModuleId(7, "self_attn.q_proj"), ModuleId(None, "embed_tokens")], ids=str)
+def test_a_module_the_base_does_not_have_or_that_is_no_linear_map_is_named(id_: ModuleId) -> None:
     onto = base()
-    foreign = adapter("a", {ModuleId(7, "self_attn.q_proj"): (torch.ones(32, 2), torch.ones(2, 32))})
-    with pytest.raises(InspectorError, match=r"does not fit a: it has no module 7\.self_attn\.q_proj.*--base"):
+    rows, columns = onto.model.get_input_embeddings().weight.shape
+    foreign = adapter("a", {id_: (torch.ones(rows, 2), torch.ones(2, columns))})
+    with pytest.raises(InspectorError, match=rf"does not fit a: it has no module {re.escape(str(id_))}.*--base"):
         attach(onto, [foreign])
 
 

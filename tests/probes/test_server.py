@@ -106,6 +106,13 @@ def test_what_a_server_fails_with_is_said_before_it_is_waited_out(chat):
     assert time.monotonic() - started < 60
 
 
+def test_an_answer_between_failures_begins_their_count_anew(chat):
+    """Four in a row are not a broken server, at the start, in the middle and at the end."""
+    questions = [f"{'bad' if (n + 1) % 5 else 'good'} {n}" for n in range(14)]
+    chat.faults = [Fault(400, where="bad", times=99)]
+    assert [answer.index for answer in asked(client(chat, concurrency=1), questions=questions)] == [4, 9]
+
+
 @pytest.mark.parametrize("fault", [Fault(500, times=999), Fault(200, body="{}", times=999), Fault(cut=True, times=999)])
 def test_a_broken_server_is_given_up(chat, fault):
     chat.faults = [fault]

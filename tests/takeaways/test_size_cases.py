@@ -85,6 +85,12 @@ def test_what_the_rate_alone_may_explain(rates, clause):
     assert text.rstrip(".").partition("; ")[2] == clause
 
 
+def test_where_every_rate_is_known_it_is_beside_theirs():
+    origins = [Origin("m", rate) for rate in (1e-4, 1e-4, 1e-3)]
+    *_, text = marked(study(("a", "b", "c"), origins=origins, norm={"a": 1.0, "b": 1.0, "c": 10.0}), "size")
+    assert text.endswith("; its learning rate is 10 times theirs, which alone may explain it.")
+
+
 def angles(*pairs):
     """A study of k angles a pair, beside a chance of 80° for the smallest and 89° for the largest."""
     width = len(pairs[0])

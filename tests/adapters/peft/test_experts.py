@@ -85,6 +85,14 @@ def test_experts(tmp_path, case):
     assert not texts(adapter, "warning")
 
 
+def test_one_lora_at_the_experts_is_of_a_stack_though_the_config_names_none(tmp_path):
+    make, config = CASES["down_alone"]
+    base = stored(make(), tmp_path / "base")
+    folder = saved(trained(make(), config), tmp_path / "adapter")
+    want = our_deltas(read(folder, base))
+    compare(our_deltas(read(edit_config(folder, target_parameters=None), base)), want)
+
+
 @pytest.mark.parametrize("case", ["seven", "all_linear", "hybrid"])
 def test_attention_is_measured_without_the_base(tmp_path, case):
     make, config = CASES[case]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from peft import VeraConfig
+from safetensors.torch import load_file, save_file
 
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, weights
 from tests.adapters.peft.models import gpt2, llama, our_deltas, saved, trained
@@ -37,9 +38,24 @@ def test_vera_without_its_projections(tmp_path):
     assert any("drawn from a random seed" in text for text in texts(adapter, "info"))
 
 
-def test_strangers_among_the_projections_of_vera_are_accounted_for(tmp_path):
-    from safetensors.torch import load_file, save_file
+@pytest.mark.parametrize("damage", ["missing", "integers", "a matrix", "empty"])
+@pytest.mark.parametrize("factor", ["vera_lambda_b", "vera_lambda_d"])
+def test_a_vector_that_is_none_leaves_its_module_out(tmp_path, factor, damage):
+    base = stored(llama(), tmp_path / "base")
+    folder = saved(trained(llama(), VeraConfig(r=5, target_modules=["q_proj"])), tmp_path / "adapter")
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    (key,) = (key for key in tensors if "layers.0." in key and key.endswith(factor))
+    bad = tensors.pop(key)
+    if damage != "missing":
+        tensors[key] = {"integers": bad.int(), "a matrix": bad[None], "empty": bad[:0]}[damage]
+    save_file(tensors, path)
+    adapter = read(folder, base)
+    assert [id_.layer for id_ in adapter.modules] == [1]
+    assert [id_.layer for id_ in adapter.info.excluded] == [0]
 
+
+def test_strangers_among_the_projections_of_vera_are_accounted_for(tmp_path):
     base = stored(llama(), tmp_path / "base")
     folder = saved(trained(llama(), VeraConfig(r=5, target_modules=["q_proj"])), tmp_path / "adapter")
     path = folder / "adapter_model.safetensors"

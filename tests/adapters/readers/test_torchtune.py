@@ -108,6 +108,16 @@ def test_what_is_missing_is_said(tmp_path):
     assert {module.scale.value for module in adapter.modules.values()} == {None}
 
 
+def test_rows_that_make_no_pairs_of_halves_of_as_many_heads_are_left_out(tmp_path):
+    _, deltas = checkpoint(tmp_path)
+    model = json.loads((tmp_path / "config.json").read_text())
+    q, _ = SHAPES["layers.0.attn.q_proj"]
+    (tmp_path / "config.json").write_text(json.dumps(model | {"num_attention_heads": 32, "head_dim": 1}))
+    adapter = read(tmp_path)
+    assert adapter.info.excluded == (shown(q),)
+    assert_same(our_deltas(adapter), {id_: delta for id_, delta in deltas.items() if id_ != shown(q)})
+
+
 def test_a_pickle_needs_leave(tmp_path):
     checkpoint(tmp_path)
     with pytest.raises(InspectorError, match="--allow-pickle"):
