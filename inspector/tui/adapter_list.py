@@ -36,7 +36,6 @@ class AdapterList(Work):
 
     reference: ClaimSet | None = None
     """The set whose adapters are still to be opened beside one's own."""
-
     session = Session()
     """What the last start left."""
     probers = workers.Probers()
@@ -53,10 +52,9 @@ class AdapterList(Work):
         self.arrived = ()
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
-        given = self.given
-        self.start_work(partial(workers.open_all, sources, given, tuple(self.loaded)))
-        if given is not None:
-            self.given = replace(given, checkpoints=False)  # what is opened from now on is named
+        self.start_work(partial(workers.open_all, sources, self.given, tuple(self.loaded)))
+        if self.given is not None:
+            self.given = replace(self.given, checkpoints=False)  # what is opened from now on is named
         self.state.opening = True
         self.repaint()
 
