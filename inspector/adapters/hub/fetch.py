@@ -76,7 +76,15 @@ class Offer:
             parts = path.parent.parts
         root = snapshot(remote, self.listing.commit)
         components = (*remote.repo.split("/"), *parts)
-        return Place(root / path, self.source(choice), components, name, beside=choice.beside)
+        return Place(
+            root / path, self.source(choice), components, name, beside=choice.beside, listed=self._rest(choice)
+        )
+
+    def _rest(self, choice: Choice) -> tuple[str, ...]:
+        """The files in the folder of a choice that belong to none."""
+        taken = {file for other in self.choices for file in other.files}
+        paths = (PurePosixPath(file) for file in self.listing.files if file not in taken)
+        return tuple(path.name for path in paths if path.parent == PurePosixPath(choice.folder))
 
 
 Choose = Callable[[Offer], Sequence[Choice]]
