@@ -172,7 +172,7 @@ class AdapterList(Work):
         """Numbers of the run the user waits for; renamed and reordered adapters stay as they are."""
         if not self.current(message.generation):
             return
-        self._take(message.study)
+        self.take(message.study)
         if message.complete:
             what, self.probing, self.progress = self.probing, "", None
             key = next(view.key for view in self.views.values() if view.probe == what)
@@ -180,7 +180,7 @@ class AdapterList(Work):
             self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 
-    def _take(self, study: Study) -> None:
+    def take(self, study: Study) -> None:
         """Show a probe's study in place of the one it was made from."""
         state, filter_ = self.state, self.state.filter
         infos = state.study.adapters
