@@ -36,7 +36,6 @@ class AdapterList(Work):
 
     reference: ClaimSet | None = None
     """The set whose adapters are still to be opened beside one's own."""
-
     session = Session()
     """What the last start left."""
     probers = workers.Probers()
@@ -53,10 +52,9 @@ class AdapterList(Work):
         self.arrived = ()
         what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
         self.progress = (f"opening {what}", 0, 0)
-        given = self.given
-        self.start_work(partial(workers.open_all, sources, given, tuple(self.loaded)))
-        if given is not None:
-            self.given = replace(given, checkpoints=False)  # what is opened from now on is named
+        self.start_work(partial(workers.open_all, sources, self.given, tuple(self.loaded)))
+        if self.given is not None:
+            self.given = replace(self.given, checkpoints=False)  # what is opened from now on is named
         self.state.opening = True
         self.repaint()
 
@@ -174,7 +172,7 @@ class AdapterList(Work):
         """Numbers of the run the user waits for; renamed and reordered adapters stay as they are."""
         if not self.current(message.generation):
             return
-        self._take(message.study)
+        self.take(message.study)
         if message.complete:
             what, self.probing, self.progress = self.probing, "", None
             key = next(view.key for view in self.views.values() if view.probe == what)
@@ -182,7 +180,7 @@ class AdapterList(Work):
             self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 
-    def _take(self, study: Study) -> None:
+    def take(self, study: Study) -> None:
         """Show a probe's study in place of the one it was made from."""
         state, filter_ = self.state, self.state.filter
         infos = state.study.adapters

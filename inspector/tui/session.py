@@ -65,7 +65,9 @@ def read() -> Session:
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
         kept |= {k: v for k, v in found.items() if k in {"probe", "weights"} and isinstance(v, dict)}
-        return Session(**kept, choices={k: v for k, v in found.items() if k not in of_all})
+        return Session(
+            **kept, choices={k: v for k, v in found.items() if k not in of_all and isinstance(v, str | bool)}
+        )
     except (OSError, ValueError, TypeError):
         return Session()
 

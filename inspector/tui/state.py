@@ -13,7 +13,6 @@ import numpy as np
 
 from inspector.merging.preview import Preview
 from inspector.study import Study
-from inspector.takeaways import Takeaway
 from inspector.tui.numbers import Numbers, Pair
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.merge.state import Mixture
@@ -81,11 +80,7 @@ class AppState(Numbers):
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
-    finding: int = 0
-    """Of the summary, under its cursor."""
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
-    told: tuple[Study | None, tuple[int, ...], tuple[Takeaway, ...]] = (None, (), ())
-    """The findings as they were last told, and of which study and order: perhaps not of the present ones."""
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -131,18 +126,6 @@ class AppState(Numbers):
     def counted_so_far(self) -> int:
         """How many of the modules that count are measured for every adapter that has them."""
         return int((self.counted() & self._known.all(0)).sum())
-
-    @property
-    def findings(self) -> tuple[Takeaway, ...]:
-        """What the numbers of the adapters shown say, once all are measured: of older ones while newer are told."""
-        study, order, found = self.told
-        same = study is not None and study.names == self.study.names and order == self.order
-        return found if same and self.measured else ()
-
-    @property
-    def told_now(self) -> bool:
-        """Whether the findings are of these very numbers."""
-        return self.told[0] is self.study and self.told[1] == self.order
 
     @property
     def pairs(self) -> list[Pair]:

@@ -25,7 +25,6 @@ class Work(Shell):
 
     given: Given | None = None
     """What the readers may need beside the sources."""
-
     loaded: Mapping[str, Adapter] = MappingProxyType({})
     """Adapters whose weights can be measured again, by name; empty for a saved study."""
     generation = 0

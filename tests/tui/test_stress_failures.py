@@ -14,6 +14,7 @@ from inspector.errors import InspectorError
 from inspector.merging import spectra
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
+from inspector.tui.export import write
 from inspector.tui.views.trajectory import watcher
 from tests.makers import write_random
 from tests.trajectory.training import trained
@@ -145,7 +146,7 @@ async def test_export(monkeypatch, tmp_path, error, suffix):
         for place in ("rows", "_head"):
             monkeypatch.setattr(export, place, raising(error))
         monkeypatch.setattr(app.view, "table", raising(error), raising=False)
-        app.write(old)
+        write(app, app.view, old)
         await told(pilot, app, error)
     assert old.read_text() == "mine"
     assert [path.name for path in tmp_path.glob("*old*")] == [old.name]
@@ -156,8 +157,8 @@ async def test_copy_and_screenshot(monkeypatch, tmp_path, error):
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(app, "copy_to_clipboard", raising(error))
         monkeypatch.setattr(app, "export_screenshot", raising(error))
-        for act in (app.do_copy, app.do_copy_command, app.do_screenshot):
+        for act in ("copy", "copy_command", "screenshot"):
             app.log_lines.clear()
-            act()
+            app.action_act(act)
             await told(pilot, app, error)
     assert not list(tmp_path.glob("*.svg"))

@@ -45,8 +45,8 @@ async def test_enter_opens_the_view_behind_a_finding():
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.state.told_now)
-        found = app.state.findings
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        found = app.views["summary"].findings(app.state)
         assert f"{len(found)} findings" in body(app)
         at = next(n for n, one in enumerate(found) if "dpo_s42 moved" in one.text)
         for _ in range(at):
@@ -64,8 +64,10 @@ async def test_the_view_behind_a_finding_is_not_narrowed_to_a_projection():
         await pilot.press("2", "f", KEYS["summary"])
         await app.workers.wait_for_complete()
         assert app.state.filter == "q_proj"
-        await settle(pilot, lambda: app.state.findings)
-        app.state.finding = next(n for n, one in enumerate(app.state.findings) if one.numbers)
+        await settle(pilot, lambda: app.views["summary"].findings(app.state))
+        app.views["summary"].row = next(
+            n for n, one in enumerate(app.views["summary"].findings(app.state)) if one.numbers
+        )
         await pilot.press("enter")
         assert app.state.view != "summary"
         assert app.state.filter == ""
@@ -79,7 +81,7 @@ async def test_the_order_shown_is_the_order_told():
         await settle(pilot, lambda: "rft_s42" in body(app))
         await pilot.press(KEYS["adapters"], "down", "x", KEYS["summary"])
         assert "rft_s42" not in body(app)
-        await settle(pilot, lambda: app.state.told_now)
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
         assert "findings" in body(app)
         assert "rft_s42" not in body(app)
 
@@ -104,7 +106,7 @@ async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(
         app.state.replace_study(second)
         app.repaint()
         go.set()
-        await settle(pilot, lambda: app.state.told_now)
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
         await pilot.press("down", "up")
         assert [id(study) for _, study in asked] == [id(first), id(second)]
         assert threading.get_ident() not in {thread for thread, _ in asked}
@@ -119,7 +121,7 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.state.told_now)
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
         assert ("The findings could not be told: ZeroDivisionError: in a rule", "bad") in app.log_lines
         assert "No rule finds" in body(app)
 
@@ -144,8 +146,8 @@ async def test_every_finding_can_be_reached(size):
     app = InspectorApp(study=made())
     async with app.run_test(size=size) as pilot:
         await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.state.told_now)
-        for found in app.state.findings:
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        for found in app.views["summary"].findings(app.state):
             assert found.text.split()[0] in next(line for line in body(app).splitlines() if line.startswith("▸"))
             await pilot.press("down")
 
@@ -189,8 +191,8 @@ async def test_every_finding_is_exported():
     app = InspectorApp(study=made())
     async with app.run_test() as pilot:
         await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.state.told_now)
-        assert len(app.views["summary"].table(app.state).rows) >= len(app.state.findings) > 3
+        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        assert len(app.views["summary"].table(app.state).rows) >= len(app.views["summary"].findings(app.state)) > 3
 
 
 @pytest.mark.parametrize(

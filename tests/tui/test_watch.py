@@ -238,6 +238,7 @@ async def test_a_long_log_is_drawn_as_means(tmp_path):
         await pilot.press("M")
         assert "loss over steps, means of 13" in body(app)
         await pilot.resize_terminal(120, 40)
+        await pilot.pause()
         assert "loss over steps, means of 9" in body(app)
 
 

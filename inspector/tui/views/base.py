@@ -133,7 +133,7 @@ class View(ABC):
     def _home(self, state: AppState, name: str) -> Any:
         return state if hasattr(state, name) else self
 
-    # What the app asks
+    # What the app asks; it is Any here, since the app knows its views and not they its class
 
     def there(self, state: AppState) -> bool:  # noqa: ARG002
         """Whether it has a tab."""

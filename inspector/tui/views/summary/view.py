@@ -8,12 +8,14 @@ from functools import partial
 from textual.strip import Strip
 
 from inspector.takeaways import Number, Takeaway
+from inspector.tui.actions import Action
+from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, general, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy
-from inspector.tui.views.summary.actions import OPEN_FINDING, Told, tell
+from inspector.tui.views.summary.telling import Told, tell
 from inspector.tui.work import Work
 
 _KINDS = {
@@ -35,15 +37,32 @@ class SummaryView(View):
         "What the numbers say, by fixed rules (their thresholds: inspector/takeaways). ! marks what limits the reading "
         "of other numbers. Enter opens the view behind the finding under the cursor."
     )
-    actions = (*ENDS, OPEN_FINDING)
+    actions = (
+        *ENDS,
+        Action("open_finding", "enter", "open its view", "show the view behind the finding under the cursor",
+               lambda view, app: view.open_finding(app), 90),
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self._telling = False
+        self.row, self._telling = 0, False
+        self._told: Told | None = None
+        """The findings as they were last told: perhaps not of the present numbers."""
+
+    def up_to_date(self, state: AppState) -> bool:
+        """Whether the findings are of these very numbers."""
+        told = self._told
+        return told is not None and told.study is state.study and told.order == state.order
+
+    def findings(self, state: AppState) -> tuple[Takeaway, ...]:
+        """What the numbers of the adapters shown say, once all are measured: of older ones while newer are told."""
+        told = self._told
+        same = told is not None and told.study.names == state.study.names and told.order == state.order
+        return told.findings if told is not None and same and state.measured else ()
 
     def prepare(self, app: Work) -> None:
         """Have the findings told where the numbers are others than those last told."""
         state = app.state
-        if state.measured and state.size and not state.told_now and not self._telling:
+        if state.measured and state.size and not self.up_to_date(state) and not self._telling:
             self._telling = True
             job = partial(tell, state.study, state.order, app.post_message)
             app.run_worker(job, thread=True, group="tell", exit_on_error=False)
@@ -51,25 +70,38 @@ class SummaryView(View):
     def receive(self, app: Work, message: ForView) -> None:
         """Shown while they are of who is open; where the numbers have changed since, the newest are told next."""
         if isinstance(message, Told):
-            self._telling = False
-            app.state.told = message.study, message.order, message.findings
+            self._told, self._telling = message, False
             app.repaint()
+
+    def open_finding(self, app: Work) -> None:
+        if not (found := self.findings(app.state)):
+            return
+        numbers = found[min(self.row, len(found) - 1)].numbers
+        if not numbers:
+            app.say("this finding has no number of its own")
+            return
+        if app.state.filter:  # findings are of all projections
+            app.refilter("")
+        first = numbers[0]
+        app.go(jump(app.views.values(), app.state, first.metric, first.a, first.b, first.layer))
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (partial := self.waiting(state, area)) is not None:
             return partial
-        found = state.findings
+        found = self.findings(state)
         if not found:
-            told = "No rule finds anything to say of these numbers." if state.told_now else "Reading the numbers …"
+            told = (
+                "No rule finds anything to say of these numbers." if self.up_to_date(state) else "Reading the numbers …"
+            )
             return page([Line(), Line("  " + told)], area.width, area.height)
-        state.finding = min(state.finding, len(found) - 1)
-        below = self._numbers(found[state.finding], area)
+        self.row = min(self.row, len(found) - 1)
+        below = self._numbers(found[self.row], area)
         room = area.height - len(below) - 2
 
         def sentence(at: int) -> list[Line]:
-            return self._sentence(found[at], area, chosen=at == state.finding)
+            return self._sentence(found[at], area, chosen=at == self.row)
 
-        top = state.tops[self.id] = _first(sentence, state.finding, state.tops.get(self.id, 0), room)
+        top = state.tops[self.id] = _first(sentence, self.row, state.tops.get(self.id, 0), room)
         last = top
         lines: list[Line] = []
         while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
@@ -102,12 +134,12 @@ class SummaryView(View):
         return lines
 
     def move(self, state: AppState, step: int) -> None:
-        state.finding = min(max(state.finding + step, 0), max(len(state.findings) - 1, 0))
+        self.row = min(max(self.row + step, 0), max(len(self.findings(state)) - 1, 0))
 
     def table(self, state: AppState) -> Table:
         """One row a number; a finding without any has one row all the same."""
         rows = []
-        for found in state.findings:
+        for found in self.findings(state):
             for number in found.numbers or (None,):
                 told = ("", "", "", "", "")
                 if number is not None:
@@ -117,7 +149,7 @@ class SummaryView(View):
         return Table("findings", ("kind", "caution", "finding", "metric", "a", "b", "layer", "value"), tuple(rows))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        found = state.findings
+        found = self.findings(state)
         return tuple(dict.fromkeys(number.metric for one in found for number in one.numbers))
 
 
