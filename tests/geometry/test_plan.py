@@ -22,19 +22,19 @@ def threads():
     ("cores", "d", "width", "workers", "each"),
     [
         (8, 49, 1000, 1, 1),
-        (8, 50, 1000, 8, 1),
+        (8, 50, 1000, 4, 2),
         (2, 4096, 256, 2, 1),
-        (16, 4096, 256, 15, 1),
+        (16, 4096, 256, 4, 4),
         (16, 4096, 2048, 1, 16),
         (16, 30_000, 20_000, 1, 16),
     ],
-    ids=["small products", "large enough", "two cores", "as many as fit", "64 adapters", "one alone"],
+    ids=["small products", "large enough", "two cores", "sixteen cores", "64 adapters", "one alone"],
 )
 def test_threads_share_the_room_there_is_on_a_cpu(threads, cores, d, width, workers, each):
     threads(cores)
     found = plan("cpu", d, width)
     assert found[1:] == (workers, each)
-    assert found.numbers <= 2**22
+    assert found.numbers <= 2**23
     assert workers * found.numbers * 2 * 8 <= 2**29
 
 
