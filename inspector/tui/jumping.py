@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from inspector.tui.state import CKA_METRICS, LAYER_METRICS, MAP_METRICS, RANK_METRICS, AppState
+from inspector.definitions import shown_in
+from inspector.tui.state import AppState
 
 _BY_START = {
     "lmc_": "basins", "barrier": "basins", "cka": "cka", "accuracy": "accuracy", "mcnemar": "accuracy",
@@ -13,11 +14,11 @@ _BY_START = {
 
 def view_of(metric: str, *, layer: bool) -> str:
     """The id of the view a metric is best seen in; along the layers where the number is of one."""
-    if layer and metric in LAYER_METRICS:
+    if layer and metric in shown_in("layers"):
         return "layers"
-    if metric in RANK_METRICS:
+    if metric in shown_in("size"):
         return "size"
-    if metric in MAP_METRICS:
+    if metric in shown_in("map"):
         return "map"
     return next((view for start, view in _BY_START.items() if metric.startswith(start)), "pair")
 
@@ -39,12 +40,12 @@ def jump(state: AppState, metric: str, a: str, b: str = "", layer: int | None = 
 
 def show(state: AppState, metric: str, *, layer: bool) -> str:
     """Make the metric the one its views show; the id of the view it is best seen in."""
-    if metric in MAP_METRICS:
+    if metric in shown_in("map"):
         state.metric = metric
-    if metric in LAYER_METRICS:
+    if metric in shown_in("layers"):
         state.layers_metric = metric
-    if metric in RANK_METRICS:
+    if metric in shown_in("size"):
         state.rank_metric = metric
-    if metric in CKA_METRICS:
+    if metric in shown_in("cka"):
         state.cka_metric = metric
     return view_of(metric, layer=layer)

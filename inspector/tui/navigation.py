@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspector.definitions import shown_in
 from inspector.sensitivity import GROUPINGS
 from inspector.trajectory.result import METRICS
 from inspector.tui.jumping import jump
@@ -11,7 +12,7 @@ from inspector.tui.screens.layers import layers_metrics
 from inspector.tui.screens.map import map_metrics
 from inspector.tui.screens.size import rank_metrics, spectrum_modules
 from inspector.tui.shell import Shell
-from inspector.tui.state import CKA_METRICS, MAP_METRICS, TRAJECTORY
+from inspector.tui.state import TRAJECTORY
 
 _EVERYTHING = 1_000_000
 
@@ -131,10 +132,10 @@ class Navigation(Shell):
             state.metric = state.layers_metric = _cycled(map_metrics(state), state.metric, step)
         elif state.view == "layers":
             state.layers_metric = _cycled(layers_metrics(state), state.layers_metric, step)
-            if state.layers_metric in MAP_METRICS:
+            if state.layers_metric in shown_in("map"):
                 state.metric = state.layers_metric
         elif state.view == "cka":
-            state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
+            state.cka_metric = _cycled(shown_in("cka"), state.cka_metric, step)
         elif state.view == "merge":
             state.mixture.metric = _cycled(MERGE_METRICS, state.mixture.metric, step)
         elif state.view == "sensitivity":

@@ -11,10 +11,11 @@ from typing import Any
 
 from platformdirs import user_state_dir
 
+from inspector.definitions import shown_in
 from inspector.errors import InspectorError
 from inspector.export import replacing
 from inspector.foreign import parse_json
-from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
+from inspector.tui.state import VIEWS, AppState, ProbeChoices
 
 
 @dataclass
@@ -133,10 +134,10 @@ def _findable(source: str) -> str:
 def restore_choices(session: Session, state: AppState) -> None:
     """What needs no adapters: view, metrics, scope."""
     state.view = session.view if session.view in VIEWS else state.view
-    state.metric = session.metric if session.metric in MAP_METRICS else state.metric
+    state.metric = session.metric if session.metric in shown_in("map") else state.metric
     state.layers_metric = session.layers_metric or state.layers_metric
-    state.rank_metric = session.rank_metric if session.rank_metric in RANK_METRICS else state.rank_metric
-    state.cka_metric = session.cka_metric if session.cka_metric in CKA_METRICS else state.cka_metric
+    state.rank_metric = session.rank_metric if session.rank_metric in shown_in("size") else state.rank_metric
+    state.cka_metric = session.cka_metric if session.cka_metric in shown_in("cka") else state.cka_metric
     state.probe = _choices(session.probe)
     state.one_layer, state.log, state.layer = session.one_layer, session.log, max(session.layer, 0)
 

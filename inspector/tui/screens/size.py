@@ -9,12 +9,12 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS
+from inspector.definitions import DEFINITIONS, shown_in
 from inspector.tui.plotting import nice_limits
 from inspector.tui.screens.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.screens.layers import MOST
 from inspector.tui.screens.probed import facts
-from inspector.tui.state import RANK_METRICS, WITH_BASE, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
@@ -128,14 +128,14 @@ class SizeView(View):
         return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
 
     def table(self, state: AppState) -> Table:
-        ranks = tuple(m for m in (*RANK_METRICS, *WITH_BASE) if state.has(m))
+        ranks = tuple(m for m in (*shown_in("size"), *shown_in("base")) if state.has(m))
         rows = tuple(
             (state.name(i), *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        more = (m for m in (*WITH_BASE, "lens_depth") if state.has(m))
+        more = (m for m in (*shown_in("base"), "lens_depth") if state.has(m))
         return ("norm", state.rank_metric, spectrum_metric(state), *more)
 
 
@@ -152,4 +152,4 @@ def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
 
 
 def rank_metrics(state: AppState) -> tuple[str, ...]:
-    return state.available(RANK_METRICS)
+    return state.available(shown_in("size"))
