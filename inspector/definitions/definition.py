@@ -71,6 +71,10 @@ class Definition:
     """The value of a pair metric for an adapter and itself."""
     range: tuple[float, float] | None = None
     """The least and the largest value, where there are such."""
+    scale: float | None = 1.0
+    """What a change of it is measured by; None: by the larger of old and new, for what has no bound."""
+    beside: bool = False
+    """Whether it only goes with another number: a chance level, a quartile, an interval's end, a gap, a place."""
     chance: Chance | None = None
     side: Side = "left"
     """The singular vectors it is of: left are outputs, right inputs."""
@@ -116,6 +120,7 @@ def quartile(of: Definition, suffix: str, name: str, formula: str, share: str) -
         formula=f"{formula} of {of.formula.partition(' = ')[0]} over modules",
         over_modules=f"{share} quantile over the scope's modules",
         aggregate="none",
+        beside=True,
         measure=None,
         chance=None,
         shown=(),
@@ -135,6 +140,8 @@ def level(of: Definition, chance: Chance) -> Definition:
         aggregate=of.aggregate,
         side=of.side,
         one_side=of.one_side,
+        scale=None if of.scale == 1 else of.scale,
+        beside=True,
         top_k=of.top_k,
         level_of=of.metric,
     )

@@ -20,12 +20,12 @@ GEOMETRY = (
     Definition(
         "norm", "norm ‖ΔW‖", "adapter", "", "‖ΔW‖_F = √Σσ², with the scale s (α/r or α/√r) included", _ROOT,
         "norms published without the factor s differ by exactly s", aggregate="stacked",
-        measure=lambda found: found.norms, shown=("layers", "glance"), short="‖ΔW‖",
+        measure=lambda found: found.norms, shown=("layers", "glance"), short="‖ΔW‖", scale=None,
     ),
     Definition(
         "norm_share", "share of the norm", "adapter", "", "‖ΔW_m‖_F / ‖ΔW‖_F of a module m, a layer or all", _ROOT,
         "where the scale of an adapter is unknown this stands in for its norm, if one factor is common to all modules",
-        aggregate="stacked",
+        aggregate="stacked", scale=None,
     ),
     Definition(
         "energy_left_out", "energy left out", "adapter", "",

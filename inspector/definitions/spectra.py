@@ -20,25 +20,25 @@ def _rank(
 ) -> Definition:
     return Definition(
         metric, title, "adapter", "", formula, MEAN, _RANK_TRAP, source, of_spectrum=of_spectrum,
-        shown=("layers", "size"),
+        shown=("layers", "size"), scale=None,
     )  # fmt: skip
 
 
 SPECTRA = (
     Definition(
         "singular_value", "singular values σ", "adapter", "", "σ_k of ΔW, descending", _MODULES,
-        index="k", aggregate="none", measure=lambda found: found.sigma,
+        index="k", aggregate="none", measure=lambda found: found.sigma, scale=None,
     ),
     Definition(
         "singular_value_share", "singular values σ/‖ΔW‖", "adapter", "",
         "σ_k / √Σσ² of the module's ΔW, descending: the spectrum whatever the scale is", _MODULES,
-        index="k", aggregate="none",
+        index="k", aggregate="none", scale=None,
     ),
     Definition(
         "spectral_gap", "spectral gap", "adapter", "",
         "σ_k − σ_(k+1): how well the top-k subspace is separated from the rest", _MODULES,
         "a small gap against σ₁ means the top-k subspace is not well defined",
-        index="k", aggregate="none", of_spectrum=ranks.gaps,
+        index="k", aggregate="none", of_spectrum=ranks.gaps, scale=None, beside=True,
     ),
     replace(
         _rank("effective_rank", "effective rank", "exp(H(p)), p = σ/Σσ", ranks.effective_rank, "Roy & Vetterli 2007"),
@@ -49,7 +49,7 @@ SPECTRA = (
         "effective_rank_share", "effective rank, share of the rank", "adapter", "",
         "exp(H(p)) / min(r, d_out, d_in), p = σ/Σσ: 1 where all directions are used alike", MEAN,
         "what adapters of different ranks are compared by: 1.3 of 2 and 2.6 of 4 are one share",
-        of_spectrum=ranks.effective_rank_share, range=FRACTION,
+        of_spectrum=ranks.effective_rank_share, range=FRACTION, scale=None,
         shown=("layers", "size", "glance"), short="share of rank",
     ),
     _rank("effective_rank_energy", "effective rank (σ²)", "exp(H(p)), p = σ²/Σσ²", ranks.effective_rank_energy),

@@ -65,7 +65,8 @@ def _angle(metric: str, side: Side, where: str, products: str, trap: str) -> Def
         f"θ_k = arccos σ_k({products}) of the top {side} singular subspaces, each of its own min(k, r); "
         "k = 1 the smallest",
         _MEDIAN, trap, _BJORCK, index="k", aggregate="median",
-        measure=lambda found: found.angles[side], diagonal=0.0, range=DEGREES, side=side, one_side=True, top_k=True,
+        measure=lambda found: found.angles[side], diagonal=0.0, range=DEGREES, scale=90.0,
+        side=side, one_side=True, top_k=True,
         chance=Chance(f"principal angles{of} by chance", formula, chance.angle_chances, _top),
         shown=("layers",) if side == "left" else (),
         chart=Chart(
