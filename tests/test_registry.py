@@ -18,12 +18,12 @@ from inspector.report.differences import differences
 from inspector.report.document import Lines, Matrix
 from inspector.shared import pair_chance
 from inspector.study import SCOPES, Settings
-from inspector.tui.screens.base import Area
-from inspector.tui.screens.help import help_text
-from inspector.tui.screens.layers import LayersView, layers_metrics
-from inspector.tui.screens.map import MapView, map_metrics
+from inspector.tui.help import help_text
 from inspector.tui.state import AppState
 from inspector.tui.theme import ink_for
+from inspector.tui.views.base import Area
+from inspector.tui.views.layers import LayersView
+from inspector.tui.views.map import MapView
 from tests.claims.studies import claim, claims
 from tests.memory import random_adapter
 
@@ -86,9 +86,11 @@ def test_exported_and_loaded(study, tmp_path, suffix):
 
 def test_on_map_and_layers_with_its_help(study):
     state = AppState.of(study)
-    assert "u1_distance" in map_metrics(state)
-    assert "u1_distance" in layers_metrics(state)
-    state.metric = state.layers_metric = "u1_distance"
+    seen = set()
+    while state.metric not in seen and state.metric != "u1_distance":
+        seen.add(state.metric)
+        MapView().cycle(state, 1)
+    assert state.metric == state.layers_metric == "u1_distance", "by the key for the next metric"
     value, level = (f"{x:.2f}".lstrip("0") for x in (study.block("u1_distance", "global")[0, 1, 0], CHANCE))
     shown = painted(MapView(), state)
     line = next(line for line in shown.splitlines() if "u₁ distance" in line)
@@ -98,7 +100,7 @@ def test_on_map_and_layers_with_its_help(study):
     shown = painted(LayersView(), state)
     assert f"{DISTANCE.title} per layer" in shown
     assert "chance" in shown
-    assert DISTANCE.formula in help_text(MapView(), state, ink_for("ansi-dark", coloured=False), 100).plain
+    assert DISTANCE.formula in help_text(MapView(), (), state, ink_for("ansi-dark", coloured=False), 100).plain
 
 
 def test_in_tables_report_and_diff(study, capsys):
