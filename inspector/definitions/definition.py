@@ -114,34 +114,18 @@ def family(definition: Definition) -> Iterator[Definition]:
 def quartile(of: Definition, suffix: str, name: str, formula: str, share: str) -> Definition:
     """The metric of a quartile over the modules of a layer or of all."""
     return replace(
-        of,
-        metric=f"{of.metric}_{suffix}",
-        title=f"{of.title.removesuffix(' (output)')}, {name}",
+        of, metric=f"{of.metric}_{suffix}", title=f"{of.title.removesuffix(' (output)')}, {name}",
         formula=f"{formula} of {of.formula.partition(' = ')[0]} over modules",
         over_modules=f"{share} quantile over the scope's modules",
-        aggregate="none",
-        beside=True,
-        measure=None,
-        chance=None,
-        shown=(),
-    )
+        aggregate="none", beside=True, measure=None, chance=None, chart=None, shown=(),
+    )  # fmt: skip
 
 
 def level(of: Definition, chance: Chance) -> Definition:
     """The metric of a chance level: at a module over the pairs that have it."""
     return Definition(
-        f"{of.metric}_chance",
-        chance.title,
-        "none",
-        of.unit,
-        chance.formula,
-        f"{of.aggregate} over pairs, then {of.over_modules}",
-        index=of.index,
-        aggregate=of.aggregate,
-        side=of.side,
-        one_side=of.one_side,
-        scale=None if of.scale == 1 else of.scale,
-        beside=True,
-        top_k=of.top_k,
+        f"{of.metric}_chance", chance.title, "none", of.unit, chance.formula,
+        f"{of.aggregate} over pairs, then {of.over_modules}", index=of.index, aggregate=of.aggregate,
+        scale=None if of.scale == 1 else of.scale, beside=True, side=of.side, one_side=of.one_side, top_k=of.top_k,
         level_of=of.metric,
-    )
+    )  # fmt: skip

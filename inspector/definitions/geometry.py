@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspector.definitions.definition import FRACTION, SIGNED, Chart, Definition
 from inspector.definitions.spectra import SPECTRA
 from inspector.definitions.subspaces import SUBSPACES
+from inspector.geometry.cosine import norm
 
 _STACKED = "inner products and squared norms are summed over the scope's modules first, then divided"
 _ROOT = "root of the sum of squares over the scope's modules"
@@ -20,7 +21,7 @@ GEOMETRY = (
     Definition(
         "norm", "norm ‖ΔW‖", "adapter", "", "‖ΔW‖_F = √Σσ², with the scale s (α/r or α/√r) included", _ROOT,
         "norms published without the factor s differ by exactly s", aggregate="stacked",
-        measure=lambda found: found.norms, shown=("layers", "glance"), short="‖ΔW‖", scale=None,
+        measure=lambda found: norm(found.squares), shown=("layers", "glance"), short="‖ΔW‖", scale=None,
     ),
     Definition(
         "norm_share", "share of the norm", "adapter", "", "‖ΔW_m‖_F / ‖ΔW‖_F of a module m, a layer or all", _ROOT,

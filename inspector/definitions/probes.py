@@ -119,21 +119,11 @@ def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[
     )  # fmt: skip
     return tuple(
         Definition(
-            metric,
-            title,
-            subject,
-            "",
-            text,
-            layers,
-            trap,
-            source,
-            aggregate="none",
-            probe="cka",
-            beside=metric.endswith("_null"),
-            shown=() if "_null" in metric else ("cka",),
+            metric, title, subject, "", text, layers, trap, source, aggregate="none", probe="cka",
+            beside=metric.endswith("_null"), shown=() if "_null" in metric else ("cka",),
         )
         for metric, title, subject, text, trap, source in kinds
-    )
+    )  # fmt: skip
 
 
 PROBES: tuple[Definition, ...] = (

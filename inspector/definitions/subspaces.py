@@ -30,30 +30,23 @@ def _spread(sigma: Floats, _k: int) -> Floats:
     return np.nan_to_num(ranks.participation_ratio(sigma))
 
 
-def _direction(d: int, _p: Floats, _q: Floats) -> float:
-    return chance.direction_chance(d)
-
-
-U1 = Definition(
-    "u1", "output direction |⟨u₁,u₁'⟩|", "pair", "", "abs⟨u₁,u₁'⟩ of the top left singular vectors of ΔW", MEAN,
-    "unstable where σ₂/σ₁ > 0.9; chance ≈ √(2/πd)",
-    measure=lambda found: found.u1, diagonal=1.0, range=FRACTION,
-    chance=Chance("output direction by chance", "√(2/πd), d = d_out", _direction, _whole),
-    shown=("map", "layers", "glance"), short="u₁ output",
-    chart=Chart(
-        "directions", "|⟨output direction u₁⟩|, mean over modules", "Agreement of the top output direction u₁ by layer"
-    ),
-)  # fmt: skip
-V1 = Definition(
-    "v1", "input direction |⟨v₁,v₁'⟩|", "pair", "", "abs⟨v₁,v₁'⟩ of the top right singular vectors of ΔW", MEAN,
-    f"{_V1_TRAP}; unstable where σ₂/σ₁ > 0.9; chance ≈ √(2/πd)",
-    measure=lambda found: found.v1, diagonal=1.0, range=FRACTION, side="right",
-    chance=Chance("input direction by chance", "√(2/πd), d = d_in", _direction, _whole),
-    shown=("map", "layers", "glance"), short="v₁ input",
-    chart=Chart(
-        "directions", "|⟨input direction v₁⟩|, mean over modules", "Agreement of the top input direction v₁ by layer"
-    ),
-)  # fmt: skip
+def _direction(metric: str, side: Side, where: str, d: str, trap: str) -> Definition:
+    """The agreement of the top singular vectors of one side, whatever their signs."""
+    vector = "u₁" if side == "left" else "v₁"
+    return Definition(
+        metric, f"{where} direction |⟨{vector},{vector}'⟩|", "pair", "",
+        f"abs⟨{vector},{vector}'⟩ of the top {side} singular vectors of ΔW", MEAN,
+        f"{trap}unstable where σ₂/σ₁ > 0.9; chance ≈ √(2/πd)",
+        measure=lambda found: found.u1 if side == "left" else found.v1, diagonal=1.0, range=FRACTION, side=side,
+        chance=Chance(
+            f"{where} direction by chance", f"√(2/πd), d = {d}", lambda d, _p, _q: chance.direction_chance(d), _whole
+        ),
+        shown=("map", "layers", "glance"), short=f"{vector} {where}",
+        chart=Chart(
+            "directions", f"|⟨{where} direction {vector}⟩|, mean over modules",
+            f"Agreement of the top {where} direction {vector} by layer",
+        ),
+    )  # fmt: skip
 
 
 def _angle(metric: str, side: Side, where: str, products: str, trap: str) -> Definition:
@@ -114,6 +107,8 @@ def _similarity(metric: str, side: Side, where: str, square: str, trap: str) -> 
     )  # fmt: skip
 
 
+U1 = _direction("u1", "left", "output", "d_out", "")
+V1 = _direction("v1", "right", "input", "d_in", f"{_V1_TRAP}; ")
 ANGLE = _angle("principal_angle", "left", "output", "UᵀU'", _ANGLE_TRAP)
 ANGLE_RIGHT = _angle("principal_angle_right", "right", "input", "VᵀV'", f"{_ANGLE_TRAP}; {_V1_TRAP}")
 OVERLAP = _overlap("subspace_overlap", "left", "output", "UᵀU'", "chance is the larger dimension over d, not 0")

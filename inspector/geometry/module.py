@@ -51,13 +51,8 @@ class ModuleGeometry:
 
     @property
     def squares(self) -> Floats:
-        """‖ΔW‖²_F, (M, N)."""
+        """‖ΔW‖²_F, (M, N), in NumPy: torch's square root may be off by the last bit."""
         return np.diagonal(self.inner.numpy(), axis1=1, axis2=2).clip(min=0)
-
-    @property
-    def norms(self) -> Floats:
-        """‖ΔW‖_F, (M, N), by NumPy's square root: torch's may be off by the last bit."""
-        return np.sqrt(self.squares)
 
     @property
     def cosines(self) -> Floats:
