@@ -27,7 +27,7 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
     for (metric, _), values in list(blocks.items()):
         kind = DEFINITIONS[metric].aggregate
         for scope, member in groups.items():
-            counted = shared[scope] if metric.endswith("_chance") else member
+            counted = shared[scope] if DEFINITIONS[metric].level_of else member
             if kind == "mean":
                 blocks[metric, scope] = _mean(values, counted)
             elif kind == "median":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,9 +15,9 @@ from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
-from inspector.geometry import ranks
+from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
-from inspector.shared import module_chance
+from inspector.shared import averaged, chance_levels
 from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 
 _LARGEST_RANK = 1024
 """Ranks beyond are taken apart by their product where that is smaller."""
-
-
-Kind = tuple[int, int, int, int]
-"""(d_out, d_in, p, q) of two updates of the ranks p ≤ q."""
 
 
 class Batch(NamedTuple):
@@ -48,7 +43,7 @@ class Table:
     def __init__(self, adapters: Sequence[Adapter], modules: tuple[ModuleId, ...], settings: Settings) -> None:
         self.adapters, self.modules = adapters, modules
         self.settings = replace(settings, version=__version__)
-        n, count, k = len(adapters), len(modules), settings.k
+        n, count = len(adapters), len(modules)
         self.tried, self.nonfinite = np.zeros(count, dtype=bool), np.zeros((n, count), dtype=bool)
         self.shapes = np.zeros((n, count, 2), dtype=np.int64)
         for i, adapter in enumerate(adapters):
@@ -57,18 +52,16 @@ class Table:
                     self.shapes[i, m] = spec.d_out, spec.d_in
         r = max((_values(spec) for a in adapters for spec in a.modules.values()), default=1)
         self.blocks: dict[tuple[str, Scope], Floats] = {}
-        self._add((n, count), "norm", "energy_left_out")
-        self._add((n, count, r), "singular_value")
-        self._add((n, count, k), "spectral_gap")
-        self._add(
-            (n, n, count), "cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap"
-        )
-        self._add((count,), "u1_chance", "v1_chance", "subspace_overlap_chance", "subspace_overlap_right_chance")
-        self._add((count,), "row_space_overlap_chance")
-        for side in settings.sides:
-            self._add((n, n, count, k), angle_metric(side))
-            self._add((count, k), f"{angle_metric(side)}_chance")
-        self._enter_chance(np.array([[_rank_of(a, m) for m in modules] for a in adapters]).reshape(n, count))
+        asked = [d for d in DEFINITIONS.values() if not d.one_side or d.side in settings.sides]
+        self.measures = [(d, d.measure) for d in asked if d.measure is not None]
+        for d, _ in self.measures:
+            depth = ((settings.k if d.top_k else r),) if d.indexed else ()
+            self._add(d.metric, (*((n,) if d.subject == "adapter" else (n, n)), count, *depth))
+            if d.chance is not None:
+                self._add(f"{d.metric}_chance", (count, *depth))
+        self._add("energy_left_out", (n, count))
+        ranks = np.array([[_rank_of(a, m) for m in modules] for a in adapters]).reshape(n, count, 1)
+        self._enter_chance((np.arange(r) < ranks).astype(float))  # as if all their σ were one
 
     def largest(self) -> tuple[int, int]:
         """The longest side d of a module, and the ranks of all adapters together."""
@@ -76,9 +69,8 @@ class Table:
             max((s.rank for s in a.modules.values()), default=0) for a in self.adapters
         )
 
-    def _add(self, shape: tuple[int, ...], *metrics: str) -> None:
-        for metric in metrics:
-            self.blocks[metric, "module"] = np.full(shape, np.nan)
+    def _add(self, metric: str, shape: tuple[int, ...]) -> None:
+        self.blocks[metric, "module"] = np.full(shape, np.nan)
 
     def _at(self, metric: str) -> Floats:
         return self.blocks[metric, "module"]
@@ -130,78 +122,48 @@ class Table:
     def _enter(self, batch: Batch, found: ModuleGeometry) -> None:
         """Write the numbers of a batch into the blocks."""
         modules, here = batch
-        inner = np.triu(found.inner.numpy())
-        inner += np.swapaxes(np.triu(inner, 1), 1, 2)  # symmetric to the last bit
-        norms = np.sqrt(np.diagonal(inner, axis1=1, axis2=2).clip(min=0))
-        self._at("norm")[np.ix_(here, modules)] = norms.T
-        self._at("cosine")[np.ix_(here, here, modules)] = np.moveaxis(_cosines(inner, norms), 0, -1)
-        sigma = found.sigma.numpy().swapaxes(0, 1)
-        for i, values in zip(here, sigma, strict=True):
-            rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
-            self._at("singular_value")[i, modules, :rank] = values[:, :rank]
-            gaps = values - np.pad(values[:, 1:], ((0, 0), (0, 1)))
-            width = min(self.settings.k, rank)
-            self._at("spectral_gap")[i, modules, :width] = gaps[:, :width]
         one, other = (np.array(here)[at.numpy()][:, None] for at in (found.i, found.j))
-        pairs = {
-            "u1": found.u1,
-            "v1": found.v1,
-            "subspace_overlap": found.overlap_left,
-            "subspace_overlap_right": found.overlap_right,
-            "row_space_overlap": found.rows,
-        } | {angle_metric(side): angles for side, angles in found.angles.items()}
-        for metric, values in pairs.items():
-            block, numbers = self._at(metric), values.numpy().swapaxes(0, 1)
-            block[one, other, modules] = block[other, one, modules] = numbers
+        for d, measure in self.measures:
+            numbers, block = np.asarray(measure(found)).swapaxes(0, 1), self._at(d.metric)
+            if d.subject == "pair":
+                block[one, other, modules] = block[other, one, modules] = numbers
+            elif not d.indexed:
+                block[np.ix_(here, modules)] = numbers
+            else:
+                for i, values in zip(here, numbers, strict=True):
+                    rank = _rank_of(self.adapters[i], self.modules[modules[0]])
+                    block[i, modules, :rank] = values[:, :rank]
 
-    def _enter_chance(self, ranks: NDArray[np.int64]) -> None:
-        """Chance levels of every module over the pairs that have it in one shape, from their ranks (N, modules).
+    def _enter_chance(self, sigma: Floats) -> None:
+        """Chance levels of every module over the pairs that have it in one shape, from the σ (N, modules, r) of all.
 
         Their median for angles, else their mean; of one adapter alone, as beside another of its kind.
         """
-        alike: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
-        for m in range(len(self.modules)):
-            alike[self.shapes[:, m].tobytes(), ranks[:, m].tobytes()].append(m)
-        levels = [metric for metric, _ in self.blocks if metric.endswith("_chance")]
-        for modules in alike.values():
-            kinds = _kinds(self.shapes[:, modules[0]], ranks[:, modules[0]])
-            for metric in levels if kinds else ():
-                self._at(metric)[modules] = self._chance(metric.removesuffix("_chance"), kinds)
-
-    def _chance(self, metric: str, kinds: Counter[Kind]) -> Floats:
-        """(1 or k,) of one metric over pairs of these (d_out, d_in, p, q)."""
-        most = None if metric == "row_space_overlap" else self.settings.k
-        width = self._at(f"{metric}_chance").shape[1:]
-        rows = np.full((kinds.total(), *(width or (1,))), np.nan)
-        at = 0
-        for (d_out, d_in, p, q), times in kinds.items():
-            level = np.atleast_1d(module_chance(metric, d_out, d_in, min(p, most or p), min(q, most or q)))
-            rows[at : at + times, : len(level)] = level
-            at += times
-        known = ~np.isnan(rows).all(0)
-        out = np.full(rows.shape[1], np.nan)
-        out[known] = (np.nanmedian if width else np.nanmean)(rows[:, known], axis=0)
-        return out if width else out[0]
+        for d, _ in self.measures:
+            if d.chance is None:
+                continue
+            extents, block = d.chance.extent(sigma, self.settings.k), self._at(f"{d.metric}_chance")
+            alike: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+            for m in range(len(self.modules)):
+                alike[self.shapes[:, m].tobytes(), extents[:, m].tobytes()].append(m)
+            for modules in alike.values():
+                pairs = _pairs(self.shapes[:, modules[0]], extents[:, modules[0]])
+                if pairs.size:
+                    own = extents[:, modules[0]][pairs]
+                    levels = chance_levels(d, self.shapes[pairs[:, 0], modules[0]], own, block[0].size)
+                    block[modules] = averaged(levels, d.aggregate).reshape(block.shape[1:])
 
     def study(self, *, finished: bool = False) -> Study:
         """What is measured so far, with layers and globals."""
         if finished:  # by the ranks that the updates have, not those their factors allow
-            self._enter_chance((np.nan_to_num(self._at("singular_value")) > 0).sum(-1))
+            self._enter_chance(self._at("singular_value"))
         blocks = {key: values.copy() for key, values in self.blocks.items()}
         if not np.nansum(blocks["energy_left_out", "module"]):
             del blocks["energy_left_out", "module"]
-        sigma = blocks["singular_value", "module"]
-        blocks["effective_rank_share", "module"] = ranks.effective_rank(sigma) / np.maximum(
-            (~np.isnan(sigma)).sum(-1), 1
-        )
-        for rank in (
-            ranks.effective_rank,
-            ranks.effective_rank_energy,
-            ranks.participation_ratio,
-            ranks.stable_rank,
-            ranks.rank_90,
-        ):
-            blocks[rank.__name__, "module"] = rank(sigma)
+        for d in DEFINITIONS.values():
+            if d.of_spectrum is not None:
+                numbers = d.of_spectrum(blocks["singular_value", "module"])
+                blocks[d.metric, "module"] = numbers[..., : self.settings.k] if d.indexed else numbers
         self._unscale(blocks)
         fill_diagonals(blocks)
         infos = tuple(
@@ -235,15 +197,12 @@ def _rank_of(adapter: Adapter, module: ModuleId) -> int:
     return 0 if spec is None else _values(spec)
 
 
-def _kinds(shapes: NDArray[np.int64], ranks: NDArray[np.int64]) -> Counter[Kind]:
-    """How many pairs of adapters have which (d_out, d_in, p, q), p ≤ q, at a module; a lone adapter with its like."""
-    having = [(d_out, d_in, r) for (d_out, d_in), r in zip(shapes.tolist(), ranks.tolist(), strict=True) if r]
-    pairs: Counter[Kind] = Counter(
-        (d_out, d_in, min(r, other[2]), max(r, other[2]))
-        for (d_out, d_in, r), other in combinations(having, 2)
-        if other[:2] == (d_out, d_in)
-    )
-    return pairs or Counter((d_out, d_in, r, r) for d_out, d_in, r in having)
+def _pairs(shapes: NDArray[np.int64], extents: Floats) -> NDArray[np.int64]:
+    """(P, 2): the pairs of adapters that have a module in one shape; a lone adapter with its like."""
+    i, j = np.triu_indices(len(extents), 1)
+    both = (extents[i] > 0) & (extents[j] > 0) & (shapes[i] == shapes[j]).all(-1)
+    alone = np.flatnonzero(extents > 0)
+    return np.column_stack([i[both], j[both]] if both.any() else [alone, alone])
 
 
 def _values(module: LoraModule) -> int:
@@ -259,19 +218,7 @@ def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     return whole(B.double() @ A.double()) if r > max(shorter, _LARGEST_RANK) else (B, A)
 
 
-def angle_metric(side: str) -> str:
-    """The metric name of the principal angles of one side."""
-    return "principal_angle" if side == "left" else "principal_angle_right"
-
-
 def _quotient(above: Floats, below: Floats) -> Floats:
     """above / below, 0 where above is."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(above == 0, 0.0, above / below)
-
-
-def _cosines(inner: Floats, norms: Floats) -> Floats:
-    """Module cosines (M, N, N) from inner products and norms (M, N); NaN where a norm is zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosines = inner / (norms[:, :, None] * norms[:, None, :])
-    return np.where((norms[:, :, None] > 0) & (norms[:, None, :] > 0), cosines.clip(-1.0, 1.0), np.nan)

@@ -5,7 +5,6 @@ A study's own chance levels are of all its adapters. What a pair is judged by mu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -13,22 +12,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.definitions import DEFINITIONS
-from inspector.geometry import chance, cosine
+from inspector.definitions import DEFINITIONS, Definition
+from inspector.geometry import cosine
 from inspector.geometry.interference import classify
 from inspector.study import Floats, Study
 
 Modules = NDArray[np.bool_]
-
-_LEVELS: dict[str, Callable[[int, int, int, int], float | tuple[float, ...]]] = {
-    "u1": lambda d_out, _d_in, _p, _q: chance.direction_chance(d_out),
-    "v1": lambda _d_out, d_in, _p, _q: chance.direction_chance(d_in),
-    "subspace_overlap": lambda d_out, _d_in, p, q: chance.overlap_chance(d_out, p, q),
-    "subspace_overlap_right": lambda _d_out, d_in, p, q: chance.overlap_chance(d_in, p, q),
-    "row_space_overlap": lambda _d_out, d_in, p, q: chance.overlap_chance(d_in, p, q),
-    "principal_angle": lambda d_out, _d_in, p, q: chance.angle_chance(d_out, p, q),
-    "principal_angle_right": lambda _d_out, d_in, p, q: chance.angle_chance(d_in, p, q),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +46,32 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     the metric itself; NaN where there are none. A study without numbers of modules gives its own level.
     """
     sigma, whole = study.spectra, study.block(f"{metric}_chance", "global")
-    if whole is None:
+    if whole is None or (chance := DEFINITIONS[metric].chance) is None:
         return np.full(1, np.nan)
     if sigma is None:
         return np.atleast_1d(whole[0])
-    ranks = (np.nan_to_num(sigma[[i, j]]) > 0).sum(-1)
-    here = shared(study, i, j, counted) & (ranks > 0).all(0)
+    extents = chance.extent(sigma[[i, j]], study.settings.k)
+    here = shared(study, i, j, counted) & (extents > 0).all(0)
     width = whole.shape[1] if whole.ndim == 2 else 1
     if not here.any():
         return np.full(width, np.nan)
-    kept = np.sort(ranks[:, here], axis=0)
-    if metric != "row_space_overlap":  # of whole row spaces, not of their top k
-        kept = np.minimum(kept, study.settings.k)
-    alike = np.column_stack([study.shapes[i, here], *kept])
-    return _level(metric, np.ascontiguousarray(alike, dtype=np.int64).tobytes(), width).copy()
+    alike = np.column_stack([study.shapes[i, here], np.sort(extents[:, here], axis=0).T])
+    return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
 
 
-def module_chance(metric: str, d_out: int, d_in: int, p: int, q: int) -> float | tuple[float, ...]:
-    """What random subspaces of p and q dimensions would give at one module: a number, or one an angle."""
-    return _LEVELS[metric](d_out, d_in, p, q)
+def chance_levels(definition: Definition, shapes: NDArray[np.int64], extents: Floats, width: int) -> Floats:
+    """(P, width): what random subspaces would give for P pairs of updates of shapes (P, 2) and extents (P, 2)."""
+    levels = np.full((len(shapes), width), np.nan)
+    chance = definition.chance
+    if chance is None:
+        return levels
+    d = shapes[:, int(definition.side == "right")]
+    for size in np.unique(d).tolist():
+        here = d == size
+        found = np.asarray(chance.level(int(size), *extents[here].T))
+        found = found if found.ndim == 2 else found.reshape(-1, 1)
+        levels[here, : found.shape[1]] = found
+    return levels
 
 
 def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3) -> str:
@@ -89,18 +85,15 @@ def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3
 
 @lru_cache(maxsize=256)
 def _level(metric: str, modules: bytes, width: int) -> Floats:
-    """The level over modules given as (d_out, d_in, p, q), p ≤ q dimensions: most pairs of a study share them."""
-    kinds, counts = np.unique(np.frombuffer(modules, dtype=np.int64).reshape(-1, 4), axis=0, return_counts=True)
-    levels = np.full((len(kinds), width), np.nan)
-    for row, kind in zip(levels, kinds.tolist(), strict=True):
-        level = np.atleast_1d(module_chance(metric, *kind))
-        row[: len(level)] = level
+    """The level over modules given as (d_out, d_in, p, q), p ≤ q: most pairs of a study share them."""
+    kinds, counts = np.unique(np.frombuffer(modules).reshape(-1, 4), axis=0, return_counts=True)
+    levels = chance_levels(DEFINITIONS[metric], kinds[:, :2].astype(np.int64), kinds[:, 2:], width)
     if len(kinds) == 1:
         return np.asarray(levels[0])
-    return _over(np.repeat(levels, counts, axis=0), DEFINITIONS[f"{metric}_chance"].aggregate)
+    return averaged(np.repeat(levels, counts, axis=0), DEFINITIONS[metric].aggregate)
 
 
-def _over(levels: Floats, how: str) -> Floats:
+def averaged(levels: Floats, how: str) -> Floats:
     """Mean or median of each column, NaN left out: (modules, k) -> (k,)."""
     out, known = np.full(levels.shape[1], np.nan), ~np.isnan(levels)
     for k in np.flatnonzero(known.any(0)):
@@ -123,4 +116,4 @@ def pair_interference(study: Study, i: int, j: int, counted: Modules | None = No
     of_both = cosine.cosine(inner.sum(), np.square(a).sum(), np.square(b).sum())
     if not study.weighed[[i, j]].all():
         of_both = np.full((), np.nan)
-    return Interference(float(of_both), float(_over(overlaps[i, j, here][:, None], "mean")[0]), level)
+    return Interference(float(of_both), float(averaged(overlaps[i, j, here][:, None], "mean")[0]), level)

@@ -22,11 +22,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector import arrays
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
 from inspector.origin import UNKNOWN, Origin
 
-Floats = NDArray[np.float64]
+Floats = arrays.Floats
 Scope = Literal["global", "layer", "module"]
 SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
 ACTIVATED = "PEFT aLoRA"
@@ -264,11 +265,11 @@ class Study:
 def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:
     """Write what every pair metric is of an adapter with itself, wherever it is not zero."""
     for (metric, scope), values in blocks.items():
-        itself = DEFINITIONS[metric].itself
+        diagonal = DEFINITIONS[metric].diagonal
         norm, rank = blocks.get(("norm", scope)), blocks.get(("effective_rank", scope))
-        if itself is None or norm is None:
+        if diagonal is None or norm is None:
             continue
         at = np.arange(len(norm))
         known = norm > 0 if rank is None else (norm > 0) | np.isfinite(rank)  # the norm of some has no known scale
-        filled = np.where(known, itself, np.nan)
+        filled = np.where(known, diagonal, np.nan)
         values[at, at] = filled[..., None] if values.ndim == 4 else filled

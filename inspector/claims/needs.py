@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
-from inspector.claims.verdicts import NEEDS_TOP_K
 from inspector.definitions import DEFINITIONS
 
 
@@ -35,13 +34,13 @@ def _names(claims: ClaimSet, some: Sequence[Claim]) -> tuple[str, ...]:
 
 def sides(claims: ClaimSet) -> tuple[Literal["left", "right"], ...]:
     """Which principal angles are asked for."""
-    right = any(metric.startswith("principal_angle_right") for claim in claims.claims for metric in claim.metrics)
-    return ("left", "right") if right else ("left",)
+    asked = [DEFINITIONS[metric] for claim in claims.claims for metric in claim.metrics]
+    return ("left", "right") if any(d.one_side and d.side == "right" for d in asked) else ("left",)
 
 
 def top_ks(claims: ClaimSet) -> dict[int, tuple[str, ...]]:
     """The sizes of subspaces that claims ask for -> the adapters; the first is that of most, with all adapters."""
-    asked = [c for c in claims.claims if any(metric.startswith(NEEDS_TOP_K) for metric in c.metrics)]
+    asked = [c for c in claims.claims if any(DEFINITIONS[metric].top_k for metric in c.metrics)]
     sizes = [claim.top_k for claim in asked] or [10]
     common = max(sizes, key=sizes.count)
     rest = {size: [c for c in asked if c.top_k == size] for size in dict.fromkeys(sizes) if size != common}

@@ -17,7 +17,6 @@ from inspector.text import plain, some
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "holds only under", "does not hold", "cannot be measured here")
-NEEDS_TOP_K = ("principal_angle", "subspace_overlap")
 _NEEDS_BASE = "needs the base"
 
 
@@ -166,7 +165,7 @@ def _published(claims: ClaimSet, claim: Claim, where: Where) -> str:
 
 def _refuse_other_settings(claim: Claim, metric: str, study: Study, remedy: str) -> None:
     """Raise NotMeasuredError where the study's numbers are of something else than the claim's."""
-    if metric.startswith(NEEDS_TOP_K) and study.settings.k != claim.top_k:
+    if DEFINITIONS[metric].top_k and study.settings.k != claim.top_k:
         raise NotMeasuredError(f"needs top-{claim.top_k} subspaces, this study has top-{study.settings.k}")
     probe = DEFINITIONS[metric].probe
     if not probe:

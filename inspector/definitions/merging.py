@@ -10,11 +10,11 @@ _ZEROS = "a module that one adapter does not change counts as its zero"
 MERGING = (
     Definition(
         "merge_weight", "weight in the sum", "adapter", "", "w_i of ΔW = Σ w_i·ΔW_i",
-        "one for the whole adapter", aggregate="none",
+        "one for the whole adapter", aggregate="none", scale=None,
     ),
     Definition(
         "sum_norm", "norm of the sum", "none", "", "‖Σ w_i·ΔW_i‖_F",
-        "root of the sum of squares over the scope's modules", _ZEROS, aggregate="none",
+        "root of the sum of squares over the scope's modules", _ZEROS, aggregate="none", scale=None,
     ),
     Definition(
         "sum_cosine", "cosine to the sum", "adapter", "", "⟨Σ w_j·ΔW_j, ΔW_i⟩ / (‖Σ w_j·ΔW_j‖ ‖ΔW_i‖)",
@@ -36,11 +36,11 @@ MERGING = (
     ),
     Definition(
         "sum_singular_value", "singular values of the sum", "none", "", "σ_k of Σ w_i·ΔW_i, descending",
-        "per module only", index="k", aggregate="none",
+        "per module only", index="k", aggregate="none", scale=None,
     ),
     Definition(
         "sum_rank", "rank of the sum", "none", "", "how many σ of Σ w_i·ΔW_i are not zero (at most the sum of ranks)",
-        "mean over the scope's modules", aggregate="none",
+        "mean over the scope's modules", aggregate="none", scale=None,
     ),
     Definition(
         "sum_energy_kept", "energy kept at rank k", "none", "",

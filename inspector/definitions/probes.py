@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from inspector.definitions.definition import Definition, Probe, Subject
 
 SIGNED = "intervals at the α of the maximum"
@@ -42,8 +45,16 @@ _NO_TEST = (
 _ENDS_TRAP = "half of its size stands above the endpoints' mean on a path that does not rise anywhere between"
 
 
-def _number(metric: str, title: str, subject: Subject, formula: str, probe: Probe, trap: str = "") -> Definition:
-    return Definition(metric, title, subject, "", formula, _WHOLE, trap, aggregate="none", probe=probe)
+def _number(
+    metric: str, title: str, subject: Subject, formula: str, probe: Probe, trap: str = "", *, beside: bool = False
+) -> Definition:
+    scale = None if probe == "lens" else 1.0
+    return Definition(
+        metric, title, subject, "", formula, _WHOLE, trap, aggregate="none", probe=probe, scale=scale, beside=beside
+    )
+
+
+_beside = partial(_number, beside=True)
 
 
 def _connectivity(suffix: str, loss: str) -> tuple[Definition, ...]:
@@ -65,23 +76,21 @@ def _connectivity(suffix: str, loss: str) -> tuple[Definition, ...]:
                 f"{metric}{suffix}", f"barrier {title}{name}", "pair", "", formula, _WHOLE, _BARRIER_TRAP, source,
                 aggregate="none", probe=probe,
             ),
-            _number(
+            _beside(
                 f"{metric}_low{suffix}", f"barrier {title}, lower{name}", "pair", f"2.5 %, {_INTERVAL}", probe,
-                _NO_TEST,
-            ),
-            _number(
+                _NO_TEST),
+            _beside(
                 f"{metric}_high{suffix}", f"barrier {title}, upper{name}", "pair", f"97.5 %, {_INTERVAL}", probe,
-                _NO_TEST,
-            ),
-            _number(f"{metric}_at{suffix}", f"where: {title}{name}", "ordered", "the α of that maximum", probe),
+                _NO_TEST),
+            _beside(f"{metric}_at{suffix}", f"where: {title}{name}", "ordered", "the α of that maximum", probe),
         ]  # fmt: skip
     ends = "L(1) − L(0): the loss of a alone less that of b alone"
     drawn = "percentile bootstrap over examples, the same ones for both ends, 2000 resamples"
     return (
         curve, base, *barriers,
         _number(f"lmc_ends{suffix}", f"difference of the ends{name}", "ordered", ends, probe, _ENDS_TRAP),
-        _number(f"lmc_ends_low{suffix}", f"difference of the ends, lower{name}", "ordered", f"2.5 %, {drawn}", probe),
-        _number(f"lmc_ends_high{suffix}", f"difference of the ends, upper{name}", "ordered", f"97.5 %, {drawn}", probe),
+        _beside(f"lmc_ends_low{suffix}", f"difference of the ends, lower{name}", "ordered", f"2.5 %, {drawn}", probe),
+        _beside(f"lmc_ends_high{suffix}", f"difference of the ends, upper{name}", "ordered", f"97.5 %, {drawn}", probe),
     )  # fmt: skip
 
 
@@ -109,32 +118,35 @@ def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[
         (f"cka{suffix}_base", f"CKA{name} to the base", "adapter", formula, trap, source),
     )  # fmt: skip
     return tuple(
-        Definition(metric, title, subject, "", text, layers, trap, source, aggregate="none", probe="cka")
+        Definition(
+            metric, title, subject, "", text, layers, trap, source, aggregate="none", probe="cka",
+            beside=metric.endswith("_null"), shown=() if "_null" in metric else ("cka",),
+        )
         for metric, title, subject, text, trap, source in kinds
-    )
+    )  # fmt: skip
 
 
 PROBES: tuple[Definition, ...] = (
     Definition(
         "base_norm", "norm of the base ‖W₀‖", "none", "", "‖W₀‖_F of the base weights the adapters change",
-        "root of the sum of squares over the scope's modules", aggregate="stacked", probe="weights",
+        "root of the sum of squares over the scope's modules", aggregate="stacked", probe="weights", scale=None,
     ),
     Definition(
         "norm_relative", "relative norm ‖ΔW‖/‖W₀‖", "adapter", "", "‖ΔW‖_F / ‖W₀‖_F, over the modules it adapts",
         "squares are summed over the scope's modules first, then divided",
         "below about 4e-3 a bfloat16 merge rounds much of the update away",
-        aggregate="stacked", probe="weights",
+        aggregate="stacked", probe="weights", scale=None, shown=("layers", "base"),
     ),
     Definition(
         "intruder_dimensions", "intruder dimensions", "adapter", "",
         "how many of the top 10 left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < 0.5",
         "mean over the scope's modules", "a rotation inside the base's own top subspace also counts: see in-subspace",
-        "Shuttleworth et al. 2024", probe="intruders",
+        "Shuttleworth et al. 2024", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
     Definition(
         "intruder_dimensions_subspace", "intruders outside the subspace", "adapter", "",
         "how many of the top 10 left singular vectors u of W₀+ΔW have ‖U₁₀(W₀)ᵀu‖ < 0.5, U₁₀ the base's top 10",
-        "mean over the scope's modules", probe="intruders",
+        "mean over the scope's modules", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
     *(definition for suffix, loss in LOSSES.items() for definition in _connectivity(suffix, loss)),
     *_cka(
@@ -165,14 +177,17 @@ PROBES: tuple[Definition, ...] = (
         "lens",
     ),
     _number("accuracy", "accuracy", "adapter", "share of problems whose greedy answer is right (pass@1)", "accuracy"),
-    _number("accuracy_low", "accuracy, lower", "adapter", "Wilson 95 % interval, lower end", "accuracy"),
-    _number("accuracy_high", "accuracy, upper", "adapter", "Wilson 95 % interval, upper end", "accuracy"),
+    _beside("accuracy_low", "accuracy, lower", "adapter", "Wilson 95 % interval, lower end", "accuracy"),
+    _beside("accuracy_high", "accuracy, upper", "adapter", "Wilson 95 % interval, upper end", "accuracy"),
     _number("accuracy_base", "accuracy of the base", "none", "the same of ΔW = 0", "accuracy"),
-    _number("accuracy_base_low", "accuracy of the base, lower", "none", "Wilson 95 % interval, lower", "accuracy"),
-    _number("accuracy_base_high", "accuracy of the base, upper", "none", "Wilson 95 % interval, upper", "accuracy"),
+    _beside("accuracy_base_low", "accuracy of the base, lower", "none", "Wilson 95 % interval, lower", "accuracy"),
+    _beside("accuracy_base_high", "accuracy of the base, upper", "none", "Wilson 95 % interval, upper", "accuracy"),
     _number("accuracy_answered", "problems answered", "adapter", "how many of the problems have an answer", "accuracy"),
     _number("accuracy_base_answered", "problems answered by the base", "none", "the same of ΔW = 0", "accuracy"),
-    _number("mcnemar_wins", "solved by a only", "ordered", "problems that a solves and b does not", "accuracy"),
+    replace(
+        _number("mcnemar_wins", "solved by a only", "ordered", "problems that a solves and b does not", "accuracy"),
+        scale=None,
+    ),
     _number("mcnemar_p", "McNemar p", "pair", "exact two-sided McNemar test on the same problems", "accuracy"),
     _number(
         "mcnemar_p_holm", "McNemar p (Holm)", "pair", "Holm-corrected over all pairs of the table, base included",

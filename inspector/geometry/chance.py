@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from inspector.arrays import Floats
+
 _DRAWS = 400
 
 
@@ -15,9 +17,26 @@ def direction_chance(d: int) -> float:
     return math.exp(math.lgamma(d / 2) - math.lgamma((d + 1) / 2)) / math.sqrt(math.pi)
 
 
-def overlap_chance(d: int, p: int, q: int) -> float:
+def overlap_chance(d: int, p: Floats, q: Floats) -> Floats:
     """E ‖UᵀU'‖²_F / min(p, q) of random subspaces of ℝᵈ of p and q dimensions: max(p, q)/d."""
-    return min(1.0, max(p, q) / d)
+    return np.minimum(1.0, np.maximum(p, q) / d)
+
+
+def similarity_chance(d: int, p: Floats, q: Floats) -> Floats:
+    """E ⟨P,P'⟩_F / (‖P‖_F‖P'‖_F) of positive semidefinite P, P' (d, d) turned at random: √(pq)/d, p = (tr P)²/‖P‖²_F.
+
+    Exact, for E[Q P Qᵀ] = tr(P)/d·I; p is the participation ratio of the squared singular values of ΔW.
+    """
+    return np.sqrt(p * q) / d
+
+
+def angle_chances(d: int, p: Floats, q: Floats) -> Floats:
+    """(P, k): `angle_chance` of P pairs, NaN beyond the smaller of p and q."""
+    kinds, at = np.unique(np.stack([p, q], axis=1).astype(int), axis=0, return_inverse=True)
+    levels = np.full((len(kinds), int(kinds.min(1).max(initial=0))), np.nan)
+    for row, (one, other) in zip(levels, kinds.tolist(), strict=True):
+        row[: min(one, other)] = angle_chance(d, one, other)
+    return levels[at]
 
 
 @lru_cache(maxsize=1024)

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from threading import local
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from inspector.arrays import Floats
 from inspector.geometry.angles import principal_angles
+from inspector.geometry.cosine import cosine
 from inspector.geometry.directions import crossings, top_direction
 from inspector.geometry.factorise import factorise
 from inspector.geometry.inner import inner_products
 from inspector.geometry.overlap import subspace_overlap
+from inspector.geometry.similarity import similarity
 from inspector.geometry.stack import Factors, Workspace
 
 Side = Literal["left", "right"]
@@ -25,8 +29,8 @@ class ModuleGeometry:
     """N updates at each of M modules, on the host. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
 
     finite (M, N): False where factors hold NaN or Inf, and then no number of theirs is; inner (M, N, N);
-    sigma (M, N, r); rank (M, N); u1, v1, overlap_left, overlap_right, rows (M, P); angles: degrees (M, P, k) per side
-    asked for; by_qr: how many updates took the QR route.
+    sigma (M, N, r); rank (M, N); u1, v1, overlap_left, overlap_right, rows, similar_left, similar_right (M, P); angles:
+    degrees (M, P, k) per side asked for; by_qr: how many updates took the QR route.
     """
 
     finite: Tensor
@@ -40,8 +44,21 @@ class ModuleGeometry:
     overlap_left: Tensor
     overlap_right: Tensor
     rows: Tensor
+    similar_left: Tensor
+    similar_right: Tensor
     angles: dict[Side, Tensor]
     by_qr: int
+
+    @property
+    def squares(self) -> Floats:
+        """‖ΔW‖²_F, (M, N), in NumPy: torch's square root may be off by the last bit."""
+        return np.diagonal(self.inner.numpy(), axis1=1, axis2=2).clip(min=0)
+
+    @property
+    def cosines(self) -> Floats:
+        """⟨ΔW_i,ΔW_j⟩ / (‖ΔW_i‖‖ΔW_j‖) of the pairs, (M, P); NaN where a norm is zero."""
+        i, j, squares = self.i.numpy(), self.j.numpy(), self.squares
+        return cosine(self.inner.numpy()[:, i, j], squares[:, i], squares[:, j])
 
 
 class Measurer:
@@ -77,6 +94,8 @@ def measure(modules: Sequence[Factors], k: int, sides: Sequence[Side], workspace
         "overlap_left": subspace_overlap(left, shared),
         "overlap_right": subspace_overlap(top["right"], shared),
         "rows": subspace_overlap(right, rank),
+        "similar_left": similarity(c.left[:, i, j], f.sigma[:, i], f.sigma[:, j]),
+        "similar_right": similarity(right, f.sigma[:, i], f.sigma[:, j]),
     } | {side: principal_angles(f, top[side], i, j, side, k) for side in sides}
     host = _on_host(found)
     angles = {side: host.pop(side) for side in sides}

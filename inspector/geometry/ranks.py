@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.study import Floats
+from inspector.arrays import Floats
+
+
+def rank(sigma: Floats) -> Floats:
+    """How many σ over the last axis are above 0."""
+    return np.asarray(np.sum(np.nan_to_num(sigma) > 0, axis=-1), dtype=np.float64)
 
 
 def effective_rank(sigma: Floats) -> Floats:
     """exp(H(p)), p = σ/Σσ, over the last axis [Roy & Vetterli 2007]; NaN for a zero spectrum."""
     return _entropy_rank(np.nan_to_num(sigma))
+
+
+def effective_rank_share(sigma: Floats) -> Floats:
+    """exp(H(p)) over the number of σ that are not NaN, at least 1."""
+    return np.asarray(effective_rank(sigma) / np.maximum((~np.isnan(sigma)).sum(axis=-1), 1))
 
 
 def effective_rank_energy(sigma: Floats) -> Floats:
@@ -34,6 +44,12 @@ def rank_90(sigma: Floats) -> Floats:
     energy = _share(np.nan_to_num(sigma) ** 2)
     reached = np.cumsum(energy, axis=-1) >= 0.9 - 1e-12
     return np.where(np.isnan(energy[..., 0]), np.nan, np.argmax(reached, axis=-1) + 1.0)
+
+
+def gaps(sigma: Floats) -> Floats:
+    """σ_k − σ_(k+1), the last σ as it is; NaN where σ_k is."""
+    following = np.pad(np.nan_to_num(sigma)[..., 1:], [(0, 0)] * (sigma.ndim - 1) + [(0, 1)])
+    return np.asarray(sigma - following)
 
 
 def _entropy_rank(weights: Floats) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from inspector.definitions import DEFINITIONS, INTERFERENCE
+from inspector.definitions import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.findings import finding_lines
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.printing.nearest import resemblance_table
@@ -23,11 +23,6 @@ from inspector.table import needs_pair, subjects
 from inspector.takeaways.limits import by_base
 from inspector.text import count
 
-MATRICES = ("cosine", "u1", "v1", "subspace_overlap", "orthogonal_fraction_global", "orthogonal_fraction_module")
-_OF_ADAPTERS = {
-    "norm": "‖ΔW‖", "effective_rank": "effective rank", "effective_rank_share": "share of rank",
-    "energy_left_out": "energy left out",
-}  # fmt: skip
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
 
@@ -59,7 +54,7 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
     """
     page = _Page()
     _print_resemblance(page, study, title)
-    _print_adapters(page, study, () if metrics else tuple(_OF_ADAPTERS))
+    _print_adapters(page, study, () if metrics else at_a_glance(of_pairs=False))
     if metrics:
         for metric in metrics:
             _print_metric(page, study, metric)
@@ -75,13 +70,18 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
             page.table(part)
 
 
+def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
+    """What is printed where no metric is asked for: matrices of pairs, or columns beside the adapters."""
+    return tuple(m for m in shown_in("glance") if (DEFINITIONS[m].subject != "adapter") == of_pairs)
+
+
 def _print_pairs(page: _Page, study: Study) -> None:
     """Every pair by every metric; one line where no pair has a module in common."""
     if not any(shared(study, i, j).any() for _, _, (i, j) in subjects(study, "pair")):
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
         page.text(f"{who} module of the same name and shape to compare.")
         return
-    for metric in (metric for metric in MATRICES if _has(study, metric)):
+    for metric in (metric for metric in at_a_glance(of_pairs=True) if _has(study, metric)):
         _print_metric(page, study, metric, layers=False)
     if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):
         page.table(angles_table(study))
@@ -142,10 +142,10 @@ def _tell_of_references(page: _Page, study: Study) -> None:
 
 
 def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
-    """Who was measured, with these of `_OF_ADAPTERS`; what all adapters share stands once, below the table."""
+    """Who was measured, with these numbers of each; what all adapters share stands once, below the table."""
     if len({adapter.ranks for adapter in study.adapters}) < 2:
         metrics = [metric for metric in metrics if metric != "effective_rank_share"]
-    measured = {_OF_ADAPTERS[metric]: study.block(metric, "global") for metric in metrics}
+    measured = {DEFINITIONS[metric].short: study.block(metric, "global") for metric in metrics}
     numbers = {title: block[:, 0].tolist() for title, block in measured.items() if block is not None}
     columns: dict[str, list[str]] = {
         "base": [a.base or "?" for a in study.adapters],

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.definitions import DEFINITIONS
-from inspector.report.document import Level, Lines, Matrix, Note, Series, Subject
+from inspector.definitions import DEFINITIONS, Definition
+from inspector.report.document import Level, Lines, Matrix, Note, Part, Series, Subject
 from inspector.report.subjects import adapters, pairs
 from inspector.shared import chance_span, pair_chance
 from inspector.study import Floats, Scope, Study
@@ -42,12 +42,22 @@ class Context:
             return float("nan")
         return float(block[0] if k is None else block[0, k])
 
-    def matrix(self, metric: str, caption: str, *, apart: bool = False) -> Matrix | None:
-        """The global numbers of every pair."""
-        block = self.values(metric)
-        if block is None:
-            return None
-        return Matrix(metric.replace("_", "-"), caption, tuple(a.label for a in self.adapters), block[:, :, 0], apart)
+    def of_pairs(self, definition: Definition) -> list[Part]:
+        """A metric's chart: the global numbers of every pair, then along the layers; nothing where none is known."""
+        block, chart, metric = self.values(definition.metric), definition.chart, definition.metric
+        if block is None or chart is None:
+            return []
+        caption = (
+            f"{chart.caption}; {chance_span(self.study, metric)} by chance" if definition.chance else chart.caption
+        )
+        names = tuple(adapter.label for adapter in self.adapters)
+        apart = definition.diagonal == 0
+        parts: list[Part] = [Matrix(metric.replace("_", "-"), caption, names, block[:, :, 0], apart)]
+        if chart.by_layer:
+            levels = self.chance_along_layers(metric)
+            line = self.layers(metric, chart.by_layer, levels=levels, limits=definition.range)
+            parts += [line] if line else []
+        return parts
 
     def layers(
         self,
@@ -72,10 +82,6 @@ class Context:
         x = tuple(float(layer) for layer in self.study.layers)
         name = f"{metric.replace('_', '-')}-by-layer"
         return Lines(name, caption, ("layer", y), x, series, tuple(levels), limits, log=log, digits=digits)
-
-    def chance(self, metric: str) -> str:
-        """`0.014 by chance`, or `0.014 to 0.111 by chance` where pairs differ."""
-        return f"{chance_span(self.study, metric)} by chance"
 
     def chance_along_layers(self, metric: str) -> tuple[Level, ...]:
         """What random subspaces would give in each layer, the least and the most of the pairs where they differ."""

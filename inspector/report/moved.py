@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,6 @@ from numpy.typing import NDArray
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
 from inspector.study import Floats, Scope, Study
-
-RELATIVE = ("", "weights", "lens")
-"""Numbers of an adapter from these probes have no bound (norms, ranks, depths): their share of themselves counts."""
-_SHARES = ("energy_left_out", "sum_cosine", "sum_energy_ratio", "sum_interference", "sum_energy_kept")
-_OF_TEN = ("intruder_dimensions", "intruder_dimensions_subspace")
-_BESIDE = re.compile(r".*_(q25|q75|chance|null|low|high|at)(_rollouts)?|spectral_gap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +33,14 @@ class Moved:
 
     @property
     def beside(self) -> bool:
-        """Whether it only goes with another number: a chance level, a quartile, an interval's end, a gap, a place."""
-        return _BESIDE.fullmatch(self.metric) is not None
+        """Whether it only goes with another number."""
+        return DEFINITIONS[self.metric].beside
 
 
 def scale(metric: str, old: Floats, new: Floats) -> Floats | float:
-    """What a difference is divided by: 90 for degrees, 10 for counts of ten, the larger one without bound, else 1."""
-    definition = DEFINITIONS[metric]
-    if definition.unit == "°":
-        return 90.0
-    if metric in _OF_TEN:
-        return 10.0
-    if metric in _SHARES:
-        return 1.0
-    if metric == "mcnemar_wins" or (definition.subject in {"adapter", "none"} and definition.probe in RELATIVE):
-        return np.maximum(np.maximum(np.abs(old), np.abs(new)), 1e-30)
-    return 1.0
+    """What a difference is divided by: the metric's scale, or the larger one where it has none."""
+    own = DEFINITIONS[metric].scale
+    return np.maximum(np.maximum(np.abs(old), np.abs(new)), 1e-30) if own is None else own
 
 
 def moved_numbers(old: Study, new: Study, names: list[str], scope: Scope, threshold: float) -> tuple[list[Moved], int]:

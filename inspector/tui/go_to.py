@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase as fnmatch
 
-from inspector.tui.state import LAYER_METRICS, AppState
+from inspector.definitions import shown_in
+from inspector.tui.state import AppState
 from inspector.tui.views.base import View
 
 
 def view_of(views: Iterable[View], metric: str, *, layer: bool) -> str:
     """The id of the view a metric is best seen in; along the layers where the number is of one."""
-    if layer and metric in LAYER_METRICS:
+    if layer and metric in shown_in("layers"):
         return "layers"
     return next((view.id for view in views if any(fnmatch(metric, seen) for seen in view.shows)), "pair")
 

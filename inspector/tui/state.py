@@ -18,22 +18,6 @@ from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.merge.state import Mixture
 from inspector.tui.views.trajectory.state import Watched
 
-MAP_METRICS = (
-    "cosine",
-    "u1",
-    "v1",
-    "subspace_overlap",
-    "subspace_overlap_right",
-    "orthogonal_fraction_global",
-    "orthogonal_fraction_module",
-)
-RANK_METRICS = (
-    "effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90", "effective_rank_share",
-)  # fmt: skip
-WITH_BASE = ("norm_relative", "intruder_dimensions", "intruder_dimensions_subspace")
-"""What the base's weights add to one adapter's own numbers."""
-LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *WITH_BASE[:1], *RANK_METRICS, *WITH_BASE[1:])
-CKA_METRICS = ("cka_debiased", "cka", "cka_debiased_base", "cka_base")
 DEFAULT_PAIRS = 7
 
 

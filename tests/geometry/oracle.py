@@ -11,7 +11,7 @@ from inspector.geometry.stack import Workspace
 
 Factors = tuple[np.ndarray, np.ndarray, float]
 
-COSINE = NORM = SIGMA = 1e-9
+COSINE = NORM = SIGMA = SIMILARITY = 1e-9
 ROWS = 1e-6
 """Trailing singular vectors are not held to more."""
 ANGLE = 1e-6
@@ -82,6 +82,12 @@ def assert_exact(all_factors: list[Factors], ranks: list[int], k: int = 10) -> M
     return found
 
 
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    """⟨aaᵀ,bbᵀ⟩_F / (‖aaᵀ‖_F ‖bbᵀ‖_F), of updates of any size."""
+    P, Q = (x @ x.T for x in (a / np.abs(a).max(), b / np.abs(b).max()))
+    return float(np.sum(P * Q) / np.linalg.norm(P) / np.linalg.norm(Q))
+
+
 def assert_pair_exact(found: ModuleGeometry, p: int, one: Dense, other: Dense, i: int, j: int, k: int) -> None:
     m = min(one.rank, other.rank, k)
     if m == 0:
@@ -89,7 +95,11 @@ def assert_pair_exact(found: ModuleGeometry, p: int, one: Dense, other: Dense, i
         assert found.overlap_left[p].isnan()
         assert found.angles["left"][p].isnan().all()
         assert found.rows[p].isnan()
+        assert found.similar_left[p].isnan()
+        assert found.similar_right[p].isnan()
         return
+    assert abs(found.similar_left[p].item() - similarity(one.W, other.W)) <= SIMILARITY
+    assert abs(found.similar_right[p].item() - similarity(one.W.T, other.W.T)) <= SIMILARITY
     rows = np.linalg.norm(one.V[:, : one.rank].T @ other.V[:, : other.rank]) ** 2 / min(one.rank, other.rank)
     assert abs(found.rows[p].item() - rows) <= ROWS
     product = np.linalg.norm(one.W) * np.linalg.norm(other.W)

@@ -10,7 +10,7 @@ from inspector.adapters.model import Adapter
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
 from inspector.study import SCOPES, Scope, Study
-from tests.geometry.oracle import Dense
+from tests.geometry.oracle import Dense, similarity
 
 Blocks = dict[tuple[str, str], np.ndarray]
 BROKEN = "NaN"
@@ -19,7 +19,10 @@ Update = Dense | str | None
 
 ADAPTER = ("norm", "effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
 STACKED = ("cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "energy_ratio")
-MEANS = ("u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap")
+MEANS = (
+    "u1", "v1", "subspace_overlap", "subspace_overlap_right", "row_space_overlap", "output_similarity",
+    "input_similarity",
+)  # fmt: skip
 ANGLES = ("principal_angle", "principal_angle_right")
 SPREADS = tuple(f"{metric}_{quartile}" for metric in ANGLES for quartile in ("q25", "q75"))
 
@@ -56,7 +59,7 @@ def expected(study: Study, adapters: Sequence[Adapter], projections: Collection[
                     blocks[metric][pair.i, pair.j, at] = value
         for metric, block in blocks.items():
             for i, norms in enumerate(found["norm", scope]):
-                block[i, i, norms > 0] = DEFINITIONS[metric].itself
+                block[i, i, norms > 0] = DEFINITIONS[metric].diagonal
             found[metric, scope] = block
     return found
 
@@ -151,6 +154,8 @@ def _of_vectors(parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 def _subspaces(a: Dense, b: Dense, k: int) -> dict[str, Any]:
     found: dict[str, Any] = {"row_space_overlap": _overlap(a.V[:, : a.rank], b.V[:, : b.rank])}
+    found["output_similarity"] = similarity(a.W, b.W)
+    found["input_similarity"] = similarity(a.W.T, b.W.T)
     for x, y, top, overlap, angles in (
         (a.U, b.U, "u1", "subspace_overlap", "principal_angle"),
         (a.V, b.V, "v1", "subspace_overlap_right", "principal_angle_right"),

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from inspector.definitions import charted
 from inspector.lineage import lineage
 from inspector.report.context import Context, measured_by
-from inspector.report.document import Note, Part, Section
+from inspector.report.document import Matrix, Note, Part, Section
 from inspector.text import some
 
 _PAIRS = "Two adapters are needed to compare any."
 
 
 def matrix(context: Context) -> Section:
-    """Global cosines, and what of each lies outside the other."""
-    found = [
-        context.matrix("cosine", "Cosine of the updates, over all modules"),
-        context.matrix(
-            "orthogonal_fraction_global", "Orthogonal fraction, one coefficient for the whole: √(1 − cos²)", apart=True
-        ),
-        context.matrix(
-            "orthogonal_fraction_module",
-            "Orthogonal fraction, a projection per module: of the row's adapter off the column's",
-            apart=True,
-        ),
-    ]
-    parts: list[Part] = [part for part in found if part is not None]
+    """Global cosines and similarities, and what of each lies outside the other."""
+    shown = charted("matrix")
+    parts = [part for d in shown for part in context.of_pairs(d)]
     if len(context.adapters) < 2:
         parts = [Note(_PAIRS)]
-    elif len(parts) == 3:
-        parts.insert(1, Note("The two orthogonal fractions are different numbers: compare only like with like."))
-    metrics = ("cosine", "orthogonal_fraction_global", "orthogonal_fraction_module")
+    apart = [at for at, part in enumerate(parts) if isinstance(part, Matrix) and part.apart]
+    if len(apart) > 1:
+        text = "The two orthogonal fractions are different numbers: compare only like with like."
+        parts.insert(apart[0], Note(text))
+    metrics = tuple(d.metric for d in shown)
     return Section("matrix", "Who is alike", "1 one direction, 0 orthogonal, −1 opposite.", tuple(parts), metrics)
 
 
@@ -45,18 +38,16 @@ def layers(context: Context) -> Section:
 
 def directions(context: Context) -> Section:
     """u₁ and v₁, with who shares a start."""
-    parts: list[Part] = []
-    for metric, side in (("u1", "output direction u₁"), ("v1", "input direction v₁")):
-        found = context.matrix(metric, f"|⟨{side}⟩|, mean over modules; {context.chance(metric)}")
-        if found is not None and len(context.adapters) > 1:
-            parts.append(found)
-            if metric == "v1":
-                parts.append(Note(_shared_starts(context), caution=True))
-            chance = context.chance_along_layers(metric)
-            chart = context.layers(metric, f"Agreement of the top {side} by layer", levels=chance, limits=(0, 1))
-            parts += [chart] if chart else []
+    shown, parts = charted("directions"), list[Part]()
+    for d in shown if len(context.adapters) > 1 else ():
+        found = context.of_pairs(d)
+        if found and d.side == "right":
+            found.insert(1, Note(_shared_starts(context), caution=True))
+        parts += found
     about = "Whether the strongest direction each update writes to (u₁) and reads from (v₁) is the same, up to sign."
-    return Section("directions", "Top directions", about, tuple(parts or measured_by("")), ("u1", "v1"))
+    return Section(
+        "directions", "Top directions", about, tuple(parts or measured_by("")), tuple(d.metric for d in shown)
+    )
 
 
 def _shared_starts(context: Context) -> str:

@@ -6,25 +6,17 @@ import warnings
 
 import numpy as np
 
-from inspector.definitions import DEFINITIONS
+from inspector.definitions import DEFINITIONS, shown_in
 from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Fold, Lines, Note, Part, Section, Table
 from inspector.study import Floats
 
-RANKS = (
-    "effective_rank",
-    "effective_rank_energy",
-    "participation_ratio",
-    "stable_rank",
-    "rank_90",
-    "effective_rank_share",
-)
-
 
 def sizes(context: Context) -> Section:
     """Norms and ranks: a table of all definitions, then along the layers."""
-    shown = [m for m in ("norm", "norm_relative", *RANKS) if context.values(m) is not None]
+    ranks = shown_in("size")
+    shown = [m for m in ("norm", "norm_relative", *ranks) if context.values(m) is not None]
     rows = []
     for adapter in context.adapters:
         values = [float(context.study.blocks[metric, "global"][adapter.at][0]) for metric in shown]
@@ -34,7 +26,7 @@ def sizes(context: Context) -> Section:
     if shown:
         caption = "Norm over all modules; ranks as the mean over modules, by each definition"
         parts = [Table("size", caption, columns, tuple(rows))]
-    if len({definition for definition in shown if definition in RANKS}) > 1:
+    if len({definition for definition in shown if definition in ranks}) > 1:
         text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like"
         text += ", and adapters of different ranks by the share alone." if _ranks_differ(context) else "."
         parts.append(Note(text, caution=True))
@@ -44,7 +36,7 @@ def sizes(context: Context) -> Section:
     )
     parts += [chart for chart in (norm, effective) if chart]
     others = [
-        context.layers(m, f"{DEFINITIONS[m].title} by layer, {DEFINITIONS[m].formula}", digits=2) for m in RANKS[1:]
+        context.layers(m, f"{DEFINITIONS[m].title} by layer, {DEFINITIONS[m].formula}", digits=2) for m in ranks[1:]
     ]
     if known := tuple(chart for chart in others if chart):
         parts.append(Fold("The other definitions of rank by layer", known))

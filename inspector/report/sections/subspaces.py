@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.definitions import Definition, charted, family
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section
 from inspector.shared import pair_chance
-
-_SIDES = {"": ("output", "left"), "_right": ("input", "right")}
 
 
 def angles(context: Context) -> Section:
     """Principal angles of each side: bars, then the smallest by layer."""
     parts: list[Part] = []
     metrics = []
-    for suffix, (side, _) in _SIDES.items():
-        metric = f"principal_angle{suffix}"
-        chart = _bars(context, metric, side)
-        if chart is None:
+    for d in charted("angles"):
+        if d.chart is None or (bars := _bars(context, d, d.chart.caption)) is None:
             continue
-        parts.append(chart)
-        metrics += [metric, f"{metric}_q25", f"{metric}_q75", f"{metric}_chance"]
-        chance = context.chance_along_layers(metric)
-        caption = f"Smallest principal angle ({side}) by layer, median over the layer's modules"
-        by_layer = context.layers(metric, caption, k=0, levels=chance, limits=(0, 90), digits=1)
+        parts.append(bars)
+        metrics += [part.metric for part in family(d)]
+        chance = context.chance_along_layers(d.metric)
+        by_layer = context.layers(d.metric, d.chart.by_layer, k=0, levels=chance, limits=d.range, digits=1)
         parts += [by_layer] if by_layer else []
     if parts:
         text = "The largest of k angles is near 90° for random subspaces too: read each end against its chance level."
@@ -33,10 +29,10 @@ def angles(context: Context) -> Section:
     return Section("angles", "Principal angles", about, tuple(parts or measured_by("--sides both")), tuple(metrics))
 
 
-def _bars(context: Context, metric: str, side: str) -> Bars | None:
+def _bars(context: Context, definition: Definition, which: str) -> Bars | None:
     """Median smallest angle, its quartiles over modules, the median largest as whisker, and chance for both."""
-    median = context.values(metric)
-    low, high = (context.values(f"{metric}_{q}") for q in ("q25", "q75"))
+    metric = definition.metric
+    median, low, high = (context.values(f"{metric}{quartile}") for quartile in ("", "_q25", "_q75"))
     if median is None or low is None or high is None or len(context.adapters) < 2:
         return None
     bars = []
@@ -49,9 +45,9 @@ def _bars(context: Context, metric: str, side: str) -> Bars | None:
     off = median[~np.eye(len(median), dtype=bool)]
     k = int(np.isfinite(off).any(axis=(0, 1)).sum())
     limited = f" (rank limits the {context.study.settings.k} asked for)" if k < context.study.settings.k else ""
-    caption = f"Principal angles of the top-{k} {side} subspaces{limited}, median over modules"
+    caption = f"Principal angles of the top-{k} {which}{limited}, median over modules"
     parts = ("smallest", "its quartiles over modules", "largest")
-    name = "angles-input" if metric.endswith("right") else "angles"
+    name = "angles" if definition.side == "left" else "angles-input"
     return Bars(
         name, caption, "smallest angle, degrees", tuple(bars), parts, _levels(context, metric), (0, 90), digits=1
     )
@@ -79,11 +75,9 @@ def overlap(context: Context) -> Section:
     """‖UᵀU′‖²/k beside k/d."""
     parts: list[Part] = []
     metrics = []
-    for suffix, (side, _) in _SIDES.items():
-        metric = f"subspace_overlap{suffix}"
-        found = context.matrix(metric, f"Overlap of the top-k {side} subspaces; {context.chance(metric)}")
-        if found is not None and len(context.adapters) > 1:
-            parts.append(found)
-            metrics += [metric, f"{metric}_chance"]
+    for d in charted("overlap") if len(context.adapters) > 1 else ():
+        if found := context.of_pairs(d):
+            parts += found
+            metrics += [d.metric, f"{d.metric}_chance"]
     about = "The share of one top-k subspace that lies in the other's: all angles in one number."
     return Section("overlap", "Subspace overlap", about, tuple(parts or measured_by("")), tuple(metrics))

@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from inspector.adapters.health import NEEDED, values
 from inspector.adapters.summary import account, tensor_classes
+from inspector.definitions import shown_in
 from inspector.resemblance import is_reference, nearest
 from inspector.study import AdapterInfo
 from inspector.tui.actions import Action
@@ -20,7 +21,7 @@ from inspector.tui.editing import LIST
 from inspector.tui.navigation import FILTER, SCRUBBED
 from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
-from inspector.tui.state import WITH_BASE, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, times, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
@@ -138,7 +139,7 @@ class AdaptersView(View):
         about = (
             "name", "source", "base", "format", "rank", "alpha", "scale", "targets", "dtype", "parameters", "tensors",
         )  # fmt: skip
-        measured = tuple(m for m in ("norm", state.rank_metric, *WITH_BASE) if state.has(m))
+        measured = tuple(m for m in ("norm", state.rank_metric, *shown_in("base")) if state.has(m))
         rows = []
         for at, info in enumerate(state.infos):
             known = (info.name, info.source, info.base, info.format, info.rank, info.alpha, _scale(info))
@@ -152,7 +153,7 @@ class AdaptersView(View):
         return self.analyze(state, "norm", "effective_rank")
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        return ("norm", state.rank_metric, *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
+        return ("norm", state.rank_metric, *(m for m in (*shown_in("base"), "lens_depth") if state.has(m)))
 
 
 def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from textual.strip import Strip
 
+from inspector.definitions import shown_in
 from inspector.definitions.probes import QUESTION_ALONE
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import METRIC, OPEN_PAIR, PAIRS, SCRUBBED, ZOOM
@@ -20,7 +21,7 @@ from inspector.tui.probing.views import (
     unmeasured,
     value,
 )
-from inspector.tui.state import CKA_METRICS, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers import MOST, pair_label
@@ -80,7 +81,7 @@ class CkaView(View):
     probe = "cka"
     pairwise = "cka_debiased"
     shows = ("cka*", "lens*")
-    remembered = (("cka_metric", CKA_METRICS),)
+    remembered = (("cka_metric", shown_in("cka")),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not any(state.study.block(metric, "layer") is not None for metric in ("cka_debiased", "cka")):
@@ -181,7 +182,7 @@ class CkaView(View):
         return Table(f"{metric_title(metric)} per layer", tuple(name for name, _ in columns), rows)
 
     def cycle(self, state: AppState, step: int) -> None:
-        state.cka_metric = cycled(CKA_METRICS, state.cka_metric, step)
+        state.cka_metric = cycled(shown_in("cka"), state.cka_metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         return self.analyze(state, probe=probe_words(state, "cka", "cka"))

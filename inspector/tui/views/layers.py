@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS
+from inspector.definitions import DEFINITIONS, FRACTION, SIGNED, shown_in
 from inspector.study import Floats
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
-from inspector.tui.state import LAYER_METRICS, MAP_METRICS, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, degrees, fit, general, page, plural, signed, small, unsigned
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 MOST = 8
-_FRACTIONS = {*MAP_METRICS} - {"cosine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,14 @@ def of_adapters(metric: str) -> bool:
 
 def number(metric: str, value: float) -> str:
     """A value of this metric as the screens write it."""
-    if metric == "cosine":
-        return signed(value)
-    if metric in _FRACTIONS:
-        return unsigned(value)
-    if metric == "energy_ratio":
-        return f"{value:.2f}" if math.isfinite(value) else NA
-    return degrees(value) if DEFINITIONS[metric].unit == "°" else general(value)
+    definition = DEFINITIONS[metric]
+    if definition.subject == "adapter" or definition.range is None:
+        return general(value)
+    if definition.unit == "°":
+        return degrees(value)
+    if definition.range in {SIGNED, FRACTION}:
+        return signed(value) if definition.range == SIGNED else unsigned(value)
+    return f"{value:.2f}" if math.isfinite(value) else NA
 
 
 def pair_label(state: AppState, pair: Pair, metric: str = "") -> str:
@@ -74,7 +74,7 @@ class LayersView(View):
     hint = "a metric along the layers, for chosen pairs"
     about = "A metric per layer. Dashes mark chance where it is defined; the column is the layer slider."
     actions = (*SCRUBBED, *METRIC, FILTER, OPEN_PAIR, *PAIRS)
-    remembered = (("layers_metric", LAYER_METRICS),)
+    remembered = (("layers_metric", shown_in("layers")),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink = area.ink
@@ -117,9 +117,9 @@ class LayersView(View):
         metric = state.layers_metric
         curves = tuple(as_curve(item.values) for item in shown)
         chance = as_curve(state.chance_series(metric, state.pair))
-        fraction = metric in _FRACTIONS or metric == "cosine"
-        floor = 0.0 if metric != "cosine" else None
-        limits = limits_of([*curves, chance], floor=floor, roof=1.0 if fraction else None)
+        range_ = DEFINITIONS[metric].range
+        roof = 1.0 if range_ in {SIGNED, FRACTION} and not of_adapters(metric) else None
+        limits = limits_of([*curves, chance], floor=None if range_ == SIGNED else 0.0, roof=roof)
         strong = next((n for n, item in enumerate(shown) if item.here), -1)
         xs = tuple(float(layer) for layer in state.layers)
         return Lines(xs, curves, chance, limits, float(state.layers[state.layer]), strong)
@@ -158,8 +158,8 @@ class LayersView(View):
 
     def cycle(self, state: AppState, step: int) -> None:
         """The map follows where it can."""
-        state.layers_metric = cycled(state.available(LAYER_METRICS), state.layers_metric, step)
-        if state.layers_metric in MAP_METRICS:
+        state.layers_metric = cycled(state.available(shown_in("layers")), state.layers_metric, step)
+        if state.layers_metric in shown_in("map"):
             state.metric = state.layers_metric
 
     def shell_command(self, state: AppState) -> list[str]:

@@ -6,22 +6,20 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import INTERFERENCE
+from inspector.definitions import DEFINITIONS, INTERFERENCE, SIGNED, Definition, shown_in
 from inspector.tui.actions import cycled
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS
 from inspector.tui.numbers import Pair
-from inspector.tui.state import MAP_METRICS, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
 
-DIRECTIONS = (
-    ("u1", "u₁ output"),
-    ("v1", "v₁ input"),
-    ("subspace_overlap", "overlap output"),
-    ("subspace_overlap_right", "overlap input"),
-)
+
+def directions(state: AppState) -> list[Definition]:
+    """The metrics of the map that have a chance level, as far as they were measured."""
+    return [d for m in shown_in("map") if (d := DEFINITIONS[m]).chance and state.has(m)]
 
 
 def against_chance(value: float, chance: float) -> str:
@@ -30,6 +28,13 @@ def against_chance(value: float, chance: float) -> str:
         return ""
     ratio = value / chance if chance else float("inf")
     return f"chance {small(chance)} · {ratio:.0f}×" if ratio >= 10 else f"chance {small(chance)} · {ratio:.1f}×"
+
+
+def read_against_chance(state: AppState, definition: Definition, pair: Pair) -> tuple[str, str, str]:
+    """Label, number and chance level of a pair at the current place."""
+    value = state.number(definition.metric, pair)
+    chance = float(state.pair_chance(definition.metric, pair)[0])
+    return definition.short, unsigned(value), against_chance(value, chance)
 
 
 def one_sided(state: AppState, pair: Pair) -> str:
@@ -52,14 +57,14 @@ class MapView(View):
     about = "One number for every pair. Row is a, column is b where the two differ."
     terms = (("interference", INTERFERENCE),)
     actions = (*CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, *LIST)
-    shows = MAP_METRICS
-    remembered = (("metric", MAP_METRICS),)
+    shows = shown_in("map")
+    remembered = (("metric", shown_in("map")),)
 
     def __init__(self) -> None:
         self.heatmap = Heatmap()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        ink, diverging = area.ink, state.metric == "cosine"
+        ink, diverging = area.ink, DEFINITIONS[state.metric].range == SIGNED
         words = self._words(state, area)
         tall = area.height - 1 - len(words) >= state.size + 1
         if not tall:
@@ -86,10 +91,7 @@ class MapView(View):
         names = [state.name(pair[0]), state.name(pair[1])]
         head = Line(" ").add(f"{names[0]} ↔ {names[1]}", ink.accent)
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
-        for metric, label in DIRECTIONS:
-            if state.has(metric):
-                value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
-                rows.append((label, unsigned(value), against_chance(value, chance)))
+        rows += (read_against_chance(state, d, pair) for d in directions(state))
         rows.append(("interference", state.interference(pair).kind, ""))
         head.add(one_sided(state, pair), ink.warn)
         lines = [Line(), head]
@@ -109,11 +111,10 @@ class MapView(View):
             return []
         line = Line(f" {state.name(pair[0])}↔{state.name(pair[1])}", area.ink.accent)
         line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
-        for metric, label in (("u1", "u₁"), ("v1", "v₁"), ("subspace_overlap", "overlap")):
-            if state.has(metric):
-                line.add(f" {label} {unsigned(state.number(metric, pair))}")
-                chance = float(state.pair_chance(metric, pair)[0])
-                line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
+        for d in (d for d in directions(state) if "glance" in d.shown):
+            line.add(f" {d.short.split()[0]} {unsigned(state.number(d.metric, pair))}")
+            chance = float(state.pair_chance(d.metric, pair)[0])
+            line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
         kind = state.interference(pair).kind
         if line.width + len(kind) + 1 <= area.width:
             return [line.add(f" {kind}", area.ink.bold)]
@@ -130,11 +131,11 @@ class MapView(View):
 
     def cycle(self, state: AppState, step: int) -> None:
         """The view of the layers follows."""
-        state.metric = state.layers_metric = cycled(state.available(MAP_METRICS), state.metric, step)
+        state.metric = state.layers_metric = cycled(state.available(shown_in("map")), state.metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         return self.analyze(state, state.metric)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        rest = [m for m in ("cosine", "u1", "v1", "subspace_overlap", "subspace_overlap_right") if m != state.metric]
-        return (state.metric, *(m for m in rest if state.has(m)))
+        rest = ("cosine", *(d.metric for d in directions(state)))
+        return (state.metric, *(m for m in rest if m != state.metric and state.has(m)))

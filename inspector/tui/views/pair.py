@@ -20,7 +20,7 @@ from inspector.tui.text import Line, clean, degrees, general, left, right, signe
 from inspector.tui.views.angles import depth, theta
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 from inspector.tui.views.layers import number
-from inspector.tui.views.map import DIRECTIONS, against_chance, one_sided
+from inspector.tui.views.map import directions, one_sided, read_against_chance
 
 _TABLE = (
     ("cosine", "cos"),
@@ -114,18 +114,14 @@ class PairView(View):
             ("orth. module: a off b", unsigned(many[0])),
             ("orth. module: b off a", unsigned(many[1])),
         )
-        left_column = []
-        for metric, label in DIRECTIONS:
-            if state.has(metric):
-                value, chance = state.number(metric, pair), float(state.pair_chance(metric, pair)[0])
-                left_column.append((label, unsigned(value), against_chance(value, chance)))
+        left_column = [read_against_chance(state, d, pair) for d in directions(state)]
         lines = []
         for at in range(max(len(left_column), len(right_column))):
             line = Line("  ")
             if at < len(left_column):
                 label, text, note = left_column[at]
                 line.add(label, ink.dim).to(18).add(left(text, 5), ink.bold).add(note, ink.dim)
-            if area.width >= 78:
+            if area.width >= 78 and at < len(right_column):
                 label, text = right_column[at]
                 line.to(43).add(label, ink.dim).to(66).add(text, ink.bold)
             if line.width > 2:

@@ -9,12 +9,12 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS
+from inspector.definitions import DEFINITIONS, shown_in
 from inspector.tui.actions import Action, cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
-from inspector.tui.state import RANK_METRICS, WITH_BASE, AppState
+from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers import MOST
@@ -52,8 +52,8 @@ class SizeView(View):
                lambda view, app: view.choose(app.state, "log", not view.log), 40),
     )  # fmt: skip
     probe = "intruders"
-    shows = (*RANK_METRICS, "norm*", "singular*")
-    remembered = (("rank_metric", RANK_METRICS), ("log", (True, False)))
+    shows = (*shown_in("size"), "norm*", "singular*")
+    remembered = (("rank_metric", shown_in("size")), ("log", (True, False)))
 
     def __init__(self) -> None:
         self.log = True
@@ -155,20 +155,20 @@ class SizeView(View):
         return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
 
     def table(self, state: AppState) -> Table:
-        ranks = tuple(m for m in (*RANK_METRICS, *WITH_BASE) if state.has(m))
+        ranks = tuple(m for m in (*shown_in("size"), *shown_in("base")) if state.has(m))
         rows = tuple(
             (state.name(i), *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
         )
         return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
 
     def cycle(self, state: AppState, step: int) -> None:
-        state.rank_metric = cycled(state.available(RANK_METRICS), state.rank_metric, step)
+        state.rank_metric = cycled(state.available(shown_in("size")), state.rank_metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         return self.analyze(state, "norm", state.rank_metric)
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        more = (m for m in (*WITH_BASE, "lens_depth") if state.has(m))
+        more = (m for m in (*shown_in("base"), "lens_depth") if state.has(m))
         return ("norm", state.rank_metric, spectrum_metric(state), *more)
 
 
