@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """The functions of the library, imported when the first is used."""
     if name in __all__:
+        from inspector.cores import settle
+
+        settle()
         from inspector import library
 
         return getattr(library, name)

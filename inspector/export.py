@@ -96,7 +96,10 @@ def load(path: str | Path) -> Study:
             raise InspectorError(
                 f"{plain(path, 400)} is a table alone, no study: save it as .json or .parquet as well."
             )
-        head = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            raise InspectorError(f"{plain(path, 400)} is empty: save the study again.")
+        head = json.loads(text)
         kind = head.get("format") if isinstance(head, dict) else None
         if kind != FORMAT:
             what = f"not a study but {plain(kind, 40)}" if str(kind).startswith(_OWN) else "not a study of inspector"

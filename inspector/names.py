@@ -25,6 +25,7 @@ _STACK = re.compile(r"(?!down_|up_|input_|output_)(?:\w+_)?(?:layers?|blocks?)|h
 _PLAIN = frozenset({"layers", "layer", "h", "blocks", "block"})
 _HALVES = frozenset({"encoder", "decoder"})
 _NUMBERED = re.compile(r"[^.]+(?:\.\d+)*$")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _SEPARATORS = re.compile(r"[._]")
 # Towers beside the language model have layers of their own that are no layers of it.
 _TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|video|audio|speech|vit|talker|mtp|text_encoder)(?:$|[._])")
@@ -154,6 +155,11 @@ def split(path: str) -> Split:
     parts = _without_root(strip_wrappers(path)).split(".")
     at = next((n for n, part in enumerate(parts) if part.isdecimal() and n), len(parts)) - 1
     return Split(tuple(parts[:at]), ".".join(parts[at:]))
+
+
+def generic(path: str) -> str:
+    """`model.layers.3.mlp` -> `model.layers.N.mlp`."""
+    return _NUMBER.sub("N", path)
 
 
 class Names:

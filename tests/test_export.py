@@ -240,7 +240,9 @@ def test_what_no_float64_holds_is_not_available_in_any_format(value, tmp_path):
 
 def test_what_was_written_beside_a_study_is_named_as_what_it_is(tmp_path):
     save(make_study(1, layers=2), tmp_path / "table.csv")
+    (tmp_path / "empty.json").write_text("\n")
     for name, what in (
+        ("empty.json", "is empty: save the study again"),
         ("table.csv", "is a table alone, no study: save it as .json or .parquet as well"),
         ("table.findings.json", "is not a study but adapter-inspector findings"),
     ):

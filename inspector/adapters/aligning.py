@@ -8,16 +8,17 @@ rows of B with all of A is that part of ΔW.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from inspector.adapters.checkpoint_names import table_for
+from inspector.adapters.leftovers import leftovers, warned
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.readers.full import FORMAT as FULL
-from inspector.names import ModuleId, alike, in_order, module_ids, split, telling, words
+from inspector.names import ModuleId, alike, generic, in_order, module_ids, split, telling, words
 from inspector.study import Finding
 from inspector.text import count, some
 
@@ -29,7 +30,6 @@ Words = tuple[str, ...]
 Kinds = frozenset[tuple[str, tuple[tuple[Shape, int], ...]]]
 Rows = tuple[str, int, int]
 """A part of a module: its path, and the rows of the whole from and up to which it goes."""
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _MOST_HEADS = 64
 """Stacks that share a tail beyond which none of them is taken for another."""
 _LETTERS = 3
@@ -55,13 +55,47 @@ class _Known:
 def aligned(adapters: Sequence[Adapter]) -> list[Adapter]:
     """The adapters in their order, with common ids; those whose ids stay are returned as they are.
 
-    Modules of equal shapes left over on both sides of a pair are a warning of both adapters.
+    Modules of equal shapes left over on both sides of a pair are tried again under the names that transformers gives
+    those of older checkpoints. What then remains is a warning of both adapters.
     """
     whole = [_stored(adapter) for adapter in adapters]
     if len(whole) < 2:
         return whole
+    newer = {module.path: module.path for adapter in whole for module in adapter.modules.values()}
+    made, models, today = _met(whole, newer), list[str](), [False] * len(whole)
+    while any(left := leftovers(made)):
+        table = table_for([{newer[path]: shape for path, shape in one.items()} for one in left], today)
+        if table is None:
+            break
+        names = table.newer(newer.values())
+        further = {path: names[name] for path, name in newer.items()}
+        apart = all(len({further[m.path] for m in a.modules.values()}) == len(a.modules) for a in whole)
+        if not apart or _modules(again := _met(whole, further)) >= _modules(made):
+            break
+        today = [t or all(further[p] == newer[p] for p in one) > (not one) for t, one in zip(today, left, strict=True)]
+        made, newer, models = again, further, [*models, table.model]
+    return warned([_said(adapter, newer, models) for adapter in made] if models else made)
+
+
+def _modules(adapters: Sequence[Adapter]) -> int:
+    """How many different ones they have."""
+    return len(set[ModuleId]().union(*(adapter.modules for adapter in adapters)))
+
+
+def _said(adapter: Adapter, newer: Mapping[str, str], models: Sequence[str]) -> Adapter:
+    """With the word that modules of it go by newer names than its own, and whose."""
+    modules = (adapter.stored or adapter).modules.values()
+    if not (renamed := sum(newer[module.path] != module.path for module in modules)):
+        return adapter
+    text = f"{count(renamed, 'module')} under the names that transformers gives them as it loads {some(models)}"
+    info = replace(adapter.info, findings=(*adapter.info.findings, Finding("info", text)))
+    return replace(adapter, info=info, stored=adapter.stored or adapter)
+
+
+def _met(whole: Sequence[Adapter], newer: Mapping[str, str]) -> list[Adapter]:
+    """The adapters with common ids, by the newer names of their paths."""
     known = _Known()
-    renamed = [_renamed(adapter, known) for adapter in whole]
+    renamed = [_renamed(adapter, newer, known) for adapter in whole]
     cut = _cuts(renamed, whole, known)
     paths: dict[str, int] = {}
     for names in renamed:
@@ -71,8 +105,7 @@ def aligned(adapters: Sequence[Adapter]) -> list[Adapter]:
     spelt = {path: known.spelt.get(path, path) for path in paths}
     shown = module_ids({spelt[path]: size for path, size in paths.items()})
     ids = {path: shown[spelt[path]] for path in paths}
-    made = [_under(adapter, names, ids, cut) for adapter, names in zip(whole, renamed, strict=True)]
-    return _with_leftovers(made)
+    return [_under(adapter, names, ids, cut) for adapter, names in zip(whole, renamed, strict=True)]
 
 
 def cut_up(adapter: Adapter) -> tuple[str, ...]:
@@ -84,11 +117,6 @@ def cut_up(adapter: Adapter) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(generic, whole)))
 
 
-def generic(path: str) -> str:
-    """`model.layers.3.mlp` -> `model.layers.N.mlp`."""
-    return _NUMBER.sub("N", path)
-
-
 def _stored(adapter: Adapter) -> Adapter:
     """As its files have it, under the name it has by now."""
     if adapter.stored is None:
@@ -96,13 +124,13 @@ def _stored(adapter: Adapter) -> Adapter:
     return replace(adapter.stored, info=replace(adapter.stored.info, name=adapter.info.name))
 
 
-def _renamed(adapter: Adapter, known: _Known) -> dict[str, tuple[ModuleId, Shape]]:
+def _renamed(adapter: Adapter, newer: Mapping[str, str], known: _Known) -> dict[str, tuple[ModuleId, Shape]]:
     """The adapter's modules by the paths under which the others know them, which `known` then holds too."""
     found: dict[str, tuple[ModuleId, Shape]] = {}
     rest: dict[str, tuple[ModuleId, Shape]] = {}
     claimed: set[Words] = set()
     for id_, module in adapter.modules.items():
-        path, shape = module.path, (module.d_out, module.d_in)
+        path, shape = newer[module.path], (module.d_out, module.d_in)
         if (there := known.modules.get(words(path))) is not None and there[0] not in found:
             found[there[0]] = id_, shape
             claimed.add(words(path))
@@ -223,39 +251,3 @@ def _under(
         left_out=lambda id_: adapter.left_out(was[id_][0]),
         stored=adapter,
     )
-
-
-def _with_leftovers(adapters: Sequence[Adapter]) -> list[Adapter]:
-    """A warning where two adapters have modules of equal shapes, each under a name that the other does not know."""
-    kinds = [_kinds(adapter) for adapter in adapters]
-    made = []
-    for adapter, mine in zip(adapters, kinds, strict=True):
-        found = {other.info.name: _left(mine, theirs) for other, theirs in zip(adapters, kinds, strict=True)}
-        made.append(_warned(adapter, {name: number for name, number in found.items() if number}))
-    return made
-
-
-def _kinds(adapter: Adapter) -> Kinds:
-    """What the modules are called, layers as N, and how many of each shape there are."""
-    kinds: dict[str, Counter[Shape]] = defaultdict(Counter)
-    for module in adapter.modules.values():
-        kinds[generic(f".{module.id}.")][module.d_out, module.d_in] += 1
-    return frozenset((name, tuple(sorted(shapes.items()))) for name, shapes in kinds.items())
-
-
-@lru_cache
-def _left(mine: Kinds, theirs: Kinds) -> int:
-    """How many of `mine` may be among `theirs`: of a shape that is left over there too, and of no common name."""
-    names, others = {name for name, _ in mine}, {name for name, _ in theirs}
-    there = {shape for name, shapes in theirs if name not in names for shape, _ in shapes}
-    return sum(n for name, shapes in mine if name not in others for shape, n in shapes if shape in there)
-
-
-def _warned(adapter: Adapter, left: Mapping[str, int]) -> Adapter:
-    if not left:
-        return adapter
-    many, others = count(max(left.values()), "module"), some(list(left))
-    text = f"{many} under names that are not in {others}, where modules of equal shapes are left over too"
-    finding = Finding("warning", f"{text}: the numbers of these pairs take them for different modules")
-    info = replace(adapter.info, findings=(*adapter.info.findings, finding))
-    return replace(adapter, info=info, stored=adapter.stored or adapter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,9 @@ _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 
 class Reader(Protocol):
     """What a format's module offers."""
+
+    NAMES: dict[str, str]
+    """The formats that a file's name alone tells, by patterns of names: a listing of the Hub has no more."""
 
     def places(self, folder: Folder) -> list[Path]:
         """The adapters of this format in a folder, without those below it: the folder itself, or files of it."""
@@ -57,20 +60,31 @@ def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
                 yield path, reader
 
 
-def read_adapter(path: Path, name: str, source: str, given: Given = NOTHING) -> Adapter:
-    """Read the folder or file with its reader; raises InspectorError where none does."""
+def named(name: str) -> str:
+    """The format that a file's name alone tells, or nothing."""
+    found = (told for reader in READERS for pattern, told in reader.NAMES.items() if re.fullmatch(pattern, name))
+    return next(found, "")
+
+
+def read_adapter(
+    path: Path, name: str, source: str, given: Given = NOTHING, *, listed: Collection[str] = ()
+) -> Adapter:
+    """Read the folder or file with its reader; `listed`: what lies beside it, but on the Hub.
+
+    Raises InspectorError where none does.
+    """
     folder = Folder(path.parent, only=path.name) if path.is_file() else Folder(path)
     for found, reader in places(folder):
         if found == path:
             adapter = reader.read(path, name, source, given)
-            unread = [] if reader is full else _unread(path, adapter)
+            unread = [] if reader is full else _unread(path, adapter, listed)
             return adapter if not unread else _with(adapter, unread)
     if path.is_file():
         raise refusal(path)
     raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")
 
 
-def _unread(path: Path, adapter: Adapter) -> list[str]:
+def _unread(path: Path, adapter: Adapter, listed: Collection[str]) -> list[str]:
     """Weights in the adapter's own folder that are neither its, nor an adapter's by themselves, nor an optimizer's.
 
     A whole model there is what it was merged into: nothing that these numbers lack.
@@ -79,7 +93,7 @@ def _unread(path: Path, adapter: Adapter) -> list[str]:
         return []  # it shares its folder with whatever is there
     here = path.parent if path.is_file() else path
     own = {file.name for file in adapter.files}
-    others = sorted(name for name in Folder(here).names - own if name.lower().endswith(OF_WEIGHTS))
+    others = sorted(n for n in (Folder(here).names | set(listed)) - own if n.lower().endswith(OF_WEIGHTS))
     others = [name for name in others if not _WHOLE_MODEL.fullmatch(name)]
     return [
         name

@@ -137,7 +137,9 @@ def _read(
             continue
         try:
             # A disk may be slow to answer, and a hundred thousand modules take seconds.
-            adapter = interruptible(partial(read_adapter, place.path, name, place.source, given), cancelled)
+            adapter = interruptible(
+                partial(read_adapter, place.path, name, place.source, given, listed=place.listed), cancelled
+            )
             found = (*adapter.info.findings, *beside(place.beside))
             info = replace(adapter.info, findings=found, origin=origin_of(place.path, *place.components[:-3:-1]))
             yield Opened((i, n), replace(adapter, info=info))

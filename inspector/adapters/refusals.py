@@ -39,6 +39,11 @@ def refusal(file: Path) -> InspectorError:
     """Why a file is no adapter; not NotAnAdapterError where something else stands in the place of weights."""
     known = stranger(file)
     if known is None:
+        if file.suffix.lower() == ".csv":
+            return NotAnAdapterError(
+                f"{plain(file)} is a table, no adapter and no study: save it as .json or .parquet as well "
+                "(`analyze --out`), and name that."
+            )
         study = " A saved study stands alone, with open, analyze, report or diff."
         return NotAnAdapterError(
             f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights."

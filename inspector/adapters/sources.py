@@ -59,6 +59,8 @@ class Place:
     """Whether the fault is of files that are no adapter's."""
     beside: tuple[str, ...] = ()
     """The adapters beside it that are not opened, by their paths from its folder."""
+    listed: tuple[str, ...] = ()
+    """The files beside it that its repo lists and no adapter there is made of, by name: not downloaded."""
 
 
 def parse(text: str) -> Local | Remote:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, takewhile
 
-from inspector.adapters.aligning import cut_up, generic
+from inspector.adapters.aligning import cut_up
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT as FULL
-from inspector.names import ModuleId, in_order
+from inspector.names import ModuleId, generic, in_order
 from inspector.study import Finding
 from inspector.text import count, plain, some
 

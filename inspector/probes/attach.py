@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inspector.probes.activated import Activated
+
+
+_EXPERT = re.compile(r"(\.\d+)?\.[^.]+$")
+"""What stands behind the module that holds all experts: `.3.gate_up_proj`, `.gate_up_proj`."""
 
 
 class Attached:
@@ -55,6 +60,13 @@ class Attached:
         modules = (adapter.stored or adapter).modules
         missing = [id_ for id_, module in modules.items() if self.module(module) is None]
         if missing:
+            holder = _EXPERT.sub("", modules[missing[0]].path)
+            stacks = (key.rpartition(".")[0] for key, p in self.base.model.named_parameters() if p.dim() == 3)
+            if Names(stacks).find(holder) is not None:
+                raise InspectorError(
+                    f"{name} cannot run: {plain(missing[0])} is of an expert that {base} has in one parameter with the "
+                    "others: only an update of a whole module can be run. Its weights are measured all the same."
+                )
             raise InspectorError(
                 f"The base {base} does not fit {name}: it has no module {some(missing, 1)}. Give the base it was "
                 f"trained on with --base{f' ({plain(adapter.info.base)})' if adapter.info.base else ''}."

@@ -132,6 +132,49 @@ def test_of_two_stacks_that_could_be_meant_neither_is():
     assert ["plain" in info.findings[0].text for info in study.adapters] == [True, False]
 
 
+KIMI = {
+    f"model.{path.format(n)}": shape
+    for n in range(3)
+    for path, shape in {
+        "vision_tower.layers.{}.mlp.fc1": (8, 8),
+        "vision_tower.layers.{}.mlp.fc2": (8, 8),
+        "language_model.layers.{}.self_attn.o_proj": (8, 8),
+    }.items()
+}
+
+
+def older_kimi(path):
+    """As its checkpoints have it: blocks, and the two halves of an MLP counted from 0."""
+    path = path.replace("vision_tower.layers", "vision_tower.encoder.blocks").removeprefix("model.")
+    path = path.replace("fc1", "fc0").replace("fc2", "fc1")
+    return path.replace("language_model.layers", "language_model.model.layers")
+
+
+@pytest.mark.parametrize("last", [3, 2])
+def test_names_of_a_checkpoint_meet_those_that_transformers_gives_them(last):
+    """Shapes are equal, and fc1 is one thing in either: only the table of the model tells which is which."""
+    one = adapter("one", {path: shape for path, shape in KIMI.items() if f".{last}." not in path})
+    other = renamed(adapter("whole", KIMI), "other", older_kimi)
+    for pair in (one, other), (other, one):
+        study, _ = cosines(*pair)
+        assert {str(id_) for id_ in study.modules} == {str(id_) for id_ in adapter("all", KIMI).modules}
+        said = {info.name: [f.text for f in info.findings] for info in study.adapters}
+        assert said["one"] == []
+        assert said["other"] == ["9 modules under the names that transformers gives them as it loads kimi_k25"]
+    mine = renamed(one, "mine", older_kimi)
+    assert cosines(one, mine)[1] == pytest.approx(1, abs=1e-12)
+
+
+def test_rows_that_a_checkpoint_has_in_another_order_are_not_taken_for_the_models():
+    """q and k of Mistral's own files are in the order of interleaved rotary embeddings; v and o are as they are."""
+    mine = {f"layers.{n}.attention.w{x}": (8, 8) for n in range(2) for x in "qkvo"}
+    theirs = {f"model.language_model.layers.{n}.self_attn.{x}_proj": (8, 8) for n in range(2) for x in "qkvo"}
+    one, other = aligned([adapter("one", mine), adapter("other", theirs)])
+    met = {module.path.rpartition(".")[2] for id_, module in one.modules.items() if id_ in other.modules}
+    assert not met & {"wq", "wk"}
+    assert "warning" in {finding.severity for finding in one.info.findings}
+
+
 PARTS = {
     "model.layers.{}.self_attn.qkv_proj": {"q_proj": 12, "k_proj": 4, "v_proj": 4},
     "model.layers.{}.mlp.gate_up_proj": {"gate_proj": 6, "up_proj": 6},
@@ -216,3 +259,18 @@ def test_modules_left_out_go_by_the_common_ids():
     assert [str(id_) for id_ in second.info.excluded] == ["1.expert.layers.q_proj"]
     assert [str(id_) for id_ in first.modules] == ["0.expert.layers.q_proj", "0.q_proj", "1.q_proj"]
     assert one.info.excluded == ()
+
+
+def test_models_of_other_bases_with_nothing_in_common_have_no_left_over_modules():
+    """One module that meets, or one base, and the warning is there."""
+    mine, theirs = {"model.layers.0.a": (8, 8)}, {"model.layers.0.b": (8, 8)}
+    common = {"model.layers.0.c": (4, 4)}
+
+    def warnings(one, other, *bases):
+        pair = [replace(adapter(n, s), base=base) for n, s, base in zip("xy", (one, other), bases, strict=True)]
+        return [len(a.info.findings) for a in aligned(pair)]
+
+    assert warnings(mine, theirs, "org/llama", "org/qwen") == [0, 0]
+    assert warnings(mine, theirs, "org/llama", "mirror/llama") == [1, 1]
+    assert warnings(mine, theirs, "org/llama", "") == [1, 1]
+    assert warnings(mine | common, theirs | common, "org/llama", "org/qwen") == [1, 1]

@@ -213,6 +213,12 @@ def test_a_file_that_shares_its_folder_says_nothing_of_its_neighbours(tmp_path):
     assert not any("beside" in text for text in texts(opened(tmp_path)[0], "warning"))
 
 
+def test_a_table_says_what_to_save_instead(tmp_path):
+    (tmp_path / "x.csv").write_text("metric,a,b,scope,layer,module,k,value\n")
+    with pytest.raises(InspectorError, match=r"is a table, no adapter and no study: save it as \.json"):
+        convert(str(tmp_path / "x.csv"), tmp_path / "out")
+
+
 def special(path, kind):
     """Puts a link to nothing, a pipe, a socket or a device there."""
     if kind == "pipe":

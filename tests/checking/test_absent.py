@@ -87,5 +87,12 @@ def test_without_the_base_gaps_are_told_of_projections_alike(tmp_path):
     assert [f for f in checked(adapter, None).findings if "not in 4 of 6 layers" in f.text]
 
 
+def test_a_file_cut_after_a_layer_lacks_those_that_its_config_chooses(tmp_path):
+    half = {path: shape for path, shape in DEEP.items() if int(path.split(".")[2]) < 3}
+    said = [f.text for f in read(tmp_path / "cut", half, layers_to_transform=[1, 2, 3, 4, 5]).info.findings]
+    assert said == ["layers_to_transform without a tensor in the file: 3, 4, 5"]
+    assert read(tmp_path / "whole", half, layers_to_transform=[0, 1, 2]).info.findings == ()
+
+
 def test_a_whole_adapter_has_no_gaps(tmp_path):
     assert list(gaps(read(tmp_path, DEEP))) == []

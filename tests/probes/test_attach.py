@@ -10,6 +10,7 @@ from inspector.adapters.aligning import aligned
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.probes.attach import attach
+from tests.adapters.peft.mixtures import qwen3_moe
 from tests.memory import adapter
 from tests.probes.bases import base, fitting, merged
 
@@ -122,6 +123,16 @@ def test_a_module_the_base_does_not_have_is_named() -> None:
     foreign = adapter("a", {ModuleId(7, "self_attn.q_proj"): (torch.ones(32, 2), torch.ones(2, 32))})
     with pytest.raises(InspectorError, match=r"does not fit a: it has no module 7\.self_attn\.q_proj.*--base"):
         attach(onto, [foreign])
+
+
+@pytest.mark.parametrize("path", ["experts.3.gate_proj", "experts.3.gate_up_proj", "experts.gate_up_proj"])
+def test_experts_in_one_parameter_are_refused_by_what_they_are(path) -> None:
+    onto = replace(base(), model=qwen3_moe())
+    one = adapter("a", {ModuleId(0, f"mlp.{path}"): (torch.ones(32, 2), torch.ones(2, 32))})
+    with pytest.raises(
+        InspectorError, match=r"a cannot run: 0\.mlp\.experts.* is of an expert that .* in one parameter"
+    ):
+        attach(onto, [one])
 
 
 def test_a_shape_that_differs_is_named_and_nothing_is_attached() -> None:

@@ -13,18 +13,23 @@ from inspector.text import some
 
 
 def untouched(config: PeftConfig, paths: Iterable[str]) -> list[Finding]:
-    """Targets of the config that no tensor of the file belongs to: the base has no such module, or a typo.
+    """Targets and layers of the config that no tensor of the file belongs to: a typo, or a file that lacks its end.
 
     A target is a name in a list, and a regex where it stands alone.
     """
+    paths = list(paths)
+    found = []
+    there = {part for path in paths for part in path.split(".")}
+    if gone := [layer for layer in sorted(config.layers) if str(layer) not in there]:
+        found.append(Finding("warning", f"layers_to_transform without a tensor in the file: {some(gone)}"))
     names = [target for target in config.targets if target != "all-linear"]
     targets = Patterns(dict.fromkeys([*names, *map(re.escape, names)], 1.0))
     for path in paths:
         targets.hits(path)
     idle = set(targets.idle())
     if missing := [target for target in names if {target, re.escape(target)} <= idle]:
-        return [Finding("warning", f"target_modules without a tensor in the file: {some(missing)}")]
-    return []
+        found.append(Finding("warning", f"target_modules without a tensor in the file: {some(missing)}"))
+    return found
 
 
 def lacks(config: PeftConfig, there: Names) -> Callable[[str], bool]:

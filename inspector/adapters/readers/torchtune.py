@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "torchtune LoRA"
+NAMES: dict[str, str] = {}
 _KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)", re.DOTALL)
 A, B, M = "lora_a.weight", "lora_b.weight", "magnitude"
 NO_HEADS = Verdict(

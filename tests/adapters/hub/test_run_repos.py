@@ -46,3 +46,14 @@ def test_patterns_and_names(hub, tmp_path):
     }.items():
         assert names(source, Given()) == expected
     assert failure("org/out:step-*").startswith("org/out:step-* holds no adapter, or is not there (at ")
+
+
+def test_weights_beside_an_adapter_are_named_and_not_downloaded(hub, tmp_path):
+    """Those of a folder's adapter; a single file of its own name shares its folder with whatever is there."""
+    transformers(tmp_path / "out", 1)
+    for name in ("new_embeddings.safetensors", "scorer.pt", "optimizer.pt", "model.safetensors", "notes.txt"):
+        (tmp_path / "out" / name).write_bytes(b"weights")
+    hub.add("org/out", tmp_path / "out")
+    (said,) = [f.text for f in only("org/out").info.findings if "beside it and not read" in f.text]
+    assert said.startswith("beside it and not read: new_embeddings.safetensors, scorer.pt; what was trained there")
+    assert not [path for method, path in hub.requests if "embeddings" in path or "scorer" in path]
