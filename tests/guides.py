@@ -20,6 +20,11 @@ from trainer.recipes.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "assets" / "guide"
 _WRITTEN = "<!-- Written by `make guides`: change the code, not this file. -->"
+_DEFINITIONS = (
+    "Every number that tables, screens, reports and exports show. The name in `code` is the one in exports and of "
+    "`--metric`; *over modules* says how the number of a layer, or of a whole adapter, follows from its modules. "
+    "How to read them, and what most often goes wrong: [Reading the numbers](reading.md)."
+)
 _PROBES = {
     "": "From the weights of the adapters",
     "weights": "From the weights of adapters and base",
@@ -54,13 +59,7 @@ _EXITS = {
 
 def definitions() -> str:
     """Every metric, by what has to be read or run for it and by what it is of."""
-    text = [
-        "# Definitions",
-        _WRITTEN,
-        "Every number that tables, screens, reports and exports show. The name in `code` is the one in exports and of "
-        "`--metric`; *over modules* says how the number of a layer, or of a whole adapter, follows from its modules. "
-        "How to read them, and what most often goes wrong: [Reading the numbers](reading.md).",
-    ]
+    text = ["# Definitions", _WRITTEN, _DEFINITIONS]
     shown = [d for d in DEFINITIONS.values() if d.metric.removesuffix(_ROLLOUTS) not in DEFINITIONS or not _twin(d)]
     for probe, title in _PROBES.items():
         text.append(f"## {title}")
