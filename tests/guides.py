@@ -52,7 +52,10 @@ _EXITS = {
     cli.DONE: "done",
     1: "a check did not hold: `check` found an error, `verify` a claim that holds under none of its definitions",
     cli.BAD_INPUT: "bad input or usage, or nothing could be opened",
-    cli.INCOMPLETE: "something could not be opened, read, analysed or written, though the rest was",
+    cli.INCOMPLETE: (
+        "something could not be opened or analysed, though the rest was; `watch`: a checkpoint could not be read; "
+        "`convert`, `merge-preview --write`: what was written lacks something of the update"
+    ),
     cli.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
