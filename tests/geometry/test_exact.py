@@ -252,3 +252,10 @@ def test_decompositions_on_the_host_are_the_same(rng, monkeypatch):
     assert torch.allclose(there.sigma, here.sigma, rtol=1e-12)
     assert torch.allclose(there.angles["left"], here.angles["left"], rtol=0, atol=1e-6)
     assert there.by_qr == here.by_qr > 0
+
+
+def test_rounding_of_the_norm_is_that_of_all_columns():
+    """ε·(Σ|b||a|/‖ΔW‖)²: four orthonormal columns give 4 ε where each vector alone is at ε."""
+    B, A = torch.eye(5, 4, dtype=torch.float64), torch.eye(4, 6, dtype=torch.float64)
+    loss = factorise(Workspace().stack([[(B, A, 1.0)]]), 1).loss
+    assert float(loss) == pytest.approx(4 * torch.finfo(torch.float64).eps, rel=1e-12, abs=0)
