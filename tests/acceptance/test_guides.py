@@ -13,6 +13,7 @@ import yaml
 
 import inspector
 from inspector.cli import Lazy, cli
+from inspector.tui.view_list import VIEWS
 from tests.acceptance.command import ALL, FEW, ROOT, begun
 from tests.guides import FOLDER, GUIDES
 
@@ -106,6 +107,12 @@ def test_commands_are_ones(words):
         command.make_context(command.name, list(args), parent=context)
     else:
         assert program in {"pip", "source", "eval", ".ci/run", "git"}
+
+
+def test_the_screens_are_those_of_the_app():
+    table, _, _ = TEXTS[FOLDER / "screens.md"].partition("## Keys")
+    shown = re.findall(r"^\| `(\w)` \| ([^|]+) \|", table, re.MULTILINE)
+    assert shown == [(view.key, view.title) for view in VIEWS]
 
 
 @pytest.fixture
