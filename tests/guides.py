@@ -93,8 +93,9 @@ def methods() -> str:
     settings = [
         (f"`{field.name}`", f"`{_shown(field.default)}`", words)
         for field, words in zip(fields(Recipe), _field_docstrings(), strict=True)
-        if field.name not in own
     ]
+    of_all = [row for row in settings if row[0].strip("`") not in own]
+    heads = "setting", "default", ""
     return _joined(
         "# Training methods",
         _WRITTEN,
@@ -108,16 +109,9 @@ def methods() -> str:
         _blocks(_objectives(losses)),
         "## Settings that all methods read",
         "Of a recipe's file, or of `--set KEY=VALUE`; the defaults are those of `study-qwen3-4b`.",
-        _table(("setting", "default", ""), settings),
+        _table(heads, of_all),
         "## Settings of some methods",
-        _table(
-            ("setting", "default", ""),
-            (
-                (f"`{field.name}`", f"`{_shown(field.default)}`", words)
-                for field, words in zip(fields(Recipe), _field_docstrings(), strict=True)
-                if field.name in own
-            ),
-        ),
+        _table(heads, [row for row in settings if row not in of_all]),
     )
 
 
