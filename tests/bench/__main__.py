@@ -1,4 +1,4 @@
-"""`make bench`: every figure of the README, as ratios against a reference measured in the same run.
+"""`make bench`: every figure of the guide to speed, as ratios against a reference measured in the same run.
 
 Each benchmark runs in a process of its own, so that peak memory is its own.
 """
