@@ -38,6 +38,7 @@ def build(
         laid = by_length(laid, found.tokens, recipe.batch)
     if method.data != "prompts":  # whose prompts are padded on the left
         passes.unmask(base.model)
+    free = method.data == "rows" and passes.end_to_end(base.model, recipe.padding)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
@@ -51,7 +52,7 @@ def build(
             block.compile(dynamic=True)
     if method.data == "rows":
         rows = recipe.micro_batch or (0 if trainer.plan.tokens else cut.micro_batch)
-        trainer.limits = passes.Limits(rows, trainer.plan.tokens, free=recipe.padding == "free")
+        trainer.limits = passes.Limits(rows, trainer.plan.tokens, free)
     keep_float32(trainer.accelerator)
     guard.trainer, trainer.keep = trainer, recipe.keep
     return trainer
@@ -109,8 +110,6 @@ def _weighted(
     variant = method.variant(recipe.variant).name
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    if recipe.padding == "free":
-        passes.lay_end_to_end(more["model"])
     share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
     common |= {"per_device_train_batch_size": share, "gradient_accumulation_steps": 1}
     return WeightedTrainer(

@@ -124,7 +124,18 @@ def test_rows_that_see_each_other_are_refused(base, tmp_path, varlen, monkeypatc
         made(base, "sft", rollouts(tmp_path), tmp_path, padding="free")
 
 
+def test_by_default_rows_stay_padded_where_they_would_see_each_other(base, tmp_path, varlen, monkeypatch):
+    """And lie end to end where not."""
+    apart = made(base, "sft", rollouts(tmp_path), tmp_path)
+    assert apart.limits.free
+    monkeypatch.setattr(passes, "_apart", lambda _model: False)
+    together = made(base, "sft", rollouts(tmp_path), tmp_path)
+    assert not together.limits.free
+    assert together.model.config._attn_implementation == "sdpa"
+
+
 def test_dense_masks_are_refused(base, tmp_path):
+    assert not made(base, "sft", rollouts(tmp_path), tmp_path).limits.free
     with pytest.raises(InspectorError, match="padding=free needs an attention for rows of several lengths"):
         made(base, "sft", rollouts(tmp_path), tmp_path, padding="free")
 

@@ -38,7 +38,8 @@ def test_the_peak_of_a_pass():
 
 
 @pytest.mark.parametrize(
-    ("free", "every", "tokens"), [(80, 0, 8192), (30, 4, 8192), (22, 2, 8192), (6, 1, 8192), (2, 1, 2260)]
+    ("free", "every", "tokens"),
+    [(90, 0, 16_384), (44, 0, 11_188), (30, 4, 9480), (22, 2, 9658), (6, 1, 12_426), (2, 1, 2260)],
 )
 def test_the_fastest_plan_that_fits(free, every, tokens):
     plan = planned(KEPT, free * GB, 8000)
@@ -47,7 +48,7 @@ def test_the_fastest_plan_that_fits(free, every, tokens):
 
 
 def test_a_row_longer_than_what_is_enough_still_fits():
-    assert planned(KEPT, 80 * GB, 12_000).tokens == 12_000
+    assert planned(KEPT, 90 * GB, 18_000).tokens == 18_000
 
 
 @pytest.mark.parametrize(("every", "says"), [(0, "no block"), (1, "every block"), (4, "one block in 4")])
