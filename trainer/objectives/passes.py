@@ -101,7 +101,7 @@ def end_to_end(model: Any, padding: str) -> bool:
     """
     if padding == "padded":
         return False
-    before, attention = model.config._attn_implementation, _for_rows(model.device, model.dtype)  # noqa: SLF001
+    before, attention = model.config._attn_implementation, _for_rows(model)  # noqa: SLF001
     why = (
         "padding=free needs an attention for rows of several lengths: FlashAttention or torch 2.10, on a GPU in "
         "bfloat16. Leave it padded."
@@ -112,21 +112,24 @@ def end_to_end(model: Any, padding: str) -> bool:
             return True
         model.set_attn_implementation(before)
         why = (
-            f"padding=free: in this base, with its attention ({attention}), rows of one pass see each other: leave it "
-            "padded."
+            f"padding=free: in this base, with its attention ({attention}), rows of one pass see each other or are "
+            "not taken: leave it padded."
         )
     if padding == "free":
         raise InspectorError(why)
     return False
 
 
-def _for_rows(device: torch.device, dtype: torch.dtype) -> str:
+def _for_rows(model: Any) -> str:
     """The attention for rows of several lengths that there is here; empty where only one with a dense mask is."""
-    if device.type != "cuda" or dtype == torch.float32:
+    if model.device.type != "cuda" or model.dtype == torch.float32:
         return ""
     if is_flash_attn_2_available():
         return "flash_attention_2"
-    return _VARLEN if varlen_attn else ""
+    if varlen_attn is None:
+        return ""
+    windows = "window_size" in inspect.signature(varlen_attn).parameters
+    return _VARLEN if windows or not getattr(model.config, "sliding_window", None) else ""
 
 
 def _end_to_end(part: Mapping[str, Tensor], lengths: Sequence[int]) -> dict[str, Any]:
@@ -152,11 +155,14 @@ def _varlen_attention(
 ) -> tuple[Tensor, None]:  # fmt: skip
     """(1, heads, tokens, head size) -> (1, tokens, heads, head size), as transformers calls it; one row by default."""
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
-    more: dict[str, Any] = {"scale": scaling, "window_size": (sliding_window - 1 if sliding_window else -1, 0)}
-    if "enable_gqa" in inspect.signature(varlen_attn).parameters:
-        more["enable_gqa"] = True
-    else:
+    window = (sliding_window - 1 if sliding_window else -1, 0)
+    wanted = {"scale": scaling, "window_size": window, "enable_gqa": True, "is_causal": True}
+    known = inspect.signature(varlen_attn).parameters  # torch 2.10 has the last of these alone
+    more = {name: value for name, value in wanted.items() if name in known}
+    if "enable_gqa" not in known:
         k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
+    if "scale" not in known and scaling is not None:
+        q = q * (scaling * q.shape[-1] ** 0.5)
     longest = max_length_q or len(q)
     ends = torch.tensor([0, len(q)], device=q.device, dtype=torch.int32) if cu_seq_lens_q is None else cu_seq_lens_q
     found = varlen_attn(q, k, v, ends, ends, longest, longest, **more)
@@ -167,12 +173,15 @@ ALL_ATTENTION_FUNCTIONS.register(_VARLEN, _varlen_attention)
 
 
 def _apart(model: Any) -> bool:
-    """Whether another first row leaves the second one's logits the same, bit for bit."""
+    """Whether the base takes two rows, and another first one leaves the second one's logits the same, bit for bit."""
     rows = torch.arange(3 * _LENGTH, device=model.device).view(3, _LENGTH)
     found = []
     for first in rows[:2]:
         part = torch.stack([first, rows[2]])
         given = _end_to_end({"input_ids": part}, [_LENGTH, _LENGTH])
-        with torch.inference_mode():
-            found.append(model(**given, use_cache=False).logits[:, _LENGTH:])
+        try:
+            with torch.inference_mode():
+                found.append(model(**given, use_cache=False).logits[:, _LENGTH:])
+        except (RuntimeError, TypeError, ValueError):  # heads too large for it, a base that takes no such arguments
+            return False
     return torch.equal(*found)
