@@ -45,23 +45,24 @@ class Limits:
 def cut(lengths: Sequence[int], limits: Limits) -> list[slice]:
     """Neighbouring rows, within the limits of a pass; a row that is too long alone is a pass of its own.
 
-    Where tokens are limited: the cut of the fewest tokens with padding, where a pass counts for at least `_LEAST`.
+    Where tokens are limited: the cut of the fewest tokens with padding, where a pass counts for at least `_LEAST`;
+    of those that are equal the one of the fewest passes, and of these the most even one.
     """
     every = limits.rows or len(lengths)
     if not limits.tokens:
         return [slice(first, min(first + every, len(lengths))) for first in range(0, len(lengths), every)]
-    cheapest: list[tuple[float, list[slice]]] = [(0, [])]
-    """Of the first 0, 1, 2, … rows: what they cost, and how they are cut."""
+    cheapest: list[tuple[tuple[float, int, int], list[slice]]] = [((0, 0, 0), [])]
+    """Of the first 0, 1, 2, … rows: (tokens, passes, tokens of the largest), and how they are cut."""
     for end in range(1, len(lengths) + 1):
-        found: tuple[float, list[slice]] = (math.inf, [])
+        found: tuple[tuple[float, int, int], list[slice]] = ((math.inf, 0, 0), [])
         for first in range(end - 1, max(end - every, 0) - 1, -1):
             rows = lengths[first:end]
             tokens = sum(rows) if limits.free else len(rows) * max(rows)
             if tokens > limits.tokens and len(rows) > 1:
                 break
-            before, cuts = cheapest[first]
-            if (cost := before + max(tokens, _LEAST)) <= found[0]:
-                found = (cost, [*cuts, slice(first, end)])
+            (before, count, largest), cuts = cheapest[first]
+            cost = (before + max(tokens, _LEAST), count + 1, max(largest, tokens))
+            found = min(found, (cost, [*cuts, slice(first, end)]), key=lambda pair: pair[0])
         cheapest.append(found)
     return cheapest[-1][1]
 

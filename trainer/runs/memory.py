@@ -18,8 +18,8 @@ _ROW = 256
 """Tokens of the row that is measured."""
 ENOUGH, _MOST = 8192, 16_384
 """Tokens of a pass: blocks are computed twice for so many, and a pass is never of more."""
-_SHARE = 0.9
-"""Of the free memory; the rest is what an allocator cannot use."""
+_SHARE = 0.85
+"""Of the free memory; the rest is what an allocator cannot use for passes of other sizes."""
 _FIXED = 1 << 30
 """Bytes that do not grow with the tokens: tiles of the output head, workspaces."""
 _INTERVALS = (0, 4, 2, 1)

@@ -67,6 +67,11 @@ def test_the_cut_is_the_cheapest_of_all(lengths, rows):
     assert cost(lengths, found) == min(every)
 
 
+def test_rows_end_to_end_are_cut_into_few_even_passes():
+    found = cut([1000] * 14, Limits(0, 12_000, free=True))
+    assert found == [slice(0, 7), slice(7, 14)]
+
+
 def test_without_a_limit_of_tokens_a_pass_is_so_many_rows():
     assert cut([9] * 7, Limits(3)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
     assert cut([9] * 7, Limits(0)) == [slice(0, 7)]
