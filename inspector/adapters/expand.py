@@ -60,8 +60,8 @@ def expand(local: Local, given: Given = NOTHING) -> list[Place]:
     spots = list(_adapters_below(local.path, given))
     if not spots:
         known = found_instead(local.path, DEPTH) or (
-            f"an adapter is a folder with {CONFIG} and adapter_model.safetensors, or a file of one of the formats the "
-            "README lists."
+            f"an adapter is a folder with {CONFIG} and adapter_model.safetensors, or a file of one of the formats in "
+            "assets/guide/formats.md"
         )
         raise InspectorError(f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): {known}")
     opened = list(standing(spots, checkpoints=given.checkpoints))

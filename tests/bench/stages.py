@@ -1,4 +1,4 @@
-"""What a stage of a benchmark takes: seconds a step, tokens a second, memory and kernels of a GPU; its time limit."""
+"""What a stage of a benchmark takes: seconds a step, tokens a second, memory of a GPU; its time limit."""
 
 import contextlib
 import gc
@@ -65,21 +65,3 @@ def peak(*, reset: bool = False) -> float:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     return torch.cuda.max_memory_allocated() / 1e9
-
-
-def kernels(trainer: Any) -> str:
-    """Seconds of the GPU by kind of kernel."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        trainer.train()
-    words = {
-        "float32 products": ("sgemm", "f32f32_f32", "s1688"), "products": ("gemm", "nvjet", "cutlass"),
-        "attention": ("flash", "fmha", "attention"), "copies": ("copy", "memcpy"),
-    }  # fmt: skip
-    kinds: dict[str, float] = {}
-    for event in seen.key_averages():
-        name = event.key.lower()
-        kind = next((kind for kind, parts in words.items() if any(part in name for part in parts)), "elementwise")
-        kinds[kind] = kinds.get(kind, 0) + event.self_device_time_total / 1e6
-    return ", ".join(f"{kind} {seconds:.3f}" for kind, seconds in sorted(kinds.items(), key=lambda k: -k[1]))

@@ -15,7 +15,7 @@ _CHOICES = {
     "pairs": ("one", "all"),
     "probability": ("token", "geo-mean", "sequence"),
     "reduction": ("token-mean",),
-    "padding": ("padded", "free"),
+    "padding": ("auto", "padded", "free"),
     "lora_compute": ("base", "float32"),
 }
 _AT_LEAST = {
@@ -61,8 +61,8 @@ class Recipe:
     """Rows in one forward pass."""
     micro_tokens: int = 0
     """Tokens in one forward pass, for the methods that weigh rows; 0: on a GPU as many as its memory holds."""
-    padding: str = "padded"
-    """free: the rows of a pass end to end, for the methods that weigh rows, where an attention for them exists."""
+    padding: str = "auto"
+    """free: rows of a pass end to end, for the methods that weigh rows; auto: where there is an attention for it."""
     lr: float = 5e-6
     schedule: str = "cosine"
     warmup: float = 0.05

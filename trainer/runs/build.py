@@ -15,7 +15,7 @@ from trainer.objectives import passes
 from trainer.objectives.examples import Examples, by_length, order, taken
 from trainer.recipes.recipe import Recipe
 from trainer.runs import memory
-from trainer.runs.launchers import Split, accumulation, process_count, sharded, split
+from trainer.runs.launchers import Split, accumulation, casts, process_count, sharded, split
 from trainer.runs.lora_dtype import follow_base
 from trainer.saving import start
 from trainer.saving.checkpoints import Guard
@@ -38,6 +38,7 @@ def build(
         laid = by_length(laid, found.tokens, recipe.batch)
     if method.data != "prompts":  # whose prompts are padded on the left
         passes.unmask(base.model)
+    free = method.data == "rows" and passes.end_to_end(base.model, recipe.padding)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
@@ -51,7 +52,7 @@ def build(
             block.compile(dynamic=True)
     if method.data == "rows":
         rows = recipe.micro_batch or (0 if trainer.plan.tokens else cut.micro_batch)
-        trainer.limits = passes.Limits(rows, trainer.plan.tokens, free=recipe.padding == "free")
+        trainer.limits = passes.Limits(rows, trainer.plan.tokens, free)
     keep_float32(trainer.accelerator)
     guard.trainer, trainer.keep = trainer, recipe.keep
     return trainer
@@ -83,13 +84,13 @@ def _widest(method: Method, recipe: Recipe, found: Examples) -> int:
 def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str, Any]:
     """What all of TRL's configurations share; what is left out has a default that does not bite."""
     on_cpu = base.device == "cpu"
-    casts = base.dtype == "bfloat16" and sharded(os.environ)  # else all but the weights is in the base's dtype anyway
+    cast = base.dtype == "bfloat16" and casts(os.environ)  # else all but the adapter's weights is in that dtype anyway
     return {
         "output_dir": str(folder), "max_steps": recipe.steps, "per_device_train_batch_size": cut.micro_batch,
         "gradient_accumulation_steps": cut.accumulation, "learning_rate": recipe.lr,
         "lr_scheduler_type": recipe.schedule, "warmup_steps": recipe.warmup,
         "weight_decay": recipe.weight_decay, "max_grad_norm": recipe.clip, "seed": recipe.data_seed,
-        "data_seed": recipe.data_seed, "bf16": casts, "use_cpu": on_cpu,
+        "data_seed": recipe.data_seed, "bf16": cast, "use_cpu": on_cpu,
         "gradient_checkpointing": recipe.gradient_checkpointing != 0, "logging_steps": 1,
         "logging_nan_inf_filter": False, "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps,
         "disable_tqdm": True, "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
@@ -109,8 +110,6 @@ def _weighted(
     variant = method.variant(recipe.variant).name
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    if recipe.padding == "free":
-        passes.lay_end_to_end(more["model"])
     share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
     common |= {"per_device_train_batch_size": share, "gradient_accumulation_steps": 1}
     return WeightedTrainer(

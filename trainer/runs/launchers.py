@@ -104,6 +104,11 @@ def sharded(environment: Mapping[str, str]) -> bool:
     return "ACCELERATE_USE_FSDP" in _on(environment)
 
 
+def casts(environment: Mapping[str, str]) -> bool:
+    """Whether what wraps the base casts it, FSDP2 or DeepSpeed, and takes the dtype from the trainer's settings."""
+    return sharded(environment) or "ACCELERATE_USE_DEEPSPEED" in _on(environment)
+
+
 def accumulation(environment: Mapping[str, str]) -> dict[str, Any]:
     """For accelerate: under FSDP2 gradients are summed over processes after every micro-batch.
 

@@ -16,10 +16,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 _ROW = 256
 """Tokens of the row that is measured."""
-ENOUGH = 8192
-"""Tokens in a pass beyond which it is no faster a token."""
-_SHARE = 0.9
-"""Of the free memory; the rest is what an allocator cannot use."""
+ENOUGH, _MOST = 8192, 16_384
+"""Tokens of a pass: blocks are computed twice for so many, and a pass is never of more."""
+_SHARE = 0.85
+"""Of the free memory; the rest is what an allocator cannot use for passes of other sizes."""
 _FIXED = 1 << 30
 """Bytes that do not grow with the tokens: tiles of the output head, workspaces."""
 _INTERVALS = (0, 4, 2, 1)
@@ -72,7 +72,7 @@ def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Pla
         tokens = int((_SHARE * free - _FIXED) / kept.peak(interval))
         if tokens >= need:
             break
-    return Plan(interval, max(min(tokens, max(ENOUGH, need)), 1))
+    return Plan(interval, max(min(tokens, max(_MOST, need)), 1))
 
 
 def estimated(config: Any, size: int) -> Kept:

@@ -1,6 +1,7 @@
 """Passes: how a step's rows are cut into them, and that neither the cut, nor the layout, nor a mask matters."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,6 +67,11 @@ def test_the_cut_is_the_cheapest_of_all(lengths, rows):
     assert cost(lengths, found) == min(every)
 
 
+def test_rows_end_to_end_are_cut_into_few_even_passes():
+    found = cut([1000] * 14, Limits(0, 12_000, free=True))
+    assert found == [slice(0, 7), slice(7, 14)]
+
+
 def test_without_a_limit_of_tokens_a_pass_is_so_many_rows():
     assert cut([9] * 7, Limits(3)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
     assert cut([9] * 7, Limits(0)) == [slice(0, 7)]
@@ -116,15 +122,37 @@ def test_what_a_row_end_to_end_keeps_can_be_measured(base, tmp_path, varlen):
 def test_rows_that_see_each_other_are_refused(base, tmp_path, varlen, monkeypatch):
     """An attention that takes no notice of where a row begins."""
 
-    def blind(q, k, v, ends, *args, **more):
-        return row_by_row(q, k, v, ends[[0, -1]], *args, **more)
+    def blind(q, k, v, ends, _ends, longest, _same, scale=None, window_size=(-1, -1), enable_gqa=False):
+        whole = ends[[0, -1]]
+        return row_by_row(q, k, v, whole, whole, longest, longest, scale=scale, window_size=window_size)
 
     monkeypatch.setattr(passes, "varlen_attn", blind)
     with pytest.raises(InspectorError, match=r"its attention \(torch_varlen\), rows of one pass see each other"):
         made(base, "sft", rollouts(tmp_path), tmp_path, padding="free")
 
 
+def test_by_default_rows_stay_padded_where_they_would_see_each_other(base, tmp_path, varlen, monkeypatch):
+    """And lie end to end where not."""
+    apart = made(base, "sft", rollouts(tmp_path), tmp_path)
+    assert apart.limits.free
+    monkeypatch.setattr(passes, "_apart", lambda _model: False)
+    together = made(base, "sft", rollouts(tmp_path), tmp_path)
+    assert not together.limits.free
+    assert together.model.config._attn_implementation == "sdpa"
+
+
+def test_by_default_rows_stay_padded_where_an_attention_does_not_take_them(base, tmp_path, varlen, monkeypatch):
+    """As heads of more than 256 numbers."""
+
+    def refuses(*_args, scale=None, window_size=None, enable_gqa=None):
+        raise RuntimeError("FlashAttention forward only supports head dimension at most 256")
+
+    monkeypatch.setattr(passes, "varlen_attn", refuses)
+    assert not made(base, "sft", rollouts(tmp_path), tmp_path).limits.free
+
+
 def test_dense_masks_are_refused(base, tmp_path):
+    assert not made(base, "sft", rollouts(tmp_path), tmp_path).limits.free
     with pytest.raises(InspectorError, match="padding=free needs an attention for rows of several lengths"):
         made(base, "sft", rollouts(tmp_path), tmp_path, padding="free")
 
@@ -142,7 +170,28 @@ def test_dense_masks_are_refused(base, tmp_path):
 def test_which_attention_rows_end_to_end_get(monkeypatch, device, dtype, flash, varlen, found):
     monkeypatch.setattr(passes, "is_flash_attn_2_available", lambda: flash)
     monkeypatch.setattr(passes, "varlen_attn", row_by_row if varlen else None)
-    assert passes._for_rows(torch.device(device), dtype) == found
+    model = SimpleNamespace(device=torch.device(device), dtype=dtype, config=SimpleNamespace(sliding_window=None))
+    assert passes._for_rows(model) == found
+
+
+def older(q, k, v, ends, _ends, longest, _same, is_causal=False):
+    """torch 2.10's: as many heads of keys as of queries, and none of its other arguments."""
+    assert is_causal
+    assert q.shape == k.shape == v.shape
+    return row_by_row(q, k, v, ends, ends, longest, longest, scale=None, window_size=(-1, 0))
+
+
+def test_an_older_torch_attends_alike(monkeypatch):
+    q, k, v = (torch.randn(1, heads, 9, 4) for heads in (4, 2, 2))
+    ends, found = torch.tensor([0, 5, 9]), []
+    for attention in (row_by_row, older):
+        monkeypatch.setattr(passes, "varlen_attn", attention)
+        found.append(passes._varlen_attention(None, q, k, v, None, scaling=0.3, cu_seq_lens_q=ends, max_length_q=5)[0])
+    assert torch.allclose(*found, atol=1e-6)
+    windowed = SimpleNamespace(
+        device=torch.device("cuda"), dtype=torch.bfloat16, config=SimpleNamespace(sliding_window=4)
+    )
+    assert passes._for_rows(windowed) == ""
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch's variable-length attention is for GPUs")

@@ -11,7 +11,7 @@ from tests.trainer.fsdp_on_cpu import RUNS
 from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trained
 from trainer.methods import method
 from trainer.recipes.recipe import Recipe
-from trainer.runs.launchers import refuse_uncut, refuse_unfit
+from trainer.runs.launchers import casts, refuse_uncut, refuse_unfit
 from trainer.train import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -76,3 +76,9 @@ def test_what_fsdp2_is_not_run_with(monkeypatch):
     for name in ("micro_tokens", "compile_blocks"):
         with pytest.raises(InspectorError, match=f"{name} is not for FSDP2"):
             refuse_uncut(method("sft"), Recipe(**{name: 1}), 2)
+
+
+def test_who_casts_the_base():
+    assert casts(FSDP2)
+    assert casts({"ACCELERATE_USE_DEEPSPEED": "true"})
+    assert not casts({})
