@@ -86,7 +86,11 @@ def metric_names(given: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for word in given for name in word.split(",") if name.strip())
     if unknown := [name for name in names if name not in DEFINITIONS]:
         close = difflib.get_close_matches(unknown[0], DEFINITIONS, n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else " `?` in the app and assets/guide/definitions.md list them."
+        hint = (
+            f" Did you mean {' or '.join(close)}?"
+            if close
+            else " `?` in the app and assets/guide/definitions.md list them."
+        )
         raise InspectorError(f"No metric {unknown[0]!r}.{hint}")
     return names
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @click.command(context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, shell_complete=completion.SOURCES)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout; assets/guide/checking.md lists its keys.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on stdout; assets/guide/checking.md lists its keys."
+)
 @click.option("--tensors", is_flag=True, help="List every tensor with its class: used, ignored (why), unknown (why).")
 @reading()
 @DEBUG
