@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["compare", "load", "open_study", "probe", "save_study", "summary"]
+from inspector._version import __version__
+
+__all__ = ["__version__", "compare", "load", "open_study", "probe", "save_study", "summary"]
 
 if TYPE_CHECKING:
     from inspector.library import compare, load, open_study, probe, save_study, summary
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """The functions of the library, imported when the first is used."""
     if name in __all__:
+        from inspector.cores import settle
+
+        settle()
         from inspector import library
 
         return getattr(library, name)

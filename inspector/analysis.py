@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from inspector.adapters.model import Adapter
@@ -14,8 +14,6 @@ from inspector.names import ModuleId, in_order
 from inspector.study import Settings, Study
 
 _SNAPSHOT_EVERY = 0.25
-_WORTH_THREADS = 5e7
-"""Multiplications of one Gram product from which on several threads pay."""
 
 
 def analyse(
@@ -31,42 +29,29 @@ def analyse(
     `progress(done, total)` counts modules; `partial` receives consistent snapshots, NaN where not yet
     measured. Raises CancelledError as soon as `cancelled()` holds.
     """
-    from inspector.geometry.stack import Workspace
+    from inspector.geometry.module import Measurer
+    from inspector.geometry.plan import plan
+    from inspector.geometry.threads import in_threads
 
     settings = replace(settings, device=device_named(settings.device))
     modules = chosen_modules(adapters, settings.filter)
     table = Table(adapters, modules, settings)
-    workspace = Workspace(settings.device)
     next_snapshot = time.monotonic() + _SNAPSHOT_EVERY
-    with threads_for(table.largest_product()):
-        for batch in table.batches():
+    how = plan(settings.device, *table.largest())
+    batches = table.batches(how.numbers)
+    measure = Measurer(settings.k, settings.sides, settings.device)
+    found = in_threads(map(table.factors, batches), measure, how.workers, how.each)
+    with closing(found):
+        for batch in batches:
             if cancelled():
                 raise CancelledError("Cancelled before the analysis was complete.")
-            table.measure(batch, workspace)
+            table.enter(batch, next(found))
             progress(table.measured(), len(modules))
             if partial is not None and time.monotonic() >= next_snapshot:
                 started = time.monotonic()
                 partial(table.study())
                 next_snapshot = time.monotonic() + max(_SNAPSHOT_EVERY, 4 * (time.monotonic() - started))
     return table.study(finished=True)
-
-
-@contextmanager
-def threads_for(product: float) -> Iterator[None]:
-    """One thread where the products are small.
-
-    Threads then gain nothing, and on a busy machine their barriers wait for cores that others hold: twenty
-    times the time was measured for 120 small modules.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    if product < _WORTH_THREADS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def device_named(name: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.addresses import without_password
+from inspector.cores import settle
 from inspector.errors import CancelledError, InspectorError
 from inspector.output import UnwritableError, told
 
@@ -90,6 +91,7 @@ for _name, _module, _help in (
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 a check failed, 2 bad input, 3 incomplete, 130 interrupted."""
+    settle()
     _reopen_closed()
     with told():
         code = run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from inspector._version import __version__
 from inspector.adapters.factors import as_stored
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.losses import energy_lost, lost, unneeded
@@ -13,14 +14,15 @@ from inspector.adapters.magnitudes import NAME as DORA
 from inspector.adapters.model import Adapter, Beside, Direction, TensorRecord
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.entries import is_expert
+from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import cautions, placed
-from inspector.adapters.peft.writer import Factors, refuse_destination, write_peft
+from inspector.adapters.peft.writer import refuse_destination, write_peft
 from inspector.checking.checks import checked
+from inspector.console import Progress, say
 from inspector.errors import InspectorError
 from inspector.failures import opened, tell_findings
 from inspector.names import ModuleId
-from inspector.narration import Progress, say
 from inspector.study import Finding
 from inspector.text import count, distinct, first, plain, some
 
@@ -46,7 +48,7 @@ def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
     info = adapter.info
     card = "\n".join(
         [
-            f"Converted by adapter-inspector {_version()} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
+            f"Converted by adapter-inspector {__version__} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
             *(["\nAn activated LoRA: it holds from its invocation tokens on."] if adapter.invocation else []),
             *(f"\n- {line}" for line in missing),
         ]
@@ -147,9 +149,3 @@ def _by_reason(what: str, tensors: Sequence[TensorRecord]) -> list[str]:
 def _untold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Those that say something else than `_lost`, which lists tensors."""
     return tuple(finding for finding in findings if " tensor" not in finding.text.partition(",")[0])
-
-
-def _version() -> str:
-    from inspector import __version__
-
-    return __version__

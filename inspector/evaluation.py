@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.console import StatusLine, clear, say, wrote
 from inspector.errors import CancelledError, InspectorError
 from inspector.export import refuse_unwritable, save
 from inspector.failures import opened, tell_findings
-from inspector.narration import rewritable, wrote
-from inspector.probing.request import clock
 from inspector.study import AdapterInfo, Settings
-from inspector.text import count, plain, some
+from inspector.text import count, duration, plain, some
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
@@ -64,16 +62,16 @@ def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
     try:
         engine, able = _engine(adapters, options, given.base_name)
         models = count(len(able) + (not options.no_base), "model")
-        _say(f"{count(len(problems.problems), 'problem')} of {problems.name}, {models}; kept in {folder}.")
-        watch = accuracy.Watch(progress=_Progress(), note=_note)
+        say(f"{count(len(problems.problems), 'problem')} of {problems.name}, {models}; kept in {folder}.")
+        watch = accuracy.Watch(progress=_Answers(), note=say)
         results = accuracy.evaluate(engine, able, problems, folder, watch, with_base=not options.no_base)
     except (KeyboardInterrupt, CancelledError):
-        _clear()
-        _say(f"What was answered is kept in {folder}: the same command goes on from there.")
+        clear()
+        say(f"What was answered is kept in {folder}: the same command goes on from there.")
         raise
-    _clear()
+    clear()
     for failure in results.failures.values():
-        _say(failure)
+        say(failure)
     _deliver(able, results, options, given)
     return 0 if whole and len(able) == len(adapters) and results.complete else 3
 
@@ -122,13 +120,13 @@ def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[
     if not options.no_base:
         server.refuse_unknown(base)
     if caution:
-        _say(f"{caution}: --base says that they are one.")
+        say(f"{caution}: --base says that they are one.")
     at_once = count(options.concurrency, "problem")
-    _say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
+    say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
     able = _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
     if activated := [adapter.info.name for adapter in able if adapter.invocation]:
         unknown = f"whether the server runs {some(activated)} from the invocation tokens on alone is not known here"
-        _say(f"{unknown[0].upper()}{unknown[1:]}: a server without activated LoRAs runs them on every token.")
+        say(f"{unknown[0].upper()}{unknown[1:]}: a server without activated LoRAs runs them on every token.")
         caution = "; ".join(filter(None, (caution, unknown)))
     return Remote(server, base, served, trained_on, caution), able
 
@@ -139,15 +137,15 @@ def _local(adapters: Sequence[Adapter], limit: int, options: Options, named: str
     from inspector.probes.engines import Local
     from inspector.probes.partial import largest_left_out, not_run
 
-    base = load_base(named or _named_base(adapters), options.device, options.dtype, note=_note, progress=_Progress())
-    _clear()
-    _say(f"Running {base.name} on {base.device} in {base.dtype}, adapters unmerged, at most {limit} tokens a problem.")
+    base = load_base(named or _named_base(adapters), options.device, options.dtype, note=say, progress=_Answers())
+    clear()
+    say(f"Running {base.name} on {base.device} in {base.dtype}, adapters unmerged, at most {limit} tokens a problem.")
     attached = Attached(base)
     able = _able(adapters, attached.add)
     for adapter in able:
         for text in (not_run(adapter, largest_left_out(adapter)), attached.other_bases.get(adapter.info.name)):
             if text:
-                _say(f"{text}.")
+                say(f"{text}.")
     return Local(attached, limit, options.batch), able
 
 
@@ -163,7 +161,7 @@ def _able(adapters: Sequence[Adapter], check: Callable[[Adapter], object]) -> li
     if not able:
         raise refused[0]
     for reason in refused:
-        _say(str(reason))
+        say(str(reason))
     return able
 
 
@@ -175,44 +173,19 @@ def _named_base(adapters: Sequence[Adapter]) -> str:
     return names[0] if names else ""
 
 
-class _Progress:
-    """One line on a terminal, rewritten in place, with the remaining time; elsewhere a line every ten seconds."""
+class _Answers(StatusLine):
+    """The state with the share and the time left, by the answers of this run alone."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        super().__init__()
         self._start: tuple[float, int] | None = None
 
     def __call__(self, text: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if not rewritable() and now - self._told < 10:
-            return
-        line = f"{text}{self._left(done, total, now)}"
-        if rewritable():
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
-        else:
-            _say(line)
-        self._told = now
-
-    def _left(self, done: int, total: int, now: float) -> str:
-        """Share and remaining time, by the answers of this run alone."""
-        if not total:
-            return ""
-        started, before = self._start = self._start or (now, done)
-        made = done - before
-        left = f", {clock((total - done) * (now - started) / made)} left" if made else ""
-        return f" ({100 * done // total} % of all{left})"
-
-
-def _note(text: str) -> None:
-    _clear()
-    _say(text)
-
-
-def _clear() -> None:
-    if rewritable():
-        sys.stderr.write("\r\033[K")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+        left = ""
+        if total:
+            started, before = self._start = self._start or (now, done)
+            made = done - before
+            left = f", {duration((total - done) * (now - started) / made)} left" if made else ""
+            left = f" ({100 * done // total} % of all{left})"
+        self.show(f"{text}{left}")

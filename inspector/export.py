@@ -11,10 +11,8 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ import numpy as np
 
 from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
+from inspector.files import refuse_place, replacing
 from inspector.names import ModuleId
 from inspector.results import with_cautions
 from inspector.spreadsheet import cell
@@ -79,16 +78,6 @@ def refuse_unwritable(path: Path) -> None:
     refuse_place(path)
 
 
-def refuse_place(path: Path) -> None:
-    """Raise InspectorError where no file can be made at this path, whatever is in it: said before the work."""
-    if path.is_dir():
-        raise InspectorError(f"Cannot write {plain(path)}: it is a folder. Name a file in it.")
-    if not path.parent.is_dir():
-        raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InspectorError(f"Cannot write {plain(path)}: {plain(path.parent)} is read-only for you.")
-
-
 def is_study(sources: Sequence[str]) -> bool:
     """Whether what the user named is one saved study rather than adapters."""
     path = Path(sources[0] if len(sources) == 1 else "")
@@ -130,31 +119,6 @@ def _numbers(column: Any) -> Floats:
     if np.isinf(found).any():
         raise ValueError("numbers beyond float64")
     return found
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` only when the block succeeds."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _head(study: Study) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from inspector.console import StatusLine, clear, rewritable, say
 from inspector.errors import InspectorError
 from inspector.findings import finding_lines, of_folders
-from inspector.narration import Downloads, say
 from inspector.study import AdapterInfo
-from inspector.text import count, plain, some
+from inspector.text import count, in_bytes, plain, some
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
     from inspector.adapters.opening import Failure
+    from inspector.adapters.progress import Progress
 
 _REPO = "\0"
 """Stands for the repo in a cause; texts from outside have no control characters."""
@@ -34,6 +35,24 @@ def opened(
     adapters, failures = open_sources(sources, given=given, taken=taken, progress=Downloads())
     tell_causes(failures, opened=len(adapters) + len(taken), instead=instead)
     return adapters, failures
+
+
+class Downloads:
+    """How many bytes of a source are to come, then how many have."""
+
+    def __init__(self) -> None:
+        self._source, self._line = "", StatusLine()
+
+    def __call__(self, at: Progress) -> None:
+        if at.source != self._source:
+            self._source, self._line = at.source, StatusLine(at_once=True)
+        size = f"{in_bytes(at.done)} of {in_bytes(at.total)}"
+        if not rewritable():
+            self._line.show(f"Downloading {at.source}: {size if at.done else in_bytes(at.total)}")
+        elif at.done < at.total:
+            self._line.show(f"{size} · {at.source} {at.file}")
+        else:
+            clear()
 
 
 def tell_findings(adapters: Iterable[AdapterInfo]) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from inspector.console import Progress, say, wrote
 from inspector.definitions import DEFINITIONS
 from inspector.errors import InspectorError
 from inspector.export import is_study, load, refuse_unwritable, save
 from inspector.failures import opened, tell_findings, tell_side_by_side
-from inspector.narration import Progress, say, wrote
 from inspector.resemblance import comparable
 from inspector.study import Settings, Study
 from inspector.table import needs_pair

@@ -18,6 +18,7 @@ from inspector.adapters.given import Given
 from inspector.errors import InspectorError
 from inspector.export import load as _load
 from inspector.export import save as _save
+from inspector.notebook import NotebookStudy
 from inspector.study import Study
 from inspector.takeaways import takeaways
 
@@ -54,7 +55,9 @@ def load(
     return adapters
 
 
-def compare(adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: str = "union", **more: str) -> Study:
+def compare(
+    adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: str = "union", **more: str
+) -> NotebookStudy:
     """Every number of every adapter and pair, exact in float64: what `inspector analyze` measures.
 
     Takes adapters or sources. `modules`: union or common, and path ends such as `q_proj,v_proj`; `sides`: left, right
@@ -67,10 +70,10 @@ def compare(adapters: Sequence[Adapter | str | Path], *, k: int = 10, modules: s
     study = analyse(aligned(_opened(adapters)), headless.settings(k=k, modules=modules, **more))
     if not study.modules:
         raise InspectorError("None of the adapters has a module that can be analysed.")
-    return study
+    return NotebookStudy.of(study)
 
 
-def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "", **options: Any) -> Study:
+def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "", **options: Any) -> NotebookStudy:
     """The study with what running the base shows: lmc, cka, lens, intruders, accuracy.
 
     `base`: what the adapters name unless given. `options` are the fields of `inspector.probing.Request`: prompts,
@@ -81,12 +84,13 @@ def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "
     from inspector.probing import Prober, Request
 
     request = Request(probes, base=base, **options)
-    return Prober().run(aligned(adapters), study, request, note=lambda text: warnings.warn(text, stacklevel=4))
+    found = Prober().run(aligned(adapters), study, request, note=lambda text: warnings.warn(text, stacklevel=4))
+    return NotebookStudy.of(found)
 
 
-def open_study(path: str | Path) -> Study:
+def open_study(path: str | Path) -> NotebookStudy:
     """A study that was saved as JSON or Parquet. Raises InspectorError."""
-    return _load(path)
+    return NotebookStudy.of(_load(path))
 
 
 def save_study(study: Study, path: str | Path) -> None:

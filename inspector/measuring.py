@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inspector.geometry.module import ModuleGeometry
-    from inspector.geometry.stack import Workspace
+    from inspector.geometry.stack import Factors
 
 _LARGEST_RANK = 1024
 """Ranks beyond are taken apart by their product where that is smaller."""
-_AT_ONCE, _MOST_AT_ONCE = 2**20, 256
-"""Modules of one shape are measured together, up to so many numbers of their factors and Gram matrices, and modules."""
 
 
 Kind = tuple[int, int, int, int]
@@ -72,10 +70,11 @@ class Table:
             self._add((count, k), f"{angle_metric(side)}_chance")
         self._enter_chance(np.array([[_rank_of(a, m) for m in modules] for a in adapters]).reshape(n, count))
 
-    def largest_product(self) -> float:
-        """Multiplications of the largest Gram product: d·(N·r)²."""
-        stacked = sum(max((s.rank for s in a.modules.values()), default=0) for a in self.adapters)
-        return float(self.shapes.max(initial=0)) * stacked**2
+    def largest(self) -> tuple[int, int]:
+        """The longest side d of a module, and the ranks of all adapters together."""
+        return int(self.shapes.max(initial=0)), sum(
+            max((s.rank for s in a.modules.values()), default=0) for a in self.adapters
+        )
 
     def _add(self, shape: tuple[int, ...], *metrics: str) -> None:
         for metric in metrics:
@@ -84,8 +83,11 @@ class Table:
     def _at(self, metric: str) -> Floats:
         return self.blocks[metric, "module"]
 
-    def batches(self) -> list[Batch]:
-        """All there is to measure, in the modules' order as far as they are not measured together."""
+    def batches(self, numbers: int) -> list[Batch]:
+        """All there is to measure, in the modules' order as far as they are not measured together.
+
+        As many modules of one shape and its ranks are as their factors and Gram matrices fit in so many numbers.
+        """
         alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[int]] = defaultdict(list)
         for m, module in enumerate(self.modules):
             those: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
@@ -97,7 +99,7 @@ class Table:
         found = []
         for ((d_out, d_in), having), modules in alike.items():
             width = len(having) * max(rank for _, rank in having)
-            size = max(1, min(_MOST_AT_ONCE, _AT_ONCE // (width * (d_out + d_in + 2 * width))))
+            size = max(1, numbers // (width * (d_out + d_in + 2 * width)))
             here = [i for i, _ in having]
             found += [Batch(modules[at : at + size], here) for at in range(0, len(modules), size)]
         return sorted(found)
@@ -106,25 +108,18 @@ class Table:
         """At how many modules something was measured, or tried."""
         return int(self.tried.sum())
 
-    def measure(self, batch: Batch, workspace: Workspace) -> None:
-        """Measure a batch; adapters with NaN or Inf at a module are set aside there, and the others measured."""
-        from inspector.geometry.factorise import NonFiniteError
-        from inspector.geometry.module import measure
+    def factors(self, batch: Batch) -> list[Factors]:
+        """The factors of a batch, module by module."""
+        return [[self._factors(i, self.modules[m]) for i in batch.adapters] for m in batch.modules]
 
-        factors = [[self._factors(i, self.modules[m]) for i in batch.adapters] for m in batch.modules]
+    def enter(self, batch: Batch, found: ModuleGeometry) -> None:
+        """Take over what was measured; adapters with NaN or Inf at a module are set aside there."""
+        at = np.ix_(batch.adapters, batch.modules)
         self.tried[batch.modules] = True
-        try:
-            found = measure(factors, self.settings.k, self.settings.sides, workspace)
-        except NonFiniteError as error:
-            for at, i in error.which:
-                self.nonfinite[batch.adapters[i], batch.modules[at]] = True
-            for rest in self._finite(batch):
-                self.measure(rest, workspace)
-            return
+        self.nonfinite[at] = broken = ~found.finite.numpy().T
         self._enter(batch, found)
-        for i in batch.adapters:
-            left_out = [self.adapters[i].left_out(self.modules[m]) for m in batch.modules]
-            self._at("energy_left_out")[i, batch.modules] = left_out
+        left_out = [[self.adapters[i].left_out(self.modules[m]) for m in batch.modules] for i in batch.adapters]
+        self._at("energy_left_out")[at] = np.where(broken, np.nan, left_out)
 
     def _factors(self, i: int, module: ModuleId) -> tuple[Tensor, Tensor, float]:
         """B, A and s, or 1 where that is not known: `_unscale` takes out what depends on it."""
@@ -132,29 +127,22 @@ class Table:
         s = adapter.modules[module].scale.value
         return *_bounded(*adapter.load(module)), 1.0 if s is None else s
 
-    def _finite(self, batch: Batch) -> list[Batch]:
-        """What is left of a batch without NaN and Inf."""
-        left: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for m in batch.modules:
-            left[tuple(i for i in batch.adapters if not self.nonfinite[i, m])].append(m)
-        return [Batch(modules, list(here)) for here, modules in left.items() if here]
-
     def _enter(self, batch: Batch, found: ModuleGeometry) -> None:
         """Write the numbers of a batch into the blocks."""
         modules, here = batch
-        inner = np.triu(found.inner.cpu().numpy())
+        inner = np.triu(found.inner.numpy())
         inner += np.swapaxes(np.triu(inner, 1), 1, 2)  # symmetric to the last bit
         norms = np.sqrt(np.diagonal(inner, axis1=1, axis2=2).clip(min=0))
         self._at("norm")[np.ix_(here, modules)] = norms.T
         self._at("cosine")[np.ix_(here, here, modules)] = np.moveaxis(_cosines(inner, norms), 0, -1)
-        sigma = found.sigma.cpu().numpy().swapaxes(0, 1)
+        sigma = found.sigma.numpy().swapaxes(0, 1)
         for i, values in zip(here, sigma, strict=True):
             rank = _values(self.adapters[i].modules[self.modules[modules[0]]])
             self._at("singular_value")[i, modules, :rank] = values[:, :rank]
             gaps = values - np.pad(values[:, 1:], ((0, 0), (0, 1)))
             width = min(self.settings.k, rank)
             self._at("spectral_gap")[i, modules, :width] = gaps[:, :width]
-        one, other = (np.array(here)[at.cpu().numpy()][:, None] for at in (found.i, found.j))
+        one, other = (np.array(here)[at.numpy()][:, None] for at in (found.i, found.j))
         pairs = {
             "u1": found.u1,
             "v1": found.v1,
@@ -163,7 +151,7 @@ class Table:
             "row_space_overlap": found.rows,
         } | {angle_metric(side): angles for side, angles in found.angles.items()}
         for metric, values in pairs.items():
-            block, numbers = self._at(metric), values.cpu().numpy().swapaxes(0, 1)
+            block, numbers = self._at(metric), values.numpy().swapaxes(0, 1)
             block[one, other, modules] = block[other, one, modules] = numbers
 
     def _enter_chance(self, ranks: NDArray[np.int64]) -> None:

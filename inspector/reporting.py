@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector import __version__, headless
+from inspector import headless
+from inspector._version import __version__
 from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
+from inspector.console import Progress, say, wrote
 from inspector.errors import InspectorError
-from inspector.export import refuse_place, replacing
-from inspector.narration import Progress, say, wrote
+from inspector.files import refuse_place, replacing
 from inspector.report.building import report
 from inspector.report.document import Report
 from inspector.study import Settings

@@ -14,10 +14,10 @@ curve along a path runs over `alphas` instead of k. NaN is n/a.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,26 +256,9 @@ class Study:
         adapters = tuple(replace(a, name=new) if a.name == old else a for a in self.adapters)
         return replace(self, adapters=adapters)
 
-    def to_pandas(self, metrics: Sequence[str] = ()) -> Any:
-        """The tidy table, one number a row, as a pandas DataFrame; of these metrics alone where any are named."""
-        from inspector.frames import frame
-
-        return frame(self, "pandas", metrics)
-
-    def to_polars(self, metrics: Sequence[str] = ()) -> Any:
-        """The tidy table as a polars DataFrame."""
-        from inspector.frames import frame
-
-        return frame(self, "polars", metrics)
-
     def __repr__(self) -> str:
         measured = ", ".join(dict.fromkeys(metric for metric, _ in self.blocks))
         return f"Study of {', '.join(self.names)}: {len(self.modules)} modules; {measured or 'nothing measured'}"
-
-    def _repr_html_(self) -> str:
-        from inspector.frames import study_html
-
-        return study_html(self)
 
 
 def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:

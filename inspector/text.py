@@ -49,3 +49,23 @@ def rounded(number: int) -> str:
         return str(number)
     unit, factor = next(((u, f) for u, f in (("K", 1e3), ("M", 1e6)) if number < 999.95 * f), ("B", 1e9))
     return f"{number / factor:.1f} {unit}"
+
+
+def in_bytes(size: int) -> str:
+    """`412 B`, `13.1 kB`, `132.2 MB`, `3.7 GB`."""
+    if size < 1000:
+        return f"{size} B"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if size < 1000 * factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 1e12:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3:20 min`, `1:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

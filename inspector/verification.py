@@ -15,10 +15,11 @@ from inspector.claims.model import ClaimSet
 from inspector.claims.reports import counts, print_table, summary, written
 from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
+from inspector.console import Progress, say
 from inspector.errors import CancelledError, InspectorError
-from inspector.export import load, refuse_place, replacing
+from inspector.export import load
 from inspector.failures import opened, tell_findings
-from inspector.narration import Progress, say
+from inspector.files import refuse_place, replacing
 from inspector.study import Settings, Study
 from inspector.text import count, plain, some
 

@@ -73,6 +73,15 @@ def test_spreads_of_what_is_known():
     assert np.isnan(other.within).all()
 
 
+def test_a_run_and_its_own_checkpoint_are_no_pair():
+    """Two of one source are: nothing tells that one is a step of the other."""
+    given = {"ab": 0.9, "ac": 0.1, "ad": 0.2, "bc": 0.3, "bd": 0.4, "cd": 0.5}
+    found = of_numbers([SLOW] * 4, cosine=given)
+    sources = zip(found.adapters, ("out", "out/checkpoint-9", "org/repo", "org/repo"), strict=True)
+    (one,) = spreads(replace(found, adapters=tuple(replace(info, source=source) for info, source in sources)), "method")
+    assert one.within == pytest.approx((0.3, 0.1, 0.5))
+
+
 def test_adapters_of_no_known_method_are_no_group():
     found = of_numbers((Origin(), Origin(), SLOW), cosine={"ab": 0.2})
     unknown, sft = spreads(found, "method")

@@ -9,7 +9,7 @@ import torch
 
 from inspector import analysis
 from inspector.aggregate import aggregate
-from inspector.analysis import analyse, chosen_modules, threads_for
+from inspector.analysis import analyse, chosen_modules
 from inspector.measuring import Table, _bounded
 from inspector.study import Settings
 from tests.geometry.scopes import ADAPTER, ANGLES, MEANS, STACKED, expected
@@ -41,17 +41,17 @@ def wide(name, layers, shapes, r=2):
 @pytest.mark.parametrize(
     ("adapters", "sizes"),
     [
-        ((wide("a", 600, SMALL), wide("b", 600, SMALL)), [88, 256, 256]),
+        ((wide("a", 600, SMALL), wide("b", 600, SMALL)), [600]),
         ((wide("a", 300, {"q": (300, 200)}), wide("b", 300, {"q": (300, 200)}, r=7)), [18, 141, 141]),
         ((wide("a", 3, LARGE, r=100), wide("b", 3, LARGE, r=100)), [1, 1, 1]),
         ((wide("a", 5, SMALL), wide("b", 3, SMALL)), [2, 3]),
         ((wide("a", 5, SMALL), wide("b", 3, SMALL, r=3), wide("c", 2, {"q": (5, 6)})), [2, 2, 3]),
     ],
-    ids=["256 at most", "as many as numbers fit", "one at least", "by who is there", "by shape"],
+    ids=["all that fit", "as many as numbers fit", "one at least", "by who is there", "by shape"],
 )
 def test_batches_hold_every_update_once_and_stay_small(adapters, sizes):
     made_of = table(*adapters)
-    batches = made_of.batches()
+    batches = made_of.batches(2**20)
     assert sorted(len(batch.modules) for batch in batches) == sizes
     assert batches == sorted(batches)
     at = [(i, m) for batch in batches for i in batch.adapters for m in batch.modules]
@@ -59,20 +59,9 @@ def test_batches_hold_every_update_once_and_stay_small(adapters, sizes):
     assert sorted(at) == held
 
 
-def test_the_largest_product_is_of_all_adapters_at_the_largest_module():
+def test_the_largest_module_is_the_longest_side_beside_the_ranks_of_all_adapters():
     one, other = wide("a", 2, {"q": (6, 50), "v": (7, 3)}, r=4), wide("b", 1, {"q": (60, 5)}, r=7)
-    assert table(one, other).largest_product() == 60 * (4 + 7) ** 2
-
-
-def test_small_products_run_in_one_thread_and_the_number_comes_back(monkeypatch):
-    seen, now = [], [8]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: now[-1])
-    monkeypatch.setattr(torch, "set_num_threads", now.append)
-    for product in (4.9e7, 5e7):
-        with threads_for(product):
-            seen.append(now[-1])
-    assert seen == [1, 8]
-    assert now[-1] == 8
+    assert table(one, other).largest() == (60, 4 + 7)
 
 
 @pytest.mark.parametrize(

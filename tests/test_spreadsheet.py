@@ -13,7 +13,7 @@ from inspector.study import Settings
 from inspector.trajectory.command import table
 from inspector.trajectory.result import Curve, Trajectory
 from inspector.trajectory.runs import Run
-from inspector.tui.screens.base import Table
+from inspector.tui.views.base import Table
 from tests.memory import random_adapter
 
 NAMES = ["=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'quoted", "''", " =1+1", "＝1", "-", "=", "sft", "a=b"]

@@ -19,7 +19,7 @@ from inspector.merging.preview import refused
 from inspector.shared import pair_interference
 from inspector.study import Settings
 from inspector.table import rows
-from inspector.tui.mixture import Mixture
+from inspector.tui.views.merge.state import Mixture
 from tests.makers import TINY, lora_tensors, random_factors, write_adapter
 
 LEFT_OUT = "model.layers.1.self_attn.v_proj"

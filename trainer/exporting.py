@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.text import count, plain
 from trainer.objectives.weights import pairs
 from trainer.rollouts.row_file import check_suffix

@@ -1,69 +1,52 @@
-"""How far a run is: one line on a terminal, rewritten in place; elsewhere a line every ten seconds. No torch."""
+"""How far a run is, on stderr. No torch."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
-from inspector.narration import rewritable
+from inspector.console import StatusLine, rewritable
+from inspector.text import duration
 
-_PLAIN_EVERY, _DRAWN_EVERY = 10.0, 0.2
+_DRAWN_EVERY = 0.2
 
 
-class Progress:
-    """Say how far, how fast, how long it will take, and `what` more there is to say, on stderr."""
+class Progress(StatusLine):
+    """How far, how fast, how long it will take, and `what` more there is to say."""
 
     def __init__(self, total: int, done: int = 0) -> None:
+        super().__init__()
         self.total, self.done, self.what = total, done, ""
-        self._before, self._start = done, time.monotonic()
-        self._told = self._start
+        self._before = done
+        self._start = self._drawn = time.monotonic()
         self._tokens = 0
 
     def step(self, tokens: int) -> None:
         """So many tokens more."""
         self._tokens += tokens
-        self.show()
+        self.report()
 
-    def show(self, *, last: bool = False) -> None:
-        """Tell, unless it was told just now."""
+    def report(self, *, last: bool = False) -> None:
+        """Show it, unless it was shown just now."""
         now = time.monotonic()
-        terminal = rewritable()
-        if now - self._told < (_DRAWN_EVERY if terminal else _PLAIN_EVERY) and not last:
-            return
-        self._told = now
-        line, end = f"{self.line(now - self._start)}{self.what}", "\n" if last else ""
-        sys.stderr.write(f"\r\033[K{line}{end}" if terminal else f"{line}\n")
-        sys.stderr.flush()
+        if last or now - self._drawn >= _DRAWN_EVERY:
+            self._drawn = now
+            self.show(f"{self.line(now - self._start)}{self.what}", last=last)
 
     def line(self, seconds: float) -> str:
-        """`12 of 40 (30 %), 1.5/s, 190 tokens/s, 0:19 left`, the speed by what this run made alone."""
+        """`12 of 40 (30 %), 1.5/s, 190 tokens/s, 19 s left`, the speed by what this run made alone."""
         made = self.done - self._before
         text = f"{self.done} of {self.total} ({100 * self.done // max(self.total, 1)} %)"
         if made and seconds > 0:
-            left = clock((self.total - self.done) * seconds / made)
+            left = duration((self.total - self.done) * seconds / made)
             text += f", {made / seconds:.3g}/s, {self._tokens / seconds:.0f} tokens/s, {left} left"
         return text
-
-
-def clock(seconds: float) -> str:
-    """`0:19`, `12:05`, `3:02:10`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def status(text: str, _done: int = 0, _total: int = 0) -> None:
     """What is being prepared: on a terminal only."""
     if rewritable():
-        sys.stderr.write(f"\r\033[K{text}")
-        sys.stderr.flush()
-
-
-def say(text: str) -> None:
-    """A line of its own on stderr."""
-    sys.stderr.write(f"\r\033[K{text}\n" if rewritable() else f"{text}\n")
-    sys.stderr.flush()
+        StatusLine().show(text)
 
 
 def once(note: Callable[[str], None]) -> Callable[[str], None]:

@@ -9,11 +9,11 @@ import click
 
 from inspector.commands.options import refuse_unread
 from inspector.completion import BASES, DEVICES, DTYPES, TASKS, offered
+from inspector.console import say
 from inspector.errors import InspectorError
 from inspector.probes.grading import Grader
 from inspector.text import count, plain
 from trainer.exporting import FORMS, export
-from trainer.progress import say
 from trainer.rollouts.mapping import PRESETS, Mapped, columns_of, mapped
 from trainer.rollouts.row_file import check_suffix, write_rows
 from trainer.rollouts.sample import DONE, Options, sample

@@ -6,11 +6,12 @@ import importlib.util
 import os
 from collections.abc import Sequence
 
+from inspector.console import say
 from inspector.errors import InspectorError
 from inspector.text import count, plain
 from trainer.objectives.examples import examples, refuse_unlearnable
 from trainer.objectives.weights import statistics
-from trainer.progress import once, say
+from trainer.progress import once
 from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import Rollout, digest, read_rollouts
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit

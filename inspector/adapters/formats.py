@@ -28,6 +28,9 @@ _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 class Reader(Protocol):
     """What a format's module offers."""
 
+    NAMES: dict[str, str]
+    """The formats that a file's name alone tells, by patterns of names: a listing of the Hub has no more."""
+
     def places(self, folder: Folder) -> list[Path]:
         """The adapters of this format in a folder, without those below it: the folder itself, or files of it."""
 
@@ -55,6 +58,12 @@ def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
             if path not in taken and folder.path not in taken and not (taken and path == folder.path):
                 taken.add(path)
                 yield path, reader
+
+
+def named(name: str) -> str:
+    """The format that a file's name alone tells, or nothing."""
+    found = (told for reader in READERS for pattern, told in reader.NAMES.items() if re.fullmatch(pattern, name))
+    return next(found, "")
 
 
 def read_adapter(

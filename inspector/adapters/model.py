@@ -144,6 +144,6 @@ class Adapter:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"
 
     def _repr_html_(self) -> str:
-        from inspector.frames import adapter_html
+        from inspector.html import adapter_html
 
         return adapter_html(self.info)

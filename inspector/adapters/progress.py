@@ -116,15 +116,5 @@ def bar_class(report: Callable[[int], None], cancelled: Callable[[], bool], limi
     return Bar
 
 
-def in_bytes(size: int) -> str:
-    """`412 B`, `13.1 kB`, `132.2 MB`, `3.7 GB`."""
-    if size < 1000:
-        return f"{size} B"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
-        if size < 1000 * factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size / 1e12:,.1f} TB"
-
-
 def _nothing(*_args: object, **_options: object) -> None:
     """Part of tqdm's face that only draws."""

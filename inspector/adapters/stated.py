@@ -61,7 +61,7 @@ def stated(path: Path) -> Stated:
     table = fields.get("lora_parameters")
     if isinstance(table, Mapping):
         return Stated(_number(table, "scale"), rank=_number(table, "rank"), where="scale")
-    if "rank" in fields and "peft_type" not in fields:
+    if "rank" in fields:
         return Stated(_number(fields, "alpha"), rank=_number(fields, "rank"), where=MLX)
     folder = path.parent if path.is_file() else path
     if (params := folder / PARAMS).is_file():

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.account import Verdict
-from inspector.adapters.given import Given
 from inspector.adapters.headers import TensorHeader, read_headers
 from inspector.adapters.refusals import found_instead
 from inspector.adapters.strangers import SUFFIXES, is_kind, refuse_stand_in
@@ -53,14 +52,14 @@ def weight_files(names: set[str]) -> list[str]:
     return shards or sorted({PICKLE} & names)
 
 
-def open_weights(folder: Path, given: Given) -> Weights:
+def open_weights(folder: Path, *, allow_pickle: bool) -> Weights:
     """The weights PEFT would load: one safetensors file, else its shards, else the pickle; or the file that is named.
 
-    Raises InspectorError where there is none, or one is damaged, or a pickle without leave.
+    Raises InspectorError if there is none, if one is damaged, and for a pickle if `allow_pickle` is False.
     """
     if folder.is_file():
         return (
-            pickle_weights(folder, given)
+            pickle_weights(folder, allow_pickle=allow_pickle)
             if folder.suffix.lower() in SUFFIXES["pickle"]
             else safetensors_weights((folder,))
         )
@@ -69,7 +68,7 @@ def open_weights(folder: Path, given: Given) -> Weights:
     if shards := _shards(folder):
         return safetensors_weights(shards)
     if (pickle := folder / PICKLE).is_file():
-        return pickle_weights(pickle, given)
+        return pickle_weights(pickle, allow_pickle=allow_pickle)
     instead = found_instead(folder, 0)
     raise InspectorError(
         f"{plain(folder)} has no {SAFETENSORS} (nor .bin): a config without its weights.{f' {instead}' * bool(instead)}"
@@ -134,18 +133,18 @@ class _Handles:
         return tensor
 
 
-def pickle_weights(path: Path, given: Given) -> Weights:
+def pickle_weights(path: Path, *, allow_pickle: bool) -> Weights:
     """A `.bin` or `.pt`, unpickled with `weights_only`: nothing in it can run code.
 
-    A safetensors file under such a name is read as what it is. Raises InspectorError without leave to unpickle, for a
-    damaged file, and for what is no table of tensors.
+    A safetensors file under such a name is read as what it is. Raises InspectorError if `allow_pickle` is
+    False, if the file is damaged, and if it is not a flat dict of tensors.
     """
     import torch
 
     if is_kind(path, "safetensors"):
         return safetensors_weights((path,))
     refuse_stand_in(path, "pickle")
-    if not given.allow_pickle:
+    if not allow_pickle:
         raise InspectorError(
             f"{plain(path)} is a pickle, which is opened only with --allow-pickle (nothing in it is run even then): "
             "better save the adapter as .safetensors."

@@ -14,9 +14,9 @@ from inspector.adapters.opening import Failure
 from inspector.checking import as_json, printing
 from inspector.checking.checks import Checked, checked
 from inspector.checking.together import together
+from inspector.console import Progress, say
 from inspector.errors import CancelledError, InspectorError
 from inspector.failures import opened
-from inspector.narration import Progress, say
 from inspector.text import plain
 
 

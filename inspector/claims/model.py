@@ -45,16 +45,16 @@ class Claim:
     """The definitions that the sentence allows."""
     selector: Selector
     relation: Relation
-    value: tuple[float, ...] = ()
+    value: tuple[float, ...]
     """As published: one number, one a selected number, or the two ends of `between`."""
-    tolerance: float = 0.0
-    other: Selector | None = None
+    tolerance: float
+    other: Selector | None
     """The right-hand side of `less than`, or what is divided by where `ratio` holds."""
-    ratio: bool = False
-    prompts: str = ""
-    top_k: int = 10
+    ratio: bool
+    prompts: str
+    top_k: int
     """Size of the subspaces that its angles and overlaps compare."""
-    disagreements: tuple[str, ...] = ()
+    disagreements: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:

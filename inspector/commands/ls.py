@@ -76,8 +76,7 @@ def _plain(found: Inventory) -> dict[str, object]:
 
 def _print(found: Inventory) -> None:
     """How many and how large, then a line each."""
-    from inspector.adapters.progress import in_bytes
-    from inspector.text import count, plain
+    from inspector.text import count, in_bytes, plain
 
     if found.offline:
         sys.stderr.write("The Hub cannot be reached: this is what the cache has.\n")
@@ -115,8 +114,7 @@ def _lines(items: Sequence[Item], width: int | None) -> Iterator[str]:
 
 
 def _row(item: Item) -> tuple[str, ...]:
-    from inspector.adapters.progress import in_bytes
-    from inspector.text import plain
+    from inspector.text import in_bytes, plain
 
     mark = "✗" if item.fault else "yes" if item.here else "no"
     path = plain(item.path, 4000) or "."

@@ -15,7 +15,7 @@ from inspector.errors import InspectorError
 
 if TYPE_CHECKING:
     from inspector.adapters.given import Given
-    from inspector.tui.judged import Published
+    from inspector.tui.views.claims.state import Published
 
 
 @click.command("open", context_settings=SETTINGS)
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Given) -> int:
     """Open adapters in the app (the default command)."""
     from inspector.claims.bundled import claim_set
-    from inspector.tui.judged import Published
+    from inspector.tui.views.claims.state import Published
 
     if claims:
         claim_set(claims)  # what is wrong in it is said before the app opens
@@ -48,7 +48,7 @@ def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Gi
 def demo(k: int) -> int:
     """Open the bundled adapters."""
     from inspector.assets import demo_sources
-    from inspector.tui.judged import Published
+    from inspector.tui.views.claims.state import Published
 
     return _open(demo_sources(), k, published=Published("demo"))
 
@@ -65,14 +65,14 @@ def _open(sources: Sequence[str], k: int, given: Given | None = None, published:
             sources, settings=headless.settings(k=k), given=given, against=published.reference if published else None
         )
     from inspector.export import is_study, load
-    from inspector.tui.app import run_app
-    from inspector.tui.judged import NOTHING
+    from inspector.tui.app import InspectorApp
+    from inspector.tui.views.claims.state import NOTHING
 
     published = published or NOTHING
 
     if is_study(sources):
-        return run_app([], study=load(sources[0]), k=k, published=published)
-    return run_app(sources, k=k, given=given, published=published)
+        return InspectorApp(study=load(sources[0]), k=k, published=published).run_to_end()
+    return InspectorApp(sources, k=k, given=given, published=published).run_to_end()
 
 
 def _suggest_command(sources: Sequence[str]) -> None:

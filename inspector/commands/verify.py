@@ -93,7 +93,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given:
     from inspector.assets import demo_sources
     from inspector.claims.bundled import SUFFIXES
     from inspector.claims.template import template
-    from inspector.export import refuse_place, replacing
+    from inspector.files import refuse_place, replacing
 
     refuse_for_study(sources)
     to_file = None if file is None or str(file) == "-" else file

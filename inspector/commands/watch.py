@@ -37,7 +37,7 @@ def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Give
 
         return print_once(folders, against, given)
     from inspector.trajectory.command import refuse_unknown
-    from inspector.tui.app import run_app
+    from inspector.tui.app import InspectorApp
 
     refuse_unknown(folders, against)
-    return run_app([], k=k, watch=[str(run) for run in folders], against=against, given=given)
+    return InspectorApp(k=k, watch=[str(run) for run in folders], against=against, given=given).run_to_end()

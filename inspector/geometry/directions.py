@@ -1,4 +1,4 @@
-"""Cross products of singular vectors between adapters: UᵀU', and the top-1 directions in them."""
+"""Cross products of singular vectors between adapters: UᵀU' and VᵀV', and the top-1 directions in them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from inspector.geometry.factorise import Factorised
 
 @dataclass(frozen=True, slots=True)
 class Crossings:
-    """For the pairs i < j of N adapters (P = N(N−1)/2) at each module: U_kᵀU_k' (M, P, k, k), 0 beyond the ranks."""
+    """UᵢᵀUⱼ and VᵢᵀVⱼ of all N adapters at each module, (M, N, N, r, r), 0 beyond the ranks."""
 
-    i: Tensor
-    j: Tensor
     left: Tensor
     right: Tensor
 
 
-def crossings(f: Factorised, k: int) -> Crossings:
-    """U_kᵀU_k' = Xᵀ G_B[i,j] X' and V_kᵀV_k' = Yᵀ G_A[i,j] Y' for all pairs."""
-    i, j = torch.triu_indices(f.stack.n, f.stack.n, 1, device=f.sigma.device)
-    X, Y = f.X[..., :k], f.Y[..., :k]
-    return Crossings(i, j, X[:, i].mT @ f.grams.B[:, i, j] @ X[:, j], Y[:, i].mT @ f.grams.A[:, i, j] @ Y[:, j])
+def crossings(f: Factorised) -> Crossings:
+    """UᵢᵀUⱼ = Xᵢᵀ G_B[i,j] Xⱼ and VᵢᵀVⱼ = Yᵢᵀ G_A[i,j] Yⱼ."""
+    return Crossings(_turned(f.grams.B, f.X), _turned(f.grams.A, f.Y))
+
+
+def _turned(G: Tensor, X: Tensor) -> Tensor:
+    """Xᵢᵀ G[i,j] Xⱼ for all i, j: two products of wide matrices instead of two for each pair."""
+    m, n, r, _ = X.shape
+    rows = X.mT @ G.transpose(2, 3).reshape(m, n, r, n * r)
+    columns = rows.view(m, n * r, n, r).transpose(1, 2) @ X
+    return columns.view(m, n, n, r, r).transpose(1, 2)
 
 
 def top_direction(M: Tensor, defined: Tensor) -> Tensor:

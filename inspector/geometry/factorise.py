@@ -16,21 +16,15 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from inspector.geometry.gram import Grams, grams
+from inspector.geometry.gram import Grams, grams, own
 from inspector.geometry.stack import Stack
+from inspector.geometry.svd import svd
 
 EPS = torch.finfo(torch.float64).eps
 TOLERANCE = 1e-10
 """The relative error the Gram route may have; the published bound is 1e-9."""
-
-
-class NonFiniteError(ValueError):
-    """Some factors hold NaN or Inf; `which`: their module and adapter in the stack."""
-
-    def __init__(self, which: list[list[int]]) -> None:
-        super().__init__(f"factors {which} hold NaN or Inf")
-        self.which = which
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,67 +44,59 @@ class Factorised:
     rank: Tensor
     loss: Tensor
     orthonormal: Tensor
+    by_qr: int = 0
+    """How many of them are."""
 
 
 def factorise(stack: Stack, k: int) -> Factorised:
     """The exact SVD of every s_i·B_i·A_i; `k`: how many leading vectors must be accurate."""
     found = _from_grams(stack, grams(stack), k)
-    doubtful = ~(found.loss <= TOLERANCE)
-    return _with_qr(found, doubtful) if bool(doubtful.any()) else found
+    doubtful = (~(found.loss <= TOLERANCE)).nonzero()
+    return _with_qr(found, *doubtful.mT) if len(doubtful) else found
 
 
 def _from_grams(stack: Stack, g: Grams, k: int) -> Factorised:
     """The Cholesky route for all at once; zero columns drop out. `loss` is inf where it failed."""
-    diagonal = torch.arange(stack.n, device=g.B.device)
-    G_B, G_A = g.B[:, diagonal, diagonal], g.A[:, diagonal, diagonal]
+    G_B, G_A = own(g.B), own(g.A)
     b, a = _lengths(G_B), _lengths(G_A)
-    finite = torch.isfinite(b).all(-1) & torch.isfinite(a).all(-1)
-    if not bool(finite.all()):
-        raise NonFiniteError((~finite).nonzero().tolist())
     alive = (b > 0) & (a > 0)
     L_B, bad_B = _cholesky(G_B, alive)
     L_A, bad_A = _cholesky(G_A, alive)
     core = (L_B.mT @ L_A) * (alive[..., :, None] & alive[..., None, :])
-    Uc, sigma, Vch = torch.linalg.svd(core)
+    Uc, sigma, Vch = svd(core)
     X = torch.linalg.solve_triangular(L_B.mT, Uc, upper=True)
     Y = torch.linalg.solve_triangular(L_A.mT, Vch.mT, upper=True)
     loss = EPS * _amplification(b, a, X.abs(), Y.abs(), sigma, k)
     loss = torch.where(bad_B | bad_A, torch.inf, loss)
-    orthonormal = torch.zeros_like(finite)
-    return _trimmed(stack, g, sigma, X, Y, loss, orthonormal)
+    return _trimmed(Factorised(stack, g, sigma, X, Y, sigma, loss, torch.zeros_like(g.finite)))
 
 
-def _with_qr(found: Factorised, doubtful: Tensor) -> Factorised:
-    """Replace the doubtful adapters' basis by QR factors and redo the products over the new basis."""
-    stack = found.stack
+def _with_qr(found: Factorised, at: Tensor, i: Tensor) -> Factorised:
+    """Replace the basis of adapters i at modules `at` by QR factors and redo the products over the new basis."""
+    stack, r = found.stack, found.stack.r
     stack = replace(stack, B=stack.B.clone(), A=stack.A.clone())
     sigma, X, Y = found.sigma / stack.scale.abs()[..., None], found.X.clone(), found.Y.clone()
-    for m, i in doubtful.nonzero().tolist():
-        B, A = stack.B[m, :, stack.columns(i)], stack.A[m, stack.columns(i)]
-        Q_B, R_B = torch.linalg.qr(B)
-        Q_A, R_A = torch.linalg.qr(A.mT)
-        Uc, s, Vch = torch.linalg.svd(R_B @ R_A.mT, full_matrices=False)
-        for block in (B, A, sigma[m, i], X[m, i], Y[m, i]):
-            block.zero_()
-        B[:, : Q_B.shape[1]] = Q_B
-        A[: Q_A.shape[1]] = Q_A.mT
-        sigma[m, i, : s.numel()] = s
-        X[m, i, : Uc.shape[0], : s.numel()] = Uc
-        Y[m, i, : Vch.shape[1], : s.numel()] = Vch.mT
-    loss = torch.where(doubtful, stack.r * EPS, found.loss)
-    return _trimmed(stack, grams(stack), sigma, X, Y, loss, doubtful)
+    cores = []
+    for each in (stack.outputs(), stack.inputs()):
+        Q, R = torch.linalg.qr(each[at, i])
+        each[at, i] = pad(Q, (0, r - Q.shape[-1]))
+        cores.append(pad(R, (0, 0, 0, r - R.shape[-2])))
+    Uc, sigma[at, i], Vch = svd(cores[0] @ cores[1].mT)
+    X[at, i], Y[at, i] = Uc, Vch.mT
+    loss, orthonormal = found.loss.clone(), found.orthonormal.clone()
+    loss[at, i], orthonormal[at, i] = r * EPS, True
+    return _trimmed(Factorised(stack, grams(stack), sigma, X, Y, sigma, loss, orthonormal, len(at)))
 
 
-def _trimmed(
-    stack: Stack, g: Grams, sigma: Tensor, X: Tensor, Y: Tensor, loss: Tensor, orthonormal: Tensor
-) -> Factorised:
+def _trimmed(found: Factorised) -> Factorised:
     """Apply |s| (and its sign, to V), and cut what is beyond the numerical rank."""
+    stack, sigma = found.stack, found.sigma
     kept = sigma > stack.tolerance * sigma[..., :1]
     sigma = torch.where(kept, sigma * stack.scale.abs()[..., None], 0.0)
     kept &= sigma > 0
     sign = torch.sign(stack.scale)[..., None, None]
-    X, Y = X * kept[..., None, :], Y * kept[..., None, :] * sign
-    return Factorised(stack, g, sigma, X, Y, kept.sum(-1), loss, orthonormal)
+    X, Y = found.X * kept[..., None, :], found.Y * kept[..., None, :] * sign
+    return replace(found, sigma=sigma, X=X, Y=Y, rank=kept.sum(-1))
 
 
 def _lengths(G: Tensor) -> Tensor:

@@ -14,16 +14,29 @@ _PANEL = 64
 
 @dataclass(frozen=True, slots=True)
 class Grams:
-    """G_B = BsᵀBs and G_A = AsAsᵀ, as blocks (M, N, N, r, r): block [m, i, j] = B_iᵀB_j and A_iA_jᵀ."""
+    """G_B = BsᵀBs and G_A = AsAsᵀ, as blocks (M, N, N, r, r): block [m, i, j] = B_iᵀB_j and A_iA_jᵀ.
+
+    `finite` (M, N): where the factors hold neither NaN nor Inf. The blocks of those that do are zero, as of an update
+    that is: they reach no other adapter.
+    """
 
     B: Tensor
     A: Tensor
+    finite: Tensor
 
 
 def grams(stack: Stack) -> Grams:
     """Both Gram matrices in float64, half of each computed: they are symmetric."""
     B, A = stack.B.squeeze(0), stack.A.squeeze(0)  # of one module: a plain product is faster than a batch of one
-    return Grams(_blocks(_symmetric(B.mT, B), stack.n, stack.r), _blocks(_symmetric(A, A.mT), stack.n, stack.r))
+    both = [_blocks(G, stack.n, stack.r) for G in (_symmetric(B.mT, B), _symmetric(A, A.mT))]
+    finite = torch.stack([own(G).diagonal(dim1=-2, dim2=-1).isfinite().all(-1) for G in both]).all(0)
+    broken = ~(finite[:, :, None] & finite[:, None, :])[..., None, None]
+    return Grams(both[0].masked_fill_(broken, 0.0), both[1].masked_fill_(broken, 0.0), finite)
+
+
+def own(G: Tensor) -> Tensor:
+    """The blocks of every adapter with itself, (M, N, r, r)."""
+    return G.diagonal(dim1=1, dim2=2).movedim(-1, 1)
 
 
 def _symmetric(left: Tensor, right: Tensor) -> Tensor:

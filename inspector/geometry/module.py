@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import local
 from typing import Literal
 
 import torch
@@ -13,7 +14,6 @@ from inspector.geometry.angles import principal_angles
 from inspector.geometry.directions import crossings, top_direction
 from inspector.geometry.factorise import factorise
 from inspector.geometry.inner import inner_products
-from inspector.geometry.lineage import row_space_overlap
 from inspector.geometry.overlap import subspace_overlap
 from inspector.geometry.stack import Factors, Workspace
 
@@ -22,12 +22,14 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class ModuleGeometry:
-    """N updates at each of M modules. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
+    """N updates at each of M modules, on the host. Pair values (P = N(N−1)/2) belong to i[p] < j[p]; NaN is n/a.
 
-    inner (M, N, N); sigma (M, N, r); rank (M, N); u1, v1, overlap_left, overlap_right, rows (M, P);
-    angles: degrees (M, P, k) per side asked for; by_qr: how many updates took the QR route.
+    finite (M, N): False where factors hold NaN or Inf, and then no number of theirs is; inner (M, N, N);
+    sigma (M, N, r); rank (M, N); u1, v1, overlap_left, overlap_right, rows (M, P); angles: degrees (M, P, k) per side
+    asked for; by_qr: how many updates took the QR route.
     """
 
+    finite: Tensor
     inner: Tensor
     sigma: Tensor
     rank: Tensor
@@ -42,22 +44,51 @@ class ModuleGeometry:
     by_qr: int
 
 
+class Measurer:
+    """Measures batches of modules, in any thread: the top k directions, and angles between those of these sides."""
+
+    def __init__(self, k: int, sides: Sequence[Side], device: str = "cpu") -> None:
+        self._k, self._sides, self._device = k, sides, device
+        self._workspaces = local()
+
+    def __call__(self, modules: Sequence[Factors]) -> ModuleGeometry:
+        """The adapters of each module, all of one shape, against each other."""
+        if not hasattr(self._workspaces, "here"):
+            self._workspaces.here = Workspace(self._device)
+        return measure(modules, self._k, self._sides, self._workspaces.here)
+
+
 def measure(modules: Sequence[Factors], k: int, sides: Sequence[Side], workspace: Workspace) -> ModuleGeometry:
-    """Measure the adapters of each module, finite and all of one shape, against each other."""
+    """Measure the adapters of each module, all of one shape, against each other."""
     f = factorise(workspace.stack(modules), k)
-    c = crossings(f, k)
-    shared = torch.minimum(f.rank[:, c.i], f.rank[:, c.j]).clamp_max(k)
-    return ModuleGeometry(
-        inner=inner_products(f),
-        sigma=f.sigma,
-        rank=f.rank,
-        i=c.i,
-        j=c.j,
-        u1=top_direction(c.left, shared > 0),
-        v1=top_direction(c.right, shared > 0),
-        overlap_left=subspace_overlap(c.left, shared),
-        overlap_right=subspace_overlap(c.right, shared),
-        rows=row_space_overlap(f, c.i, c.j),
-        angles={side: principal_angles(f, c, side, k) for side in sides},
-        by_qr=int(f.orthonormal.sum()),
-    )
+    c = crossings(f)
+    i, j = torch.triu_indices(f.stack.n, f.stack.n, 1, device=f.sigma.device)
+    left, right = c.left[:, i, j, :k, :k], c.right[:, i, j]
+    top = {"left": left, "right": right[..., :k, :k]}
+    rank = torch.minimum(f.rank[:, i], f.rank[:, j])
+    shared, finite = rank.clamp_max(k), f.grams.finite
+    found = {
+        "finite": finite,
+        "inner": inner_products(f, c).where(finite[:, :, None] & finite[:, None, :], torch.nan),
+        "sigma": f.sigma.where(finite[..., None], torch.nan),
+        "rank": f.rank,
+        "u1": top_direction(left, shared > 0),
+        "v1": top_direction(right, shared > 0),
+        "overlap_left": subspace_overlap(left, shared),
+        "overlap_right": subspace_overlap(top["right"], shared),
+        "rows": subspace_overlap(right, rank),
+    } | {side: principal_angles(f, top[side], i, j, side, k) for side in sides}
+    host = _on_host(found)
+    angles = {side: host.pop(side) for side in sides}
+    i, j = torch.triu_indices(f.stack.n, f.stack.n, 1)
+    return ModuleGeometry(**host, i=i, j=j, angles=angles, by_qr=f.by_qr)
+
+
+def _on_host(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same numbers on the host, by one copy."""
+    flat = torch.cat([values.double().flatten() for values in found.values()]).cpu()
+    parts = torch.split(flat, [values.numel() for values in found.values()])
+    return {
+        name: part.view(values.shape).to(values.dtype)
+        for (name, values), part in zip(found.items(), parts, strict=True)
+    }

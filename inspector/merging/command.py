@@ -16,14 +16,14 @@ from inspector.adapters.opening import Failure, iterate
 from inspector.adapters.peft.writer import refuse_destination
 from inspector.adapters.sources import Local, parse
 from inspector.analysis import analyse
+from inspector.console import Progress, say, wrote
 from inspector.errors import InspectorError
 from inspector.export import refuse_unwritable, save
-from inspector.failures import tell_findings, tell_side_by_side
+from inspector.failures import Downloads, tell_findings, tell_side_by_side
 from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.tables import print_preview
 from inspector.merging.writing import refuse_cut, refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
-from inspector.narration import Downloads, Progress, say, wrote
 from inspector.study import Settings
 from inspector.text import plain
 

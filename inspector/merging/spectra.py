@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inspector.adapters.model import Adapter
-from inspector.analysis import device_named, threads_for
+from inspector.analysis import device_named
 from inspector.errors import CancelledError
 from inspector.merging.preview import addable
 from inspector.names import ModuleId
@@ -16,6 +17,8 @@ from inspector.study import Floats, Study
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from inspector.geometry.merging import Terms
 
 
 def parents(adapters: Sequence[Adapter], weights: Sequence[float], module: ModuleId) -> list[tuple[Adapter, float]]:
@@ -46,18 +49,26 @@ def spectra(
     if cancelled():
         raise CancelledError("Cancelled before the sum was measured.")
     from inspector.geometry.merging import spectrum
+    from inspector.geometry.plan import plan
+    from inspector.geometry.threads import in_threads
 
     device = device_named(device)
     widths = [sum(a.modules[m].rank for a, _ in parents(adapters, weights, m)) for m in study.modules]
     sigma = np.zeros((len(study.modules), max(widths, default=0) or 1))
     largest = np.abs(np.array(weights))[:, None] * np.nan_to_num(study.blocks["norm", "module"])
-    fine = addable(study, weights)
-    with threads_for(float(study.shapes.max(initial=0)) * max(widths, default=0) ** 2):
-        for m, module in enumerate(study.modules):
+    some = np.flatnonzero(addable(study, weights) & (np.array(widths, dtype=int) > 0)).tolist()
+
+    def one(of: tuple[Terms, float]) -> Tensor:
+        return spectrum(*of, device).cpu()
+
+    how = plan(device, int(study.shapes.max(initial=0)), max(widths, default=0))
+    loaded = ((terms(adapters, weights, study.modules[m]), float(largest[:, m].max())) for m in some)
+    with closing(in_threads(loaded, one, how.workers, how.each)) as found:
+        for m in range(len(study.modules)):
             if cancelled():
                 raise CancelledError("Cancelled before the sum was measured.")
-            if fine[m] and widths[m]:
-                found = spectrum(terms(adapters, weights, module), float(largest[:, m].max()), device)
-                sigma[m, : len(found)] = found.cpu().numpy()
+            if m in some:
+                values = next(found).numpy()
+                sigma[m, : len(values)] = values
             progress(m + 1, len(study.modules))
     return sigma

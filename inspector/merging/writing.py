@@ -12,9 +12,10 @@ from inspector.adapters.factors import as_stored
 from inspector.adapters.losses import energy_lost, lost, unneeded
 from inspector.adapters.model import Adapter, LoraModule, TensorRecord
 from inspector.adapters.peft.base import Base
+from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import cautions, placed
-from inspector.adapters.peft.writer import Factors, write_peft
+from inspector.adapters.peft.writer import write_peft
 from inspector.analysis import device_named
 from inspector.errors import InspectorError
 from inspector.merging.preview import Preview, refuse_activated, refused

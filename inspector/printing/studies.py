@@ -10,12 +10,13 @@ from rich.text import Text
 from inspector.definitions import DEFINITIONS, INTERFERENCE
 from inspector.findings import finding_lines
 from inspector.geometry.interference import energy_ratio_of_sum
+from inspector.printing.nearest import resemblance_table
 from inspector.printing.numbers import by_layer_table, listed_table, matrix_table
 from inspector.printing.pairs import angles_table, interference_table
 from inspector.printing.probes import probe_tables
 from inspector.printing.runs import group_tables, summary_lines
 from inspector.printing.tables import UNLIMITED, Page, number, short_targets, titled
-from inspector.resemblance import own, resemblance_table
+from inspector.resemblance import own
 from inspector.shared import chance_span, shared
 from inspector.study import Study
 from inspector.table import needs_pair, subjects

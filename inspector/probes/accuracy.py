@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
 from inspector.errors import CancelledError, InspectorError

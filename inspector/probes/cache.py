@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
+from inspector.errors import InspectorError
+from inspector.files import replacing
 from inspector.text import plain
 
 Arrays = dict[str, NDArray[Any]]
@@ -67,27 +68,16 @@ class Cache:
 
     def write(self, path: Path, data: bytes) -> None:
         """The data behind its checksum, complete or not at all."""
-        write_whole(path, hashlib.sha256(data).digest() + data)
+        with suppress(OSError, InspectorError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                temporary.write_bytes(hashlib.sha256(data).digest() + data)
 
 
 def mark(path: Path) -> tuple[int, int, int]:
     """(size, time of the content, time of any change, which no copying sets back): another one is another content."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """The file complete or not at all."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except OSError:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _path(kind: str, key: Mapping[str, Any]) -> Path:

@@ -10,53 +10,55 @@ standard deviation over all n! orders of the rows of Y, in closed form: no order
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from inspector.probes.rows import Rows
+import numpy as np
+
+from inspector.study import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ALWAYS_GRAM = 256
-_CHUNK = 1024
 FEWEST = 4
 """Rows below which the debiased form is not defined."""
 KINDS = ("cka", "cka_debiased", "cka_null", "cka_debiased_null", "cka_null_sd", "cka_debiased_null_sd")
-"""What `compare` gives, in its order."""
-
-
-def centred(K: Tensor) -> Tensor:
-    """HKH: rows and columns of the Gram matrix K (n, n) sum to zero."""
-    return K - K.mean(0, keepdim=True) - K.mean(1, keepdim=True) + K.mean()
+"""Of a pair of models at a layer: the columns of `comparison`'s numbers."""
 
 
 def u_centred(K: Tensor) -> Tensor:
-    """The U-centred Gram matrix: zero diagonal, rows sum to zero; n > 3.
+    """The U-centred Gram matrices of K (…, n, n): zero diagonal, rows sum to zero; n > 3.
 
     K̃_st = K_st − r_s/(n−2) − r_t/(n−2) + Σr/((n−1)(n−2)) off the diagonal, r the row sums without it.
     """
-    n = len(K)
-    K = K.clone().fill_diagonal_(0)
-    sums = K.sum(1)
-    K = K - (sums[:, None] + sums[None, :]) / (n - 2) + sums.sum() / ((n - 1) * (n - 2))
-    return K.fill_diagonal_(0)
+    n = K.shape[-1]
+    K = K.clone()
+    K.diagonal(dim1=-2, dim2=-1).zero_()
+    sums = K.sum(-1)
+    K -= (sums[..., :, None] + sums[..., None, :]) / (n - 2) - sums.sum(-1)[..., None, None] / ((n - 1) * (n - 2))
+    K.diagonal(dim1=-2, dim2=-1).zero_()
+    return K
 
 
-_Three = tuple[float, float, float]
+class Three(NamedTuple):
+    """A similarity, its mean and its standard deviation over permutations; NaN where either side has no spread."""
+
+    value: Floats
+    mean: Floats
+    sd: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What the null needs of one side's centred Gram matrix M: ⟨M,M⟩, and of its diagonal in the plain form."""
+    """What the null needs of one side's centred Gram matrices M: ⟨M,M⟩, and of their diagonals in the plain form."""
 
-    square: float
-    trace: float = 0.0
-    diagonal: float = 0.0
+    square: Floats
+    trace: Floats | float = 0.0
+    diagonal: Floats | float = 0.0
     """Σ M_ii²."""
 
 
-def similarity(inner: float, n: int, one: Side, other: Side) -> _Three:
-    """(inner / √(⟨K,K⟩⟨L,L⟩), its mean, its standard deviation over permutations); NaN if either has no spread.
+def similarity(inner: Floats, n: int, one: Side, other: Side) -> Three:
+    """inner / √(⟨K,K⟩⟨L,L⟩) and its null over permutations.
 
         mean  √(β β')/(n−1)
         var   2(n−1−β)(n−1−β')/((n+1)(n−1)²(n−2)) + γγ'/((n+1)n(n−1)(n−2)(n−3))
@@ -65,16 +67,17 @@ def similarity(inner: float, n: int, one: Side, other: Side) -> _Three:
     [Kazi-Aoual et al. 1995; Josse, Pagès & Husson 2008]. It holds for all symmetric matrices whose rows sum to zero.
     A U-centred one has a zero diagonal: mean 0 and variance 2/(n(n−3)), whatever the states are.
     """
-    if not (one.square > 0 and other.square > 0):
-        return float("nan"), float("nan"), float("nan")
-    beta, gamma = zip(*(_shape(n, side) for side in (one, other)), strict=True)
-    spread = 2 * (n - 1 - beta[0]) * (n - 1 - beta[1]) / ((n + 1) * (n - 1) ** 2 * (n - 2))
-    spread += gamma[0] * gamma[1] / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3))
-    mean = (beta[0] * beta[1]) ** 0.5 / (n - 1)
-    return inner / (one.square * other.square) ** 0.5, mean, max(spread, 0.0) ** 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (beta, gamma), (beta_, gamma_) = (_shape(n, side) for side in (one, other))
+        spread = 2 * (n - 1 - beta) * (n - 1 - beta_) / ((n + 1) * (n - 1) ** 2 * (n - 2))
+        spread += gamma * gamma_ / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3))
+        value = inner / (np.sqrt(one.square) * np.sqrt(other.square))
+        mean, sd = np.sqrt(beta * beta_) / (n - 1), np.sqrt(np.maximum(spread, 0.0))
+    some = (one.square > 0) & (other.square > 0)
+    return Three(*(np.where(some, values, np.nan) for values in (value, mean, sd)))
 
 
-def _shape(n: int, side: Side) -> tuple[float, float]:
+def _shape(n: int, side: Side) -> tuple[Floats, Floats]:
     """β, how many equal eigenvalues would have this trace and square, and γ, how far the rows differ in length."""
     beta = side.trace**2 / side.square
     return beta, n * (n + 1) * side.diagonal / side.square - (n - 1) * (beta + 2)
@@ -122,51 +125,10 @@ class Moments:
         total = (s["sx"] @ s["sx"] - s["a"]) * (s["sy"] @ s["sy"] - s["b"])
         return inner - 2 * rows / (n - 2) + total / ((n - 1) * (n - 2))
 
-    def side(self) -> Side:
-        """Of rows with themselves: ‖HKH‖², tr HKH = Σ‖x_s − x̄‖² and Σ‖x_s − x̄‖⁴, the powers multiplied out."""
+    def diagonal(self) -> tuple[Tensor, Tensor]:
+        """Of rows with themselves: tr HKH = Σ‖x_s − x̄‖² and Σ‖x_s − x̄‖⁴, the powers multiplied out."""
         s, n = self._sums, self.n
         m = s["sx"] / n
-        c, trace = m @ m, s["a"] - n * (m @ m)
+        c = m @ m
         fourth = s["ab"] + 4 * m @ s["C"] @ m - 4 * m @ s["qxy"] + 2 * c * s["a"] - 3 * n * c**2
-        return Side(float(self.plain()), float(trace), float(fourth))
-
-
-def compare(one: Rows, other: Rows, layer: int, device: str) -> tuple[float, ...]:
-    """`KINDS` at one layer.
-
-    Gram matrices (n, n) where rows are fewer than features, else sums over chunks of rows: never more than d².
-    """
-    gram = one.count <= max(one.width, _ALWAYS_GRAM)
-    plain, debiased = (_by_gram if gram else _by_moments)(one, other, layer, device)
-    return tuple(value for both in zip(plain, debiased, strict=True) for value in both)
-
-
-def _by_gram(one: Rows, other: Rows, layer: int, device: str) -> tuple[_Three, _Three]:
-    """`similarity` of both forms."""
-    X, Y = one.read(layer, slice(None), device), other.read(layer, slice(None), device)
-    K, L = X @ X.T, Y @ Y.T
-    plain, debiased = (
-        similarity(float((k * m).sum()), one.count, _side(k), _side(m))
-        for k, m in ((centre(K), centre(L)) for centre in (centred, u_centred))
-    )
-    return plain, debiased
-
-
-def _by_moments(one: Rows, other: Rows, layer: int, device: str) -> tuple[_Three, _Three]:
-    """The same."""
-    xx, yy, xy = Moments(), Moments(), Moments()
-    for start in range(0, one.count, _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        X, Y = one.read(layer, rows, device), other.read(layer, rows, device)
-        for moments, pair in ((xx, (X, X)), (yy, (Y, Y)), (xy, (X, Y))):
-            moments.add(*pair)
-    sides = Side(float(xx.debiased())), Side(float(yy.debiased()))
-    return (
-        similarity(float(xy.plain()), one.count, xx.side(), yy.side()),
-        similarity(float(xy.debiased()), one.count, *sides),
-    )
-
-
-def _side(M: Tensor) -> Side:
-    diagonal = M.diagonal()
-    return Side(float((M**2).sum()), float(diagonal.sum()), float((diagonal**2).sum()))
+        return s["a"] - n * c, fourth

@@ -44,27 +44,30 @@ class Rows:
         last, own = mask.sum(1) - 1, self.template.mask(mask)
         rows = torch.arange(len(indices), device=mask.device)
         at = torch.tensor([self._starts[i] for i in indices])
-        for layer, h in enumerate(states[1:]):
-            inside = own.to(h.device)
+        if self.pooling == "all":
+            to = torch.cat([start + torch.arange(count) for start, count in zip(at, own.sum(1).tolist(), strict=True)])
+            picked = own.flatten().nonzero()[:, 0]
+            for layer, h in enumerate(states[1:]):
+                held[layer, to] = h.flatten(0, 1)[picked.to(h.device)].cpu()
+            return
+        pooled = []
+        for h in states[1:]:
             if self.pooling == "last":
-                held[layer, at] = h[rows.to(h.device), last.to(h.device)].cpu()
-            elif self.pooling == "mean":
-                mean = torch.where(inside[..., None], h.double(), 0).sum(1) / inside.sum(1, keepdim=True)
-                held[layer, at] = mean.to(held.dtype).cpu()
+                pooled.append(h[rows.to(h.device), last.to(h.device)])
             else:
-                for row, start in enumerate(at.tolist()):
-                    picked = h[row, inside[row]]
-                    held[layer, start : start + len(picked)] = picked.cpu()
+                inside = own.to(h.device)[..., None]
+                pooled.append((torch.where(inside, h.double(), 0).sum(1) / inside.sum(1)).to(held.dtype))
+        held[:, at] = torch.stack([h.to(pooled[0].device) for h in pooled]).cpu()  # one transfer, for all layers
 
-    def read(self, layer: int, rows: slice | Tensor, device: str) -> Tensor:
-        """Rows of one layer in float64, shifted by the mean of the layer's first rows.
+    def read(self, layers: int | slice, rows: slice | Tensor, device: str) -> Tensor:
+        """Rows of some layers in float64, ([g,] rows, d), shifted by the mean of each layer's first rows.
 
         The shift changes no centred quantity and keeps a large common mean out of the rounding.
         """
         assert self._held is not None
-        here = self._held[layer]
-        shift = here[:256].double().mean(0)
-        return (here[rows].double() - shift).to(device)
+        here = self._held[layers]
+        shift = here[..., :256, :].to(device).double().mean(-2, keepdim=True)
+        return here[..., rows, :].to(device).double() - shift
 
     def _open(self, like: Tensor) -> Tensor:
         if self._held is None:

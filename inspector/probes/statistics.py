@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
-
-Z95 = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution."""
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
@@ -19,11 +15,10 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     """
     if n == 0:
         return float("nan"), float("nan")
-    p, z2 = successes / n, Z95**2 / n
-    middle = (p + z2 / 2) / (1 + z2)
-    half = Z95 / (1 + z2) * sqrt(p * (1 - p) / n + z2 / (4 * n))
-    low = 0.0 if successes == 0 else middle - half
-    return low, 1.0 if successes == n else middle + half
+    from scipy.stats import binomtest
+
+    found = binomtest(successes, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -32,9 +27,9 @@ def mcnemar(only_a: int, only_b: int) -> float:
     min(1, 2·P[X ≤ min(only_a, only_b)]), X ~ Binomial(only_a + only_b, ½): problems both or neither solve say
     nothing about which solves more [McNemar 1947; exact form as in Fagerland et al. 2013].
     """
-    from scipy.stats import binom
+    from scipy.stats import binomtest
 
-    return min(1.0, 2 * float(binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
+    return float(binomtest(min(only_a, only_b), only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:

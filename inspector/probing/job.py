@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector import __version__
+from inspector._version import __version__
 from inspector.probes.attach import Attached
 from inspector.probes.batches import Batches
 from inspector.probes.cache import Cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from inspector.probing.request import clock
+from inspector.text import duration
 
 Report = Callable[[str, int, int], None]
 
@@ -37,10 +37,10 @@ class Course:
         """How long the run takes when its present part takes so long; a part never measured here is named instead."""
         later = self._parts[self._at + 1 :]
         if not later:
-            return f"{clock(seconds)} left"
+            return f"{duration(seconds)} left"
         if any(part not in self._seconds for part in later):
-            return f"{clock(seconds)} left, then {', '.join(later)}"
-        return f"about {clock(seconds + sum(self._seconds[part] for part in later))} left"
+            return f"{duration(seconds)} left, then {', '.join(later)}"
+        return f"about {duration(seconds + sum(self._seconds[part] for part in later))} left"
 
 
 class Pace:

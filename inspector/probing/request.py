@@ -15,7 +15,7 @@ from inspector.probes.cka import FEWEST
 from inspector.probes.offline import HUB_ID, NAME
 from inspector.probes.partial import refuse_on_paths
 from inspector.probes.problems import BUNDLED, HUB, Problems, load_problems
-from inspector.text import count, plain
+from inspector.text import count, duration, plain
 
 PROBES = ("lmc", "cka", "lens", "intruders", "accuracy")
 ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -192,18 +192,8 @@ def _words(request: Request, passes: int, tokens: int, new: int, seconds: float 
         parts.append("one SVD per module of the base, then cached")
     known = "the time shows after the first batch"
     if seconds is not None:
-        known = f"at most {clock(seconds)} as fast as the last time, and loading the base"
+        known = f"at most {duration(seconds)} as fast as the last time, and loading the base"
     return "; ".join([*parts, known]) if parts else known
-
-
-def clock(seconds: float) -> str:
-    """`40 s`, `3:20 min`, `1:05 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
 
 
 def speeds() -> dict[str, float]:

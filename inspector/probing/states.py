@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.definitions.probes import DISTINCT
-from inspector.probes import cka, lens
+from inspector.probes import lens
 from inspector.probes.cka import KINDS
+from inspector.probes.comparison import Comparison
 from inspector.probes.encode import Encoded, prompts
 from inspector.probes.hidden import States, each_batch
 from inspector.probes.problems import Problems
@@ -39,10 +40,12 @@ def run(job: Job) -> None:
             job.notes.append(told)
     work.recall()
     wanted = work.wanted()
+    device = "cuda" if job.attached.base.device.startswith("cuda") else "cpu"
+    comparison = Comparison(len(wanted), device)
     pace = Pace(sum(len(example.ids) for example in examples) * len(wanted), job.course)
     for who in wanted:
         pace.what = f"hidden states of {who or 'the base'}"
-        work.forward(who, pace)
+        work.forward(who, pace, comparison)
         work.deliver()
     if pace.done:
         remember_speed(job.request, "cka", pace.speed)
@@ -56,8 +59,7 @@ class _States:
         self.job, self.problems, self.examples = job, problems, examples
         self.depth = job.attached.base.depth
         self.template, self.pooled = template_of(examples), template_of(examples, first=1)
-        self.rows: dict[Who, Rows] = {}
-        self.device = "cuda" if job.attached.base.device.startswith("cuda") else "cpu"
+        self.compared: list[Who] = []
         n, depth = len(job.names), self.depth
         self.at = {name: i for i, name in enumerate(job.names)}
         self.cka: dict[tuple[str, Scope], Floats] = {}
@@ -92,7 +94,7 @@ class _States:
             needed |= {who for who in self.names if np.isnan(self._lens_of(who))}
         return [who for who in self.names if who in needed]
 
-    def forward(self, who: Who, pace: Pace) -> None:
+    def forward(self, who: Who, pace: Pace, comparison: Comparison) -> None:
         """One pass; then this model against all that ran before it."""
         job = self.job
         rows = Rows(self.examples, job.request.pooling, self.depth) if self.cka else None
@@ -112,8 +114,7 @@ class _States:
             job.cache.store("lens", self._lens_key(who), {"depths": totals / counts})
             self._enter_lens(who, totals / counts)
         if rows is not None:
-            self.rows[who] = rows
-            self._compare(who)
+            self._keep(who, comparison.add(rows))
 
     def _depths(self, states: States, mask: Tensor) -> Floats:
         """((sum over own positions, over last ones), (how many of each)) of one batch: states after `mask`'s tokens."""
@@ -126,13 +127,14 @@ class _States:
         kinds = [which.cpu() for which in (own, last)]
         return np.array([[float(found[which].sum()) for which in kinds], [int(which.sum()) for which in kinds]])
 
-    def _compare(self, who: Who) -> None:
-        for pair in self.pairs:
-            if who in pair and pair[0] in self.rows and pair[1] in self.rows and np.isnan(self._of(pair)).all():
-                one, other = self.rows[pair[0]], self.rows[pair[1]]
-                values = np.array([cka.compare(one, other, layer, self.device) for layer in range(self.depth)])
+    def _keep(self, who: Who, found: Floats) -> None:
+        """What a model has with each that ran before it, (m, L, KINDS), for the pairs that were missing."""
+        for other, values in zip(self.compared, found, strict=True):
+            pair = (other, who) if (other, who) in self.pairs else (who, other)
+            if np.isnan(self._of(pair)).all():
                 self.job.cache.store("cka", self._pair_key(pair), {"values": values})
                 self._enter(pair, values)
+        self.compared.append(who)
 
     def _pair_key(self, pair: tuple[Who, Who]) -> dict[str, object]:
         """The base has no digest of its own among the adapters'."""

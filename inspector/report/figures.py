@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.report.document import Bars, Fold, Lines, Matrix, Part, Report, Table
 from inspector.report.drawing import draw, styled
 from inspector.report.latex import latex

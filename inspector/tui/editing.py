@@ -1,4 +1,4 @@
-"""Keys that change who is compared: open, rename, remove, reorder, k."""
+"""Actions that change who is compared: open, rename, remove, reorder, undo, k."""
 
 from __future__ import annotations
 
@@ -8,143 +8,131 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.study import AdapterInfo
-from inspector.tui.screens.dialogs import Prompt
-from inspector.tui.shell import Shell
+from inspector.tui.actions import Action
+from inspector.tui.adapter_list import AdapterList
 from inspector.tui.similarity import similarity_order
 from inspector.tui.text import clean
+from inspector.tui.widgets.dialogs import Prompt
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
 
 
-class Editing(Shell):
-    """Handlers of the actions that change the list of adapters."""
+def _undo(_view: object, app: AdapterList) -> None:
+    if not app.undo:
+        app.say("nothing to undo")
+        return
+    state, before = app.state, app.undo.pop()
+    if len(before.adapters) != len(state.study.adapters):  # adapters were opened since: their study stays
+        app.undo.clear()
+        app.say("nothing to undo: adapters were opened since")
+        return
+    names = [(now.name, then.name) for now, then in zip(state.study.adapters, before.adapters, strict=True)]
+    if any(now != then for now, then in names):
+        app.loaded = {then: _named(app.loaded[now], then) for now, then in names if now in app.loaded}
+        state.study = replace(state.study, adapters=_renamed(state.study.adapters, before.adapters))
+        state.shown = replace(state.shown, adapters=_renamed(state.shown.adapters, before.adapters))
+    before.restore(state)
+    app.say(f"undone: {before.what}")
 
-    def do_undo(self) -> None:
-        if not self.undo:
-            self.say("nothing to undo")
-            return
-        state, before = self.state, self.undo.pop()
-        if len(before.adapters) != len(state.study.adapters):  # adapters were opened since: their study stays
-            self.undo.clear()
-            self.say("nothing to undo: adapters were opened since")
-            return
-        names = [(now.name, then.name) for now, then in zip(state.study.adapters, before.adapters, strict=True)]
-        if any(now != then for now, then in names):
-            self.loaded = {then: _named(self.loaded[now], then) for now, then in names if now in self.loaded}
-            state.study = replace(state.study, adapters=_renamed(state.study.adapters, before.adapters))
-            state.shown = replace(state.shown, adapters=_renamed(state.shown.adapters, before.adapters))
-        before.restore(state)
-        self.say(f"undone: {before.what}")
 
-    def do_open(self) -> None:
-        self.push_screen(Prompt("Open a path, or org/repo[@revision][:path] (NAME=… names it)"), self._open)
-
-    def _open(self, source: str | None) -> None:
+def _open(_view: object, app: AdapterList) -> None:
+    def given(source: str | None) -> None:
         if source:
-            self.open_sources([source])
+            app.open_sources([source])
 
-    def open_sources(self, sources: list[str]) -> None:
-        """Read headers in the background, then measure."""
-        raise NotImplementedError
+    app.push_screen(Prompt("Open a path, or org/repo[@revision][:path] (NAME=… names it)"), given)
 
-    def do_rename(self) -> None:
-        if self.state.size:
-            info = self.state.infos[self.state.row]
-            self.push_screen(Prompt(f"New name for {clean(info.name)}", info.name), self._rename)
 
-    def _rename(self, name: str | None) -> None:
-        state = self.state
-        if not name or not state.size:
-            return
-        old = state.infos[state.row].name
-        if name == old:
-            return
-        if name in state.study.names or clean(name) != name:
-            self.say(f"{clean(name)!r} is taken or not printable: choose another name", "warn")
-            return
-        self.remember(f"the new name of {clean(old)}")
-        state.study = state.study.renamed(old, name)
-        state.shown = state.shown.renamed(old, name)
-        if old in self.loaded:
-            # In its place: the order of `loaded` is the order of the next measurement.
-            self.loaded = {
-                name if at == old else at: _named(adapter, name) if at == old else adapter
-                for at, adapter in self.loaded.items()
-            }
-        self.say(f"{clean(old)} is now {name} (u undoes)")
-        self.repaint()
+def _rename(_view: object, app: AdapterList) -> None:
+    if app.state.size:
+        info = app.state.infos[app.state.row]
+        app.push_screen(Prompt(f"New name for {clean(info.name)}", info.name), lambda name: _take_name(app, name))
 
-    def do_remove(self) -> None:
-        state = self.state
-        if not state.size:
-            return
-        name = state.name(state.row)
-        self.remember(f"the removal of {name}")
-        state.order = state.order[: state.row] + state.order[state.row + 1 :]
-        state.bound()
-        self.say(f"removed {name} (u undoes)")
 
-    def do_earlier(self) -> None:
-        self._shift(-1)
+def _take_name(app: AdapterList, name: str | None) -> None:
+    state = app.state
+    if not name or not state.size:
+        return
+    old = state.infos[state.row].name
+    if name == old:
+        return
+    if name in state.study.names or clean(name) != name:
+        app.say(f"{clean(name)!r} is taken or not printable: choose another name", "warn")
+        return
+    app.remember(f"the new name of {clean(old)}")
+    state.study = state.study.renamed(old, name)
+    state.shown = state.shown.renamed(old, name)
+    if old in app.loaded:
+        # In its place: the order of `loaded` is the order of the next measurement.
+        app.loaded = {
+            name if at == old else at: _named(adapter, name) if at == old else adapter
+            for at, adapter in app.loaded.items()
+        }
+    app.say(f"{clean(old)} is now {name} (u undoes)")
+    app.repaint()
 
-    def do_later(self) -> None:
-        self._shift(1)
 
-    def _shift(self, step: int) -> None:
-        """Swap the adapter under the cursor with its neighbour; the cursor goes with it."""
-        state = self.state
-        target = state.row + step
-        if not 0 <= target < state.size:
-            return
-        self.remember(f"the move of {state.name(state.row)}")
-        order = list(state.order)
-        order[state.row], order[target] = order[target], order[state.row]
-        if state.col == target:
-            state.col = state.row
-        state.order, state.row, state.sorted = tuple(order), target, False
+def _remove(_view: object, app: AdapterList) -> None:
+    state = app.state
+    if not state.size:
+        return
+    name = state.name(state.row)
+    app.remember(f"the removal of {name}")
+    state.order = state.order[: state.row] + state.order[state.row + 1 :]
+    state.bound()
+    app.say(f"removed {name} (u undoes)")
 
-    def do_similar(self) -> None:
-        """Order by similarity of the map's metric at the current place, or back to the order of opening."""
-        state = self.state
-        if state.size < 3:
-            return
-        at = state.order[state.row], state.order[state.col]
-        values = state.matrix(state.metric)
-        if not state.sorted and not np.isfinite(values).any():
-            self.say("nothing measured yet to order by", "warn")
-            return
-        self.remember("the other order")
-        if state.sorted:
-            state.order = tuple(sorted(state.order))
-        else:
-            alike = -values if state.metric.startswith("orthogonal") else values
-            state.order = tuple(state.order[i] for i in similarity_order(alike))
-        state.sorted = not state.sorted
-        state.row, state.col = (state.order.index(i) for i in at)
-        by = f"by similarity ({state.metric}, {state.where})" if state.sorted else "as they were opened"
-        self.say(f"ordered {by}")
 
-    def do_more_k(self) -> None:
-        self._change_k(1)
+def _shift(app: AdapterList, step: int) -> None:
+    """Swap the adapter under the cursor with its neighbour; the cursor goes with it."""
+    state = app.state
+    target = state.row + step
+    if not 0 <= target < state.size:
+        return
+    app.remember(f"the move of {state.name(state.row)}")
+    order = list(state.order)
+    order[state.row], order[target] = order[target], order[state.row]
+    if state.col == target:
+        state.col = state.row
+    state.order, state.row, state.sorted = tuple(order), target, False
 
-    def do_fewer_k(self) -> None:
-        self._change_k(-1)
 
-    def _change_k(self, step: int) -> None:
-        """Principal angles of k directions are other angles, not a part of those of k + 1: measure again."""
-        if not self.state.study.adapters:
-            return
-        if not self.loaded:
-            self.say(
-                f"a saved study has its k = {self.state.study.settings.k}: open its adapters to choose another", "warn"
-            )
-            return
-        wanted = max(self.state.k + step, 1)
-        if wanted != self.state.k:
-            self.state.k = wanted
-            self.say(f"measuring angles again with k = {wanted}")
-            self.measure_again()
+def _similar(_view: object, app: AdapterList) -> None:
+    """Order by similarity of the map's metric at the current place, or back to the order of opening."""
+    state = app.state
+    if state.size < 3:
+        return
+    at = state.order[state.row], state.order[state.col]
+    values = state.matrix(state.metric)
+    if not state.sorted and not np.isfinite(values).any():
+        app.say("nothing measured yet to order by", "warn")
+        return
+    app.remember("the other order")
+    if state.sorted:
+        state.order = tuple(sorted(state.order))
+    else:
+        alike = -values if state.metric.startswith("orthogonal") else values
+        state.order = tuple(state.order[i] for i in similarity_order(alike))
+    state.sorted = not state.sorted
+    state.row, state.col = (state.order.index(i) for i in at)
+    by = f"by similarity ({state.metric}, {state.where})" if state.sorted else "as they were opened"
+    app.say(f"ordered {by}")
+
+
+def _change_k(app: AdapterList, step: int) -> None:
+    """Principal angles of k directions are other angles, not a part of those of k + 1: measure again."""
+    known = app.state.study.settings.k
+    if not app.state.study.adapters:
+        return
+    if not app.loaded:
+        app.say(f"a saved study has its k = {known}: open its adapters to choose another", "warn")
+        return
+    wanted = max(app.state.k + step, 1)
+    if wanted != app.state.k:
+        app.state.k = wanted
+        app.say(f"measuring angles again with k = {wanted}")
+        app.measure_again()
 
 
 def _renamed(now: tuple[AdapterInfo, ...], then: tuple[AdapterInfo, ...]) -> tuple[AdapterInfo, ...]:
@@ -154,3 +142,23 @@ def _renamed(now: tuple[AdapterInfo, ...], then: tuple[AdapterInfo, ...]) -> tup
 
 def _named(adapter: Adapter, name: str) -> Adapter:
     return replace(adapter, info=replace(adapter.info, name=name))
+
+
+OPEN = Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:path]", _open, 35)
+UNDO = Action("undo", "u", "undo", "undo the last removal, rename, reordering or weight of the sum", _undo, 5)
+LIST = (
+    Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _similar, 45),
+    Action("rename", "r", "rename", "rename the adapter under the cursor", _rename, 30),
+    Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _remove, 25, "x"),
+    Action("earlier", "<", "move up", "move the adapter under the cursor up", lambda _, app: _shift(app, -1), 20,
+           "< >", "move"),
+    Action("later", ">", "move down", "move the adapter under the cursor down", lambda _, app: _shift(app, 1)),
+)  # fmt: skip
+"""Of views that list the adapters."""
+K = (
+    Action("more_k", "+ =", "k +1", "principal angles of one more direction (measures again)",
+           lambda _, app: _change_k(app, 1)),
+    Action("fewer_k", "-", "k −1", "principal angles of one direction less", lambda _, app: _change_k(app, -1), 75,
+           "+/-", "k"),
+)  # fmt: skip
+"""Of views of principal angles."""

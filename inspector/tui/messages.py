@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.message import Message
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.study import Study
-    from inspector.takeaways import Takeaway
-    from inspector.trajectory.result import Trajectory
 
 Tone = Literal["info", "good", "warn", "bad"]
 
@@ -95,39 +93,12 @@ class Estimated(Message):
 
 
 @dataclass
-class Landed(Message):
-    """What a watched training has come to; `missing` numbers are still being measured."""
-
-    trajectory: Trajectory
-    missing: int = 0
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Landed)
-
-
-@dataclass
-class LandingFailed(Message):
-    """Why the watched folder could not be looked at, in words."""
-
-    text: str
-
-
-@dataclass
 class Filtered(Message):
     """The study over one projection's modules; only the last one asked for is shown."""
 
     serial: int
     projection: str
     study: Study
-
-
-@dataclass
-class Told(Message):
-    """What the numbers of these adapters in this order say."""
-
-    study: Study
-    order: tuple[int, ...]
-    findings: tuple[Takeaway, ...]
 
 
 @dataclass
@@ -145,3 +116,9 @@ class Noted(Message):
 
     text: str
     tone: Tone = "info"
+
+
+class ForView(Message):
+    """What the worker of one view reports: that view takes it, whichever is shown."""
+
+    view: ClassVar[str]

@@ -1,209 +1,106 @@
-"""Keys that look around: views, cursor, slider, metric, filter."""
+"""Actions that look around and that several views share: cursor, layer slider, metric, projection, pairs."""
 
 from __future__ import annotations
 
-from inspector.sensitivity import GROUPINGS
-from inspector.trajectory.result import METRICS
-from inspector.tui.jumping import jump
-from inspector.tui.mixture import METRICS as MERGE_METRICS
-from inspector.tui.screens.basins import losses_measured, shown_loss
-from inspector.tui.screens.layers import layers_metrics
-from inspector.tui.screens.map import map_metrics
-from inspector.tui.screens.size import rank_metrics, spectrum_modules
-from inspector.tui.shell import Shell
-from inspector.tui.state import CKA_METRICS, MAP_METRICS, TRAJECTORY
+from collections.abc import Callable
+
+from inspector.tui.actions import Action, cycled
+from inspector.tui.adapter_list import AdapterList
+from inspector.tui.views.base import View
 
 _EVERYTHING = 1_000_000
 
 
-class Navigation(Shell):
-    """Handlers of the actions that change what is looked at, not what is open."""
-
-    def go(self, view: str) -> None:
-        self.state.view = view
-
-    def do_go_adapters(self) -> None:
-        self.go("adapters")
-
-    def do_go_map(self) -> None:
-        self.go("map")
-
-    def do_go_layers(self) -> None:
-        self.go("layers")
-
-    def do_go_angles(self) -> None:
-        self.go("angles")
-
-    def do_go_size(self) -> None:
-        self.go("size")
-
-    def do_go_pair(self) -> None:
-        self.go("pair")
-
-    def do_go_objectives(self) -> None:
-        self.go("objectives")
-
-    def do_go_basins(self) -> None:
-        self.go("basins")
-
-    def do_go_cka(self) -> None:
-        self.go("cka")
-
-    def do_go_accuracy(self) -> None:
-        self.go("accuracy")
-
-    def do_go_merge(self) -> None:
-        self.go("merge")
-
-    def do_go_sensitivity(self) -> None:
-        self.go("sensitivity")
-
-    def do_go_summary(self) -> None:
-        self.go("summary")
-
-    def do_next_view(self) -> None:
-        self._step_view(1)
-
-    def do_previous_view(self) -> None:
-        self._step_view(-1)
-
-    def _step_view(self, step: int) -> None:
-        tabs = self.state.tabs
-        self.go(tabs[(tabs.index(self.state.view) + step) % len(tabs)])
-
-    def do_up(self) -> None:
-        self.view.move(self.state, -1)
-
-    def do_down(self) -> None:
-        self.view.move(self.state, 1)
-
-    def do_page_up(self) -> None:
-        self.view.move(self.state, -10)
-
-    def do_page_down(self) -> None:
-        self.view.move(self.state, 10)
-
-    def do_first(self) -> None:
-        self.view.move(self.state, -_EVERYTHING)
-
-    def do_last(self) -> None:
-        self.view.move(self.state, _EVERYTHING)
-
-    def do_left(self) -> None:
-        self.state.col = max(self.state.col - 1, 0)
-
-    def do_right(self) -> None:
-        self.state.col = min(self.state.col + 1, max(self.state.size - 1, 0))
-
-    def do_layer_down(self) -> None:
-        self.state.set_layer(self.state.layer - 1)
-
-    def do_layer_up(self) -> None:
-        self.state.set_layer(self.state.layer + 1)
-
-    do_scrub_down = do_layer_down
-    do_scrub_up = do_layer_up
-
-    def do_layer_down_5(self) -> None:
-        self.state.set_layer(self.state.layer - 5)
-
-    def do_layer_up_5(self) -> None:
-        self.state.set_layer(self.state.layer + 5)
-
-    def do_layer_first(self) -> None:
-        self.state.set_layer(0)
-
-    def do_layer_last(self) -> None:
-        self.state.set_layer(len(self.state.layers) - 1)
-
-    def do_scope(self) -> None:
-        self.state.one_layer = not self.state.one_layer and bool(self.state.layers)
-
-    def do_next_metric(self) -> None:
-        self._step_metric(1)
-
-    def do_previous_metric(self) -> None:
-        self._step_metric(-1)
-
-    def _step_metric(self, step: int) -> None:
-        state = self.state
-        if state.view == "map":
-            state.metric = state.layers_metric = _cycled(map_metrics(state), state.metric, step)
-        elif state.view == "layers":
-            state.layers_metric = _cycled(layers_metrics(state), state.layers_metric, step)
-            if state.layers_metric in MAP_METRICS:
-                state.metric = state.layers_metric
-        elif state.view == "cka":
-            state.cka_metric = _cycled(CKA_METRICS, state.cka_metric, step)
-        elif state.view == "merge":
-            state.mixture.metric = _cycled(MERGE_METRICS, state.mixture.metric, step)
-        elif state.view == "sensitivity":
-            state.grouping = _cycled(GROUPINGS, state.grouping, step)
-        elif state.view == "basins":
-            self._other_loss(step)
-        elif state.view == TRAJECTORY:
-            state.watched.metric = _cycled(METRICS, state.watched.metric, step)
-        else:
-            state.rank_metric = _cycled(rank_metrics(state), state.rank_metric, step)
-
-    def _other_loss(self, step: int) -> None:
-        known = losses_measured(self.state)
-        self.state.loss = _cycled(known or ("",), shown_loss(self.state), step)
-        if len(known) < 2:
-            self.say("only one loss was measured: p runs the other" if known else "no loss was measured: p runs one")
-
-    def do_filter(self) -> None:
-        self.refilter(_cycled(("", *self.state.study.projections), self.state.filter, 1))
-
-    def do_open_pair(self) -> None:
-        if self.state.pair is not None:
-            self.state.tops["pair"] = 0
-            self.go("pair")
-
-    def do_open_finding(self) -> None:
-        found = self.state.findings
-        if not found:
-            return
-        numbers = found[min(self.state.finding, len(found) - 1)].numbers
-        if not numbers:
-            self.say("this finding has no number of its own")
-            return
-        if self.state.filter:  # findings are of all projections
-            self.refilter("")
-        first = numbers[0]
-        self.go(jump(self.state, first.metric, first.a, first.b, first.layer))
-
-    def do_toggle(self) -> None:
-        pair = self.state.pair
-        if pair is not None:
-            shown = self.state.toggle()
-            names = " ↔ ".join(self.state.name(at) for at in pair)
-            self.say(f"{names}: {'plotted' if shown else 'not plotted'}")
-
-    def do_next_pair(self) -> None:
-        self.state.step_pair(1)
-
-    def do_previous_pair(self) -> None:
-        self.state.step_pair(-1)
-
-    def do_next_module(self) -> None:
-        self._step_module(1)
-
-    def do_previous_module(self) -> None:
-        self._step_module(-1)
-
-    def _step_module(self, step: int) -> None:
-        modules = spectrum_modules(self.state)
-        if modules:
-            self.state.spectrum = (self.state.spectrum + step) % len(modules)
-
-    def do_zoom(self) -> None:
-        self.state.zoom = not self.state.zoom
-
-    def do_log(self) -> None:
-        self.state.log = not self.state.log
+def _layer(step: int) -> Callable[[View, AdapterList], None]:
+    return lambda _view, app: app.state.set_layer(app.state.layer + step)
 
 
-def _cycled(choices: tuple[str, ...], current: str, step: int) -> str:
-    at = choices.index(current) if current in choices else -1 if step > 0 else 0
-    return choices[(at + step) % len(choices)]
+def _scope(_view: View, app: AdapterList) -> None:
+    app.state.one_layer = not app.state.one_layer and bool(app.state.layers)
+
+
+def _filter(_view: View, app: AdapterList) -> None:
+    app.refilter(cycled(("", *app.state.study.projections), app.state.filter, 1))
+
+
+def _open_pair(_view: View, app: AdapterList) -> None:
+    if app.state.pair is not None:
+        app.state.tops["pair"] = 0
+        app.go("pair")
+
+
+def _toggle(_view: View, app: AdapterList) -> None:
+    pair = app.state.pair
+    if pair is not None:
+        shown = app.state.toggle()
+        names = " ↔ ".join(app.state.name(at) for at in pair)
+        app.say(f"{names}: {'plotted' if shown else 'not plotted'}")
+
+
+def _cycle(view: View, app: AdapterList, step: int) -> None:
+    if said := view.cycle(app.state, step):
+        app.say(said)
+
+
+def _zoom(_view: View, app: AdapterList) -> None:
+    app.state.zoom = not app.state.zoom
+
+
+STEPS = (
+    Action("next_view", "tab", "next view", "go to the next view", lambda _view, app: app.step_view(1)),
+    Action("previous_view", "shift+tab", "previous view", "go to the previous view",
+           lambda _view, app: app.step_view(-1)),
+    Action("up", "up k", "up", "move the cursor or scroll up", lambda view, app: view.move(app.state, -1)),
+    Action("down", "down j", "down", "move the cursor or scroll down", lambda view, app: view.move(app.state, 1),
+           footer_label="scroll"),
+    Action("page_up", "pageup", "page up", "ten rows up", lambda view, app: view.move(app.state, -10)),
+    Action("page_down", "pagedown", "page down", "ten rows down", lambda view, app: view.move(app.state, 10)),
+)  # fmt: skip
+"""Of every view."""
+ENDS = (
+    Action("first", "home", "first", "the first line, or finding",
+           lambda view, app: view.move(app.state, -_EVERYTHING)),
+    Action("last", "end", "last", "the last one", lambda view, app: view.move(app.state, _EVERYTHING)),
+)  # fmt: skip
+"""Of views without layers."""
+CURSOR = (
+    Action("left", "left h", "left", "move the cursor left", lambda _, app: app.state.step_column(-1)),
+    Action("right", "right l", "right", "move the cursor right", lambda _, app: app.state.step_column(1)),
+)
+_ONE = (
+    Action("layer_down", "[", "layer −1", "move the layer slider down by one", _layer(-1), 60, "[ ]", "layer"),
+    Action("layer_up", "]", "layer +1", "move the layer slider up by one", _layer(1)),
+)
+_SCRUB = (
+    Action("scrub_down", "left h", "layer −1", "move the layer slider down by one (on the map: [)", _layer(-1)),
+    Action("scrub_up", "right l", "layer +1", "move the layer slider up by one (on the map: ])", _layer(1)),
+)
+_FAR = (
+    Action("layer_down_5", "{", "layer −5", "move the layer slider down by five", _layer(-5)),
+    Action("layer_up_5", "}", "layer +5", "move the layer slider up by five", _layer(5)),
+    Action("layer_first", "home", "first layer", "move the layer slider to the first layer",
+           lambda _, app: app.state.set_layer(0)),
+    Action("layer_last", "end", "last layer", "move the layer slider to the last layer",
+           lambda _, app: app.state.set_layer(len(app.state.layers) - 1)),
+    Action("scope", "g", "all layers / one", "switch between all layers and the slider's layer", _scope, 55,
+           footer_label="all/one layer"),
+)  # fmt: skip
+LAYERS = (*_ONE, *_FAR)
+"""Of views whose arrows move a cursor."""
+SCRUBBED = (*_ONE, *_SCRUB, *_FAR)
+METRIC = (
+    Action("next_metric", "m", "metric",
+           "the next metric (Size & rank: the next definition of rank; Basins: the other loss)",
+           lambda view, app: _cycle(view, app, 1), 80),
+    Action("previous_metric", "M", "previous metric", "the previous metric", lambda view, app: _cycle(view, app, -1)),
+)  # fmt: skip
+FILTER = Action("filter", "f", "projection", "all projections, then each one: q_proj, k_proj, …", _filter, 70)
+OPEN_PAIR = Action("open_pair", "enter", "open pair", "show everything about the pair under the cursor", _open_pair, 90)
+PAIRS = (
+    Action("toggle", "space", "toggle pair", "add the pair under the cursor to the plots, or drop it", _toggle, 85),
+    Action("next_pair", "n", "next pair", "the next pair of the list",
+           lambda _, app: app.state.step_pair(1), 50, "n/N"),
+    Action("previous_pair", "N", "previous pair", "the previous pair of the list",
+           lambda _, app: app.state.step_pair(-1)),
+)  # fmt: skip
+ZOOM = Action("zoom", "v", "zoom", "draw close around the curves, or with the dashed line in sight", _zoom, 60)

@@ -158,9 +158,3 @@ class Numbers:
         for at, layer in enumerate(self.layers):
             series[at] = pair_chance(self.study, metric, a, b, counted & (of == layer))[0]
         return series
-
-    @property
-    def measured(self) -> int:
-        """Modules with numbers so far."""
-        sizes = self.study.sizes
-        return 0 if sizes is None else int((~np.isnan(sizes)).any(axis=0).sum())

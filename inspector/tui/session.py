@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_dir
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
-from inspector.tui.state import CKA_METRICS, MAP_METRICS, RANK_METRICS, VIEWS, AppState, ProbeChoices
+from inspector.tui.state import AppState, ProbeChoices
+from inspector.tui.views.base import View
 
 
 @dataclass
@@ -24,13 +26,8 @@ class Session:
     view: str = "adapters"
     layer: int = 0
     one_layer: bool = False
-    metric: str = "cosine"
-    layers_metric: str = "cosine"
-    rank_metric: str = "effective_rank"
-    cka_metric: str = "cka_debiased"
     filter: str = ""
     k: int = 0
-    log: bool = True
     theme: str = ""
     adapters: list[list[str]] | None = None
     moved: bool = False
@@ -43,6 +40,8 @@ class Session:
     """The set that was looked at."""
     weights: dict[str, Any] | None = None
     """Of the sum, by name."""
+    choices: dict[str, Any] = field(default_factory=dict)
+    """What the views remember, beside these in the file."""
 
     @property
     def sources(self) -> list[str]:
@@ -60,12 +59,13 @@ def read() -> Session:
         found: Any = parse_json(path().read_bytes())
         if not isinstance(found, dict):
             return Session()
-        known: dict[str, type] = {f.name: type(f.default) for f in fields(Session) if f.default is not None}
+        of_all = {f.name: f.default for f in fields(Session)}
+        known = {name: type(default) for name, default in of_all.items() if default is not None}
         lists = {"adapters", "cursor", "pairs"}
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
         kept |= {k: v for k, v in found.items() if k in {"probe", "weights"} and isinstance(v, dict)}
-        return Session(**kept)
+        return Session(**kept, choices={k: v for k, v in found.items() if k not in of_all})
     except (OSError, ValueError, TypeError):
         return Session()
 
@@ -85,11 +85,12 @@ def write(session: Session) -> None:
     with suppress(OSError, InspectorError):
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
-            temporary.write_text(json.dumps(asdict(session), indent=1), encoding="utf-8")
+            found = asdict(session)
+            temporary.write_text(json.dumps(found | found.pop("choices"), indent=1), encoding="utf-8")
 
 
-def of(state: AppState, theme: str) -> Session:
-    """What to remember of a state."""
+def of(state: AppState, views: Iterable[View], theme: str) -> Session:
+    """What to remember of a state and of the views."""
     names = [info.name for info in state.infos]
     everyone = state.study.names
     chosen = None if state.chosen is None else sorted([everyone[a], everyone[b]] for a, b in state.chosen)
@@ -97,13 +98,8 @@ def of(state: AppState, theme: str) -> Session:
         view=state.view,
         layer=state.layer,
         one_layer=state.one_layer,
-        metric=state.metric,
-        layers_metric=state.layers_metric,
-        rank_metric=state.rank_metric,
-        cka_metric=state.cka_metric,
         filter=state.filter,
         k=state.k,
-        log=state.log,
         theme=theme,
         adapters=[[info.name, _findable(info.source)] for info in state.infos],
         moved=list(state.order) != sorted(state.order),
@@ -112,6 +108,7 @@ def of(state: AppState, theme: str) -> Session:
         probe=asdict(state.probe),
         claims=state.judged.name if state.judged else "",
         weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
+        choices={name: value for view in views for name, value in view.chosen(state).items()},
     )
 
 
@@ -130,15 +127,15 @@ def _findable(source: str) -> str:
         return source
 
 
-def restore_choices(session: Session, state: AppState) -> None:
-    """What needs no adapters: view, metrics, scope."""
-    state.view = session.view if session.view in VIEWS else state.view
-    state.metric = session.metric if session.metric in MAP_METRICS else state.metric
-    state.layers_metric = session.layers_metric or state.layers_metric
-    state.rank_metric = session.rank_metric if session.rank_metric in RANK_METRICS else state.rank_metric
-    state.cka_metric = session.cka_metric if session.cka_metric in CKA_METRICS else state.cka_metric
+def restore_choices(session: Session, state: AppState, views: Iterable[View]) -> None:
+    """What needs no adapters: view, scope, and what the views remember, if it is a choice that there is."""
+    for view in views:
+        if view.id == session.view and view.there(state):
+            state.view = view.id
+        for name, _ in view.remembered:
+            view.choose(state, name, session.choices.get(name))
     state.probe = _choices(session.probe)
-    state.one_layer, state.log, state.layer = session.one_layer, session.log, max(session.layer, 0)
+    state.one_layer, state.layer = session.one_layer, max(session.layer, 0)
 
 
 def restore_adapters(session: Session, state: AppState) -> None:

@@ -1,71 +1,47 @@
-"""The app's frame: five painted areas over one state, and how work is started, counted and stopped."""
+"""The app's frame: five painted areas over one state, the views, and their keys."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-import numpy as np
 from textual import events, on
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingsMap, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
-from textual.worker import Worker, get_current_worker
 
-from inspector.study import Settings, Study
 from inspector.tui import actions
-from inspector.tui.actions import BY_ID
-from inspector.tui.messages import Tone
-from inspector.tui.screens import small
-from inspector.tui.screens.accuracy import AccuracyView
-from inspector.tui.screens.adapters import AdaptersView
-from inspector.tui.screens.angles import AnglesView
-from inspector.tui.screens.base import Area, View
-from inspector.tui.screens.basins import BasinsView
-from inspector.tui.screens.cka import CkaView
-from inspector.tui.screens.claims import ClaimsView
-from inspector.tui.screens.layers import LayersView
-from inspector.tui.screens.map import MapView
-from inspector.tui.screens.merge import MergeView
-from inspector.tui.screens.objectives import ObjectivesView
-from inspector.tui.screens.pair import PairView
-from inspector.tui.screens.sensitivity import SensitivityView
-from inspector.tui.screens.size import SizeView
-from inspector.tui.screens.summary import SummaryView
-from inspector.tui.screens.trajectory import TrajectoryView
+from inspector.tui.actions import Action
+from inspector.tui.messages import ForView, Tone
 from inspector.tui.state import AppState
 from inspector.tui.text import clean, plural
 from inspector.tui.theme import Ink, ink_for
-from inspector.tui.undoing import Before
+from inspector.tui.undo import Before
+from inspector.tui.views import small
+from inspector.tui.views.base import Area, View
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
 from inspector.tui.widgets.layer_slider import paint_slider
 from inspector.tui.widgets.painted import Painted
 
-if TYPE_CHECKING:
-    from inspector.adapters.given import Given
-    from inspector.adapters.model import Adapter
-
-
-def nobody(settings: Settings | None = None) -> Study:
-    return Study((), (), np.zeros((0, 0, 2), dtype=np.int64), settings or Settings())
-
 
 class MainScreen(Screen[None]):
-    """The one screen under the dialogs: its keys are the action table."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings()]
+    """The one screen under the dialogs: its keys are the actions of the views."""
 
     def __init__(self, app: Shell) -> None:
         super().__init__(id="main")
         self._shell = app
+        self._bindings.key_to_bindings |= BindingsMap(actions.bindings(app.every_action)).key_to_bindings
 
     def compose(self) -> ComposeResult:
-        yield from self._shell.areas()
+        shell = self._shell
+        yield Painted(shell.paint_tabs, id="tabs")
+        yield Painted(shell.paint_body, id="body")
+        yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
+        yield Painted(shell.paint_status, id="status")
+        yield Painted(shell.paint_keys, id="keys")
 
     def on_key(self, event: events.Key) -> None:
         """A key that no action of this view has: said, not swallowed; nothing for the log."""
@@ -75,65 +51,83 @@ class MainScreen(Screen[None]):
 
 
 class Shell(App[int]):
-    """State, areas and workers; what the keys do is in the classes on top of it."""
+    """State, areas, views and their keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+z", "suspend_process", show=False, priority=True),  # in dialogs too
     ]
     CSS_PATH = "app.tcss"
     TITLE = "adapter-inspector"
-    given: Given | None = None
-    """What the readers may need beside the sources."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, views: Sequence[View], everywhere: Sequence[Action]) -> None:
         # With colours off, Textual only turns them grey unless they are the terminal's own.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.animation_level = "none"
         self.state = state
-        self.views: dict[str, View] = {
-            view.id: view
-            for view in (
-                AdaptersView(),
-                MapView(),
-                LayersView(),
-                AnglesView(),
-                SizeView(),
-                PairView(),
-                ObjectivesView(),
-                BasinsView(),
-                CkaView(),
-                AccuracyView(),
-                MergeView(),
-                SensitivityView(),
-                SummaryView(),
-                ClaimsView(),
-                TrajectoryView(),
-            )
-        }
-        self.loaded: dict[str, Adapter] = {}
-        """Adapters whose weights can be measured again, by name; empty for a saved study."""
-        self.generation = 0
-        self.filterings = 0
-        self.complete = True
+        self.views = {view.id: view for view in views}
+        self.everywhere = (*(view.tab for view in views), *everywhere)
+        """The actions that every view has."""
         self.progress: tuple[str, int, int] | None = None
         self.note: tuple[str, Tone] = ("", "info")
         self.log_lines: list[tuple[str, Tone]] = []
         self.unread = 0
         """Errors since the log was last read."""
         self.undo: list[Before] = []
-        self.work: Worker[Any] | None = None
-        self.stop = threading.Event()
-        """Asks the newest work to end. A worker that is cancelled before its thread begins would never say so."""
+
+    # Views and keys
+
+    @property
+    def view(self) -> View:
+        return self.views[self.state.view]
+
+    @property
+    def tabs(self) -> list[View]:
+        """The views there are."""
+        return [view for view in self.views.values() if view.there(self.state)]
+
+    @property
+    def every_action(self) -> list[Action]:
+        """Once each, of all views."""
+        own = (action for view in self.views.values() for action in view.actions)
+        return list({action.id: action for action in (*self.everywhere, *own)}.values())
+
+    def go(self, view: str) -> None:
+        """Show a view."""
+        self.state.view, self.state.pairwise = view, self.views[view].pairwise
+
+    def step_view(self, step: int) -> None:
+        tabs = self.tabs
+        self.go(tabs[(tabs.index(self.view) + step) % len(tabs)].id)
+
+    def here(self, action_id: str) -> Action | None:
+        """The action of this id, where the view shown has it."""
+        return next((action for action in (*self.everywhere, *self.view.actions) if action.id == action_id), None)
+
+    def action_act(self, action_id: str) -> None:
+        """Run an action; what was said before it leaves the status line."""
+        if action := self.here(action_id):
+            self.note = ("", "info")
+            action.act(self.view, self)
+            self.repaint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "act":
+            return self.here(str(parameters[0])) is not None
+        return super().check_action(action, parameters)
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C, which in a terminal stops something: what does."""
+        self.say("esc stops the work in progress, q leaves")
+
+    @on(ForView)
+    def _receive(self, message: ForView) -> None:
+        self.views[message.view].receive(self, message)
 
     # Painting
 
     @property
     def ink(self) -> Ink:
         return ink_for(self.theme, coloured=not self.no_color)
-
-    @property
-    def view(self) -> View:
-        return self.views[self.state.view]
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
@@ -151,25 +145,18 @@ class Shell(App[int]):
     def get_default_screen(self) -> Screen[None]:
         return MainScreen(self)
 
-    def areas(self) -> ComposeResult:
-        yield Painted(self._paint_tabs, id="tabs")
-        yield Painted(self._paint_body, id="body")
-        yield Painted(lambda width, _h: paint_slider(self.state, self.ink, width), id="slider")
-        yield Painted(self._paint_status, id="status")
-        yield Painted(lambda width, _h: paint_keys(actions.footer(self.state.view), self.ink, width), id="keys")
+    def paint_tabs(self, width: int, _height: int) -> list[Strip]:
+        tabs = self.tabs
+        return paint_tabs([(v.key, v.title, v.short or v.title) for v in tabs], tabs.index(self.view), self.ink, width)
 
-    def _paint_tabs(self, width: int, _height: int) -> list[Strip]:
-        tabs = self.state.tabs
-        labelled = [(BY_ID[f"go_{view}"].keys, self.views[view].title) for view in tabs]
-        return paint_tabs(labelled, tabs.index(self.state.view), self.ink, width)
-
-    def _paint_body(self, width: int, height: int) -> list[Strip]:
+    def paint_body(self, width: int, height: int) -> list[Strip]:
         area = Area(self.ink, width, height)
         if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
             return small.paint(self.state, (self.size.width, self.size.height), area)
-        return self.view.paint(self.state, area)
+        nothing = self.view.empty(self.state, area, self.view.need)
+        return self.view.paint(self.state, area) if nothing is None else nothing
 
-    def _paint_status(self, width: int, _height: int) -> list[Strip]:
+    def paint_status(self, width: int, _height: int) -> list[Strip]:
         state = self.state
         counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
         if state.study.modules:
@@ -177,17 +164,19 @@ class Shell(App[int]):
             counts += f" · {part}{plural(len(state.study.modules), 'module')}"
         return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
+    def paint_keys(self, width: int, _height: int) -> list[Strip]:
+        entries = actions.footer((*self.everywhere, *self.view.actions), self.view.first)
+        return paint_keys(entries, self.ink, width)
+
     def repaint(self, *ids: str) -> None:
         """Paint again; only cells that changed are sent."""
         if not self.is_running or not self.screen_stack:
             return
-        self.prepare()
+        if not ids:
+            self.view.prepare(self)
         for area in self.screen_stack[0].query(Painted):
             if not ids or area.id in ids:
                 area.repaint()
-
-    def prepare(self) -> None:
-        """Begin what a view needs and takes long, before it is painted."""
 
     def say(self, text: str, tone: Tone = "info") -> None:
         """Report in the status line until the next key; the log keeps it, and counts the errors nobody has read."""
@@ -202,53 +191,3 @@ class Shell(App[int]):
         """Keep the list and the weights for undo, before `what` changes them."""
         self.undo.append(Before.of(self.state, what))
         del self.undo[:-200]
-
-    # Work
-
-    def start_work(self, job: Callable[[int, Callable[[], bool]], None]) -> None:
-        """Run a job in a thread as the newest generation: what older ones still send is dropped."""
-        self.generation += 1
-        self.state.opening = False
-        generation, stop = self.generation, threading.Event()
-        self.stop = stop
-        if self.work is not None:
-            self.work.cancel()
-
-        def run() -> None:
-            worker = get_current_worker()
-            job(generation, lambda: stop.is_set() or worker.is_cancelled)
-
-        self.work = self.run_worker(run, thread=True, group="work", exit_on_error=False)
-
-    def action_help_quit(self) -> None:
-        """Ctrl-C, which in a terminal stops something: what does."""
-        self.say("esc stops the work in progress, q leaves")
-
-    def current(self, generation: int) -> bool:
-        """Whether a message belongs to the work the user is waiting for."""
-        return generation == self.generation
-
-    def measure_again(self) -> None:
-        """Measure every loaded adapter in the background; what is shown stays until the result is complete."""
-        from inspector.tui.workers import measure
-
-        adapters = list(self.loaded.values())
-        settings = Settings(k=self.state.k, device="auto", reading=self.given.words if self.given else ())
-        self.progress = ("starting", 0, 0)
-        self.start_work(
-            lambda generation, cancelled: measure(adapters, settings, generation, self.post_message, cancelled)
-        )
-        self.repaint("status")
-
-    def refilter(self, projection: str) -> None:
-        """Show the numbers of one projection's modules, or of all."""
-        from inspector.tui.workers import filter_study
-
-        self.state.filter = projection
-        self.filterings += 1
-        if not projection or not self.state.study.blocks:
-            self.state.shown, self.state.pending = self.state.study, False
-            return
-        self.state.pending = True
-        job = partial(filter_study, self.state.study, projection, self.filterings, self.post_message)
-        self.run_worker(job, thread=True, group="filter", exclusive=True, exit_on_error=False)

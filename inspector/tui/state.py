@@ -14,19 +14,11 @@ import numpy as np
 from inspector.merging.preview import Preview
 from inspector.study import Study
 from inspector.takeaways import Takeaway
-from inspector.tui.judged import Judged
-from inspector.tui.mixture import Mixture
 from inspector.tui.numbers import Numbers, Pair
-from inspector.tui.watched import Watched
+from inspector.tui.views.claims.state import Judged
+from inspector.tui.views.merge.state import Mixture
+from inspector.tui.views.trajectory.state import Watched
 
-VIEWS = (
-    "adapters", "map", "layers", "angles", "size", "pair", "objectives", "basins", "cka", "accuracy", "merge",
-    "sensitivity", "summary",
-)  # fmt: skip
-CLAIMS = "claims"
-"""The view of a set of claims: there only while one is loaded."""
-TRAJECTORY = "trajectory"
-"""The view of a watched training: there only while one is watched."""
 MAP_METRICS = (
     "cosine",
     "u1",
@@ -44,8 +36,6 @@ WITH_BASE = ("norm_relative", "intruder_dimensions", "intruder_dimensions_subspa
 LAYER_METRICS = (*MAP_METRICS, "energy_ratio", "principal_angle", "norm", *WITH_BASE[:1], *RANK_METRICS, *WITH_BASE[1:])
 CKA_METRICS = ("cka_debiased", "cka", "cka_debiased_base", "cka_base")
 DEFAULT_PAIRS = 7
-_PROBED = {"basins": "lmc_loss", "cka": "cka_debiased"}
-"""View -> the metric that was asked for pair by pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +58,8 @@ class AppState(Numbers):
     """Every choice the user has made, and the numbers they apply to."""
 
     view: str = "adapters"
+    pairwise: str = ""
+    """The metric of that view which was asked for pair by pair."""
     metric: str = "cosine"
     layers_metric: str = "cosine"
     rank_metric: str = "effective_rank"
@@ -81,8 +73,6 @@ class AppState(Numbers):
     row: int = 0
     col: int = 1
     chosen: frozenset[Pair] | None = None
-    spectrum: int = 0
-    log: bool = True
     sorted: bool = False
     pending: bool = False
     opening: bool = False
@@ -91,7 +81,6 @@ class AppState(Numbers):
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
-    grouping: str = "method"
     finding: int = 0
     """Of the summary, under its cursor."""
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
@@ -103,11 +92,6 @@ class AppState(Numbers):
         return cls(study=study, shown=study, order=tuple(range(len(study.adapters))), k=k)
 
     # Who is shown
-
-    @property
-    def tabs(self) -> tuple[str, ...]:
-        """The views there are."""
-        return (*VIEWS, *((CLAIMS,) if self.judged else ()), *((TRAJECTORY,) if self.watched.roots else ()))
 
     @property
     def preview(self) -> Preview | None:
@@ -186,7 +170,7 @@ class AppState(Numbers):
         Where a probe ran over other pairs alone, its view begins with those.
         """
         if self.chosen is None:
-            block = self.study.block(_PROBED.get(self.view, ""), "global")
+            block = self.study.block(self.pairwise, "global")
             few = min(DEFAULT_PAIRS, max(self.size - 1, 0))
             first = self.pairs[:few]
 
@@ -239,6 +223,10 @@ class AppState(Numbers):
             return
         here = pairs.index((min(self.pair), max(self.pair)))
         self.row, self.col = pairs[min(max(here + step, 0), len(pairs) - 1)]
+
+    def step_column(self, step: int) -> None:
+        """The cursor to the next or previous column."""
+        self.col = min(max(self.col + step, 0), max(self.size - 1, 0))
 
     def toggle(self) -> bool:
         """Add or drop the cursor's pair for the plots; whether it is in now."""

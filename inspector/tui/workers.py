@@ -21,8 +21,6 @@ from inspector.tui.messages import (
     Aligned,
     Estimated,
     Filtered,
-    Landed,
-    LandingFailed,
     Noted,
     Opened,
     OpeningDone,
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.adapters.progress import Progress as Download
     from inspector.probing import Prober, Request
-    from inspector.trajectory.measure import Meter
-    from inspector.trajectory.result import Trajectory
-    from inspector.trajectory.runs import Scanner
 
 Post = Callable[[Message], Any]
 Cancelled = Callable[[], bool]
@@ -109,9 +104,8 @@ def open_all(
     try:
         from inspector.adapters.given import NOTHING
         from inspector.adapters.opening import Failure, iterate
-        from inspector.adapters.progress import in_bytes
-        from inspector.text import plain
-        from inspector.tui.picking import chooser
+        from inspector.text import in_bytes, plain
+        from inspector.tui.hub_picker.choose import chooser
 
         def progress(at: Download) -> None:
             size = f"{in_bytes(at.done)} of {in_bytes(at.total)}" if at.total else in_bytes(at.done)
@@ -150,43 +144,6 @@ class Probers:
         with self._lock:
             self._prober = self._prober or Prober()
             return self._prober
-
-
-class Meters:
-    """The one Meter of the app, made by the first thread that asks: it keeps what it has measured."""
-
-    def __init__(self, given: Given | None = None) -> None:
-        self._given = given
-        self._lock = threading.Lock()
-        self._meter: Meter | None = None
-
-    def get(self) -> Meter:
-        from inspector.adapters.given import NOTHING
-        from inspector.trajectory.measure import Meter
-
-        with self._lock:
-            self._meter = self._meter or Meter(self._given or NOTHING)
-            return self._meter
-
-
-def follow(
-    scanner: Scanner, meters: Meters, against: str, shown: Trajectory | None, post: Post, cancelled: Cancelled
-) -> None:
-    """One look at a watched folder: what is new is measured; where nothing is, nothing is posted."""
-    try:
-        runs = scanner.scan(time.time())
-        if shown is not None and shown.against == against and [curve.run for curve in shown.curves] == list(runs):
-            return
-        done = meters.get().update(
-            runs, against, partial=lambda so_far, missing: post(Landed(so_far, missing)), cancelled=cancelled
-        )
-        post(Landed(done))
-    except CancelledError:
-        return
-    except InspectorError as error:
-        post(LandingFailed(str(error)))
-    except Exception as error:  # noqa: BLE001 - whatever a reader or torch raises must not end the app
-        post(LandingFailed(f"The watch stumbled: {type(error).__name__}: {error}"))
 
 
 def estimate(probers: Probers, adapters: Sequence[Adapter], study: Study, request: Request) -> tuple[str, bool]:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from inspector.adapters.progress import in_bytes
-from inspector.text import rounded
+from inspector.text import in_bytes, rounded
 from tests.acceptance.command import DEMO, inspector
 from tests.makers import write_random
 

@@ -14,7 +14,8 @@ from inspector import export
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.opening import open_sources
-from inspector.adapters.peft.writer import Factors, write_peft
+from inspector.adapters.peft.factors import Factors
+from inspector.adapters.peft.writer import write_peft
 from inspector.adapters.sources import Local
 from inspector.analysis import analyse
 from inspector.errors import InspectorError

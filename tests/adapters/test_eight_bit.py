@@ -57,6 +57,9 @@ def test_the_scale_is_multiplied_in(tmp_path, layout, kind):
     assert_same(our_deltas(adapter), dict(zip(adapter.modules, deltas.values(), strict=True)))
     assert adapter.info.health == "ok"
     assert (adapter.info.tensors, adapter.info.unknown) == (13, 0)
+    assert {t.key for t in adapter.tensors if t.role == "ignored"} == {"scaled_fp8"} | {
+        t.key for t in adapter.tensors if t.key.endswith(".scale_input")
+    }
     assert lost(adapter) == []
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inspector.adapters import headers
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.opening import content_digest, open_sources
@@ -35,6 +36,16 @@ def header(**tensors):
     """A safetensors file with this header and 16 bytes of data."""
     text = json.dumps(tensors).encode()
     return struct.pack("<Q", len(text)) + text + bytes(16)
+
+
+def test_more_tensors_than_any_model_has_are_refused(tmp_path, monkeypatch):
+    write_random(tmp_path)
+    count = len(headers.read_headers(tmp_path / WEIGHTS))
+    monkeypatch.setattr(headers, "MOST_TENSORS", count)
+    assert read(tmp_path).info.tensors == count
+    monkeypatch.setattr(headers, "MOST_TENSORS", count - 1)
+    with pytest.raises(InspectorError, match=f"holds {count} tensors"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +171,15 @@ def test_an_odd_pickle_is_refused_without_a_warning_of_torch(tmp_path, recwarn):
     with pytest.raises(InspectorError, match="it is damaged or would run code"):
         read(tmp_path, PICKLES)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("beside", [5, {"lora_B": torch.ones(2)}, None])
+def test_a_pickle_of_more_than_tensors_is_refused(tmp_path, beside):
+    write_random(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    torch.save(lora_tensors(random_factors()) | {"state": beside}, tmp_path / "adapter_model.bin")
+    with pytest.raises(InspectorError, match="no flat table of tensors"):
+        read(tmp_path, PICKLES)
 
 
 @pytest.mark.parametrize("old_format", [False, True])

@@ -11,6 +11,7 @@ from torch import nn
 from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
+from inspector.adapters.lycoris import VECTOR
 from inspector.adapters.summary import account
 from inspector.names import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -121,12 +122,28 @@ def test_magnitudes_with_the_base_are_what_it_merges(tmp_path, kind):
     assert adapter.info.health == "ok"
 
 
+def test_magnitudes_of_a_square_matrixs_columns_are_not_taken_for_those_of_its_rows(tmp_path):
+    modules = pytest.importorskip("lycoris.modules")
+    org = nn.Linear(16, 16).double()
+    options = {"weight_decompose": True, "wd_on_out": False}
+    module = trained(modules.LoConModule(NAME, org, lora_dim=2, alpha=1.5, **options).double())
+    assert module.dora_scale.shape == (1, 16)
+    base = tmp_path / "base"
+    save(base / "diffusion_pytorch_model.safetensors", {"mid_block.resnets.0.conv1.weight": org.weight.data})
+    adapter = read(file_of(tmp_path / "x.safetensors", module), Given(base=BaseWeights("base", lambda: base)))
+    torch.testing.assert_close(our_deltas(adapter)[MODULE], module.get_diff_weight()[0].detach(), rtol=0, atol=1e-12)
+    assert [f.text for f in adapter.info.findings if f.text.startswith("DoRA: ")]
+
+
 @pytest.mark.parametrize("kind", ["linear", "conv"])
 def test_full_is_its_low_rank_part_of_the_rank_asked_for(tmp_path, kind):
     modules = pytest.importorskip("lycoris.modules")
     org = layer(kind)
     module = trained(modules.FullModule(NAME, org).double())
-    path = save(tmp_path / "x.safetensors", {f"{NAME}.diff": module.weight.data, f"{NAME}.diff_b": module.bias.data})
+    norm = NAME.replace("conv1", "norm1")
+    tensors = {f"{NAME}.diff": module.weight.data, f"{NAME}.diff_b": module.bias.data, f"{norm}.diff": torch.ones(16)}
+    path = save(tmp_path / "x.safetensors", tensors)
+    assert {t.reason for t in read(path).tensors if t.key == f"{norm}.diff"} == {VECTOR.reason}
     whole = module.weight.data.reshape(16, -1)
     assert_same(our_deltas(read(path)), {MODULE: whole})
     (delta,) = our_deltas(read(path, Given(rank=3))).values()
@@ -159,3 +176,25 @@ def test_shapes_that_do_not_fit(tmp_path):
     lokr = {"lokr_w1": (2, 2), "lokr_w2_a": (8, 2)}
     adapter = read(save(tmp_path / "y.safetensors", {f"{NAME}.{k}": torch.ones(s) for k, s in lokr.items()}))
     assert adapter.info.excluded == (MODULE,)
+
+
+FACTORS = {
+    "hada": {"hada_w1_a": (16, 2), "hada_w1_b": (2, 24), "hada_w2_a": (16, 2), "hada_w2_b": (2, 24)},
+    "lokr": {"lokr_w1_a": (2, 2), "lokr_w1_b": (2, 4), "lokr_w2_a": (8, 2), "lokr_w2_b": (2, 6)},
+    "lora": {"lora_up.weight": (16, 2), "lora_down.weight": (2, 24)},
+}
+
+
+@pytest.mark.parametrize("damage", ["missing", "integers", "empty"])
+@pytest.mark.parametrize(("method", "factor"), [(name, factor) for name, those in FACTORS.items() for factor in those])
+def test_one_factor_that_is_none_leaves_the_module_out_and_is_named(tmp_path, method, factor, damage):
+    tensors = {f"{NAME}.{name}": torch.ones(shape) for name, shape in FACTORS[method].items()}
+    assert read(save(tmp_path / "x.safetensors", tensors)).modules.keys() == {MODULE}
+    bad = tensors.pop(f"{NAME}.{factor}")
+    if damage != "missing":
+        tensors[f"{NAME}.{factor}"] = bad.int() if damage == "integers" else bad[:0]
+    adapter = read(save(tmp_path / "y.safetensors", tensors))
+    assert adapter.info.excluded == (MODULE,)
+    reasons = {t.reason for t in adapter.tensors}
+    said = {"missing": f"without its {factor.removesuffix('.weight')}", "integers": "no float", "empty": "zero-size"}
+    assert all(said[damage] in reason for reason in reasons)

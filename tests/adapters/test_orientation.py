@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
@@ -79,14 +80,15 @@ def test_pefts_own_way_stays_whatever_the_rank(tmp_path, r):
     assert adapter.info.health == "ok"
 
 
-def test_turned_lora_down_and_up(tmp_path):
+@pytest.mark.parametrize("alpha", [None, 8.0])
+def test_turned_lora_down_and_up(tmp_path, alpha):
     factors = random_factors(MIXED, r=4)
     tensors = {}
     for path, (B, A) in factors.items():
         name = path.replace(".", "_")
         tensors |= {f"{name}.lora_down.weight": A.T.contiguous(), f"{name}.lora_up.weight": B.T.contiguous()}
+        tensors |= {} if alpha is None else {f"{name}.alpha": torch.tensor(alpha)}
     save_file(tensors, tmp_path / "x.safetensors")
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
-    assert_same(
-        our_deltas(adapter), truth({from_kohya(path.replace(".", "_"))[0]: pair for path, pair in factors.items()}, 1.0)
-    )
+    named = {from_kohya(path.replace(".", "_"))[0]: pair for path, pair in factors.items()}
+    assert_same(our_deltas(adapter), truth(named, 1.0 if alpha is None else alpha / 4))

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from inspector.adapters.aligning import aligned
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.stacked import is_stack
 from inspector.names import ModuleId
 from tests.adapters.peft.merged import read, stored
 from tests.adapters.peft.mixtures import gpt_oss, on_stacks
@@ -87,6 +88,20 @@ def test_experts_along_the_rank_under_keys_of_their_own_are_not_one_matrix(tmp_p
     adapter = peft(tmp_path, tensors)
     assert not adapter.modules
     assert any("experts stacked along the rank" in f.text for f in adapter.info.findings)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "stack"),
+    [
+        ((4096, 2, 5000), (4096, 6000, 2), True),  # the widest layers are wider than there are experts
+        ((1, 2, 5000), (4096, 6000, 2), True),
+        ((4097, 2, 8), (4097, 8, 2), False),
+        ((1, 2, 8), (4097, 8, 2), False),
+        ((4097, 2, 8), (1, 8, 2), False),
+    ],
+)
+def test_a_stack_is_told_by_its_first_axis(a, b, stack):
+    assert is_stack(a, b) is stack
 
 
 def test_a_convolution_of_one_axis_is_no_stack(tmp_path):

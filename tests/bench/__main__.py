@@ -8,14 +8,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from inspector.cores import settle
 from tests.bench import QUICK
 
-BENCHMARKS = ("geometry", "geometry_64", "many_modules", "dense_svd", "start", "scrub", "probes", "training")
+BENCHMARKS = (
+    "geometry",
+    "geometry_64",
+    "busy",
+    "many_modules",
+    "dense_svd",
+    "start",
+    "scrub",
+    "probes",
+    "training",
+    "training_variants",
+)
 
 
 def main(arguments: list[str]) -> int:
     root = Path(__file__).parents[2]
     options = [word for word in arguments if word.startswith("-")]
+    settle()  # as the commands do
     failed = 0
     for name in [word for word in arguments if word not in options] or BENCHMARKS:
         print(f"== {name}", *(["(quick: the figures mean nothing)"] if QUICK else []), flush=True)

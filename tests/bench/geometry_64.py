@@ -43,6 +43,8 @@ def main() -> None:
     seconds = time.perf_counter() - started
     pairs = N * (N - 1) // 2
     print(f"{N} adapters, {pairs} pairs, {len(study.modules)} modules: {seconds / len(study.modules):.2f} s a module")
+    if torch.cuda.is_available():
+        print(f"on {torch.cuda.get_device_name()}: {torch.cuda.max_memory_allocated() / 1e9:.2f} GB there")
     print(f"peak memory {peak_gb():.2f} GB, of it {before:.2f} GB before the analysis")
 
 

@@ -16,10 +16,10 @@ import torch
 
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
-from inspector.probes import cka
 from inspector.probes.attach import Attached, attach
 from inspector.probes.base import Base, load_base
 from inspector.probes.batches import Batches, padded
+from inspector.probes.comparison import Comparison
 from inspector.probes.connectivity import losses, on_path
 from inspector.probes.encode import Encoded, answers, prompts
 from inspector.probes.hidden import each_batch
@@ -92,17 +92,13 @@ def states(attached: Attached, examples: Sequence[Encoded], batch: int, names: S
     ratios = []
     for _ in range(ROUNDS):
         total, alone = 0.0, 0.0
-        held: list[Rows] = []
+        comparison = Comparison(len(names) + 1, attached.base.device.split(":")[0])
 
-        def one(name: str | None, held: list[Rows] = held) -> None:
+        def one(name: str | None, comparison: Comparison = comparison) -> None:
             rows = Rows(examples, "last", attached.base.depth)
             attached.use(name)
             each_batch(attached, examples, batches(batch), rows.write, lambda _n: None)
-            device = attached.base.device.split(":")[0]
-            for other in held:
-                for layer in range(attached.base.depth):
-                    cka.compare(rows, other, layer, device)
-            held.append(rows)
+            comparison.add(rows)
 
         for name in (None, *names):
             alone += timed(lambda: bare(attached, examples, batch, head=False))

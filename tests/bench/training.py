@@ -50,7 +50,7 @@ NEVER = "<jupyter_text>"
 STUDY = Recipe(steps=WARM + STEPS + 2, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
 SMALL = Recipe(
     dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + STEPS, batch=4 if QUICK else 8, micro_batch=4,
-    max_length=1024, gradient_checkpointing=False, generations=4, max_new_tokens=8 if QUICK else 32,
+    max_length=1024, gradient_checkpointing=0, generations=4, max_new_tokens=8 if QUICK else 32,
 )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ class Bench:
     def common(self, base: Base) -> dict[str, Any]:
         """The settings all of TRL's configurations share, those of `inspector train`."""
         cut = build.split(self.recipe, 1)
-        more = {"report_to": "none", "save_strategy": "no", "max_length": None}
+        more = {"report_to": "none", "save_strategy": "no", "max_length": None, "bf16": base.dtype == "bfloat16"}
         return build._arguments(self.recipe, base, cut, self.folder / "trl") | more
 
     def adapted(self, base: Base) -> dict[str, Any]:

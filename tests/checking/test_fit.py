@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from inspector.adapters.base_experts import Piece, Weight
 from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.headers import TensorHeader
@@ -191,3 +192,9 @@ def test_a_check_against_a_base_says_where_it_is(tmp_path, base):
     assert found.fit.weights.keys() == found.precision.modules.keys() == found.adapter.modules.keys()
     assert [call for call in calls if "bfloat16" in call[0]] == [("a: merge in bfloat16", n, 4) for n in range(1, 5)]
     assert checked(found.adapter, None).fit is None
+
+
+@pytest.mark.parametrize("dtypes", [("F32", "BF16"), ("F32", "U8"), ("U8", "U8")])
+def test_a_matrix_of_several_tensors_is_quantised_if_one_is(dtypes):
+    pieces = tuple(Piece(TensorHeader(f"{n}.weight", (2, 3), dtype, Path())) for n, dtype in enumerate(dtypes))
+    assert Weight(pieces).quantised == ("U8" in dtypes)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from inspector.resemblance import answer, comparable, nearest, own, resemblance_table, told_subjects
+from inspector.printing.nearest import resemblance_table
+from inspector.resemblance import answer, comparable, nearest, own, told_subjects
 from tests.claims.studies import Numbers
 from tests.takeaways.published import below
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.geometry.factorise import NonFiniteError, factorise
+from inspector.geometry.factorise import factorise
 from inspector.geometry.module import measure
 from inspector.geometry.stack import Workspace
 from tests.geometry.oracle import assert_exact, factors, gauge, measured, near, only
@@ -122,18 +122,34 @@ def test_low_precision_factors_are_taken_as_they_are(rng):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_factors_are_named(rng, bad):
-    a, b = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8)
+@pytest.mark.parametrize("condition", [1, 1e6], ids=["Cholesky", "QR beside it"])
+def test_non_finite_factors_are_named_and_reach_no_other(rng, bad, condition):
+    a, b, c = (factors(rng, 60, 50, 8) for _ in range(3))
+    whole = [gauge(rng, a, condition), c]
     b[1][3, 7] = bad
-    with pytest.raises(NonFiniteError) as error:
-        measured([a, b])
-    assert error.value.which == [[0, 1]]
+    found, alone = measured([whole[0], b, c]), measured(whole)
+    assert found.finite.tolist() == [True, False, True]
+    assert found.by_qr == alone.by_qr == (condition > 1)
+    at = torch.tensor([0, 2])
+    assert torch.allclose(found.inner[at][:, at], alone.inner, rtol=1e-12)
+    assert torch.allclose(found.sigma[at], alone.sigma, rtol=1e-12)
+    assert torch.allclose(found.angles["left"][1], alone.angles["left"][0], rtol=0, atol=1e-6, equal_nan=True)
+    assert found.inner[1].isnan().all()
+    assert found.inner[:, 1].isnan().all()
+    assert found.sigma[1].isnan().all()
+    angle = found.angles["right"][:, 0]
+    for values in (found.u1, found.v1, found.overlap_left, found.overlap_right, found.rows, angle):
+        assert values.isnan().tolist() == [True, False, True]
 
 
 def test_modules_together_are_each_as_alone(rng):
     """Well-behaved, ill-conditioned, nearly identical, zero and of lower rank: none changes what the others give."""
     a, b, low = factors(rng, 60, 50, 8), factors(rng, 60, 50, 8), factors(rng, 60, 50, 3)
-    modules = [[a, b], [gauge(rng, a, 1e5), b], [a, near(rng, a, 1e-7)], [(0 * a[0], *a[1:]), b], [low, b], [b, low]]
+    thin = tuple(np.concatenate([x, 0 * x], axis) for x, axis in zip(factors(rng, 60, 50, 4)[:2], (1, 0), strict=True))
+    modules = [
+        [a, b, low], [gauge(rng, a, 1e5), b, low], [a, near(rng, a, 1e-7), low], [(0 * a[0], *a[1:]), b, low],
+        [b, a, gauge(rng, low, 1e6)], [(*thin, 1.0), b, low], [near(rng, b, 1e-5), b, low],
+    ]  # fmt: skip
     tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
     together = measure(tensors, 10, ("left", "right"), Workspace())
     for at, module in enumerate(modules):
@@ -144,16 +160,14 @@ def test_modules_together_are_each_as_alone(rng):
         assert list(found.angles) == list(alone.angles) == ["left", "right"]
         for side, angles in alone.angles.items():
             assert torch.allclose(found.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), (at, side)
-    assert together.by_qr == 1
+    assert together.by_qr == 2
 
 
 def test_non_finite_factors_of_one_module_of_several(rng):
     a, b, bad = (factors(rng, 60, 50, 8) for _ in range(3))
     bad[0][0, 0] = np.nan
     tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in ([a, b], [bad, b])]
-    with pytest.raises(NonFiniteError) as error:
-        measure(tensors, 10, ("left",), Workspace())
-    assert error.value.which == [[1, 0]]
+    assert measure(tensors, 10, ("left",), Workspace()).finite.tolist() == [[True, True], [False, True]]
 
 
 def test_one_adapter_alone(rng):
@@ -168,13 +182,23 @@ def test_extreme_magnitudes(rng):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu(rng):
-    made = [factors(rng, 300, 200, 16) for _ in range(3)]
-    tensors = [(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in made]
-    gpu = only(measure([tensors], 10, ("left",), Workspace("cuda")))
-    cpu = measured(made)
-    assert torch.allclose(gpu.inner.cpu(), cpu.inner, rtol=1e-12)
-    assert torch.allclose(gpu.angles["left"].cpu(), cpu.angles["left"], atol=1e-6)
+@pytest.mark.parametrize("r", [16, 40], ids=["decomposed there", "decomposed on the host"])
+def test_cuda_agrees_with_cpu(rng, r):
+    """Several modules: by Cholesky, by QR, nearly identical, twice the same, with NaN."""
+    a, b, broken = (factors(rng, 300, 200, r) for _ in range(3))
+    broken = (np.where(np.arange(r) == 3, np.nan, broken[0]), *broken[1:])
+    modules = [[a, b, near(rng, a, 1e-7)], [gauge(rng, a, 1e6), b, a], [a, broken, b], [b, a, b]]
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
+    gpu, cpu = (measure(tensors, 10, ("left", "right"), Workspace(device)) for device in ("cuda", "cpu"))
+    assert torch.equal(gpu.finite, cpu.finite)
+    assert torch.equal(gpu.rank, cpu.rank)
+    assert gpu.by_qr == cpu.by_qr > 0
+    for name in ("inner", "sigma", "u1", "v1", "overlap_left", "overlap_right", "rows"):
+        one, other = getattr(gpu, name), getattr(cpu, name)
+        assert one.device.type == "cpu"
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-9, equal_nan=True), name
+    for side, angles in cpu.angles.items():
+        assert torch.allclose(gpu.angles[side], angles, rtol=0, atol=1e-6, equal_nan=True), side
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["B", "A"])
@@ -193,3 +217,45 @@ def test_rounding_of_the_vectors_is_that_of_the_worse_factor(turned, k):
     worst = max(float(rho[:, :k].max()) ** 2, float(values))
     assert float(found.loss) == pytest.approx(worst * torch.finfo(torch.float64).eps, rel=1e-6, abs=0)
     assert not found.orthonormal.any()
+
+
+def test_factors_of_mixed_precision_and_rank_are_stacked_exactly(rng):
+    """float8 promotes to nothing, and all updates of an adapter travel in one piece."""
+    kinds = [torch.float8_e4m3fn, torch.bfloat16, torch.float64]
+    modules = [
+        [
+            (torch.as_tensor(B).to(kind), torch.as_tensor(A).to(kind), s)
+            for (B, A, s), kind in zip(made, turn, strict=True)
+        ]
+        for turn in (kinds, kinds[1:] + kinds[:1])
+        if (made := [factors(rng, 12, 9, r, s) for r, s in ((3, 2.0), (5, -1.0), (4, 0.0))])
+    ]
+    workspace = Workspace()
+    workspace.stack([[(torch.full((20, 7), torch.nan), torch.full((7, 20), torch.nan), 1.0)] * 4])
+    stack = workspace.stack(modules)
+    for m, module in enumerate(modules):
+        for i, (B, A, s) in enumerate(module):
+            beyond = (0, 5 - B.shape[1])
+            assert torch.equal(stack.outputs()[m, i], torch.nn.functional.pad(B.double() * (s != 0), beyond))
+            assert torch.equal(stack.inputs()[m, i], torch.nn.functional.pad(A.double().mT, beyond))
+    assert stack.scale.tolist() == [[2, -1, 1]] * 2
+
+
+def test_decompositions_on_the_host_are_the_same(rng, monkeypatch):
+    """What CUDA cannot batch: chunks of matrices, in threads."""
+    a = factors(rng, 60, 50, 40)
+    modules = [[a, near(rng, a, d), gauge(rng, a, c)] for d, c in [(1e-7, 1e5), (1e-3, 1.0)] * 10]
+    tensors = [[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in module] for module in modules]
+    here = measure(tensors, 40, ("left",), Workspace())
+    monkeypatch.setattr("inspector.geometry.svd._by_host", lambda _M: True)
+    there = measure(tensors, 40, ("left",), Workspace())
+    assert torch.allclose(there.sigma, here.sigma, rtol=1e-12)
+    assert torch.allclose(there.angles["left"], here.angles["left"], rtol=0, atol=1e-6)
+    assert there.by_qr == here.by_qr > 0
+
+
+def test_rounding_of_the_norm_is_that_of_all_columns():
+    """ε·(Σ|b||a|/‖ΔW‖)²: four orthonormal columns give 4 ε where each vector alone is at ε."""
+    B, A = torch.eye(5, 4, dtype=torch.float64), torch.eye(4, 6, dtype=torch.float64)
+    loss = factorise(Workspace().stack([[(B, A, 1.0)]]), 1).loss
+    assert float(loss) == pytest.approx(4 * torch.finfo(torch.float64).eps, rel=1e-12, abs=0)

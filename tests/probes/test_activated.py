@@ -1,6 +1,7 @@
 """Activated LoRA as PEFT itself writes and runs it: what the probes run, what is refused, what is kept."""
 
 import json
+import shlex
 import warnings
 from dataclasses import replace
 
@@ -28,8 +29,7 @@ from inspector.probing import Prober, Request
 from inspector.study import Settings
 from inspector.takeaways.merging import merging
 from inspector.tui.app import InspectorApp
-from inspector.tui.commands import shell_command
-from inspector.tui.mixture import Mixture
+from inspector.tui.views.merge.state import Mixture
 from tests.adapters.peft.models import saved, trained
 from tests.makers import random_factors, write_adapter
 from tests.probes.tiny_model import MODULES, saved_base, tiny_model, tiny_tokenizer
@@ -221,7 +221,7 @@ async def test_the_merge_view_leaves_it_out_and_says_so(place):
         await pilot.press(KEYS["merge"])
         assert "Σ w·ΔW of 1 adapter" in body(app)
         assert "called is an activated LoRA" in body(app)
-        assert "called=" not in shell_command(app.state)
+        assert "called=" not in shlex.join(app.views["merge"].shell_command(app.state))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.probes import cka
+from inspector.probes import cka, comparison
+from inspector.probes.comparison import Comparison
 from inspector.probes.encode import Encoded
 from inspector.probes.rows import Rows
 
@@ -43,8 +44,10 @@ def rows(X: np.ndarray, dtype: torch.dtype = torch.float64) -> Rows:
     return held
 
 
-def compared(X: np.ndarray, Y: np.ndarray) -> tuple[float, ...]:
-    return cka.compare(rows(X), rows(Y), 0, "cpu")
+def compared(X: np.ndarray, Y: np.ndarray, dtype: torch.dtype = torch.float64) -> tuple[float, ...]:
+    both = Comparison(2, "cpu")
+    assert both.add(rows(X, dtype)).shape == (0, 1, 6)
+    return tuple(both.add(rows(Y, dtype))[0, 0].tolist())
 
 
 def null(X: np.ndarray, Y: np.ndarray) -> list[float]:
@@ -69,8 +72,8 @@ def test_both_routes_equal_the_textbook(
     pair: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, gram: bool
 ) -> None:
     if not gram:
-        monkeypatch.setattr(cka, "_ALWAYS_GRAM", 0)
-        monkeypatch.setattr(cka, "_CHUNK", 7)
+        monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 0)
+        monkeypatch.setattr(comparison, "_CHUNK", 7)
     plain, debiased, *_ = compared(*pair)
     assert plain == pytest.approx(textbook_plain(*pair), abs=1e-10)
     assert debiased == pytest.approx(textbook_debiased(*pair), abs=1e-9)
@@ -81,8 +84,8 @@ def test_both_routes_equal_the_textbook(
 def test_the_null_is_over_all_orders(n: int, d: int, seed: int, gram: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row far from the others on one side, a large common mean on the other."""
     if not gram:
-        monkeypatch.setattr(cka, "_ALWAYS_GRAM", 0)
-        monkeypatch.setattr(cka, "_CHUNK", 3)
+        monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 0)
+        monkeypatch.setattr(comparison, "_CHUNK", 3)
     rng = np.random.default_rng(seed)
     X, Y = rng.standard_normal((n, d)), rng.standard_normal((n, d + 1)) + 5
     X[1] *= 4
@@ -116,7 +119,7 @@ def test_more_rows_than_the_reader_looks_at_for_its_shift(drift: float, monkeypa
     X[256:, 0] += drift
     Y[300:, 1] += drift
     found = [compared(X, Y)]
-    monkeypatch.setattr(cka, "_ALWAYS_GRAM", 1000)
+    monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 1000)
     found.append(compared(X, Y))
     assert found[0] == pytest.approx(found[1], rel=1e-7, abs=1e-9)
     assert found[0][:2] == pytest.approx((textbook_plain(X, Y), textbook_debiased(X, Y)), rel=1e-9)
@@ -136,7 +139,7 @@ def test_rows_that_drift_away_from_the_first_ones(n: int, width: int, dtype: tor
         for d, a, mean in ((width, 0.5, far), (width - 7, 0.3, -4))
     )
     X, Y = (torch.from_numpy(x).to(dtype).double().numpy() for x in (X, Y))
-    plain, debiased = cka.compare(rows(X, dtype), rows(Y, dtype), 0, "cpu")[:2]
+    plain, debiased = compared(X, Y, dtype)[:2]
     assert plain == pytest.approx(textbook_plain(X, Y), abs=1e-9)
     assert debiased == pytest.approx(textbook_debiased(X, Y), abs=1e-9)
     assert 0.1 < debiased < plain < 0.98
@@ -184,10 +187,10 @@ def test_states_without_spread_are_not_a_number(n: int, still: tuple[int, ...]) 
 @pytest.mark.parametrize("scales", [(1e-12, 1.0), (1.0, 1e-12), (1e-9, 1e9)])
 def test_similarity_and_its_null_do_not_depend_on_scale(scales: tuple[float, float]) -> None:
     """M and cM for a Gram matrix M: ⟨M,M⟩ and ΣM_ii² have c², the trace and the inner product c."""
-    sides = [cka.Side(9.0, 4.0, 3.0), cka.Side(7.0, 5.0, 4.0)]
+    sides = [cka.Side(np.array(9.0), 4.0, 3.0), cka.Side(np.array(7.0), 5.0, 4.0)]
     scaled = [cka.Side(c**2 * s.square, c * s.trace, c**2 * s.diagonal) for c, s in zip(scales, sides, strict=True)]
-    known = cka.similarity(2.0, 9, *sides)
-    assert cka.similarity(2.0 * scales[0] * scales[1], 9, *scaled) == pytest.approx(known)
+    known = cka.similarity(np.array(2.0), 9, *sides)
+    np.testing.assert_allclose(cka.similarity(np.array(2.0 * scales[0] * scales[1]), 9, *scaled), known, rtol=1e-6)
 
 
 def test_u_centred_rows_sum_to_zero() -> None:
@@ -195,3 +198,80 @@ def test_u_centred_rows_sum_to_zero() -> None:
     centred = cka.u_centred(K + K.T)
     assert centred.sum(1).abs().max() < 1e-12
     assert centred.diagonal().abs().max() == 0
+
+
+def many(layers: int, n: int, d: int, models: int) -> list[np.ndarray]:
+    """States (layers, n, d) of models that are alike, less so from layer to layer, with a common mean."""
+    rng = np.random.default_rng(8)
+    shared = rng.standard_normal((layers, n, d)) + 20
+    drift = np.arange(1, layers + 1)[:, None, None]
+    return [shared + drift * rng.standard_normal((layers, n, d)) for _ in range(models)]
+
+
+def layered(X: np.ndarray) -> Rows:
+    """Rows of several layers (L, n, d)."""
+    held = Rows([Encoded((1, 2), 2)] * X.shape[1], "last", len(X))
+    states = [torch.from_numpy(h)[:, None].repeat(1, 2, 1) for h in (X[0], *X)]
+    held.write(range(X.shape[1]), states, torch.ones(X.shape[1], 2, dtype=torch.long))
+    return held
+
+
+@pytest.mark.parametrize("how", ["kept", "a layer at a time", "made again", "covariance"])
+def test_each_model_is_compared_with_all_before_it_at_every_layer(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "covariance":
+        monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 0)
+    elif how != "kept":
+        monkeypatch.setattr(comparison, "_AT_ONCE", 1)
+        monkeypatch.setattr(comparison, "_ROOM", comparison._ROOM if how == "a layer at a time" else 0)
+    models = many(3, 30, 12, 4)
+    at_once = Comparison(len(models), "cpu")
+    for m, X in enumerate(models):
+        found = at_once.add(layered(X))
+        assert found.shape == (m, 3, 6)
+        for other in range(m):
+            for layer in range(3):
+                pair = models[other][layer], X[layer]
+                assert found[other, layer, 0] == pytest.approx(textbook_plain(*pair), abs=1e-10)
+                assert found[other, layer, 1] == pytest.approx(textbook_debiased(*pair), abs=1e-9)
+                assert found[other, layer, 2:] == pytest.approx(compared(*pair)[2:], abs=1e-9)
+
+
+def test_rows_are_read_once_for_each_model_however_many_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    original = Rows.read
+
+    def counted(self: Rows, *where: object) -> torch.Tensor:
+        read.append(self)
+        return original(self, *where)
+
+    monkeypatch.setattr(Rows, "read", counted)
+    at_once = Comparison(6, "cpu")
+    for X in many(3, 8, 12, 6):
+        at_once.add(layered(X))
+    assert len(read) == len(set(map(id, read))) == 6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("how", ["kept", "made again", "covariance"])
+def test_cuda_agrees_with_cpu(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "covariance":
+        monkeypatch.setattr(comparison, "_ALWAYS_GRAM", 0)
+    elif how == "made again":
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 0))
+    gpu, cpu = Comparison(3, "cuda"), Comparison(3, "cpu")
+    for X in many(3, 30, 12, 3):
+        np.testing.assert_allclose(gpu.add(layered(X)), cpu.add(layered(X)), rtol=0, atol=1e-10)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("pooling", ["last", "mean", "all"])
+def test_rows_are_pooled_on_a_gpu_as_on_a_cpu(pooling: str) -> None:
+    examples = [Encoded((1, 2, *range(n, 2 * n), 9), 2) for n in (3, 7, 5)]
+    mask = torch.arange(10) < torch.tensor([[len(e.ids)] for e in examples])
+    states = [torch.randn(3, 10, 6, dtype=torch.float64) for _ in range(4)]
+    read = []
+    for device in ("cuda", "cpu"):
+        held = Rows(examples, pooling, 3)
+        held.write(range(3), [h.to(device) for h in states], mask.long().to(device))
+        read.append(held.read(slice(None), slice(None), device).cpu())
+    torch.testing.assert_close(*read, rtol=1e-6, atol=1e-9)

@@ -9,6 +9,7 @@ from inspector.probes import hidden, lens, rows
 from inspector.probes.attach import attach
 from inspector.probes.batches import Batches
 from inspector.probes.encode import Encoded
+from tests.launches import Launches
 from tests.probes.bases import base, fitting
 
 EXAMPLES = [Encoded((3, 4, *range(20 + n, 20 + 2 * n), 5), n + 3) for n in (2, 6, 4, 1)]
@@ -63,6 +64,14 @@ def test_pooled_rows(pooling):
         assert len(found) == held.count == len(expected) == (13 if pooling == "all" else 4)
         expected = expected.to(torch.float32 if pooling == "mean" else torch.float64).double()
         torch.testing.assert_close(found - found[0], expected - expected[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_rows_travel_once_a_batch(pooling):
+    held = rows.Rows(EXAMPLES, pooling, 5)
+    with Launches() as seen:
+        held.write(range(4), [torch.ones(4, 9, 8)] * 6, torch.ones(4, 9, dtype=torch.long))
+    assert seen.copies == {"cpu": 1}
 
 
 def test_rows_leave_no_file_behind(tmp_path, monkeypatch):

@@ -42,6 +42,11 @@ def test_a_strong_mixture_of_the_top_vectors_is_an_intruder_inside_their_subspac
     assert found > outside
 
 
+def test_a_cosine_of_exactly_a_half_is_no_intruder():
+    W, U = torch.diag(torch.tensor([4.0, 3, 2, 1])), torch.full((4, 1), 0.5)
+    assert intruders.intruders(U, W, torch.zeros(4, 4)) == (0, 0)
+
+
 @pytest.mark.parametrize(("three", "last"), [(1, 0.01), (1, 0.9), (9, 0.9)], ids=["falling", "flat", "three and flat"])
 @pytest.mark.parametrize("shape", [(300, 260), (260, 300), (20, 50), (50, 7)])
 def test_top_left_vectors_are_those_of_the_full_decomposition(shape, three, last):

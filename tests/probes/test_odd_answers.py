@@ -80,6 +80,19 @@ def test_an_odd_explanation_of_an_error(body, status):
     assert f"it answers {status}" in notes[0]
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 408, 409, 410, 422, 425, 426, 429, 500, 501, 502, 503, 504, 505])
+def test_only_what_may_pass_is_asked_again(status):
+    with ChatServer(("sft",), lambda *_: "4") as chat:
+        chat.faults = [Fault(status, times=1)]
+        server = Server(chat.url, 1, 3, pause=0.0, tries=2)
+        try:
+            answered = len(list(server.answers("sft", QUESTIONS[:1], Hooks())))
+        except InspectorError:  # 401 is for good
+            answered = 0
+    again = status in {408, 409, 425, 429, 500, 502, 503, 504}
+    assert (answered, len(chat.asked)) == ((1, 2) if again else (0, 1))
+
+
 @pytest.mark.parametrize(
     "body",
     [

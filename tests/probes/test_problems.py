@@ -59,10 +59,10 @@ def test_of_the_files_of_a_dataset_only_those_of_the_split_are_read(hub, tmp_pat
 
 
 def test_aime_has_its_own_columns(hub, tmp_path):
-    rows = [{"problem_idx": n, "problem": f"Find {n}.", "answer": 100 + n} for n in (1, 2)]
+    rows = [{"problem_idx": n, "problem": f"Find {n}.", "answer": 100 + n} for n in (7, 3)]
     published(hub, tmp_path, "MathArena/aime_2026", "data/train-00000-of-00001.parquet", rows)
     found = load_problems("aime26").problems
-    assert [(p.id, p.question, p.answer) for p in found] == [("1", "Find 1.", "101"), ("2", "Find 2.", "102")]
+    assert [(p.id, p.question, p.answer) for p in found] == [("7", "Find 7.", "107"), ("3", "Find 3.", "103")]
 
 
 def test_deepscaler_is_one_array_and_its_bad_rows_are_said(hub, tmp_path):
@@ -135,6 +135,12 @@ def test_rollouts_are_problems_once_and_completions_all(tmp_path):
     assert [p.completion for p in load_problems(path, completions=True).problems] == ["2", "it is 2"]
 
 
+def test_rows_whose_ids_are_not_their_own_are_numbered(tmp_path):
+    rows = [{"id": "7", "question": question, "answer": "2"} for question in ("1+1?", "1+1?", "3-1?")]
+    found = load_problems(str(jsonl(tmp_path / "a.jsonl", rows))).problems
+    assert [(p.id, p.question) for p in found] == [("1", "1+1?"), ("2", "3-1?")]
+
+
 def test_the_answer_is_the_last_box_of_a_solution(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [{"problem": "?", "solution": "so \\boxed{1} and \\boxed{\\frac{1}{2}}."}])
     assert load_problems(str(path)).problems[0].answer == "\\frac{1}{2}"
@@ -143,10 +149,13 @@ def test_the_answer_is_the_last_box_of_a_solution(tmp_path):
 
 def test_the_digest_follows_the_content(tmp_path):
     one = load_problems(str(jsonl(tmp_path / "a.jsonl", GSM8K)))
-    same = load_problems(str(jsonl(tmp_path / "b.jsonl", GSM8K)))
+    pq.write_table(pa.Table.from_pylist(GSM8K), tmp_path / "b.PARQUET")
+    same = load_problems(str(tmp_path / "b.PARQUET"))
     other = load_problems(str(jsonl(tmp_path / "c.jsonl", GSM8K[:1])))
     assert one.digest == same.digest != other.digest
     assert one.first(1).digest == other.digest
+    greek = load_problems(str(jsonl(tmp_path / "d.jsonl", [{"question": "α?", "answer": "β"}])))
+    assert greek.digest.startswith("6c75bb81")  # as files hold it
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from inspector.errors import InspectorError
 from inspector.probes.cache import cache_folder
-from inspector.probing.request import Estimate, Request, clock, estimate, remember_speed, seconds_each, speeds
+from inspector.probing.request import Estimate, Request, estimate, remember_speed, seconds_each, speeds
+from inspector.text import duration
 from tests.memory import random_adapter
 
 LMC = Request(("lmc",), base="org/base", alphas=(0.5, 0.25))
@@ -108,8 +109,8 @@ def test_damaged_speeds_are_none(damage):
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00 min"), (200, "3:20 min"), (3599.4, "59:59 min"), (3599.6, "1:00 h"),
      (3905, "1:05 h"), (90000, "25:00 h")],
 )  # fmt: skip
-def test_clock(seconds, shown):
-    assert clock(seconds) == shown
+def test_duration(seconds, shown):
+    assert duration(seconds) == shown
 
 
 def test_a_loss_between_two_adapters_is_not_asked_of_one(three):

@@ -8,14 +8,15 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-from inspector.tui.actions import BY_ID
 from inspector.tui.app import InspectorApp
-from inspector.tui.state import VIEWS
+from inspector.tui.view_list import VIEWS as EVERY_VIEW
 from inspector.tui.widgets.painted import Painted
 from tests.tui.factory import make_study
 
 NAMES = ("sft_s42", "rft_s42", "dft_s42", "dpo_s42", "sft_s123")
-KEYS = {view: BY_ID[f"go_{view}"].keys for view in VIEWS}
+VIEWS = tuple(view.id for view in EVERY_VIEW if view.id not in {"claims", "trajectory"})
+"""Those that are there whatever is looked at."""
+KEYS = {view.id: view.key for view in EVERY_VIEW if view.id in VIEWS}
 """The key that opens each view."""
 SIZES = ((80, 24), (120, 40), (60, 15))
 

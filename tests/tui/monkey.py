@@ -32,10 +32,12 @@ from textual.keys import _character_to_key
 from textual.timer import Timer
 from textual.widget import Widget
 
-from inspector.tui import shell, watch
-from inspector.tui.actions import ACTIONS
+from inspector.tui import shell
 from inspector.tui.app import InspectorApp
+from inspector.tui.view_list import VIEWS
+from inspector.tui.views.trajectory import watcher
 
+ACTIONS = InspectorApp([]).every_action
 KEYS = [key for action in ACTIONS for key in action.keys.split()]
 _EDITING = "up down left right enter escape tab shift+tab backspace delete home end ctrl+a ctrl+k ctrl+u ctrl+w"
 _OTHERS = "ctrl+c ctrl+q ctrl+z ctrl+d ctrl+x ctrl+v f1 f5 insert shift+up shift+left ctrl+left ctrl+right"
@@ -53,7 +55,7 @@ PASTES = (
     "漢" * 40,
     "9" * 5000,
 )
-VIEWS_BY_KEY = [action.keys for action in ACTIONS if action.id.startswith("go_")]
+VIEWS_BY_KEY = [view.key for view in VIEWS]
 STUCK = 60.0
 
 
@@ -289,7 +291,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--watch", action="store_true", help="watch a training too")
     asked = parser.parse_args()
-    watch.EVERY = 0.1
+    watcher.EVERY = 0.1
     with tempfile.TemporaryDirectory() as name, adapters(Path(name)) as sources:
         before = [thread.name for thread in threading.enumerate()]
         app = Stage(sources, watch=[str(Path(name) / "runs")] if asked.watch else ())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
-from inspector.tui.screens.probed import p_value
+from inspector.tui.probing.views import p_value
 from inspector.tui.text import unsigned
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, area, body, everything, strike

@@ -6,35 +6,36 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static
 
-from inspector.tui import actions
-from inspector.tui.actions import ACTIONS
-from inspector.tui.commands import ActionCommands
-from inspector.tui.screens.help import help_text
-from inspector.tui.state import VIEWS
-from tests.tui.helpers import KEYS, app_with, area
+from inspector.tui.help import help_text
+from inspector.tui.palette import ActionCommands
+from tests.tui.helpers import KEYS, VIEWS, app_with, area
 
 
 def test_ids_are_unique_and_no_key_does_two_things_in_one_view():
-    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
-    for view in VIEWS:
-        keys = [key for action in actions.for_view(view) for key in action.keys.split()]
-        assert len(keys) == len(set(keys)), view
+    app = app_with()
+    for view in app.views.values():
+        here = (*app.everywhere, *view.actions)
+        assert len({action.id for action in here}) == len(here), view.id
+        keys = [key for action in here for key in action.keys.split()]
+        assert len(keys) == len(set(keys)), view.id
+    own = {action for view in app.views.values() for action in view.actions}
+    assert len({action.id for action in own}) == len(own)
 
 
-async def test_every_action_has_a_handler_a_key_a_palette_entry_and_help():
+async def test_every_action_has_a_key_a_palette_entry_and_help():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
         bound = {binding.action for _, binding in app.screen._bindings}
         provider = ActionCommands(app.screen)
         entries = {hit.help async for hit in provider.discover()}
-        helps = {view: help_text(app.views[view], app.state, app.ink, 200).plain for view in VIEWS}
+        helps = {view: help_text(app.views[view], app.everywhere, app.state, app.ink, 200).plain for view in VIEWS}
         await pilot.pause()
-    for action in ACTIONS:
-        assert callable(getattr(app, f"do_{action.id}")), action.id
+    for action in app.every_action:
         assert action.id == "palette" or f"app.act('{action.id}')" in bound
         assert action.help in entries
         for view in VIEWS:
-            assert (f"{action.display:<12}{action.label}: {action.help}\n" in helps[view]) == (view in action.views)
+            has = action in (*app.everywhere, *app.views[view].actions)
+            assert (f"{action.display:<12}{action.label}: {action.help}\n" in helps[view]) == has
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -67,7 +68,7 @@ async def test_help_names_keys_and_definitions_of_the_view():
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2", "?")
         await pilot.pause()
-        text = help_text(app.view, app.state, app.ink, 300).plain
+        text = help_text(app.view, app.everywhere, app.state, app.ink, 300).plain
         assert "never the mean of module cosines" in text
         assert "colliding" in text
         assert "sum inner" not in text

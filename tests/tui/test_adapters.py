@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from inspector.study import Finding
 from inspector.tui.app import InspectorApp
-from inspector.tui.screens.dialogs import Reader
+from inspector.tui.widgets.dialogs import Reader
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, SIZES, body
 

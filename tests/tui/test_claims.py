@@ -9,7 +9,7 @@ import pytest
 from inspector.claims.bundled import claim_set
 from inspector.study import Finding
 from inspector.tui.app import InspectorApp
-from inspector.tui.judged import Published
+from inspector.tui.views.claims.state import Published
 from tests.claims.studies import Numbers, claim
 from tests.makers import random_factors, write_adapter
 from tests.tui.factory import make_study
@@ -192,9 +192,7 @@ async def test_the_table_has_every_definition_and_the_command_repeats_it(toy):
         rows = app.view.table(app.state).rows
         assert [row[0] for row in rows].count("rank") == 2
         assert {row[6] for row in rows if row[0] == "rank"} == {"holds only under stable_rank"}
-        from inspector.tui.commands import shell_command
-
-        words = shell_command(app.state).split()
+        words = app.view.shell_command(app.state)
         assert words[:4] == ["inspector", "verify", toy, "--adapters"]
         assert words[4] == "sft=/data/adapters/sft"
 
@@ -265,8 +263,6 @@ async def test_copied_commands_read_as_the_app_did(toy):
     app = InspectorApp(study=study, published=Published(toy, show=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await loaded(app, pilot)
-        from inspector.tui.commands import shell_command
-
         for view in ("claims", "merge", "map"):
             app.state.view = view
-            assert shell_command(app.state).endswith("--base org/base --svd-rank 8")
+            assert app.view.shell_command(app.state)[-4:] == ["--base", "org/base", "--svd-rank", "8"]

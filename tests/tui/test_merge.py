@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 import threading
 from dataclasses import replace
 
@@ -13,13 +14,12 @@ import pytest
 from inspector.analysis import analyse
 from inspector.merging.preview import refused
 from inspector.study import Settings
-from inspector.tui import mixing
 from inspector.tui.app import InspectorApp
-from inspector.tui.commands import shell_command
-from inspector.tui.mixing import Added
-from inspector.tui.screens.help import help_text
-from inspector.tui.screens.merge import percent
+from inspector.tui.help import help_text
 from inspector.tui.text import general, signed
+from inspector.tui.views.merge import actions
+from inspector.tui.views.merge.actions import Added
+from inspector.tui.views.merge.view import percent
 from tests.memory import adapter as in_memory
 from tests.memory import random_adapter
 from tests.tui.factory import make_study
@@ -108,7 +108,7 @@ async def test_a_late_result_for_other_weights_is_dropped(adapters, monkeypatch)
         release.wait(5)
         post(Added(serial, np.ones((len(preview.study.modules), 12))))
 
-    monkeypatch.setattr(mixing, "add_up", held)
+    monkeypatch.setattr(actions, "add_up", held)
     app = app_on(adapters)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("W")
@@ -172,13 +172,13 @@ async def test_a_weight_is_typed_and_what_is_none_is_said():
             assert f"{wrong} is no weight" in app.note[0]
         assert app.state.mixture.weight(1) == -0.25
         await pilot.press("space", "down", "space")
-        assert shell_command(app.state) == (
+        assert shlex.join(app.view.shell_command(app.state)) == (
             "inspector merge-preview sft_s42=/data/adapters/sft_s42:1 dpo_s42=/data/adapters/dpo_s42:1 "
             "sft_s123=/data/adapters/sft_s123:1"
         )
         await pilot.press("up", "space", "n")
-        assert "rft_s42=/data/adapters/rft_s42:-0.25" in shell_command(app.state)
-        assert shell_command(app.state).endswith("--rank 9")
+        assert "rft_s42=/data/adapters/rft_s42:-0.25" in shlex.join(app.view.shell_command(app.state))
+        assert shlex.join(app.view.shell_command(app.state)).endswith("--rank 9")
 
 
 async def test_weights_stay_with_their_adapters():
@@ -292,7 +292,7 @@ async def test_the_view_fills_its_area_and_cuts_nothing_off(size):
             assert {strip.cell_length for strip in painted._strips} == {size[0]}
         assert re.search(r"\[?W.Mer(ge)?\]", area(app, "tabs").text)
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
-        assert "over the scope's modules" in help_text(app.view, app.state, app.ink, 300).plain
+        assert "over the scope's modules" in help_text(app.view, app.everywhere, app.state, app.ink, 300).plain
 
 
 async def test_64_adapters_scroll_and_none_is_fine():

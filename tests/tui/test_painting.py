@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from tests.tui.helpers import NAMES
 from tests.tui.factory import make_study
-from inspector.tui.app import run_app
+from inspector.tui.app import InspectorApp
 import sys
-code = run_app([], study=make_study(5, layers=6, names=NAMES))
+code = InspectorApp(study=make_study(5, layers=6, names=NAMES)).run_to_end()
 print("torch" in sys.modules, code)
 """
 

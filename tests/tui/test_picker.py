@@ -7,8 +7,8 @@ import pytest
 
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
+from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Snapshot
-from inspector.tui.screens.picker import Picker
 from tests.adapters.hub.cases import STUDY, hub_for, only, write_study
 from tests.hub_server import Fault
 from tests.tui.helpers import area

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from inspector.tui.actions import for_view
 from inspector.tui.app import InspectorApp
-from inspector.tui.state import VIEWS
+from inspector.tui.export import write
 from tests.tui.factory import make_study
-from tests.tui.helpers import area, body
+from tests.tui.helpers import VIEWS, area, body
 from tests.tui.probed import probed_study, unknown
 
 pytestmark = pytest.mark.slow
@@ -32,7 +31,7 @@ async def test_every_action_of_every_view(name, tmp_path):
     app = InspectorApp(study=STUDIES[name]())
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
-            for action in for_view(view):
+            for action in (*app.everywhere, *app.views[view].actions):
                 if action.id in MOVING or (action.id in DIALOGS and view != "pair"):
                     continue
                 app.state.view = view
@@ -40,7 +39,7 @@ async def test_every_action_of_every_view(name, tmp_path):
                 while len(app.screen_stack) > 1:
                     await pilot._wait_for_screen()
                     app.screen.dismiss()
-            app.write(tmp_path / f"{view}.csv")
+            write(app, app.view, tmp_path / f"{view}.csv")
             assert app.note[1] == "good", app.note
         await app.workers.wait_for_complete()
 

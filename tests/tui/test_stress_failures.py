@@ -12,8 +12,9 @@ from inspector import aggregate, analysis, export
 from inspector.adapters import opening
 from inspector.errors import InspectorError
 from inspector.merging import spectra
-from inspector.tui import watch, workers
+from inspector.tui import workers
 from inspector.tui.app import InspectorApp
+from inspector.tui.views.trajectory import watcher
 from tests.makers import write_random
 from tests.trajectory.training import trained
 from tests.tui.helpers import app_with as saved_app
@@ -111,11 +112,11 @@ async def test_the_cost_of_the_base(prober, error):
 
 @pytest.mark.parametrize("where", ["scan", "update"])
 async def test_watching(monkeypatch, tmp_path, error, where):
-    monkeypatch.setattr(watch, "EVERY", 0.05)
+    monkeypatch.setattr(watcher, "EVERY", 0.05)
     if where == "scan":
-        monkeypatch.setattr(watch.Scanner, "scan", raising(error))
+        monkeypatch.setattr(watcher.Scanner, "scan", raising(error))
     else:
-        monkeypatch.setattr(workers.Meters, "get", lambda _self: SimpleNamespace(update=raising(error)))
+        monkeypatch.setattr(watcher.Meters, "get", lambda _self: SimpleNamespace(update=raising(error)))
     app = InspectorApp(watch=[str(trained(tmp_path / "sft", 10))])
     async with app.run_test(size=(80, 24)) as pilot:
         await told(pilot, app, error)

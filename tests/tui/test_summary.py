@@ -11,11 +11,14 @@ from inspector.aggregate import aggregate
 from inspector.claims.bundled import claim_set
 from inspector.origin import Origin
 from inspector.tui.app import InspectorApp
-from inspector.tui.judged import Judged
-from inspector.tui.jumping import jump, view_of
-from inspector.tui.state import VIEWS, AppState
+from inspector.tui.go_to import jump, view_of
+from inspector.tui.state import AppState
+from inspector.tui.view_list import VIEWS as EVERY_VIEW
+from inspector.tui.views.basins import BasinsView
+from inspector.tui.views.claims.state import Judged
+from inspector.tui.views.layers import LayersView
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, body
+from tests.tui.helpers import KEYS, NAMES, VIEWS, body
 from tests.tui.test_workers import settle
 
 ORIGINS = (
@@ -202,7 +205,9 @@ async def test_every_finding_is_exported():
 )  # fmt: skip
 def test_where_a_number_is_seen(metric, layer, view):
     state = AppState.of(made())
-    assert jump(state, metric, "rft_s42", "dpo_s42", layer) == view == view_of(metric, layer=layer is not None)
+    views = [view() for view in EVERY_VIEW]
+    seen = jump(views, state, metric, "rft_s42", "dpo_s42", layer)
+    assert seen == view == view_of(views, metric, layer=layer is not None)
     assert view in VIEWS
     assert (state.row, state.col) == (1, 3)
     assert (1, 3) in state.plotted
@@ -214,9 +219,9 @@ def test_a_probe_of_few_pairs_is_drawn_for_those():
     curves = np.full((5, 5, 1, 2), np.nan)
     curves[1, 3], curves[3, 1] = (2.0, 3.0), (3.0, 2.0)
     state = AppState.of(replace(study, blocks={**study.blocks, ("lmc_loss", "global"): curves}, alphas=(0.0, 1.0)))
-    state.view = "basins"
+    state.pairwise = BasinsView.pairwise
     assert state.plotted == [(1, 3)]
-    state.view = "layers"
+    state.pairwise = LayersView.pairwise
     assert state.plotted[:2] == [(0, 1), (0, 2)]
 
 

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import sys
-from inspector.tui.app import run_app
+from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-sys.exit(run_app([], study=make_study(3, layers=4)))
+sys.exit(InspectorApp(study=make_study(3, layers=4)).run_to_end())
 """
 BUSY = """
 import sys, threading, time
@@ -25,8 +25,8 @@ def open_all(*rest):
     while not rest[-1]():
         time.sleep(0.05)
 workers.open_all = open_all
-from inspector.tui.app import run_app
-sys.exit(run_app(["somewhere"]))
+from inspector.tui.app import InspectorApp
+sys.exit(InspectorApp(["somewhere"]).run_to_end())
 """
 
 
@@ -181,11 +181,11 @@ def test_work_in_progress_does_not_keep_it(state, how):
 
 FULL = """
 import errno, os, pathlib, resource, signal, sys
-from inspector.tui.app import run_app
+from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-sys.exit(run_app([], study=make_study(5, layers=30)))
+sys.exit(InspectorApp(study=make_study(5, layers=30)).run_to_end())
 """
 
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from inspector.tui.app import InspectorApp
-from inspector.tui.screens.objectives import formatted, source
-from inspector.tui.state import VIEWS
 from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
+from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, SIZES, app_with, area, body, everything, strike
+from tests.tui.helpers import KEYS, NAMES, SIZES, VIEWS, app_with, area, body, everything, strike
 
 
 @pytest.mark.parametrize("size", SIZES)

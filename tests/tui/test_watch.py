@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from inspector.tui import watch
 from inspector.tui.app import InspectorApp
+from inspector.tui.views.trajectory import watcher
 from tests.trajectory.training import begin, damage, finish, land, log, trained
 from tests.tui.helpers import area, body, everything
 from tests.tui.test_workers import settle
@@ -15,7 +15,7 @@ from tests.tui.test_workers import settle
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.05)
+    monkeypatch.setattr(watcher, "EVERY", 0.05)
 
 
 def watching(*roots, **more) -> InspectorApp:
@@ -187,8 +187,10 @@ async def test_nothing_is_done_while_nothing_changes(tmp_path, monkeypatch):
         taken, painted, scans = [], [], []
         monkeypatch.setattr(app.state.watched, "take", lambda *a: taken.append(a), raising=False)
         monkeypatch.setattr(app, "repaint", lambda *a: painted.append(a))
-        real = app.scanner.scan
-        monkeypatch.setattr(app.scanner, "scan", lambda now: (scans.append(now), real(now))[1])
+        real = app.views["trajectory"].watcher.scanner.scan
+        monkeypatch.setattr(
+            app.views["trajectory"].watcher.scanner, "scan", lambda now: (scans.append(now), real(now))[1]
+        )
         await settle(pilot, lambda: len(scans) > 4)
         assert (taken, painted) == ([], [])
 

@@ -101,14 +101,18 @@ def order(size: int, length: int, seed: int) -> list[int]:
     return [int(n) for n in np.concatenate(drawn)[:length]]
 
 
-def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int) -> list[int]:
-    """The same steps of `batch` examples, within each the longest first.
+def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes: int = 1, dealt: int = 1) -> list[int]:
+    """The same steps of `batch` examples, within each the longest first, dealt to the processes `dealt` at a time.
 
-    Micro-batches then hold examples of one length, and next to nothing is padded. A step's gradient is a mean over
-    the step, whatever the order in it.
+    Neighbours then are of one length, and next to nothing is padded. A step's gradient is a mean over the step,
+    whatever the order in it.
     """
-    steps = (laid[at : at + batch] for at in range(0, len(laid), batch))
-    return [n for step in steps for n in sorted(step, key=lambda n: -tokens[n])]
+    found = []
+    for at in range(0, len(laid), batch):
+        ranked = sorted(laid[at : at + batch], key=lambda n: -tokens[n])
+        for process in range(processes):
+            found += [n for place, n in enumerate(ranked) if place // dealt % processes == process]
+    return found
 
 
 def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:

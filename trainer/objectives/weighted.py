@@ -7,6 +7,7 @@ is semi-private: tests/trainer/objectives/test_weighted.py holds it to TRL's own
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +17,12 @@ from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from trainer.objectives import losses, padding
-from trainer.progress import say
+from inspector.console import say
+from trainer.objectives import losses, passes
+from trainer.objectives.passes import Limits
 from trainer.recipes.recipe import Recipe
 from trainer.saving.checkpoints import Durable
+from trainer.saving.sharded import is_sharded
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 _RUNAWAY = 3.0
@@ -38,19 +41,23 @@ def objective(variant: str, recipe: Recipe) -> Objective:
 
 @dataclass
 class Collator(DataCollatorForLanguageModeling):
-    """TRL's, and the weight of each row."""
+    """TRL's, and the weight and length of each row."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Ids and labels, padded or end to end, with `weight` (rows,)."""
+        """Ids and labels, padded on the right, with `weight` (rows,) and `lengths` (rows,), which stay numbers."""
         weight = torch.tensor([example["weight"] for example in examples], dtype=torch.float32)
-        return super().torch_call(examples) | {"weight": weight}
+        lengths = [len(example["input_ids"]) for example in examples]
+        return super().torch_call(examples) | {"weight": weight, "lengths": lengths}
 
 
 class WeightedTrainer(Durable, SFTTrainer):
     """TRL's SFT trainer with the loss of `objective`, plus `kl` times the KL to the base.
 
-    `probability` is RIFT's, so that vanished negatives are counted; empty for the others.
+    A batch holds the rows of a whole step, which go through the model in passes within `limits`. `probability` is
+    RIFT's, so that vanished negatives are counted; empty for the others.
     """
+
+    limits = Limits(rows=8)
 
     def __init__(self, *args: Any, objective: Objective, probability: str = "", kl: float = 0.0, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -61,22 +68,36 @@ class WeightedTrainer(Durable, SFTTrainer):
         self._first: float | None = None
         self.warned = ""
 
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """All passes of the step, the gradients of the processes summed after the last one."""
+        found = passes.cut(inputs["lengths"], self.limits)
+        alone = partial(self.accelerator.no_sync, model)
+        each = is_sharded(model)  # see launchers.accumulation
+        losses_of = []
+        for rows in found:
+            with nullcontext() if each or rows is found[-1] else alone():
+                part = passes.taken(inputs, rows, self.limits)
+                losses_of.append(super().training_step(model, part, num_items_in_batch))
+        return torch.stack(losses_of).sum()
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Σ over this micro-batch, divided by the completion tokens of the whole step on all ranks."""
-        weight = inputs.pop("weight")
-        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-        log_p, mask = (padding.by_row(part, inputs, len(weight)) for part in (outputs.log_probs, outputs.label_mask))
+        """Σ over this pass, divided by the completion tokens of the whole step on all ranks."""
+        given = {key: value for key, value in inputs.items() if key not in {"weight", "lengths"}}
+        weight = inputs["weight"]
+        outputs = model(**given, use_cache=False, fused_lm_head=True)
+        log_p, mask = (passes.by_row(part, inputs) for part in (outputs.log_probs, outputs.label_mask))
         per_token = self._objective(log_p, mask, weight)
         if self._kl:
-            per_token = per_token + self._kl * losses.kl(log_p, self._reference(inputs, len(weight)), mask)
+            reference = passes.by_row(self._reference(given), inputs)
+            per_token = per_token + self._kl * losses.kl(log_p, reference, mask)
         tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
         loss = losses.token_mean(per_token, tokens)
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over ranks; N counts all of theirs
         if self.model.training:
-            self._watch(log_p.detach(), mask, weight, inputs)
+            self._watch(log_p.detach(), mask, weight, sum(inputs["lengths"]))
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -99,20 +120,20 @@ class WeightedTrainer(Durable, SFTTrainer):
         columns: Any = ["input_ids", "labels", "weight"]
         self._signature_columns = columns
 
-    def _reference(self, inputs: dict[str, Any], rows: int) -> Tensor:
+    def _reference(self, given: dict[str, Any]) -> Tensor:
         """log π_ref: the base, with the adapter switched off."""
         inner = self.accelerator.unwrap_model(self.model)
         with torch.no_grad(), inner.disable_adapter():
-            reference: Tensor = inner(**inputs, use_cache=False, fused_lm_head=True).log_probs
-        return padding.by_row(reference, inputs, rows)
+            reference: Tensor = inner(**given, use_cache=False, fused_lm_head=True).log_probs
+        return reference
 
-    def _watch(self, log_p: Tensor, mask: Tensor, weight: Tensor, inputs: dict[str, Any]) -> None:
+    def _watch(self, log_p: Tensor, mask: Tensor, weight: Tensor, tokens: int) -> None:
         """Add to the sums; nothing is brought to the CPU (as indexing by a mask would) before the step is logged."""
         up, down = mask & (weight > 0)[:, None], mask & (weight < 0)[:, None]
         negatives = (weight < 0) & mask.any(dim=1)
         gone = losses.vanished(log_p, mask, weight, self._kind) if self._kind else negatives & ~negatives
         nll = [-log_p.masked_fill(~side, 0).sum() for side in (up, down)]
-        parts = [nll[0], up.sum(), nll[1], down.sum(), negatives.sum(), gone.sum(), padding.tokens(inputs)]
+        parts = [nll[0], up.sum(), nll[1], down.sum(), negatives.sum(), gone.sum(), torch.full_like(nll[0], tokens)]
         self._sums = self._sums.to(log_p.device) + torch.stack([part.double() for part in parts])
 
     def _warn(self, logs: dict[str, float]) -> None:

@@ -16,6 +16,7 @@ _CHOICES = {
     "probability": ("token", "geo-mean", "sequence"),
     "reduction": ("token-mean",),
     "padding": ("padded", "free"),
+    "lora_compute": ("base", "float32"),
 }
 _AT_LEAST = {
     "rank": 1,
@@ -23,6 +24,8 @@ _AT_LEAST = {
     "batch": 1,
     "max_length": 2,
     "micro_batch": 0,
+    "micro_tokens": 0,
+    "gradient_checkpointing": 0,
     "save_steps": 0,
     "keep": 1,
     "alpha": 1,
@@ -56,8 +59,10 @@ class Recipe:
     """Rows (DPO: pairs) of one optimizer step, over all processes."""
     micro_batch: int = 0
     """Rows in one forward pass."""
+    micro_tokens: int = 0
+    """Tokens in one forward pass, for the methods that weigh rows; 0: on a GPU as many as its memory holds."""
     padding: str = "padded"
-    """free: the rows of a pass end to end, for the methods that weigh rows; worth it with FlashAttention."""
+    """free: the rows of a pass end to end, for the methods that weigh rows, where an attention for them exists."""
     lr: float = 5e-6
     schedule: str = "cosine"
     warmup: float = 0.05
@@ -68,7 +73,12 @@ class Recipe:
     max_length: int = 4096
     cut: str = "drop"
     """Rows cut by length, which have no end of text: left out, or kept in their group without a loss."""
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: int | None = None
+    """Keep nothing of every k-th block for the backward pass; 0: of none; unset: of as few as memory lets."""
+    compile_blocks: bool = False
+    """torch.compile of every block, some minutes at first; not of online methods, which also sample with them."""
+    lora_compute: str = "base"
+    """In which dtype the adapter's products run, the base's or float32; its weights are float32 either way."""
     save_steps: int = 100
     keep: int = 2
     """How many checkpoints can be resumed from; of the others the adapter stays."""
@@ -110,8 +120,8 @@ def checked(recipe: Recipe) -> Recipe:
         if (value := getattr(recipe, name)) not in choices:
             raise InspectorError(f"{name} is {plain(value)!r}: it must be {' or '.join(choices)}.")
     for name, least in _AT_LEAST.items():
-        if getattr(recipe, name) < least:
-            raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be at least {least}.")
+        if (value := getattr(recipe, name)) is not None and value < least:
+            raise InspectorError(f"{name} is {value}: it must be at least {least}.")
     for name in ("lr", "beta", "simpo_beta", "temperature"):
         if not getattr(recipe, name) > 0:
             raise InspectorError(f"{name} is {getattr(recipe, name)}: it must be above 0.")

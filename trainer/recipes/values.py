@@ -23,7 +23,8 @@ def typed(types: Mapping[str, str], key: str, value: Any, where: str) -> Any:
     try:
         return _READERS[types[key]](value)
     except (TypeError, ValueError, KeyError) as error:
-        kind = {"int": "a whole number", "bool": "true or false", "str": "text"}.get(types[key], "a number")
+        kind = {"int": "a whole number", "bool": "true or false", "str": "text",
+                "int | None": "true, false, auto or a whole number"}.get(types[key], "a number")  # fmt: skip
         kind = "a list of names" if key == "targets" else kind
         raise InspectorError(f"{plain(where)}: {key} must be {kind}, not {plain(value, 60)!r}.") from error
 
@@ -48,6 +49,16 @@ def _flag(value: Any) -> bool:
     return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
 
 
+def _interval(value: Any) -> int | None:
+    """true and false are every block and none, as in recipes before there were intervals."""
+    if value in {None, "null", "auto"}:
+        return None
+    try:
+        return int(_flag(value))
+    except KeyError:
+        return _whole(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise TypeError
@@ -64,5 +75,5 @@ def _names(value: Any) -> tuple[str, ...]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "int": _whole, "float": _real, "bool": _flag, "str": _text, "tuple[str, ...]": _names,
-    "float | None": _real_or_none,
+    "float | None": _real_or_none, "int | None": _interval,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from inspector.appending import Appending
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import ForeignError, parse_json
 from inspector.text import plain
 from trainer.rollouts.schema import SUFFIXES, Rollout, RowError

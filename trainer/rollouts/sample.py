@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inspector.console import say
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.generation import Hooks
 from inspector.probes.grading import Grader
 from inspector.probes.problems import BUNDLED, Problems, load_problems
 from inspector.text import count, plain
-from trainer.progress import Progress, once, say, status
+from trainer.progress import Progress, once, status
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.plan import Plan, planned
 from trainer.rollouts.rewards import reward
@@ -137,7 +138,7 @@ def _draw(todo: Plan, teacher: Teacher, file: RowFile, hooks: Hooks) -> int:
             right += sum(got.value > 0 for got in rewards)
             progress.done += len(samples)
             progress.what = f", {100 * right / max(made, 1):.0f} % right"
-            progress.show(last=made == len(wanted))
+            progress.report(last=made == len(wanted))
     return len(wanted) - made
 
 

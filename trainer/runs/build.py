@@ -11,9 +11,12 @@ import torch
 
 from inspector.probes.base import Base
 from trainer.methods import Method
+from trainer.objectives import passes
 from trainer.objectives.examples import Examples, by_length, order, taken
 from trainer.recipes.recipe import Recipe
-from trainer.runs.launchers import Split, accumulation, process_count, split
+from trainer.runs import memory
+from trainer.runs.launchers import Split, accumulation, process_count, sharded, split
+from trainer.runs.lora_dtype import follow_base
 from trainer.saving import start
 from trainer.saving.checkpoints import Guard
 from trainer.saving.sharded import keep_float32
@@ -28,29 +31,68 @@ def build(
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
     laid = order(len(found), taken(method, recipe), recipe.data_seed)
-    if method.data in {"rows", "pairs"}:  # KTO's reference point is estimated within a micro-batch
+    if method.data == "rows":
+        together = cut.micro_batch if recipe.micro_batch or sharded(os.environ) else 1
+        laid = by_length(laid, found.tokens, recipe.batch, cut.processes, together)
+    if method.data == "pairs":  # KTO's reference point is estimated within a micro-batch
         laid = by_length(laid, found.tokens, recipe.batch)
+    if method.data != "prompts":  # whose prompts are padded on the left
+        passes.unmask(base.model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
         trainer = make(method, recipe, found, laid, common, more)
+        if recipe.lora_compute == "base":
+            follow_base(trainer.model)
+        trainer.plan = _plan(method, recipe, found, trainer.model, cut)
+    memory.recompute(base.model, trainer.plan.every)
+    if recipe.compile_blocks and method.data != "prompts":
+        for block in memory.blocks(base.model):
+            block.compile(dynamic=True)
+    if method.data == "rows":
+        rows = recipe.micro_batch or (0 if trainer.plan.tokens else cut.micro_batch)
+        trainer.limits = passes.Limits(rows, trainer.plan.tokens, free=recipe.padding == "free")
     keep_float32(trainer.accelerator)
     guard.trainer, trainer.keep = trainer, recipe.keep
     return trainer
 
 
+def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Split) -> memory.Plan:
+    """By the memory of the GPU; elsewhere, and where FSDP2 shards the base, as the recipe says."""
+    if model.device.type != "cuda" or sharded(os.environ):
+        every = recipe.gradient_checkpointing
+        return memory.Plan(1 if every is None else every, recipe.micro_tokens)
+    need = cut.micro_batch * _widest(method, recipe, found)
+    if by_tokens := method.data == "rows":
+        step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
+        need = recipe.micro_tokens or max(min(step, memory.ENOUGH), *found.tokens)
+    before, kept = torch.cuda.memory_allocated(model.device), memory.measured(model)
+    plan = memory.planned(kept, memory.unused(model.device), need, recipe.gradient_checkpointing)
+    tokens = recipe.micro_tokens or plan.tokens if by_tokens else need
+    return memory.Plan(plan.every, tokens, before + kept.bytes(plan.every, tokens))
+
+
+def _widest(method: Method, recipe: Recipe, found: Examples) -> int:
+    """Tokens of the longest example with its padding."""
+    if method.data == "pairs":
+        sides = (found.columns[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
+        return max(2 * (len(prompt) + max(len(right), len(wrong))) for prompt, right, wrong in zip(*sides, strict=True))
+    return recipe.max_length if method.data == "prompts" else max(found.tokens)
+
+
 def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str, Any]:
     """What all of TRL's configurations share; what is left out has a default that does not bite."""
     on_cpu = base.device == "cpu"
+    casts = base.dtype == "bfloat16" and sharded(os.environ)  # else all but the weights is in the base's dtype anyway
     return {
         "output_dir": str(folder), "max_steps": recipe.steps, "per_device_train_batch_size": cut.micro_batch,
         "gradient_accumulation_steps": cut.accumulation, "learning_rate": recipe.lr,
         "lr_scheduler_type": recipe.schedule, "warmup_steps": recipe.warmup,
         "weight_decay": recipe.weight_decay, "max_grad_norm": recipe.clip, "seed": recipe.data_seed,
-        "data_seed": recipe.data_seed, "bf16": base.dtype == "bfloat16", "use_cpu": on_cpu,
-        "gradient_checkpointing": recipe.gradient_checkpointing, "logging_steps": 1, "logging_nan_inf_filter": False,
-        "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps, "disable_tqdm": True,
-        "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
+        "data_seed": recipe.data_seed, "bf16": casts, "use_cpu": on_cpu,
+        "gradient_checkpointing": recipe.gradient_checkpointing != 0, "logging_steps": 1,
+        "logging_nan_inf_filter": False, "save_strategy": "steps", "save_steps": recipe.save_steps or recipe.steps,
+        "disable_tqdm": True, "train_sampling_strategy": "sequential", "dataloader_pin_memory": not on_cpu,
         "ddp_find_unused_parameters": False,
         "accelerator_config": {"gradient_accumulation_kwargs": accumulation(os.environ)},
     }  # fmt: skip
@@ -62,21 +104,21 @@ def _weighted(
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.sft_config import SFTConfig
 
-    from trainer.objectives import padding
     from trainer.objectives.weighted import Collator, WeightedTrainer, objective
 
     variant = method.variant(recipe.variant).name
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    collate = Collator(pad_token_id=pad, padding_free=recipe.padding == "free")
-    if collate.padding_free:
-        padding.prepare(more["model"], collate)
+    if recipe.padding == "free":
+        passes.lay_end_to_end(more["model"])
+    share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
+    common |= {"per_device_train_batch_size": share, "gradient_accumulation_steps": 1}
     return WeightedTrainer(
         args=SFTConfig(
             **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
         ),
         train_dataset=Dataset.from_dict(found.columns).select(laid),
-        data_collator=collate,
+        data_collator=Collator(pad_token_id=pad),
         objective=objective(variant, recipe),
         probability=recipe.probability if variant == "rift" else "",
         kl=recipe.kl if variant == "krafton" else 0.0,

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
+from inspector.text import duration
 from trainer.methods import Method
 from trainer.objectives.examples import Examples, order, taken
 from trainer.objectives.weights import RewardStatistics
-from trainer.progress import clock
 from trainer.recipes.recipe import Recipe
+from trainer.runs import memory
 from trainer.runs.bases import Skeleton
 from trainer.runs.launchers import split
 from trainer.saving import start
@@ -30,7 +31,8 @@ def lines(
     trained = sum(t.numel() for t in _adapter(shape, recipe))
     variant = method.variant(recipe.variant)
     shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
-    seconds, flops = _time(shape, recipe, tokens, method)
+    needed, every = _memory(shape, recipe, trained, cut.micro_batch * widest)
+    seconds, flops = _time(shape, _dtype(recipe), tokens, method, every)
     return [
         f"{method.name} ({variant.name}): {variant.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
@@ -38,8 +40,8 @@ def lines(
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
-        f"  memory    about {_memory(shape, recipe, trained, cut.micro_batch * widest) / 1e9:.1f} GB a process",
-        f"  time      about {clock(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
+        f"  memory    about {needed / 1e9:.1f} GB a process",
+        f"  time      about {duration(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
         + (", and the time to sample" if online else ""),
     ]
 
@@ -49,27 +51,28 @@ def _adapter(shape: Skeleton, recipe: Recipe) -> Sequence[torch.Tensor]:
         return list(start.empty(shape.model, recipe.rank, recipe.targets).values())
 
 
-def _memory(shape: Skeleton, recipe: Recipe, trained: int, tokens: int) -> float:
-    """Bytes: the base, adapter with gradient and two moments, activations of one micro-batch.
+def _memory(shape: Skeleton, recipe: Recipe, trained: int, tokens: int) -> tuple[float, int]:
+    """(bytes, every how many-th block is computed twice) of the base, the adapter and a pass of so many tokens.
 
-    Activations are about 34·d bytes a token and layer in bfloat16 [Korthikanti 2022], twice that in float32; with
-    checkpointing 2·d a layer stay, and one layer's.
+    An adapter's weight takes 16 bytes: itself, its gradient, two moments.
     """
-    config = shape.model.config.get_text_config()
-    width = 2 if _dtype(recipe) == torch.bfloat16 else 4
-    layer = 17 * width * config.hidden_size
-    kept = width * config.hidden_size * config.num_hidden_layers + layer
-    each = kept if recipe.gradient_checkpointing else layer * config.num_hidden_layers
-    return float(shape.parameters * width + trained * 16 + tokens * each)
+    dtype = _dtype(recipe)
+    fixed = shape.parameters * dtype.itemsize + trained * 16
+    kept = memory.estimated(shape.model.config.get_text_config(), dtype.itemsize)
+    every = recipe.gradient_checkpointing
+    if every is None and torch.cuda.is_available():
+        every = memory.planned(kept, memory.unused(torch.device("cuda")) - fixed, tokens).every
+    every = 1 if every is None else every
+    return fixed + tokens * kept.peak(every), every
 
 
-def _time(shape: Skeleton, recipe: Recipe, tokens: int, method: Method) -> tuple[float, float]:
-    """(seconds, FLOP/s): 4 FLOP a weight and token (forward, backward to the inputs), 6 with checkpointing.
+def _time(shape: Skeleton, dtype: torch.dtype, tokens: int, method: Method, every: int) -> tuple[float, float]:
+    """(seconds, FLOP/s): 4 FLOP a weight and token (forward, backward to the inputs), 2 more where it is done twice.
 
     Scoring the reference adds a forward pass where there is one.
     """
-    passes = (6 if recipe.gradient_checkpointing else 4) + (2 if method.data == "unpaired" else 0)
-    speed = _speed(_dtype(recipe))
+    passes = 4 + (2 / every if every else 0) + (2 if method.data == "unpaired" else 0)
+    speed = _speed(dtype)
     return passes * shape.parameters * tokens / speed, speed
 
 

@@ -22,6 +22,11 @@ _OFF = {
     "FSDP_ACTIVATION_CHECKPOINTING": "the recipe's gradient_checkpointing does the same",
 }
 """accelerate's switches that FSDP2 is not run with here, and why."""
+_ALONE = {
+    "micro_tokens": "its processes make each pass together; set micro_batch",
+    "compile_blocks": "its blocks are gathered as they are called",
+}
+"""Settings that FSDP2 is not run with, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ def split(recipe: Recipe, processes: int) -> Split:
 def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
     """Raises InspectorError for a batch that cannot be cut into the parts that the method needs."""
     cut = split(recipe, processes)
+    for name, why in _ALONE.items():
+        if getattr(recipe, name) and sharded(os.environ):
+            raise InspectorError(f"{name} is not for FSDP2: {why}.")
     if method.data == "unpaired" and cut.micro_batch < 2:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."
@@ -73,7 +81,7 @@ def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> N
     on = _on(environment)
     if "ACCELERATE_USE_DEEPSPEED" in on and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise InspectorError(f"DeepSpeed ZeRO-3 needs one dtype, and {_LOST}")
-    if "ACCELERATE_USE_FSDP" not in on:
+    if not sharded(environment):
         return
     if environment.get("FSDP_VERSION", "1") == "1":
         raise InspectorError(f"FSDP1 needs one dtype, and {_LOST}")
@@ -91,13 +99,18 @@ def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> N
             )
 
 
+def sharded(environment: Mapping[str, str]) -> bool:
+    """Whether FSDP2 shards the base over the processes."""
+    return "ACCELERATE_USE_FSDP" in _on(environment)
+
+
 def accumulation(environment: Mapping[str, str]) -> dict[str, Any]:
     """For accelerate: under FSDP2 gradients are summed over processes after every micro-batch.
 
     Put off to the last one, as it would, torch 2.13 fails on the output head, which TRL multiplies by without calling
     it ('FSDPParam' object has no attribute '_unsharded_param').
     """
-    return {"sync_each_batch": True} if "ACCELERATE_USE_FSDP" in _on(environment) else {}
+    return {"sync_each_batch": True} if sharded(environment) else {}
 
 
 def _shared(recipe: Recipe, processes: int) -> str:

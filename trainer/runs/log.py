@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from inspector.console import StatusLine
 from inspector.foreign import parse_json
-from inspector.narration import rewritable
+from inspector.text import duration
 from inspector.typed import typed
-from trainer.progress import clock
 
-_EVERY = 10.0
-"""Seconds between plain lines."""
 _ENDS = 10
 _KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",
          "rewards/accuracies", "rewards/margins", "kl", "right", "groups_drawn", "groups_learned",
@@ -30,7 +27,7 @@ class TrainingLog(TrainerCallback):
 
     def __init__(self, name: str, log: Path) -> None:
         self._name, self._path = name, log
-        self._start = self._told = time.monotonic()
+        self._start, self._line = time.monotonic(), StatusLine(at_once=True)
         self._first = self._tokens = 0
         self._seen = 0
 
@@ -63,22 +60,14 @@ class TrainingLog(TrainerCallback):
         self._show(state, logs, last=control.should_training_stop or state.global_step == state.max_steps)
 
     def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
-        """On a terminal always, the last one to stay; elsewhere the first, the last and one every ten seconds."""
-        now, terminal = time.monotonic(), rewritable()
-        if not terminal and not last and now - self._told < _EVERY and state.global_step > self._first + 1:
-            return
-        self._told, spent = now, max(now - self._start, 1e-9)
+        spent = max(time.monotonic() - self._start, 1e-9)
         left = (state.max_steps - state.global_step) * spent / max(state.global_step - self._first, 1)
-        text = (
+        self._line.show(
             f"{self._name}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}, "
             + (f"{logs['right']:.0%} right, " if "right" in logs else "")
-            + f"{self._tokens / spent:,.0f} tokens/s, {clock(left)} left"
+            + f"{self._tokens / spent:,.0f} tokens/s, {duration(left)} left",
+            last=last,
         )
-        if not terminal:
-            sys.stderr.write(f"{text}\n")
-            return
-        sys.stderr.write(f"\r\033[K{text}" + ("\n" if last else ""))
-        sys.stderr.flush()
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -12,15 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from inspector.console import say
 from inspector.errors import CancelledError, InspectorError
 from inspector.probes.base import Base
-from inspector.text import count
+from inspector.text import count, duration
 from trainer.objectives.examples import Examples, examples, remark, taken
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.objectives.weights import statistics
-from trainer.progress import clock, say
 from trainer.rollouts.rows import Rows, tokenised
 from trainer.rollouts.schema import Rollout
 from trainer.runs.bases import loaded
@@ -146,7 +147,7 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
             f"{gone:.0f} of {record.diagnostics['negatives']:.0f} negatives had a probability of 0 in float32 and "
             "taught nothing: RIFT was RFT there. probability=token has no such limit."
         )
-    say(f"{task.folder.name}: {count(record.step, 'step')} in {clock(record.seconds)}, in {task.folder}.")
+    say(f"{task.folder.name}: {count(record.step, 'step')} in {duration(record.seconds)}, in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
@@ -169,7 +170,7 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
         "settings": {name: getattr(recipe, name) for name in variant.settings}, "recipe": task.settings,
-        "versions": outcome.versions(),
+        "versions": outcome.versions(), "memory": _memory(trainer),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
 
@@ -178,6 +179,14 @@ def _reduction(task: Task) -> str:
     if task.method.name == "online-grpo":
         return "completion-mean"
     return task.recipe.reduction if task.method.data == "rows" or task.method.name == "online-dapo" else "example-mean"
+
+
+def _memory(trainer: Any) -> dict[str, int]:
+    """What was planned of a GPU's memory, and its peak; nothing elsewhere."""
+    if not trainer.plan.bytes:
+        return {}
+    peak = torch.cuda.max_memory_allocated(trainer.accelerator.device)
+    return {**asdict(trainer.plan), "peak": peak}
 
 
 def _norm(tensors: Mapping[str, Tensor], side: str) -> float:
@@ -192,6 +201,8 @@ def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:
         f"({epochs:.2f} epochs), lr {recipe.lr:g}."
         + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
     )
+    if trainer.plan.bytes:
+        narrate(f"On the GPU: {trainer.plan}.")
     if setup.task.online:
         limit = trainer.sampling.max_tokens
         narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …")

@@ -12,7 +12,7 @@ from typing import Any
 
 from inspector.appending import locked
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.probes import offline
 from inspector.text import plain
@@ -27,7 +27,10 @@ CHECKPOINTS = ".checkpoints"
 _ADAPTER = "adapter_config.json"
 _STARTED = "started.json"
 _LOCK = "lock"
-_LOOSE = {"device", "padding", "keep", "save_steps", "base_id"}
+_LOOSE = {
+    "device", "padding", "keep", "save_steps", "base_id", "micro_tokens", "gradient_checkpointing",
+    "compile_blocks",
+}  # fmt: skip
 """Where a run runs and what it keeps do not make it another run."""
 
 
@@ -165,7 +168,8 @@ def claimed(task: Task) -> Iterator[None]:
 
 
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
-    wanted, found = {**mark, **mark["recipe"]}, {**there, **there["recipe"]}
+    # What an older version did not know yet, it did as is the default now.
+    wanted, found = {**mark, **mark["recipe"]}, {**asdict(Recipe()), **there, **there["recipe"]}
     differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
     if not differs:
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.foreign import parse_json
 from inspector.text import count, plain
 
@@ -72,6 +72,8 @@ class Run:
     """The variant's own."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """On a GPU: tokens of a pass, every how many-th block was computed twice, bytes as planned and at the peak."""
     sampled_by: str = ""
     """transformers or vllm, of an online method."""
     format: str = FORMAT

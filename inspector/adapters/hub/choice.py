@@ -13,16 +13,15 @@ from pathlib import PurePosixPath
 from inspector.adapters.beside import NAMELESS, Spot, standing
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.expand import DEPTH, natural
+from inspector.adapters.formats import named
 from inspector.adapters.given import Given
-from inspector.adapters.readers import gguf, mlx
 from inspector.adapters.stated import PARAMS
-from inspector.adapters.strangers import TRAINING_STATE, by_name
+from inspector.adapters.strangers import OF_WEIGHTS, TRAINING_STATE, by_name
 from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.errors import InspectorError
 
 PEFT, FULL, WHOLE_FILE = "PEFT", "whole model", "safetensors"
 _SAFETENSORS, _PICKLES = ".safetensors", (".bin", ".pt", ".pth")
-WEIGHTS = (_SAFETENSORS, ".gguf", ".npz", *_PICKLES)
 _MODEL_CONFIGS = {"config.json", "model_index.json", "params.json"}
 _MODEL_INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r".*-\d{5}-of-\d{5}\.\w+")
@@ -30,7 +29,6 @@ _SHARD = re.compile(r".*-\d{5}-of-\d{5}\.\w+")
 _OF_A_MODEL = re.compile(r"((pytorch_|diffusion_pytorch_)?model|consolidated)\b.*")
 # A pickle tells nothing but by its name: those that peft, diffusers and torchtune write.
 _OF_AN_ADAPTER = re.compile(r".*(adapter|lora).*", re.IGNORECASE)
-_MLX = re.compile(r"(\d+_)?adapters\.safetensors|adapters?\.npz")
 _WITHOUT_LEAVE = "is a pickle, which is opened only with --allow-pickle (nothing in it is run even then)"
 _WITHOUT_WEIGHTS = f"has an {CONFIG} but no weights ({SAFETENSORS} or {PICKLE}) beside it"
 _WITHOUT_BASE = "is a whole model and no adapter: name what it was tuned from with --base"
@@ -131,7 +129,7 @@ def _adapters(folder: str, names: set[str], given: Given) -> list[Choice]:
 
 
 def _may_be_adapter(name: str, *, of_model: bool) -> bool:
-    if name.endswith(".gguf") or _MLX.fullmatch(name):
+    if named(name):
         return True
     if not name.endswith(_SAFETENSORS) or _SHARD.fullmatch(name):
         return False
@@ -144,13 +142,7 @@ def _single(folder: str, name: str, names: set[str], given: Given) -> Choice:
 
 
 def _format(name: str) -> str:
-    if _MLX.fullmatch(name):
-        return mlx.FORMAT
-    if name.startswith("pytorch_lora_weights."):
-        return "diffusers"
-    if name.endswith(".gguf"):
-        return gguf.FORMAT
-    return WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle"
+    return named(name) or (WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle")
 
 
 def _models(folder: str, names: set[str], given: Given) -> list[Choice]:
@@ -168,7 +160,7 @@ def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
     if name == CONFIG or has_weights({name}):
         if found := _adapters(folder, names, given):
             return found[0]
-    elif name.endswith(WEIGHTS):
+    elif name.endswith(OF_WEIGHTS):
         return _single(folder, name, names, given)
     known = by_name(name)
     raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is no file of an adapter")

@@ -21,12 +21,12 @@ from huggingface_hub import (
 from inspector.adapters.hub.asking import asked, patience
 from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
 from inspector.adapters.hub.partial import bring
-from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, in_bytes, interruptible
+from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, interruptible
 from inspector.adapters.sources import Remote
 from inspector.errors import CancelledError, InspectorError
 from inspector.hub_library import quiet_hub
 from inspector.hub_token import AGENT
-from inspector.text import plain
+from inspector.text import in_bytes, plain
 
 _RESERVE = 64 * 2**20
 

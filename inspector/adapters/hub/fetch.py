@@ -13,7 +13,7 @@ from inspector.adapters.expand import fixed
 from inspector.adapters.formats import places
 from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.hub.asking import asked
-from inspector.adapters.hub.choice import FULL, WEIGHTS, Choice, choices
+from inspector.adapters.hub.choice import FULL, Choice, choices
 from inspector.adapters.hub.download import Downloads
 from inspector.adapters.hub.errors import explain, hopeless, unreachable
 from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, listing, snapshot
@@ -21,6 +21,7 @@ from inspector.adapters.hub.peek import LARGE, is_adapter
 from inspector.adapters.listing import Folder
 from inspector.adapters.progress import Progress
 from inspector.adapters.sources import Place, Remote
+from inspector.adapters.strangers import OF_WEIGHTS
 from inspector.errors import CancelledError, InspectorError
 from inspector.text import plain
 
@@ -60,7 +61,7 @@ class Offer:
     def left_out(self) -> list[Place]:
         """A place that stands for the files whose names leave the repo's folder, if there are any."""
         account = self.listing.account
-        lost = any(name.endswith((CONFIG, *WEIGHTS)) for name in self.listing.left_out)
+        lost = any(name.endswith((CONFIG, *OF_WEIGHTS)) for name in self.listing.left_out)
         fault = f"{self.remote.repo} {account}."
         place = Place(Path(), self.remote.repo, ("left out",), fault=fault, skipped=not lost)
         return [place] if account else []

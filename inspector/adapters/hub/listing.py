@@ -19,7 +19,7 @@ from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import was_cut
 from inspector.adapters.sources import Remote
 from inspector.errors import InspectorError
-from inspector.export import replacing
+from inspector.files import replacing
 from inspector.hub_library import quiet_hub
 from inspector.hub_token import AGENT
 from inspector.text import plain, some

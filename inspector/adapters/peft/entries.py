@@ -21,7 +21,7 @@ from inspector.text import plain
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inspector.adapters.peft.writer import Factors
+    from inspector.adapters.peft.factors import Factors
 
 _Key = TypeVar("_Key")
 

@@ -16,6 +16,7 @@ from inspector.adapters.peft.tensors import EMBEDDING_A
 from inspector.adapters.slots import is_factor
 from inspector.adapters.strangers import SUFFIXES, by_name, pickled
 
+NAMES: dict[str, str] = {}
 _EXPORTED = "lora_adapter"
 """Where such a trainer (verl) puts the adapter that it makes of its checkpoint."""
 

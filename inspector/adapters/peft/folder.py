@@ -34,6 +34,7 @@ from inspector.text import plain, some
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
 # the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].
+NAMES: dict[str, str] = {}
 _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _NEUTRAL = frozenset({"", "gaussian", "orthogonal", "eva", "mica"})
 TRANSPOSED = Finding("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input")
@@ -58,7 +59,7 @@ def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
     Raises InspectorError where config or weights are missing, damaged, or of a method without ΔW from factors.
     """
     config = read_config(folder)
-    weights = open_weights(folder, given)
+    weights = open_weights(folder, allow_pickle=given.allow_pickle)
     if config.alpha is None and image.holds(weights.files[0], weights.headers):
         return image.adapter_of(weights, name, source, given)
     floats = multiplied(weights)

@@ -110,8 +110,7 @@ def _plain(slots: Slots, out: str, into: str, file: PeftFile) -> Update | Verdic
     if fits and len(a) == 2 and sum(enabled) == groups and d_out % groups == 0:
         rows = d_out // groups * len(enabled)
         return Update("LoRA", rows, d_in, a[0], b[1], lambda: factors.blocks(*stored(), enabled))
-    third_axis = len(a) == 3 or (len(b) == 3 and b[2] > 1)
-    return STACKED if third_axis and b[2:] != (1,) else MISFIT
+    return STACKED if 3 in {len(a), len(b)} and b[2:] != (1,) else MISFIT
 
 
 def _stacked(path: str, slots: Slots, file: PeftFile) -> Made:

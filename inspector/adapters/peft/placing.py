@@ -13,7 +13,7 @@ from inspector.text import count, plain
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.base import Base
-    from inspector.adapters.peft.writer import Factors
+    from inspector.adapters.peft.factors import Factors
 
 _LAYER = re.compile(r".*?\.\d{1,6}\.", re.DOTALL)
 """What stands before the part of a path that is within its layer: a base's file may have another prefix."""

@@ -14,48 +14,27 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING
 
 from inspector.adapters.config_file import CONFIG
 from inspector.adapters.peft.config import INVOCATION
 from inspector.adapters.peft.entries import Entry, is_expert, layout
+from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.written_config import written_config
 from inspector.adapters.weights import SAFETENSORS
 from inspector.errors import InspectorError
-from inspector.export import refuse_place, replacing
+from inspector.files import refuse_place, replacing
 from inspector.names import strip_wrappers
 from inspector.text import count, distinct, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inspector.adapters.factors import Pair
-    from inspector.adapters.model import Beside, LoraModule, Parameter
+    from inspector.adapters.model import Beside
 
 CARD = "README.md"
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "wpe", "word_embeddings", "embed_in", "tok_embeddings"})
 """What language models call their embeddings, whose factors PEFT keeps under names of their own."""
-
-
-class Factors(NamedTuple):
-    """One module's ΔW = scale·B·A: B (d_out, r), A (r, d_in); of a convolution (d_out, r, 1, 1) and (r, d_in, h, w)."""
-
-    B: Tensor
-    A: Tensor
-    scale: float
-    parameter: Parameter | None = None
-    embedding: bool | None = None
-    magnitude: Tensor | None = None
-    """DoRA's m (d_out): then scale·B·A is the change of direction."""
-
-    @classmethod
-    def stored(cls, pair: Pair, scale: float, module: LoraModule, magnitude: Tensor | None = None) -> Self:
-        """Of the matrices B (d_out, r) and A (r, d_in·kernel) of a module: a convolution's with its kernel."""
-        B, A = pair
-        if kernel := module.kernel:
-            B, A = B.reshape(*B.shape, *[1] * len(kernel)), A.reshape(len(A), -1, *kernel)
-            magnitude = None if magnitude is None else magnitude.reshape(1, -1, *[1] * len(kernel))
-        return cls(B, A, scale, module.parameter, module.embedding, magnitude)
 
 
 def refuse_destination(dest: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "full fine-tune"
+NAMES: dict[str, str] = {}
 CONFIG = "config.json"
 _SCALE = Scale(1.0, "W − W₀")
 _OF_ADAPTERS = re.compile(r"lora|hada_|lokr_", re.IGNORECASE)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "GGUF LoRA"
+NAMES = {r".*\.gguf": FORMAT}
 A, B = "lora_a", "lora_b"
 PERMUTED = frozenset(
     """llama granite granitemoe granitehybrid deci baichuan xverse deepseek minicpm olmo arcee smollm3 mistral3

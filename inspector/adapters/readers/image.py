@@ -38,6 +38,7 @@ from inspector.adapters.weights import Weights, safetensors_weights
 from inspector.names import canonical
 from inspector.study import Finding
 
+NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
 METADATA = "lora_adapter_metadata"
 NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "error")
 _COMPONENT = re.compile(r"(unet|transformer(_2)?(?!\.h\.)|text_encoder(_\d)?|prior|controlnet|diffusion_model)\.")

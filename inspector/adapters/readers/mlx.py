@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "mlx-lm LoRA"
+NAMES = {r"(\d+_)?adapters\.safetensors|adapters?\.npz": FORMAT}
 _SLOTS = {"lora_a": "lora_a", "lora_b": "lora_b", "A": "lora_a", "B": "lora_b", "m": "m"}
 _ENDS = (".lora_a", ".lora_b")
 

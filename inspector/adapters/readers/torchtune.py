@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "torchtune LoRA"
+NAMES: dict[str, str] = {}
 _KEY = re.compile(r"(?P<path>.+)\.(?P<slot>lora_a\.weight|lora_b\.weight|magnitude)", re.DOTALL)
 A, B, M = "lora_a.weight", "lora_b.weight", "magnitude"
 NO_HEADS = Verdict(
@@ -52,7 +53,7 @@ def places(folder: Folder) -> list[Path]:
 
 def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     """The adapter of a checkpoint. Raises InspectorError without leave to unpickle and for a damaged file."""
-    weights = pickle_weights(path, given)
+    weights = pickle_weights(path, allow_pickle=given.allow_pickle)
     alpha, base = _config(path.parent)
     heads = head_counts(path.parent, given)
     found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads, given), {})

@@ -48,8 +48,3 @@ class Choice(Widget):
         self.value = known[(known.index(self.value) + step) % len(known)]
         self.refresh()
         self.post_message(self.Changed(self))
-
-    def relabel(self, options: Sequence[tuple[str, str]]) -> None:
-        """The same choice under other words."""
-        self.options = tuple(options)
-        self.refresh()

@@ -11,25 +11,12 @@ from inspector.tui.messages import Tone
 from inspector.tui.text import Line, fit, plural
 from inspector.tui.theme import Ink
 
-_SHORT = {
-    "Adapters": "Adapt",
-    "Size & rank": "Size",
-    "Objectives": "Obj",
-    "Layers": "Layer",
-    "Angles": "Angle",
-    "Basins": "Basin",
-    "Accuracy": "Acc",
-    "Trajectory": "Traj",
-    "Sensitivity": "Sens",
-    "Summary": "Sum",
-}
 
-
-def paint_tabs(tabs: Sequence[tuple[str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
-    """The views by (key, title), as long as they fit; the current one in brackets, so that it shows without colour."""
-    short = [(f"{key} ", _SHORT.get(title, title)) for key, title in tabs]
-    full = [(f"{key} ", title) for key, title in tabs]
-    tight = [(key if key.isdecimal() else f"{key}·", _SHORT.get(title, title)) for key, title in tabs]
+def paint_tabs(tabs: Sequence[tuple[str, str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
+    """The views by (key, title, short title), as long as they fit; the current one in brackets, to show uncoloured."""
+    short = [(f"{key} ", brief) for key, _, brief in tabs]
+    full = [(f"{key} ", title) for key, title, _ in tabs]
+    tight = [(key if key.isdecimal() else f"{key}·", brief) for key, _, brief in tabs]
     brief = [(key, label[:3]) for key, label in tight]
     keys = [(key if at == current else key[0], label if at == current else "") for at, (key, label) in enumerate(brief)]
     named = [*short[:current], full[current], *short[current + 1 :]]

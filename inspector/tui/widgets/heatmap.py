@@ -10,9 +10,9 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.study import Floats
-from inspector.tui.screens.base import Area, window
 from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
 from inspector.tui.theme import Ink
+from inspector.tui.views.base import Area, window
 
 _LABEL, _NARROWEST = 22, 5
 

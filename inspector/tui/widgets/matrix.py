@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.strip import Strip
 
-from inspector.tui.screens.base import Area, window
 from inspector.tui.text import Line, bracketed, centre, left, page, right
+from inspector.tui.views.base import Area, window
 from inspector.tui.widgets.heatmap import Layout, layout
 
 Cell = Callable[[int, int], tuple[str, Style]]

@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification, Qwen2Confi
 from inspector.adapters.given import Given
 from inspector.converting import convert
 from tests.adapters.peft.merged import stored
+from tests.adapters.peft.mixtures import qwen2_moe
 from tests.adapters.peft.models import llama, saved, trained
 from tests.makers import random_factors, write_adapter
 
@@ -35,6 +36,13 @@ def qwen2():
     return Qwen2ForCausalLM(Qwen2Config(**SIZES)).double()
 
 
+def mixture():
+    """Computed expert by expert: the grouped product has no float64."""
+    model = qwen2_moe()
+    model.set_experts_implementation("eager")
+    return model
+
+
 def classifier():
     torch.manual_seed(0)
     return LlamaForSequenceClassification(LlamaConfig(**SIZES, num_labels=3)).double()
@@ -42,6 +50,7 @@ def classifier():
 
 CASES = {
     "lora_bias": (qwen2, {"lora_bias": True}),
+    "bias_in_a_mixture": (mixture, {"lora_bias": True, "target_modules": r".*(q_proj|shared_expert\.down_proj)"}),
     "all_biases": (qwen2, {"bias": "all"}),
     "lora_only": (qwen2, {"bias": "lora_only"}),
     "head": (classifier, {"task_type": "SEQ_CLS"}),

@@ -168,8 +168,8 @@ def test_lokr(tmp_path, effective, both, r):
 
 
 def test_lokr_of_whole_factors_takes_its_rank_from_the_config(tmp_path):
-    """Nothing in the file but the config tells r, and α/r is the scale all the same."""
-    config = LoKrConfig(r=50, alpha=25, target_modules=["linear"], rank_pattern={"linear": 100})
+    """Nothing in the file but the first of the config's patterns tells r, and α/r is the scale all the same."""
+    config = LoKrConfig(r=50, alpha=25, target_modules=["linear"], rank_pattern={"linear": 100, "line.r": 60})
     check(trained(convolutions(), config), tmp_path)
     assert read(tmp_path).modules[ModuleId(None, "linear")].scale.value == 0.25
 

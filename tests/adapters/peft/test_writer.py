@@ -13,7 +13,8 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.peft.writer import Factors, write_peft
+from inspector.adapters.peft.factors import Factors
+from inspector.adapters.peft.writer import write_peft
 from inspector.errors import InspectorError
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded
 from tests.shown import shown
@@ -176,7 +177,8 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path):
     script = f"""
 import torch
 from pathlib import Path
-from inspector.adapters.peft.writer import Factors, write_peft
+from inspector.adapters.peft.factors import Factors
+from inspector.adapters.peft.writer import write_peft
 from inspector.errors import InspectorError
 large = Factors(torch.ones(40000, 8), torch.ones(8, 40000), 1.0)
 try:

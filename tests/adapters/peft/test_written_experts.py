@@ -1,5 +1,6 @@
 """What is written of a mixture's experts loads: PEFT places every tensor, and its merge is the update that was read."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.converting import convert
 from inspector.merging.command import merge_preview
 from tests.adapters.peft.merged import stored
@@ -115,7 +117,9 @@ def test_what_a_file_lacks_of_its_experts_is_written_as_zeros(tmp_path, capsys):
     gates = {path: shape for path, shape in linear(base).items() if path.endswith("gate_proj")}
     want = as_transformers_loads(base, apart(tmp_path / "in", gates))
     assert_same_deltas(loaded_deltas(qwen3_moe(), converted(tmp_path / "in", tmp_path / "out")), want)
-    assert "12 modules of zeros, such as model.layers." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "12 modules of zeros, such as model.layers." in said
+    assert "stacked" not in said
 
 
 def test_experts_of_which_some_are_missing_are_written_with_a_word(tmp_path, capsys):
@@ -125,6 +129,15 @@ def test_experts_of_which_some_are_missing_are_written_with_a_word(tmp_path, cap
     apart(tmp_path / "in", shapes)
     converted(tmp_path / "in", tmp_path / "out")
     assert "6 modules of single experts" in capsys.readouterr().err
+
+
+def test_experts_are_fused_in_whatever_order_they_come(tmp_path):
+    """A merge has them in the order of their names as text: 10 before 2."""
+    names = [f"model.layers.0.mlp.experts.{e}.{name}_proj" for e in (1, 0, 2) for name in ("up", "down", "gate")]
+    ones = torch.ones(4, 2)
+    write_peft(tmp_path / "out", {name: Factors(ones, ones.T, 1.0) for name in names}, base="b")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert "gate_up_proj" in " ".join(config["rank_pattern"])
 
 
 def packed(path, a, b, F=12, H=16):
@@ -175,7 +188,7 @@ def test_mlx_experts_go_where_the_base_has_them(tmp_path, make, holder, F):
     assert_same_deltas(found, want)
 
 
-def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path):
+def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path, capsys):
     generator = torch.Generator().manual_seed(1)
     tensors, want = {}, {}
     for layer in range(2):
@@ -187,6 +200,7 @@ def test_packed_experts_of_a_parameter_are_written_as_peft_has_them(tmp_path):
     write_config(tmp_path / "in", r=2, lora_alpha=8, target_parameters=["mlp.experts.gate_up_proj"])
     save_file(tensors, tmp_path / "in" / "adapter_model.safetensors")
     assert_same_deltas(loaded_deltas(qwen3_moe(), converted(tmp_path / "in", tmp_path / "out")), want, atol=1e-12)
+    assert "6 modules of experts, stacked as PEFT has them: --base is needed" in capsys.readouterr().err
 
 
 def test_a_sum_of_stacks_loads(tmp_path):

@@ -9,14 +9,15 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.formats import read_adapter
+from inspector.adapters.formats import places, read_adapter
 from inspector.adapters.given import Given
+from inspector.adapters.listing import Folder
 from inspector.adapters.opening import open_sources
 from inspector.analysis import analyse
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
 from inspector.study import Settings
-from tests.makers import write_random
+from tests.makers import random_factors, write_adapter, write_random
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 IN_OUT = {"embed_tokens", "wte", "wpe", "c_attn", "c_proj", "c_fc"}
@@ -250,12 +251,16 @@ def test_a_model_among_adapters_is_skipped_with_a_word(tmp_path, pair):
 
 
 def test_an_adapter_beside_a_model_config_is_no_model(tmp_path):
-    """PEFT's trainers leave the base's config.json in the adapter's folder."""
-    folder = write_random(tmp_path / "one")
+    """PEFT's trainers leave the base's config.json in its folder; a trained head stands under its own name."""
+    head = {"base_model.model.score.weight": torch.ones(3, 16)}
+    folder = write_adapter(tmp_path / "one", random_factors(), extra=head)
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
     adapters, failures = open_sources([str(folder)])
     assert (len(adapters), failures) == (1, [])
     assert adapters[0].info.format == "PEFT LoRA"
+    (folder / "adapter_config.json").unlink()
+    (folder / "adapter_model.safetensors").rename(folder / "tuned.safetensors")
+    assert [path.name for path, _ in places(Folder(folder))] == ["tuned.safetensors"]
 
 
 def test_opening_reads_no_value(pair, monkeypatch):

@@ -1,6 +1,9 @@
 """mlx-lm's adapters: its layout, and files its own layers wrote with the ΔW its own `fuse` adds."""
 
+import io
 import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from inspector.adapters.base_weights import BaseWeights
 from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.given import Given
+from inspector.adapters.readers.npz import npz_weights
 from inspector.adapters.sources import Local, name_places
 from inspector.errors import InspectorError
 from inspector.names import ModuleId
@@ -96,6 +100,18 @@ def test_a_compressed_or_cut_npz_is_refused(tmp_path):
     np.savez(tmp_path / "adapters.npz", **{key: np.array([{}]) for key in zeros})
     with pytest.raises(InspectorError, match=r"no valid|cut off"):
         read(tmp_path)
+
+
+def test_a_pickle_in_an_npz_is_never_loaded(tmp_path):
+    """Also one as long as the header's shape says."""
+    pickled = pickle.dumps(print)
+    pickled += bytes(-len(pickled) % 8)
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (len(pickled) // 8,)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", file.getvalue() + pickled)
+    with pytest.raises(InspectorError, match="Object arrays cannot be loaded"):
+        npz_weights(tmp_path / "x.npz").tensor("x")
 
 
 def test_dora_is_its_direction_part(tmp_path):

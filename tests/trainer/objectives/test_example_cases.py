@@ -195,6 +195,8 @@ def test_orders():
     assert sorted(order(4, 4, 3)) == [0, 1, 2, 3]
     assert by_length([0, 1, 2, 1, 0, 2], [5, 9, 5], 3) == [1, 0, 2, 1, 0, 2]
     assert by_length([2, 0, 1, 0], [5, 9, 7], 2) == [2, 0, 1, 0]
+    assert by_length([0, 1, 2, 3], [1, 2, 3, 4], 4, processes=2) == [3, 1, 2, 0]
+    assert by_length([0, 1, 2, 3, 4, 5, 6, 7], range(8), 8, processes=2, dealt=2) == [7, 6, 3, 2, 5, 4, 1, 0]
     laid = turned({"completion_ids": [[0], [1], [2]], "x": [7, 8, 9]}, [2, 1, 0, 1, 2], 3)
     assert laid == {
         "completion_ids": [[2], [1], [0], [1], [2]],

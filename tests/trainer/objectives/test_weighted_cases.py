@@ -9,7 +9,7 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
-from trainer.objectives import losses, padding
+from trainer.objectives import losses
 from trainer.objectives.weighted import _SUMS, Collator, WeightedTrainer, objective
 from trainer.recipes.recipe import Recipe
 
@@ -38,7 +38,7 @@ def watched(kind, *weights):
     """The sums after batches of these weights."""
     told = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind=kind)
     for weight in weights:
-        WeightedTrainer._watch(told, LOG_P, MASK, torch.tensor(weight), {"attention_mask": torch.ones(2, 5)})
+        WeightedTrainer._watch(told, LOG_P, MASK, torch.tensor(weight), 10)
     return dict(zip(_SUMS, told._sums.tolist(), strict=True))
 
 
@@ -49,7 +49,7 @@ def test_what_is_added_up():
     twice = watched("token", [0.0, -0.25, 1.0], [-1.0, -1.0, -1.0])
     assert twice == {"up": 0, "up_tokens": 0, "down": 25, "down_tokens": 6, "negatives": 3, "vanished": 0, "tokens": 20}
     deep = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind="sequence")
-    WeightedTrainer._watch(deep, 20 * LOG_P, MASK, torch.tensor([-1.0, -1.0, -1.0]), {"input_ids": torch.ones(1, 7)})
+    WeightedTrainer._watch(deep, 20 * LOG_P, MASK, torch.tensor([-1.0, -1.0, -1.0]), 7)
     assert dict(zip(_SUMS, deep._sums.tolist(), strict=True))["vanished"] == 1
     assert deep._sums[-1] == 7
 
@@ -93,29 +93,6 @@ def test_a_runaway_is_beyond_three_nats(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_rows_laid_end_to_end_come_back_to_their_places():
-    """Three rows of 3, 1 and 2 tokens: what is predicted is each token but a row's first, which stays 0."""
-    inputs = {
-        "seq_idx": torch.tensor([[0, 0, 0, 1, 2, 2]]),
-        "position_ids": torch.tensor([[0, 1, 2, 0, 0, 1]]),
-        "max_length_q": 3,
-    }
-    flat = torch.tensor([[1.0, 2.0, 9.0, 9.0, 3.0]])
-    found = padding.by_row(flat, inputs, 3)
-    assert found.shape == (3, 3)
-    assert found[:, 1:].tolist() == [[1, 2], [0, 0], [3, 0]]
-    assert padding.by_row(flat, {}, 3) is flat
-    assert int(padding.tokens({"input_ids": torch.ones(2, 4)})) == 8
-    assert (
-        int(
-            padding.tokens(
-                {"input_ids": torch.ones(2, 4), "attention_mask": torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])}
-            )
-        )
-        == 3
-    )
-
-
 def test_a_batch_has_the_weight_of_each_row():
     collate = Collator(pad_token_id=0)
     found = collate(
@@ -128,21 +105,3 @@ def test_a_batch_has_the_weight_of_each_row():
     assert found["weight"].dtype == torch.float32
     assert found["input_ids"].shape[0] == 2
     assert math.isclose(float(found["weight"].sum()), -1.5)
-
-
-@pytest.mark.parametrize(
-    ("device", "dtype", "there", "flash"),
-    [
-        ("cuda", torch.bfloat16, True, True),
-        ("cuda", torch.bfloat16, False, False),
-        ("cuda", torch.float32, True, False),
-        ("cpu", torch.bfloat16, True, False),
-    ],
-)
-def test_which_attention_rows_end_to_end_get(device, dtype, there, flash, monkeypatch):
-    asked = []
-    monkeypatch.setattr(padding, "is_flash_attn_2_available", lambda: there)
-    monkeypatch.setattr(padding, "_apart", lambda *_: True)
-    model = SimpleNamespace(device=torch.device(device), dtype=dtype, set_attn_implementation=asked.append)
-    padding.prepare(model, None)
-    assert asked == ["flash_attention_2"] * flash

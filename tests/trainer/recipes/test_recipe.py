@@ -58,7 +58,17 @@ def test_the_command_line_wins_and_may_name_a_method():
     assert one("demo-smollm2", "sft", *settings).lr == 1e-3
     assert one("demo-smollm2", "dpo", *settings).lr == 1e-4
     found = one("demo-smollm2", "sft", *settings)
-    assert (found.targets, found.gradient_checkpointing, found.rift_lambda) == (("q_proj", "v_proj"), True, 0.2)
+    assert (found.targets, found.gradient_checkpointing, found.rift_lambda) == (("q_proj", "v_proj"), 1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("true", 1), ("false", 0), ("auto", None), ("null", None), ("2", 2), ("0", 0)],
+)
+def test_every_how_many_blocks_are_computed_twice(text, found):
+    """Recipes of old say true or false."""
+    assert one("demo-smollm2", "sft", f"gradient_checkpointing={text}").gradient_checkpointing == found
+    assert one("study-qwen3-4b", "sft").gradient_checkpointing is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +82,10 @@ def test_the_command_line_wins_and_may_name_a_method():
         ("steps=2.5", "steps must be a whole number"),
         ("steps=0", "steps is 0: it must be at least 1"),
         ("cut=trim", "cut is 'trim': it must be drop or mask"),
-        ("gradient_checkpointing=perhaps", "must be true or false"),
+        ("gradient_checkpointing=perhaps", "must be true, false, auto or a whole number"),
+        ("gradient_checkpointing=-1", "gradient_checkpointing is -1: it must be at least 0"),
+        ("micro_tokens=-1", "micro_tokens is -1: it must be at least 0"),
+        ("lora_compute=half", "lora_compute is 'half': it must be base or float32"),
         ("lr", "write key=value"),
         ("sfft.lr=1", "'sfft' is no method"),
         ("targets=", "targets is empty"),

@@ -183,6 +183,7 @@ def test_parquet_grows_too(run, chat):
 
 def test_a_parquet_run_that_was_killed_goes_on_from_the_working_file(run, chat):
     assert run(limit=2) == 0
+    assert working_file(Path("r.JSONL")) == Path("r.JSONL")
     Path("r.jsonl").rename(working_file(Path("r.parquet")))
     chat.asked.clear()
     assert run(out="r.parquet") == 0

@@ -19,7 +19,7 @@ KEYS = [
 SIMPLE = {"prompt": "1 + 1?", "completion": "2", "answer": "2", "reward": 1}
 
 
-@pytest.mark.parametrize("name", ["r.jsonl", "r.parquet"])
+@pytest.mark.parametrize("name", ["r.jsonl", "r.parquet", "r.JSONL", "r.PARQUET"])
 def test_files_hold_every_field(tmp_path, name):
     rows = [rollout(g, k, text="α\u2028\n\x00 \\boxed{2}" if k else "") for g in range(3) for k in range(2)]
     assert write_rows(tmp_path / name, reversed(rows)) == 6

@@ -10,7 +10,8 @@ from tests.acceptance.command import launched
 from tests.trainer.fsdp_on_cpu import RUNS
 from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trained
 from trainer.methods import method
-from trainer.runs.launchers import refuse_unfit
+from trainer.recipes.recipe import Recipe
+from trainer.runs.launchers import refuse_uncut, refuse_unfit
 from trainer.train import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -66,3 +67,12 @@ def test_what_does_not_fit_is_refused(environment, name, says):
 def test_what_fits_is_not_refused():
     refuse_unfit(FSDP2 | WRAP, [method(name) for name in ("sft", "rift", "dpo", "simpo")])
     refuse_unfit({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"}, [method("kto")])
+
+
+def test_what_fsdp2_is_not_run_with(monkeypatch):
+    refuse_uncut(method("sft"), Recipe(micro_tokens=4096), 2)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    refuse_uncut(method("sft"), Recipe(micro_batch=4), 2)
+    for name in ("micro_tokens", "compile_blocks"):
+        with pytest.raises(InspectorError, match=f"{name} is not for FSDP2"):
+            refuse_uncut(method("sft"), Recipe(**{name: 1}), 2)

@@ -1,0 +1,3 @@
+"""The version of the package, for whoever writes it into a result."""
+
+__version__ = "0.1.0"

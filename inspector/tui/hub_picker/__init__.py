@@ -1,0 +1,1 @@
+"""Choosing which adapters of a repo to download."""

@@ -1,1 +1,0 @@
-"""One file per view: state and an area in, lines out."""

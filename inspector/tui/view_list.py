@@ -1,0 +1,25 @@
+"""The views of the app, in the order of their tabs."""
+
+from __future__ import annotations
+
+from inspector.tui.views.accuracy import AccuracyView
+from inspector.tui.views.adapters import AdaptersView
+from inspector.tui.views.angles import AnglesView
+from inspector.tui.views.base import View
+from inspector.tui.views.basins import BasinsView
+from inspector.tui.views.cka import CkaView
+from inspector.tui.views.claims.view import ClaimsView
+from inspector.tui.views.layers import LayersView
+from inspector.tui.views.map import MapView
+from inspector.tui.views.merge.view import MergeView
+from inspector.tui.views.objectives import ObjectivesView
+from inspector.tui.views.pair import PairView
+from inspector.tui.views.sensitivity import SensitivityView
+from inspector.tui.views.size import SizeView
+from inspector.tui.views.summary.view import SummaryView
+from inspector.tui.views.trajectory.view import TrajectoryView
+
+VIEWS: list[type[View]] = [
+    AdaptersView, MapView, LayersView, AnglesView, SizeView, PairView, ObjectivesView, BasinsView, CkaView,
+    AccuracyView, MergeView, SensitivityView, SummaryView, ClaimsView, TrajectoryView,
+]  # fmt: skip

@@ -1,0 +1,255 @@
+"""Who is open: a table of essentials, and everything about the one under the cursor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
+
+from inspector.adapters.health import NEEDED, values
+from inspector.adapters.summary import account, tensor_classes
+from inspector.resemblance import is_reference, nearest
+from inspector.study import AdapterInfo
+from inspector.tui.actions import Action
+from inspector.tui.editing import LIST
+from inspector.tui.navigation import FILTER, SCRUBBED
+from inspector.tui.probing.views import facts
+from inspector.tui.shell import Shell
+from inspector.tui.state import WITH_BASE, AppState
+from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, times, wrap
+from inspector.tui.theme import Ink
+from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
+from inspector.tui.widgets.dialogs import Reader
+
+LEFT_OUT = "energy_left_out"
+_BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
+_SIGNS = {"info": "i", "warning": "!", "error": "✗"}
+_COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?=:|$)")
+"""Of a source on the Hub: seven digits suffice to read, the whole of it stands in the page and the table."""
+_MARK = {"ok": "ok", "warning": "! note", "error": "✗ error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table; those of lower rank give way first when the screen is narrow."""
+
+    title: str
+    rank: int
+    numeric: bool
+    text: Callable[[AppState, int, AdapterInfo], str]
+    limit: int = 24
+
+
+def targets(info: AdapterInfo) -> str:
+    """`q k v o` for q_proj, k_proj, …; other names in full."""
+    return " ".join(_BRIEF.get(target, clean(target)) for target in info.targets)
+
+
+def _name(_state: AppState, _at: int, info: AdapterInfo) -> str:
+    return clean(info.name)
+
+
+_COLUMNS = (
+    Column("name", 0, False, _name, 22),
+    Column("rank", 1, True, lambda _s, _i, info: info.rank, 7),
+    Column("α", 6, True, lambda _s, _i, info: clean(info.alpha) or "-", 8),
+    Column("scale", 2, False, lambda _s, _i, info: clean(info.scale) or "-", 14),
+    Column("targets", 4, False, lambda _s, _i, info: targets(info) or "-", 16),
+    Column("params", 5, True, lambda _s, _i, info: count(info.parameters), 8),
+    Column("‖ΔW‖", 1, True, lambda s, i, _info: _pending(s, "norm", i), 10),
+    Column("eff.rank", 1, True, lambda s, i, _info: _pending(s, s.rank_metric, i), 9),
+    Column("health", 1, False, lambda _s, _i, info: _MARK[info.health], 8),
+    Column("dtype", 7, False, lambda _s, _i, info: clean(info.dtype) or "-", 10),
+    Column("format", 8, False, lambda _s, _i, info: clean(info.format), 12),
+    Column("base", 9, False, lambda _s, _i, info: clean(info.base) or "-", 30),
+    Column("source", 10, False, lambda _s, _i, info: clean(info.source), 40),
+)
+
+
+def _pending(state: AppState, metric: str, at: int) -> str:
+    """A number, or `…` while none has arrived."""
+    return general(state.own(metric, at)) if state.has(metric) else "…"
+
+
+def _read(_view: View, app: Shell) -> None:
+    def write(width: int) -> Text:
+        lines = details(app.state, app.ink, width)
+        return Text("\n").join(Text.assemble(*((s.text, s.style or "") for s in line.segments)) for line in lines)
+
+    if app.state.size:
+        app.push_screen(Reader(app.state.name(app.state.row), write))
+
+
+class AdaptersView(View):
+    id = "adapters"
+    key = "1"
+    title = "Adapters"
+    need = 1
+    short = "Adapt"
+    hint = "who is open: ranks, scales, targets, norms, health"
+    about = "Who is open. Numbers follow the layer slider and the projection filter."
+    actions = (
+        *SCRUBBED,
+        FILTER,
+        Action("details", "enter", "everything", "read all that is known of the adapter under the cursor", _read, 90),
+        *LIST,
+    )
+    first = ("details", "open", "rename", "remove", "earlier", "similar")
+    shows = ("intruder*",)
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        infos, cells = state.infos, self._cells(state)
+        detail = _detail(state, area.ink, area.width)
+        height = max(min(len(infos), area.height - 3 - min(len(detail), 9)), 3)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, height, len(infos))
+        widths = [
+            min(max(cell_len(r[c]) for r in [[c.title for c in _COLUMNS], *cells]), _COLUMNS[c].limit)
+            for c in range(len(_COLUMNS))
+        ]
+        shown = _fitting(widths, area.width - 2)
+        title = Line(f" {plural(len(infos), 'adapter')}", area.ink.bold)
+        title.add(f"{rows_shown(top, height, len(infos), 'rows')} · {self.place(state)}", area.ink.dim)
+        header = Line("  ")
+        for c in shown:
+            header.add(_aligned(_COLUMNS[c].title, widths[c], _COLUMNS[c]) + "  ", area.ink.dim)
+        lines = [title, header]
+        lines += [
+            _row(cells[at], shown, widths, area.ink, chosen=at == state.row, info=infos[at])
+            for at in range(top, min(top + height, len(infos)))
+        ]
+        lines.append(Line())
+        room = area.height - len(lines)
+        if len(detail) > room > 0:
+            detail = [
+                *detail[: room - 1],
+                Line(f"   … {plural(len(detail) - room + 1, 'more line')}: ⏎ shows all", area.ink.dim),
+            ]
+        return page([*lines, *detail], area.width, area.height)
+
+    def _cells(self, state: AppState) -> list[list[str]]:
+        return [[column.text(state, at, info) for column in _COLUMNS] for at, info in enumerate(state.infos)]
+
+    def table(self, state: AppState) -> Table:
+        about = (
+            "name", "source", "base", "format", "rank", "alpha", "scale", "targets", "dtype", "parameters", "tensors",
+        )  # fmt: skip
+        measured = tuple(m for m in ("norm", state.rank_metric, *WITH_BASE) if state.has(m))
+        rows = []
+        for at, info in enumerate(state.infos):
+            known = (info.name, info.source, info.base, info.format, info.rank, info.alpha, _scale(info))
+            rest = (" ".join(info.targets), info.dtype, str(info.parameters), tensor_classes(info))
+            numbers = tuple(tidy(state.own(metric, at)) for metric in measured)
+            findings = "; ".join(f"{f.severity}: {f.text}" for f in info.findings) or "ok"
+            rows.append(tuple(map(clean, (*known, *rest, *numbers, findings))))
+        return Table(f"adapters · {self.place(state)}", (*about, *measured, "health"), tuple(rows))
+
+    def shell_command(self, state: AppState) -> list[str]:
+        return self.analyze(state, "norm", "effective_rank")
+
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
+        return ("norm", state.rank_metric, *(m for m in (*WITH_BASE, "lens_depth") if state.has(m)))
+
+
+def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
+    """Everything about the adapter under the cursor."""
+    info = state.infos[state.row]
+    source = fit_left(_COMMIT.sub(r"@\1", clean(info.source)), width - cell_len(clean(info.name)) - 4)
+    lines = [Line(" ").add(clean(info.name), ink.accent).add(f"  {source}", ink.dim)]
+    known = [*account(info), ("measured", _measured(state))]
+    if more := facts(state, state.row):
+        known.append(("vs base", " · ".join(more)))
+    if alike := _alike(state, info.name):
+        known.append(("nearest", alike))
+    rows = [line for label, text in known for line in _labelled(label, text, width, ink.dim, ink.plain, 3)]
+    # What is wrong comes first: a small screen cuts the end.
+    return [*lines, *_findings(info, ink, width, "error", "warning"), *rows, *_findings(info, ink, width, "info")]
+
+
+def _findings(info: AdapterInfo, ink: Ink, width: int, *severities: str) -> list[Line]:
+    styles = {"error": ink.bad, "warning": ink.warn, "info": ink.dim}
+    told = [f for severity in severities for f in info.findings if f.severity == severity]
+    lines: list[Line] = []
+    for finding in told:
+        style, label = styles[finding.severity], f"{_SIGNS[finding.severity]} {finding.severity}"
+        lines += _labelled(label, finding.text, width, style, style)
+    return lines
+
+
+def details(state: AppState, ink: Ink, width: int) -> list[Line]:
+    """The same to scroll through, and every module that the findings only count."""
+    source = _labelled("source", state.infos[state.row].source, width, ink.dim, ink.plain, 3)
+    lines = [Line(), *source, *_detail(state, ink, width)[1:]]
+    if any(state.study.block(metric, "module") is None for metric in NEEDED):
+        return lines
+    found = values(state.study, state.order[state.row])
+    outliers = [f"{id_} {factor:.2g}×" for id_, factor in found.outliers.items()]
+    named = (
+        ("ΔW exactly zero", [str(id_) for id_ in found.dead]),
+        ("NaN or Inf", [str(id_) for id_ in found.nonfinite]),
+        ("‖ΔW‖ against the median of the same module in the other layers", outliers),
+        ("Nearly one direction", [str(id_) for id_ in found.collapsed]),
+    )
+    for title, modules in named:
+        if modules:
+            lines += [Line(), Line(f" {title} ({len(modules)})", ink.accent)]
+            lines += [Line("   " + part) for part in wrap(clean(", ".join(modules)), width - 4)]
+    return lines
+
+
+def _scale(info: AdapterInfo) -> str:
+    return "; ".join(info.scales) or info.scale
+
+
+def _measured(state: AppState) -> str:
+    """‖ΔW‖, effective rank, and what a low-rank part leaves out, where the numbers stand."""
+    norm, effective = (_pending(state, metric, state.row) for metric in ("norm", state.rank_metric))
+    left_out = state.own(LEFT_OUT, state.row) if state.has(LEFT_OUT) else 0.0
+    more = f" · {left_out:.2%} of the energy left out" if left_out > 0 else ""
+    return f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective}{more} ({state.where})"
+
+
+def _labelled(label: str, text: str, width: int, label_style: Style, style: Style, indent: int = 1) -> list[Line]:
+    """A label, and its text wrapped beside it."""
+    parts = wrap(clean(text), width - 13)
+    return [
+        Line(" " * indent).add("" if n else label, label_style).to(12).add(part, style) for n, part in enumerate(parts)
+    ]
+
+
+def _alike(state: AppState, name: str) -> str:
+    """The published adapters it resembles most, where some are open."""
+    found = [] if is_reference(name) else nearest(state.study, name)
+    words = [
+        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
+        for one in found
+    ]
+    return " · ".join(words)
+
+
+def _fitting(widths: list[int], room: int) -> list[int]:
+    """The columns to show, in their order: the most wanted first until the room is used."""
+    kept: list[int] = []
+    for c in sorted(range(len(widths)), key=lambda c: (_COLUMNS[c].rank, c)):
+        if widths[c] + 2 > room:
+            break
+        room -= widths[c] + 2
+        kept.append(c)
+    return sorted(kept)
+
+
+def _aligned(text: str, width: int, column: Column) -> str:
+    return right(text, width) if column.numeric else left(text, width)
+
+
+def _row(cells: list[str], shown: list[int], widths: list[int], ink: Ink, *, chosen: bool, info: AdapterInfo) -> Line:
+    line = Line("▸ " if chosen else "  ", ink.accent)
+    health: dict[str, Style] = {"ok": ink.good, "warning": ink.warn, "error": ink.bad}
+    for c in shown:
+        style = health[info.health] if _COLUMNS[c].title == "health" else ink.bold if chosen else ink.plain
+        line.add(_aligned(cells[c], widths[c], _COLUMNS[c]) + "  ", style)
+    return line

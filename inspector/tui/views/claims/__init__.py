@@ -1,0 +1,1 @@
+"""Published claims against the adapters that are open."""

@@ -1,0 +1,171 @@
+"""Published claims: what is said, what is measured here, and whether it holds."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from textual.strip import Strip
+
+from inspector.claims.model import Claim
+from inspector.claims.reports import counts
+from inspector.claims.verdicts import Outcome, Verdict, published, quantity
+from inspector.definitions import DEFINITIONS
+from inspector.findings import finding_lines
+from inspector.tui.state import AppState
+from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
+from inspector.tui.theme import Ink
+from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.claims.actions import OPEN_CLAIM, ask_for_claims
+from inspector.tui.views.claims.state import Judged
+from inspector.tui.work import Work
+
+_MARKS: dict[Verdict, str] = {
+    "holds": "✓ holds",
+    "holds only under": "± partly",
+    "does not hold": "✗ fails",
+    "cannot be measured here": "· unknown",
+}
+_SHORT: dict[Verdict, str] = {
+    "holds": "hold",
+    "holds only under": "partly",
+    "does not hold": "fail",
+    "cannot be measured here": "unknown",
+}
+_MARK = 10
+_DETAIL = 8
+"""Lines for the claim under the cursor, however little there is to say of it: the list keeps its height."""
+
+
+class ClaimsView(View):
+    id = "claims"
+    key = "C"
+    title = "Claims"
+    hint = "published claims against what is open; asks for a set where none is looked at"
+    about = (
+        "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
+        "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. enter "
+        "shows the numbers behind a claim, C asks for another set."
+    )
+    actions = (OPEN_CLAIM,)
+
+    def there(self, state: AppState) -> bool:
+        return state.judged is not None
+
+    def enter(self, app: Work) -> None:
+        """To the claims; where there are none, or they are looked at already, ask for a set."""
+        if app.state.judged is None or app.view is self:
+            ask_for_claims(app)
+        else:
+            app.go(self.id)
+
+    def shell_command(self, state: AppState) -> list[str]:
+        if state.judged is None or not state.size:
+            return []
+        settings, sources = state.shown.settings, (f"{info.name}={info.source}" for info in state.infos)
+        return ["inspector", "verify", state.judged.name, "--adapters", *sources, *settings.reading]
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        judged = state.judged
+        if judged is None:
+            return page([Line(), Line("  No claims are loaded.", area.ink.bold)], area.width, area.height)
+        if state.size and (partial := self.waiting(state, area)) is not None:
+            return partial
+        outcomes = judged.outcomes(state.study)
+        detail = _detail(outcomes[judged.row], area)
+        rows = max(min(len(outcomes), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), judged.row, rows, len(outcomes))
+        lines = [_head(judged, outcomes, top, rows, area)]
+        lines += [
+            _row(outcome, area, chosen=at == judged.row) for at, outcome in list(enumerate(outcomes))[top : top + rows]
+        ]
+        lines.append(Line())
+        room = area.height - len(lines)
+        if len(detail) > room > 0:
+            more = plural(len(detail) - room + 1, "more line")
+            detail = [*detail[: room - 1], Line(f"   … {more}: y copies all", area.ink.dim)]
+        return page([*lines, *detail], area.width, area.height)
+
+    def move(self, state: AppState, step: int) -> None:
+        if state.judged is not None:
+            state.judged.move(step)
+
+    def table(self, state: AppState) -> Table:
+        columns = (
+            "claim", "statement", "location", "published", "metric", "measured", "verdict", "disagreements", "findings",
+        )  # fmt: skip
+        if state.judged is None:
+            return Table("claims", columns, ())
+        rows = []
+        for outcome in state.judged.outcomes(state.study):
+            claim = outcome.claim
+            doubts = "; ".join(claim.disagreements)
+            found = "; ".join(filter(None, (*finding_lines(outcome.findings), outcome.caution)))
+            for one in outcome.measured:
+                said = (claim.id, claim.statement, claim.location, published(claim), one.metric, one.text, outcome.text)
+                rows.append((*said, doubts, found))
+        return Table(f"claims · {clean(state.judged.claims.title)}", columns, tuple(rows))
+
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
+        if state.judged is None:
+            return ()
+        return state.judged.claims.claims[state.judged.row].metrics
+
+
+def _head(judged: Judged, outcomes: list[Outcome], top: int, rows: int, area: Area) -> Line:
+    """`28 claims · demo · 23 hold, 5 unknown`."""
+    said = ", ".join(
+        f"{n} {_SHORT[verdict]}" for verdict, n in zip(_SHORT, counts(outcomes).values(), strict=True) if n
+    )
+    line = Line(f" {plural(len(outcomes), 'claim')}", area.ink.bold)
+    line.add(f"{rows_shown(top, rows, len(outcomes), 'rows')} · {clean(judged.claims.address)} · {said}", area.ink.dim)
+    return line
+
+
+def _style(verdict: Verdict, ink: Ink) -> Style:
+    return {"holds": ink.good, "holds only under": ink.warn, "does not hold": ink.bad}.get(verdict, ink.dim)
+
+
+def _row(outcome: Outcome, area: Area, *, chosen: bool) -> Line:
+    """Verdict, id, what is published, what is measured."""
+    ink = area.ink
+    line = Line("▸ " if chosen else "  ", ink.accent)
+    line.add(left(_MARKS[outcome.verdict] + "!" * outcome.limited, _MARK), _style(outcome.verdict, ink))
+    name = min(24, area.width // 4)
+    rest = area.width - 2 - _MARK - name - 2
+    said = rest * 2 // 5
+    line.add(left(clean(outcome.claim.id), name) + " ", ink.bold if chosen else ink.plain)
+    line.add(left(published(outcome.claim), said) + " ", ink.dim)
+    return line.add(fit(_best(outcome), rest - said), ink.plain)
+
+
+def _best(outcome: Outcome) -> str:
+    """What was measured under the first definition that speaks for the verdict."""
+    known = [one for one in outcome.measured if one.holds is not None]
+    shown = next((one for one in known if one.holds), known[0] if known else outcome.measured[0])
+    return shown.text
+
+
+def _quantity(claim: Claim, metric: str) -> str:
+    """`range of lens depth`: by the definition's title."""
+    return quantity(claim, metric).replace(metric, DEFINITIONS[metric].title)
+
+
+def _detail(outcome: Outcome, area: Area) -> list[Line]:
+    """Everything about the claim under the cursor."""
+    ink, claim = area.ink, outcome.claim
+    lines = [Line(" " + part, ink.accent) for part in wrap(clean(claim.statement), area.width - 2)]
+    found = [("verdict", outcome.text, _style(outcome.verdict, ink)), ("published", published(claim), ink.plain)]
+    if claim.location:
+        found[1] = ("published", f"{published(claim)}  ({clean(claim.location)})", ink.plain)
+    for one in outcome.measured:
+        sign = {True: "✓", False: "✗", None: "·"}[one.holds]
+        found.append(("measured", f"{sign} {_quantity(claim, one.metric)}: {one.text}", ink.plain))
+    found += [("! finding", clean(text), ink.warn) for text in finding_lines(outcome.findings)]
+    found += [("! caution", clean(outcome.caution), ink.warn)] if outcome.limited and outcome.caution else []
+    found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
+    before = ""
+    for label, text, style in found:
+        for n, part in enumerate(wrap(text, area.width - 14)):
+            shown = label if not n and label != before else ""
+            lines.append(Line("   ").add(shown, ink.dim).to(13).add(part, style))
+        before = label
+    return lines

@@ -1,0 +1,1 @@
+"""What a weighted sum of the adapters would be."""

@@ -1,0 +1,184 @@
+"""How large and how many-dimensional each update is, and its singular spectrum at the slider's layer."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+
+import numpy as np
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.definitions import DEFINITIONS
+from inspector.tui.actions import Action, cycled
+from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
+from inspector.tui.plotting import nice_limits
+from inspector.tui.probing.views import facts
+from inspector.tui.state import RANK_METRICS, WITH_BASE, AppState
+from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
+from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.layers import MOST
+from inspector.tui.widgets.bars import bar
+from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
+
+
+def spectrum_modules(state: AppState) -> list[int]:
+    """The modules of the slider's layer that pass the filter: indices into study.modules."""
+    layer = state.layers[state.layer] if state.layers else None
+    return [
+        m
+        for m, module in enumerate(state.study.modules)
+        if module.layer == layer and (not state.filter or module.projection == state.filter)
+    ]
+
+
+class SizeView(View):
+    id = "size"
+    key = "5"
+    title = "Size & rank"
+    need = 1
+    short = "Size"
+    hint = "norms, effective ranks, singular spectra"
+    about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
+    actions = (
+        *SCRUBBED,
+        *METRIC,
+        FILTER,
+        Action("next_module", "n", "module", "the next module whose spectrum is shown",
+               lambda view, app: view.step_module(app.state, 1), 50, "n/N"),
+        Action("previous_module", "N", "previous module", "the previous module",
+               lambda view, app: view.step_module(app.state, -1)),
+        Action("log", "v", "log σ", "logarithmic or linear spectrum",
+               lambda view, app: view.choose(app.state, "log", not view.log), 40),
+    )  # fmt: skip
+    probe = "intruders"
+    shows = (*RANK_METRICS, "norm*", "singular*")
+    remembered = (("rank_metric", RANK_METRICS), ("log", (True, False)))
+
+    def __init__(self) -> None:
+        self.log = True
+        self.spectrum = 0
+        """Of the modules of a layer, the one whose spectrum is shown."""
+
+    def step_module(self, state: AppState, step: int) -> None:
+        if modules := spectrum_modules(state):
+            self.spectrum = (self.spectrum + step) % len(modules)
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        bars = max(min(state.size, (area.height - 6) // 2), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
+        extent = rows_shown(top, bars, state.size, "adapters")
+        title = Line(" size and rank", area.ink.bold).add(f"{extent} · {self.place(state)}", area.ink.dim)
+        lines = [title, *self._bars(state, top, bars, area)]
+        room = area.height - len(lines)
+        return page([*lines, *self._spectra(state, room, area)], area.width, area.height)
+
+    def _bars(self, state: AppState, top: int, height: int, area: Area) -> list[Line]:
+        ink, ranks = area.ink, state.rank_metric
+        shown = range(top, min(top + height, state.size))
+        label = min(max(cell_len(name) for name in state.names), area.width // 4) + 3
+        half = (area.width - label) // 2
+        mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
+        width = half - (17 if mixed else 11)
+        norms = [state.own("norm", i) for i in range(state.size)]
+        sizes = [state.own(ranks, i) for i in range(state.size)]
+        header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
+        header.add(metric_title(ranks), ink.dim)
+        lines = [header]
+        for i in shown:
+            here = i == state.row
+            line = Line("▸ " if here else "  ", ink.accent)
+            line.add(fit(state.name(i), label - 3), ink.bold if here else ink.plain).to(label)
+            for values, column in ((norms, 0), (sizes, half)):
+                most = max((v for v in values if math.isfinite(v)), default=0.0)
+                part, text = values[i] / most if most else math.nan, general(values[i])
+                if mixed and column:  # across ranks, shares are compared
+                    part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
+                line.to(label + column).add(bar(part, width), ink.line(0))
+                line.add(f" {text}", ink.bold if here else ink.plain)
+            lines.append(line)
+        lines.append(Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim))
+        return [*lines, *self._with_base(state, area)]
+
+    def _with_base(self, state: AppState, area: Area) -> list[Line]:
+        """What the base adds about the adapter under the cursor, once it was measured."""
+        known = facts(state, state.row)
+        text = f"{state.name(state.row)}: {' · '.join(known)}" if known else ""
+        return [Line(" " + part, area.ink.plain) for part in wrap(text, area.width - 2) if part]
+
+    def _spectra(self, state: AppState, room: int, area: Area) -> list[Line]:
+        """Singular values of one module, a line per adapter that has it."""
+        ink, modules = area.ink, spectrum_modules(state)
+        metric = spectrum_metric(state)
+        block = state.block(metric, "module")
+        if room < 6 or block is None or not modules:
+            why = "the spectrum needs a taller terminal" if room < 6 else "no singular values here yet"
+            return [Line(), Line("  " + why, ink.dim)]
+        module = modules[self.spectrum % len(modules)]
+        have = np.flatnonzero(np.isfinite(block[:, module]).any(axis=-1)).tolist()
+        first = min(max(bisect(have, state.row) - MOST, 0), max(len(have) - MOST, 0))
+        shown = have[first : first + MOST]
+        values = np.asarray(block[shown, module])
+        name = clean(str(state.study.modules[module]))
+        of = f" · {len(shown)} of {plural(len(have), 'adapter')}" if len(shown) < len(have) else ""
+        which = f"{self.spectrum % len(modules) + 1} of {len(modules)}"
+        title = Line(f" {DEFINITIONS[metric].title.removesuffix(' σ')}", ink.bold)
+        scale = "log" if self.log else "linear"
+        told = f" · {name} ({which} at this layer){of} · {scale}"
+        title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
+        if not shown:
+            return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
+        legend = Line(" ")
+        for n, i in enumerate(shown):
+            here = i == state.row
+            legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(
+                fit(state.name(i), 18), ink.bold if here else ink.plain
+            )
+        cut = values[:, : max(_used(values), 2)]
+        strong = shown.index(state.row) if state.row in shown else -1
+        drawn = plot(self._lines(cut, strong), ink, area.width - 1, room - 2)
+        return [title, *drawn, legend]
+
+    def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int) -> Lines:
+        xs = tuple(float(n + 1) for n in range(values.shape[1]))
+        if self.log:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                logs = np.log10(values)
+            top = float(np.nanmax(np.where(np.isfinite(logs), logs, np.nan))) if np.isfinite(logs).any() else 0.0
+            logs = np.where(logs > top - 6, logs, np.nan)  # zeros and rounding noise: not a spectrum
+            curves = tuple(tuple(float(v) for v in row) for row in logs)
+            known = [v for row in curves for v in row if math.isfinite(v)]
+            return Lines(
+                xs, curves, limits=nice_limits(min(known, default=-1), max(known, default=0)), strong=strong, log=True
+            )
+        curves = tuple(tuple(float(v) for v in row) for row in values)
+        return Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong)
+
+    def table(self, state: AppState) -> Table:
+        ranks = tuple(m for m in (*RANK_METRICS, *WITH_BASE) if state.has(m))
+        rows = tuple(
+            (state.name(i), *(tidy(state.own(metric, i)) for metric in ("norm", *ranks))) for i in range(state.size)
+        )
+        return Table(f"size and rank · {self.place(state)}", ("name", "norm", *ranks), rows)
+
+    def cycle(self, state: AppState, step: int) -> None:
+        state.rank_metric = cycled(state.available(RANK_METRICS), state.rank_metric, step)
+
+    def shell_command(self, state: AppState) -> list[str]:
+        return self.analyze(state, "norm", state.rank_metric)
+
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
+        more = (m for m in (*WITH_BASE, "lens_depth") if state.has(m))
+        return ("norm", state.rank_metric, spectrum_metric(state), *more)
+
+
+def spectrum_metric(state: AppState) -> str:
+    """Shares if the scale of an adapter is unknown: only these stand beside each other then."""
+    share = "singular_value_share"
+    return "singular_value" if state.study.block(share, "module") is None else share
+
+
+def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
+    """How many singular values any of them has."""
+    some = np.flatnonzero(np.isfinite(values).any(axis=0))
+    return int(some[-1]) + 1 if some.size else 0

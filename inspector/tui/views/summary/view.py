@@ -1,0 +1,136 @@
+"""The findings in plain sentences, each with its numbers and the view behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from textual.strip import Strip
+
+from inspector.takeaways import Number, Takeaway
+from inspector.tui.messages import ForView
+from inspector.tui.navigation import ENDS
+from inspector.tui.state import AppState
+from inspector.tui.text import Line, clean, general, page, plural, wrap
+from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy
+from inspector.tui.views.summary.actions import OPEN_FINDING, Told, tell
+from inspector.tui.work import Work
+
+_KINDS = {
+    "direction": "direction", "size": "size", "chance": "chance", "loss": "basins", "states": "states",
+    "accuracy": "accuracy", "merging": "merging", "runs": "runs", "limit": "limits",
+}  # fmt: skip
+_NUMBERS = 4
+"""Of the finding under the cursor, so many stand below the list."""
+
+
+class SummaryView(View):
+    id = "summary"
+    key = "S"
+    title = "Summary"
+    need = 1
+    short = "Sum"
+    hint = "the findings in plain sentences, each with the view behind it"
+    about = (
+        "What the numbers say, by fixed rules (their thresholds: inspector/takeaways). ! marks what limits the reading "
+        "of other numbers. Enter opens the view behind the finding under the cursor."
+    )
+    actions = (*ENDS, OPEN_FINDING)
+
+    def __init__(self) -> None:
+        self._telling = False
+
+    def prepare(self, app: Work) -> None:
+        """Have the findings told where the numbers are others than those last told."""
+        state = app.state
+        if state.measured and state.size and not state.told_now and not self._telling:
+            self._telling = True
+            job = partial(tell, state.study, state.order, app.post_message)
+            app.run_worker(job, thread=True, group="tell", exit_on_error=False)
+
+    def receive(self, app: Work, message: ForView) -> None:
+        """Shown while they are of who is open; where the numbers have changed since, the newest are told next."""
+        if isinstance(message, Told):
+            self._telling = False
+            app.state.told = message.study, message.order, message.findings
+            app.repaint()
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        if (partial := self.waiting(state, area)) is not None:
+            return partial
+        found = state.findings
+        if not found:
+            told = "No rule finds anything to say of these numbers." if state.told_now else "Reading the numbers …"
+            return page([Line(), Line("  " + told)], area.width, area.height)
+        state.finding = min(state.finding, len(found) - 1)
+        below = self._numbers(found[state.finding], area)
+        room = area.height - len(below) - 2
+
+        def sentence(at: int) -> list[Line]:
+            return self._sentence(found[at], area, chosen=at == state.finding)
+
+        top = state.tops[self.id] = _first(sentence, state.finding, state.tops.get(self.id, 0), room)
+        last = top
+        lines: list[Line] = []
+        while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
+            lines += block
+            last += 1
+        title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
+        title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
+        if state.filter:
+            title.add(" · of all modules, whatever is filtered", area.ink.dim)
+        lines += [Line() for _ in range(room - len(lines))]
+        return page([title, *lines, Line(), *below], area.width, area.height)
+
+    def _sentence(self, found: Takeaway, area: Area, *, chosen: bool) -> list[Line]:
+        ink = area.ink
+        style = ink.bold if chosen else ink.warn if found.caution else ink.plain
+        lines = []
+        for n, part in enumerate(wrap(clean(found.text), area.width - 15)):
+            line = Line("▸ " if chosen and not n else "  ", ink.accent)
+            line.add("! " if found.caution and not n else "  ", ink.warn)
+            line.add(_KINDS[found.kind] if not n else "", ink.dim).to(14).add(part, style)
+            lines.append(line)
+        return lines
+
+    def _numbers(self, found: Takeaway, area: Area) -> list[Line]:
+        """The numbers behind the finding under the cursor."""
+        lines = [Line("   ").add(_told(number), area.ink.dim) for number in found.numbers[:_NUMBERS]]
+        if len(found.numbers) > _NUMBERS:
+            more = plural(len(found.numbers) - _NUMBERS, "more number")
+            lines[-1].end(f"… {more}: e exports, y copies all ", area.width, area.ink.dim)
+        return lines
+
+    def move(self, state: AppState, step: int) -> None:
+        state.finding = min(max(state.finding + step, 0), max(len(state.findings) - 1, 0))
+
+    def table(self, state: AppState) -> Table:
+        """One row a number; a finding without any has one row all the same."""
+        rows = []
+        for found in state.findings:
+            for number in found.numbers or (None,):
+                told = ("", "", "", "", "")
+                if number is not None:
+                    layer = "" if number.layer is None else str(number.layer)
+                    told = (number.metric, clean(number.a), clean(number.b), layer, tidy(number.value))
+                rows.append((found.kind, "caution" if found.caution else "", clean(found.text), *told))
+        return Table("findings", ("kind", "caution", "finding", "metric", "a", "b", "layer", "value"), tuple(rows))
+
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
+        found = state.findings
+        return tuple(dict.fromkeys(number.metric for one in found for number in one.numbers))
+
+
+def _told(number: Number) -> str:
+    """`cosine  sft ↔ rft, layer 12: 0.95`."""
+    who = clean(number.a) + (f" ↔ {clean(number.b)}" if number.b else "")
+    where = "" if number.layer is None else f", layer {number.layer}"
+    return f"{metric_title(number.metric)}  {who}{where}: {general(number.value)}"
+
+
+def _first(sentence: Callable[[int], list[Line]], cursor: int, top: int, room: int) -> int:
+    """The first finding shown, moved no further than needed to keep the cursor's in sight."""
+    first, used = cursor, len(sentence(cursor))
+    while first > top and used + (above := len(sentence(first - 1))) <= room:
+        first, used = first - 1, used + above
+    return first

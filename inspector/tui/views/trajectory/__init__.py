@@ -1,0 +1,1 @@
+"""A training over its steps."""

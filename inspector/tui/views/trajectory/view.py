@@ -1,0 +1,251 @@
+"""A training over its steps: a line a run, the numbers beneath, and everything about one checkpoint."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from inspector.text import some
+from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
+from inspector.trajectory.runs import Run
+from inspector.tui.actions import cycled
+from inspector.tui.adapter_list import AdapterList
+from inspector.tui.messages import ForView
+from inspector.tui.navigation import METRIC
+from inspector.tui.state import AppState
+from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, wrap
+from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.trajectory.state import Watched, joined, series, together
+from inspector.tui.views.trajectory.watcher import KEYS, Watcher
+from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
+
+_TITLES = {
+    "norm": "norm ‖ΔW‖",
+    "effective_rank": "effective rank",
+    "cosine_final": "cosine to its own last checkpoint",
+    "cosine_other_final": "cosine to the last of {}",
+    "cosine_other_step": "cosine to {} at the same step",
+    "loss": "loss",
+}
+_CELL = 8
+_LEAST_PLOT = 6
+
+
+class TrajectoryView(View):
+    id = "trajectory"
+    key = "T"
+    title = "Trajectory"
+    short = "Traj"
+    hint = "a training over its steps, where one is watched (inspector watch RUN)"
+    about = (
+        "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
+        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
+        "as means where there are more steps than columns. A run without its record that has written nothing for "
+        "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
+        "views show the adapters that were newest at the start; enter takes the newest again."
+    )
+    actions = (*METRIC, *KEYS)
+
+    def __init__(self) -> None:
+        self.watcher = Watcher()
+
+    def there(self, state: AppState) -> bool:
+        return bool(state.watched.roots)
+
+    def enter(self, app: AdapterList) -> None:
+        if self.there(app.state):
+            app.go(self.id)
+        else:
+            app.say("no training is watched: start with `inspector watch RUN`")
+
+    def start(self, app: AdapterList) -> None:
+        if self.there(app.state):
+            self.watcher.start(app)
+
+    def receive(self, app: AdapterList, message: ForView) -> None:
+        self.watcher.take(app, message)
+
+    def cycle(self, state: AppState, step: int) -> None:
+        state.watched.metric = cycled(METRICS, state.watched.metric, step)
+
+    def shell_command(self, state: AppState) -> list[str]:
+        against = ["--against", state.watched.against] if state.watched.against else []
+        return ["inspector", "watch", *state.watched.roots, "--table", *against]
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        watched = state.watched
+        curves = watched.curves
+        head = [self._head(watched, area), *self._news(watched, area)]
+        if not curves:
+            return page([*head, *_waiting(watched, area)], area.width, area.height)
+        below = self._detail(watched, area)
+        room = area.height - len(head) - len(below) - 1
+        fits = room - min(len(curves), 3) >= _LEAST_PLOT
+        height = max(min(len(curves), room - _LEAST_PLOT if fits else room), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), watched.row, height, len(curves))
+        table = _table(watched, top, height, area)
+        drawn = plot(_lines(watched, area.width), area.ink, area.width, room - height) if fits else []
+        if not any(math.isfinite(value) for curve in curves for _, value in curve.values(watched.metric)):
+            drawn = [*_waiting(watched, area), *[Line()] * area.height][: max(room - height, 0)]
+        return page([*head, *drawn, *table, *below], area.width, area.height)
+
+    def _head(self, watched: Watched, area: Area) -> Line:
+        """The metric, and how much of it there is."""
+        each = together(watched, area.width)
+        means = f", means of {each}" if each > 1 else ""
+        line = Line(f" {_title(watched, area.width)} over steps{means}", area.ink.bold)
+        points = sum(len(curve.points) for curve in watched.curves)
+        parts = [f" · {plural(len(watched.curves), 'run')}", f" · {plural(points, 'checkpoint')}"]
+        if watched.missing:
+            parts.insert(0, f" · measuring, {plural(watched.missing, 'number')} to go")
+        for part in parts:
+            if line.width + cell_len(part) <= area.width:
+                line.add(part, area.ink.dim)
+        return line
+
+    def _news(self, watched: Watched, area: Area) -> list[Line]:
+        """Who trains, has finished, has stopped; and what landed last."""
+        if watched.trouble:
+            return [Line(" " + part, area.ink.bad) for part in wrap(clean(watched.trouble), area.width - 2)]
+        runs = [curve.run for curve in watched.curves]
+        parts = []
+        for kind in ("training", "stopped", "finished"):
+            if these := [run for run in runs if run.state == kind]:
+                names = ", ".join(clean(run.name) for run in these)
+                parts.append(f"{kind} {names if len(names) <= area.width // 4 else len(these)}")
+        if runs and watched.awaited:
+            parts.append(f"waiting for {plural(len(watched.awaited), 'folder')}")
+        if watched.trajectory and watched.trajectory.notes:
+            parts.append(f"! {plural(len(watched.trajectory.notes), 'note')} (w)")
+        if landed := [run for run in runs if run.points]:
+            last = max(landed, key=lambda run: run.points[-1].landed)
+            parts.append(f"last landed: {clean(last.name)} step {last.points[-1].step} at {clock(last)}")
+        lines = [Line()]
+        for part in parts:
+            dot = " · " if lines[-1].width else " "
+            if lines[-1].width + cell_len(dot + part) > area.width:
+                lines.append(Line())
+                dot = " "
+            lines[-1].add(dot + part)
+        return lines[: 2 if area.height > 14 else 1]
+
+    def _detail(self, watched: Watched, area: Area) -> list[Line]:
+        """The run under the cursor at the step under the cursor, in every metric: always two lines."""
+        curve, step = watched.curves[watched.row], watched.at
+        name, other = fit(clean(curve.run.name), area.width // 4), fit(clean(watched.against), area.width // 5)
+        if all(point.step != step for point in curve.points):
+            step = curve.points[-1].step if curve.points else None
+        if step is None:
+            return [Line(f" {name}: no checkpoint yet"), Line()]
+        size = f"‖ΔW‖ {general(curve.at('norm', step))} · eff.rank {general(curve.at('effective_rank', step))}"
+        cosines = [f"own last {shown('cosine', curve.at('cosine_final', step))}"]
+        if other and watched.against != curve.run.name:
+            last, same = (shown("cosine", curve.at(f"cosine_other_{which}", step)) for which in ("final", "step"))
+            cosines.append(f"to {other}: last {last}, same step {same}")
+        first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
+        loss = curve.at("loss", step)
+        first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
+        return [first, Line(f" cosine: {' · '.join(cosines)}")]
+
+    def move(self, state: AppState, step: int) -> None:
+        state.watched.move(step)
+
+    def table(self, state: AppState) -> Table:
+        """Every number of every run, one a row."""
+        trajectory = state.watched.trajectory
+        found = tuple(tuple(map(clean, cells(row))) for row in rows(trajectory)) if trajectory else ()
+        return Table(f"trajectory of {clean(some(state.watched.roots))}", COLUMNS, found)
+
+    def metrics(self, _state: AppState, /) -> tuple[str, ...]:
+        return ("norm", "effective_rank", "cosine")
+
+
+def clock(run: Run) -> str:
+    """When its last checkpoint landed: `14:03:59`, with the day where it was another."""
+    at = datetime.fromtimestamp(run.points[-1].landed).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return f"{at:%H:%M:%S}" if today else f"{at:%Y-%m-%d %H:%M}"
+
+
+def shown(metric: str, value: float) -> str:
+    """A number that leaves a blank in its cell: a cosine to three digits, for it ends near 1."""
+    if math.isnan(value):
+        return NA
+    if metric.startswith("cosine"):
+        return f"{value:.3f}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−") if metric == "loss" else general(value)
+
+
+def _title(watched: Watched, width: int) -> str:
+    return _TITLES[watched.metric].format(fit(clean(watched.against), width // 3) or "another run")
+
+
+def _waiting(watched: Watched, area: Area) -> list[Line]:
+    """What there is to wait for."""
+    if watched.awaited:
+        folder = "folder" if len(watched.awaited) == 1 else "folders"
+        what = f"Waiting for the {folder} {clean(some(watched.awaited))}: the --out of a training, or a run in it."
+    elif watched.missing:
+        what = "Measuring …"
+    elif not watched.curves:
+        what = f"Waiting for the first run in {clean(some(watched.roots))}."
+    elif watched.metric.startswith("cosine_other") and len(watched.curves) < 2:
+        what = "There is one run here: a second one is needed to compare with."
+    elif watched.metric == "loss":
+        what = "No loss was logged yet."
+    elif watched.steps:
+        what = "Not defined for any checkpoint so far."
+    else:
+        what = "Waiting for the first checkpoint. M shows the loss meanwhile."
+    return [Line(), *(Line("  " + part, area.ink.bold) for part in wrap(what, area.width - 4))]
+
+
+def _lines(watched: Watched, width: int) -> Lines:
+    """Curves over the union of their steps; straight between a run's own checkpoints."""
+    metric, each = watched.metric, together(watched, width)
+    found = [series(curve, metric, each) for curve in watched.curves]
+    grid = sorted({step for known in found for step, _ in known} | {0.0})
+    curves = tuple(joined(grid, known) for known in found)
+    bounded = metric.startswith("cosine")
+    limits = limits_of(curves, floor=0.0 if metric == "norm" else None, roof=1.0 if bounded else None)
+    cursor = float(watched.at) if watched.at is not None and watched.at <= grid[-1] else None
+    return Lines(tuple(grid), curves, (), limits, cursor, watched.row, tuple(f"{step:.0f}" for step in grid))
+
+
+def _table(watched: Watched, top: int, height: int, area: Area) -> list[Line]:
+    """The metric at as many steps as fit, those around the cursor: a line a run."""
+    names = [clean(curve.run.name) for curve in watched.curves]
+    label = min(max(map(cell_len, names)), max(area.width // 4, 8))
+    wide = area.width >= 76
+    column = label + 4 + (15 if wide else 9)
+    steps, at = watched.steps, watched.at
+    fit_in = max((area.width - column - 1) // _CELL, 1)
+    first = window(0, steps.index(at), fit_in, len(steps)) if at is not None else 0
+    seen = steps[first : first + fit_in]
+    extent = rows_shown(top, height, len(names), "runs").removeprefix(" · ")
+    header = Line(f"   {extent}", area.ink.dim).to(column)
+    for step in seen:
+        header.add(right(str(step), _CELL), area.ink.accent if step == at else area.ink.dim)
+    lines = [header]
+    for n in range(top, min(top + height, len(names))):
+        curve, here = watched.curves[n], n == watched.row
+        style = area.ink.bold if here else area.ink.plain
+        line = Line("▸" if here else " ", area.ink.accent)
+        line.add(f"{LETTERS[n % 26]} ", area.ink.line(n) + area.ink.bold).add(fit(names[n], label), style)
+        line.to(label + 4).add(_progress(curve, wide=wide), area.ink.dim).to(column)
+        for step in seen:
+            value = shown(watched.metric, curve.at(watched.metric, step))
+            line.add(right(value, _CELL), area.ink.bold if here and step == at else area.ink.plain)
+        lines.append(line)
+    return lines
+
+
+def _progress(curve: Curve, *, wide: bool) -> str:
+    """`training 37/60`, `finished`; where there is little room, `37/60`."""
+    run = curve.run
+    if run.state == "finished":
+        return run.state
+    return f"{run.state} " * wide + f"{run.step}" + (f"/{run.steps}" if run.steps else "")

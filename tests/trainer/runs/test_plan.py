@@ -1,0 +1,67 @@
+"""How a run is planned on a GPU: by its longest rows and the memory there is."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from trainer.methods import method
+from trainer.objectives.examples import Examples
+from trainer.recipes.recipe import Recipe
+from trainer.runs import build, memory
+from trainer.runs.launchers import split
+from trainer.runs.memory import Kept
+
+GB = 1 << 30
+KEPT = Kept(block=100_000, inputs=5_000, blocks=36)
+ROWS = Examples({}, "row", (800,) * 30 + (3000, 9000))
+PAIRS = Examples(
+    {"prompt_ids": [[0] * 100] * 2, "chosen_ids": [[0] * 900, [0]], "rejected_ids": [[0] * 50, [0]]}, "pair", (1150, 9)
+)  # fmt: skip
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """On a GPU with so many GB free beside a base of 8."""
+
+    def run(name, found, free, **settings):
+        recipe = Recipe(**settings)
+        monkeypatch.setattr(memory, "measured", lambda _model: KEPT)
+        monkeypatch.setattr(memory, "unused", lambda _device: free * GB)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _device: 8 * GB)
+        model = SimpleNamespace(device=torch.device("cuda"))
+        return build._plan(method(name), recipe, found, model, split(recipe, 1))
+
+    return run
+
+
+def test_rows_are_taken_by_tokens(plan):
+    """The longest row must fit; of others no more than makes a pass fast."""
+    assert (plan("sft", ROWS, 70).every, plan("sft", ROWS, 70).tokens) == (0, 9000)
+    assert (plan("sft", ROWS, 12).every, plan("sft", ROWS, 12).tokens) == (1, 9000)
+    assert plan("sft", Examples({}, "row", (800,) * 64), 70).tokens == memory.ENOUGH
+    assert plan("sft", ROWS, 70, micro_tokens=4096).tokens == 4096
+    assert plan("sft", ROWS, 70, gradient_checkpointing=2).every == 2
+
+
+def test_the_plan_counts_what_is_there_and_one_pass(plan):
+    found = plan("dft", ROWS, 70)
+    assert found.bytes == 8 * GB + GB + 9000 * KEPT.peak(0)
+
+
+def test_pairs_are_both_sides_as_long_as_the_longer(plan):
+    """Eight pairs in a pass, 1,000 tokens a side."""
+    assert plan("dpo", PAIRS, 70).tokens == 8 * 2 * 1000
+    assert plan("dpo", PAIRS, 70).every == 0
+    assert plan("dpo", PAIRS, 50).every == 4
+
+
+def test_online_methods_are_planned_for_their_limit(plan):
+    assert plan("online-grpo", ROWS, 70, max_length=2048).tokens == 8 * 2048
+
+
+@pytest.mark.parametrize(("setting", "every"), [(None, 1), (0, 0), (3, 3)])
+def test_elsewhere_the_recipe_says(setting, every):
+    model = SimpleNamespace(device=torch.device("cpu"))
+    recipe = Recipe(gradient_checkpointing=setting, micro_tokens=77)
+    assert build._plan(method("sft"), recipe, ROWS, model, split(recipe, 1)) == memory.Plan(every, 77)
