@@ -44,9 +44,9 @@ class Table(NamedTuple):
             old = new = f"{path.removeprefix(self.place)}.weight"
             for rule in rules:
                 new, _ = rule.rename_source_key(new)
-            if not any(rule.rename_source_key(key)[1] for rule in self.converted for key in {old, new}):
+            if new != old and not any(rule.rename_source_key(key)[1] for rule in self.converted for key in (old, new)):
                 found[path] = self.place + new.removesuffix(".weight")
-        made = {generic(new) for path, new in found.items() if new != path}
+        made = set(map(generic, found.values()))
         return {path: path if generic(path) in made else found.get(path, path) for path in paths}
 
 

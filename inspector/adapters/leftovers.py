@@ -36,7 +36,7 @@ def leftovers(adapters: Sequence[Adapter]) -> list[dict[str, Shape]]:
 def warned(adapters: Sequence[Adapter]) -> list[Adapter]:
     """With a warning where two have modules of equal shapes, each under a name that the other does not know.
 
-    None where no module of theirs meets and their bases are others by name: nothing is compared there.
+    None where no module of theirs meets, unless they name one base: nothing is compared there, as is said elsewhere.
     """
     kinds = [_kinds(adapter) for adapter in adapters]
     made = []
@@ -44,10 +44,15 @@ def warned(adapters: Sequence[Adapter]) -> list[Adapter]:
         found = {}
         for other, theirs in zip(adapters, kinds, strict=True):
             number = _left(mine, theirs)
-            if number and (same_base(adapter.base, other.base) or not adapter.modules.keys().isdisjoint(other.modules)):
+            if number and (_of_one_base(adapter, other) or not adapter.modules.keys().isdisjoint(other.modules)):
                 found[other.info.name] = number
         made.append(_warned(adapter, found))
     return made
+
+
+def _of_one_base(one: Adapter, other: Adapter) -> bool:
+    """As far as their files name it."""
+    return bool(one.base and other.base) and same_base(one.base, other.base)
 
 
 def _kinds(adapter: Adapter) -> Kinds:

@@ -182,7 +182,7 @@ def test_cancelled_while_a_disk_does_not_answer(tmp_path, monkeypatch, slow):
     write_random(tmp_path / "a")
     asked, answers = Event(), Event()
 
-    def waiting(*_args):
+    def waiting(*_args, **_options):
         asked.set()
         assert answers.wait(60)
 
