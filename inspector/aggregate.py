@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.geometry import cosine, interference, orthogonal
-from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
+from inspector.study import SCOPES, Scope, Study, fill_diagonals
 
 Blocks = dict[tuple[str, Scope], Floats]
 Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]

@@ -9,10 +9,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.arrays import Floats
 from inspector.printing.tables import UNLIMITED, Page, titled
 from inspector.probes.records import Record
 from inspector.probes.solved import Results, only
-from inspector.study import Floats
 from inspector.text import count, plain
 
 _MEANING = (

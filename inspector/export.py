@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.columns import Coded, coded
 from inspector.errors import InspectorError
 from inspector.files import refuse_place, replacing
 from inspector.names import ModuleId
 from inspector.results import with_cautions
 from inspector.spreadsheet import cell
-from inspector.study import AdapterInfo, Finding, Floats, ProbeInfo, Settings, Study
+from inspector.study import AdapterInfo, Finding, ProbeInfo, Settings, Study
 from inspector.table import COLUMNS, NUMBERS, Row, blocks, rows
 from inspector.text import distinct, plain
 from inspector.typed import typed

@@ -10,8 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.shared import pair_chance
-from inspector.study import Floats, Study
+from inspector.study import Study
 
 SAME, DIFFERENT, NEAR = 0.8, 0.3, 5.0
 """Measured on public checkpoints: 0.96-1.00 within a run, 0.85-0.99 with a shared start, 0.03-0.07 across runs, which

@@ -15,10 +15,11 @@ from inspector.adapters.health import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
 from inspector.aggregate import aggregate
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
+from inspector.definitions.chance import averaged, chance_levels
 from inspector.names import ModuleId
-from inspector.shared import averaged, chance_levels
-from inspector.study import Floats, Scope, Settings, Study, fill_diagonals
+from inspector.study import Scope, Settings, Study, fill_diagonals
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from inspector.aggregate import aggregate
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.definitions.probes import DISTINCT, SIGNED
-from inspector.study import Floats, ProbeInfo, Scope, Study
+from inspector.study import ProbeInfo, Scope, Study
 
 Blocks = Mapping[tuple[str, Scope], Floats]
 

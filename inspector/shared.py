@@ -12,10 +12,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.definitions import DEFINITIONS, Definition
+from inspector.arrays import Floats
+from inspector.definitions import DEFINITIONS
+from inspector.definitions.chance import averaged, chance_levels
 from inspector.geometry import cosine
 from inspector.geometry.interference import classify
-from inspector.study import Floats, Study
+from inspector.study import Study
 
 Modules = NDArray[np.bool_]
 
@@ -59,21 +61,6 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
 
 
-def chance_levels(definition: Definition, shapes: NDArray[np.int64], extents: Floats, width: int) -> Floats:
-    """(P, width): what random subspaces would give for P pairs of updates of shapes (P, 2) and extents (P, 2)."""
-    levels = np.full((len(shapes), width), np.nan)
-    chance = definition.chance
-    if chance is None:
-        return levels
-    d = shapes[:, int(definition.side == "right")]
-    for size in np.unique(d).tolist():
-        here = d == size
-        found = np.asarray(chance.level(int(size), *extents[here].T))
-        found = found if found.ndim == 2 else found.reshape(-1, 1)
-        levels[here, : found.shape[1]] = found
-    return levels
-
-
 def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3) -> str:
     """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known. `k`: 0-based, of an angle."""
     pairs = combinations(range(len(study.adapters)), 2)
@@ -91,15 +78,6 @@ def _level(metric: str, modules: bytes, width: int) -> Floats:
     if len(kinds) == 1:
         return np.asarray(levels[0])
     return averaged(np.repeat(levels, counts, axis=0), DEFINITIONS[metric].aggregate)
-
-
-def averaged(levels: Floats, how: str) -> Floats:
-    """Mean or median of each column, NaN left out: (modules, k) -> (k,)."""
-    out, known = np.full(levels.shape[1], np.nan), ~np.isnan(levels)
-    for k in np.flatnonzero(known.any(0)):
-        column = levels[known[:, k], k]
-        out[k] = np.median(column) if how == "median" else column.mean()
-    return out
 
 
 def pair_interference(study: Study, i: int, j: int, counted: Modules | None = None) -> Interference:

@@ -22,12 +22,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import arrays
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
 from inspector.origin import UNKNOWN, Origin
 
-Floats = arrays.Floats
 Scope = Literal["global", "layer", "module"]
 SCOPES: tuple[Scope, ...] = ("global", "layer", "module")
 ACTIVATED = "PEFT aLoRA"

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.columns import Coded, Codes, coded
 from inspector.definitions import DEFINITIONS, Definition
-from inspector.study import SCOPES, Floats, Scope, Study, fill_diagonals
+from inspector.study import SCOPES, Scope, Study, fill_diagonals
 
 COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
 NUMBERS = ("k", "value")

@@ -14,8 +14,9 @@ import numpy as np
 
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT
+from inspector.arrays import Floats
 from inspector.names import ModuleId
-from inspector.study import Finding, Floats, Study
+from inspector.study import Finding, Study
 from inspector.text import plain
 
 ROBUST_Z, FACTOR = 3.5, 3.0

@@ -9,10 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.arrays import Floats
 from inspector.errors import InspectorError
 from inspector.geometry.sums import Sums, sums
 from inspector.names import ModuleId
-from inspector.study import SCOPES, AdapterInfo, Floats, Scope, Study
+from inspector.study import SCOPES, AdapterInfo, Scope, Study
 from inspector.text import plain
 
 Flags = NDArray[np.bool_]

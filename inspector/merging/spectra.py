@@ -10,10 +10,11 @@ import numpy as np
 
 from inspector.adapters.model import Adapter
 from inspector.analysis import device_named
+from inspector.arrays import Floats
 from inspector.errors import CancelledError
 from inspector.merging.preview import addable
 from inspector.names import ModuleId
-from inspector.study import Floats, Study
+from inspector.study import Study
 
 if TYPE_CHECKING:
     from torch import Tensor

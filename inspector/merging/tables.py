@@ -8,10 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.merging.preview import Preview
 from inspector.printing.tables import UNLIMITED, Page, number, titled
-from inspector.study import Floats
 from inspector.text import count, plain
 
 _ALL = 0.9995

@@ -8,10 +8,11 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.printing.tables import number, titled
 from inspector.resemblance import own, told_subjects
-from inspector.study import Floats, Scope, Study
+from inspector.study import Scope, Study
 
 _MAX_PAIRS = 12
 

@@ -8,9 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.arrays import Floats
 from inspector.definitions.probes import FEW_PROMPTS, LOSSES
 from inspector.printing.tables import number, titled
-from inspector.study import Floats, ProbeInfo, Study
+from inspector.study import ProbeInfo, Study
 from inspector.table import subjects
 from inspector.text import count
 

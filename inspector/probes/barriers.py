@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.study import Floats
+from inspector.arrays import Floats
 
 KINDS = ("mean", "chord", "strict")
 RESAMPLES = 2000

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from inspector.study import Floats
+from inspector.arrays import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.probes.cka import KINDS, Moments, Side, similarity, u_centred
 from inspector.probes.rows import Rows
-from inspector.study import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,10 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.probes.records import Record
 from inspector.probes.statistics import holm, mcnemar, wilson
-from inspector.study import Floats, ProbeInfo, Scope
+from inspector.study import ProbeInfo, Scope
 
 Blocks = dict[tuple[str, Scope], Floats]
 

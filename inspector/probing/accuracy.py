@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from inspector.adapters.model import Adapter
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.probing.job import Job
 from inspector.results import Blocks
-from inspector.study import Floats, ProbeInfo
+from inspector.study import ProbeInfo
 
 
 def run(job: Job, adapters: Sequence[Adapter], note: Callable[[str], None], cancelled: Callable[[], bool]) -> None:

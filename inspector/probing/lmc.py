@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.definitions.probes import SIGNED
 from inspector.probes.barriers import KINDS, barriers, difference
 from inspector.probes.connectivity import Point, losses, on_path, points
@@ -13,7 +14,7 @@ from inspector.probes.encode import answers
 from inspector.probing.job import Job
 from inspector.probing.pace import Pace
 from inspector.probing.request import remember_speed
-from inspector.study import Floats, Scope
+from inspector.study import Scope
 
 
 def run(job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.definitions.probes import DISTINCT
 from inspector.probes import lens
 from inspector.probes.cka import KINDS
@@ -19,7 +20,7 @@ from inspector.probes.template import distinct, template_of
 from inspector.probing.job import Job
 from inspector.probing.pace import Pace
 from inspector.probing.request import remember_speed
-from inspector.study import Floats, Scope
+from inspector.study import Scope
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inspector.adapters.model import Adapter
+from inspector.arrays import Floats
 from inspector.errors import CancelledError
 from inspector.names import ModuleId
 from inspector.probes.intruders import intruders, left_vectors
 from inspector.probing.job import Job
-from inspector.study import Floats, Scope
+from inspector.study import Scope
 
 if TYPE_CHECKING:
     from torch import Tensor

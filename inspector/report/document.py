@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from inspector.arrays import Floats
 from inspector.definitions import Definition
 from inspector.printing.tables import number
-from inspector.study import Floats
 
 Numbers = tuple[float, ...]
 

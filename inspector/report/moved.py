@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.names import ModuleId
-from inspector.study import Floats, Scope, Study
+from inspector.study import Scope, Study
 
 
 @dataclass(frozen=True, slots=True)

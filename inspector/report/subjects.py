@@ -6,8 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.report.document import Subject
-from inspector.study import Floats, Study
+from inspector.study import Study
 from inspector.text import plain
 
 MOST = 66

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.definitions import DEFINITIONS
 from inspector.shared import Interference, pair_chance, pair_interference
-from inspector.study import AdapterInfo, Floats, Scope, Study
+from inspector.study import AdapterInfo, Scope, Study
 from inspector.tui.text import clean
 
 Pair = tuple[int, int]

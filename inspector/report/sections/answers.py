@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.printing.probes import measured_on
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section, Subject, Table
 from inspector.report.subjects import label
-from inspector.study import Floats
 from inspector.table import subjects
 from inspector.text import plain
 

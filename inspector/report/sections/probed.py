@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.arrays import Floats
 from inspector.definitions.probes import LOSSES
 from inspector.printing.probes import measured_on
 from inspector.printing.tables import number
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Level, Lines, Note, Part, Section, Table
 from inspector.report.subjects import label
-from inspector.study import Floats
 from inspector.table import subjects
 from inspector.takeaways.probed import KINDS
 from inspector.text import plain

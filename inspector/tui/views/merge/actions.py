@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
+from inspector.arrays import Floats
 from inspector.errors import CancelledError, InspectorError
 from inspector.merging.preview import Preview
-from inspector.study import Floats
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
 from inspector.tui.text import clean
