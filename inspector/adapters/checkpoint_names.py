@@ -64,12 +64,18 @@ def tables() -> tuple[Table, ...]:
     converters = {model: [c for c in rules if isinstance(c, WeightConverter)] for model, rules in known.items()}
     every = [converter for those in converters.values() for converter in those]
     turned = [c for c in every if any(type(operation).__name__ == "PermuteForRope" for operation in c.operations)]
-    found = {model: [rule for rule in rules if isinstance(rule, WeightRenaming)] for model, rules in known.items()}
+    found = {model: [r for r in rules if isinstance(r, WeightRenaming) and _keeps(r)] for model, rules in known.items()}
     return tuple(
         Table(model, (*rules, *legacy), tuple(dict.fromkeys((*converters[model], *turned))))
         for model, rules in found.items()
         if rules
     )
+
+
+def _keeps(rule: WeightRenaming) -> bool:
+    """Whether a rule does not only drop, or add, what tells a part of a model from another, as `vision_model.`."""
+    prefixes = [getattr(rule, name, None) for name in ("prefix_to_add", "prefix_to_remove")]
+    return all(prefix in {None, "model"} for prefix in prefixes)
 
 
 def table_for(left: Sequence[Shapes], newer: Sequence[bool]) -> Table | None:

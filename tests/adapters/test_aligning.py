@@ -87,6 +87,8 @@ def test_of_two_spellings_the_one_with_more_dots_is_shown():
         ("transformer_blocks.{}.attn.to_q", "single_transformer_blocks.{}.attn.to_q"),
         ("model.layers.{}.mlp.fc1", "model.visual.layers.{}.mlp.fc1"),
         ("model.layers.{}.self_attn.q_proj", "model.layers.{}.self_attn.o_proj"),
+        ("model.layers.{}.self_attn.q_proj", "model.vision_model.layers.{}.self_attn.q_proj"),
+        ("model.encoder.layers.{}.fc1", "vision_model.encoder.layers.{}.fc1"),
         ("text_encoder.layers.{}.fc1", "text_encoder_2.layers.{}.fc1"),
     ],
 )

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from inspector.adapters.aligning import aligned
-from inspector.adapters.checkpoint_names import tables
+from inspector.adapters.checkpoint_names import _place, tables
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.names import generic, module_ids, split, strip_wrappers, words
+from inspector.names import generic, module_ids, split, strip_wrappers
 from inspector.study import AdapterInfo
 from tests.adapters.model_classes import linear, of_diffusers, of_transformers
 
@@ -137,7 +137,7 @@ def test_no_table_takes_a_module_for_another():
             for place in ("", *places):
                 found = defaultdict(set)
                 for path, new in table._replace(place=place).newer(names).items():
-                    found[words(new)].add(names[path])
+                    found[_place(new)].add(names[path])
                 assert all(len(those) == 1 for those in found.values()), (name, table.model, place)
 
 
