@@ -1,6 +1,6 @@
 """What LoRA training did to the weights: open adapters, see their weight-space geometry.
 
-In a notebook: `load`, `compare`, `probe`, `summary`, `open_study`, `save_study`; see `inspector.library`.
+In a notebook: `load`, `compare`, `probe`, `summary`, `open_study`, `save_study`; see `inspector.api.library`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from inspector._version import __version__
 __all__ = ["__version__", "compare", "load", "open_study", "probe", "save_study", "summary"]
 
 if TYPE_CHECKING:
-    from inspector.library import compare, load, open_study, probe, save_study, summary
+    from inspector.api.library import compare, load, open_study, probe, save_study, summary
 
 
 def __getattr__(name: str) -> Any:
     """The functions of the library, imported when the first is used."""
     if name in __all__:
-        from inspector.cores import settle
+        from inspector.common.cores import settle
 
         settle()
-        from inspector import library
+        from inspector.api import library
 
         return getattr(library, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

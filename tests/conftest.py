@@ -54,7 +54,7 @@ def pytest_make_collect_report():
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory):
     """A cache with the converted base, which all processes of this run share: 20 s of work."""
-    from inspector.probes import offline
+    from inspector.base_model import smollm2
 
     place = tmp_path_factory.getbasetemp()
     cache = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "smollm2"
@@ -62,7 +62,7 @@ def smollm2(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        offline.offline_folder()
+        smollm2.offline_folder()
     return cache
 
 

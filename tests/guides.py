@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from inspector import cli
-from inspector.definitions import DEFINITIONS, INTERFERENCE, Definition
+from inspector.cli import main
+from inspector.study.metrics import DEFINITIONS, INTERFERENCE, Definition
 from trainer.methods import METHODS, STUDY
 from trainer.recipes.recipe import Recipe
 
@@ -49,14 +49,14 @@ _READS = {
     "prompts": "the prompts alone, answered anew",
 }
 _EXITS = {
-    cli.DONE: "done",
+    main.DONE: "done",
     1: "a check did not hold: `check` found an error, `verify` a claim that holds under none of its definitions",
-    cli.BAD_INPUT: "bad input or usage, or nothing could be opened",
-    cli.INCOMPLETE: (
+    main.BAD_INPUT: "bad input or usage, or nothing could be opened",
+    main.INCOMPLETE: (
         "something could not be opened or analysed, though the rest was; `watch`: a checkpoint could not be read; "
         "`convert`, `merge-preview --write`: what was written lacks something of the update"
     ),
-    cli.INTERRUPTED: "interrupted (Ctrl-C)",
+    main.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
 
@@ -88,7 +88,7 @@ def _definition(of: Definition) -> tuple[str, ...]:
 
 def methods() -> str:
     """Every method: its data, settings, losses and traps; then every setting of a recipe."""
-    title, *losses = files("inspector.definitions").joinpath("objectives.md").read_text(encoding="utf-8").splitlines()
+    title, *losses = files("inspector.study.metrics").joinpath("objectives.md").read_text(encoding="utf-8").splitlines()
     own = {s for method in METHODS.values() for variant in method.variants for s in variant.settings}
     settings = [
         (f"`{field.name}`", f"`{_shown(field.default)}`", words)
@@ -167,7 +167,7 @@ def _shown(value: object) -> str:
 
 def commands() -> str:
     """Every command with its options; those of several commands, with the same words, once."""
-    found = dict(_found(cli.cli, click.Context(cli.cli, info_name="inspector")))
+    found = dict(_found(main.cli, click.Context(main.cli, info_name="inspector")))
     records = {name: _options(context) for name, context in found.items()}
     users: dict[tuple[str, str], list[str]] = {}
     for name, options in records.items():
@@ -201,7 +201,7 @@ def _also(mine: Iterable[tuple[str, str]], shared: Container[tuple[str, str]]) -
 
 def _found(group: click.Group, above: click.Context) -> Iterator[tuple[str, click.Context]]:
     for name, command in group.commands.items():
-        real = command.real if isinstance(command, cli.Lazy) else command
+        real = command.real if isinstance(command, main.Lazy) else command
         context = click.Context(real, info_name=name, parent=above)
         yield context.command_path.partition(" ")[2], context
         if isinstance(real, click.Group):

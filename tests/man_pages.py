@@ -8,7 +8,7 @@ import click
 from click_man.core import generate_man_page
 
 from inspector import __version__
-from inspector.cli import Lazy, cli
+from inspector.cli.main import Lazy, cli
 
 FOLDER = Path(__file__).parent.parent / "assets" / "man"
 

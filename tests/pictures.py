@@ -13,7 +13,7 @@ SIZE = (96, 28)
 
 
 async def take() -> None:
-    from inspector.assets import demo_sources
+    from inspector.common.assets import demo_sources
     from inspector.tui.app import InspectorApp
 
     app = InspectorApp(demo_sources())

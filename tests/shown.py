@@ -1,6 +1,6 @@
 """The id that a module is shown by where nothing else is beside it."""
 
-from inspector.names import ModuleId, module_ids
+from inspector.study.module_id import ModuleId, module_ids
 
 
 def shown(path: str) -> ModuleId:

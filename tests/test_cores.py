@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from inspector import cores
+from inspector.common import cores
 
 
 def group(root, listed, files):
@@ -76,7 +76,7 @@ def test_threads_are_limited_by_a_quota_alone(monkeypatch, many, quota, expected
 @pytest.mark.parametrize(
     ("code", "given", "expected"),
     [
-        ("from inspector.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass", {}, "PASSIVE"),
+        ("from inspector.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass", {}, "PASSIVE"),
         ("import inspector; inspector.load", {}, "PASSIVE"),
         ("import inspector; inspector.load", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
         ("import inspector", {}, "None"),

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.aggregate import aggregate
-from inspector.analysis import analyse
+from inspector.analysis.analyse import analyse
 from inspector.claims.verdicts import evaluate
-from inspector.definitions import DEFINITIONS, family, register
-from inspector.definitions.definition import Chance, Chart, Definition
-from inspector.export import load, save
 from inspector.geometry.chance import direction_chance
-from inspector.printing.studies import print_study
-from inspector.report.building import report
-from inspector.report.differences import differences
+from inspector.insights.pairwise import pair_chance
+from inspector.report.build import report
 from inspector.report.document import Lines, Matrix
-from inspector.shared import pair_chance
-from inspector.study import SCOPES, Settings
+from inspector.study.aggregate import aggregate
+from inspector.study.diff import differences
+from inspector.study.export import load, save
+from inspector.study.metrics import DEFINITIONS, family, register
+from inspector.study.metrics.definition import Chance, Chart, Definition
+from inspector.study.study import SCOPES, Settings
+from inspector.tables.studies import print_study
 from inspector.tui.help import help_text
 from inspector.tui.state import AppState
 from inspector.tui.theme import ink_for

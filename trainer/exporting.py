@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.text import count, plain
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.text import count, plain
 from trainer.objectives.weights import pairs
 from trainer.rollouts.row_file import check_suffix
 from trainer.rollouts.schema import Rollout

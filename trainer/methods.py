@@ -6,8 +6,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 Data = Literal["rows", "pairs", "unpaired", "prompts"]
 """What a step reads: of the shared rollouts, or their prompts alone, which are answered anew."""

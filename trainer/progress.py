@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from inspector.console import StatusLine, rewritable
-from inspector.text import duration
+from inspector.common.console import StatusLine, rewritable
+from inspector.common.text import duration
 
 _DRAWN_EVERY = 0.2
 

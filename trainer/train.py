@@ -6,9 +6,9 @@ import importlib.util
 import os
 from collections.abc import Sequence
 
-from inspector.console import say
-from inspector.errors import InspectorError
-from inspector.text import count, plain
+from inspector.common.console import say
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain
 from trainer.objectives.examples import examples, refuse_unlearnable
 from trainer.objectives.weights import statistics
 from trainer.progress import once

@@ -13,7 +13,7 @@ from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from inspector.names import generic, split, words
+from inspector.study.module_id import generic, split, words
 
 if TYPE_CHECKING:
     from transformers.core_model_loading import WeightConverter, WeightRenaming

@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from inspector.adapters.beside import NAMELESS
-from inspector.adapters.given import NOTHING, Given
-from inspector.adapters.listing import Folder
+from inspector.adapters.files.beside import NAMELESS
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.placeholders import OF_WEIGHTS, TRAINING_STATE, by_name
+from inspector.adapters.files.refusals import refusal
+from inspector.adapters.files.weights import has_weights
 from inspector.adapters.model import Adapter
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import full, gguf, image, mlx, torchtune
-from inspector.adapters.refusals import refusal
-from inspector.adapters.strangers import OF_WEIGHTS, TRAINING_STATE, by_name
-from inspector.adapters.weights import has_weights
-from inspector.errors import InspectorError
-from inspector.study import Finding
-from inspector.text import plain, some
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain, some
+from inspector.study.study import Finding
 
 _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 

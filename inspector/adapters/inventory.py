@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inspector.adapters.base_weights import model_files
-from inspector.adapters.config_file import CONFIG
-from inspector.adapters.expand import natural
-from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.files.base_weights import model_files
+from inspector.adapters.files.config_file import CONFIG
+from inspector.adapters.files.listing import Folder
 from inspector.adapters.hub.choice import FULL, PEFT
-from inspector.adapters.listing import Folder
+from inspector.adapters.locate import natural
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, open_sources
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, as_source, name_places, parse
-from inspector.errors import InspectorError, NotAnAdapterError
-from inspector.findings import beside, of_folders
-from inspector.study import Finding
+from inspector.common.errors import InspectorError, NotAnAdapterError
+from inspector.study.study import Finding
+from inspector.study.warnings import beside, of_folders
 
 WITH_BASE = "needs --base when opened"
 """The note on a whole model."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from inspector.adapters.model import Adapter
-from inspector.names import generic, same_base
-from inspector.study import Finding
-from inspector.text import count, some
+from inspector.common.text import count, some
+from inspector.study.module_id import generic, same_base
+from inspector.study.study import Finding
 
 Shape = tuple[int, int]
 Kinds = frozenset[tuple[str, tuple[tuple[Shape, int], ...]]]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from inspector.errors import InspectorError
-from inspector.names import ModuleId
-from inspector.study import UNSCALED, AdapterInfo
+from inspector.common.errors import InspectorError
+from inspector.study.module_id import ModuleId
+from inspector.study.study import UNSCALED, AdapterInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,6 +144,6 @@ class Adapter:
         return f"Adapter {self.info.name}: {self.info.format}, {len(self.modules)} modules, rank {self.info.rank}"
 
     def _repr_html_(self) -> str:
-        from inspector.html import adapter_html
+        from inspector.study.html import adapter_html
 
         return adapter_html(self.info)

@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.expand import expand, matches
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.hub.progress import Progress, interruptible
+from inspector.adapters.locate import expand, matches
 from inspector.adapters.model import Adapter
-from inspector.adapters.progress import Progress, interruptible
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
-from inspector.errors import CancelledError, InspectorError, NotAnAdapterError
-from inspector.findings import beside
-from inspector.origin import origin_of
-from inspector.text import plain
+from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
+from inspector.common.text import plain
+from inspector.study.provenance import origin_of
+from inspector.study.warnings import beside
 
 if TYPE_CHECKING:
     from inspector.adapters.hub.fetch import Choose

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.errors import InspectorError
-from inspector.special_files import refuse_special
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.special_files import refuse_special
+from inspector.common.text import plain
 
 _HUB_ID = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^\s:@]+))?(?::(?P<subfolder>\S+))?"

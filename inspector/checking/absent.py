@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
-from inspector.names import ModuleId, in_order, module_ids
-from inspector.study import Finding
+from inspector.study.module_id import ModuleId, in_order, module_ids
+from inspector.study.study import Finding
 
 
 def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:

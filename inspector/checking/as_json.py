@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
-from inspector.adapters.health import base_note
+from inspector.adapters.health.rules import base_note
 from inspector.adapters.opening import Failure
 from inspector.checking.checks import Checked
 from inspector.checking.precision import Merged
 from inspector.checking.together import Together
-from inspector.names import ModuleId
-from inspector.study import Finding
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Finding
 
 VERSION = 1
 

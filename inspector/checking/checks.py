@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.health import Values, values
+from inspector.adapters.files.base_weights import BaseWeights
+from inspector.adapters.health.rules import Values, values
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT
-from inspector.analysis import analyse
+from inspector.analysis.analyse import analyse
 from inspector.checking.absent import gaps
 from inspector.checking.fit import Fit, fit
 from inspector.checking.precision import Precision, precision
-from inspector.study import Finding, Settings, Study
+from inspector.study.study import Finding, Settings, Study
 
 
 @dataclass(frozen=True, slots=True)

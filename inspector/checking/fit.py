@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inspector.adapters.base_experts import Weight
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.peft.base import Base
+from inspector.adapters.tensors.base_experts import Weight
 from inspector.checking.absent import absent
-from inspector.names import ModuleId
-from inspector.study import Finding
-from inspector.text import some
+from inspector.common.text import some
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import nan, sqrt
 from typing import TYPE_CHECKING
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.checking.fit import Fit
-from inspector.names import ModuleId
-from inspector.study import Finding
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, takewhile
 
-from inspector.adapters.aligning import cut_up
+from inspector.adapters.alignment import cut_up
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT as FULL
-from inspector.names import ModuleId, generic, in_order
-from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.common.text import count, plain, some
+from inspector.study.module_id import ModuleId, generic, in_order
+from inspector.study.study import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inspector.assets import folder
 from inspector.claims.fields import hint
 from inspector.claims.model import ClaimSet
 from inspector.claims.reading import read
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.assets import folder
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 SUFFIXES = (".yaml", ".yml")
 

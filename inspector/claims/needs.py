@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
-from inspector.definitions import DEFINITIONS
+from inspector.study.metrics import DEFINITIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import yaml  # type: ignore[import-untyped]
 
 from inspector.claims.fields import Fields, hint
 from inspector.claims.model import RELATIONS, STATISTICS, Claim, ClaimSet, Selector
-from inspector.definitions import DEFINITIONS
-from inspector.errors import InspectorError
-from inspector.special_files import refuse_special
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.special_files import refuse_special
+from inspector.common.text import plain
+from inspector.study.metrics import DEFINITIONS
 
 _SET = ("title", "address", "base", "adapters", "claims", "top_k", "reference")
 _SELECTOR = ("adapters", "pairs", "layers", "modules", "k", "alphas", "statistic")

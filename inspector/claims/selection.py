@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from inspector.claims.model import Selector
-from inspector.definitions import DEFINITIONS
-from inspector.names import ModuleId
-from inspector.study import Scope, Study
-from inspector.text import some
+from inspector.common.text import some
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Scope, Study
 
 Numbers = tuple[float, ...]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from inspector.errors import InspectorError
-from inspector.study import Study
+from inspector.common.errors import InspectorError
+from inspector.study.study import Study
 
 _PLAIN = re.compile(r"[A-Za-z./][\w./@-]*(:[\w./@-]+)?")
 _WORDS = {"y", "yes", "n", "no", "true", "false", "on", "off", "null"}

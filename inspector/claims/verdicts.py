@@ -9,11 +9,11 @@ from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Where, reduced, select
-from inspector.definitions import DEFINITIONS
-from inspector.definitions.probes import FEW_PROMPTS
-from inspector.findings import finding_lines, severe
-from inspector.study import Finding, Study
-from inspector.text import plain, some
+from inspector.common.text import plain, some
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.metrics.probes import FEW_PROMPTS
+from inspector.study.study import Finding, Study
+from inspector.study.warnings import finding_lines, severe
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "holds only under", "does not hold", "cannot be measured here")

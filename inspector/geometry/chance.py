@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 
 _DRAWS = 400
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 
 ALIGNED = 0.2
 CHANCE_RATIO = 3.0

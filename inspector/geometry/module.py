@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.geometry.angles import principal_angles
 from inspector.geometry.cosine import cosine
 from inspector.geometry.directions import crossings, top_direction

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 
 ROUNDING = 1e-13
 """A squared norm below this share of (Σ‖w_i·ΔW_i‖)² is what rounding leaves of a sum that cancels: zero."""

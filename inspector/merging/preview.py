@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.arrays import Floats
-from inspector.errors import InspectorError
+from inspector.common.arrays import Floats
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 from inspector.geometry.sums import Sums, sums
-from inspector.names import ModuleId
-from inspector.study import SCOPES, AdapterInfo, Scope, Study
-from inspector.text import plain
+from inspector.study.module_id import ModuleId
+from inspector.study.study import SCOPES, AdapterInfo, Scope, Study
 
 Flags = NDArray[np.bool_]
 NOT_MERGED = "is an activated LoRA: ΔW holds from its invocation tokens on alone, and that of a sum would everywhere"

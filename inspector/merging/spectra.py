@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.adapters.model import Adapter
-from inspector.analysis import device_named
-from inspector.arrays import Floats
-from inspector.errors import CancelledError
+from inspector.analysis.analyse import device_named
+from inspector.common.arrays import Floats
+from inspector.common.errors import CancelledError
 from inspector.merging.preview import addable
-from inspector.names import ModuleId
-from inspector.study import Study
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Study
 
 if TYPE_CHECKING:
     from torch import Tensor

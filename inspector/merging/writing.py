@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.aligning import cut_up
-from inspector.adapters.factors import as_stored
-from inspector.adapters.losses import energy_lost, lost, unneeded
+from inspector.adapters.alignment import cut_up
 from inspector.adapters.model import Adapter, LoraModule, TensorRecord
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.folder import TRANSPOSED
 from inspector.adapters.peft.placing import cautions, placed
 from inspector.adapters.peft.writer import write_peft
-from inspector.analysis import device_named
-from inspector.errors import InspectorError
+from inspector.adapters.tensors.unwritable import energy_lost, lost, unneeded
+from inspector.adapters.updates.factors import as_stored
+from inspector.analysis.analyse import device_named
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain, some
 from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import parents
-from inspector.names import ModuleId
-from inspector.study import AdapterInfo, Study
-from inspector.text import count, plain, some
+from inspector.study.module_id import ModuleId
+from inspector.study.study import AdapterInfo, Study
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inspector.adapters.base_weights import BaseWeights
+    from inspector.adapters.files.base_weights import BaseWeights
 
 
 @dataclass(frozen=True, slots=True)

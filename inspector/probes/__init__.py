@@ -1,1 +1,1 @@
-"""What needs the base model: the only code that runs one."""
+"""What is measured by running a base model, and in which order."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 
 KINDS = ("mean", "chord", "strict")
 RESAMPLES = 2000

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor

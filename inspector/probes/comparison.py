@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.probes.cka import KINDS, Moments, Side, similarity, u_centred
 from inspector.probes.rows import Rows
 

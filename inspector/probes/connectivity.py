@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.probes.attach import Attached
-from inspector.probes.batches import Batches, filler_of, padded
-from inspector.probes.encode import Encoded
+from inspector.base_model.attach import Attached
+from inspector.base_model.batches import Batches, filler_of, padded
+from inspector.base_model.encode import Encoded
+from inspector.common.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from inspector.names import ModuleId
-from inspector.probes.cache import Cache, cache_folder
+from inspector.common.cache import Cache, cache_folder
+from inspector.study.module_id import ModuleId
 
 if TYPE_CHECKING:
     from torch import Tensor

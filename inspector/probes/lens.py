@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from inspector.probes.hidden import States, final_norm
+from inspector.base_model.hidden import States, final_norm
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.errors import InspectorError
-from inspector.probes.cache import cache_folder
-from inspector.probes.encode import Encoded
-from inspector.probes.hidden import States
+from inspector.base_model.encode import Encoded
+from inspector.base_model.hidden import States
+from inspector.common.cache import cache_folder
+from inspector.common.errors import InspectorError
 from inspector.probes.template import template_of
 
 if TYPE_CHECKING:

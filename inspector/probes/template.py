@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from inspector.probes.encode import Encoded
-from inspector.text import count
+from inspector.base_model.encode import Encoded
+from inspector.common.text import count
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.definitions import DEFINITIONS, Definition
+from inspector.common.arrays import Floats
+from inspector.insights.pairwise import chance_span, pair_chance
+from inspector.report.chart_subjects import adapters, pairs
 from inspector.report.document import Level, Lines, Matrix, Note, Part, Series, Subject
-from inspector.report.subjects import adapters, pairs
-from inspector.shared import chance_span, pair_chance
-from inspector.study import Scope, Study
+from inspector.study.metrics import DEFINITIONS, Definition
+from inspector.study.study import Scope, Study
 
 
 @dataclass(frozen=True, slots=True)

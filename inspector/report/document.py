@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from inspector.arrays import Floats
-from inspector.definitions import Definition
-from inspector.printing.tables import number
+from inspector.common.arrays import Floats
+from inspector.study.metrics import Definition
+from inspector.tables.tables import number
 
 Numbers = tuple[float, ...]
 

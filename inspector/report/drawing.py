@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.printing.tables import number
 from inspector.report.document import Bar, Bars, Chart, Lines, Matrix, Series
 from inspector.report.style import INK, NEGATIVE, POSITIVE, RC, SOFT, style_of
+from inspector.tables.tables import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-from inspector.errors import InspectorError
-from inspector.files import replacing
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.text import count
 from inspector.report.document import Bars, Fold, Lines, Matrix, Part, Report, Table
 from inspector.report.drawing import draw, styled
 from inspector.report.latex import latex
-from inspector.text import count
 
 Tell = Callable[[str, int, int], None]
 _BACKENDS = {"svg": "svg", "pdf": "pdf", "png": "agg"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inspector.definitions import Definition
-from inspector.report.brief import brief
+from inspector.report.chart_summary import brief
 from inspector.report.document import (
     Bars,
     Chart,
@@ -21,6 +20,7 @@ from inspector.report.document import (
     Section,
     Table,
 )
+from inspector.study.metrics import Definition
 
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~&]|(?<![^\W_])_|_(?![^\W_]))")
 """Of underscores those that could start or end emphasis."""

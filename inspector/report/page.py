@@ -11,11 +11,11 @@ from importlib.resources import files
 import numpy as np
 from markupsafe import Markup, escape
 
-from inspector.definitions import DEFINITIONS
 from inspector.report.document import Chart, Lines, Matrix, Part, Report, Section
 from inspector.report.drawing import drawn_at_first
 from inspector.report.style import VARIABLES, style_of
 from inspector.report.svg import Picture, picture
+from inspector.study.metrics import DEFINITIONS
 
 _NUMBER = re.compile(r"[−+-]?[\d.,]+(?:e[+-]?\d+)?( %|°)?|n/a|–|-?[\d.]+ to -?[\d.]+")
 _CODE = re.compile(r"`([^`]*)`")

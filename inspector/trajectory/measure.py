@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from inspector.adapters.aligning import aligned
+from inspector.adapters.alignment import aligned
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.model import Adapter
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.sources import as_source
-from inspector.analysis import analyse
-from inspector.errors import CancelledError, InspectorError
-from inspector.findings import finding_lines
-from inspector.study import Finding, Settings, Study
-from inspector.text import count
+from inspector.analysis.analyse import analyse
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.text import count
+from inspector.study.study import Finding, Settings, Study
+from inspector.study.warnings import finding_lines
 from inspector.trajectory.result import Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
 

@@ -17,13 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from inspector.adapters.config_file import CONFIG
-from inspector.adapters.expand import natural
+from inspector.adapters.files.config_file import CONFIG
+from inspector.adapters.files.weights import SAFETENSORS
+from inspector.adapters.locate import natural
 from inspector.adapters.sources import CHECKPOINTS
-from inspector.adapters.weights import SAFETENSORS
-from inspector.errors import InspectorError
-from inspector.foreign import ForeignError, parse_json
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.foreign import ForeignError, parse_json
+from inspector.common.text import plain
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
 _STATE = "trainer_state.json"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.claims.model import ClaimSet
-from inspector.errors import InspectorError
-from inspector.results import carried
-from inspector.study import Settings, Study
-from inspector.text import duration
+from inspector.common.errors import InspectorError
+from inspector.common.text import duration
+from inspector.study.probe_results import carried
+from inspector.study.study import Settings, Study
 from inspector.tui import session, workers
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
@@ -127,7 +127,7 @@ class AdapterList(Work):
         claims, self.reference = self.reference, None
         if claims is None:
             return False
-        from inspector.reference import compared
+        from inspector.workflows.reference import compared
 
         try:
             own, sources = compared(claims, list(self.loaded.values()), lambda text: self.say(text, "warn"))

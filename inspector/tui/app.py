@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.command import Provider
 
-from inspector.study import Settings, Study
+from inspector.study.study import Settings, Study
 from inspector.tui import session
 from inspector.tui.adapter_list import AdapterList, nobody
 from inspector.tui.everywhere import EVERYWHERE
@@ -23,7 +23,7 @@ from inspector.tui.views.claims.actions import take_claims
 from inspector.tui.views.claims.state import NOTHING, Published
 
 if TYPE_CHECKING:
-    from inspector.adapters.given import Given
+    from inspector.adapters.options import Given
 
 
 class InspectorApp(AdapterList):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.study import AdapterInfo
+from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.similarity import similarity_order

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from inspector.errors import InspectorError
-from inspector.export import save
-from inspector.files import replacing
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.study.export import save
 from inspector.tui.actions import Action
 from inspector.tui.shell import Shell
 from inspector.tui.text import clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase as fnmatch
 
-from inspector.definitions import shown_in
+from inspector.study.metrics import shown_in
 from inspector.tui.state import AppState
 from inspector.tui.views.base import View
 

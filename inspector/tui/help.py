@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from inspector.definitions import DEFINITIONS
+from inspector.study.metrics import DEFINITIONS
 from inspector.tui.actions import Action
 from inspector.tui.state import AppState
 from inspector.tui.text import wrap

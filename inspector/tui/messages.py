@@ -10,7 +10,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
-    from inspector.study import Study
+    from inspector.study.study import Study
 
 Tone = Literal["info", "good", "warn", "bad"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.definitions import DEFINITIONS
-from inspector.shared import Interference, pair_chance, pair_interference
-from inspector.study import AdapterInfo, Scope, Study
+from inspector.common.arrays import Floats
+from inspector.insights.pairwise import Interference, pair_chance, pair_interference
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.study import AdapterInfo, Scope, Study
 from inspector.tui.text import clean
 
 Pair = tuple[int, int]

@@ -12,9 +12,9 @@ from typing import Any
 
 from platformdirs import user_state_dir
 
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.foreign import parse_json
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.foreign import parse_json
 from inspector.tui.state import AppState, ProbeChoices
 from inspector.tui.views.base import View
 

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 
 from inspector.merging.preview import Preview
-from inspector.study import Study
+from inspector.study.study import Study
 from inspector.tui.numbers import Numbers, Pair
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.merge.state import Mixture

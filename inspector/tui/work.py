@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from inspector.study import Settings
+from inspector.study.study import Settings
 from inspector.tui import workers
 from inspector.tui.messages import Filtered, Noted, Progress, Stopped
 from inspector.tui.shell import Shell
 
 if TYPE_CHECKING:
-    from inspector.adapters.given import Given
     from inspector.adapters.model import Adapter
+    from inspector.adapters.options import Given
 
 
 class Work(Shell):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from textual.message import Message
 
-from inspector.errors import CancelledError, InspectorError
-from inspector.names import in_order
-from inspector.study import Settings, Study
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.study.module_id import in_order
+from inspector.study.study import Settings, Study
 from inspector.tui.messages import (
     Aligned,
     Estimated,
@@ -31,10 +31,11 @@ from inspector.tui.messages import (
 )
 
 if TYPE_CHECKING:
-    from inspector.adapters.given import Given
+    from inspector.adapters.hub.progress import Progress as Download
     from inspector.adapters.model import Adapter
-    from inspector.adapters.progress import Progress as Download
-    from inspector.probing import Prober, Request
+    from inspector.adapters.options import Given
+    from inspector.probes.request import Request
+    from inspector.probes.runner import Prober
 
 Post = Callable[[Message], Any]
 Cancelled = Callable[[], bool]
@@ -60,8 +61,8 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
 
     post(Progress(generation, "loading torch"))
     try:
-        from inspector.adapters.aligning import aligned
-        from inspector.analysis import analyse, device_named
+        from inspector.adapters.alignment import aligned
+        from inspector.analysis.analyse import analyse, device_named
 
         adapters = aligned(adapters)
         post(Aligned(generation, adapters))
@@ -83,7 +84,7 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
 
 def filter_study(study: Study, projection: str, serial: int, post: Post) -> None:
     """Layer and global numbers over one projection's modules."""
-    from inspector.aggregate import aggregate
+    from inspector.study.aggregate import aggregate
 
     try:
         post(Filtered(serial, projection, aggregate(study, frozenset({projection}))))
@@ -102,9 +103,9 @@ def open_all(
     """Adapters one by one as their headers are read, under names not `taken`; failures in words at the end."""
     failures: list[str] = []
     try:
-        from inspector.adapters.given import NOTHING
         from inspector.adapters.opening import Failure, iterate
-        from inspector.text import in_bytes, plain
+        from inspector.adapters.options import NOTHING
+        from inspector.common.text import in_bytes, plain
         from inspector.tui.hub_picker.choose import chooser
 
         def progress(at: Download) -> None:
@@ -139,7 +140,7 @@ class Probers:
         self._prober: Prober | None = None
 
     def get(self) -> Prober:
-        from inspector.probing import Prober
+        from inspector.probes.runner import Prober
 
         with self._lock:
             self._prober = self._prober or Prober()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from inspector.text import in_bytes, rounded
+from inspector.common.text import in_bytes, rounded
 from tests.acceptance.command import DEMO, inspector
 from tests.makers import write_random
 
@@ -183,7 +183,7 @@ def test_what_a_shell_pattern_sweeps_up_is_skipped(tmp_path):
 
 
 def test_nothing_heavy_before_it_is_needed():
-    code = "import sys, inspector.cli as c; c.run(lambda: c.cli.main(['--help'], standalone_mode=False));"
+    code = "import sys, inspector.cli.main as c; c.run(lambda: c.cli.main(['--help'], standalone_mode=False));"
     code += "print([m for m in ('torch', 'numpy', 'textual', 'transformers', 'plotext') if m in sys.modules])"
     import subprocess
     import sys

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.acceptance.command import inspector
+from tests.base_model.tiny_model import saved_adapter, saved_base
 from tests.makers import lora_tensors, random_factors, write_adapter, write_config, write_random
-from tests.probes.tiny_model import saved_adapter, saved_base
 
 Q0 = "model.layers.0.self_attn.q_proj"
 

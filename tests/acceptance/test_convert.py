@@ -10,25 +10,16 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Local
-from inspector.converting import convert
-from inspector.errors import InspectorError
-from inspector.merging.command import merge_preview
-from inspector.probes.base import base_weights
+from inspector.base_model.base import base_weights
+from inspector.common.errors import InspectorError
+from inspector.workflows.convert import convert
+from inspector.workflows.merge_preview import merge_preview
 from tests.acceptance.command import inspector
-from tests.adapters.peft.models import (
-    assert_same,
-    gpt2,
-    llama,
-    our_deltas,
-    peft_deltas,
-    reloaded,
-    saved,
-    trained,
-)
+from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
 from tests.adapters.readers import test_gguf as gguf
 from tests.adapters.readers import test_mlx as mlx
 from tests.adapters.readers import test_torchtune as torchtune

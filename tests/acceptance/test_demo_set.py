@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspector import assets
 from inspector.adapters.opening import open_sources
-from inspector.analysis import analyse
-from inspector.probes import offline
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.base_model import smollm2
+from inspector.common import assets
+from inspector.study.study import Settings
 from tests.acceptance.command import DEMO
 from trainer.methods import METHODS, STUDY
 from trainer.rollouts.schema import digest, read_rollouts
@@ -65,7 +65,7 @@ def test_an_ordinary_peft_folder_of_two_megabytes(name):
     assert all(tensor.any() for key, tensor in tensors.items() if "lora_B" in key)
     assert (DEMO / name / "adapter_model.safetensors").stat().st_size < 2e6
     config = json.loads((DEMO / name / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == offline.HUB_ID
+    assert config["base_model_name_or_path"] == smollm2.HUB_ID
     assert config["target_modules"] == ["k_proj", "o_proj", "q_proj", "v_proj"]
 
 

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import constants
 
-from inspector import cli
+from inspector.cli import main
 from tests.acceptance.command import FEW, ROOT, begun, inspector
+from tests.base_model.chat_server import ChatServer, Fault
+from tests.base_model.tiny_model import saved_adapter, saved_base
 from tests.makers import write_random
-from tests.probes.chat_server import ChatServer, Fault
-from tests.probes.tiny_model import saved_adapter, saved_base
 
 SIZE = 10
 
@@ -53,7 +53,7 @@ def evaluated(place, chat, monkeypatch, capsys):
     def run(*more, sources=("sft", "dpo")):
         options = ("--task", "sums.jsonl", "--server", chat.url, "--records", "kept")
         arguments = ["eval", *sources, *options, *map(str, more)]
-        code = cli.run(lambda: cli.cli.main(arguments, standalone_mode=False))
+        code = main.run(lambda: main.cli.main(arguments, standalone_mode=False))
         out, err = capsys.readouterr()
         return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
@@ -95,7 +95,7 @@ def test_a_study_in_a_file(place, evaluated, capsys):
     study = json.loads((place / "study.json").read_text())
     assert {"accuracy", "cosine"} < set(study["table"]["metric"])
     assert study["probes"][0]["examples"] == SIZE
-    assert cli.run(lambda: cli.cli.main(["analyze", "study.json"], standalone_mode=False)) == 0
+    assert main.run(lambda: main.cli.main(["analyze", "study.json"], standalone_mode=False)) == 0
     assert "80.0%" in capsys.readouterr().out
 
 
@@ -157,7 +157,7 @@ def test_a_base_in_this_process(tmp_path, monkeypatch, capsys):
     write_random(tmp_path / "other", base_model_name_or_path=str(base))
     command = ["eval", "one", "two", "other", "--task", "arithmetic", "--limit", "3", "--device", "cpu"]
     command += ["--max-new-tokens", "8", "--records", "kept"]
-    assert cli.run(lambda: cli.cli.main(command, standalone_mode=False)) == 3
+    assert main.run(lambda: main.cli.main(command, standalone_mode=False)) == 3
     out, err = capsys.readouterr()
     assert "does not fit other" in err
     assert f"Running {base} on cpu in float32, adapters unmerged, at most 8 tokens a problem." in err
@@ -184,7 +184,7 @@ def test_bad_input_is_one_clear_sentence(place, chat, more, says, monkeypatch, c
     monkeypatch.chdir(place)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     arguments = ["eval", "sft", *(word.format(chat.url) for word in more)]
-    assert cli.run(lambda: cli.cli.main(arguments, standalone_mode=False)) == 2
+    assert main.run(lambda: main.cli.main(arguments, standalone_mode=False)) == 2
     said = capsys.readouterr().err
     assert says in said
     assert "Traceback" not in said
@@ -192,7 +192,7 @@ def test_bad_input_is_one_clear_sentence(place, chat, more, says, monkeypatch, c
 
 def test_a_server_needs_no_torch(place, chat):
     code = (
-        "import sys; from inspector.cli import cli; "
+        "import sys; from inspector.cli.main import cli; "
         "cli.main(sys.argv[1:], standalone_mode=False); assert 'torch' not in sys.modules"
     )
     command = ["eval", "sft", "--task", "sums.jsonl", "--server", chat.url, "--records", "kept"]

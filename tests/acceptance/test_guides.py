@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import inspector
-from inspector.cli import Lazy, cli
+from inspector.cli.main import Lazy, cli
 from inspector.tui.view_list import VIEWS
 from tests.acceptance.command import ALL, FEW, ROOT, begun
 from tests.guides import FOLDER, GUIDES

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from inspector.adapters.inventory import inventory
-from inspector.commands.ls import _lines
+from inspector.cli.ls import _lines
 from tests.acceptance.command import DEMO, ROOT, inspector
 from tests.adapters.hub.cases import RUNS, STUDY, write_study
 from tests.hub_server import HubServer

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspector.merging.command import weighted
+from inspector.workflows.merge_preview import weighted
 from tests.acceptance.command import DEMO, inspector
 from tests.makers import random_factors, write_adapter, write_random
 

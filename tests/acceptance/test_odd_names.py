@@ -10,16 +10,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from inspector import export
-from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.locate import expand
 from inspector.adapters.opening import open_sources
 from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.writer import write_peft
 from inspector.adapters.sources import Local
-from inspector.analysis import analyse
-from inspector.errors import InspectorError
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.common.errors import InspectorError
+from inspector.study import export
+from inspector.study.study import Settings
 from tests.acceptance.command import inspector
 from tests.adapters.peft.models import assert_same, our_deltas, peft_deltas, reloaded, saved, trained
 from tests.makers import random_factors, write_adapter

@@ -6,10 +6,10 @@ import json
 import pytest
 from huggingface_hub import constants
 
-from inspector import cli
-from inspector.export import load
+from inspector.cli import main
+from inspector.study.export import load
 from tests.acceptance.command import ALL, FEW, inspector
-from tests.probes.tiny_model import saved_adapter, saved_base
+from tests.base_model.tiny_model import saved_adapter, saved_base
 
 pytestmark = pytest.mark.slow
 GIVEN = "--limit", "6", "--device", "cpu", "--prompts", "arithmetic"
@@ -56,7 +56,7 @@ def test_a_study_with_probes_opens_again_whole(place, suffix):
     assert study.depth == 2
     assert {info.probe for info in study.probes} == {"weights", "lmc", "cka", "lens"}
     again = place / f"again.{suffix}"
-    from inspector.export import save
+    from inspector.study.export import save
 
     save(study, again)
     for key, values in load(again).blocks.items():
@@ -99,7 +99,7 @@ def test_mistakes_are_one_sentence_and_code_2(place, args, said, monkeypatch, ca
     """In this process: none of them is of the process."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     command = ["analyze", *(str(place / name) for name in "ab"), *GIVEN, *args]
-    assert cli.run(lambda: cli.cli.main(command, standalone_mode=False)) == 2
+    assert main.run(lambda: main.cli.main(command, standalone_mode=False)) == 2
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inspector.cli import cli
-from inspector.commands.options import READING
+from inspector.cli.main import cli
+from inspector.cli.options import READING
 from tests.acceptance.command import inspector
 from tests.makers import TINY, random_factors, write_adapter, write_config, write_random
 
@@ -195,7 +195,7 @@ def test_an_option_that_nothing_reads_is_refused_whatever_its_value(place, args,
 
 def test_a_changed_default_is_not_taken_for_what_the_user_gave(monkeypatch, place, capsys):
     """Of every option that says how to run the base: only the command line decides."""
-    from inspector import cli as program
+    from inspector.cli import main as program
 
     monkeypatch.chdir(place)
     for parameter in commands()["analyze"].params:
@@ -207,11 +207,11 @@ def test_a_changed_default_is_not_taken_for_what_the_user_gave(monkeypatch, plac
 
 
 def test_serve_hands_the_options_to_the_app(monkeypatch, place):
-    from inspector import cli as program
-    from inspector import serving
+    from inspector.cli import browser_server
+    from inspector.cli import main as program
 
     served = []
-    monkeypatch.setattr(serving, "serve", lambda arguments, *_where, **_how: served.append(arguments))
+    monkeypatch.setattr(browser_server, "serve", lambda arguments, *_where, **_how: served.append(arguments))
     monkeypatch.chdir(place)
     words = ["--base", "base", "--svd-rank", "8", "--allow-pickle", "--checkpoints"]
     assert program.run(lambda: cli.main(["serve", "dora", *words], standalone_mode=False)) == 0

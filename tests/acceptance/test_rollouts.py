@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from inspector import cli
+from inspector.cli import main
 from tests.acceptance.command import ROOT, begun, inspector
-from tests.probes.chat_server import ChatServer, Fault
-from tests.probes.tiny_model import saved_base
+from tests.base_model.chat_server import ChatServer, Fault
+from tests.base_model.tiny_model import saved_base
 from tests.trainer.rollout_rows import jsonl, undated
 from trainer.rollouts.schema import digest, read_rollouts
 
@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
 
     def go(*arguments):
-        code = cli.run(lambda: cli.cli.main(["rollouts", *map(str, arguments)], standalone_mode=False))
+        code = main.run(lambda: main.cli.main(["rollouts", *map(str, arguments)], standalone_mode=False))
         out, err = capsys.readouterr()
         return SimpleNamespace(code=code, out=out, err=err)
 
@@ -161,7 +161,7 @@ def test_bad_input_is_one_clear_sentence(run, arguments, says):
 
 def test_help_is_light_and_a_server_needs_no_torch(tmp_path):
     code = (
-        "import sys; from inspector.cli import cli\n"
+        "import sys; from inspector.cli.main import cli\n"
         "try: cli.main(sys.argv[1:], standalone_mode=False)\n"
         "finally: assert not {'torch', 'transformers', 'trl'} & set(sys.modules)"
     )

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from inspector import serving as serving_module
+from inspector.cli import browser_server as serving_module
 from tests.makers import write_random
 
 ENDING = 20
@@ -211,7 +211,7 @@ async def test_it_ends_with_its_sessions_whatever_they_do(tmp_path, number):
     )
     pids = tmp_path / "pids"
     program = (
-        "import sys; from inspector.serving import _Server;"
+        "import sys; from inspector.cli.browser_server import _Server;"
         f"_Server([sys.executable, {str(fake)!r}, {str(pids)!r}], '127.0.0.1', int(sys.argv[1])).serve()"
     )
     port = free_port()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from inspector.definitions import DEFINITIONS
+from inspector.study.metrics import DEFINITIONS
 from tests.acceptance.command import ROOT
 from tests.man_pages import FOLDER, pages
 

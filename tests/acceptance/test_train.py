@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from inspector import cli
+from inspector.cli import main
 from tests.acceptance.command import ROOT, inspector
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
@@ -36,7 +36,7 @@ def words(base, tmp_path):
 
 
 def run(*command):
-    return cli.run(lambda: cli.cli.main(["train", *command], standalone_mode=False))
+    return main.run(lambda: main.cli.main(["train", *command], standalone_mode=False))
 
 
 def test_all_then_analyze(words, tmp_path, capsys):
@@ -56,7 +56,7 @@ def test_all_then_analyze(words, tmp_path, capsys):
     a0 = {json.loads((tmp_path / "out" / name / "run.json").read_text())["a0"] for name in names}
     assert len(a0) == 1
     analyze = ["analyze", str(tmp_path / "out"), "--out", str(tmp_path / "study.json")]
-    assert cli.run(lambda: cli.cli.main(analyze, standalone_mode=False)) == 0
+    assert main.run(lambda: main.cli.main(analyze, standalone_mode=False)) == 0
     study = json.loads((tmp_path / "study.json").read_text())
     assert {adapter["name"] for adapter in study["adapters"]} == names
     assert run("all", *words(**ONLINE)) == 0
@@ -191,7 +191,7 @@ def test_set_ups_that_do_not_fit_are_refused(words, monkeypatch, capsys, method,
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys; import trainer.train_command; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
+    code = "import sys; import trainer.cli.train; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
     shown = inspector("train", "--help")

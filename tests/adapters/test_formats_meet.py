@@ -6,14 +6,14 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
 
-from inspector.adapters.aligning import aligned
-from inspector.adapters.expand import expand
+from inspector.adapters.alignment import aligned
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Local
-from inspector.analysis import analyse
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.adapters.readers import test_gguf as gguf
 from tests.adapters.readers import test_torchtune as torchtune
 from tests.adapters.readers.image_models import kohya_tensors, randomised, save, text_encoder, unet

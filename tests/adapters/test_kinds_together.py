@@ -6,12 +6,12 @@ import pytest
 import torch
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
-from inspector.analysis import analyse
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.adapters.options import Given
+from inspector.analysis.analyse import analyse
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.acceptance.command import inspector
 from tests.adapters.peft.models import llama, our_deltas, saved, trained
 

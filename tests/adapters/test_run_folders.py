@@ -8,18 +8,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from inspector import library
-from inspector.adapters.expand import matches
-from inspector.adapters.given import Given
+from inspector.adapters.locate import matches
 from inspector.adapters.opening import open_sources
-from inspector.analysis import analyse
-from inspector.cli import cli
-from inspector.converting import convert
-from inspector.errors import InspectorError
-from inspector.findings import of_folders
-from inspector.merging.command import merge_preview
-from inspector.sensitivity import spreads, variations
-from inspector.study import Settings
+from inspector.adapters.options import Given
+from inspector.analysis.analyse import analyse
+from inspector.api import library
+from inspector.cli.main import cli
+from inspector.common.errors import InspectorError
+from inspector.insights.sensitivity import spreads, variations
+from inspector.study.study import Settings
+from inspector.study.warnings import of_folders
+from inspector.workflows.convert import convert
+from inspector.workflows.merge_preview import merge_preview
 from tests.adapters.peft.models import our_deltas
 from tests.adapters.run_folders import BESIDE, LAYOUTS, image_file, model, transformers, trl_dpo
 from tests.makers import write_random

@@ -7,11 +7,11 @@ from threading import Event
 import pytest
 
 from inspector.adapters import opening
-from inspector.adapters.expand import natural
-from inspector.adapters.given import Given
+from inspector.adapters.locate import natural
 from inspector.adapters.opening import iterate, open_sources
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
-from inspector.errors import CancelledError, InspectorError
+from inspector.common.errors import CancelledError, InspectorError
 from tests.makers import write_random
 
 

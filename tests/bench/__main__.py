@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from inspector.cores import settle
+from inspector.common.cores import settle
 from tests.bench import QUICK
 
 BENCHMARKS = (

@@ -13,10 +13,10 @@ LAYERS = 2 if QUICK else 9
 BESIDE = 2
 HOLDS = "while True: pass"
 MEASURED = f"""
-from inspector.cores import settle
+from inspector.common.cores import settle
 settle()
-from inspector.analysis import analyse
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.study import Settings
 from tests.memory import qwen3_4b
 adapters = [qwen3_4b(f"a{{seed}}", seed, layers={LAYERS}) for seed in range(8)]
 analyse(adapters[:2], Settings(device="cpu"))

@@ -13,8 +13,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from inspector.analysis import analyse
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.study import Settings
 from tests.bench import QUICK
 from tests.launches import Launches, as_on_a_gpu
 from tests.memory import QWEN3_4B, qwen3_4b

@@ -7,9 +7,9 @@ import time
 
 import torch
 
-from inspector.analysis import analyse
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.bench import QUICK
 from tests.bench.geometry import peak_gb
 from tests.memory import QWEN3_4B, adapter

@@ -20,7 +20,7 @@ SIZES = (1_000,) if QUICK else (20_000, 100_000)
 # A process tells its own: the peak its parent is told of begins with what the parent had when it forked.
 MEASURED = """
 import sys, time
-from inspector.cli import main
+from inspector.cli.main import main
 from tests.hostile.run import memory
 try:
     main(sys.argv[1:])

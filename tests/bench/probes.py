@@ -16,15 +16,15 @@ import torch
 
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
-from inspector.probes.attach import Attached, attach
-from inspector.probes.base import Base, load_base
-from inspector.probes.batches import Batches, padded
+from inspector.base_model.attach import Attached, attach
+from inspector.base_model.base import Base, load_base
+from inspector.base_model.batches import Batches, padded
+from inspector.base_model.encode import Encoded, answers, prompts
+from inspector.base_model.hidden import each_batch
 from inspector.probes.comparison import Comparison
 from inspector.probes.connectivity import losses, on_path
-from inspector.probes.encode import Encoded, answers, prompts
-from inspector.probes.hidden import each_batch
-from inspector.probes.problems import load_problems
 from inspector.probes.rows import Rows
+from inspector.tasks.problems import load_problems
 from tests.bench import QUICK
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"

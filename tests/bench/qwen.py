@@ -4,9 +4,9 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from inspector.adapters.model import Adapter
-from inspector.probes.base import Base
+from inspector.base_model.base import Base
+from tests.base_model.tiny_model import tiny_tokenizer
 from tests.memory import qwen3_4b
-from tests.probes.tiny_model import tiny_tokenizer
 
 
 def qwen3_4b_base(device: str) -> Base:

@@ -4,9 +4,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from inspector.analysis import analyse
-from inspector.export import save
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.export import save
+from inspector.study.study import Settings
 from tests.bench import QUICK
 from tests.bench.terminal import Terminal
 from tests.memory import random_adapter

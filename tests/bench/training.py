@@ -26,11 +26,11 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import logging
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-from inspector.probes.base import Base, load_base
-from inspector.probes.grading import Grader
+from inspector.base_model.base import Base, load_base
+from inspector.tasks.grading import Grader
+from tests.base_model.tiny_model import tiny_tokenizer
 from tests.bench import QUICK
 from tests.bench.relay import Step, interleaved
-from tests.probes.tiny_model import tiny_tokenizer
 from trainer.methods import method
 from trainer.objectives.examples import Examples, by_length, examples, order
 from trainer.recipes.recipe import Recipe

@@ -26,7 +26,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
-from inspector.probes.base import Base
+from inspector.base_model.base import Base
 from tests.bench import QUICK
 from tests.bench.relay import clocks
 from tests.bench.stages import Clock, Result, limited, peak

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.checking.absent import gaps
 from inspector.checking.checks import checked
 from inspector.checking.fit import fit
+from tests.base_model.tiny_model import MODULES, saved_base
 from tests.makers import random_factors, write_adapter
-from tests.probes.tiny_model import MODULES, saved_base
 
 DEEP = {
     f"model.layers.{n}.{path}": shape

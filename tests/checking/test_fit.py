@@ -9,17 +9,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from inspector.adapters.base_experts import Piece, Weight
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
+from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.headers import TensorHeader
+from inspector.adapters.tensors.base_experts import Piece, Weight
 from inspector.checking.checks import checked
 from inspector.checking.fit import fit
 from inspector.checking.precision import Merged, merged, precision
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
+from tests.base_model.tiny_model import MODULES, saved_adapter, saved_base
 from tests.makers import random_factors, write_adapter
 from tests.memory import adapter
-from tests.probes.tiny_model import MODULES, saved_adapter, saved_base
 
 
 def read(folder):

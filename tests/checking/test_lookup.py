@@ -6,9 +6,9 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.options import Given
 from inspector.adapters.peft.base import Base
 from inspector.checking.checks import checked
 from inspector.checking.fit import fit

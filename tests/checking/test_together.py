@@ -2,13 +2,13 @@
 
 import torch
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.options import Given
 from inspector.checking.together import together
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
+from tests.base_model.tiny_model import saved_base, tiny_model, tiny_tokenizer
 from tests.makers import random_factors, write_adapter
-from tests.probes.tiny_model import saved_base, tiny_model, tiny_tokenizer
 
 
 def adapter(folder, shapes, **config):

@@ -10,8 +10,8 @@ import pytest
 from inspector.claims.needs import names, runs, sides, top_ks
 from inspector.claims.selection import Where, missing_places
 from inspector.claims.verdicts import cautions, evaluate, listed, number, published
-from inspector.names import ModuleId
-from inspector.study import ProbeInfo
+from inspector.study.module_id import ModuleId
+from inspector.study.study import ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
 
 AB, BOTH = "pairs: [[a, b]]", "pairs: [[a, b], [a, c]]"

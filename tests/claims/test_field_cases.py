@@ -5,7 +5,7 @@ import pytest
 
 from inspector.claims.fields import Fields
 from inspector.claims.reading import read
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.claims.studies import HEAD, claim, claims
 
 AB, BOTH = "pairs: [[a, b]]", "pairs: [[a, b], [a, c]]"

@@ -4,7 +4,7 @@ import pytest
 
 from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.reading import read
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.claims.studies import HEAD, claim, claims
 
 GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance: 0.1"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from inspector.claims.needs import runs, top_ks
-from inspector.claims.reports import as_json, as_junit, marked
 from inspector.claims.verdicts import cautions, evaluate, limits, published, quantity
-from inspector.study import Finding, ProbeInfo
+from inspector.study.study import Finding, ProbeInfo
+from inspector.tables.claims import as_json, as_junit, marked
 from tests.claims.studies import Numbers, check, claim, claims
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import scipy.linalg
 
 from inspector.adapters.model import Adapter
-from inspector.definitions import DEFINITIONS
-from inspector.names import ModuleId
-from inspector.study import SCOPES, Scope, Study
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.module_id import ModuleId
+from inspector.study.study import SCOPES, Scope, Study
 from tests.geometry.oracle import Dense, similarity
 
 Blocks = dict[tuple[str, str], np.ndarray]

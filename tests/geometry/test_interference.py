@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.analysis import analyse
+from inspector.analysis.analyse import analyse
 from inspector.geometry.interference import classify, energy_ratio, energy_ratio_of_sum
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.memory import adapter
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from inspector.analysis import analyse
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.study import Settings
 from tests.launches import Launches, as_on_a_gpu
 from tests.memory import random_adapter
 

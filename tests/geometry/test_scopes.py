@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.aggregate import aggregate
-from inspector.analysis import analyse
-from inspector.definitions import DEFINITIONS
-from inspector.names import ModuleId
-from inspector.study import SCOPES, Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.aggregate import aggregate
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.module_id import ModuleId
+from inspector.study.study import SCOPES, Settings
 from tests.geometry.scopes import ADAPTER, ANGLES, MEANS, SPREADS, STACKED, expected, places_of
 from tests.memory import adapter
 

@@ -18,7 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
-from inspector.cli import main
+from inspector.cli.main import main
 
 COMPUTING, WAITING = 5.0, 60.0
 """Seconds."""

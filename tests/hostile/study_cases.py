@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inspector.analysis import analyse
-from inspector.export import save
-from inspector.study import Settings, Study
+from inspector.analysis.analyse import analyse
+from inspector.study.export import save
+from inspector.study.study import Settings, Study
 from tests.hostile.case import ESCAPES, Case, write
 from tests.memory import random_adapter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.text import plain
+from inspector.common.text import plain
 from tests.acceptance.command import FEW, ROOT, begun, inspector
 from tests.hostile import valid
 from tests.hostile.case import ESCAPES

@@ -18,15 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.expand import expand
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Local
-from inspector.errors import InspectorError
-from inspector.export import load
-from inspector.origin import origin_of
-from inspector.table import rows
+from inspector.common.errors import InspectorError
+from inspector.study.export import load
+from inspector.study.provenance import origin_of
+from inspector.study.table import rows
 from tests.hostile import valid
 from tests.hostile.case import CONFIG, ESCAPES, WEIGHTS, safetensors
 from tests.hostile.run import ROOM, memory

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from inspector.adapters.opening import open_sources
-from inspector.analysis import analyse
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
 from tests.hostile.make import CASES, make
 from tests.tui.helpers import KEYS, everything

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.analysis import analyse
-from inspector.errors import CancelledError
+from inspector.analysis.analyse import analyse
+from inspector.common.errors import CancelledError
 from inspector.merging.preview import Preview, addable, refused
 from inspector.merging.spectra import parents, spectra, terms
-from inspector.merging.tables import print_preview
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
+from inspector.tables.merging import print_preview
 from tests.memory import adapter
 
 Q, V = "self_attn.q_proj", "mlp.v_proj"

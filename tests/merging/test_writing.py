@@ -9,15 +9,15 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 from torch import nn
 
-from inspector.adapters.aligning import aligned
+from inspector.adapters.alignment import aligned
 from inspector.adapters.opening import open_sources
-from inspector.analysis import analyse
-from inspector.errors import InspectorError
+from inspector.analysis.analyse import analyse
+from inspector.common.errors import InspectorError
 from inspector.merging.preview import Preview, refused
 from inspector.merging.spectra import spectra
 from inspector.merging.writing import write
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
 from tests.makers import random_factors, write_adapter, write_random
 

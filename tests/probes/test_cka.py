@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from inspector.base_model.encode import Encoded
 from inspector.probes import cka, comparison
 from inspector.probes.comparison import Comparison
-from inspector.probes.encode import Encoded
 from inspector.probes.rows import Rows
 
 

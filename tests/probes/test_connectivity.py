@@ -5,13 +5,13 @@ import pytest
 import torch
 from tokenizers import processors
 
-from inspector.probes.attach import attach
-from inspector.probes.batches import Batches
+from inspector.base_model.attach import attach
+from inspector.base_model.batches import Batches
+from inspector.base_model.encode import Encoded, answers, prompt_ids
 from inspector.probes.connectivity import Point, losses, on_path, points
-from inspector.probes.encode import Encoded, answers, prompt_ids
-from inspector.probes.problems import Problem, Problems
-from tests.probes.bases import base, fitting, merged
-from tests.probes.tiny_model import tiny_tokenizer
+from inspector.tasks.problems import Problem, Problems
+from tests.base_model.bases import base, fitting, merged
+from tests.base_model.tiny_model import tiny_tokenizer
 
 PROBLEMS = Problems("sums", tuple(Problem(str(n), f"{n} plus {n * n}?", str(n + n * n)) for n in range(7)))
 

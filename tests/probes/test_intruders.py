@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from inspector.names import ModuleId
+from inspector.common.cache import Cache
 from inspector.probes import intruders
-from inspector.probes.cache import Cache
+from inspector.study.module_id import ModuleId
 
 
 def falling(d_out=40, d_in=30, seed=0):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inspector.probes.encode import Encoded
+from inspector.base_model.encode import Encoded
 from inspector.probes.template import Template, distinct, template_of
 
 

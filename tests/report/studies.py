@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from inspector.definitions import DEFINITIONS
-from inspector.names import ModuleId
-from inspector.origin import Origin
-from inspector.study import AdapterInfo, Finding, ProbeInfo, Settings, Study, fill_diagonals
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.module_id import ModuleId
+from inspector.study.provenance import Origin
+from inspector.study.study import AdapterInfo, Finding, ProbeInfo, Settings, Study, fill_diagonals
 
 METHODS = ("sft", "rft", "rift", "dft", "dpo", "offline-grpo", "online-grpo", "online-dapo")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

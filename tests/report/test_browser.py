@@ -7,7 +7,7 @@ import shutil
 import pytest
 from playwright import sync_api as playwright
 
-from inspector.report.building import report
+from inspector.report.build import report
 from inspector.report.page import page as made_page
 from tests.report.studies import HOSTILE, METHODS, full_study
 

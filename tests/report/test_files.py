@@ -8,18 +8,18 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from inspector.errors import InspectorError
-from inspector.origin import Origin
+from inspector.common.errors import InspectorError
 from inspector.report import figures
-from inspector.report.brief import brief
-from inspector.report.building import report
+from inspector.report.anonymise import cleared
+from inspector.report.build import report
+from inspector.report.chart_summary import brief
 from inspector.report.document import Level, Lines, Table
 from inspector.report.figures import write_figures
 from inspector.report.latex import latex
 from inspector.report.markdown import markdown
 from inspector.report.page import page
-from inspector.report.paths import cleared
-from inspector.study import Finding
+from inspector.study.provenance import Origin
+from inspector.study.study import Finding
 from tests.report.studies import HOSTILE, METHODS, full_study, only
 
 

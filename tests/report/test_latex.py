@@ -8,7 +8,7 @@ import pytest
 
 from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
-from inspector.report.building import report
+from inspector.report.build import report
 from inspector.report.document import Bars, Matrix, Table
 from inspector.report.figures import parts
 from inspector.report.latex import escaped, latex

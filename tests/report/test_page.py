@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from inspector.claims.verdicts import evaluate
-from inspector.definitions import DEFINITIONS
-from inspector.report.building import report
+from inspector.insights.findings import takeaways
+from inspector.insights.pairwise import pair_chance
+from inspector.report.build import report
+from inspector.report.chart_subjects import MOST, SHOWN, drawn_first, pairs
 from inspector.report.page import page
-from inspector.report.subjects import MOST, SHOWN, drawn_first, pairs
-from inspector.shared import pair_chance
-from inspector.takeaways import takeaways
+from inspector.study.metrics import DEFINITIONS
 from tests.claims.studies import claim, claims
 from tests.report.studies import HOSTILE, METHODS, full_study, only
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import accelerate.state
 from accelerate.utils import DistributedType
 
-from inspector.errors import CancelledError
+from inspector.common.errors import CancelledError
 from tests.trainer.small import options
 from trainer.saving import checkpoints
 from trainer.saving.sharded import is_sharded

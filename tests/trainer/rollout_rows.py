@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from inspector.probes.problems import Problem, Problems
+from inspector.tasks.problems import Problem, Problems
 from trainer.rollouts.schema import Rollout
 
 QUESTIONS = Problems(

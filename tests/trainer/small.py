@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from inspector.probes.base import load_base
-from tests.probes.tiny_model import saved_base
+from inspector.base_model.base import load_base
+from tests.base_model.tiny_model import saved_base
 from trainer.methods import method
 from trainer.objectives.examples import examples
 from trainer.recipes.file import Source, resolve

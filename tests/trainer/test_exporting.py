@@ -6,9 +6,9 @@ import pytest
 from datasets import load_dataset
 from trl.data_utils import is_conversational, maybe_apply_chat_template, maybe_unpair_preference_dataset
 
-from inspector import cli
-from inspector.errors import InspectorError
-from tests.probes.tiny_model import tiny_tokenizer
+from inspector.cli import main
+from inspector.common.errors import InspectorError
+from tests.base_model.tiny_model import tiny_tokenizer
 from tests.trainer.rollout_rows import rollout
 from trainer.exporting import FORMS, export
 from trainer.rollouts.mapping import Mapped, columns_of, mapped
@@ -162,7 +162,7 @@ def test_lone_surrogates(written):
 
 
 def command(*words):
-    return cli.run(lambda: cli.cli.main(["rollouts", *map(str, words)], standalone_mode=False))
+    return main.run(lambda: main.cli.main(["rollouts", *map(str, words)], standalone_mode=False))
 
 
 def test_the_command_there_and_back(tmp_path, capsys, monkeypatch):

@@ -15,8 +15,8 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from inspector.probes.base import load_base
-from inspector.probes.generation import Hooks, generate
+from inspector.base_model.base import load_base
+from inspector.base_model.generation import Hooks, generate
 from tests.local_server import LocalServer
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.sampling import Chooser

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.errors import CancelledError, InspectorError
+from inspector.common.errors import CancelledError, InspectorError
 from inspector.trajectory import measure
 from inspector.trajectory.measure import Meter
 from inspector.trajectory.result import rows

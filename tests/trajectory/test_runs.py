@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from inspector.trajectory.runs import Scanner
 from tests.makers import write_random
 from tests.trajectory.training import aged, begin, finish, land, log, trained

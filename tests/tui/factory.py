@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.aggregate import aggregate
-from inspector.definitions import DEFINITIONS
-from inspector.names import ModuleId
-from inspector.study import AdapterInfo, Finding, Settings, Study
+from inspector.study.aggregate import aggregate
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.module_id import ModuleId
+from inspector.study.study import AdapterInfo, Finding, Settings, Study
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 

@@ -173,8 +173,8 @@ class Monkey:
 @contextlib.contextmanager
 def adapters(folder: Path) -> Iterator[list[str]]:
     """Three adapters that fit a tiny base, a broken one, and a training."""
+    from tests.base_model.tiny_model import saved_adapter, saved_base
     from tests.makers import write_random
-    from tests.probes.tiny_model import saved_adapter, saved_base
     from tests.trajectory.training import trained
 
     base = saved_base(folder / "base")

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from inspector.definitions.probes import SIGNED
-from inspector.results import merged
-from inspector.study import ProbeInfo, Study
+from inspector.study.metrics.probes import SIGNED
+from inspector.study.probe_results import merged
+from inspector.study.study import ProbeInfo, Study
 from tests.tui.factory import make_study
 
 ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -136,7 +136,7 @@ def probed_study(n: int = 5, **changes) -> Study:
 
 def unknown(study: Study) -> Study:
     """The same study with NaN in every number of a probe."""
-    from inspector.definitions import DEFINITIONS
+    from inspector.study.metrics import DEFINITIONS
 
     blocks = {
         key: np.full_like(values, np.nan) if DEFINITIONS[key[0]].probe else values

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from textual.widgets import Static
 
-from inspector.errors import CancelledError, InspectorError
+from inspector.common.errors import CancelledError, InspectorError
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from inspector.study import Finding
+from inspector.study.study import Finding
 from inspector.tui.app import InspectorApp
 from inspector.tui.widgets.dialogs import Reader
 from tests.tui.factory import make_study

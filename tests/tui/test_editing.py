@@ -91,7 +91,7 @@ def test_similarity_order_groups_blocks_and_survives_nan():
 
 
 async def test_filter_goes_through_projections_and_changes_numbers():
-    from inspector.aggregate import aggregate
+    from inspector.study.aggregate import aggregate
 
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.analysis import analyse
+from inspector.analysis.analyse import analyse
 from inspector.merging.preview import refused
-from inspector.study import Settings
+from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
 from inspector.tui.help import help_text
 from inspector.tui.text import general, signed
@@ -220,7 +220,7 @@ async def test_weights_are_undone_one_by_one_among_the_other_changes():
 async def test_modules_of_other_shapes_are_in_no_number_and_named():
     import torch
 
-    from inspector.names import ModuleId
+    from inspector.study.module_id import ModuleId
 
     same, other = ModuleId(0, "q_proj"), ModuleId(1, "q_proj")
     made = [

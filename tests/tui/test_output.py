@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 from textual.widgets import Static
 
-from inspector.export import load
+from inspector.study.export import load
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, app_with, area

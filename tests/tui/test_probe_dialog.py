@@ -220,7 +220,7 @@ def test_the_dialog_and_its_estimate_need_no_torch(tmp_path):
 import asyncio, sys
 from tests.tui.prober import app_with, told
 from tests.tui.test_workers import settle
-from inspector.probing import Prober
+from inspector.probes.runner import Prober
 async def main():
     app = app_with(Prober())
     async with app.run_test(size=(80, 24)) as pilot:

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 from textual.widgets import Static
 
-from inspector import aggregate, analysis, export
 from inspector.adapters import opening
-from inspector.errors import InspectorError
+from inspector.analysis import analyse
+from inspector.common.errors import InspectorError
 from inspector.merging import spectra
+from inspector.study import aggregate, export
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.export import write
@@ -76,7 +77,7 @@ async def test_opening_in_a_way_nobody_foresaw(monkeypatch, error):
 
 
 async def test_measuring(monkeypatch, tmp_path, error):
-    monkeypatch.setattr(analysis, "analyse", raising(error))
+    monkeypatch.setattr(analyse, "analyse", raising(error))
     app = InspectorApp([str(write_random(tmp_path / name)) for name in "ab"])
     async with app.run_test(size=(80, 24)) as pilot:
         await told(pilot, app, error)

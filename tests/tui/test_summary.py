@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector import takeaways
-from inspector.aggregate import aggregate
 from inspector.claims.bundled import claim_set
-from inspector.origin import Origin
+from inspector.insights import findings
+from inspector.study.aggregate import aggregate
+from inspector.study.provenance import Origin
 from inspector.tui.app import InspectorApp
 from inspector.tui.go_to import jump, view_of
 from inspector.tui.state import AppState
@@ -87,14 +87,14 @@ async def test_the_order_shown_is_the_order_told():
 
 
 async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(monkeypatch):
-    real, asked, go = takeaways.takeaways, [], threading.Event()
+    real, asked, go = findings.takeaways, [], threading.Event()
 
     def told(study):
         asked.append((threading.get_ident(), study))
         assert go.wait(30)
         return real(study)
 
-    monkeypatch.setattr(takeaways, "takeaways", told)
+    monkeypatch.setattr(findings, "takeaways", told)
     first, second = made(), made()
     app = InspectorApp(study=first)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -117,7 +117,7 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     def broken(_study):
         raise ZeroDivisionError("in a rule")
 
-    monkeypatch.setattr(takeaways, "takeaways", broken)
+    monkeypatch.setattr(findings, "takeaways", broken)
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(KEYS["summary"])

@@ -4,8 +4,8 @@ import pytest
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
-from inspector.analysis import analyse
-from inspector.study import Settings
+from inspector.analysis.analyse import analyse
+from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
 from tests.makers import lora_tensors, random_factors, write_random
 from tests.tui.helpers import body

@@ -320,7 +320,7 @@ async def test_modules_on_one_side_only_are_counted():
 
 
 async def test_modules_outside_the_layers_leave_the_slider_idle():
-    from inspector.names import ModuleId
+    from inspector.study.module_id import ModuleId
 
     study = make_study(2, layers=1)
     bare = tuple(ModuleId(None, f"head.{n}") for n in range(4))

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from inspector.adapters.given import Given
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.study import Settings
+from inspector.adapters.options import Given
+from inspector.study.study import Settings
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from inspector.errors import InspectorError
-from inspector.text import count
+from inspector.common.errors import InspectorError
+from inspector.common.text import count
 from trainer.methods import Method
 from trainer.objectives import weights
 from trainer.recipes.recipe import Recipe

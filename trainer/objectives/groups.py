@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inspector.probes.generation import Answer
+from inspector.base_model.generation import Answer
 from trainer.rollouts.rows import Prompt
 
 Draw = tuple[Prompt, int]

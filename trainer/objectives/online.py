@@ -18,8 +18,8 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.rewards.other_rewards import get_soft_overlong_punishment
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from inspector.probes.generation import Answer, Hooks, generate
-from inspector.probes.grading import Grader
+from inspector.base_model.generation import Answer, Hooks, generate
+from inspector.tasks.grading import Grader
 from trainer.objectives.groups import Draw, Groups, Place, Round
 from trainer.objectives.vllm_sampler import VllmSampler
 from trainer.rollouts.draws import Sampling

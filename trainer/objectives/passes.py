@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 
 varlen_attn: Any = None
 with suppress(ImportError):  # torch before 2.10

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from inspector.errors import InspectorError
-from inspector.foreign import ForeignError, field
-from inspector.probes.endpoint import Body, Endpoint, ProblemError, concurrently
-from inspector.probes.generation import Answer, end_tokens
-from inspector.text import plain, some
+from inspector.base_model.endpoint import Body, Endpoint, ProblemError, concurrently
+from inspector.base_model.generation import Answer, end_tokens
+from inspector.common.errors import InspectorError
+from inspector.common.foreign import ForeignError, field
+from inspector.common.text import plain, some
 from trainer.objectives.groups import Draw
 from trainer.rollouts.draws import Sampling
 from trainer.saving import outcome, start

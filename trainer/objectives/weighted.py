@@ -17,7 +17,7 @@ from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from inspector.console import say
+from inspector.common.console import say
 from trainer.objectives import losses, passes
 from trainer.objectives.passes import Limits
 from trainer.recipes.recipe import Recipe

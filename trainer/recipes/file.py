@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from inspector.errors import InspectorError
-from inspector.special_files import refuse_special
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.special_files import refuse_special
+from inspector.common.text import plain
 from trainer.methods import METHODS
 from trainer.recipes.recipe import Recipe, checked
 from trainer.recipes.values import typed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 from trainer.methods import METHODS, Method, Variant
 from trainer.recipes.file import setting
 from trainer.recipes.recipe import Recipe

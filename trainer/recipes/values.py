@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 
 def typed(types: Mapping[str, str], key: str, value: Any, where: str) -> Any:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inspector.errors import InspectorError
-from inspector.probes.grading import Grader
-from inspector.probes.problems import last_boxed
-from inspector.text import plain, some
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain, some
+from inspector.tasks.grading import Grader
+from inspector.tasks.problems import last_boxed
 from trainer.rollouts.plan import key
 from trainer.rollouts.rewards import Reward, reward
 from trainer.rollouts.schema import UNKNOWN, Message, Rollout, RowError, read_rows

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from inspector.errors import InspectorError
-from inspector.probes.problems import Problem, Problems
-from inspector.text import count, plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain
+from inspector.tasks.problems import Problem, Problems
 from trainer.rollouts.draws import Draw, Sample, Sampling
 from trainer.rollouts.rewards import Reward
 from trainer.rollouts.schema import Message, Rollout

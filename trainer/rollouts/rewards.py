@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inspector.probes.grading import Grader, Status
+from inspector.tasks.grading import Grader, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from inspector.appending import Appending
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.foreign import ForeignError, parse_json
-from inspector.text import plain
+from inspector.common.append_only import Appending
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.foreign import ForeignError, parse_json
+from inspector.common.text import plain
 from trainer.rollouts.schema import SUFFIXES, Rollout, RowError
 
 _BATCH = 2000

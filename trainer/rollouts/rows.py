@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import InspectorError
-from inspector.probes.encode import prompt_ids
-from inspector.text import count, plain
+from inspector.base_model.encode import prompt_ids
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain
 from trainer.rollouts.schema import Rollout
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspector.console import say
-from inspector.errors import CancelledError, InspectorError
-from inspector.probes.generation import Hooks
-from inspector.probes.grading import Grader
-from inspector.probes.problems import BUNDLED, Problems, load_problems
-from inspector.text import count, plain
+from inspector.base_model.generation import Hooks
+from inspector.common.console import say
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.text import count, plain
+from inspector.tasks.grading import Grader
+from inspector.tasks.problems import BUNDLED, Problems, load_problems
 from trainer.progress import Progress, once, status
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.plan import Plan, planned

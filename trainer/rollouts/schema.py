@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from inspector.errors import InspectorError
-from inspector.jsonl import json_rows
-from inspector.probes.grading import Status
-from inspector.special_files import refuse_special
-from inspector.text import plain, some
+from inspector.common.errors import InspectorError
+from inspector.common.jsonl import json_rows
+from inspector.common.special_files import refuse_special
+from inspector.common.text import plain, some
+from inspector.tasks.grading import Status
 
 SCHEMA_VERSION = 1
 UNKNOWN = -1

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from inspector.text import count, plain
+from inspector.common.text import count, plain
 from trainer.rollouts.schema import Rollout
 
 

@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from inspector.errors import InspectorError
-from inspector.foreign import ForeignError, parse_json
-from inspector.probes.endpoint import Body
-from inspector.probes.served import Served
-from inspector.probes.server import Server
-from inspector.text import count, plain, some
+from inspector.base_model.endpoint import Body
+from inspector.base_model.served import Served
+from inspector.base_model.server import Server
+from inspector.common.errors import InspectorError
+from inspector.common.foreign import ForeignError, parse_json
+from inspector.common.text import count, plain, some
 from trainer.rollouts.draws import Draw, Sample, Sampling
 from trainer.rollouts.schema import UNKNOWN
 
 if TYPE_CHECKING:
-    from inspector.probes.base import Base
-    from inspector.probes.generation import Answer, Hooks
+    from inspector.base_model.base import Base
+    from inspector.base_model.generation import Answer, Hooks
 
 _TRIES = 8
 """Of one request: with doubling pauses about two minutes, beside what the server asks for."""
@@ -119,8 +119,8 @@ class Local:
                 yield [sample for sample in samples if sample.index in wanted]
 
     def _batch(self, draws: Sequence[Draw], sampling: Sampling, hooks: Hooks) -> list[Sample]:
-        from inspector.probes.encode import prompt_ids
-        from inspector.probes.generation import generate, room
+        from inspector.base_model.encode import prompt_ids
+        from inspector.base_model.generation import generate, room
         from trainer.rollouts.sampling import Chooser
 
         model, tokenizer = self.base.model, self.base.tokenizer
@@ -163,8 +163,8 @@ def local(
     progress: Callable[[str, int, int], None],
 ) -> Local:
     """A folder, a Hub id, or `smollm2`, loaded. Raises InspectorError with what to do."""
-    from inspector.probes.base import load_base
-    from inspector.probes.generation import AUTO_BATCH
+    from inspector.base_model.base import load_base
+    from inspector.base_model.generation import AUTO_BATCH
 
     base = load_base(name, device, dtype, note=hooks.note, progress=progress, cancelled=hooks.cancelled)
     return Local(base, batch or AUTO_BATCH.get(base.device.partition(":")[0], 16))

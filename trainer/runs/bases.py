@@ -14,12 +14,12 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.sources import Remote, parse
-from inspector.errors import InspectorError
-from inspector.hub_library import quiet_hub
-from inspector.probes import offline
-from inspector.probes.base import Base, load_base
-from inspector.probes.model_files import fetched, listed, wanted
-from inspector.text import plain
+from inspector.base_model import smollm2
+from inspector.base_model.base import Base, load_base
+from inspector.base_model.model_files import fetched, listed, wanted
+from inspector.common.errors import InspectorError
+from inspector.common.hub_library import quiet_hub
+from inspector.common.text import plain
 
 _SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
 """What config and tokenizer are made of."""
@@ -49,7 +49,7 @@ def skeleton(name: str, note: Callable[[str], None] = lambda _text: None) -> Ske
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     with _hinted():
-        place = offline.offline_folder(note) if name == offline.NAME else _small_files(name, note)
+        place = smollm2.offline_folder(note) if name == smollm2.NAME else _small_files(name, note)
     try:
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
@@ -74,8 +74,8 @@ def _small_files(name: str, note: Callable[[str], None]) -> Path:
         if unreachable(error):
             with suppress(LocalEntryNotFoundError):
                 return Path(snapshot_download(source.repo, revision=source.revision or None, local_files_only=True))
-            if source.repo == offline.HUB_ID and offline.installed():
-                return offline.offline_folder(note)
+            if source.repo == smollm2.HUB_ID and smollm2.installed():
+                return smollm2.offline_folder(note)
         raise explain(error, source) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from inspector.probes.base import Base
+from inspector.base_model.base import Base
 from trainer.methods import Method
 from trainer.objectives import passes
 from trainer.objectives.examples import Examples, by_length, order, taken

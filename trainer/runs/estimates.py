@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inspector.text import duration
+from inspector.common.text import duration
 from trainer.methods import Method
 from trainer.objectives.examples import Examples, order, taken
 from trainer.objectives.weights import RewardStatistics

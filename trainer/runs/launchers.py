@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from trainer.methods import Method
 from trainer.recipes.recipe import Recipe
 

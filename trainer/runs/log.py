@@ -11,10 +11,10 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from inspector.console import StatusLine
-from inspector.foreign import parse_json
-from inspector.text import duration
-from inspector.typed import typed
+from inspector.common.console import StatusLine
+from inspector.common.foreign import parse_json
+from inspector.common.text import duration
+from inspector.common.validate import typed
 
 _ENDS = 10
 _KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",

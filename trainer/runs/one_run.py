@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inspector.console import say
-from inspector.errors import CancelledError, InspectorError
-from inspector.probes.base import Base
-from inspector.text import count, duration
+from inspector.base_model.base import Base
+from inspector.common.console import say
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.text import count, duration
 from trainer.objectives.examples import Examples, examples, remark, taken
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.objectives.weights import statistics

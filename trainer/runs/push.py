@@ -14,11 +14,11 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from inspector.console import say
-from inspector.errors import InspectorError
-from inspector.hub_library import quiet_hub
-from inspector.hub_token import AGENT, guard
-from inspector.text import plain
+from inspector.common.console import say
+from inspector.common.errors import InspectorError
+from inspector.common.hub_library import quiet_hub
+from inspector.common.hub_token import AGENT, guard
+from inspector.common.text import plain
 from trainer.saving import outcome
 
 FILES = ("adapter_model.safetensors", "adapter_config.json", "README.md", outcome.FILE, outcome.RECIPE, outcome.LOG)

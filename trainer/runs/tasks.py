@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inspector.appending import locked
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.foreign import parse_json
-from inspector.probes import offline
-from inspector.text import plain
+from inspector.base_model import smollm2
+from inspector.common.append_only import locked
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.foreign import parse_json
+from inspector.common.text import plain
 from trainer.methods import Method, chosen
 from trainer.recipes.file import read, resolve, to_yaml
 from trainer.recipes.recipe import Recipe
@@ -70,8 +70,8 @@ class Task:
         recipe = self.recipe
         if recipe.base_id:
             return recipe.base_id
-        if recipe.base == offline.NAME:
-            return offline.HUB_ID
+        if recipe.base == smollm2.NAME:
+            return smollm2.HUB_ID
         path = Path(recipe.base).expanduser()
         return path.resolve().name if path.is_dir() else recipe.base.partition("@")[0]
 
@@ -149,7 +149,7 @@ def begin(task: Task, rollouts: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InspectorError(f"Cannot write to {plain(task.folder)}: {error.strerror or error}.") from error
-    shown = task.recipe if task.recipe.base == offline.NAME else replace(task.recipe, base=task.base_id)
+    shown = task.recipe if task.recipe.base == smollm2.NAME else replace(task.recipe, base=task.base_id)
     for target, text in ((path, json.dumps(task.mark(rollouts))), (task.folder / outcome.RECIPE, to_yaml(shown))):
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 from trainer.saving.outcome import save_adapter
 from trainer.saving.sharded import Sharded, full
 from trainer.saving.start import adapter

@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.foreign import parse_json
-from inspector.text import count, plain
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.foreign import parse_json
+from inspector.common.text import count, plain
 
 FORMAT = "adapter-inspector run"
 VERSION = 1

@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.probes import weights_digest
-from inspector.text import plain, some
+from inspector.base_model import weights_digest
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.text import plain, some
 from trainer.saving.sharded import full
 
 _PREFIX = "base_model.model."

@@ -10,15 +10,15 @@ from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import PurePosixPath
 
-from inspector.adapters.beside import NAMELESS, Spot, standing
-from inspector.adapters.config_file import CONFIG
-from inspector.adapters.expand import DEPTH, natural
+from inspector.adapters.files.beside import NAMELESS, Spot, standing
+from inspector.adapters.files.config_file import CONFIG
+from inspector.adapters.files.placeholders import OF_WEIGHTS, TRAINING_STATE, by_name
+from inspector.adapters.files.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.adapters.formats import named
-from inspector.adapters.given import Given
-from inspector.adapters.stated import PARAMS
-from inspector.adapters.strangers import OF_WEIGHTS, TRAINING_STATE, by_name
-from inspector.adapters.weights import PICKLE, SAFETENSORS, has_weights, weight_files
-from inspector.errors import InspectorError
+from inspector.adapters.locate import DEPTH, natural
+from inspector.adapters.options import Given
+from inspector.adapters.tensors.stated import PARAMS
+from inspector.common.errors import InspectorError
 
 PEFT, FULL, WHOLE_FILE = "PEFT", "whole model", "safetensors"
 _SAFETENSORS, _PICKLES = ".safetensors", (".bin", ".pt", ".pth")

@@ -20,13 +20,13 @@ from huggingface_hub import (
 
 from inspector.adapters.hub.asking import asked, patience
 from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
-from inspector.adapters.hub.partial import bring
-from inspector.adapters.progress import Progress, Pulse, TooLongError, bar_class, interruptible
+from inspector.adapters.hub.progress import Progress, Pulse, TooLongError, bar_class, interruptible
+from inspector.adapters.hub.resume import bring
 from inspector.adapters.sources import Remote
-from inspector.errors import CancelledError, InspectorError
-from inspector.hub_library import quiet_hub
-from inspector.hub_token import AGENT
-from inspector.text import in_bytes, plain
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.hub_library import quiet_hub
+from inspector.common.hub_token import AGENT
+from inspector.common.text import in_bytes, plain
 
 _RESERVE = 64 * 2**20
 

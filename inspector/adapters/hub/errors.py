@@ -17,10 +17,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from inspector.adapters.hub import line
+from inspector.adapters.hub import network
 from inspector.adapters.sources import Remote
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 _STATUS = {
@@ -35,7 +35,7 @@ def unreachable(error: BaseException) -> bool:
     error = _root(error)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code >= 500 or error.response.status_code in {407, 429}
-    return _transport(error) or isinstance(error, ConnectionError | TimeoutError) or bool(line.broken())
+    return _transport(error) or isinstance(error, ConnectionError | TimeoutError) or bool(network.broken())
 
 
 def hopeless(error: BaseException) -> bool:
@@ -55,7 +55,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
     repo = f"{remote.repo} on the Hub"
     endpoint = plain(constants.ENDPOINT)
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
-    fault, way = line.fault(error), endpoint + line.through()
+    fault, way = network.fault(error), endpoint + network.through()
     # The first case that holds: GatedRepoError is a RepositoryNotFoundError, and both are HfHubHTTPErrors.
     cases = (
         (isinstance(error, GatedRepoError), f"{repo} is gated: accept its terms on its page, then {_LOGIN}."),
@@ -84,11 +84,11 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
         (was_cut(error), f"The connection to {way} was cut again and again before {remote.repo} was here: try again."),
         (
             type(error) is TimeoutError,
-            f"{way} stopped answering for {remote.repo} ({error}), and it is not in the cache: {line.advice()}.",
+            f"{way} stopped answering for {remote.repo} ({error}), and it is not in the cache: {network.advice()}.",
         ),
         (
             unreachable(error),
-            f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {line.advice()}.",
+            f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {network.advice()}.",
         ),
         (
             "CAS Client" in str(error),

@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from inspector.adapters.beside import NAMELESS
-from inspector.adapters.config_file import CONFIG
-from inspector.adapters.expand import fixed
+from inspector.adapters.files.beside import NAMELESS
+from inspector.adapters.files.config_file import CONFIG
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.placeholders import OF_WEIGHTS
 from inspector.adapters.formats import places
-from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.choice import FULL, Choice, choices
 from inspector.adapters.hub.download import Downloads
 from inspector.adapters.hub.errors import explain, hopeless, unreachable
 from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, listing, snapshot
 from inspector.adapters.hub.peek import LARGE, is_adapter
-from inspector.adapters.listing import Folder
-from inspector.adapters.progress import Progress
+from inspector.adapters.hub.progress import Progress
+from inspector.adapters.locate import fixed
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.sources import Place, Remote
-from inspector.adapters.strangers import OF_WEIGHTS
-from inspector.errors import CancelledError, InspectorError
-from inspector.text import plain
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.text import plain
 
 
 @dataclass(frozen=True, slots=True)

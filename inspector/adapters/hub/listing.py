@@ -18,11 +18,11 @@ from huggingface_hub.file_download import repo_folder_name
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import was_cut
 from inspector.adapters.sources import Remote
-from inspector.errors import InspectorError
-from inspector.files import replacing
-from inspector.hub_library import quiet_hub
-from inspector.hub_token import AGENT
-from inspector.text import plain, some
+from inspector.common.errors import InspectorError
+from inspector.common.files import replacing
+from inspector.common.hub_library import quiet_hub
+from inspector.common.hub_token import AGENT
+from inspector.common.text import plain, some
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -8,8 +8,8 @@ from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_sta
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented there
 
 from inspector.adapters.sources import Remote
-from inspector.hub_library import quiet_hub
-from inspector.hub_token import AGENT
+from inspector.common.hub_library import quiet_hub
+from inspector.common.hub_token import AGENT
 
 LARGE = 64 * 2**20
 """Bytes below which a file is simply downloaded."""

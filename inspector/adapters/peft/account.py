@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from inspector.adapters.account import TWICE, UNKNOWN, USED, Verdict
-from inspector.adapters.assemble import Part
 from inspector.adapters.peft import experts, modules, saved
 from inspector.adapters.peft.modules import PRUNED, PeftFile
 from inspector.adapters.peft.tensors import NEED_BASE, Sorted, with_biases
-from inspector.names import ModuleId
+from inspector.adapters.tensors.account import TWICE, UNKNOWN, USED, Verdict
+from inspector.adapters.tensors.assemble import Part
+from inspector.study.module_id import ModuleId
 
 
 class Account(NamedTuple):

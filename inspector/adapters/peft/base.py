@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from inspector.adapters.base_experts import Experts, Piece, Weight
-from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.dense import lowrank
-from inspector.adapters.factors import Pair, wide
-from inspector.adapters.layout import stored_in_out
-from inspector.errors import InspectorError
-from inspector.names import strip_wrappers
-from inspector.text import plain
+from inspector.adapters.files.base_weights import BaseWeights
+from inspector.adapters.tensors.base_experts import Experts, Piece, Weight
+from inspector.adapters.tensors.layout import stored_in_out
+from inspector.adapters.updates.factors import Pair, wide
+from inspector.adapters.updates.low_rank import lowrank
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
+from inspector.study.module_id import strip_wrappers
 
 if TYPE_CHECKING:
     from torch import Tensor

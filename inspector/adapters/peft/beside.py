@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import USED
 from inspector.adapters.model import Beside
 from inspector.adapters.peft.saved import place
 from inspector.adapters.peft.tensors import BASE_COPY, BIAS, LORA_BIAS, SAVED, TOKEN_VALUES
-from inspector.names import strip_wrappers
+from inspector.adapters.tensors.account import USED
+from inspector.study.module_id import strip_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inspector.adapters.account import Verdict
+    from inspector.adapters.files.weights import Weights
     from inspector.adapters.peft.config import PeftConfig
     from inspector.adapters.peft.tensors import Sorted
-    from inspector.adapters.weights import Weights
+    from inspector.adapters.tensors.account import Verdict
 
 _SAID_BY = {
     SAVED: ("modules_to_save", "task_type"),

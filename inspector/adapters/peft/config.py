@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector.adapters.config_file import CONFIG, is_number, numbers, read_json_object
-from inspector.adapters.stated import UNSTATED, Stated, config_of, stated
-from inspector.errors import InspectorError
-from inspector.special_files import special
-from inspector.study import Finding
-from inspector.text import plain, some
+from inspector.adapters.files.config_file import CONFIG, is_number, numbers, read_json_object
+from inspector.adapters.tensors.stated import UNSTATED, Stated, config_of, stated
+from inspector.common.errors import InspectorError
+from inspector.common.special_files import special
+from inspector.common.text import plain, some
+from inspector.study.study import Finding
 
 _HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
 """What PEFT trains and saves beside the LoRA for a task, also where the config names no modules_to_save."""

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from inspector.adapters.factors import wide
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.adapters.updates.factors import wide
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,23 +12,23 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from inspector.adapters.account import MISFIT, Verdict
-from inspector.adapters.assemble import Part
-from inspector.adapters.base_experts import FUSED
-from inspector.adapters.grouping import Made, Slots, dtypes, fault
-from inspector.adapters.layout import stored_in_out
 from inspector.adapters.model import LoraModule, Parameter
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import A, B, Group
-from inspector.adapters.stacked import STACKED, is_stack
-from inspector.names import ModuleId, canonical, strip_wrappers
+from inspector.adapters.tensors.account import MISFIT, Verdict
+from inspector.adapters.tensors.assemble import Part
+from inspector.adapters.tensors.base_experts import FUSED
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault
+from inspector.adapters.tensors.layout import stored_in_out
+from inspector.adapters.tensors.stacked import STACKED, is_stack
+from inspector.study.module_id import ModuleId, canonical, strip_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from inspector.adapters.factors import Pair
+    from inspector.adapters.updates.factors import Pair
 
 _WRAPPED = re.compile(r"(\.base_layer)+$")
 _NEED_BASE = Verdict(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inspector.adapters.factors import Pair
     from inspector.adapters.model import LoraModule, Parameter
+    from inspector.adapters.updates.factors import Pair
 
 
 class Factors(NamedTuple):

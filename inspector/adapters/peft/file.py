@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inspector.adapters.given import Given
-from inspector.adapters.listing import Folder
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.placeholders import SUFFIXES, by_name, pickled
 from inspector.adapters.model import Adapter
+from inspector.adapters.options import Given
 from inspector.adapters.peft.config import TRAINER_CONFIG
 from inspector.adapters.peft.folder import read as read_folder
 from inspector.adapters.peft.tensors import EMBEDDING_A
-from inspector.adapters.slots import is_factor
-from inspector.adapters.strangers import SUFFIXES, by_name, pickled
+from inspector.adapters.tensors.slots import is_factor
 
 NAMES: dict[str, str] = {}
 _EXPORTED = "lora_adapter"

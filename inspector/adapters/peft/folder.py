@@ -6,14 +6,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from inspector.adapters.assemble import Facts, assemble
-from inspector.adapters.config_file import CONFIG, read_json_object
-from inspector.adapters.eight_bit import multiplied
-from inspector.adapters.given import Given
-from inspector.adapters.listing import Folder
-from inspector.adapters.magnitudes import direction_only, dora_notes
+from inspector.adapters.files.config_file import CONFIG, read_json_object
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.placeholders import SUFFIXES, is_kind
+from inspector.adapters.files.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.adapters.model import Adapter
-from inspector.adapters.orientation import TURNED, upright
+from inspector.adapters.options import Given
 from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
@@ -24,13 +22,15 @@ from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.targets import lacks, untouched
 from inspector.adapters.peft.tensors import MAGNITUDE, NEED_BASE, A, B, Sorted, sort
 from inspector.adapters.readers import image
-from inspector.adapters.stated import MLX, UNSTATED
-from inspector.adapters.strangers import SUFFIXES, is_kind
-from inspector.adapters.weights import PICKLE, Weights, has_weights, open_weights
-from inspector.errors import InspectorError
-from inspector.names import Names, strip_wrappers
-from inspector.study import ACTIVATED, Finding
-from inspector.text import plain, some
+from inspector.adapters.tensors.assemble import Facts, assemble
+from inspector.adapters.tensors.eight_bit import multiplied
+from inspector.adapters.tensors.orientation import TURNED, upright
+from inspector.adapters.tensors.stated import MLX, UNSTATED
+from inspector.adapters.updates.dora import direction_only, dora_notes
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain, some
+from inspector.study.module_id import Names, strip_wrappers
+from inspector.study.study import ACTIVATED, Finding
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
 # the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].

@@ -8,28 +8,28 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
-from inspector.adapters import factors
-from inspector.adapters.account import MISFIT, UNKNOWN, USED, Verdict
-from inspector.adapters.assemble import Part
-from inspector.adapters.base_experts import FUSED
-from inspector.adapters.factors import Pair
-from inspector.adapters.grouping import Made, Slots, dtypes, fault
-from inspector.adapters.headers import TensorHeader
-from inspector.adapters.lycoris import Update, bounded
-from inspector.adapters.lycoris import update as lycoris_update
-from inspector.adapters.magnitudes import Magnitudes, with_magnitudes
+from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.model import LoraModule
 from inspector.adapters.peft.base import Base, started
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.tensors import EMBEDDING_A, EMBEDDING_B, MAGNITUDE, A, B, E, Group
-from inspector.adapters.slots import HADA, LOKR
-from inspector.adapters.stacked import ALONG_RANK, STACKED, is_stack, stacked
+from inspector.adapters.tensors.account import MISFIT, UNKNOWN, USED, Verdict
+from inspector.adapters.tensors.assemble import Part
+from inspector.adapters.tensors.base_experts import FUSED
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault
+from inspector.adapters.tensors.slots import HADA, LOKR
+from inspector.adapters.tensors.stacked import ALONG_RANK, STACKED, is_stack, stacked
+from inspector.adapters.updates import factors
+from inspector.adapters.updates.dora import Magnitudes, with_magnitudes
+from inspector.adapters.updates.factors import Pair
+from inspector.adapters.updates.lycoris import Update, bounded
+from inspector.adapters.updates.lycoris import update as lycoris_update
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inspector.adapters.weights import Weights
+    from inspector.adapters.files.weights import Weights
 
 PRUNED = Verdict("ignored", "AdaLoRA left the module no rank: its ΔW is zero")
 _LYCORIS = frozenset({*HADA, *LOKR})

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.adapters.model import LoraModule, Parameter
-from inspector.errors import InspectorError
-from inspector.text import count, plain
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.base import Base

@@ -6,16 +6,16 @@ import re
 from math import prod
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import NOT_FLOAT, Verdict
-from inspector.adapters.assemble import Part
-from inspector.adapters.dense import Dense
-from inspector.adapters.factors import Pair, whole, wide
-from inspector.adapters.headers import FLOATS, TensorHeader
+from inspector.adapters.files.headers import FLOATS, TensorHeader
 from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.modules import PeftFile
 from inspector.adapters.peft.tensors import TOKEN_VALUES, TOKENS
-from inspector.names import canonical, strip_wrappers
+from inspector.adapters.tensors.account import NOT_FLOAT, Verdict
+from inspector.adapters.tensors.assemble import Part
+from inspector.adapters.updates.factors import Pair, whole, wide
+from inspector.adapters.updates.low_rank import Dense
+from inspector.study.module_id import canonical, strip_wrappers
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from math import sqrt
 
-from inspector.adapters.given import Given
 from inspector.adapters.model import Scale
+from inspector.adapters.options import Given
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
-from inspector.names import strip_wrappers
-from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.common.text import count, plain, some
+from inspector.study.module_id import strip_wrappers
+from inspector.study.study import Finding
 
 
 class Scaling:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
-from inspector.names import Names
-from inspector.study import Finding
-from inspector.text import some
+from inspector.common.text import some
+from inspector.study.module_id import Names
+from inspector.study.study import Finding
 
 
 def untouched(config: PeftConfig, paths: Iterable[str]) -> list[Finding]:

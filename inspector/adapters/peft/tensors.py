@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inspector.adapters.account import UNKNOWN, USED, Verdict
-from inspector.adapters.headers import TensorHeader
+from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.peft.config import PeftConfig
-from inspector.adapters.slots import HADA, LOKR
-from inspector.names import ModuleId, canonical, strip_wrappers
+from inspector.adapters.tensors.account import UNKNOWN, USED, Verdict
+from inspector.adapters.tensors.slots import HADA, LOKR
+from inspector.study.module_id import ModuleId, canonical, strip_wrappers
 
 A, B, E = "lora_A", "lora_B", "lora_E"
 EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"

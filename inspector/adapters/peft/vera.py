@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import MISFIT, USED, Verdict
-from inspector.adapters.assemble import Part
-from inspector.adapters.factors import Pair
-from inspector.adapters.grouping import Slots, dtypes
-from inspector.adapters.headers import FLOATS
+from inspector.adapters.files.headers import FLOATS
 from inspector.adapters.model import LoraModule, Scale
 from inspector.adapters.peft.account import Account
 from inspector.adapters.peft.tensors import LAMBDA_B, LAMBDA_D, VERA_A, VERA_B, Group, Sorted
-from inspector.names import ModuleId
+from inspector.adapters.tensors.account import MISFIT, USED, Verdict
+from inspector.adapters.tensors.assemble import Part
+from inspector.adapters.tensors.grouping import Slots, dtypes
+from inspector.adapters.updates.factors import Pair
+from inspector.study.module_id import ModuleId
 
 if TYPE_CHECKING:
     from inspector.adapters.peft.modules import PeftFile

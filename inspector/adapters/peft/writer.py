@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.config_file import CONFIG
+from inspector.adapters.files.config_file import CONFIG
+from inspector.adapters.files.weights import SAFETENSORS
 from inspector.adapters.peft.config import INVOCATION
 from inspector.adapters.peft.entries import Entry, is_expert, layout
 from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.written_config import written_config
-from inspector.adapters.weights import SAFETENSORS
-from inspector.errors import InspectorError
-from inspector.files import refuse_place, replacing
-from inspector.names import strip_wrappers
-from inspector.text import count, distinct, plain
+from inspector.common.errors import InspectorError
+from inspector.common.files import refuse_place, replacing
+from inspector.common.text import count, distinct, plain
+from inspector.study.module_id import strip_wrappers
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from typing import Any
 
 from inspector.adapters.peft.entries import Entry, is_expert
 from inspector.adapters.peft.patterns import PLAIN
-from inspector.names import module_ids
+from inspector.study.module_id import module_ids
 
 _SEPARATOR = re.compile(r"[\W_]")
 

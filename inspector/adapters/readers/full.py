@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import NOT_FLOAT, TWICE, USED, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.base_weights import NUMBERS, BaseWeights, model_files
-from inspector.adapters.config_file import read_json_object
-from inspector.adapters.dense import Dense
-from inspector.adapters.given import Given
-from inspector.adapters.headers import TensorHeader
-from inspector.adapters.layout import stored_in_out
-from inspector.adapters.listing import Folder
+from inspector.adapters.files.base_weights import NUMBERS, BaseWeights, model_files
+from inspector.adapters.files.config_file import read_json_object
+from inspector.adapters.files.headers import TensorHeader
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.weights import Weights, safetensors_weights
-from inspector.errors import InspectorError, NotAnAdapterError
-from inspector.names import canonical, strip_wrappers
-from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.adapters.options import Given
+from inspector.adapters.tensors.account import NOT_FLOAT, TWICE, USED, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.layout import stored_in_out
+from inspector.adapters.updates.low_rank import Dense
+from inspector.common.errors import InspectorError, NotAnAdapterError
+from inspector.common.text import count, plain, some
+from inspector.study.module_id import canonical, strip_wrappers
+from inspector.study.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor

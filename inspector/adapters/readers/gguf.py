@@ -12,24 +12,24 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.account import MISFIT, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.base_experts import FUSED
-from inspector.adapters.config_file import is_number
-from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
-from inspector.adapters.listing import Folder
+from inspector.adapters.files.config_file import is_number
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.weights import Weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.adapters.options import Given
 from inspector.adapters.readers.foreign_names import from_gguf
 from inspector.adapters.readers.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.readers.rope import halves, head_counts
-from inspector.adapters.slots import Place
-from inspector.adapters.stacked import STACKED, is_stack, stacked
-from inspector.adapters.weights import Weights
-from inspector.errors import InspectorError
-from inspector.names import canonical
-from inspector.study import Finding
-from inspector.text import count, plain, some
+from inspector.adapters.tensors.account import MISFIT, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.base_experts import FUSED
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault, understand
+from inspector.adapters.tensors.slots import Place
+from inspector.adapters.tensors.stacked import STACKED, is_stack, stacked
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain, some
+from inspector.study.module_id import canonical
+from inspector.study.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor

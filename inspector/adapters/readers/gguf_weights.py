@@ -8,11 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.headers import FLOATS, TensorHeader
-from inspector.adapters.strangers import refuse_stand_in
-from inspector.adapters.weights import Weights, refuse_changed, stamp
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.adapters.files.headers import FLOATS, TensorHeader
+from inspector.adapters.files.placeholders import refuse_stand_in
+from inspector.adapters.files.weights import Weights, refuse_changed, stamp
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 if TYPE_CHECKING:
     from gguf import GGUFReader

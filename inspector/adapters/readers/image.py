@@ -16,27 +16,40 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from inspector.adapters import lycoris
-from inspector.adapters.account import USED, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.config_file import is_number, numbers
-from inspector.adapters.eight_bit import multiplied
-from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Slots, dtypes, understand
-from inspector.adapters.headers import TensorHeader, read_metadata
-from inspector.adapters.listing import Folder
-from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
+from inspector.adapters.files.config_file import is_number, numbers
+from inspector.adapters.files.headers import TensorHeader, read_metadata
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.orientation import TURNED, upright
+from inspector.adapters.options import Given
 from inspector.adapters.peft.config import DEFAULT_ALPHA, PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.readers.foreign_names import from_diffusers, from_kohya, is_kohya
-from inspector.adapters.slots import ALPHA, ASIDE, DIFF, DORA, DOWN, FACTORS, HADA, LOKR, REFUSED, UP, UPDATES, Place
-from inspector.adapters.slots import place as raw_place
-from inspector.adapters.stated import Stated, stated
-from inspector.adapters.weights import Weights, safetensors_weights
-from inspector.names import canonical
-from inspector.study import Finding
+from inspector.adapters.tensors.account import USED, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.eight_bit import multiplied
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, understand
+from inspector.adapters.tensors.orientation import TURNED, upright
+from inspector.adapters.tensors.slots import (
+    ALPHA,
+    ASIDE,
+    DIFF,
+    DORA,
+    DOWN,
+    FACTORS,
+    HADA,
+    LOKR,
+    REFUSED,
+    UP,
+    UPDATES,
+    Place,
+)
+from inspector.adapters.tensors.slots import place as raw_place
+from inspector.adapters.tensors.stated import Stated, stated
+from inspector.adapters.updates import lycoris
+from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
+from inspector.study.module_id import canonical
+from inspector.study.study import Finding
 
 NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
 METADATA = "lora_adapter_metadata"

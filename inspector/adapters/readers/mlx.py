@@ -12,25 +12,25 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.account import MISFIT, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.config_file import CONFIG, is_number, read_json_object
-from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Slots, Understood, dtypes, fault, understand
-from inspector.adapters.headers import TensorHeader
-from inspector.adapters.listing import Folder
-from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
+from inspector.adapters.files.config_file import CONFIG, is_number, read_json_object
+from inspector.adapters.files.headers import TensorHeader
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule
-from inspector.adapters.orientation import upright
+from inspector.adapters.options import Given
 from inspector.adapters.readers.npz import is_npz, npz_keys, npz_weights
-from inspector.adapters.slots import Place
-from inspector.adapters.stacked import STACKED, is_stack, stacked
-from inspector.adapters.stated import Stated, config_of, stated
-from inspector.adapters.weights import Weights, safetensors_weights
-from inspector.names import canonical
-from inspector.special_files import refuse_special
-from inspector.study import Finding
-from inspector.text import count, plain
+from inspector.adapters.tensors.account import MISFIT, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.grouping import Made, Slots, Understood, dtypes, fault, understand
+from inspector.adapters.tensors.orientation import upright
+from inspector.adapters.tensors.slots import Place
+from inspector.adapters.tensors.stacked import STACKED, is_stack, stacked
+from inspector.adapters.tensors.stated import Stated, config_of, stated
+from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
+from inspector.common.special_files import refuse_special
+from inspector.common.text import count, plain
+from inspector.study.module_id import canonical
+from inspector.study.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor

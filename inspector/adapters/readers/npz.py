@@ -6,11 +6,11 @@ import zipfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from inspector.adapters.headers import TensorHeader
-from inspector.adapters.strangers import refuse_stand_in
-from inspector.adapters.weights import Weights, refuse_changed, stamp
-from inspector.errors import InspectorError
-from inspector.text import plain
+from inspector.adapters.files.headers import TensorHeader
+from inspector.adapters.files.placeholders import refuse_stand_in
+from inspector.adapters.files.weights import Weights, refuse_changed, stamp
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from inspector.adapters.config_file import is_number, read_json_object
-from inspector.adapters.given import Given
-from inspector.errors import InspectorError
+from inspector.adapters.files.config_file import is_number, read_json_object
+from inspector.adapters.options import Given
+from inspector.common.errors import InspectorError
 
 if TYPE_CHECKING:
     from torch import Tensor

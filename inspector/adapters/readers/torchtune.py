@@ -13,22 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.adapters.account import MISFIT, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.config_file import CONFIG, is_number, read_json_object
-from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
-from inspector.adapters.listing import Folder
-from inspector.adapters.magnitudes import depends_on, dora_made, dora_notes
+from inspector.adapters.files.config_file import CONFIG, is_number, read_json_object
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.placeholders import SUFFIXES, pickled
+from inspector.adapters.files.weights import Weights, pickle_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.adapters.options import Given
 from inspector.adapters.readers.foreign_names import from_torchtune
 from inspector.adapters.readers.rope import halves, head_counts
-from inspector.adapters.slots import Place
-from inspector.adapters.strangers import SUFFIXES, pickled
-from inspector.adapters.weights import Weights, pickle_weights
-from inspector.names import canonical
-from inspector.special_files import refuse_special
-from inspector.study import Finding
+from inspector.adapters.tensors.account import MISFIT, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault, understand
+from inspector.adapters.tensors.slots import Place
+from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
+from inspector.common.special_files import refuse_special
+from inspector.study.module_id import canonical
+from inspector.study.study import Finding
 
 if TYPE_CHECKING:
     from torch import Tensor

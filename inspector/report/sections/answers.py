@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.printing.probes import measured_on
+from inspector.common.arrays import Floats
+from inspector.common.text import plain
+from inspector.report.chart_subjects import label
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section, Subject, Table
-from inspector.report.subjects import label
-from inspector.table import subjects
-from inspector.text import plain
+from inspector.study.table import subjects
+from inspector.tables.probes import measured_on
 
 _METRICS = (
     "accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
-from inspector.claims.reports import lines, marked, summary
 from inspector.claims.verdicts import Outcome, cautions, limits, published
-from inspector.definitions import DEFINITIONS
+from inspector.common.text import plain
+from inspector.report.anonymise import cleared
 from inspector.report.document import Note, Part, Section, Table
-from inspector.report.paths import cleared
-from inspector.study import Study
-from inspector.text import plain
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.study import Study
+from inspector.tables.claims import lines, marked, summary
 
 
 def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) -> Section:

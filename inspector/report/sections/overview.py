@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.definitions import DEFINITIONS
-from inspector.origin import Origin
-from inspector.printing.tables import number
+from inspector.common.text import count, plain
+from inspector.insights.findings import Number, takeaways
+from inspector.report.chart_subjects import label
 from inspector.report.context import Context
 from inspector.report.document import Finding, Note, Part, Section, Table
-from inspector.report.subjects import label
-from inspector.takeaways import Number, takeaways
-from inspector.text import count, plain
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.provenance import Origin
+from inspector.tables.tables import number
 
 _COLUMNS = (
     "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",

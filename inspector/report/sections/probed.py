@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.definitions.probes import LOSSES
-from inspector.printing.probes import measured_on
-from inspector.printing.tables import number
+from inspector.common.arrays import Floats
+from inspector.common.text import plain
+from inspector.insights.findings.probed import KINDS
+from inspector.report.chart_subjects import label
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Level, Lines, Note, Part, Section, Table
-from inspector.report.subjects import label
-from inspector.table import subjects
-from inspector.takeaways.probed import KINDS
-from inspector.text import plain
+from inspector.study.metrics.probes import LOSSES
+from inspector.study.table import subjects
+from inspector.tables.probes import measured_on
+from inspector.tables.tables import number
 
 
 def connectivity(context: Context) -> Section:

@@ -9,11 +9,11 @@ from importlib.resources import files
 
 import numpy as np
 
-from inspector.definitions import DEFINITIONS
+from inspector.common.text import plain
 from inspector.report.context import Context
 from inspector.report.document import Code, Definitions, Fold, Heading, Note, Part, Section, Table
-from inspector.study import ProbeInfo, Study
-from inspector.text import plain
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.study import ProbeInfo, Study
 
 _PLACEHOLDER = "<path of "
 _FILL_IN = "Put a path of yours where a command has <path of …>: the digests below tell whether it is the same adapter."
@@ -21,7 +21,7 @@ _FILL_IN = "Put a path of yours where a command has <path of …>: the digests b
 
 def objectives() -> Section:
     """The losses of the training methods, written out."""
-    text = files("inspector.definitions").joinpath("objectives.md").read_text(encoding="utf-8")
+    text = files("inspector.study.metrics").joinpath("objectives.md").read_text(encoding="utf-8")
     parts = tuple(_written_out(text))
     return Section("objectives", "The objectives written out", "", (Fold("All of them, with their traps", parts),))
 

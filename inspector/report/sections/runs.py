@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.definitions import INTERFERENCE
-from inspector.lineage import RULE, lineage
-from inspector.printing.tables import number
+from inspector.common.text import some
+from inspector.insights.lineage import RULE, lineage
+from inspector.insights.pairwise import pair_interference
+from inspector.insights.sensitivity import GROUPINGS, spreads, variations
+from inspector.report.chart_subjects import label
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section, Table
-from inspector.report.subjects import label
-from inspector.sensitivity import GROUPINGS, spreads, variations
-from inspector.shared import pair_interference
-from inspector.table import subjects
-from inspector.text import some
+from inspector.study.metrics import INTERFERENCE
+from inspector.study.table import subjects
+from inspector.tables.tables import number
 
 
 def merging(context: Context) -> Section:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from inspector.definitions import charted
-from inspector.lineage import lineage
+from inspector.common.text import some
+from inspector.insights.lineage import lineage
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section
-from inspector.text import some
+from inspector.study.metrics import charted
 
 _PAIRS = "Two adapters are needed to compare any."
 

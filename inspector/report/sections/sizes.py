@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 
-from inspector.arrays import Floats
-from inspector.definitions import DEFINITIONS, shown_in
-from inspector.printing.tables import number
+from inspector.common.arrays import Floats
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Fold, Lines, Note, Part, Section, Table
+from inspector.study.metrics import DEFINITIONS, shown_in
+from inspector.tables.tables import number
 
 
 def sizes(context: Context) -> Section:

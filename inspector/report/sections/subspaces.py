@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.definitions import Definition, charted, family
+from inspector.insights.pairwise import pair_chance
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Bar, Bars, Note, Part, Section
-from inspector.shared import pair_chance
+from inspector.study.metrics import Definition, charted, family
 
 
 def angles(context: Context) -> Section:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from inspector.errors import CancelledError
+from inspector.common.errors import CancelledError
 from inspector.tui.hub_picker.dialog import Row
 from inspector.tui.messages import Progress
 

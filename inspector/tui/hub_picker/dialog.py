@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.strip import Strip
 from textual.widgets import Static
 
-from inspector.text import in_bytes
+from inspector.common.text import in_bytes
 from inspector.tui.text import Line, clean, fit_left, page, plural, right
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import rows_shown, window

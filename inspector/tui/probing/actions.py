@@ -15,7 +15,7 @@ from inspector.tui.widgets.dialogs import Confirm
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
-    from inspector.probing import Request
+    from inspector.probes.request import Request
 
 
 def _probe(_view: object, app: AdapterList) -> None:

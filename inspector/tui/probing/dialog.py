@@ -24,7 +24,7 @@ from inspector.tui.widgets.choice import Choice
 from inspector.tui.widgets.dialogs import Dialog
 
 if TYPE_CHECKING:
-    from inspector.probing import Request
+    from inspector.probes.request import Request
 
 WHATS = (("lmc", "loss barriers"), ("cka", "CKA + lens depth"), ("intruders", "intruders"), ("accuracy", "accuracy"))
 PROBES = {"lmc": ("lmc",), "cka": ("cka", "lens"), "intruders": ("intruders",), "accuracy": ("accuracy",)}
@@ -83,7 +83,7 @@ class ProbeDialog(Dialog[Asked | None]):
     def __init__(
         self, scene: Scene, choices: ProbeChoices, cost: Callable[[Request], tuple[str, bool]], serial: int = 0
     ) -> None:
-        from inspector.probing import default_prompts
+        from inspector.probes.request import default_prompts
 
         super().__init__()
         base = choices.base if choices.base_for == scene.named else ""
@@ -175,7 +175,7 @@ class ProbeDialog(Dialog[Asked | None]):
 
     def asked(self) -> Asked:
         """The request as the fields say; raises Unfit for what cannot be."""
-        from inspector.probing.request import Request
+        from inspector.probes.request import Request
 
         choices = self.choices = self._choices()
         asks = _ASKS.get(choices.what, set())
@@ -222,7 +222,7 @@ class ProbeDialog(Dialog[Asked | None]):
 
     def _file(self) -> str:
         """A set of problems by its name, or an existing file of them; raises Unfit."""
-        from inspector.probes.problems import BUNDLED, HUB
+        from inspector.tasks.problems import BUNDLED, HUB
 
         name = self._value("file")
         if name in {*BUNDLED, *HUB}:

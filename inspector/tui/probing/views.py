@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from textual.strip import Strip
 
-from inspector.arrays import Floats
-from inspector.definitions.probes import FEW_PROMPTS
-from inspector.study import ProbeInfo, Scope
+from inspector.common.arrays import Floats
+from inspector.study.metrics.probes import FEW_PROMPTS
+from inspector.study.study import ProbeInfo, Scope
 from inspector.tui.numbers import Pair
 from inspector.tui.state import DEFAULT_PAIRS, AppState
 from inspector.tui.text import NA, Line, clean, page, plural, wrap

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
-from inspector.definitions.probes import QUESTION_ALONE
+from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
 from inspector.tui.state import AppState

@@ -11,11 +11,11 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from inspector.adapters.health import NEEDED, values
-from inspector.adapters.summary import account, tensor_classes
-from inspector.definitions import shown_in
-from inspector.resemblance import is_reference, nearest
-from inspector.study import AdapterInfo
+from inspector.adapters.health.rules import NEEDED, values
+from inspector.adapters.health.summary import account, tensor_classes
+from inspector.insights.nearest import is_reference, nearest
+from inspector.study.metrics import shown_in
+from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import FILTER, SCRUBBED

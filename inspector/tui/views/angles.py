@@ -8,7 +8,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair

@@ -12,8 +12,8 @@ from typing import Any
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS
-from inspector.spreadsheet import cell
+from inspector.common.spreadsheet import cell
+from inspector.study.metrics import DEFINITIONS
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
 from inspector.tui.state import AppState

@@ -9,8 +9,8 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.arrays import Floats
-from inspector.definitions.probes import LOSSES, QUESTION_ALONE
+from inspector.common.arrays import Floats
+from inspector.study.metrics.probes import LOSSES, QUESTION_ALONE
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC, OPEN_PAIR, PAIRS, ZOOM
 from inspector.tui.numbers import Pair

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from textual.strip import Strip
 
-from inspector.definitions import shown_in
-from inspector.definitions.probes import QUESTION_ALONE
+from inspector.study.metrics import shown_in
+from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import METRIC, OPEN_PAIR, PAIRS, SCRUBBED, ZOOM
 from inspector.tui.probing.views import (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.arrays import Floats
-from inspector.definitions import DEFINITIONS, FRACTION, SIGNED, shown_in
+from inspector.common.arrays import Floats
+from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair

@@ -6,7 +6,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS, INTERFERENCE, SIGNED, Definition, shown_in
+from inspector.study.metrics import DEFINITIONS, INTERFERENCE, SIGNED, Definition, shown_in
 from inspector.tui.actions import cycled
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS

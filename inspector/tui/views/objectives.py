@@ -16,7 +16,7 @@ from inspector.tui.views.base import Area, Table, View, scrolled
 
 @cache
 def source() -> str:
-    return files("inspector.definitions").joinpath("objectives.md").read_text(encoding="utf-8")
+    return files("inspector.study.metrics").joinpath("objectives.md").read_text(encoding="utf-8")
 
 
 _WIDEST = 100

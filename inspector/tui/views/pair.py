@@ -8,10 +8,10 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.aggregate import aggregate
-from inspector.definitions import INTERFERENCE
-from inspector.shared import pair_interference
-from inspector.study import Scope, Study
+from inspector.insights.pairwise import pair_interference
+from inspector.study.aggregate import aggregate
+from inspector.study.metrics import INTERFERENCE
+from inspector.study.study import Scope, Study
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair

@@ -7,9 +7,9 @@ from itertools import combinations
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.lineage import RULE, lineage
-from inspector.sensitivity import GROUPINGS, Variation, spreads, variations
-from inspector.study import Study
+from inspector.insights.lineage import RULE, lineage
+from inspector.insights.sensitivity import GROUPINGS, Variation, spreads, variations
+from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState

@@ -9,7 +9,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.definitions import DEFINITIONS, shown_in
+from inspector.study.metrics import DEFINITIONS, shown_in
 from inspector.tui.actions import Action, cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.plotting import nice_limits

@@ -9,7 +9,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, window

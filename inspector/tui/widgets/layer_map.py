@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.tui.text import NA, Line, fit, right, signed
 from inspector.tui.views.base import Area, window
 from inspector.tui.widgets.plot import LETTERS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.style import Style
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.tui.plotting import Cell, Curve, Frame, canvas, nice_limits
 from inspector.tui.text import Line, right
 from inspector.tui.theme import Ink

@@ -1,5 +1,6 @@
 """What the tests of the Hub share: a server as this process's Hub, and the study's repo with tiny adapters."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,22 +24,37 @@ def hub_for(monkeypatch: Any, home: Path, timeout: float = 10) -> Iterator[HubSe
     """A Hub that this process asks; huggingface_hub's waits between its tries are short."""
     from huggingface_hub import constants
 
-    quicken(monkeypatch)
-    with HubServer() as server:
-        server.patch(monkeypatch, home)
-        for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
-            monkeypatch.setattr(constants, name, timeout)
-        yield server
+    over = quicken(monkeypatch)
+    try:
+        with HubServer() as server:
+            server.patch(monkeypatch, home)
+            for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+                monkeypatch.setattr(constants, name, timeout)
+            yield server
+    finally:
+        over.set()
 
 
-def quicken(monkeypatch: Any) -> None:
-    """Make huggingface_hub's waits between its tries short, in this process."""
+def quicken(monkeypatch: Any) -> threading.Event:
+    """Make huggingface_hub's waits between its tries short, in this process; calls that wait for minutes end by the
+    event.
+
+    A call that a test has abandoned would else keep the library's settings for an hour, and later tests waiting.
+    """
     from huggingface_hub import file_download
     from huggingface_hub.utils import _http
 
+    over = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if seconds <= 60:
+            time.sleep(seconds / 100)
+        elif over.wait(seconds):
+            raise ConnectionAbortedError
+
     for module in (file_download, _http):
-        quick = {"sleep": lambda seconds: time.sleep(seconds if seconds > 60 else seconds / 100)}
-        monkeypatch.setattr(module, "time", SimpleNamespace(**vars(time) | quick))
+        monkeypatch.setattr(module, "time", SimpleNamespace(**vars(time) | {"sleep": sleep}))
+    return over
 
 
 def write_study(folder: Path, runs: tuple[str, ...] = RUNS) -> Path:

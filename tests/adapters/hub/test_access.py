@@ -6,7 +6,7 @@ import re
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.adapters.hub.cases import failure, hub_for, only
 from tests.hub_server import Fault, HubServer
 from tests.makers import write_random
@@ -114,7 +114,7 @@ def test_the_password_of_an_endpoint_is_not_shown(hub, repo, monkeypatch):
 def test_where_a_hub_leads_is_named_without_password_or_signature():
     from huggingface_hub import get_session
 
-    from inspector.hub_token import AGENT, _keep
+    from inspector.common.hub_token import AGENT, _keep
 
     head = {"User-Agent": AGENT, "Authorization": f"Bearer {TOKEN}"}
     request = get_session().build_request("GET", "https://me:word@other.test/x?signature=7", headers=head)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inspector.adapters.given import NOTHING, Given
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.opening import open_sources
-from inspector.errors import InspectorError
+from inspector.adapters.options import NOTHING, Given
+from inspector.common.errors import InspectorError
 from tests.adapters.hub.cases import failure, only
 from tests.makers import write_random
 

@@ -6,15 +6,15 @@ import signal
 
 import pytest
 
-from inspector.adapters.given import Given
 from inspector.adapters.opening import open_sources
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Remote
+from inspector.base_model.model_files import listed
 from inspector.checking.checks import Checked
-from inspector.checking.printing import text
-from inspector.cli import cli
-from inspector.cli import run as run_cli
-from inspector.probes.datasets import dataset_files
-from inspector.probes.model_files import listed
+from inspector.cli.main import cli
+from inspector.cli.main import run as run_cli
+from inspector.tables.checks import text
+from inspector.tasks.datasets import dataset_files
 from tests.adapters.hub.cases import failure, kept, only
 from tests.hub_server import Fault
 from tests.makers import random_factors, write_adapter

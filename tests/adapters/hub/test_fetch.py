@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from inspector.adapters.given import Given
+from inspector.adapters.hub.progress import Progress
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
-from inspector.adapters.progress import Progress
-from inspector.errors import CancelledError
+from inspector.adapters.options import Given
+from inspector.common.errors import CancelledError
 from tests.hub_server import Fault, HubServer
 from tests.makers import random_factors, write_adapter, write_random
 

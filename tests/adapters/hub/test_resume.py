@@ -8,7 +8,7 @@ import time
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.errors import CancelledError
+from inspector.common.errors import CancelledError
 from tests.acceptance.command import ROOT
 from tests.adapters.hub.cases import failure, only
 from tests.hub_server import Fault

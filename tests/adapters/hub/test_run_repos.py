@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from inspector.adapters.given import Given
 from inspector.adapters.opening import open_sources
+from inspector.adapters.options import Given
 from tests.adapters.hub.cases import failure, only
 from tests.adapters.run_folders import LAYOUTS, transformers
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.options import Given
 from tests.adapters.peft.models import trained
 from tests.shown import shown
 

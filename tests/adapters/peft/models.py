@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from inspector.adapters.model import Adapter
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.shown import shown
 
 

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig
 from torch import nn
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.opening import identity
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, trained_dora, weights
 from tests.adapters.peft.models import gpt2, llama, our_deltas, saved, trained

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, weights
 from tests.adapters.peft.mixtures import (
     SEVEN,

@@ -4,11 +4,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.sources import Local, name_places
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import lora_tensors, random_factors
 from tests.shown import shown

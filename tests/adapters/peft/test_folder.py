@@ -8,9 +8,9 @@ import torch
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig, VeraConfig
 
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.peft.config import KNOWN
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
 
 # What PEFT 0.21 and transformers 5 say to each other.

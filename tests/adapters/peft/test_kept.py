@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaConfig, LlamaForSequenceClassification, Qwen2Config, Qwen2ForCausalLM
 
-from inspector.adapters.given import Given
-from inspector.converting import convert
+from inspector.adapters.options import Given
+from inspector.workflows.convert import convert
 from tests.adapters.peft.merged import stored
 from tests.adapters.peft.mixtures import qwen2_moe
 from tests.adapters.peft.models import llama, saved, trained

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inspector.adapters.formats import read_adapter
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, llama, our_deltas, reloaded, saved, trained
 from tests.makers import lora_tensors, random_factors, write_adapter, write_config
 from tests.shown import shown

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, PeftModel, TrainableTokensConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, trained_dora, weights
 from tests.adapters.peft.models import llama, our_deltas, saved, trained
 

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.summary import account
+from inspector.adapters.health.summary import account
 from tests.adapters.peft.merged import compare, merged_minus, read, stored, texts, weights
 from tests.adapters.peft.models import llama, our_deltas, saved, trained
 

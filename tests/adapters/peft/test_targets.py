@@ -8,7 +8,7 @@ from peft.tuners.tuners_utils import _ExcludedModule, check_target_module_exists
 
 from inspector.adapters.peft.config import read_config
 from inspector.adapters.peft.targets import lacks
-from inspector.names import Names
+from inspector.study.module_id import Names
 
 PATHS = [
     *(f"model.layers.{n}.{end}" for n in range(12) for end in ("self_attn.q_proj", "self_attn.v_proj", "mlp.up_proj")),

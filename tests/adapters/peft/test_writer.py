@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.writer import write_peft
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded
 from tests.shown import shown
 
@@ -179,7 +179,7 @@ import torch
 from pathlib import Path
 from inspector.adapters.peft.factors import Factors
 from inspector.adapters.peft.writer import write_peft
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 large = Factors(torch.ones(40000, 8), torch.ones(8, 40000), 1.0)
 try:
     write_peft(Path({str(tmp_path / "out")!r}), {{"q": large}}, base="")

@@ -9,10 +9,10 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from inspector.adapters.given import NOTHING, Given
+from inspector.adapters.options import NOTHING, Given
 from inspector.adapters.peft.writer import Factors, write_peft
-from inspector.converting import convert
-from inspector.merging.command import merge_preview
+from inspector.workflows.convert import convert
+from inspector.workflows.merge_preview import merge_preview
 from tests.adapters.peft.merged import stored
 from tests.adapters.peft.mixtures import (
     SEVEN,

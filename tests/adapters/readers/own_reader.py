@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from inspector.adapters.account import MISFIT, Verdict
-from inspector.adapters.assemble import Facts, Part, assemble
-from inspector.adapters.given import Given
-from inspector.adapters.grouping import Made, Slots, dtypes, fault, understand
-from inspector.adapters.listing import Folder
+from inspector.adapters.files.listing import Folder
+from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.slots import Place
-from inspector.adapters.weights import Weights, safetensors_weights
-from inspector.names import canonical
+from inspector.adapters.options import Given
+from inspector.adapters.tensors.account import MISFIT, Verdict
+from inspector.adapters.tensors.assemble import Facts, Part, assemble
+from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault, understand
+from inspector.adapters.tensors.slots import Place
+from inspector.study.module_id import canonical
 
 FORMAT = "low-rank pairs"
 NAMES = {r".*\.lowrank\.safetensors": FORMAT}

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, get_peft_model_state_dict
 
 from inspector.adapters.formats import read_adapter
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import TARGETS, flat, randomised, save, text_encoder, unet, weights
 from tests.shown import shown

@@ -8,15 +8,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
+from inspector.adapters.files.listing import Folder
 from inspector.adapters.formats import places, read_adapter
-from inspector.adapters.given import Given
-from inspector.adapters.listing import Folder
 from inspector.adapters.opening import open_sources
-from inspector.analysis import analyse
-from inspector.errors import InspectorError
-from inspector.names import ModuleId
-from inspector.study import Settings
+from inspector.adapters.options import Given
+from inspector.analysis.analyse import analyse
+from inspector.common.errors import InspectorError
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from tests.makers import random_factors, write_adapter, write_random
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.adapters.base_weights import BaseWeights
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import NOTHING, Given
-from inspector.errors import InspectorError
+from inspector.adapters.options import NOTHING, Given
+from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
 from tests.shown import shown

@@ -6,11 +6,11 @@ from peft import LoraConfig, get_peft_model_state_dict
 from torch import nn
 from transformers import T5Config, T5EncoderModel
 
-from inspector.adapters.expand import expand
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.locate import expand
 from inspector.adapters.readers.foreign_names import from_kohya
 from inspector.adapters.sources import Local, name_places
-from inspector.names import ModuleId
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.adapters.readers.image_models import TARGETS, kohya_tensors, randomised, save, text_encoder, unet
 from tests.shown import shown

@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.expand import expand
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import Given
 from inspector.adapters.readers.npz import npz_weights
 from inspector.adapters.sources import Local, name_places
-from inspector.errors import InspectorError
-from inspector.names import ModuleId
+from inspector.common.errors import InspectorError
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
 

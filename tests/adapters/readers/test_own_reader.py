@@ -4,9 +4,9 @@ import torch
 from safetensors.torch import save_file
 
 from inspector.adapters import formats
-from inspector.adapters.given import NOTHING
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.opening import open_sources
+from inspector.adapters.options import NOTHING
 from tests.adapters.readers import own_reader
 
 

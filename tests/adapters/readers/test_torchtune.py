@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inspector.adapters.base_weights import BaseWeights
-from inspector.adapters.expand import expand
+from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.given import Given
+from inspector.adapters.locate import expand
+from inspector.adapters.options import Given
 from inspector.adapters.sources import Local
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
 from tests.shown import shown

@@ -5,8 +5,8 @@
 import pytest
 import torch
 
-from inspector.errors import InspectorError
-from inspector.probes.generation import Answer
+from inspector.base_model.generation import Answer
+from inspector.common.errors import InspectorError
 from trainer.methods import METHODS, method
 from trainer.objectives import losses, weights
 from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, remark, row_weights, taken

@@ -8,7 +8,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from inspector.probes.generation import Answer
+from inspector.base_model.generation import Answer
 from trainer.objectives.groups import Groups, Place
 from trainer.rollouts.rows import Prompt
 

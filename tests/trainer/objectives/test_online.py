@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from inspector.errors import InspectorError
-from inspector.probes.generation import Answer
+from inspector.base_model.generation import Answer
+from inspector.common.errors import InspectorError
 from tests.trainer.saving.test_checkpoints import after, begin, guard_at
 from tests.trainer.small import Catch, close, equal, made, options, rollouts, tiny, trained
 from trainer.objectives.examples import order

@@ -7,9 +7,9 @@ import pytest
 import torch
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from inspector.errors import InspectorError
-from inspector.probes.endpoint import ProblemError
-from inspector.probes.generation import Answer
+from inspector.base_model.endpoint import ProblemError
+from inspector.base_model.generation import Answer
+from inspector.common.errors import InspectorError
 from trainer.objectives import vllm_sampler
 from trainer.objectives.groups import Group, Round
 from trainer.objectives.online import OnlineTrainer, by_length

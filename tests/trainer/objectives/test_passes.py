@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.trainer.small import close, first_step, made, nats, options, rollouts, tiny
 from trainer.objectives import passes
 from trainer.objectives.passes import Limits, cut

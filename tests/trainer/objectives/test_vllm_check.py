@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.trainer.small import options, rollouts, tiny
 from tests.trainer.vllm_server import VllmServer
 from trainer.objectives.vllm_sampler import Place

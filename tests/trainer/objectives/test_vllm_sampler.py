@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.acceptance.command import launched
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, made, options, rollouts, tiny
 from tests.trainer.vllm_server import Fault, VllmServer

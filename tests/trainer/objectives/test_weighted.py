@@ -6,7 +6,7 @@ from datasets import Dataset
 from peft import get_peft_model
 from trl import SFTConfig, SFTTrainer
 
-from inspector.probes.base import load_base
+from inspector.base_model.base import load_base
 from tests.trainer.small import Catch, close, equal, first_step, made, nats, rollouts, tiny
 from trainer.objectives import passes
 from trainer.rollouts.rows import tokenised

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import yaml
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from trainer.methods import METHODS, chosen, method
 from trainer.recipes.file import read, recipes, resolve, to_yaml
 from trainer.recipes.recipe import Recipe

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from trainer.methods import METHODS
 from trainer.runs.tasks import Options, tasks
 

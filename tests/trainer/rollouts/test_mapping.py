@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inspector.errors import InspectorError
-from inspector.probes.grading import Grader
+from inspector.common.errors import InspectorError
+from inspector.tasks.grading import Grader
 from tests.trainer.rollout_rows import jsonl
 from trainer.exporting import export
 from trainer.rollouts.mapping import Mapped, columns_of, mapped

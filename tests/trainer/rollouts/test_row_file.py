@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.acceptance.command import ROOT
 from tests.trainer.rollout_rows import rollout
 from trainer.rollouts.row_file import RowFile, write_rows
@@ -16,7 +16,7 @@ import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.trainer.rollout_rows import rollout
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from trainer.rollouts.row_file import RowFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with RowFile(Path("r.jsonl")) as file:

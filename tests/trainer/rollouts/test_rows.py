@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from inspector.errors import InspectorError
-from tests.probes.tiny_model import tiny_tokenizer
+from inspector.common.errors import InspectorError
+from tests.base_model.tiny_model import tiny_tokenizer
 from trainer.methods import METHODS, method
 from trainer.objectives.examples import by_length, examples, order
 from trainer.objectives.preference import turned

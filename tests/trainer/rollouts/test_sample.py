@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from inspector.errors import CancelledError, InspectorError
-from inspector.probes.generation import Hooks
-from inspector.probes.grading import Grader, correct
-from tests.probes.chat_server import ChatServer, Fault
+from inspector.base_model.generation import Hooks
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.tasks.grading import Grader, correct
+from tests.base_model.chat_server import ChatServer, Fault
 from tests.trainer.rollout_rows import jsonl, rollout, undated
 from trainer.rollouts.row_file import RowFile
 from trainer.rollouts.sample import Options, sample, working_file

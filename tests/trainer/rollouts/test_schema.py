@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.trainer.rollout_rows import jsonl, rollout
 from trainer.rollouts.row_file import write_rows
 from trainer.rollouts.schema import Rollout, RowError, digest, read_rollouts

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inspector.errors import InspectorError
-from inspector.probes.generation import Hooks
-from tests.probes.bases import base
-from tests.probes.chat_server import ChatServer, Fault
+from inspector.base_model.generation import Hooks
+from inspector.common.errors import InspectorError
+from tests.base_model.bases import base
+from tests.base_model.chat_server import ChatServer, Fault
 from tests.trainer.rollout_rows import QUESTIONS
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.plan import planned

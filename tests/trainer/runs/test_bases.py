@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.hub_server import Fault, HubServer
 from tests.trainer.small import tiny
 from trainer.runs.bases import loaded, skeleton

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inspector.probes.base import load_base
+from inspector.base_model.base import load_base
 from tests.trainer import small
 from tests.trainer.small import equal, first_step, made, rollouts, tiny
 from trainer.runs import build

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.hub_server import Fault, Repo
 from tests.hub_upload_server import HubUploadServer
 from tests.odd_server import OddServer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.trainer.small import options
 from trainer.runs.tasks import begin, claimed, refuse_taken, tasks
 

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from inspector.errors import CancelledError, InspectorError
+from inspector.common.errors import CancelledError, InspectorError
 from tests.acceptance.command import begun
 from tests.trainer.small import adapter_of, equal, made, options, rollouts, tiny, trained
 from trainer.runs.log import read_log

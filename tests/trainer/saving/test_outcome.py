@@ -8,9 +8,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from inspector.adapters.expand import expand
+from inspector.adapters.locate import expand
 from inspector.adapters.sources import Local
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.trainer.small import adapter_of, equal, options, rollouts, tiny, trained
 from trainer.methods import METHODS
 from trainer.runs.log import read_log

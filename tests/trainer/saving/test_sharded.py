@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from tests.acceptance.command import launched
 from tests.trainer.fsdp_on_cpu import RUNS
 from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trained

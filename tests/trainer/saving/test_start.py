@@ -5,8 +5,8 @@ import torch
 from peft import get_peft_model
 from safetensors.torch import load_file, save_file
 
-from inspector.errors import InspectorError
-from tests.probes.tiny_model import tiny_model, tiny_tokenizer
+from inspector.common.errors import InspectorError
+from tests.base_model.tiny_model import tiny_model, tiny_tokenizer
 from trainer.saving import start
 
 TARGETS = ("q_proj", "v_proj")

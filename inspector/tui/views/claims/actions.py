@@ -8,7 +8,7 @@ from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.model import Claim
 from inspector.claims.selection import Where
 from inspector.claims.verdicts import Outcome
-from inspector.errors import InspectorError
+from inspector.common.errors import InspectorError
 from inspector.tui.actions import Action
 from inspector.tui.go_to import show as show_metric
 from inspector.tui.views.claims.state import Judged

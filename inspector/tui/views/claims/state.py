@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from inspector.claims.model import ClaimSet
 from inspector.claims.verdicts import Outcome, evaluate
-from inspector.study import Study
+from inspector.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)

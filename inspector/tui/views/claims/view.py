@@ -6,10 +6,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from inspector.claims.model import Claim
-from inspector.claims.reports import counts
 from inspector.claims.verdicts import Outcome, Verdict, published, quantity
-from inspector.definitions import DEFINITIONS
-from inspector.findings import finding_lines
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.warnings import finding_lines
+from inspector.tables.claims import counts
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink

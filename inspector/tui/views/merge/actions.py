@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
-from inspector.arrays import Floats
-from inspector.errors import CancelledError, InspectorError
+from inspector.common.arrays import Floats
+from inspector.common.errors import CancelledError, InspectorError
 from inspector.merging.preview import Preview
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.merging.preview import Preview
-from inspector.study import Study
+from inspector.study.study import Study
 
 METRICS = ("sum_energy_ratio", "sum_interference", "sum_energy_kept", "sum_norm")
 """What is drawn along the layers."""

@@ -8,9 +8,9 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.arrays import Floats
+from inspector.common.arrays import Floats
 from inspector.merging.preview import NOT_MERGED, Flags, Preview, refused
-from inspector.study import Study
+from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from inspector.study import Study
-from inspector.takeaways import Takeaway
+from inspector.insights.findings import Takeaway
+from inspector.study.study import Study
 from inspector.tui.messages import ForView, Noted
 from inspector.tui.workers import Post
 
@@ -23,7 +23,7 @@ class Told(ForView):
 
 def tell(study: Study, order: tuple[int, ...], post: Post) -> None:
     """Every finding of these adapters in this order."""
-    from inspector.takeaways import takeaways
+    from inspector.insights.findings import takeaways
 
     try:
         everyone = order == tuple(range(len(study.adapters)))

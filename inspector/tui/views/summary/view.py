@@ -7,7 +7,7 @@ from functools import partial
 
 from textual.strip import Strip
 
-from inspector.takeaways import Number, Takeaway
+from inspector.insights.findings import Number, Takeaway
 from inspector.tui.actions import Action
 from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
@@ -34,8 +34,8 @@ class SummaryView(View):
     short = "Sum"
     hint = "the findings in plain sentences, each with the view behind it"
     about = (
-        "What the numbers say, by fixed rules (their thresholds: inspector/takeaways). ! marks what limits the reading "
-        "of other numbers. Enter opens the view behind the finding under the cursor."
+        "What the numbers say, by fixed rules (their thresholds: inspector/insights/findings). ! marks what limits "
+        "the reading of other numbers. Enter opens the view behind the finding under the cursor."
     )
     actions = (
         *ENDS,

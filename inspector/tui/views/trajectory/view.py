@@ -8,7 +8,7 @@ from datetime import datetime
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.text import some
+from inspector.common.text import some
 from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
 from inspector.trajectory.runs import Run
 from inspector.tui.actions import cycled

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.message import Message
 from textual.worker import Worker, get_current_worker
 
-from inspector.errors import CancelledError, InspectorError
-from inspector.study import Settings
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.study.study import Settings
 from inspector.trajectory.result import Trajectory
 from inspector.trajectory.runs import Run, Scanner
 from inspector.tui.actions import Action
@@ -27,7 +27,7 @@ from inspector.tui.text import clean
 from inspector.tui.workers import Cancelled, Post
 
 if TYPE_CHECKING:
-    from inspector.adapters.given import Given
+    from inspector.adapters.options import Given
     from inspector.trajectory.measure import Meter
 
 EVERY = 2.0
@@ -63,7 +63,7 @@ class Meters:
         self._meter: Meter | None = None
 
     def get(self) -> Meter:
-        from inspector.adapters.given import NOTHING
+        from inspector.adapters.options import NOTHING
         from inspector.trajectory.measure import Meter
 
         with self._lock:

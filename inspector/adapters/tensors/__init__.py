@@ -1,0 +1,1 @@
+"""What the tensors of a file are for, module by module, and what is said of each."""

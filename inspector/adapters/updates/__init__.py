@@ -1,0 +1,1 @@
+"""Exact factors of updates that are not a plain B·A."""

@@ -1,0 +1,1 @@
+"""A base model with adapters attached, here or behind a server."""

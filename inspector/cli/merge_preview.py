@@ -1,0 +1,40 @@
+"""`inspector merge-preview`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspector.cli import completion
+from inspector.cli.options import DEBUG, DEVICE, SETTINGS, reading
+
+if TYPE_CHECKING:
+    from inspector.adapters.options import Given
+
+
+@click.command("merge-preview", context_settings=SETTINGS)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…", shell_complete=completion.SOURCES)
+@click.option("--rank", type=click.IntRange(1), help="Target rank.  [default: the parents' largest]")
+@click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
+@DEVICE
+@reading(checkpoints=False)
+@DEBUG
+def merge_preview(
+    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: Given
+) -> int:
+    """Tell what a weighted sum of adapters would be, before it is made.
+
+    The weight is the number after the last colon of a source, and 1 without one: sft=out/sft:0.5 out/dpo:-0.2. Norm,
+    cosine to each parent, energy ratio, interference by layer and projection, rank, and the energy kept at --rank.
+    Nothing is written but what is asked for: --write DEST is the exact sum (of rank Σr), or with --rank R its best
+    approximation of that rank.
+
+    Exit code 3 where a module cannot be added, and where something that is, or may be, of a parent's update is not in
+    what was written: DoRA magnitudes, biases, energy of a dense update, a tensor that is not understood.
+    """
+    from inspector.workflows import merge_preview
+
+    return merge_preview.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, given=given)

@@ -1,0 +1,83 @@
+"""`inspector SOURCE…` and `inspector demo`: the app on a terminal, the tables anywhere else."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspector.cli import completion
+from inspector.cli.options import AGAINST, DEBUG, SETTINGS, K, on_terminal, reading, refuse_for_study
+from inspector.common.errors import InspectorError
+
+if TYPE_CHECKING:
+    from inspector.adapters.options import Given
+    from inspector.tui.views.claims.state import Published
+
+
+@click.command("open", context_settings=SETTINGS)
+@click.argument("sources", nargs=-1, shell_complete=completion.SOURCES)
+@K
+@reading(run="always")
+@click.option(
+    "--claims",
+    shell_complete=completion.CLAIMS,
+    default="",
+    help="Also check these claims: a .yaml file, or a bundled set (`inspector claims`).",
+)
+@AGAINST
+@DEBUG
+def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Given) -> int:
+    """Open adapters in the app (the default command)."""
+    from inspector.claims.bundled import claim_set
+    from inspector.tui.views.claims.state import Published
+
+    if claims:
+        claim_set(claims)  # what is wrong in it is said before the app opens
+    refuse_for_study(sources)
+    published = Published(claims, show=bool(claims), reference=claim_set(against) if against else None)
+    return _open(sources, k, given, published)
+
+
+@click.command(context_settings=SETTINGS)
+@K
+@DEBUG
+def demo(k: int) -> int:
+    """Open the bundled adapters."""
+    from inspector.common.assets import demo_sources
+    from inspector.tui.views.claims.state import Published
+
+    return _open(demo_sources(), k, published=Published("demo"))
+
+
+def _open(sources: Sequence[str], k: int, given: Given | None = None, published: Published | None = None) -> int:
+    """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
+    _suggest_command(sources)
+    if not on_terminal():
+        from inspector.workflows import analyze
+
+        if not sources:
+            raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
+        return analyze.analyze(
+            sources, settings=analyze.settings(k=k), given=given, against=published.reference if published else None
+        )
+    from inspector.study.export import is_study, load
+    from inspector.tui.app import InspectorApp
+    from inspector.tui.views.claims.state import NOTHING
+
+    published = published or NOTHING
+
+    if is_study(sources):
+        return InspectorApp(study=load(sources[0]), k=k, published=published).run_to_end()
+    return InspectorApp(sources, k=k, given=given, published=published).run_to_end()
+
+
+def _suggest_command(sources: Sequence[str]) -> None:
+    if sources and not Path(sources[0]).exists() and "/" not in sources[0] and not set("=*?[") & set(sources[0]):
+        commands = getattr(click.get_current_context().find_root().command, "commands", {})
+        close = difflib.get_close_matches(sources[0], commands, n=1, cutoff=0.7)
+        hint = f" Did you mean the command `inspector {close[0]}`?" if close else ""
+        raise InspectorError(f"No file or folder {sources[0]!r} here, and no Hub id (org/repo).{hint}")

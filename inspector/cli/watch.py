@@ -1,0 +1,43 @@
+"""`inspector watch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspector.cli.options import DEBUG, SETTINGS, K, on_terminal, reading, refuse_unread
+
+if TYPE_CHECKING:
+    from inspector.adapters.options import Given
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
+@click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
+@K
+@reading(checkpoints=False)
+@DEBUG
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Given) -> int:
+    """Watch a training: norm, effective rank, cosines and loss over its steps.
+
+    RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for
+    them and follows their checkpoints; without a terminal every number is printed once, tab separated.
+    """
+    if table:
+        refuse_unread(("k",), "is the size of the subspaces in the app, and --table opens none.")
+    from inspector.adapters.locate import matches
+
+    named = [Path(path) for run in runs for path in matches(str(run))]
+    folders = [run for run in named if not run.is_file()] or named
+    if table or not on_terminal():
+        from inspector.workflows.watch import print_once
+
+        return print_once(folders, against, given)
+    from inspector.tui.app import InspectorApp
+    from inspector.workflows.watch import refuse_unknown
+
+    refuse_unknown(folders, against)
+    return InspectorApp(k=k, watch=[str(run) for run in folders], against=against, given=given).run_to_end()

@@ -1,0 +1,47 @@
+"""Files that are written complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
+
+
+def refuse_place(path: Path) -> None:
+    """Raise InspectorError where no file can be made at this path, whatever is in it: said before the work."""
+    if path.is_dir():
+        raise InspectorError(f"Cannot write {plain(path)}: it is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InspectorError(f"Cannot write {plain(path)}: {plain(path.parent)} is read-only for you.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` only when the block succeeds."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

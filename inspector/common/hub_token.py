@@ -1,0 +1,38 @@
+"""The Hub's token stays with the Hub: not every address that huggingface_hub is given by a server is the Hub's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub import constants, get_session
+
+from inspector.common.addresses import origin
+from inspector.common.errors import InspectorError
+from inspector.common.text import plain
+
+AGENT = "adapter-inspector"
+"""What requests of this program are known by: others of the same process are left alone."""
+
+
+def guard() -> None:
+    """Have the client of huggingface_hub, which all threads share, keep the token with HF_ENDPOINT.
+
+    httpx drops it where a redirect leaves the origin. huggingface_hub adds it itself where a server says where to go
+    on: for a file's metadata on huggingface.co, to verify an upload, for the tokens of Xet.
+    """
+    hooks = get_session().event_hooks["request"]
+    if _keep not in hooks:
+        hooks.append(_keep)
+
+
+def _keep(request: Any) -> None:
+    """Raise InspectorError where a request would take the token elsewhere; a file's metadata comes without it."""
+    ours = AGENT in request.headers.get("User-Agent", "")
+    if not ours or "Authorization" not in request.headers or origin(str(request.url)) == origin(constants.ENDPOINT):
+        return
+    if request.method != "HEAD":
+        raise InspectorError(
+            f"{plain(constants.ENDPOINT)} leads to {plain(request.url.copy_with(query=None))}, where your token does "
+            "not go: if that is your Hub, name it in HF_ENDPOINT."
+        )
+    del request.headers["Authorization"]

@@ -1,0 +1,1 @@
+"""What a study says: chance levels of pairs, lineage, sensitivity, nearest adapters, findings in sentences."""

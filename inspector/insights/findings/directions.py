@@ -1,0 +1,197 @@
+"""Who is one direction with whom, who goes part of the way, who is apart, and in which layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+
+import numpy as np
+
+from inspector.common.text import some
+from inspector.geometry.interference import ALIGNED
+from inspector.insights.findings.finding import Number, Takeaway, listed, of_pair, pair_values, span
+from inspector.study.study import Study
+
+ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, ALIGNED, -0.1
+"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.2 (either sign)
+apart, as adding two such updates reinforces neither; from −0.1 down opposed in part, from −0.9 down altogether."""
+SOME = 4
+"""So many opposed pairs or groups have a sentence each, the others share one."""
+DIP = 0.05
+"""By how much a layer's mean cosine within a cluster must fall below the cluster's median layer to be told."""
+
+
+def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
+    """Sets of two or more adapters whose every pair has a cosine of at least `least`, each adapter in one at most.
+
+    Complete linkage: the closest groups join first, as long as the least cosine between them suffices. One that is not
+    known (NaN) does not.
+    """
+    cosine = np.where(np.isnan(cosine), -np.inf, cosine)
+    groups: list[tuple[int, ...]] = [(i,) for i in range(len(cosine))]
+    while True:
+        links = [(min(cosine[i, j] for i in g for j in h), g, h) for g, h in combinations(groups, 2)]
+        near = [link for link in links if link[0] >= least]
+        if not near:
+            return [group for group in groups if len(group) > 1]
+        _, g, h = max(near)
+        groups = sorted([*(group for group in groups if group not in {g, h}), tuple(sorted(g + h))])
+
+
+def directions(study: Study) -> Iterator[Takeaway]:
+    """Clusters, then those between, then those apart, then those opposed."""
+    if len(study.adapters) < 2:
+        return
+    cosine = pair_values(study, "cosine")
+    tight = clusters(cosine, ONE)
+    loose = [cluster for cluster in clusters(cosine, MOSTLY) if cluster not in tight]
+    for cluster in tight:
+        yield _together(study, cosine, cluster, "are one direction")
+        yield from _dip(study, cluster)
+    for cluster in loose:
+        yield _together(study, cosine, cluster, "go mostly the same way")
+    whole = loose + [c for c in tight if not any(set(c) <= set(other) for other in loose)]
+    yield from _partly(study, cosine, whole)
+    yield from _between(study, cosine, whole)
+    yield from _apart(study, cosine)
+    yield from _opposed(study, cosine, whole)
+
+
+def _together(study: Study, cosine: np.ndarray, cluster: tuple[int, ...], how: str) -> Takeaway:
+    """A cluster and the span of its cosines."""
+    pairs = list(combinations(cluster, 2))
+    text = f"{_them(study, cluster)} {how}: cosine {span([float(cosine[pair]) for pair in pairs])}."
+    return Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+
+
+def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Takeaway]:
+    """The layers where a cluster's pairs part."""
+    block = study.block("cosine", "layer")
+    if block is None or len(study.layers) < 3:
+        return
+    one, other = (list(side) for side in zip(*combinations(cluster, 2), strict=True))
+    by_layer = block[one, other].mean(0)
+    usual = float(np.nanmedian(by_layer))
+    low = [at for at in range(len(study.layers)) if by_layer[at] < usual - DIP]
+    if not low or len(low) > len(study.layers) // 3:
+        return
+    at = min(low, key=lambda n: float(by_layer[n]))
+    layers = listed([str(study.layers[n]) for n in low])
+    text = (
+        f"They part most in {'layers' if len(low) > 1 else 'layer'} {layers}: mean cosine {by_layer[at]:.2f} in layer "
+        f"{study.layers[at]}, {usual:.2f} in the median layer."
+    )
+    i, j = min(combinations(cluster, 2), key=lambda pair: float(block[pair][at]))
+    numbers = (
+        of_pair(study, "cosine", i, j, study.layers[at]),
+        Number("cosine", float(by_layer[at]), "mean of their pairs", layer=study.layers[at]),
+        Number("cosine", usual, "that mean, median layer"),
+    )
+    yield Takeaway("direction", text, numbers)
+
+
+def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """Adapters in no cluster that share part of one's direction; where there is no cluster, pairs that do."""
+    loners = [i for i in range(len(cosine)) if not any(i in cluster for cluster in found)]
+    for cluster in found:
+        for i in loners:
+            values = [float(cosine[i, j]) for j in cluster]
+            if all(value >= PART for value in values):
+                yield _part(study, i, cluster, values)
+    if not found:
+        for i, j in combinations(loners, 2):
+            if cosine[i, j] >= PART:
+                text = (
+                    f"{study.names[i]} and {study.names[j]} share part of their direction: cosine {cosine[i, j]:.2f}."
+                )
+                yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+
+
+def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -> Takeaway:
+    """One adapter beside a cluster, and what of it is orthogonal to the nearest member."""
+    j = cluster[int(np.argmax(values))]
+    numbers = [of_pair(study, "cosine", i, n) for n in cluster]
+    off = pair_values(study, "orthogonal_fraction_global")[i, j]
+    rest = "" if np.isnan(off) else f"; {off:.2f} of its length is orthogonal to {study.names[j]}"
+    more = [] if np.isnan(off) else [of_pair(study, "orthogonal_fraction_global", i, j)]
+    text = f"{study.names[i]} goes part of the way with {_them(study, cluster)}: cosine {span(values)}{rest}."
+    return Takeaway("direction", text, (*numbers, *more))
+
+
+def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """How one cluster lies to another."""
+    for one, other in combinations(found, 2):
+        pairs = [pair for pair in product(one, other) if np.isfinite(cosine[pair])]
+        values = [float(cosine[pair]) for pair in pairs]
+        if not values or max(values) <= OPPOSED:
+            continue
+        how = "are apart from" if max(map(abs, values)) < APART else "are closer to each other than to"
+        if min(values) >= PART:
+            how = "share part of their direction with"
+        text = f"{_them(study, one)} {how} {_them(study, other)}: cosine {span(values)}."
+        yield Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+
+
+def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+    """Two clusters, or single adapters, of which every pair is opposed; and other opposed pairs."""
+    groups = sorted([*found, *((i,) for i in range(len(cosine)) if not any(i in cluster for cluster in found))])
+    against: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    for one, other in combinations(groups, 2):
+        opposed = [pair for pair in product(one, other) if cosine[pair] <= OPPOSED]
+        whole = len(opposed) == len(one) * len(other)
+        against += [(one, other)] if whole else [((i,), (j,)) for i, j in opposed]
+    told = SOME if len(against) > SOME + 1 else len(against)
+    for one, other in against[:told]:
+        yield _opposite(study, cosine, one, other)
+    if rest := [pair for one, other in against[told:] for pair in product(one, other)]:
+        names = some([f"{study.names[i]}-{study.names[j]}" for i, j in rest])
+        text = f"{len(rest)} other pairs oppose each other, at least in part: cosine {span([cosine[p] for p in rest])}"
+        yield Takeaway("direction", f"{text}: {names}.", tuple(of_pair(study, "cosine", *pair) for pair in rest))
+
+
+def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> Takeaway:
+    pairs = list(product(one, other))
+    values = [float(cosine[pair]) for pair in pairs]
+    part = "" if max(values) <= -ONE else " in part"
+    who = f"{_them(study, one)} {'oppose' if len(one) > 1 else 'opposes'} {_them(study, other)}"
+    if len(pairs) == 1:
+        who = f"{_them(study, one + other)} oppose each other"
+    numbers = tuple(of_pair(study, "cosine", *pair) for pair in pairs)
+    return Takeaway("direction", f"{who}{part}: cosine {span(values)}.", numbers)
+
+
+def _them(study: Study, cluster: tuple[int, ...]) -> str:
+    return listed(study.names[i] for i in cluster)
+
+
+def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
+    """Adapters whose every cosine stays below 0.2 in size, or below 0.4."""
+    for i in range(len(cosine)):
+        others = [j for j in range(len(cosine)) if j != i and np.isfinite(cosine[i, j])]
+        if not others or max(abs(cosine[i, j]) for j in others) >= (PART if len(cosine) > 2 else APART):
+            continue
+        j = max(others, key=lambda n: abs(float(cosine[i, n])))
+        if len(cosine) == 2 and i > j:
+            continue
+        yield _far(study, cosine, i, j)
+
+
+def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Takeaway:
+    """An adapter whose cosine largest in size, to j, is small."""
+    value = float(cosine[i, j])
+    how = "stands apart" if abs(value) < APART else "is close to none of the others"
+    which = "largest cosine" if value >= 0 else "cosine largest in size"
+    where, numbers = _where(study, i, j)
+    text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{where}."
+    return Takeaway("direction", text, (of_pair(study, "cosine", i, j), *numbers))
+
+
+def _where(study: Study, i: int, j: int) -> tuple[str, tuple[Number, ...]]:
+    """The layer in which the two come nearest, in words where that is clearly nearer than the whole."""
+    block = study.block("cosine", "layer")
+    if block is None or not np.isfinite(block[i, j]).any():
+        return "", ()
+    found = of_pair(study, "cosine", i, j, study.layers[int(np.nanargmax(np.abs(block[i, j])))])
+    near = abs(found.value) >= APART
+    text = f" ({found.value:.2f} in layer {found.layer})" if near else f", and below {APART:.2f} in every layer"
+    return text, (found,)

@@ -1,0 +1,183 @@
+"""What running the base showed: barriers between adapters, hidden states, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from inspector.common.text import count
+from inspector.insights.findings.finding import (
+    Number,
+    Takeaway,
+    listed,
+    of_adapter,
+    of_pair,
+    own_values,
+    pair_values,
+    span,
+)
+from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
+from inspector.study.study import Study
+
+KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
+FLAT = 0.01
+"""A rise below this share of the larger endpoint's loss is no barrier."""
+ALIKE, PARTED = 0.95, 0.7
+SIGNIFICANT = 0.05
+SOME = 4
+"""So many paths without a barrier have a sentence each, the others share one."""
+Pair = tuple[int, int]
+
+
+def losses(study: Study) -> Iterator[Takeaway]:
+    """Every path measured: a barrier by which of the three definitions, or none."""
+    for suffix in LOSSES:
+        curves = study.block(f"lmc_loss{suffix}", "global")
+        if curves is None:
+            continue
+        if (caution := _too_few(study, f"lmc{suffix}", "the losses between adapters")) is not None:
+            yield caution
+            continue
+        inside = [n for n, alpha in enumerate(study.alphas) if 0 <= alpha <= 1]
+        flat: list[Pair] = []
+        for i, j in combinations(range(len(study.adapters)), 2):
+            path = curves[i, j, 0][inside]
+            if np.isfinite(path[[0, -1]]).all():
+                by, told = _path(study, suffix, i, j, path[np.isfinite(path)])
+                flat += [] if by else [(i, j)]
+                if by or len(flat) <= SOME:
+                    yield told
+        if len(flat) > SOME:
+            yield _more_flat(study, suffix, flat[SOME:])
+
+
+def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
+    """That a probe ran over too few prompts to say anything."""
+    info = study.probe(probe)
+    if info is None or not 0 < info.examples < FEW_PROMPTS:
+        return None
+    text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW_PROMPTS} at least."
+    return Takeaway("limit", text, caution=True)
+
+
+def _more_flat(study: Study, suffix: str, pairs: list[Pair]) -> Takeaway:
+    """The paths without a barrier beyond the first few."""
+    names = listed([f"{study.names[i]}-{study.names[j]}" for i, j in pairs])
+    text = f"No barrier by any definition on {count(len(pairs), 'other path')} either: {names}."
+    return Takeaway("loss", text, tuple(of_pair(study, f"barrier_mean{suffix}", i, j) for i, j in pairs))
+
+
+def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[list[str], Takeaway]:
+    """By which definitions there is a barrier, and one sentence about the path from j (α = 0) to i (α = 1)."""
+    a, b = study.names[i], study.names[j]
+    floor = FLAT * float(max(path[0], path[-1]))
+    by = [kind for kind in KINDS if pair_values(study, f"barrier_{kind}{suffix}")[i, j] > floor]
+    ends = f"the loss goes from {path[0]:.2f} ({b}) to {path[-1]:.2f} ({a})"
+    steps = np.diff(path)
+    monotone = " monotonically" if (steps >= -floor).all() or (steps <= floor).all() else ""
+    numbers = [of_pair(study, f"barrier_{kind}{suffix}", i, j) for kind in KINDS]
+    if not by:
+        text = f"{b} and {a} lie in one basin: {ends}, no barrier by any definition."
+    elif len(by) == len(KINDS):
+        known = _known(study, "barrier_strict", suffix, i, j, numbers)
+        above = f", {known} {KINDS['strict']}" if known else ""
+        text = f"A barrier parts {b} and {a} by every definition: {ends}, {path.max():.2f} on the way{above}."
+    elif "chord" in by:
+        known = _known(study, "barrier_chord", suffix, i, j, numbers)
+        text = (
+            f"Between {b} and {a} {ends}{monotone}: a barrier only {listed(KINDS[kind] for kind in by)}"
+            f"{f', the chord by {known}' if known else ''}. The loss lies above the straight line between its ends, "
+            "which unequal endpoints alone do not give."
+        )
+    else:
+        known = _known(study, "lmc_ends", suffix, i, j, numbers)
+        text = (
+            f"Between {b} and {a} {ends}{monotone}: a barrier only {listed(KINDS[kind] for kind in by)}, which unequal "
+            f"endpoints alone can give{f'; they differ by {known}' if known else ''}."
+        )
+    numbers += [Number(f"lmc_loss{suffix}", float(loss), name) for name, loss in ((b, path[0]), (a, path[-1]))]
+    numbers += [Number(f"lmc_loss{suffix}", float(path.max()), a, b)] if len(by) == len(KINDS) else []
+    return by, Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
+
+
+def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list[Number]) -> str:
+    """`0.31 (95 % interval -0.02 to 0.55)`, its three numbers added to `numbers`; empty if there is no interval.
+
+    It shows how well a height is known and is no test of it: its ends are biased (see their definition).
+    """
+    found = [of_pair(study, f"{metric}{bound}{suffix}", i, j) for bound in ("", "_low", "_high")]
+    if not np.isfinite([number.value for number in found]).all():
+        return ""
+    numbers += [number for number in found if number not in numbers]
+    value, low, high = (f"{number.value:z.2f}" for number in found)
+    return f"{value} (95 % interval {low} to {high})"
+
+
+def states(study: Study) -> Iterator[Takeaway]:
+    """Pairs whose hidden states stay alike, and pairs whose states part, from which layer on."""
+    metric = "cka_debiased" if study.block("cka_debiased", "layer") is not None else "cka"
+    block = study.block(metric, "layer")
+    if block is None:
+        return
+    if (caution := _too_few(study, "cka", "hidden states")) is not None:
+        yield caution
+        return
+    name = "debiased CKA" if metric == "cka_debiased" else "CKA (biased upwards with few prompts)"
+    alike, parted = [], []
+    for i, j in combinations(range(len(study.adapters)), 2):
+        values = block[i, j]
+        if not np.isfinite(values).any():
+            continue
+        at = int(np.nanargmin(values))
+        if values[at] >= ALIKE:
+            alike.append((i, j, at))
+        elif values[at] < PARTED:
+            parted.append((i, j, at))
+    if alike:
+        names = listed([f"{study.names[i]}-{study.names[j]}" for i, j, _ in alike])
+        least = span([float(block[i, j, at]) for i, j, at in alike])
+        text = f"{names}: hidden states stay alike in every layer ({name} at least {least})."
+        yield Takeaway("states", text, tuple(of_pair(study, metric, i, j, study.layers[at]) for i, j, at in alike))
+    for i, j, at in parted:
+        first = next(n for n in range(len(block[i, j])) if block[i, j, n] < ALIKE - (ALIKE - PARTED) / 2)
+        text = (
+            f"The hidden states of {study.names[i]} and {study.names[j]} part from layer {study.layers[first]} on: "
+            f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
+        )
+        numbers = (of_pair(study, metric, i, j, study.layers[n]) for n in dict.fromkeys((at, first)))
+        yield Takeaway("states", text, tuple(numbers))
+
+
+def answers(study: Study) -> Iterator[Takeaway]:
+    """Which differences in accuracy are more than chance, and whether the rest can be told apart at all."""
+    accuracy, low, high = (own_values(study, f"accuracy{bound}") for bound in ("", "_low", "_high"))
+    p = pair_values(study, "mcnemar_p_holm")
+    known = np.flatnonzero(np.isfinite(accuracy))
+    if not known.size:
+        return
+    differ = [(i, j) for i, j in combinations(known.tolist(), 2) if p[i, j] < SIGNIFICANT]
+    for i, j in differ:
+        better, worse = (i, j) if accuracy[i] > accuracy[j] else (j, i)
+        text = (
+            f"{study.names[better]} solves more than {study.names[worse]}: {100 * accuracy[better]:.1f} % against "
+            f"{100 * accuracy[worse]:.1f} % (McNemar p = {p[i, j]:.1g} after Holm)."
+        )
+        both = (of_adapter(study, "accuracy", n) for n in (better, worse))
+        yield Takeaway("accuracy", text, (*both, of_pair(study, "mcnemar_p_holm", i, j)))
+    if not differ and len(known) > 1:
+        widths = np.where(np.isfinite(high - low), high - low, -1)
+        widest = int(widths.argmax())
+        if widths[widest] < 0:
+            return
+        width = 100 * float(widths[widest]) / 2
+        text = (
+            f"No two of {listed(study.names[i] for i in known)} differ in accuracy beyond chance "
+            f"({span([100 * accuracy[i] for i in known], 1)} %); each is known to ±{width:.1f} points only."
+        )
+        numbers = [of_adapter(study, "accuracy", int(i)) for i in known]
+        numbers += [of_adapter(study, f"accuracy_{bound}", widest) for bound in ("low", "high")]
+        pairs = [pair for pair in combinations(known.tolist(), 2) if np.isfinite(p[pair])]
+        numbers += [of_pair(study, "mcnemar_p_holm", *min(pairs, key=lambda pair: p[pair]))] if pairs else []
+        yield Takeaway("accuracy", text, tuple(numbers), caution=True)

@@ -1,0 +1,97 @@
+"""Two adapters over the modules that both adapt: chance levels, cosine, overlap, interference. No torch.
+
+A study's own chance levels are of all its adapters. What a pair is judged by must not depend on who else is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.common.arrays import Floats
+from inspector.geometry import cosine
+from inspector.geometry.interference import classify
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.metrics.chance import averaged, chance_levels
+from inspector.study.study import Study
+
+Modules = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """What adding the two would do, over the modules both adapt; `kind` as `classify` names it."""
+
+    cosine: float
+    overlap: float
+    chance: float
+
+    @property
+    def kind(self) -> str:
+        return classify(self.cosine, self.overlap, self.chance)
+
+
+def shared(study: Study, i: int, j: int, counted: Modules | None = None) -> Modules:
+    """(modules,): which of the counted modules (all by default) both adapt, with finite values of one shape."""
+    both: Modules = study.present[i] & study.present[j] & study.usable[i, j]
+    return both if counted is None else np.asarray(both & counted)
+
+
+def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | None = None) -> Floats:
+    """(1 or k,): what random subspaces of this pair's shapes and ranks would give, over the modules both adapt.
+
+    Each side keeps its own min(k, r), r the rank of its update at the module. Mean or median over these modules, as
+    the metric itself; NaN where there are none. A study without numbers of modules gives its own level.
+    """
+    sigma, whole = study.spectra, study.block(f"{metric}_chance", "global")
+    if whole is None or (chance := DEFINITIONS[metric].chance) is None:
+        return np.full(1, np.nan)
+    if sigma is None:
+        return np.atleast_1d(whole[0])
+    extents = chance.extent(sigma[[i, j]], study.settings.k)
+    here = shared(study, i, j, counted) & (extents > 0).all(0)
+    width = whole.shape[1] if whole.ndim == 2 else 1
+    if not here.any():
+        return np.full(width, np.nan)
+    alike = np.column_stack([study.shapes[i, here], np.sort(extents[:, here], axis=0).T])
+    return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
+
+
+def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3) -> str:
+    """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known. `k`: 0-based, of an angle."""
+    pairs = combinations(range(len(study.adapters)), 2)
+    levels = np.array([pair_chance(study, metric, i, j)[k or 0] for i, j in pairs])
+    known = levels[np.isfinite(levels)]
+    shown = dict.fromkeys(f"{level:.{digits}f}" for level in (known.min(), known.max())) if known.size else ["n/a"]
+    return " to ".join(shown)
+
+
+@lru_cache(maxsize=256)
+def _level(metric: str, modules: bytes, width: int) -> Floats:
+    """The level over modules given as (d_out, d_in, p, q), p ≤ q: most pairs of a study share them."""
+    kinds, counts = np.unique(np.frombuffer(modules).reshape(-1, 4), axis=0, return_counts=True)
+    levels = chance_levels(DEFINITIONS[metric], kinds[:, :2].astype(np.int64), kinds[:, 2:], width)
+    if len(kinds) == 1:
+        return np.asarray(levels[0])
+    return averaged(np.repeat(levels, counts, axis=0), DEFINITIONS[metric].aggregate)
+
+
+def pair_interference(study: Study, i: int, j: int, counted: Modules | None = None) -> Interference:
+    """The pair's cosine, overlap and its chance over the modules both adapt: no zeros of modules that one lacks."""
+    level = float(pair_chance(study, "subspace_overlap", i, j, counted)[0])
+    norms, cosines, overlaps = study.sizes, *(study.block(m, "module") for m in ("cosine", "subspace_overlap"))
+    if norms is None or cosines is None or overlaps is None:
+        at, over = (study.block(m, "global") for m in ("cosine", "subspace_overlap"))
+        known = [float("nan") if block is None else float(block[i, j, 0]) for block in (at, over)]
+        return Interference(known[0], known[1], level)
+    here = shared(study, i, j, counted)
+    a, b = np.nan_to_num(norms[i, here]), np.nan_to_num(norms[j, here])
+    inner = np.nan_to_num(cosines[i, j, here]) * a * b
+    of_both = cosine.cosine(inner.sum(), np.square(a).sum(), np.square(b).sum())
+    if not study.weighed[[i, j]].all():
+        of_both = np.full((), np.nan)
+    return Interference(float(of_both), float(averaged(overlaps[i, j, here][:, None], "mean")[0]), level)

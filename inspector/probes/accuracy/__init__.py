@@ -1,0 +1,1 @@
+"""Which problems a model solves, with records, intervals and tests."""

@@ -1,0 +1,102 @@
+"""What needs the base's weights but does not run it: its norms, and intruder dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inspector.adapters.model import Adapter
+from inspector.common.arrays import Floats
+from inspector.common.errors import CancelledError
+from inspector.probes.intruders import intruders, left_vectors
+from inspector.probes.job import Job
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Scope
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_METRICS = ("intruder_dimensions", "intruder_dimensions_subspace")
+
+
+def weight(module: Any) -> Tensor:
+    """W₀ as (d_out, d_in), whichever way round the module stores it."""
+    from transformers.pytorch_utils import Conv1D
+
+    found: Tensor = module.weight.detach()
+    return found.T if isinstance(module, Conv1D) else found
+
+
+def run_norms(job: Job, modules: tuple[ModuleId, ...], adapters: Mapping[str, Adapter]) -> None:
+    """‖W₀‖_F of every adapted module; NaN where the base has no such matrix, as of a part of a fused one."""
+    here = _in_base(job, adapters)
+    key = job.key(modules=[str(id_) for id_ in modules])
+    stored = job.cache.load("norms", key)
+    if stored is None:
+        norms = [float(weight(here[id_]).double().norm()) if id_ in here else np.nan for id_ in modules]
+        stored = {"norms": np.array(norms)}
+        job.cache.store("norms", key, stored)
+    job.deliver(job.info("weights"), {("base_norm", "module"): stored["norms"]}, ())
+
+
+def run_intruders(
+    job: Job, modules: tuple[ModuleId, ...], adapters: Mapping[str, Adapter], cancelled: Callable[[], bool]
+) -> None:
+    """Intruders of every adapter, module by module, so that each SVD of the base serves all of them."""
+    here = _in_base(job, adapters)
+    keys = {name: job.key(adapter=job.digests[name], modules=[str(m) for m in modules]) for name in adapters}
+    counts = {name: np.full((len(_METRICS), len(modules)), np.nan) for name in adapters}
+    missing = []
+    for name in adapters:
+        if (stored := job.cache.load("intruders", keys[name])) is not None:
+            counts[name] = stored["counts"]
+        else:
+            missing.append(name)
+    for m, id_ in enumerate(modules if missing else ()):
+        if cancelled():
+            _deliver(job, counts)
+            raise CancelledError("Cancelled between two modules.")
+        job.course.counted(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
+        if id_ in here:
+            for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
+                counts[name][:, m] = found
+        if m % 16 == 15:
+            _deliver(job, counts)
+    for name in missing:
+        job.cache.store("intruders", keys[name], {"counts": counts[name]})
+    _deliver(job, counts)
+
+
+def _in_base(job: Job, adapters: Mapping[str, Adapter]) -> dict[ModuleId, Any]:
+    """The base's linear maps by the ids of the modules that adapt them."""
+    modules = {id_: module for adapter in adapters.values() for id_, module in adapter.modules.items()}
+    return {id_: found for id_, module in modules.items() if (found := job.attached.module(module)) is not None}
+
+
+def _of_module(
+    job: Job, id_: ModuleId, module: Any, adapters: Mapping[str, Adapter]
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """(name, counts) of every adapter that has this module."""
+    import torch
+
+    adapting = {name: adapter for name, adapter in adapters.items() if id_ in adapter.modules}
+    if not adapting:
+        return
+    W = weight(module)
+    with torch.inference_mode():
+        U0 = left_vectors(W, job.attached.base.digest, id_, job.cache)
+        for name, adapter in adapting.items():
+            B, A = (factor.to(W.device).float() for factor in adapter.load(id_))
+            yield name, intruders(U0, W, adapter.modules[id_].scale.known * (B @ A))
+
+
+def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
+    blocks: dict[tuple[str, Scope], Floats] = {}
+    for row, metric in enumerate(_METRICS):
+        block = np.full((len(job.names), next(iter(counts.values())).shape[1]), np.nan)
+        for name, found in counts.items():
+            block[job.names.index(name)] = found[row]
+        blocks[metric, "module"] = block
+    job.deliver(job.info("intruders"), blocks, ())

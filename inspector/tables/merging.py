@@ -1,0 +1,99 @@
+"""The preview of a sum as readable tables on stdout, within 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from inspector.common.arrays import Floats
+from inspector.common.text import count, plain
+from inspector.merging.preview import Preview
+from inspector.study.metrics import DEFINITIONS
+from inspector.tables.tables import UNLIMITED, Page, number, titled
+
+_ALL = 0.9995
+"""Energy from which on more rank is not worth a word."""
+_DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
+
+
+def print_preview(preview: Preview, rank: int) -> None:
+    """The parents, the whole sum, then projections and layers; `rank` is the target. Nothing is cut."""
+    tables = Page(width=UNLIMITED)
+    text = Page()
+    text.width = min(text.width, 100)
+    tables.print(_parents(preview))
+    for line in _whole(preview, rank):
+        text.print(Text(line))
+    text.print()
+    tables.print(_places(preview, rank, "projection", preview.study.projections, preview.by_projection()))
+    tables.print(_places(preview, rank, "layer", preview.study.layers, preview.by_layer()))
+    for metric in _DEFINED:
+        definition = DEFINITIONS[metric]
+        text.print(Text(f"{definition.title}: {definition.formula}; {definition.trap}."))
+
+
+def _parents(preview: Preview) -> Table:
+    """Who is added, how much of it, and how far the sum points its way."""
+    study, scope = preview.study, preview.scope()
+    added = sum(w != 0 for w in preview.weights)
+    table = titled(f"Σ w·ΔW of {count(added, 'adapter')}, {count(int(scope.sum()), 'module')}")
+    table.add_column("adapter", overflow="fold", max_width=30)
+    for heading in ("weight", "rank", "‖ΔW‖", "‖w·ΔW‖", "cosine to sum"):
+        table.add_column(heading, justify="right")
+    norms, cosines = preview.sums.own_norms(scope).tolist(), preview.sums.cosines(scope).tolist()
+    for info, w, norm, cosine in zip(study.adapters, preview.weights, norms, cosines, strict=True):
+        cells = (f"{w:g}", info.rank, _general(norm), _general(abs(w) * norm), number(cosine, 3))
+        table.add_row(Text(plain(info.name)), *cells)
+    return table
+
+
+def _whole(preview: Preview, rank: int) -> list[str]:
+    """The numbers of the whole sum, each with how to read it."""
+    scope, sums = preview.scope(), preview.sums
+    ratio = float(sums.energy_ratio(scope))
+    held = preview.kept(scope)
+    top = preview.largest_rank
+    lines = [
+        f"norm of the sum   {_general(float(sums.norm(scope)))}",
+        f"energy ratio      {number(ratio, 3)} (1 orthogonal, above 1 aligned, below 1 cancelling)",
+        f"interference      {number(float(sums.interference(scope)), 3)} (0: nowhere do two parts oppose each other)",
+        f"rank of the sum   {number(float(preview.ranks(scope)), 1)} on average, at most {top}",
+        f"energy kept       {_percent(float(preview.kept(scope, rank)))} at rank {rank}",
+    ]
+    by_rank = ", ".join(f"{k}: {_percent(float(held[k - 1]))}" for k in _steps(held, top))
+    return [*lines, f"    by rank       {by_rank}"] if by_rank else lines
+
+
+def _steps(held: Floats, top: int) -> list[int]:
+    """Ranks worth naming: 1, 2, 4 … up to the whole, or to where nearly all is held."""
+    steps = [1 << n for n in range(top.bit_length()) if 1 << n < top] + ([top] if top else [])
+    enough = next((at for at, k in enumerate(steps) if held[k - 1] >= _ALL), len(steps))
+    return steps[: enough + 1]
+
+
+def _places(preview: Preview, rank: int, what: str, names: Sequence[object], at: Floats) -> Table:
+    """One row per projection or layer."""
+    table = titled(f"by {what}")
+    table.add_column(what, overflow="fold", max_width=24)
+    for heading in ("modules", "‖sum‖", "energy ratio", "interference", f"kept at {rank}"):
+        table.add_column(heading, justify="right")
+    sums = preview.sums
+    columns = (sums.norm(at), sums.energy_ratio(at), sums.interference(at), preview.kept(at, rank), at.sum(0))
+    for name, norm, ratio, conflict, kept, modules in zip(names, *columns, strict=True):
+        cells = (f"{modules:.0f}", _general(norm), number(ratio, 3), number(conflict, 3), _percent(kept))
+        table.add_row(Text(plain(name)), *cells)
+    return table
+
+
+def _general(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.4g}"
+
+
+def _percent(share: float) -> str:
+    """`97.3 %`; never 100 % of what is not all."""
+    if np.isnan(share):
+        return "n/a"
+    return f"{100 * share:.1f} %" if share < _ALL or share > 1 - 1e-9 else "> 99.9 %"

@@ -1,0 +1,68 @@
+"""Tables with a line for every pair of adapters."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from inspector.insights.nearest import told_subjects
+from inspector.insights.pairwise import pair_chance, pair_interference
+from inspector.study.study import Study
+from inspector.tables.tables import number, titled
+
+
+def angles_table(study: Study) -> Table:
+    """Median smallest and worst principal angle of every pair, beside chance: each pair's own where ranks differ."""
+    median, low, high = (study.blocks[f"principal_angle{q}", "global"] for q in ("", "_q25", "_q75"))
+    off_diagonal = median[np.triu_indices(len(median), 1)]
+    k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
+    limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
+    table = titled(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
+    for heading in ("a", "b"):
+        table.add_column(heading)
+    rows = [(a, b, *_ends(study, i, j)) for a, b, (i, j) in told_subjects(study, "pair")]
+    levels = {levels for *_, levels in rows if levels != ("n/a", "n/a")}
+    apart = len(levels) > 1
+    for heading in ("smallest", "IQR", *["by chance"] * apart, "largest", "IQR", *["by chance"] * apart):
+        table.add_column(heading, justify="right")
+    for a, b, ends, chance in rows:
+        cells = []
+        for at, level in zip(ends, chance, strict=True):
+            i, j, k = at
+            known = not np.isnan(median[i, j, 0, k])
+            cells += [
+                number(median[i, j, 0, k], 1),
+                f"{low[i, j, 0, k]:.1f}-{high[i, j, 0, k]:.1f}" if known else "n/a",
+            ]
+            cells += [level] * apart
+        table.add_row(Text(a), Text(b), *cells)
+    for smallest, largest in () if apart else levels:
+        table.add_row("random", "random", smallest, "", largest, "")
+    return table
+
+
+def _ends(study: Study, i: int, j: int) -> tuple[list[tuple[int, int, int]], tuple[str, str]]:
+    """Where the smallest and the largest angle of a pair stand, and what random subspaces of its ranks would give."""
+    known = np.flatnonzero(~np.isnan(study.blocks["principal_angle", "global"][i, j, 0]))
+    chance = pair_chance(study, "principal_angle", i, j)
+    last = int(known[-1]) if known.size else 0
+    level = [number(float(chance[k]), 1) if known.size and k < len(chance) else "n/a" for k in (0, last)]
+    return [(i, j, 0), (i, j, last)], (level[0], level[1])
+
+
+def interference_table(study: Study) -> Table:
+    """What adding each pair would do."""
+    table = titled("interference, all modules")
+    for heading in ("a", "b"):
+        table.add_column(heading)
+    for heading in ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided"):
+        table.add_column(heading, justify="right")
+    table.add_column("class")
+    cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
+    for a, b, (i, j) in told_subjects(study, "pair"):
+        found = pair_interference(study, i, j)
+        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
+        numbers = (number(float(value), 3) for value in values)
+        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
+    return table

@@ -1,0 +1,208 @@
+"""What the probes found, as readable tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from inspector.common.arrays import Floats
+from inspector.common.text import count
+from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
+from inspector.study.study import ProbeInfo, Study
+from inspector.study.table import subjects
+from inspector.tables.tables import number, titled
+
+_KINDS = ("mean", "chord", "strict")
+_MOST_PAIRS = 12
+_NONE = 1e-9
+"""What rounding leaves of no barrier."""
+
+
+def probe_tables(study: Study) -> Iterator[Table | str]:
+    """Tables and lines of text, in the order of the probes; nothing for a study without any."""
+    if study.block("norm_relative", "global") is not None:
+        yield from _of_adapters(study)
+    for suffix in LOSSES:
+        if study.block(f"lmc_loss{suffix}", "global") is not None:
+            yield from _connectivity(study, suffix)
+    if study.block("cka_debiased", "layer") is not None:
+        yield from _cka(study)
+    if study.block("accuracy", "global") is not None:
+        yield from _accuracy(study)
+
+
+def measured_on(info: ProbeInfo | None) -> str:
+    """`32 prompts of gsm8k on Qwen/Qwen3-4B (cuda:0, bfloat16), loss: boxed`."""
+    if info is None:
+        return ""
+    prompts = f"{info.examples} prompts of {info.prompts} on " if info.prompts else ""
+    detail = f"; {info.detail}" if info.detail else ""
+    note = f"; {info.note}" if info.note else ""
+    return f"{prompts}{info.base} ({info.device}, {info.dtype}){detail}{note}"
+
+
+def _of_adapters(study: Study) -> Iterator[Table | str]:
+    """Per adapter: relative norm, lens depth, intruders."""
+    table = titled("")
+    table.add_column("adapter")
+    columns = (
+        ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
+        ("lens_depth", "lens depth", 2),
+        ("lens_depth_last", "at the last position", 2),
+        ("intruder_dimensions", "intruders of 10", 3),
+        ("intruder_dimensions_subspace", "outside the subspace", 3),
+    )
+    shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
+    for _, title, _ in shown:
+        table.add_column(title, justify="right")
+    base = [study.block(f"{metric}_base", "global") for metric, _, _ in shown]
+    if any(block is not None for block in base):
+        digits = [digits for _, _, digits in shown]
+        cells = ["" if block is None else number(float(block[0]), n) for block, n in zip(base, digits, strict=True)]
+        table.add_row("(base)", *cells)
+    for i, name in enumerate(study.names):
+        cells = [number(float(study.blocks[metric, "global"][i, 0]), digits) for metric, _, digits in shown]
+        table.add_row(Text(name), *cells)
+    yield f"against the base: {measured_on(study.probe('weights'))}"
+    yield table
+
+
+def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
+    """Curves, one row a pair, and the barriers with their intervals."""
+    curves = study.blocks[f"lmc_loss{suffix}", "global"][:, :, 0]
+    base = study.block(f"lmc_loss_base{suffix}", "global")
+    known = np.isfinite(curves).any(axis=(0, 1))
+    yield f"connectivity: {measured_on(study.probe(f'lmc{suffix}'))}"
+    table = titled("loss along α·a + (1−α)·b")
+    for heading in ("a", "b"):
+        table.add_column(heading)
+    for alpha in np.array(study.alphas)[known]:
+        table.add_column(f"α={alpha:g}", justify="right")
+    for a, b, (i, j) in subjects(study, "pair"):
+        if np.isfinite(curves[i, j]).any():
+            table.add_row(Text(a), Text(b), *(number(value) for value in curves[i, j][known].tolist()))
+    yield table
+    if base is not None:
+        yield f"the base alone (ΔW = 0): {number(float(base[0]))}"
+    info = study.probe(f"lmc{suffix}")
+    if info is not None and 0 < info.examples < FEW_PROMPTS:
+        few = f"{count(info.examples, 'prompt')}, below {FEW_PROMPTS}"
+        yield f"caution: {few}: so few scatter more than adapters differ, and the intervals cannot show it."
+    yield _barriers(study, suffix)
+
+
+def _barriers(study: Study, suffix: str) -> Table:
+    table = titled("barriers with 95 % bootstrap intervals over examples")
+    for heading in ("a", "b"):
+        table.add_column(heading)
+    headings = (
+        "above endpoints' mean",
+        "at α",
+        "L(1) − L(0)",
+        "above the chord",
+        "at α",
+        "above both endpoints",
+        "at α",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for a, b, (i, j) in subjects(study, "pair"):
+        cells = []
+        for kind in _KINDS:
+            value, low, high, at = (
+                float(study.blocks[f"barrier_{kind}{bound}{suffix}", "global"][i, j, 0])
+                for bound in ("", "_low", "_high", "_at")
+            )
+            if not np.isnan(value):
+                cells += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{at:g}" if value > _NONE else "–"]
+                cells += [_ends(study, suffix, i, j)] if kind == "mean" else []
+        if cells:
+            table.add_row(Text(a), Text(b), *cells)
+    return table
+
+
+def _ends(study: Study, suffix: str, i: int, j: int) -> str:
+    """`-0.312 [-0.400, -0.221]`, without an interval in studies of older versions."""
+    blocks = (study.block(f"lmc_ends{bound}{suffix}", "global") for bound in ("", "_low", "_high"))
+    value, low, high = (float("nan") if block is None else float(block[i, j, 0]) for block in blocks)
+    return number(value) if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _cka(study: Study) -> Iterator[Table | str]:
+    """Debiased CKA by layer, a column a pair, then to the base."""
+    values = study.blocks["cka_debiased", "layer"]
+    pairs = [(a, b, at) for a, b, at in subjects(study, "pair") if np.isfinite(values[at]).any()]
+    shown = pairs[:_MOST_PAIRS]
+    cut = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
+    columns = [(f"{a} · {b}", values[at]) for a, b, at in shown]
+    yield f"CKA: {measured_on(study.probe('cka'))}"
+    if columns:
+        yield _by_layer(study, f"CKA (debiased) by layer{cut}", columns)
+    to_base = study.block("cka_debiased_base", "layer")
+    if to_base is not None:
+        columns = [(name, to_base[i]) for i, name in enumerate(study.names)]
+        yield _by_layer(study, "CKA (debiased) to the base by layer", columns)
+    null, sd = (study.block(f"cka_debiased_null{part}", "layer") for part in ("", "_sd"))
+    if null is not None and np.isfinite(null).any():
+        shuffled, most = "with the prompts of one side shuffled", np.nanmax(np.abs(null))
+        if sd is None:
+            yield f"{shuffled} once: at most {most:.3f}"
+        else:
+            yield f"{shuffled}: {most:.3f} ± {np.nanmax(sd):.3f} (mean ± sd over all orders, the largest of any pair)"
+
+
+def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:
+    table = titled(title)
+    table.add_column("layer", justify="right")
+    for heading, _ in columns:
+        table.add_column(Text(heading), justify="right")
+    for place, layer in enumerate(study.layers):
+        if any(np.isfinite(values[place]) for _, values in columns):
+            table.add_row(str(layer), *(number(float(values[place])) for _, values in columns))
+    return table
+
+
+def _accuracy(study: Study) -> Iterator[Table | str]:
+    """Shares with Wilson intervals; every comparison with its p-values."""
+    yield f"accuracy: {measured_on(study.probe('accuracy'))}"
+    table = titled("share of right answers, greedy")
+    for heading in ("", "accuracy", "95 % interval", "p against the base", "Holm"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    low, high, p, holm = (
+        study.block(metric, "global")
+        for metric in ("accuracy_low", "accuracy_high", "mcnemar_base_p", "mcnemar_base_p_holm")
+    )
+    base = [study.block(f"accuracy_base{bound}", "global") for bound in ("", "_low", "_high")]
+    if all(block is not None and np.isfinite(block).all() for block in base):
+        value, bottom, top = (float(block[0]) for block in base if block is not None)
+        table.add_row("(base)", f"{value:.1%}", f"{bottom:.1%} to {top:.1%}", "", "")
+    for i, name in enumerate(study.names):
+        value = float(study.blocks["accuracy", "global"][i, 0])
+        if not np.isnan(value) and low is not None and high is not None:
+            cells = [_p(block, (i, 0)) for block in (p, holm)]
+            table.add_row(Text(name), f"{value:.1%}", f"{low[i, 0]:.1%} to {high[i, 0]:.1%}", *cells)
+    yield table
+    yield _mcnemar(study)
+
+
+def _mcnemar(study: Study) -> Table:
+    table = titled("McNemar, exact, two-sided")
+    for heading in ("a", "b"):
+        table.add_column(heading)
+    for heading in ("only a", "only b", "p", "Holm"):
+        table.add_column(heading, justify="right")
+    wins, p, holm = (study.block(m, "global") for m in ("mcnemar_wins", "mcnemar_p", "mcnemar_p_holm"))
+    for a, b, (i, j) in subjects(study, "pair"):
+        if wins is not None and not np.isnan(wins[i, j, 0]):
+            only = (f"{wins[i, j, 0]:.0f}", f"{wins[j, i, 0]:.0f}")
+            table.add_row(Text(a), Text(b), *only, _p(p, (i, j, 0)), _p(holm, (i, j, 0)))
+    return table
+
+
+def _p(block: Floats | None, at: tuple[int, ...]) -> str:
+    """A p-value in three significant digits."""
+    value = float("nan") if block is None else float(block[at])
+    return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

@@ -1,0 +1,94 @@
+"""Findings, seeds, rates and lineage as readable text on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from inspector.insights.findings import Takeaway, takeaways
+from inspector.insights.lineage import RULE, lineage
+from inspector.insights.nearest import is_reference, own
+from inspector.insights.sensitivity import spreads, variations
+from inspector.study.study import Study
+from inspector.tables.tables import number, titled
+
+
+def summary_lines(study: Study) -> Iterator[str]:
+    """The findings, one line each: `-` what was found, `!` what limits the reading; those of published ones last."""
+    said = list(takeaways(study))
+    others = [found for found in said if _of_published(study, found)]
+    yield from map(_line, (found for found in said if found not in others))
+    if others:
+        yield "Of the published adapters among themselves:"
+        yield from map(_line, others)
+
+
+def _line(found: Takeaway) -> str:
+    return f"{'!' if found.caution else '-'} {found.text}"
+
+
+def _of_published(study: Study, found: Takeaway) -> bool:
+    """Whether a finding beside one's own adapters has numbers of published ones alone."""
+    names = {name for number in found.numbers for name in (number.a, number.b)} & set(study.names)
+    return len(names) > 0 and len(own(study)) > 0 and all(map(is_reference, names))
+
+
+def group_tables(study: Study, by: str) -> Iterator[Table | str]:
+    """Cosines within and between the groups of method, seed or lr; then pairs of one method; then lineage."""
+    yield _spreads(study, by)
+    yield _variations(study)
+    if (table := _lineage(study)) is not None:
+        yield table
+        yield f"row-space overlap: {RULE}"
+
+
+def _spreads(study: Study, by: str) -> Table:
+    table = titled(f"cosines by {by}: mean (least to largest)")
+    for heading in (by, "adapters"):
+        table.add_column(heading)
+    for heading in ("within", "to the others"):
+        table.add_column(heading, justify="right")
+    for spread in spreads(study, by):
+        names = ", ".join(study.names[i] for i in spread.members)
+        table.add_row(Text(spread.group), Text(names), _range(spread.within), _range(spread.between))
+    return table
+
+
+def _range(values: tuple[float, float, float]) -> str:
+    mean, low, high = values
+    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _variations(study: Study) -> Table | str:
+    found = variations(study)
+    if not found:
+        return "No two adapters are of one method: run.json beside them, or names such as sft_lr2e-4_s42, would tell.\n"
+    table = titled("one method, other seed or rate")
+    for heading in ("a", "b", "differ in", "start A₀"):
+        table.add_column(heading)
+    for heading in ("cosine", "norm b/a", "u₁", "v₁", "smallest angle", "largest"):
+        table.add_column(heading, justify="right")
+    for v in found:
+        numbers = [number(value, 3) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
+        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
+        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
+    return table
+
+
+def _lineage(study: Study) -> Table | None:
+    """Row-space overlaps as a matrix, the group of each adapter beside it."""
+    found = lineage(study)
+    if found is None or len(study.adapters) < 2:
+        return None
+    table = titled(f"lineage: row-space overlap ({found.by_chance} by chance)")
+    table.add_column("")
+    table.add_column("group", justify="right")
+    for name in study.names:
+        table.add_column(Text(name), justify="right")
+    for at, group in enumerate(found.groups):
+        for i in group:
+            table.add_row(Text(study.names[i]), str(at + 1), *(number(v, 2) for v in found.overlap[i].tolist()))
+    return table

@@ -1,0 +1,223 @@
+"""A study as readable tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from inspector.common.text import count
+from inspector.geometry.interference import energy_ratio_of_sum
+from inspector.insights.findings.limits import by_base
+from inspector.insights.nearest import own
+from inspector.insights.pairwise import chance_span, shared
+from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
+from inspector.study.study import Study
+from inspector.study.table import needs_pair, subjects
+from inspector.study.warnings import finding_lines
+from inspector.tables.nearest import resemblance_table
+from inspector.tables.numbers import by_layer_table, listed_table, matrix_table
+from inspector.tables.pairs import angles_table, interference_table
+from inspector.tables.probes import probe_tables
+from inspector.tables.runs import group_tables, summary_lines
+from inspector.tables.tables import UNLIMITED, Page, number, short_targets, titled
+
+UNSTABLE = 0.9
+PUBLISHED = "the published adapters"
+
+
+class _Page:
+    """Stdout: tables as wide as they are, text in lines of at most 100 columns."""
+
+    def __init__(self) -> None:
+        self._tables = Page(width=UNLIMITED)
+        self._text = Page()
+        self._text.width = min(self._text.width, 100)
+
+    @property
+    def on_terminal(self) -> bool:
+        return self._tables.is_terminal
+
+    def table(self, table: Table) -> None:
+        self._tables.print(table)
+
+    def text(self, text: str) -> None:
+        self._text.print(Text(text))
+
+
+def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
+    """Everything at a glance, or the given metrics with their layers.
+
+    Where published adapters stand beside one's own (`title` names their set), first which of them one's own resemble;
+    pairs of two published ones are left to the exports.
+    """
+    page = _Page()
+    _print_resemblance(page, study, title)
+    _print_adapters(page, study, () if metrics else at_a_glance(of_pairs=False))
+    if metrics:
+        for metric in metrics:
+            _print_metric(page, study, metric)
+        _tell_of_references(page, study)
+        return
+    if len(study.adapters) > 1:
+        _print_pairs(page, study)
+        _tell_of_references(page, study)
+    for part in probe_tables(study):
+        if isinstance(part, str):
+            page.text(f"\n{part}")
+        else:
+            page.table(part)
+
+
+def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
+    """What is printed where no metric is asked for: matrices of pairs, or columns beside the adapters."""
+    return tuple(m for m in shown_in("glance") if (DEFINITIONS[m].subject != "adapter") == of_pairs)
+
+
+def _print_pairs(page: _Page, study: Study) -> None:
+    """Every pair by every metric; one line where no pair has a module in common."""
+    if not any(shared(study, i, j).any() for _, _, (i, j) in subjects(study, "pair")):
+        who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
+        page.text(f"{who} module of the same name and shape to compare.")
+        return
+    for metric in (metric for metric in at_a_glance(of_pairs=True) if _has(study, metric)):
+        _print_metric(page, study, metric, layers=False)
+    if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):
+        page.table(angles_table(study))
+    elif _has(study, "principal_angle"):
+        _print_metric(page, study, "principal_angle", layers=False)
+    if not _has(study, "cosine", "norm", "energy_ratio", "subspace_overlap"):
+        return
+    page.table(interference_table(study))
+    page.text(INTERFERENCE)
+    mixed = len(own(study)) < len(study.adapters)
+    if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
+        ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
+        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+
+
+def _has(study: Study, *metrics: str) -> bool:
+    """Whether all of these were measured, or saved: `--metric` leaves others out of a file."""
+    return all(study.block(metric, "global") is not None for metric in metrics)
+
+
+def print_summary(study: Study, title: str = PUBLISHED) -> None:
+    """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
+    page = _Page()
+    _print_resemblance(page, study, title)
+    for line in summary_lines(study):
+        page.text(line)
+
+
+def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
+    """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
+    page = _Page()
+    _print_resemblance(page, study, title)
+    for part in group_tables(study, by):
+        if isinstance(part, str):
+            page.text(part)
+        else:
+            page.table(part)
+
+
+def _print_resemblance(page: _Page, study: Study, title: str) -> None:
+    """The published adapters nearest to one's own; nothing where there are none."""
+    for part in (parts := list(resemblance_table(study, title))):
+        if isinstance(part, str):
+            page.text(part)
+        else:
+            page.text("")
+            page.table(part)
+    if parts:
+        page.text("")
+
+
+def _tell_of_references(page: _Page, study: Study) -> None:
+    """That pairs are not shown, and where they are."""
+    references = len(study.adapters) - len(own(study))
+    if references > 1 and own(study) and any(DEFINITIONS[metric].subject == "pair" for metric, _ in study.blocks):
+        pairs = count(references * (references - 1) // 2, "pair")
+        page.text(f"Not shown: {pairs} of published adapters with each other; --out FILE writes them as well.")
+
+
+def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
+    """Who was measured, with these numbers of each; what all adapters share stands once, below the table."""
+    if len({adapter.ranks for adapter in study.adapters}) < 2:
+        metrics = [metric for metric in metrics if metric != "effective_rank_share"]
+    measured = {DEFINITIONS[metric].short: study.block(metric, "global") for metric in metrics}
+    numbers = {title: block[:, 0].tolist() for title, block in measured.items() if block is not None}
+    columns: dict[str, list[str]] = {
+        "base": [a.base or "?" for a in study.adapters],
+        "format": [a.format for a in study.adapters],
+        "dtype": [a.dtype for a in study.adapters],
+        "rank": [a.rank for a in study.adapters],
+        "scale": [a.scale for a in study.adapters],
+        "targets": [short_targets(a.targets) for a in study.adapters],
+        "parameters": [f"{a.parameters:,}" for a in study.adapters],
+        "health": [a.health for a in study.adapters],
+    }
+    shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
+    title = (
+        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
+        f"{count(len(study.layers), 'layer')}"
+    )
+    table = titled(title)
+    table.add_column("adapter")
+    apart = [name for name, values in columns.items() if name not in shared and any(values)]
+    for name in apart:
+        table.add_column(name)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    for i, adapter in enumerate(study.adapters):
+        told = [Text(columns[name][i]) for name in apart]
+        table.add_row(Text(adapter.name), *told, *(number(values[i], 4) for values in numbers.values()))
+    if len(table.columns) > 1:
+        page.table(table)
+    else:
+        page.text(f"{title}: {', '.join(study.names)}")
+    page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
+    if not page.on_terminal:  # where they stand already, on stderr
+        for line in finding_lines({adapter.name: adapter.findings for adapter in study.adapters}):
+            page.text(line)
+    page.text("")
+
+
+def unstable_directions(study: Study) -> list[str]:
+    """`name in 3 of 120 modules` for every adapter whose top singular vectors are ill-defined somewhere."""
+    sigma = study.spectra
+    if sigma is None or sigma.shape[2] < 2:
+        return []
+    close = sigma[:, :, 1] > UNSTABLE * sigma[:, :, 0]
+    counts = zip(study.names, close.sum(1).tolist(), study.present.sum(1).tolist(), strict=True)
+    return [f"{name} in {count} of {modules} modules" for name, count, modules in counts if count]
+
+
+def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True) -> None:
+    """One metric: its global numbers, its layers, and what it means."""
+    definition = DEFINITIONS[metric]
+    if needs_pair(study, metric):
+        page.text(f"{metric}: of two adapters, and one is open: name another.")
+        return
+    for scope in ("global", "layer") if layers else ("global",):
+        values = study.block(metric, scope)
+        if values is None:
+            continue
+        if definition.subject in {"adapter", "none"} or definition.indexed:
+            page.table(listed_table(study, metric, scope, values))
+        elif scope == "global":
+            page.table(matrix_table(study, metric, values[:, :, 0]))
+        else:
+            page.table(by_layer_table(study, metric, values))
+    if layers and study.block(metric, "global") is None:
+        values = study.block(metric, "module")
+        if values is None:
+            page.text(f"{metric}: not measured in this study.")
+        else:
+            page.table(listed_table(study, metric, "module", values))
+    if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
+        page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
+    chance = "n/a" if definition.indexed or definition.subject != "pair" else chance_span(study, metric)
+    by_chance = "" if chance == "n/a" else f" By chance: {chance}."
+    trap = f" Note: {definition.trap}." if definition.trap else ""
+    page.text(f"{metric}: {definition.formula}; {definition.over_modules}.{by_chance}{trap}\n")

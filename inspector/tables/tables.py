@@ -1,0 +1,59 @@
+"""How every table on stdout looks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from inspector.study.module_id import module_ids
+
+UNLIMITED = 100_000
+"""The width of what is read in a pipe, or scrolled."""
+_PATH = re.compile(r"[\w.]+")
+"""Of a module: a pattern of PEFT's has other characters too."""
+
+
+class Page(Console):
+    """Stdout without markup or guessed highlights; a reader that leaves (`| head`) is no error of ours."""
+
+    def __init__(self, width: int | None = None, **more: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, width=width, **more)
+
+    def on_broken_pipe(self) -> None:
+        """What the command line ends silently with, in place of rich's exit code 1."""
+        raise BrokenPipeError
+
+
+def titled(title: str) -> Table:
+    """An empty table; a title wider than its columns stays on one line."""
+    heading = Text(title, no_wrap=True, overflow="ignore") if title else None
+    return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with fixed digits; n/a for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def short_targets(targets: Sequence[str]) -> str:
+    """`k_proj,q_proj`; of full paths `k_proj,q_proj in layers 14-17`, or how many of each: `k_proj (3),q_proj (4)`."""
+    layers: dict[str, list[int]] = {}
+    names = []
+    for target, id_ in module_ids(dict.fromkeys(targets, 1)).items():
+        if id_.layer is None or not _PATH.fullmatch(target):
+            names.append(target)
+        else:
+            layers.setdefault(id_.projection, []).append(id_.layer)
+    if len({tuple(sorted(found)) for found in layers.values()}) != 1:
+        return ",".join([*names, *(f"{name} ({len(at)})" for name, at in sorted(layers.items()))])
+    at = sorted(next(iter(layers.values())))
+    together = len(at) > 1 and at == list(range(at[0], at[-1] + 1))
+    where = f"layers {at[0]}-{at[-1]}" if together else f"layer {at[0]}" if len(at) == 1 else f"{len(at)} layers"
+    return " and ".join(filter(None, (",".join(names), f"{','.join(sorted(layers))} in {where}")))

@@ -1,0 +1,231 @@
+"""`inspector analyze`: sources -> study -> tables on stdout or a file, narration on stderr."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from inspector.common.console import Progress, say, wrote
+from inspector.common.errors import InspectorError
+from inspector.common.text import count, plain, rounded
+from inspector.insights.nearest import comparable
+from inspector.study.export import is_study, load, refuse_unwritable, save
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.study import Settings, Study
+from inspector.study.table import needs_pair
+from inspector.workflows.failures import opened, tell_findings, tell_side_by_side
+
+if TYPE_CHECKING:
+    from inspector.adapters.model import Adapter
+    from inspector.adapters.opening import Failure
+    from inspector.adapters.options import Given
+    from inspector.claims.model import ClaimSet
+    from inspector.probes.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a study is printed, or written: all of it, some metrics, the findings, groups."""
+
+    metrics: tuple[str, ...] = ()
+    summary: bool = False
+    by: str = ""
+
+    def refuse_several(self) -> None:
+        """Raise InspectorError where two things are asked for that stand alone."""
+        asked = {"--summary": self.summary, "--group-by": self.by, "--metric": self.metrics}
+        if len(given := [option for option, value in asked.items() if value]) > 1:
+            raise InspectorError(f"{' and '.join(given)} print different things: give one of them.")
+
+
+def analyze(
+    sources: Sequence[str],
+    *,
+    settings: Settings,
+    out: Path | None = None,
+    parts: Parts = Parts(),
+    request: Request | None = None,
+    given: Given | None = None,
+    against: ClaimSet | None = None,
+) -> int:
+    """Measure the sources and print or write the result; 3 when something could not be analysed.
+
+    With a request, also what it asks of the base model; with a set of claims, its published adapters as well.
+    """
+    if out is not None:
+        refuse_unwritable(out)
+        if parts.summary or parts.by:
+            raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
+    parts.refuse_several()
+    study, complete = measured(sources, settings, request, given, against)
+    if out is None:
+        from inspector.tables.studies import PUBLISHED, print_groups, print_study, print_summary
+
+        title = PUBLISHED if against is None else against.address
+        if parts.summary:
+            print_summary(study, title)
+        elif parts.by:
+            print_groups(study, parts.by, title)
+        else:
+            print_study(study, parts.metrics, title)
+    else:
+        wrote(*save(study, out, parts.metrics))
+        if lonely := [metric for metric in parts.metrics if needs_pair(study, metric)]:
+            say(f"Not in it: {', '.join(lonely)}, of two adapters, and one is open: name another.")
+    if against is not None and not comparable(study):
+        say(f"Nothing could be compared with {plain(against.address)}.")
+        complete = False
+    return 0 if complete else 3
+
+
+def metric_names(given: Sequence[str]) -> tuple[str, ...]:
+    """The metrics asked for, each known; commas separate too."""
+    names = tuple(name.strip() for word in given for name in word.split(",") if name.strip())
+    if unknown := [name for name in names if name not in DEFINITIONS]:
+        close = difflib.get_close_matches(unknown[0], DEFINITIONS, n=3)
+        hint = (
+            f" Did you mean {' or '.join(close)}?"
+            if close
+            else " `?` in the app and assets/guide/definitions.md list them."
+        )
+        raise InspectorError(f"No metric {unknown[0]!r}.{hint}")
+    return names
+
+
+_LARGEST_K = 256
+
+
+def settings(*, k: int = 10, modules: str = "union", sides: str = "left", device: str = "auto") -> Settings:
+    """Settings from what the command line says; `modules` mixes union or common with path ends."""
+    if not 1 <= k <= _LARGEST_K:
+        raise InspectorError(f"k is {k}: the size of the top-k subspaces is 1 to {_LARGEST_K}.")
+    words = [word.strip() for word in modules.split(",") if word.strip()]
+    scope: Literal["union", "common"] = "common" if "common" in words else "union"
+    pattern = ",".join(word for word in words if word not in {"union", "common"})
+    both: tuple[Literal["left", "right"], ...] = ("left", "right")
+    chosen = both if sides == "both" else tuple(side for side in both if side == sides)
+    return Settings(k=k, sides=chosen, modules=scope, filter=pattern, device=device)
+
+
+def request(
+    probes: Sequence[str],
+    *,
+    pairs: Sequence[str] = (),
+    alphas: str = "",
+    **options: Any,
+) -> Request | None:
+    """The request that the command line makes; None where no probe is asked for.
+
+    `pairs` are `A:B`; `alphas` is `0,0.5,1` or empty.
+    """
+    names = tuple(name.strip() for word in probes for name in word.split(",") if name.strip())
+    if not names:
+        return None
+    from inspector.probes.request import Request
+
+    both = [tuple(pair.split(":")) for pair in pairs]
+    if same := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) == 2 and parts[0] == parts[1]]:
+        raise InspectorError(f"--pair {same[0]!r} names the same adapter twice: write A:B.")
+    if wrong := [pair for pair, parts in zip(pairs, both, strict=True) if len(parts) != 2]:
+        raise InspectorError(f"--pair {wrong[0]!r} names no two adapters: write A:B.")
+    try:
+        points = tuple(float(word) for word in alphas.split(",") if word.strip())
+    except ValueError as error:
+        raise InspectorError(f"--alphas {alphas!r} is no list of numbers: write 0,0.5,1.") from error
+    return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
+
+
+def measured(
+    sources: Sequence[str],
+    settings: Settings,
+    request: Request | None = None,
+    given: Given | None = None,
+    against: ClaimSet | None = None,
+) -> tuple[Study, bool]:
+    """The study of these sources and whether all of it could be analysed."""
+    if is_study(sources):
+        if request is not None or against is not None:
+            to = "probe them" if request is not None else "stand them against others"
+            raise InspectorError(f"{sources[0]} is a saved study: name its adapters to {to}.")
+        study = load(sources[0])
+        tell_findings(study.adapters)
+        return study, all(a.health != "error" for a in study.adapters)
+    adapters, failures = _opened(sources, given, against)
+    from inspector.adapters.alignment import aligned
+    from inspector.analysis.analyse import analyse, device_named
+
+    if request is not None:
+        request.refuse_unknown(adapters)
+    settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
+    adapters = aligned(adapters)
+    total = sum(a.info.parameters for a in adapters)
+    say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
+    tell = Progress()
+    study = analyse(adapters, settings, progress=lambda done, total: tell(f"{done}/{total} modules", done, total))
+    if not study.modules:
+        raise InspectorError(_nothing(adapters, settings))
+    tell_findings(study.adapters)
+    if len(adapters) > 1:
+        tell_side_by_side(adapters)
+    if request is not None:
+        study = _probed(adapters, study, request)
+    return study, all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
+
+
+def _opened(
+    sources: Sequence[str], given: Given | None, against: ClaimSet | None
+) -> tuple[list[Adapter], list[Failure]]:
+    """The adapters, those of the set beside them, and what could not be opened, which is told."""
+    from inspector.adapters.options import NOTHING
+
+    given = given or NOTHING
+    adapters, failures = opened(sources, given)
+    if against is None:
+        return adapters, failures
+    from inspector.workflows.reference import compared
+
+    adapters, more = compared(against, adapters, lambda _text: None)  # the findings say it
+    published, missed = opened(more, given, taken=[adapter.info.name for adapter in adapters])
+    return adapters + published, failures + missed
+
+
+def _probed(adapters: Sequence[Adapter], study: Study, request: Request) -> Study:
+    """The study with what the request asks for; adapters that cannot run are left out, with a word."""
+    from inspector.probes.runner import Prober
+
+    able = [
+        a for a in adapters if a.modules and a.info.scaled and not study.adapters[study.index(a.info.name)].excluded
+    ]
+    for adapter in adapters:
+        if adapter not in able:
+            say(f"{adapter.info.name} is not probed: {_first_error(study, adapter)}")
+    if not able:
+        raise InspectorError("No adapter can be probed: see the findings above.")
+    prober, latest = Prober(), [study]
+    say(f"Probing: {prober.estimate(able, study, request).text}.")
+
+    def partial(so_far: Study) -> None:
+        latest[0] = so_far
+
+    return prober.run(able, study, request, progress=Progress(), partial=partial, note=say)
+
+
+def _first_error(study: Study, adapter: Adapter) -> str:
+    if not adapter.info.scaled:
+        return f"the scale of ΔW is {adapter.info.scale}"
+    findings = study.adapters[study.index(adapter.info.name)].findings
+    return next((finding.text for finding in findings if finding.severity == "error"), "it has no usable module")
+
+
+def _nothing(adapters: Sequence[Adapter], settings: Settings) -> str:
+    """Why no module was measured."""
+    if settings.filter:
+        known = sorted({module.projection for a in adapters for module in a.modules})
+        return f"No module matches --modules {settings.filter!r}. There are: {', '.join(known) or 'none'}."
+    reasons = [(a.info.source, f.text) for a in adapters for f in a.info.findings if f.severity == "error"]
+    source, why = reasons[0] if reasons else (adapters[0].info.source, "it has no module")
+    rest = f" ({len(adapters)} adapters are like that)" if len(adapters) > 1 else ""
+    return f"Nothing of {plain(source, 400)} can be analysed: {why}{rest}."

@@ -1,0 +1,89 @@
+"""`inspector train`. What is heavy is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.cli.completion import BASES, Words, offered
+
+
+def _methods() -> Words:
+    from trainer.methods import METHODS
+
+    return (*METHODS, "all")
+
+
+def _recipes() -> Words:
+    from trainer.recipes.file import recipes
+
+    return recipes()
+
+
+def _trackers() -> Words:
+    return ("tensorboard", "wandb", "trackio")
+
+
+@click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.argument("method", shell_complete=offered(_methods))
+@click.option("--rollouts", type=click.Path(path_type=Path), required=True, help="The shared rows: .jsonl or .parquet.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the set; the adapter: OUT/METHOD."
+)
+@click.option(
+    "--recipe",
+    default="study-qwen3-4b",
+    show_default=True,
+    shell_complete=offered(_recipes, beside="file"),
+    help="Name or .yaml file.",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, or METHOD.KEY=VALUE.")
+@click.option(
+    "--base",
+    default="",
+    shell_complete=BASES,
+    help="The base model: Hub id, folder, or smollm2. Default: the recipe's.",
+)
+@click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
+@click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    shell_complete=offered(_trackers),
+    help="tensorboard, wandb or trackio. Default: none.",
+)
+@click.option(
+    "--vllm",
+    default="",
+    metavar="URL",
+    help="Sample the online methods from this vLLM server, which gets the adapter anew before each batch. It must see "
+    "--out under the same path (same machine, or a shared file system), and be started as: "
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve BASE --enable-lora --max-lora-rank RANK.",
+)
+@click.option(
+    "--push",
+    default="",
+    metavar="ORG/REPO",
+    help="Upload each finished adapter to this repo of the Hub, into the sub-folder of its name: `inspector ORG/REPO` "
+    "opens them all. Token: HF_TOKEN or `hf auth login`; asked for before training.",
+)
+@click.option("--private", is_flag=True, help="With --push: make the repo private, where it is not there yet.")
+@click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
+    """Train an adapter from rollouts.
+
+    METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo, online-dapo, or all.
+
+    All methods start from the same A and read the same token ids. The same command again goes on after an
+    interruption. Ctrl-C stops after the step, with a checkpoint.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from trainer.runs.tasks import Options
+    from trainer.train import train as run
+
+    return run(Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))
