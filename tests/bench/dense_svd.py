@@ -24,7 +24,7 @@ def main() -> None:
             print(f"dense SVD of one {tuple(W.shape)} module: {seconds[frozenset(QWEN3_4B[module.path])]:.2f} s")
     dense = 8 * 36 * sum(seconds.get(frozenset(shape), 0) for shape in QWEN3_4B.values())
     timed_analyse(adapters)
-    ours = 18 * timed_analyse(adapters)
+    ours = 18 * timed_analyse(adapters)[0]
     print(
         f"eight adapters, 144 modules: dense SVDs {dense / 60:.0f} min (from the sample), everything here {ours:.1f} s"
     )

@@ -19,7 +19,7 @@ from inspector.study.study import Settings, Study
 from tests.hostile.case import ESCAPES, Case, write
 from tests.memory import random_adapter
 
-BAD = "not a study|not a complete study|of format version|Cannot read"
+BAD = "not a study|not a complete study|of format version|Cannot read|is empty: save"
 
 
 @cache

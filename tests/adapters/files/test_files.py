@@ -241,7 +241,7 @@ def test_headers_need_no_torch(tmp_path):
         "adapters, failures = open_sources(sys.argv[1:] * 5)\n"
         "print(len(adapters), len(failures), 'torch' in sys.modules)"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "10 0 False\n"
 
