@@ -194,7 +194,7 @@ def test_an_older_torch_attends_alike(monkeypatch):
     assert passes._for_rows(windowed) == ""
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch's variable-length attention is for GPUs")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_torchs_own_attention_is_row_by_row():
     q, k, v = (torch.randn(1, heads, 60, 64, device="cuda", dtype=torch.bfloat16) for heads in (8, 2, 2))
     ends = torch.tensor([0, 37, 60], device="cuda", dtype=torch.int32)

@@ -90,7 +90,7 @@ def test_only_every_so_many_th_block_is_computed_twice(base, tmp_path, every, tw
     assert [block.gradient_checkpointing for block in memory.blocks(model)] == twice
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="measures the memory of a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("every", [0, 2, 1])
 def test_the_estimate_is_the_measured_peak(every):
     """Twelve blocks of some width, so that what is fixed is small beside them."""
