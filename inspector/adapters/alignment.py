@@ -20,7 +20,7 @@ from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.readers.full import FORMAT as FULL
 from inspector.common.text import count, some
 from inspector.study.module_id import ModuleId, alike, generic, in_order, module_ids, split, telling, words
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,7 @@ def _said(adapter: Adapter, newer: Mapping[str, str], models: Sequence[str]) -> 
     if not (renamed := sum(newer[module.path] != module.path for module in modules)):
         return adapter
     text = f"{count(renamed, 'module')} under the names that transformers gives them as it loads {some(models)}"
-    info = replace(adapter.info, findings=(*adapter.info.findings, Finding("info", text)))
+    info = replace(adapter.info, findings=(*adapter.info.findings, HealthIssue("info", text)))
     return replace(adapter, info=info, stored=adapter.stored or adapter)
 
 

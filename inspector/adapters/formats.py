@@ -14,13 +14,13 @@ from inspector.adapters.files.placeholders import OF_WEIGHTS, TRAINING_STATE, by
 from inspector.adapters.files.refusals import refusal
 from inspector.adapters.files.weights import has_weights
 from inspector.adapters.model import Adapter
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import full, gguf, image, mlx, torchtune
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 
@@ -34,7 +34,7 @@ class Reader(Protocol):
     def places(self, folder: Folder) -> list[Path]:
         """The adapters of this format in a folder, without those below it: the folder itself, or files of it."""
 
-    def read(self, path: Path, name: str, source: str, given: Given) -> Adapter:
+    def read(self, path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
@@ -67,7 +67,7 @@ def named(name: str) -> str:
 
 
 def read_adapter(
-    path: Path, name: str, source: str, given: Given = NOTHING, *, listed: Collection[str] = ()
+    path: Path, name: str, source: str, given: ReadOptions = DEFAULTS, *, listed: Collection[str] = ()
 ) -> Adapter:
     """Read the folder or file with its reader; `listed`: what lies beside it, but on the Hub.
 
@@ -106,4 +106,4 @@ def _with(adapter: Adapter, unread: list[str]) -> Adapter:
     """The adapter with a finding that names the weights beside it."""
     text = f"beside it and not read: {some(unread)}; what was trained there is in no number"
     info = adapter.info
-    return replace(adapter, info=replace(info, findings=(*info.findings, Finding("warning", text))))
+    return replace(adapter, info=replace(info, findings=(*info.findings, HealthIssue("warning", text))))

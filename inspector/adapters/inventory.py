@@ -13,11 +13,11 @@ from inspector.adapters.hub.choice import FULL, PEFT
 from inspector.adapters.locate import natural
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, open_sources
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, as_source, name_places, parse
 from inspector.common.errors import InspectorError, NotAnAdapterError
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from inspector.study.warnings import beside, of_folders
 
 WITH_BASE = "needs --base when opened"
@@ -68,13 +68,15 @@ class Inventory:
         return sum(size or 0 for size in {file: size for item in self.items for file, size in item.files}.values())
 
 
-def inventory(source: str, *, given: Given = NOTHING, cancelled: Callable[[], bool] = lambda: False) -> Inventory:
+def inventory(
+    source: str, *, given: ReadOptions = DEFAULTS, cancelled: Callable[[], bool] = lambda: False
+) -> Inventory:
     """What a path or a repo holds. Raises InspectorError where there is no adapter, and CancelledError."""
     found = parse(source)
     return _local(found, source, given) if isinstance(found, Local) else _remote(found, given, cancelled)
 
 
-def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inventory:
+def _remote(remote: Remote, given: ReadOptions, cancelled: Callable[[], bool]) -> Inventory:
     from inspector.adapters.hub.fetch import survey
 
     offer = survey(remote, given=replace(given, checkpoints=True), cancelled=cancelled)
@@ -97,7 +99,7 @@ def _remote(remote: Remote, given: Given, cancelled: Callable[[], bool]) -> Inve
     return Inventory(offer.source(), items, offer.listing.cached, note)
 
 
-def _local(local: Local, source: str, given: Given) -> Inventory:
+def _local(local: Local, source: str, given: ReadOptions) -> Inventory:
     adapters, failures = open_sources([source], given=replace(given, checkpoints=True))
     items = [_opened(adapter, local.path) for adapter in adapters]
     items += [_unopened(failure, local.path) for failure in failures]
@@ -117,7 +119,7 @@ def _opened(adapter: Adapter, root: Path) -> Item:
     return Item(adapter.info.source, path, adapter.info.name, format_, sizes, here=True, note=note)
 
 
-def _note(found: Sequence[Finding]) -> str:
+def _note(found: Sequence[HealthIssue]) -> str:
     return "; ".join(finding.text for finding in found)
 
 

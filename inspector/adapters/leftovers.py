@@ -10,7 +10,7 @@ from functools import lru_cache
 from inspector.adapters.model import Adapter
 from inspector.common.text import count, some
 from inspector.study.module_id import generic, same_base
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 Shape = tuple[int, int]
 Kinds = frozenset[tuple[str, tuple[tuple[Shape, int], ...]]]
@@ -76,6 +76,6 @@ def _warned(adapter: Adapter, left: Mapping[str, int]) -> Adapter:
         return adapter
     many, others = count(max(left.values()), "module"), some(list(left))
     text = f"{many} under names that are not in {others}, where modules of equal shapes are left over too"
-    finding = Finding("warning", f"{text}: the numbers of these pairs take them for different modules")
+    finding = HealthIssue("warning", f"{text}: the numbers of these pairs take them for different modules")
     info = replace(adapter.info, findings=(*adapter.info.findings, finding))
     return replace(adapter, info=info, stored=adapter.stored or adapter)

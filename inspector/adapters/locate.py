@@ -14,7 +14,7 @@ from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.refusals import found_instead, refusal
 from inspector.adapters.files.weights import has_weights
 from inspector.adapters.formats import places as places_in
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.readers import full
 from inspector.adapters.sources import CHECKPOINTS, Local, Place, as_source
 from inspector.common.errors import InspectorError
@@ -49,7 +49,7 @@ def fixed(pattern: str) -> PurePath:
     return PurePath(*parts[: next((n for n, part in enumerate(parts) if has_magic(part)), len(parts))])
 
 
-def expand(local: Local, given: Given = NOTHING) -> list[Place]:
+def expand(local: Local, given: ReadOptions = DEFAULTS) -> list[Place]:
     """The adapters at a path: the file's folder; the folder itself, or those below it, in natural order.
 
     A folder that is an adapter stands for that one alone, with `given.checkpoints` for those beside it too. Raises
@@ -111,7 +111,7 @@ def _at_home(pattern: str) -> str:
     return os.path.expanduser(pattern)  # noqa: PTH111 - a pattern is no path
 
 
-def _adapters_below(root: Path, given: Given) -> Iterator[Spot]:
+def _adapters_below(root: Path, given: ReadOptions) -> Iterator[Spot]:
     """Adapters of a folder, then those of the folders below it; a folder reached twice counts once."""
     seen: set[str] = set()
     todo = [(root, 0)]
@@ -131,7 +131,7 @@ def _adapters_below(root: Path, given: Given) -> Iterator[Spot]:
             todo.extend((path, depth + 1) for path in reversed(below))
 
 
-def _adapters_in(folder: Path, given: Given) -> list[Spot]:
+def _adapters_in(folder: Path, given: ReadOptions) -> list[Spot]:
     """The adapters at the root of a folder: itself, or files of it."""
     try:
         listed = Folder(folder)

@@ -14,7 +14,7 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.hub.progress import Progress, interruptible
 from inspector.adapters.locate import expand, matches
 from inspector.adapters.model import Adapter
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.common.text import plain
@@ -55,7 +55,7 @@ def _silent(_progress: Progress) -> None:
 def open_sources(
     sources: Sequence[str],
     *,
-    given: Given = NOTHING,
+    given: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
@@ -73,7 +73,7 @@ def open_sources(
 def iterate(
     sources: Sequence[str],
     *,
-    given: Given = NOTHING,
+    given: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
@@ -121,7 +121,7 @@ def iterate(
 
 def _read(
     places: Sequence[tuple[int, Place]],
-    given: Given,
+    given: ReadOptions,
     names: set[str],
     cancelled: Callable[[], bool],
     named: Collection[Path] = (),

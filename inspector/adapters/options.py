@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ReadOptions:
     """The base's weights, where an update needs them; leave to unpickle; the rank kept of dense updates.
 
     `checkpoints`: whether what lies beside an adapter is opened with it. `alpha`: α of the modules whose files do not
@@ -34,7 +34,7 @@ class Given:
     def words(self) -> tuple[str, ...]:
         """The options of the command line that read the same from each adapter's own source."""
         base = ("--base", self.base.name) if self.base is not None else ()
-        rank = ("--svd-rank", str(self.rank)) if self.rank != Given().rank else ()
+        rank = ("--svd-rank", str(self.rank)) if self.rank != ReadOptions().rank else ()
         alpha = ("--alpha", f"{self.alpha:g}") if self.alpha is not None else ()
         return (*base, *rank, *alpha, *(("--allow-pickle",) if self.allow_pickle else ()))
 
@@ -45,4 +45,4 @@ class Given:
         return Scale(self.alpha / r, f"α/r = {self.alpha:g}/{r}, α as given")
 
 
-NOTHING = Given()
+DEFAULTS = ReadOptions()

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.api.notebook import NotebookStudy
 from inspector.common.errors import InspectorError
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.study.export import load as _load
 from inspector.study.export import save as _save
 from inspector.study.study import Study
@@ -45,7 +45,7 @@ def load(
     from inspector.adapters.opening import open_sources
     from inspector.base_model.base import base_weights
 
-    given = Given(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
+    given = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
     adapters, failures = open_sources([str(source) for source in sources], given=given)
     told = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:
@@ -101,7 +101,7 @@ def save_study(study: Study, path: str | Path) -> None:
 
 def summary(study: Study) -> list[str]:
     """The findings in plain sentences, by fixed rules; cautions begin with `Caution:`."""
-    return [f"Caution: {found.text}" if found.caution else found.text for found in takeaways(study)]
+    return [f"Caution: {found.text}" if found.caution else found.text for found in findings_of(study)]
 
 
 def _opened(adapters: Sequence[Adapter | str | Path]) -> list[Adapter]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.study.module_id import ModuleId, in_order, module_ids
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
 def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:
@@ -27,7 +27,7 @@ def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:
     return in_order(found)
 
 
-def gaps(adapter: Adapter) -> Iterator[Finding]:
+def gaps(adapter: Adapter) -> Iterator[HealthIssue]:
     """Of the projections that are in some layers: without the base, nobody knows which others it has."""
     places: dict[str, dict[int, str]] = defaultdict(dict)
     for id_, module in adapter.modules.items():
@@ -43,4 +43,4 @@ def gaps(adapter: Adapter) -> Iterator[Finding]:
     for gone, projections in alike.items():
         which = f"{', '.join(map(str, gone[:3]))}{', …' if len(gone) > 3 else ''}"
         text = f"not in {len(gone)} of {depth} layers ({which}), though the config leaves none out"
-        yield Finding("info", f"{', '.join(projections)} {text}: --base tells whether the base has them there")
+        yield HealthIssue("info", f"{', '.join(projections)} {text}: --base tells whether the base has them there")

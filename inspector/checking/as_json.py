@@ -13,7 +13,7 @@ from inspector.checking.checks import Checked
 from inspector.checking.precision import Merged
 from inspector.checking.together import Together
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 VERSION = 1
 
@@ -102,7 +102,7 @@ def _together(found: Together) -> dict[str, Any]:
     }
 
 
-def _findings(found: Iterable[Finding]) -> list[dict[str, str]]:
+def _findings(found: Iterable[HealthIssue]) -> list[dict[str, str]]:
     return [{"severity": finding.severity, "text": finding.text} for finding in found]
 
 

@@ -13,7 +13,7 @@ from inspector.analysis.analyse import analyse
 from inspector.checking.absent import gaps
 from inspector.checking.fit import Fit, fit
 from inspector.checking.precision import Precision, precision
-from inspector.study.study import Finding, Settings, Study
+from inspector.study.study import HealthIssue, Settings, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Checked:
     values: Values | None
     fit: Fit | None
     precision: Precision | None
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthIssue, ...]
 
     @property
     def holds(self) -> bool:

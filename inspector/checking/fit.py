@@ -12,7 +12,7 @@ from inspector.adapters.tensors.base_experts import Weight
 from inspector.checking.absent import absent
 from inspector.common.text import some
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,19 @@ class Fit:
     absent: tuple[ModuleId, ...] = ()
     """Modules of the base that the adapter's config names and its file does not have."""
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[HealthIssue, ...]:
         """An adapter that does not fit is an error; one that lacks modules may be a part of what was trained."""
         found = []
         if self.missing:
-            found.append(Finding("error", f"not in the base {self.base}: {some(self.missing)}"))
+            found.append(HealthIssue("error", f"not in the base {self.base}: {some(self.missing)}"))
         if self.misshapen:
             shapes = [f"{id_} ({'×'.join(map(str, shape))} there)" for id_, shape in self.misshapen.items()]
-            found.append(Finding("error", f"of another shape than in the base {self.base}: {some(shapes)}"))
+            found.append(HealthIssue("error", f"of another shape than in the base {self.base}: {some(shapes)}"))
         if self.absent:
             told = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
-            found.append(Finding("warning", f"{told}; this may be a part of what was trained"))
+            found.append(HealthIssue("warning", f"{told}; this may be a part of what was trained"))
         if self.quantised:
-            found.append(Finding("info", f"quantised in the base, not compared: {some(self.quantised)}"))
+            found.append(HealthIssue("info", f"quantised in the base, not compared: {some(self.quantised)}"))
         return tuple(found)
 
 

@@ -11,7 +11,7 @@ from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.checking.fit import Fit
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,13 +66,15 @@ class Precision:
     def whole(self) -> Merged:
         return sum(self.modules.values(), Merged())
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[HealthIssue, ...]:
         """A merge that would lose much of the update is a warning."""
         whole = self.whole
         if not whole.cosine < _ENOUGH:
             return ()
         lost = f"its cosine to ΔW is {whole.cosine:.2f}, its rounding error {whole.energy_lost:.0%} of ΔW's energy"
-        return (Finding("warning", f"merged in bfloat16 the update is not the one trained: {lost}; run it unmerged"),)
+        return (
+            HealthIssue("warning", f"merged in bfloat16 the update is not the one trained: {lost}; run it unmerged"),
+        )
 
 
 def precision(

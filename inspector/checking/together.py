@@ -12,7 +12,7 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT as FULL
 from inspector.common.text import count, plain, some
 from inspector.study.module_id import ModuleId, generic, in_order
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +38,29 @@ class Together:
     cut: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Adapter -> its fused modules that others have in parts, layers as N."""
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[HealthIssue, ...]:
         """Nothing here is wrong with an adapter: warnings, and what was aligned."""
         found = []
         if len(named := {base: names for base, names in self.bases.items() if base}) > 1:
             text = "; ".join(f"{base} ({some(names)})" for base, names in named.items())
-            found.append(Finding("warning", f"{len(named)} different bases: {text}"))
+            found.append(HealthIssue("warning", f"{len(named)} different bases: {text}"))
         if len(self.families) > 1:
             why = "the same projections under prefixes that do not meet" if self.same_ends else "other targets"
             text = "; ".join(f"{some(f)}: {e}" for f, e in zip(self.families, self.examples, strict=True))
-            found.append(Finding("warning", f"no module in common between {len(self.families)} groups, {why}: {text}"))
+            found.append(
+                HealthIssue("warning", f"no module in common between {len(self.families)} groups, {why}: {text}")
+            )
         elif self.common < self.modules:
             text = f"{self.common} of {count(self.modules, 'module')} are in all adapters: the others count as zeros"
-            found.append(Finding("info", f"{text}, or are left out with --modules common"))
+            found.append(HealthIssue("info", f"{text}, or are left out with --modules common"))
         if self.misshapen:
-            found.append(Finding("warning", f"shapes differ, not compared there: {some(self.misshapen)}"))
+            found.append(HealthIssue("warning", f"shapes differ, not compared there: {some(self.misshapen)}"))
         if self.aliases:
             pairs = [f"{a} = {b}" for a, b in self.aliases]
-            found.append(Finding("info", f"aligned as the same modules: {some(pairs)}"))
+            found.append(HealthIssue("info", f"aligned as the same modules: {some(pairs)}"))
         if self.cut:
             text = "; ".join(f"{some(paths)} ({name})" for name, paths in self.cut.items())
-            found.append(Finding("info", f"cut into the rows that others have apart: {text}"))
+            found.append(HealthIssue("info", f"cut into the rows that others have apart: {text}"))
         return tuple(found)
 
 

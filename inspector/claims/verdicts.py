@@ -12,7 +12,7 @@ from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Wher
 from inspector.common.text import plain, some
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.probes import FEW_PROMPTS
-from inspector.study.study import Finding, Study
+from inspector.study.study import HealthIssue, Study
 from inspector.study.warnings import finding_lines, severe
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]
@@ -51,7 +51,7 @@ class Outcome:
 
     claim: Claim
     measured: tuple[Measured, ...]
-    findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    findings: Mapping[str, tuple[HealthIssue, ...]] = field(default_factory=dict)
     """The open adapters it names, as the set calls them -> what limits how their numbers may be read.
 
     A verdict about an update that was read in part is never shown without them.
@@ -101,8 +101,8 @@ def evaluate(claims: ClaimSet, studies: Sequence[Study], *, remedy: str = "add -
     ]
 
 
-def _findings(claim: Claim, places: Sequence[Where]) -> dict[str, tuple[Finding, ...]]:
-    found: dict[str, dict[Finding, None]] = {}
+def _findings(claim: Claim, places: Sequence[Where]) -> dict[str, tuple[HealthIssue, ...]]:
+    found: dict[str, dict[HealthIssue, None]] = {}
     for where in places:
         for name in claim.names:
             if name in where.at:

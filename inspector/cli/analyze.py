@@ -12,7 +12,7 @@ from inspector.cli.options import AGAINST, DEBUG, DEVICE, DTYPE, SETTINGS, K, re
 from inspector.insights.sensitivity import GROUPINGS
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype", "batch")
 
@@ -67,7 +67,9 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
 @DTYPE
 @click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
 @DEBUG
-def analyze(sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], given: Given, **more: Any) -> int:
+def analyze(
+    sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], given: ReadOptions, **more: Any
+) -> int:
     """Measure adapters: tables on stdout, or every number to a file with --out.
 
     Principal angles compare output subspaces (--sides left); right or both adds input subspaces.

@@ -10,7 +10,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, SETTINGS, reading
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command(context_settings=SETTINGS)
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--tensors", is_flag=True, help="List every tensor with its class: used, ignored (why), unknown (why).")
 @reading()
 @DEBUG
-def check(sources: tuple[str, ...], as_json: bool, tensors: bool, given: Given) -> int:
+def check(sources: tuple[str, ...], as_json: bool, tensors: bool, given: ReadOptions) -> int:
     """Tell what is wrong, or odd, with adapters: nothing is compared.
 
     Every tensor's class, where the scale comes from, targets and patterns that meet nothing, modules never trained,

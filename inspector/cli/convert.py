@@ -11,7 +11,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, SETTINGS, reading
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command(context_settings=SETTINGS)
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("dest", type=click.Path(path_type=Path))
 @reading(checkpoints=False)
 @DEBUG
-def convert(source: str, dest: Path, given: Given) -> int:
+def convert(source: str, dest: Path, given: ReadOptions) -> int:
     """Write an adapter of any format as an ordinary PEFT folder DEST.
 
     The same ΔW, bit for bit where the source stores factors: B and A keep their type, and α makes the scale exact.

@@ -11,7 +11,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, DEVICE, DTYPE, SETTINGS, reading, refuse_unread
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command("eval", context_settings=SETTINGS)
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--records", type=click.Path(path_type=Path), help="Where answers are kept. Default: the cache folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a study: FILE.json, FILE.csv or FILE.parquet.")
 @DEBUG
-def eval_(sources: tuple[str, ...], *, given: Given, **options: Any) -> int:
+def eval_(sources: tuple[str, ...], *, given: ReadOptions, **options: Any) -> int:
     """Solve problems with the base and every adapter: accuracy, and which pairs differ.
 
     Greedy answers, graded by math-verify. Every answer is kept as it comes: an interrupted run goes on

@@ -19,7 +19,7 @@ from inspector.common.errors import CancelledError, InspectorError, NotAnAdapter
 
 if TYPE_CHECKING:
     from inspector.adapters.inventory import Inventory, Item
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 _HEADINGS = ("adapter", "format", "files", "size", "here")
 _GAP = "  "
@@ -30,7 +30,7 @@ _GAP = "  "
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: sources, their adapters, files and bytes.")
 @reading(checkpoints=False)
 @DEBUG
-def ls(sources: tuple[str, ...], as_json: bool, given: Given) -> int:
+def ls(sources: tuple[str, ...], as_json: bool, given: ReadOptions) -> int:
     """List the adapters of a folder or a repo on the Hub, and their sizes. No weights are downloaded.
 
     What stands in the first column opens after a colon: inspector org/repo:PATH.

@@ -11,7 +11,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, DEVICE, SETTINGS, reading
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command("merge-preview", context_settings=SETTINGS)
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @reading(checkpoints=False)
 @DEBUG
 def merge_preview(
-    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: Given
+    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: ReadOptions
 ) -> int:
     """Tell what a weighted sum of adapters would be, before it is made.
 

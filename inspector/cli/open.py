@@ -14,7 +14,7 @@ from inspector.cli.options import AGAINST, DEBUG, SETTINGS, K, on_terminal, read
 from inspector.common.errors import InspectorError
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
     from inspector.tui.views.claims.state import Published
 
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @AGAINST
 @DEBUG
-def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Given) -> int:
+def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: ReadOptions) -> int:
     """Open adapters in the app (the default command)."""
     from inspector.claims.bundled import claim_set
     from inspector.tui.views.claims.state import Published
@@ -53,7 +53,7 @@ def demo(k: int) -> int:
     return _open(demo_sources(), k, published=Published("demo"))
 
 
-def _open(sources: Sequence[str], k: int, given: Given | None = None, published: Published | None = None) -> int:
+def _open(sources: Sequence[str], k: int, given: ReadOptions | None = None, published: Published | None = None) -> int:
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
     _suggest_command(sources)
     if not on_terminal():

@@ -88,7 +88,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
             checkpoints: bool = False,
             **more: Any,
         ) -> Any:
-            from inspector.adapters.options import Given
+            from inspector.adapters.options import ReadOptions
 
             weights = None
             if base:
@@ -99,7 +99,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, given=Given(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
+            return command(*args, given=ReadOptions(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
 
         called: Callable[..., Any] = with_given
         for option in reversed(options):

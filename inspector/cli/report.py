@@ -11,7 +11,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, DEVICE, SETTINGS, K, reading, refuse_for_study
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command("report", context_settings=SETTINGS)
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @DEVICE
 @reading()
 @DEBUG
-def report(sources: tuple[str, ...], claims: str, given: Given, **more: Any) -> int:
+def report(sources: tuple[str, ...], claims: str, given: ReadOptions, **more: Any) -> int:
     """Write a study as a web page, as figures and tables for papers, as Markdown.
 
     STUDY is a file that `inspector analyze --out` wrote (.json, .parquet), with what its probes measured; other

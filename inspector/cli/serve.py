@@ -11,7 +11,7 @@ from inspector.cli import completion
 from inspector.cli.options import DEBUG, OPENING, SETTINGS, reading, refuse_unread
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command(context_settings=SETTINGS)
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--expose", is_flag=True, help="Allow a --host that other machines reach.")
 @reading(run="always")
 @DEBUG
-def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given: Given) -> None:
+def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given: ReadOptions) -> None:
     """The app in a browser, on this machine's own interface.
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.

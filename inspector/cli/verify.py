@@ -14,7 +14,7 @@ from inspector.common.text import plain
 from inspector.tables.claims import FORMATS
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command(context_settings=SETTINGS)
@@ -42,7 +42,7 @@ def verify(
     form: str | None,
     out: Path | None,
     *,
-    given: Given,
+    given: ReadOptions,
     **options: Any,
 ) -> int:
     """Check published claims: does each hold for the published adapters, or for yours?
@@ -83,7 +83,7 @@ def claims_(context: click.Context) -> None:
 @DEVICE
 @reading()
 @DEBUG
-def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given: Given) -> int:
+def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given: ReadOptions) -> int:
     """Write a first set of claims about adapters, to FILE or to stdout (-).
 
     The SOURCEs are measured, and one claim of each kind is written with their names and numbers: it holds until you

@@ -10,7 +10,7 @@ import click
 from inspector.cli.options import DEBUG, SETTINGS, K, on_terminal, reading, refuse_unread
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @click.command(context_settings=SETTINGS)
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @K
 @reading(checkpoints=False)
 @DEBUG
-def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Given) -> int:
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: ReadOptions) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
     RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for

@@ -28,7 +28,7 @@ from inspector.common.text import distinct, plain
 from inspector.common.validate import typed
 from inspector.study.module_id import ModuleId
 from inspector.study.probe_results import with_cautions
-from inspector.study.study import AdapterInfo, Finding, ProbeInfo, Settings, Study
+from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
 from inspector.study.table import COLUMNS, NUMBERS, Row, blocks, rows
 
 _OWN = "adapter-inspector "
@@ -242,7 +242,7 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
         **_texts(info) | {"name": plain(info.name, 400)},
         targets=tuple(plain(target) for target in info.targets),
         scales=tuple(plain(scale) for scale in info.scales),
-        findings=tuple(Finding(f.severity, plain(f.text, 1000)) for f in info.findings),
+        findings=tuple(HealthIssue(f.severity, plain(f.text, 1000)) for f in info.findings),
         excluded=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in info.excluded),
         origin=replace(info.origin, method=plain(info.origin.method, 380), a0=plain(info.origin.a0, 380)),
     )

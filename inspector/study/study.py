@@ -37,7 +37,7 @@ UNSCALED = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthIssue:
     """One fact about an adapter's health. Severity: `info`, `warning` or `error` (not analysed)."""
 
     severity: Literal["info", "warning", "error"]
@@ -66,7 +66,7 @@ class AdapterInfo:
     """Of the tensors, those not understood."""
     scales: tuple[str, ...] = ()
     """Where the scales come from: `2 (α/r = 16/8): 24 modules`, the most frequent first."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[HealthIssue, ...] = ()
     excluded: tuple[ModuleId, ...] = ()
     digest: str = ""
     origin: Origin = UNKNOWN

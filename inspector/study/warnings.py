@@ -6,33 +6,34 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from inspector.common.text import count, first, some
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 _ALIKE = 3
 """Findings of one kind that are told in full."""
 _BESIDE = " beside it, opened only if named: "
 
 
-def severe(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def severe(findings: Sequence[HealthIssue]) -> tuple[HealthIssue, ...]:
     """Those that limit how an adapter's numbers may be read."""
     return tuple(finding for finding in findings if finding.severity != "info")
 
 
-def beside(paths: Sequence[str]) -> tuple[Finding, ...]:
+def beside(paths: Sequence[str]) -> tuple[HealthIssue, ...]:
     """What lies beside an adapter and is not opened with it: those with a number in their path are checkpoints."""
     if not paths:
         return ()
     noun = "checkpoint" if all(re.search(r"\d", path) for path in paths) else "adapter"
-    return (Finding("info", f"{count(len(paths), noun)}{_BESIDE}{first(paths)}"),)
+    return (HealthIssue("info", f"{count(len(paths), noun)}{_BESIDE}{first(paths)}"),)
 
 
-def of_folders(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def of_folders(findings: Sequence[HealthIssue]) -> tuple[HealthIssue, ...]:
     """Those of `beside`."""
     return tuple(finding for finding in findings if _BESIDE in finding.text)
 
 
 def finding_lines(
-    found: Mapping[str, Sequence[Finding]], chosen: Callable[[Sequence[Finding]], Sequence[Finding]] = severe
+    found: Mapping[str, Sequence[HealthIssue]],
+    chosen: Callable[[Sequence[HealthIssue]], Sequence[HealthIssue]] = severe,
 ) -> Iterator[str]:
     """Every chosen finding once, with the adapters (name -> findings) it is about: `error: a, b: …`, errors first.
 

@@ -13,7 +13,7 @@ from inspector.checking.checks import Checked
 from inspector.checking.precision import Precision
 from inspector.checking.together import Together
 from inspector.common.text import count, plain
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 _INDENT = 12
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}
@@ -93,7 +93,7 @@ def _verdict(found: Sequence[Checked], side_by_side: Together | None, unopened: 
     return f"{count(len(found), 'adapter')}: {', '.join(parts)}{more}{lost}."
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: HealthIssue) -> list[str]:
     return _rows(f"{_SIGNS[finding.severity]} {finding.severity}", finding.text)
 
 

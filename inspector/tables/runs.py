@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from inspector.insights.findings import Takeaway, takeaways
+from inspector.insights.findings import Finding, findings_of
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.nearest import is_reference, own
 from inspector.insights.sensitivity import spreads, variations
@@ -18,7 +18,7 @@ from inspector.tables.tables import number, titled
 
 def summary_lines(study: Study) -> Iterator[str]:
     """The findings, one line each: `-` what was found, `!` what limits the reading; those of published ones last."""
-    said = list(takeaways(study))
+    said = list(findings_of(study))
     others = [found for found in said if _of_published(study, found)]
     yield from map(_line, (found for found in said if found not in others))
     if others:
@@ -26,11 +26,11 @@ def summary_lines(study: Study) -> Iterator[str]:
         yield from map(_line, others)
 
 
-def _line(found: Takeaway) -> str:
+def _line(found: Finding) -> str:
     return f"{'!' if found.caution else '-'} {found.text}"
 
 
-def _of_published(study: Study, found: Takeaway) -> bool:
+def _of_published(study: Study, found: Finding) -> bool:
     """Whether a finding beside one's own adapters has numbers of published ones alone."""
     names = {name for number in found.numbers for name in (number.a, number.b)} & set(study.names)
     return len(names) > 0 and len(own(study)) > 0 and all(map(is_reference, names))

@@ -18,12 +18,12 @@ from pathlib import Path
 from inspector.adapters.alignment import aligned
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.model import Adapter
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import as_source
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count
-from inspector.study.study import Finding, Settings, Study
+from inspector.study.study import HealthIssue, Settings, Study
 from inspector.study.warnings import finding_lines
 from inspector.trajectory.result import Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
@@ -47,13 +47,13 @@ class _Own:
 class Meter:
     """Keeps every number of every checkpoint it has seen."""
 
-    def __init__(self, given: Given = NOTHING) -> None:
+    def __init__(self, given: ReadOptions = DEFAULTS) -> None:
         self._given = given
         self._lock = threading.Lock()
         self._own: dict[Key, _Own] = {}
         self._cosines: dict[frozenset[Key], float] = {}
         self._failed: dict[Key, str] = {}
-        self._found: dict[Key, tuple[Finding, ...]] = {}
+        self._found: dict[Key, tuple[HealthIssue, ...]] = {}
 
     def update(
         self,

@@ -23,7 +23,7 @@ from inspector.tui.views.claims.actions import take_claims
 from inspector.tui.views.claims.state import NOTHING, Published
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 class InspectorApp(AdapterList):
@@ -39,7 +39,7 @@ class InspectorApp(AdapterList):
         k: int = 10,
         watch: Sequence[str] = (),
         against: str = "",
-        given: Given | None = None,
+        given: ReadOptions | None = None,
         published: Published = NOTHING,
     ) -> None:
         state = AppState.of(study or nobody(Settings(k=k)), k)

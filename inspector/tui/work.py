@@ -17,13 +17,13 @@ from inspector.tui.shell import Shell
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 class Work(Shell):
     """Workers compute and post messages; what they bring is shown here."""
 
-    given: Given | None = None
+    given: ReadOptions | None = None
     """What the readers may need beside the sources."""
     loaded: Mapping[str, Adapter] = MappingProxyType({})
     """Adapters whose weights can be measured again, by name; empty for a saved study."""

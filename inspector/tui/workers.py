@@ -33,7 +33,7 @@ from inspector.tui.messages import (
 if TYPE_CHECKING:
     from inspector.adapters.hub.progress import Progress as Download
     from inspector.adapters.model import Adapter
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
     from inspector.probes.request import Request
     from inspector.probes.runner import Prober
 
@@ -94,7 +94,7 @@ def filter_study(study: Study, projection: str, serial: int, post: Post) -> None
 
 def open_all(
     sources: Sequence[str],
-    given: Given | None,
+    given: ReadOptions | None,
     taken: Sequence[str],
     generation: int,
     post: Post,
@@ -104,7 +104,7 @@ def open_all(
     failures: list[str] = []
     try:
         from inspector.adapters.opening import Failure, iterate
-        from inspector.adapters.options import NOTHING
+        from inspector.adapters.options import DEFAULTS
         from inspector.common.text import in_bytes, plain
         from inspector.tui.hub_picker.choose import chooser
 
@@ -114,7 +114,7 @@ def open_all(
 
         choose = chooser(generation, post, cancelled)
         for found in iterate(
-            sources, given=given or NOTHING, taken=taken, progress=progress, cancelled=cancelled, choose=choose
+            sources, given=given or DEFAULTS, taken=taken, progress=progress, cancelled=cancelled, choose=choose
         ):
             if isinstance(found.result, Failure) and found.result.skipped:
                 post(Noted(str(found.result), "info"))

@@ -21,7 +21,7 @@ from inspector.workflows.failures import opened, tell_findings, tell_side_by_sid
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
     from inspector.adapters.opening import Failure
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
     from inspector.claims.model import ClaimSet
     from inspector.probes.request import Request
 
@@ -48,7 +48,7 @@ def analyze(
     out: Path | None = None,
     parts: Parts = Parts(),
     request: Request | None = None,
-    given: Given | None = None,
+    given: ReadOptions | None = None,
     against: ClaimSet | None = None,
 ) -> int:
     """Measure the sources and print or write the result; 3 when something could not be analysed.
@@ -142,7 +142,7 @@ def measured(
     sources: Sequence[str],
     settings: Settings,
     request: Request | None = None,
-    given: Given | None = None,
+    given: ReadOptions | None = None,
     against: ClaimSet | None = None,
 ) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
@@ -176,12 +176,12 @@ def measured(
 
 
 def _opened(
-    sources: Sequence[str], given: Given | None, against: ClaimSet | None
+    sources: Sequence[str], given: ReadOptions | None, against: ClaimSet | None
 ) -> tuple[list[Adapter], list[Failure]]:
     """The adapters, those of the set beside them, and what could not be opened, which is told."""
-    from inspector.adapters.options import NOTHING
+    from inspector.adapters.options import DEFAULTS
 
-    given = given or NOTHING
+    given = given or DEFAULTS
     adapters, failures = opened(sources, given)
     if against is None:
         return adapters, failures

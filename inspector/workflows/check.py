@@ -10,7 +10,7 @@ from dataclasses import replace
 from inspector.adapters.alignment import aligned
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.checking import as_json
 from inspector.checking.checks import Checked, checked
 from inspector.checking.together import together
@@ -21,7 +21,7 @@ from inspector.tables import checks
 from inspector.workflows.failures import opened
 
 
-def check(sources: Sequence[str], *, given: Given, as_text: bool = True, tensors: bool = False) -> int:
+def check(sources: Sequence[str], *, given: ReadOptions, as_text: bool = True, tensors: bool = False) -> int:
     """Check the sources; 0 where nothing is wrong, 1 where an adapter is, 3 where only a source could not be opened.
 
     Raises InspectorError where none could be opened.
@@ -51,7 +51,7 @@ def _whole(adapter: Adapter) -> Adapter:
     return adapter if adapter.stored is None else replace(adapter.stored, info=adapter.info)
 
 
-def _checked(adapters: Sequence[Adapter], given: Given) -> tuple[list[Checked], list[Failure]]:
+def _checked(adapters: Sequence[Adapter], given: ReadOptions) -> tuple[list[Checked], list[Failure]]:
     """The adapters checked, and those whose values could not be read: one bad file does not stop the others."""
     tell, found, unread = Progress(), [], []
     for adapter in adapters:

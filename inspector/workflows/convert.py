@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inspector._version import __version__
 from inspector.adapters.model import Adapter, Beside, Direction, TensorRecord
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.entries import is_expert
 from inspector.adapters.peft.factors import Factors
@@ -23,13 +23,13 @@ from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, distinct, first, plain, some
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from inspector.workflows.failures import opened, tell_findings
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
 
 
-def convert(source: str, dest: Path, given: Given = NOTHING) -> int:
+def convert(source: str, dest: Path, given: ReadOptions = DEFAULTS) -> int:
     """Write the one adapter of a source as a PEFT folder, and tell what is left out; 3 where that is of the update.
 
     Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
@@ -91,7 +91,7 @@ def _directions(adapter: Adapter) -> dict[ModuleId, Direction]:
     return found if len(found) == len(adapter.modules) else {}
 
 
-def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: Given) -> dict[str, Factors]:
+def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: ReadOptions) -> dict[str, Factors]:
     """Path in the folder -> factors."""
     paths, tell, factors = written_paths(adapter), Progress(), {}
     base = Base(given.base) if given.base else None
@@ -115,7 +115,7 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
     return {path: path.partition(".")[2] if alone else path for path in paths}
 
 
-def _opened(source: str, given: Given) -> Adapter:
+def _opened(source: str, given: ReadOptions) -> Adapter:
     adapters, failures = opened([source], given)
     if len(adapters) + len(failures) > 1:
         what = f"{plain(source, 300)} holds {len(adapters) + len(failures)} adapters"
@@ -146,6 +146,6 @@ def _by_reason(what: str, tensors: Sequence[TensorRecord]) -> list[str]:
     return [f"{what}, {count(len(keys), 'tensor')}: {reason}: {some(keys)}." for reason, keys in reasons.items()]
 
 
-def _untold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def _untold(findings: Sequence[HealthIssue]) -> tuple[HealthIssue, ...]:
     """Those that say something else than `_lost`, which lists tensors."""
     return tuple(finding for finding in findings if " tensor" not in finding.text.partition(",")[0])

@@ -17,7 +17,7 @@ from inspector.workflows.failures import opened, tell_findings
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
     from inspector.probes.accuracy.engines import Engine
     from inspector.probes.accuracy.solved import Results
 
@@ -46,7 +46,7 @@ class Options:
     out: Path | None = None
 
 
-def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
+def evaluate(sources: Sequence[str], options: Options, given: ReadOptions) -> int:
     """Answer the task with the base and every source, then print or write; 3 when something has no answer."""
     from inspector.probes.accuracy import measure
     from inspector.probes.accuracy.records import folder_of
@@ -76,7 +76,7 @@ def evaluate(sources: Sequence[str], options: Options, given: Given) -> int:
     return 0 if whole and len(able) == len(adapters) and results.complete else 3
 
 
-def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, given: Given) -> None:
+def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, given: ReadOptions) -> None:
     """The tables, or the file."""
     if options.out is None:
         from inspector.tables.accuracy import print_results

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inspector.adapters.hub.progress import Progress
     from inspector.adapters.model import Adapter
     from inspector.adapters.opening import Failure
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 _REPO = "\0"
 """Stands for the repo in a cause; texts from outside have no control characters."""
@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 def opened(
-    sources: Sequence[str], given: Given, *, taken: Sequence[str] = (), instead: str = ""
+    sources: Sequence[str], given: ReadOptions, *, taken: Sequence[str] = (), instead: str = ""
 ) -> tuple[list[Adapter], list[Failure]]:
     """The adapters at these sources, and what could not be opened, which is reported.
 

@@ -12,7 +12,7 @@ import numpy as np
 from inspector.adapters.alignment import aligned
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import Failure, iterate
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft.writer import refuse_destination
 from inspector.adapters.sources import Local, parse
 from inspector.analysis.analyse import analyse
@@ -67,7 +67,7 @@ def merge_preview(
     dest: Path | None,
     out: Path | None,
     device: str,
-    given: Given = NOTHING,
+    given: ReadOptions = DEFAULTS,
 ) -> int:
     """Print what Σ w·ΔW would be; write the numbers to `out`, the sum itself to `dest`, where these are given.
 
@@ -112,7 +112,7 @@ def merge_preview(
     return 3 if lost else 0
 
 
-def _opened(sources: Sequence[str], given: Given) -> tuple[list[Adapter], tuple[float, ...]]:
+def _opened(sources: Sequence[str], given: ReadOptions) -> tuple[list[Adapter], tuple[float, ...]]:
     """Every source, each with its weight: a sum that lacks a part is another sum."""
     for text in sources:
         _refuse_no_weight(text)

@@ -10,7 +10,7 @@ from inspector.claims.model import REFERENCE, ClaimSet
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
 from inspector.study.module_id import same_base
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
@@ -35,7 +35,7 @@ def compared(
     strangers = [adapter.info.name for adapter in own if not same_base(adapter.info.base, claims.base)]
     text = f"trained on another base than {plain(claims.base)}: not comparable with {plain(claims.address)}"
     marked = [
-        replace(a, info=replace(a.info, findings=(*a.info.findings, Finding("warning", text))))
+        replace(a, info=replace(a.info, findings=(*a.info.findings, HealthIssue("warning", text))))
         if a.info.name in strangers
         else a
         for a in own

@@ -20,7 +20,7 @@ from inspector.study.study import Settings
 from inspector.workflows import analyze
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def write_report(
     *,
     settings: Settings,
     claims: str = "",
-    given: Given | None = None,
+    given: ReadOptions | None = None,
 ) -> int:
     """Measure the sources, or open the saved study, and write what is asked for; 3 where something is missing."""
     _refuse(outputs)

@@ -25,7 +25,7 @@ from inspector.workflows.failures import opened, tell_findings
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
 
 DONE, FAILED, INCOMPLETE = 0, 1, 3
 _NAMES = "NAME=SOURCE gives one of these names:"
@@ -44,7 +44,7 @@ class Options:
     out: Path | None = None
 
 
-def verify(name: str, options: Options, given: Given) -> int:
+def verify(name: str, options: Options, given: ReadOptions) -> int:
     """Measure, judge, print or write; 1 when a claim does not hold, else 3 when an adapter could not be opened."""
     claims = claim_set(name)
     if options.out is not None:
@@ -83,7 +83,7 @@ def _warn(warning: str) -> None:
         say(warning)
 
 
-def _measured(name: str, claims: ClaimSet, options: Options, given: Given) -> tuple[list[Study], str, bool]:
+def _measured(name: str, claims: ClaimSet, options: Options, given: ReadOptions) -> tuple[list[Study], str, bool]:
     """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
     from inspector.adapters.alignment import aligned
     from inspector.analysis.analyse import analyse, device_named

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.common.errors import InspectorError
 from inspector.common.spreadsheet import cell
 from inspector.common.text import plain, some
@@ -15,7 +15,7 @@ from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
 from inspector.trajectory.runs import Run, Scanner
 
 
-def print_once(roots: Sequence[Path], against: str = "", given: Given = NOTHING) -> int:
+def print_once(roots: Sequence[Path], against: str = "", given: ReadOptions = DEFAULTS) -> int:
     """The table on stdout, on stderr what limits it and what was left out; 3 if something was.
 
     Raises InspectorError where there is no such folder or run, or no checkpoint in any.

@@ -12,7 +12,7 @@ from torch import nn
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Local
 from inspector.base_model.base import base_weights
 from inspector.common.errors import InspectorError
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is d
 
 def read(path):
     (place,) = expand(Local(path))
-    return read_adapter(place.path, "a", str(path), Given(allow_pickle=True))
+    return read_adapter(place.path, "a", str(path), ReadOptions(allow_pickle=True))
 
 
 def assert_bits(source, dest):
@@ -183,7 +183,7 @@ def test_underscores_become_the_bases_dots_or_are_said(tmp_path, dotted, capsys)
     assert f"{said}unet.double_blocks.0.img_attn_qkv: " in capsys.readouterr().err
     assert merge_preview([f"{source}:0.5"], rank=None, dest=tmp_path / "sum", out=None, device="cpu") == 0
     assert said in capsys.readouterr().err
-    given = Given(base_weights(str(base)))
+    given = ReadOptions(base_weights(str(base)))
     assert convert(str(source), tmp_path / "out", given) == 0
     assert said not in capsys.readouterr().err
     loaded = PeftModel.from_pretrained(net, tmp_path / "out").base_model.model
@@ -191,7 +191,7 @@ def test_underscores_become_the_bases_dots_or_are_said(tmp_path, dotted, capsys)
     torch.testing.assert_close(delta, B @ A, rtol=1e-6, atol=1e-6)
     save_file({"other.weight": B}, base / "diffusion_pytorch_model.safetensors")
     with pytest.raises(InspectorError, match=r"has no module double_blocks\.0\.img_attn_qkv: is it the adapter's base"):
-        convert(str(source), tmp_path / "lost", Given(base_weights(str(base))))
+        convert(str(source), tmp_path / "lost", ReadOptions(base_weights(str(base))))
     assert not (tmp_path / "lost").exists()
 
 

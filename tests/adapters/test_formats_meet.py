@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from inspector.adapters.alignment import aligned
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Local
 from inspector.analysis.analyse import analyse
 from inspector.study.module_id import ModuleId
@@ -22,7 +22,7 @@ from tests.makers import random_factors, write_adapter
 
 def opened(path, name):
     (place,) = expand(Local(path))
-    return read_adapter(place.path, name, str(path), Given(allow_pickle=True))
+    return read_adapter(place.path, name, str(path), ReadOptions(allow_pickle=True))
 
 
 def padded(factors, rank):

@@ -8,7 +8,7 @@ from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.analysis.analyse import analyse
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Settings
@@ -40,7 +40,7 @@ def folders(tmp_path_factory):
 
 def opened(root, rank=1000):
     base = BaseWeights("tiny/base", lambda: root / "base")
-    return [read_adapter(root / kind, kind, kind, Given(base, rank=rank)) for kind in KINDS]
+    return [read_adapter(root / kind, kind, kind, ReadOptions(base, rank=rank)) for kind in KINDS]
 
 
 def test_cosines_norms_and_spectra_of_all_kinds(folders):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from inspector.adapters.locate import matches
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.analysis.analyse import analyse
 from inspector.api import library
 from inspector.cli.main import cli
@@ -24,11 +24,11 @@ from tests.adapters.peft.models import our_deltas
 from tests.adapters.run_folders import BESIDE, LAYOUTS, image_file, model, transformers, trl_dpo
 from tests.makers import write_random
 
-ALL = Given(checkpoints=True)
+ALL = ReadOptions(checkpoints=True)
 
 
 def opened(*sources, **given):
-    adapters, failures = open_sources([str(source) for source in sources], given=Given(**given))
+    adapters, failures = open_sources([str(source) for source in sources], given=ReadOptions(**given))
     assert all(failure.skipped for failure in failures)
     return adapters
 
@@ -222,7 +222,7 @@ def study(tmp_path, request):
     return analyse(open_sources(sources, given=request.param)[0], Settings(device="cpu", k=2))
 
 
-@pytest.mark.parametrize("study", [Given(), ALL], indirect=True)
+@pytest.mark.parametrize("study", [ReadOptions(), ALL], indirect=True)
 def test_groups_are_of_runs_not_of_their_steps(study):
     each = len(study.adapters) // 3
     cosine = study.block("cosine", "global")[..., 0]

@@ -9,14 +9,14 @@ import pytest
 from inspector.adapters import opening
 from inspector.adapters.locate import natural
 from inspector.adapters.opening import iterate, open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.common.errors import CancelledError, InspectorError
 from tests.makers import write_random
 
 
 def names(*sources, taken=(), checkpoints=False):
-    given = Given(checkpoints=checkpoints)
+    given = ReadOptions(checkpoints=checkpoints)
     adapters, failures = open_sources([str(source) for source in sources], taken=taken, given=given)
     assert not failures
     return [adapter.info.name for adapter in adapters]

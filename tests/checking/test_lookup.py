@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.base import Base
 from inspector.checking.checks import checked
 from inspector.checking.fit import fit
@@ -111,7 +111,7 @@ def test_experts_on_an_mxfp4_base_are_read_and_said_to_be_quantised_there(tmp_pa
     names = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
     write_config(tmp_path / "a", r=2, lora_alpha=4, target_parameters=names, peft_version="0.21.2")
     save_file(tensors, tmp_path / "a" / "adapter_model.safetensors")
-    adapter = read_adapter(tmp_path / "a", "a", "a", Given(base))
+    adapter = read_adapter(tmp_path / "a", "a", "a", ReadOptions(base))
     assert {(m.d_out, m.d_in, m.rank) for m in adapter.modules.values()} == {(64, 64, 2), (64, 32, 2)}
     found = checked(adapter, base)
     assert found.holds

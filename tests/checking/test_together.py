@@ -4,7 +4,7 @@ import torch
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.checking.together import together
 from inspector.study.module_id import ModuleId
 from tests.base_model.tiny_model import saved_base, tiny_model, tiny_tokenizer
@@ -76,7 +76,7 @@ def test_other_shapes_are_named(tmp_path):
 def test_the_base_given_for_a_full_fine_tune_is_no_other_base(tmp_path):
     base = saved_base(tmp_path / "base")
     tiny_model(tiny_tokenizer(), seed=1).save_pretrained(tmp_path / "tuned")
-    given = Given(BaseWeights("some/name", lambda: base))
+    given = ReadOptions(BaseWeights("some/name", lambda: base))
     tuned = read_adapter(tmp_path / "tuned", "tuned", "tuned", given)
     found = together([tuned, adapter(tmp_path / "a", toy(d_out=32, layers=2), base="org/tiny")])
     assert found.bases == {"org/tiny": ("a",)}

@@ -8,7 +8,7 @@ import pytest
 
 from inspector.claims.needs import runs, top_ks
 from inspector.claims.verdicts import cautions, evaluate, limits, published, quantity
-from inspector.study.study import Finding, ProbeInfo
+from inspector.study.study import HealthIssue, ProbeInfo
 from inspector.tables.claims import as_json, as_junit, marked
 from tests.claims.studies import Numbers, check, claim, claims
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_measured_says_why(tmp_path, fields, reason):
 @pytest.mark.parametrize(("whose", "limited"), [("", False), ("a", True), ("b", True), ("ab", True), ("c", False)])
 def test_a_finding_of_either_side_limits_a_verdict(tmp_path, whose, limited):
     study = Numbers().put("cosine", 0.5, "a", "b").study()
-    infos = (replace(i, findings=(Finding("warning", "α is assumed"),) * (i.name in whose)) for i in study.adapters)
+    infos = (replace(i, findings=(HealthIssue("warning", "α is assumed"),) * (i.name in whose)) for i in study.adapters)
     study = replace(study, adapters=tuple(infos))
     outcome = check(tmp_path, study, f"metric: cosine; {AB}; relation: at least; value: 0")
     assert (outcome.verdict, outcome.limited) == ("holds", limited)

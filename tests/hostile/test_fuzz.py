@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Local
 from inspector.common.errors import InspectorError
 from inspector.study.export import load
@@ -116,7 +116,7 @@ def unless_refused(call):
 
 def hold(folder: Path, base: Path) -> None:
     """Whatever is read is what it says it is, and fit to show."""
-    given_ = Given(BaseWeights("base", lambda: base), allow_pickle=True, rank=4)
+    given_ = ReadOptions(BaseWeights("base", lambda: base), allow_pickle=True, rank=4)
     for place in unless_refused(lambda: expand(Local(folder))) or ():
         adapter = unless_refused(lambda place=place: read_adapter(place.path, "a", place.source, given_))
         if adapter is None:

@@ -8,7 +8,7 @@ import torch
 
 from inspector.analysis.analyse import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.insights.pairwise import pair_chance, pair_interference, shared
 from inspector.report.context import Context
 from inspector.report.document import Bars
@@ -77,7 +77,7 @@ def test_modules_of_one_side_do_not_make_a_pair_collide():
     assert study.block("cosine", "global")[0, 1, 0] < 0.2 < found.cosine
     assert found.overlap == pytest.approx(1)
     assert found.kind == "reinforcing"
-    assert "merging" not in {told.kind for told in takeaways(study)}
+    assert "merging" not in {told.kind for told in findings_of(study)}
 
 
 def test_adapters_without_a_common_module_are_told_so_in_one_line(capsys):

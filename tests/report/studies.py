@@ -7,7 +7,7 @@ import numpy as np
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, Finding, ProbeInfo, Settings, Study, fill_diagonals
+from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study, fill_diagonals
 
 METHODS = ("sft", "rft", "rift", "dft", "dpo", "offline-grpo", "online-grpo", "online-dapo")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -41,7 +41,7 @@ def full_study(names=METHODS, layers=36, *, probes=PROBES, k=10, rank=16, seed=0
     infos = tuple(
         AdapterInfo(
             name, f"/data/{n}", "PEFT LoRA", base, (rank,), "32", "2", ("q_proj",), "BF16", 10**6, len(modules),
-            2 * len(modules), digest=f"{n:064x}", findings=(Finding("warning", f"odd: {name}"),) if n == 1 else (),
+            2 * len(modules), digest=f"{n:064x}", findings=(HealthIssue("warning", f"odd: {name}"),) if n == 1 else (),
             origin=Origin("sft" if n < 2 else name, 1e-4, 42 + n % 2, 42, f"a0{n % 2}", told_by="run.json"),
         )
         for n, name in enumerate(names)

@@ -19,7 +19,7 @@ from inspector.report.latex import latex
 from inspector.report.markdown import markdown
 from inspector.report.page import page
 from inspector.study.provenance import Origin
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from tests.report.studies import HOSTILE, METHODS, full_study, only
 
 
@@ -186,7 +186,7 @@ def test_no_path_of_this_machine_is_published(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
     found = full_study(("near", "far", "tilde", "hub", "windows"), layers=2, probes=("lmc", "accuracy"))
     sources = (f"{work}/out/near", f"{home}/far", "~/tilde", "org/repo@abc:sub", r"C:\Users\jane\windows")
-    odd = (Finding("warning", f"odd: {home}/far/a.json has no α/r; see https://hf.co/org/repo, {home}/my.log"),)
+    odd = (HealthIssue("warning", f"odd: {home}/far/a.json has no α/r; see https://hf.co/org/repo, {home}/my.log"),)
     adapters = [replace(a, source=s, base=f"{home}/base-1B") for a, s in zip(found.adapters, sources, strict=True)]
     adapters[1] = replace(adapters[1], findings=odd)
     probes = tuple(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inspector.claims.verdicts import evaluate
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.insights.pairwise import pair_chance
 from inspector.report.build import report
 from inspector.report.chart_subjects import MOST, SHOWN, drawn_first, pairs
@@ -156,7 +156,7 @@ def test_nothing_is_loaded(text, parsed):
 
 def test_findings_are_the_takeaways_with_cautions_marked(study, parsed):
     text = "".join(parsed.texts)
-    found = takeaways(study)
+    found = findings_of(study)
     assert found
     assert all(takeaway.text in text for takeaway in found)
     marked = [attrs for tag, attrs in parsed.elements if tag == "li" and attrs.get("class") == "caution"]

@@ -10,16 +10,16 @@ import torch
 
 from inspector.api.library import compare
 from inspector.study.export import load, save
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from inspector.study.warnings import finding_lines
 from tests.acceptance.command import inspector
 from tests.makers import random_factors, write_adapter, write_random
 
-ASSUMED = Finding("warning", "the config has no lora_alpha: PEFT's default 8 is taken")
+ASSUMED = HealthIssue("warning", "the config has no lora_alpha: PEFT's default 8 is taken")
 
 
 def test_one_line_for_one_finding_of_many():
-    found = {f"run{n}": (ASSUMED, Finding("info", "a pickle")) for n in range(50)}
+    found = {f"run{n}": (ASSUMED, HealthIssue("info", "a pickle")) for n in range(50)}
     (line,) = finding_lines(found)
     assert line == f"warning: all 50 adapters: {ASSUMED.text}"
     (line,) = finding_lines(found | {"other": ()})
@@ -27,7 +27,7 @@ def test_one_line_for_one_finding_of_many():
 
 
 def test_errors_come_first_and_one_adapter_is_not_called_all():
-    broken = Finding("error", "NaN or Inf in 1 of 6 modules (0.q_proj): left out of every number")
+    broken = HealthIssue("error", "NaN or Inf in 1 of 6 modules (0.q_proj): left out of every number")
     assert list(finding_lines({"a": (ASSUMED, broken)})) == [f"error: a: {broken.text}", f"warning: a: {ASSUMED.text}"]
 
 
@@ -35,9 +35,9 @@ def test_what_differs_in_numbers_alone_is_of_one_kind():
     """Fifty adapters with three findings each, all of other numbers: at most four lines a kind."""
     found = {
         f"run{n}": (
-            Finding("error", f"NaN or Inf in {n} of 60 modules ({n}.q_proj): left out of every number"),
-            Finding("warning", f"{n}.25% of the energy of ΔW is left out: a higher --svd-rank keeps more of it"),
-            Finding("warning", f"target_modules without a tensor in the file: p{n}_proj"),
+            HealthIssue("error", f"NaN or Inf in {n} of 60 modules ({n}.q_proj): left out of every number"),
+            HealthIssue("warning", f"{n}.25% of the energy of ΔW is left out: a higher --svd-rank keeps more of it"),
+            HealthIssue("warning", f"target_modules without a tensor in the file: p{n}_proj"),
         )
         for n in range(50)
     }
@@ -48,7 +48,7 @@ def test_what_differs_in_numbers_alone_is_of_one_kind():
 
 
 def test_different_findings_stay_apart():
-    other = Finding("warning", "the config's r is 'x': ranks are those of the tensors")
+    other = HealthIssue("warning", "the config's r is 'x': ranks are those of the tensors")
     assert len(list(finding_lines({"a": (ASSUMED,), "b": (other,)}))) == 2
 
 

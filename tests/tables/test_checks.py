@@ -18,7 +18,7 @@ from inspector.checking.fit import Fit
 from inspector.checking.precision import Merged, Precision
 from inspector.checking.together import Together
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding, Settings, Study
+from inspector.study.study import HealthIssue, Settings, Study
 from inspector.tables import checks
 from tests.memory import adapter
 
@@ -60,7 +60,7 @@ def measured(norm=3.0, rank=1.5, left_out=np.nan):
 
 
 def one(made=None, *, findings=(), study=None, values=None, fit=None, precision=None):
-    return Checked(made or opened(), study, values, fit, precision, tuple(Finding(*pair) for pair in findings))
+    return Checked(made or opened(), study, values, fit, precision, tuple(HealthIssue(*pair) for pair in findings))
 
 
 VALUES = Values((Q, V, OUT), (Q,), {}, (V,), {OUT: 12.0}, (Q, OUT), False, 0.0)
@@ -286,7 +286,7 @@ def test_a_warning_of_the_merge_where_much_is_lost():
 
 
 def test_no_modules_no_values_and_no_base_no_more():
-    bare = replace(opened(findings=(Finding("error", "empty"),)), modules={})
+    bare = replace(opened(findings=(HealthIssue("error", "empty"),)), modules={})
     found = checked(bare, None)
     assert (found.study, found.values, found.fit, found.precision, found.holds) == (None, None, None, None, False)
     calls = []

@@ -7,7 +7,7 @@ import numpy as np
 from inspector.study.aggregate import aggregate
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, Finding, Settings, Study
+from inspector.study.study import AdapterInfo, HealthIssue, Settings, Study
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -31,7 +31,7 @@ def make_study(n: int = 5, layers: int = 30, k: int = 10, seed: int = 0, names: 
             parameters=460_800,
             modules=m,
             tensors=2 * m,
-            findings=(Finding("warning", "one tensor was not understood"),) if i == 1 else (),
+            findings=(HealthIssue("warning", "one tensor was not understood"),) if i == 1 else (),
         )
         for i in range(n)
     )

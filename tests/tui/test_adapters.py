@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from inspector.tui.app import InspectorApp
 from inspector.tui.widgets.dialogs import Reader
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, SIZES, body
 
 FINDINGS = (
-    Finding("info", "fan_in_fan_out: the base stores W transposed"),
-    Finding("warning", "ΔW is exactly zero in 30 of 120 modules (all of v_proj): not trained there"),
-    Finding("error", "NaN or Inf in 1 of 120 modules (4.self_attn.k_proj)"),
-    *(Finding("warning", f"{n} tensors not understood, reason number {n}: a, b, c, … ({n} in all)") for n in range(20)),
+    HealthIssue("info", "fan_in_fan_out: the base stores W transposed"),
+    HealthIssue("warning", "ΔW is exactly zero in 30 of 120 modules (all of v_proj): not trained there"),
+    HealthIssue("error", "NaN or Inf in 1 of 120 modules (4.self_attn.k_proj)"),
+    *(
+        HealthIssue("warning", f"{n} tensors not understood, reason number {n}: a, b, c, … ({n} in all)")
+        for n in range(20)
+    ),
 )
 
 

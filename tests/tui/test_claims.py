@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inspector.claims.bundled import claim_set
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.claims.state import Published
 from tests.claims.studies import Numbers, claim
@@ -235,7 +235,7 @@ async def test_a_finding_stands_beside_the_verdict_it_limits(toy):
         replace(
             info,
             base="org/base",
-            findings=(Finding("warning", text), Finding("info", "a pickle")) if info.name == "dpo" else (),
+            findings=(HealthIssue("warning", text), HealthIssue("info", "a pickle")) if info.name == "dpo" else (),
         )
         for info in study.adapters
     )

@@ -87,14 +87,14 @@ async def test_the_order_shown_is_the_order_told():
 
 
 async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(monkeypatch):
-    real, asked, go = findings.takeaways, [], threading.Event()
+    real, asked, go = findings.findings_of, [], threading.Event()
 
     def told(study):
         asked.append((threading.get_ident(), study))
         assert go.wait(30)
         return real(study)
 
-    monkeypatch.setattr(findings, "takeaways", told)
+    monkeypatch.setattr(findings, "findings_of", told)
     first, second = made(), made()
     app = InspectorApp(study=first)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -117,7 +117,7 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     def broken(_study):
         raise ZeroDivisionError("in a rule")
 
-    monkeypatch.setattr(findings, "takeaways", broken)
+    monkeypatch.setattr(findings, "findings_of", broken)
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(KEYS["summary"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.study.study import Settings
 from inspector.tui import workers
 from inspector.tui.app import InspectorApp
@@ -213,13 +213,13 @@ async def test_what_was_undone_stays_undone_when_another_is_opened(backstage):
 
 
 async def test_the_checkpoints_asked_for_are_those_of_the_first_sources(backstage):
-    app = InspectorApp(["a"], given=Given(rank=3, checkpoints=True))
+    app = InspectorApp(["a"], given=ReadOptions(rank=3, checkpoints=True))
     backstage.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
         await pilot.press("o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
-        assert backstage.given == [Given(rank=3, checkpoints=True), Given(rank=3)]
+        assert backstage.given == [ReadOptions(rank=3, checkpoints=True), ReadOptions(rank=3)]
 
 
 async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import NOTHING
+from inspector.adapters.options import DEFAULTS
 from inspector.common.errors import InspectorError
 from inspector.workflows.merge_preview import merge_preview, weighted
 from tests.makers import random_factors, write_adapter, write_random
@@ -35,7 +35,7 @@ def place(tmp_path, monkeypatch):
 
 
 def run(*sources, rank=None, dest=None, out=None):
-    return merge_preview(sources, rank=rank, dest=dest, out=out, device="cpu", given=NOTHING)
+    return merge_preview(sources, rank=rank, dest=dest, out=out, device="cpu", given=DEFAULTS)
 
 
 def test_parents_without_a_module_in_common_are_said(tmp_path, capsys):

@@ -17,7 +17,7 @@ from inspector.adapters.readers.full import FORMAT
 from inspector.common.arrays import Floats
 from inspector.common.text import plain
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Finding, Study
+from inspector.study.study import HealthIssue, Study
 
 ROBUST_Z, FACTOR = 3.5, 3.0
 """An outlier is both: further than 3.5 robust z-scores [Iglewicz & Hoaglin 1993], and by a factor of 3 or more."""
@@ -55,39 +55,39 @@ class Values:
     left_out: float
     """The share of ‖ΔW‖²_F of the whole that the rank kept of it leaves out."""
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[HealthIssue, ...]:
         """One a rule that does not hold."""
         found = [*self._dead()]
         if self.nonfinite:
             left_out = "left out of every number; the training diverged or the file is damaged"
-            found.append(Finding("error", f"NaN or Inf in {self._some(self.nonfinite)}: {left_out}"))
+            found.append(HealthIssue("error", f"NaN or Inf in {self._some(self.nonfinite)}: {left_out}"))
         if self.outliers:
             ends = [f"{id_} {factor:.2g}×" for id_, factor in self.outliers.items()]
             text = f"‖ΔW‖ far from the median of the same module in the other layers: {self._some(self.outliers, ends)}"
-            found.append(Finding("warning", text))
+            found.append(HealthIssue("warning", text))
         if self.collapsed:
             text = f"stable rank below {_ONE_DIRECTION} in {self._some(self.collapsed)}: nearly one direction"
-            found.append(Finding("info", text))
+            found.append(HealthIssue("info", text))
         if self.left_out > _MUCH:
             text = f"{self.left_out:.2%} of the energy of ΔW is left out: a higher --svd-rank keeps more of it"
-            found.append(Finding("warning", text))
+            found.append(HealthIssue("warning", text))
         return tuple(found)
 
-    def _dead(self) -> Iterator[Finding]:
+    def _dead(self) -> Iterator[HealthIssue]:
         """By cause: a scale of 0, or factors that are."""
         every = len(self.dead) == len(self.modules)
         untrained = [id_ for id_ in self.dead if id_ not in self.unscaled]
         if self.unscaled:
             where = "every module" if not untrained and every else self._some(self.unscaled)
             why = f"the scale is 0 ({next(iter(self.unscaled.values()))}), whatever the factors hold"
-            yield Finding("error" if every else "warning", f"ΔW is exactly zero in {where}: {why}")
+            yield HealthIssue("error" if every else "warning", f"ΔW is exactly zero in {where}: {why}")
         if untrained and self.whole_model and not every:
-            yield Finding("info", f"frozen, ΔW is exactly zero: {self._some(untrained)}")
+            yield HealthIssue("info", f"frozen, ΔW is exactly zero: {self._some(untrained)}")
         elif untrained and every and not self.unscaled:
-            yield Finding("error", "ΔW is exactly zero in every module: it was never trained")
+            yield HealthIssue("error", "ΔW is exactly zero in every module: it was never trained")
         elif untrained:
             text = f"ΔW is exactly zero in {self._some(untrained)}: not trained there"
-            yield Finding("error" if every else "warning", text)
+            yield HealthIssue("error" if every else "warning", text)
 
     def _some(self, these: Collection[ModuleId], shown: Sequence[str] = ()) -> str:
         """`8 of 32 modules (one layer in 4: 0.q_proj, 0.v_proj, 4.q_proj, …)`."""

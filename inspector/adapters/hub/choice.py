@@ -16,7 +16,7 @@ from inspector.adapters.files.placeholders import OF_WEIGHTS, TRAINING_STATE, by
 from inspector.adapters.files.weights import PICKLE, SAFETENSORS, has_weights, weight_files
 from inspector.adapters.formats import named
 from inspector.adapters.locate import DEPTH, natural
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.tensors.stated import PARAMS
 from inspector.common.errors import InspectorError
 
@@ -56,7 +56,7 @@ class Choice:
         return f"{self.folder}/{self.file}".strip("/")
 
 
-def choices(files: Iterable[str], top: str, given: Given) -> list[Choice]:
+def choices(files: Iterable[str], top: str, given: ReadOptions) -> list[Choice]:
     """The adapters that `top` stands for, a folder, a file or a pattern, in natural order, as `expand` has it here.
 
     Models only where there is no adapter. Raises InspectorError where there is nothing, as `holds no …`.
@@ -90,7 +90,7 @@ def _is_whole(choice: Choice) -> bool:
     return PurePosixPath(choice.file).stem in NAMELESS if choice.file else bool(choice.files)
 
 
-def _matching(folders: Mapping[str, set[str]], pattern: str, given: Given) -> list[Choice]:
+def _matching(folders: Mapping[str, set[str]], pattern: str, given: ReadOptions) -> list[Choice]:
     """What the folders and files stand for that a pattern matches, each part of their paths a part of it."""
     files = [f"{folder}/{name}".lstrip("/") for folder, names in folders.items() for name in names]
     above = {str(parent) for folder in folders for parent in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
@@ -118,7 +118,7 @@ def _folders(files: Iterable[str]) -> dict[str, set[str]]:
     return folders
 
 
-def _adapters(folder: str, names: set[str], given: Given) -> list[Choice]:
+def _adapters(folder: str, names: set[str], given: ReadOptions) -> list[Choice]:
     """PEFT's folder, or the single files that may be adapters."""
     if weights := weight_files(names):
         refused = _WITHOUT_LEAVE if weights == [PICKLE] and not given.allow_pickle else ""
@@ -136,7 +136,7 @@ def _may_be_adapter(name: str, *, of_model: bool) -> bool:
     return not (of_model and _OF_A_MODEL.fullmatch(name))
 
 
-def _single(folder: str, name: str, names: set[str], given: Given) -> Choice:
+def _single(folder: str, name: str, names: set[str], given: ReadOptions) -> Choice:
     refused = _WITHOUT_LEAVE if name.endswith(_PICKLES) and not given.allow_pickle else ""
     return Choice(folder, name, _paths(folder, [*sorted({CONFIG, PARAMS} & names), name]), _format(name), refused)
 
@@ -145,7 +145,7 @@ def _format(name: str) -> str:
     return named(name) or (WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle")
 
 
-def _models(folder: str, names: set[str], given: Given) -> list[Choice]:
+def _models(folder: str, names: set[str], given: ReadOptions) -> list[Choice]:
     """A model in safetensors, which is downloaded only to be compared with its base."""
     weights = [n for n in names if n.endswith(_SAFETENSORS) and n.startswith("model") and _OF_A_MODEL.fullmatch(n)]
     if "config.json" not in names or not weights:
@@ -155,7 +155,7 @@ def _models(folder: str, names: set[str], given: Given) -> list[Choice]:
     return [Choice(folder, "", files, FULL, "" if given.base else _WITHOUT_BASE)]
 
 
-def _named(folder: str, name: str, names: set[str], given: Given) -> Choice:
+def _named(folder: str, name: str, names: set[str], given: ReadOptions) -> Choice:
     """The adapter that a file named by the user stands for."""
     if name == CONFIG or has_weights({name}):
         if found := _adapters(folder, names, given):

@@ -20,7 +20,7 @@ from inspector.adapters.hub.listing import COMMIT, Listing, cached_listing, list
 from inspector.adapters.hub.peek import LARGE, is_adapter
 from inspector.adapters.hub.progress import Progress
 from inspector.adapters.locate import fixed
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Place, Remote
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import plain
@@ -95,7 +95,7 @@ def everything(offer: Offer) -> Sequence[Choice]:
     return offer.choices
 
 
-def survey(remote: Remote, *, given: Given = NOTHING, cancelled: Callable[[], bool]) -> Offer:
+def survey(remote: Remote, *, given: ReadOptions = DEFAULTS, cancelled: Callable[[], bool]) -> Offer:
     """What a repo (or its subfolder) offers, without downloading weights; from the cache where the Hub is away.
 
     Raises InspectorError with what to do, and CancelledError.
@@ -115,7 +115,7 @@ def survey(remote: Remote, *, given: Given = NOTHING, cancelled: Callable[[], bo
 def fetch(
     remote: Remote,
     *,
-    given: Given = NOTHING,
+    given: ReadOptions = DEFAULTS,
     choose: Choose = everything,
     progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
@@ -153,7 +153,7 @@ def fetch(
     return [*_recognised(found), *offer.left_out]
 
 
-def _pinned(remote: Remote, given: Given) -> Offer | None:
+def _pinned(remote: Remote, given: ReadOptions) -> Offer | None:
     """One adapter at a full commit, by its folder or its weights, all of it in the cache: nothing to ask."""
     kept = _kept(remote, given) if COMMIT.fullmatch(remote.revision) else None
     if kept is None or not remote.subfolder or len(kept.choices) != 1:
@@ -164,7 +164,7 @@ def _pinned(remote: Remote, given: Given) -> Offer | None:
     return kept if one.format != FULL and not any("-of-" in file for file in one.files) else None
 
 
-def _kept(remote: Remote, given: Given) -> Offer | None:
+def _kept(remote: Remote, given: ReadOptions) -> Offer | None:
     """What the cache offers of a repo, or None."""
     found = cached_listing(remote)
     try:
@@ -173,7 +173,7 @@ def _kept(remote: Remote, given: Given) -> Offer | None:
         return None
 
 
-def _offer(remote: Remote, found: Listing, given: Given, cancelled: Callable[[], bool]) -> Offer:
+def _offer(remote: Remote, found: Listing, given: ReadOptions, cancelled: Callable[[], bool]) -> Offer:
     """The choices of a listing, without large files that only look like adapters by their names."""
     try:
         chosen = choices(found.files, remote.subfolder, given)

@@ -13,7 +13,7 @@ from inspector.adapters.tensors.stated import UNSTATED, Stated, config_of, state
 from inspector.common.errors import InspectorError
 from inspector.common.special_files import special
 from inspector.common.text import plain, some
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 _HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
 """What PEFT trains and saves beside the LoRA for a task, also where the config names no modules_to_save."""
@@ -110,7 +110,7 @@ class PeftConfig:
     """PEFT's own, which newer ones note: (0, 21)."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """The fields that say what is saved beside the LoRAs, where they say anything."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[HealthIssue, ...] = ()
 
 
 def read_config(at: Path) -> PeftConfig:
@@ -123,7 +123,7 @@ def read_config(at: Path) -> PeftConfig:
     if not path.is_file():
         config_path = at / CONFIG if at.is_dir() else at.with_name(CONFIG)
         there = f" ({CONFIG} is {what})" if (what := special(config_path)) else ""
-        missing = Finding("warning" if there else "info", f"no {CONFIG}{there}: the base is unknown")
+        missing = HealthIssue("warning" if there else "info", f"no {CONFIG}{there}: the base is unknown")
         return PeftConfig(stated=(found := stated(at)), r=found.rank, findings=(missing,))
     config, twice = read_json_object(path)
     if "peft_type" not in config and (found := stated(at)).scale is not None:
@@ -231,22 +231,24 @@ def _tokens(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {str(k): tuple(v) for k, v in table.items() if isinstance(v, list) and all(type(i) is int for i in v)}
 
 
-def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str) -> list[Finding]:
+def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str) -> list[HealthIssue]:
     """Findings about the config alone."""
-    found: list[Finding] = []
+    found: list[HealthIssue] = []
     if peft_type in {"TRAINABLE_TOKENS", "VERA"}:  # neither has an α
         return found
     alpha = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
     if alpha not in config and "peft_type" in config:
-        found.append(Finding("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
+        found.append(HealthIssue("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
     if not is_number(rank := config.get("r", 8)) or rank <= 0 or rank != int(rank):
-        found.append(Finding("warning", f"the config's r is {plain(repr(rank), 40)}: ranks are those of the tensors"))
+        found.append(
+            HealthIssue("warning", f"the config's r is {plain(repr(rank), 40)}: ranks are those of the tensors")
+        )
     for pattern in ("alpha_pattern",) if peft_type == "ADALORA" else ("rank_pattern", "alpha_pattern"):
         table = config.get(pattern) or {}
         if not isinstance(table, Mapping) or len(numbers(table)) < len(table):
-            found.append(Finding("warning", f"{pattern} has values that are no numbers: they are not used"))
+            found.append(HealthIssue("warning", f"{pattern} has values that are no numbers: they are not used"))
     if twice:
-        found.append(Finding("warning", f"the config has keys twice ({some(twice)}): the last value counts"))
+        found.append(HealthIssue("warning", f"the config has keys twice ({some(twice)}): the last value counts"))
     if unknown := sorted(config.keys() - KNOWN):
-        found.append(Finding("info", f"config keys PEFT 0.21 does not have, not used: {some(unknown, 8)}"))
+        found.append(HealthIssue("info", f"config keys PEFT 0.21 does not have, not used: {some(unknown, 8)}"))
     return found

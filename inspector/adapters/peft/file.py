@@ -10,7 +10,7 @@ from pathlib import Path
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.placeholders import SUFFIXES, by_name, pickled
 from inspector.adapters.model import Adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.config import TRAINER_CONFIG
 from inspector.adapters.peft.folder import read as read_folder
 from inspector.adapters.peft.tensors import EMBEDDING_A
@@ -41,6 +41,6 @@ def _is_peft(folder: Folder, name: str) -> bool:
     return any(is_factor(key) or key.endswith(f".{EMBEDDING_A}") for key in folder.headers(name))
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter as PEFT would read it with the config that stands beside."""
     return read_folder(path, name, source, given)

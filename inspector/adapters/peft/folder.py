@@ -11,7 +11,7 @@ from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.placeholders import SUFFIXES, is_kind
 from inspector.adapters.files.weights import PICKLE, Weights, has_weights, open_weights
 from inspector.adapters.model import Adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
@@ -30,14 +30,14 @@ from inspector.adapters.updates.dora import direction_only, dora_notes
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
 from inspector.study.module_id import Names, strip_wrappers
-from inspector.study.study import ACTIVATED, Finding
+from inspector.study.study import ACTIVATED, HealthIssue
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
 # the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].
 NAMES: dict[str, str] = {}
 _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _NEUTRAL = frozenset({"", "gaussian", "orthogonal", "eva", "mica"})
-TRANSPOSED = Finding("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input")
+TRANSPOSED = HealthIssue("info", "fan_in_fan_out: the base stores W transposed; ΔW here is output × input")
 """Said of an adapter whose config says so."""
 
 
@@ -53,7 +53,7 @@ def places(folder: Folder) -> list[Path]:
         return [folder.path]  # damaged: reading it tells the error
 
 
-def read(folder: Path, name: str, source: str, given: Given) -> Adapter:
+def read(folder: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a folder, from its headers. One that cannot be analysed is returned without modules.
 
     Raises InspectorError where config or weights are missing, damaged, or of a method without ΔW from factors.
@@ -107,7 +107,7 @@ def _format(config: PeftConfig) -> str:
     return "PEFT DoRA" if config.dora else METHODS[config.peft_type]
 
 
-def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
+def _depends_on(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
     """The base and the rank kept, where any update was told with them."""
     told = (
         config.peft_type == "VERA"
@@ -119,7 +119,7 @@ def _depends_on(config: PeftConfig, found: Sorted, given: Given) -> str:
     return f"{given.base.name} at rank {given.rank}" if given.base and (told or magnitudes) else ""
 
 
-def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
+def _refusal(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
     """Why no module of this adapter may be analysed as s·B·A, or nothing."""
     if len(found.adapters) > 1:
         names = some(sorted(name or "one without a name" for name in found.adapters))
@@ -140,29 +140,31 @@ def _refusal(config: PeftConfig, found: Sorted, given: Given) -> str:
     return next((f"{method}, which is not supported yet" for method, is_it in unsupported.items() if is_it), "")
 
 
-def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: Given) -> list[Finding]:
+def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: ReadOptions) -> list[HealthIssue]:
     """What the reader of the numbers should know of this adapter."""
     notes = []
     if config.invocation:
         only = f"ΔW holds only from its invocation tokens on (ids {some(config.invocation, 12)})"
-        notes.append(Finding("warning", f"activated LoRA: {only}; elsewhere there is the base"))
+        notes.append(HealthIssue("warning", f"activated LoRA: {only}; elsewhere there is the base"))
     notes += dora_notes(made.verdicts)
     if config.dora and not any(MAGNITUDE in group.slots for group in found.groups.values()):
         notes.append(direction_only("the file has no magnitudes (lora_magnitude_vector)"))
     if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
         unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
-        notes.append(Finding("warning", unknown))
+        notes.append(HealthIssue("warning", unknown))
     if config.init in STARTS and given.base and made.parts:
         start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
-        notes.append(Finding("info", start))
+        notes.append(HealthIssue("info", start))
     if config.layer_replication:
         ranges = ", ".join(f"{start} to {end - 1}" for start, end in config.layer_replication[:6])
         text = f"layer_replication: layers are numbered as in the replicated model, made of the base's layers {ranges}"
-        notes.append(Finding("warning", f"{text}; another adapter's layer of the same number may be another one"))
+        notes.append(HealthIssue("warning", f"{text}; another adapter's layer of the same number may be another one"))
     if config.fan_in_fan_out:
         notes.append(TRANSPOSED)
     if (file := weights.files[0]).suffix in SUFFIXES["pickle"] and not is_kind(file, "safetensors"):
-        notes.append(Finding("info", "a pickle, read with weights_only: nothing in it was run"))
+        notes.append(HealthIssue("info", "a pickle, read with weights_only: nothing in it was run"))
     elif file.name == PICKLE:
-        notes.append(Finding("warning", f"{PICKLE} is a safetensors file, which PEFT does not load under this name"))
+        notes.append(
+            HealthIssue("warning", f"{PICKLE} is a safetensors file, which PEFT does not load under this name")
+        )
     return notes

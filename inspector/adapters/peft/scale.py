@@ -6,12 +6,12 @@ from functools import lru_cache
 from math import sqrt
 
 from inspector.adapters.model import Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
 from inspector.common.text import count, plain, some
 from inspector.study.module_id import strip_wrappers
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
 class Scaling:
@@ -21,7 +21,7 @@ class Scaling:
     module with theirs and fail to load the tensors.
     """
 
-    def __init__(self, config: PeftConfig, given: Given) -> None:
+    def __init__(self, config: PeftConfig, given: ReadOptions) -> None:
         self._config, self._given = config, given
         self._alphas, self._ranks = Patterns(config.alpha_pattern), Patterns(config.rank_pattern)
         self._ambiguous: dict[str, list[tuple[str, str]]] = {"alpha_pattern": [], "rank_pattern": []}
@@ -73,14 +73,14 @@ class Scaling:
         if len({value for _, value in hits}) > 1:
             self._ambiguous[table].append((path, " and ".join(f"{plain(k, 60)!r} ({v:g})" for k, v in hits[:3])))
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[HealthIssue, ...]:
         """What was odd about the modules asked for so far."""
         found = []
         for table, hits in self._ambiguous.items():
             if hits:
                 path, keys = hits[0]
                 found.append(
-                    Finding(
+                    HealthIssue(
                         "warning",
                         f"{table}: keys with different values hit {count(len(hits), 'module')}, such as {keys} at "
                         f"{plain(path, 80)}; the first in the file counts, and saving sorts them, so that a reloaded "
@@ -90,7 +90,7 @@ class Scaling:
         if self._other_rank:
             path, r, expected = self._other_rank[0]
             found.append(
-                Finding(
+                HealthIssue(
                     "warning",
                     f"{count(len(self._other_rank), 'module')} with another rank than the config says, such as "
                     f"{plain(path, 80)}: {r}, not {expected:g}; the scale uses the tensors' rank",
@@ -98,9 +98,9 @@ class Scaling:
             )
         for table, patterns in (("alpha_pattern", self._alphas), ("rank_pattern", self._ranks)):
             if idle := patterns.idle():
-                found.append(Finding("warning", f"{table}: no module is hit by {some(idle)}"))
+                found.append(HealthIssue("warning", f"{table}: no module is hit by {some(idle)}"))
         if dropped := self._alphas.dropped + self._ranks.dropped:
-            found.append(Finding("warning", f"pattern keys that are no usable regex, not applied: {some(dropped)}"))
+            found.append(HealthIssue("warning", f"pattern keys that are no usable regex, not applied: {some(dropped)}"))
         return tuple(found)
 
 

@@ -9,10 +9,10 @@ from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
 from inspector.common.text import some
 from inspector.study.module_id import Names
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
-def untouched(config: PeftConfig, paths: Iterable[str]) -> list[Finding]:
+def untouched(config: PeftConfig, paths: Iterable[str]) -> list[HealthIssue]:
     """Targets and layers of the config that no tensor of the file belongs to: a typo, or a file that lacks its end.
 
     A target is a name in a list, and a regex where it stands alone.
@@ -21,14 +21,14 @@ def untouched(config: PeftConfig, paths: Iterable[str]) -> list[Finding]:
     found = []
     there = {part for path in paths for part in path.split(".")}
     if gone := [layer for layer in sorted(config.layers) if str(layer) not in there]:
-        found.append(Finding("warning", f"layers_to_transform without a tensor in the file: {some(gone)}"))
+        found.append(HealthIssue("warning", f"layers_to_transform without a tensor in the file: {some(gone)}"))
     names = [target for target in config.targets if target != "all-linear"]
     targets = Patterns(dict.fromkeys([*names, *map(re.escape, names)], 1.0))
     for path in paths:
         targets.hits(path)
     idle = set(targets.idle())
     if missing := [target for target in names if {target, re.escape(target)} <= idle]:
-        found.append(Finding("warning", f"target_modules without a tensor in the file: {some(missing)}"))
+        found.append(HealthIssue("warning", f"target_modules without a tensor in the file: {some(missing)}"))
     return found
 
 

@@ -14,7 +14,7 @@ from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.tensors.account import NOT_FLOAT, TWICE, USED, Verdict
 from inspector.adapters.tensors.assemble import Facts, Part, assemble
 from inspector.adapters.tensors.layout import stored_in_out
@@ -22,7 +22,7 @@ from inspector.adapters.updates.low_rank import Dense
 from inspector.common.errors import InspectorError, NotAnAdapterError
 from inspector.common.text import count, plain, some
 from inspector.study.module_id import canonical, strip_wrappers
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path] if files and not any(adapters) else []
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The update of every matrix the model shares with the base, from the headers of both.
 
     Values are read when a module is measured, one matrix of each model at a time; a matrix that training left alone
@@ -133,19 +133,19 @@ def _difference(tuned: Tensor, base: Tensor) -> Tensor:
     return tuned.sub_(base.to(tuned.dtype))
 
 
-def _notes(headers: Mapping[str, TensorHeader], used: list[str], base: BaseWeights) -> list[Finding]:
+def _notes(headers: Mapping[str, TensorHeader], used: list[str], base: BaseWeights) -> list[HealthIssue]:
     """What the reader of the numbers should know of this model against this base."""
     notes = []
     rounded = {(h.dtype, b.dtype) for key in used if (h := headers[key]) and (b := base.header(key))}
     for here, there in sorted(rounded):
         if there not in _HOLDS[here]:
             text = f"the model is {here} and the base {there}: rounding to {here} is part of ΔW, frozen matrices too"
-            notes.append(Finding("warning", text))
+            notes.append(HealthIssue("warning", text))
     known = {base.key(key) for key in headers}
     if missing := [key for key in base.weights.headers if key not in known]:
         tied = all("lm_head" in key or "embed" in key for key in missing)
         text = f"{count(len(missing), 'tensor')} of the base that the model lacks (tied, or another model): "
-        notes.append(Finding("info" if tied else "warning", text + some(missing)))
+        notes.append(HealthIssue("info" if tied else "warning", text + some(missing)))
     return notes
 
 

@@ -16,7 +16,7 @@ from inspector.adapters.files.config_file import is_number
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.readers.foreign_names import from_gguf
 from inspector.adapters.readers.gguf_weights import gguf_weights, is_adapter, is_value
 from inspector.adapters.readers.rope import halves, head_counts
@@ -29,7 +29,7 @@ from inspector.adapters.tensors.stacked import STACKED, is_stack, stacked
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain, some
 from inspector.study.module_id import canonical
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def places(folder: Folder) -> list[Path]:
     return [path for path in paths if is_adapter(path)]
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a file, from its header. Raises InspectorError for a damaged file and another method than LoRA."""
     weights, metadata = gguf_weights(path)
     if (kind := metadata.get("adapter.type")) != "lora":
@@ -79,11 +79,11 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     said = []
     if architecture not in PERMUTED | NOT_PERMUTED:
         what = f"whether llama.cpp reorders query and key rows of {plain(architecture, 40)!r} is not known here"
-        said.append(Finding("warning", f"{what}: they are taken as they are"))
+        said.append(HealthIssue("warning", f"{what}: they are taken as they are"))
     if unnamed:
         names = sorted(set(unnamed))
         what = f"{count(len(names), 'module')} under llama.cpp's own names, which do not meet other formats'"
-        said.append(Finding("warning", f"{what}: {some(names)}"))
+        said.append(HealthIssue("warning", f"{what}: {some(names)}"))
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
 
@@ -106,7 +106,7 @@ def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, given: Given, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
+    weights: Weights, given: ReadOptions, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B), is_value):
         return wrong
@@ -134,7 +134,7 @@ def _parts(
     return Made([Part(module, load, a.numel + b.numel)])
 
 
-def _scale(alpha: float | None, r: int, given: Given) -> Scale:
+def _scale(alpha: float | None, r: int, given: ReadOptions) -> Scale:
     if alpha is None:
         return given.scale(r)
     return Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")

@@ -21,7 +21,7 @@ from inspector.adapters.files.headers import TensorHeader, read_metadata
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.config import DEFAULT_ALPHA, PeftConfig
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.readers.foreign_names import from_diffusers, from_kohya, is_kohya
@@ -49,7 +49,7 @@ from inspector.adapters.tensors.stated import Stated, stated
 from inspector.adapters.updates import lycoris
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.study.module_id import canonical
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
 METADATA = "lora_adapter_metadata"
@@ -78,7 +78,7 @@ class _Scales:
                 return scaling.of(at, r)
         return None
 
-    def without_alpha(self, r: int, given: Given) -> Scale:
+    def without_alpha(self, r: int, given: ReadOptions) -> Scale:
         """Of a module without an α of its own."""
         if self.by_loader and self.components is not None:
             return Scale(1.0, "no alpha: 1")
@@ -115,12 +115,12 @@ def _has_alpha(headers: Headers) -> bool:
     return not {p.path for p in places_ if p.slot == ALPHA}.isdisjoint(p.path for p in places_ if p.slot in UPDATES)
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a file, from its headers and its alphas. Raises InspectorError for a damaged file."""
     return adapter_of(safetensors_weights((path,)), name, source, given)
 
 
-def adapter_of(weights: Weights, name: str, source: str, given: Given) -> Adapter:
+def adapter_of(weights: Weights, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter whose tensors these are, whatever their file is called."""
     path = weights.files[0]
     metadata, beside = read_metadata(path), stated(path)
@@ -136,7 +136,7 @@ def adapter_of(weights: Weights, name: str, source: str, given: Given) -> Adapte
     scalings = (scales.components or {}).values()
     said = [*dora_notes(found.verdicts), *(finding for scaling in scalings for finding in scaling.findings())]
     if scales.components is None:
-        said.append(Finding("warning", f"the header's {METADATA} cannot be read"))
+        said.append(HealthIssue("warning", f"the header's {METADATA} cannot be read"))
     if upon is not floats:
         said.append(TURNED)
     facts = Facts(
@@ -175,7 +175,7 @@ def _pairs(headers: Headers) -> list[tuple[str, str]]:
     return [(keys[DOWN], keys[UP]) for keys in modules.values() if keys.keys() == {DOWN, UP}]
 
 
-def _parts(weights: Weights, given: Given, scales: _Scales, path: str, slots: Slots) -> Made | Verdict:
+def _parts(weights: Weights, given: ReadOptions, scales: _Scales, path: str, slots: Slots) -> Made | Verdict:
     """The part of one module."""
     made = lycoris.update(slots, weights.tensor, given.rank)
     if isinstance(made, Verdict):
@@ -195,7 +195,7 @@ def _parts(weights: Weights, given: Given, scales: _Scales, path: str, slots: Sl
 
 
 def _scale(
-    path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: _Scales, given: Given
+    path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: _Scales, given: ReadOptions
 ) -> Scale | None:
     """By the header, by the module's own α (0 counts as r), else by what holds of the file; None if α is no number."""
     if made.r is None:
@@ -226,7 +226,7 @@ def _refusal(verdicts: Mapping[str, Verdict]) -> str:
     return refused[0] if refused and not any(v.role == "used" for v in verdicts.values()) else ""
 
 
-def _components(metadata: Mapping[str, str], given: Given) -> dict[str, Scaling] | None:
+def _components(metadata: Mapping[str, str], given: ReadOptions) -> dict[str, Scaling] | None:
     """How PEFT scales each component, by its name; by "" where the file is of one component, without its name."""
     try:
         table = json.loads(metadata.get(METADATA, "{}"))

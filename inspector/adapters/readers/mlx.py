@@ -17,7 +17,7 @@ from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.readers.npz import is_npz, npz_keys, npz_weights
 from inspector.adapters.tensors.account import MISFIT, Verdict
 from inspector.adapters.tensors.assemble import Facts, Part, assemble
@@ -30,7 +30,7 @@ from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.common.special_files import refuse_special
 from inspector.common.text import count, plain
 from inspector.study.module_id import canonical
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def _holds(keys: Collection[str]) -> bool:
     return any(k.endswith(_ENDS) or (k.endswith(".A") and f"{k[:-1]}B" in keys) for k in keys)
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file or config."""
     weights = npz_weights(path) if is_npz(path) else safetensors_weights((path,))
     config: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def _pairs(headers: Mapping[str, TensorHeader]) -> list[tuple[str, str]]:
     ]
 
 
-def _parts(weights: Weights, beside: Stated, given: Given, path: str, slots: Slots) -> Made | Verdict:
+def _parts(weights: Weights, beside: Stated, given: ReadOptions, path: str, slots: Slots) -> Made | Verdict:
     if wrong := fault(slots, ("lora_a", "lora_b")):
         return wrong
     a, b = slots["lora_a"], slots["lora_b"]
@@ -112,13 +112,13 @@ def _flipped(weights: Weights, key: str) -> Tensor:
 
 def _notes(
     config: Mapping[str, Any], beside: Stated, headers: Mapping[str, TensorHeader], found: Understood
-) -> list[Finding]:
+) -> list[HealthIssue]:
     notes = dora_notes(found.verdicts)
     table = config.get("lora_parameters")
     alpha = table.get("alpha") if isinstance(table, Mapping) else None
     if beside.scale is not None and is_number(alpha):
         unused = f"the config has alpha {alpha:g} too, which mlx-lm does not read: the scale {beside.scale:g} counts"
-        notes.append(Finding("info", f"{unused} (its first versions multiplied it by alpha/rank)"))
+        notes.append(HealthIssue("info", f"{unused} (its first versions multiplied it by alpha/rank)"))
     ranks = {
         key: header.shape[1]
         for key, header in headers.items()
@@ -127,5 +127,5 @@ def _notes(
     rank = beside.rank
     if rank is not None and (other := [key for key, r in ranks.items() if r != rank]):
         what = f"{count(len(other), 'module')} with another rank than the config says, such as {plain(other[0], 80)}"
-        notes.append(Finding("warning", f"{what}: {ranks[other[0]]}, not {rank:g}"))
+        notes.append(HealthIssue("warning", f"{what}: {ranks[other[0]]}, not {rank:g}"))
     return notes

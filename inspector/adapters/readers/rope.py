@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from inspector.adapters.files.config_file import is_number, read_json_object
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.common.errors import InspectorError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def halves(rows: Tensor, heads: int) -> Tensor:
     return rows.reshape(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def head_counts(folder: Path, given: Given) -> Mapping[str, int]:
+def head_counts(folder: Path, given: ReadOptions) -> Mapping[str, int]:
     """`q_proj` and `k_proj` -> heads, by the config.json beside the adapter or in the given base; else empty."""
     for whole in _configs(folder, given):
         text = whole.get("text_config")
@@ -37,7 +37,7 @@ def _counts(value: object) -> TypeGuard[float]:
     return is_number(value) and value > 0 and value == int(value)
 
 
-def _configs(folder: Path, given: Given) -> list[dict[str, Any]]:
+def _configs(folder: Path, given: ReadOptions) -> list[dict[str, Any]]:
     paths = [folder / "config.json"]
     if given.base is not None:
         paths.append(given.base.folder / "config.json")

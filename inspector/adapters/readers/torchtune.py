@@ -18,7 +18,7 @@ from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.placeholders import SUFFIXES, pickled
 from inspector.adapters.files.weights import Weights, pickle_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.readers.foreign_names import from_torchtune
 from inspector.adapters.readers.rope import halves, head_counts
 from inspector.adapters.tensors.account import MISFIT, Verdict
@@ -28,7 +28,7 @@ from inspector.adapters.tensors.slots import Place
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.common.special_files import refuse_special
 from inspector.study.module_id import canonical
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path / name for name in files if b".lora_a.weight" in pickled(folder.path / name)]
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a checkpoint. Raises InspectorError without leave to unpickle and for a damaged file."""
     weights = pickle_weights(path, allow_pickle=given.allow_pickle)
     alpha, base = _config(path.parent)
@@ -60,7 +60,7 @@ def read(path: Path, name: str, source: str, given: Given) -> Adapter:
     depends = f"{depends_on(found, given)} {dict(heads)}"
     alphas = {alpha} if alpha is not None else ()
     facts = Facts(FORMAT, base, alphas, excluded=found.excluded, depends_on=depends)
-    said = [Finding("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found.verdicts)]
+    said = [HealthIssue("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found.verdicts)]
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
 
@@ -80,7 +80,7 @@ def _place(key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, alpha: float | None, heads: Mapping[str, int], given: Given, path: str, slots: Slots
+    weights: Weights, alpha: float | None, heads: Mapping[str, int], given: ReadOptions, path: str, slots: Slots
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B)):
         return wrong

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.model import TensorRecord
 from inspector.common.text import count, distinct, some
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 
 class Verdict(NamedTuple):
@@ -61,13 +61,13 @@ def records(headers: Mapping[str, TensorHeader], verdicts: Mapping[str, Verdict]
     )
 
 
-def findings(verdicts: Mapping[str, Verdict]) -> tuple[Finding, ...]:
+def findings(verdicts: Mapping[str, Verdict]) -> tuple[HealthIssue, ...]:
     """One finding per verdict: how many tensors, why, and the first of them."""
     by_verdict: dict[Verdict, list[str]] = defaultdict(list)
     for key, verdict in verdicts.items():
         by_verdict[verdict].append(key)
     return tuple(
-        Finding(
+        HealthIssue(
             verdict.severity,
             f"{count(len(keys), 'tensor')} {'ignored' if verdict.role == 'ignored' else 'not understood'}, "
             f"{verdict.reason}: {some(keys, _MOST_NAMED if verdict.severity == 'error' else 3)}",

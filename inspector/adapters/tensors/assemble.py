@@ -13,7 +13,7 @@ from inspector.adapters.tensors.account import STRAY, UNKNOWN, Verdict, findings
 from inspector.adapters.tensors.slots import is_factor
 from inspector.common.text import count, distinct, plain
 from inspector.study.module_id import ModuleId, in_order, module_ids
-from inspector.study.study import UNSCALED, AdapterInfo, Finding
+from inspector.study.study import UNSCALED, AdapterInfo, HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ def assemble(
     parts: Sequence[Part],
     weights: Weights,
     verdicts: Mapping[str, Verdict],
-    said: Sequence[Finding] = (),
+    said: Sequence[HealthIssue] = (),
 ) -> Adapter:
     """The adapter, its modules in order; one that may not be analysed has none, and an error that says why.
 
@@ -99,7 +99,12 @@ def assemble(
         ignored=sum(t.role == "ignored" for t in kept),
         unknown=sum(t.role == "unknown" for t in kept),
         scales=_origins(usable),
-        findings=(*([Finding("error", refusal)] if refusal else []), *said, *_unscaled(usable), *findings(verdicts)),
+        findings=(
+            *([HealthIssue("error", refusal)] if refusal else []),
+            *said,
+            *_unscaled(usable),
+            *findings(verdicts),
+        ),
         excluded=tuple(ids[paths[id_]] for id_ in facts.excluded),
     )
     return Adapter(
@@ -133,7 +138,7 @@ def _origins(modules: list[LoraModule]) -> tuple[str, ...]:
     return (*shown, f"… and {count(rest, 'other origin')}") if rest else tuple(shown)
 
 
-def _unscaled(modules: list[LoraModule]) -> list[Finding]:
+def _unscaled(modules: list[LoraModule]) -> list[HealthIssue]:
     """What holds of an adapter whose scale is not known."""
     if all(m.scale.value is not None for m in modules):
         return []
@@ -143,7 +148,7 @@ def _unscaled(modules: list[LoraModule]) -> list[Finding]:
     else:
         holds += " in single modules: how much modules weigh against each other is unknown as well"
     text = f"the scale of ΔW is unknown (nothing states α): norms are n/a, {holds}; {GIVE_ALPHA}"
-    return [Finding("warning", text)]
+    return [HealthIssue("warning", text)]
 
 
 def _span(values: Collection[float]) -> str:

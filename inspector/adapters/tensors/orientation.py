@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.files.weights import Weights
 from inspector.common.text import count
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TURNED = Finding("info", "A and B are stored in×r and r×out: turned")
+TURNED = HealthIssue("info", "A and B are stored in×r and r×out: turned")
 """Said of an adapter whose factors were."""
 Pairs = Sequence[tuple[str, str]]
 """The keys of A and B of each module."""

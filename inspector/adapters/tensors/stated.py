@@ -17,7 +17,7 @@ from inspector.adapters.files.headers import read_metadata
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import SAFETENSORS, has_weights
 from inspector.adapters.model import Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 
 PARAMS = "params.json"
 MLX = "alpha"
@@ -33,7 +33,7 @@ class Stated:
     rank: float | None = None
     where: str = ""
 
-    def of(self, r: int, given: Given) -> Scale:
+    def of(self, r: int, given: ReadOptions) -> Scale:
         """The scale of a module of rank r: by these, else by the user, else unknown."""
         if self.scale is not None:
             return Scale(self.scale, f"{self.where} {self.scale:g} as is")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.adapters.model import Direction, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.base import Base, dora
 from inspector.adapters.tensors.account import USED, Verdict
 from inspector.adapters.tensors.assemble import Part
 from inspector.adapters.tensors.grouping import Made, Slots, Understood
 from inspector.adapters.updates.low_rank import Dense
-from inspector.study.study import Finding
+from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
     return replace(part, module=whole, load=update, left_out=update.left_out), USED
 
 
-def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: Given) -> Made:
+def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: ReadOptions) -> Made:
     """A module with magnitudes in this slot, which `read` gives in the base's order of rows."""
     header = slots[slot]
     # LyCORIS may norm over outputs, one magnitude per input: (1, d_in), which is another formula.
@@ -66,7 +66,7 @@ def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor]
     return Made([part], {} if verdict is USED else {slot: verdict})
 
 
-def dora_notes(verdicts: Mapping[str, Verdict]) -> list[Finding]:
+def dora_notes(verdicts: Mapping[str, Verdict]) -> list[HealthIssue]:
     """What the reader of the numbers should know where magnitudes are not used, and why they are not."""
     unused = [verdict for verdict in verdicts.values() if verdict is not USED and verdict.reason.startswith(NAME)]
     if NO_BASE in unused:
@@ -74,12 +74,12 @@ def dora_notes(verdicts: Mapping[str, Verdict]) -> list[Finding]:
     return [direction_only(f"ΔW cannot be formed ({v.reason.removeprefix(f'{NAME}: ')})") for v in unused[:1]]
 
 
-def direction_only(why: str) -> Finding:
+def direction_only(why: str) -> HealthIssue:
     """Said of a DoRA whose ΔW is not what is measured."""
-    return Finding("warning", f"DoRA: {why}; only the direction part s·B·A is analysed")
+    return HealthIssue("warning", f"DoRA: {why}; only the direction part s·B·A is analysed")
 
 
-def depends_on(found: Understood, given: Given) -> str:
+def depends_on(found: Understood, given: ReadOptions) -> str:
     """What ΔW depends on beside the files: the base and the rank kept of dense updates, where there are such."""
     dense = any(isinstance(part.load, Dense) for part in found.parts)
     base = given.base.name if given.base is not None else ""

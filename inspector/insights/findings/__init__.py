@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from inspector.insights.findings.chances import chances
 from inspector.insights.findings.directions import directions
-from inspector.insights.findings.finding import Number, Takeaway
+from inspector.insights.findings.finding import Finding, Number
 from inspector.insights.findings.limits import BASES, by_base, limits
 from inspector.insights.findings.merging import merging
 from inspector.insights.findings.probed import answers, losses, states
@@ -22,7 +22,7 @@ RULES = (directions, sizes, chances, losses, states, answers, merging)
 """In the order of the sentences; what seeds and rates did and what cannot be said come after them."""
 
 
-def takeaways(study: Study) -> tuple[Takeaway, ...]:
+def findings_of(study: Study) -> tuple[Finding, ...]:
     """Every finding of the study, in the order of the rules; adapters of different bases are not set side by side."""
     groups = by_base(study)
     said = [found for found in limits(study) if not found.text.startswith(BASES)]
@@ -33,7 +33,7 @@ def takeaways(study: Study) -> tuple[Takeaway, ...]:
     return (*first, *(found for part in alike for found in _told(part)), *said)
 
 
-def _told(study: Study) -> Iterator[Takeaway]:
+def _told(study: Study) -> Iterator[Finding]:
     """The findings about adapters of one base; of very many, one run of each method stands for the others."""
     chosen = representatives(study)
     few = study if len(chosen) == len(study.adapters) else study.subset(chosen)
@@ -44,4 +44,4 @@ def _told(study: Study) -> Iterator[Takeaway]:
     yield from runs(study)
 
 
-__all__ = ["RULES", "Number", "Takeaway", "takeaways"]
+__all__ = ["RULES", "Finding", "Number", "findings_of"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from inspector.insights.findings.directions import clusters
 from inspector.insights.findings.finding import (
+    Finding,
     Number,
-    Takeaway,
     listed,
     of_adapter,
     of_pair,
@@ -41,14 +41,14 @@ class Ends(NamedTuple):
     largest_chance: float
 
 
-def chances(study: Study) -> Iterator[Takeaway]:
+def chances(study: Study) -> Iterator[Finding]:
     """One update twice, angles against those of random subspaces, and input directions against a shared start."""
     yield from _copies(study)
     yield from _angles(study)
     yield from _inputs(study)
 
 
-def _copies(study: Study) -> Iterator[Takeaway]:
+def _copies(study: Study) -> Iterator[Finding]:
     """Adapters with the same ΔW: of these every number that compares them is trivial."""
     cosine, norms = pair_values(study, "cosine"), own_values(study, "norm")
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -59,10 +59,10 @@ def _copies(study: Study) -> Iterator[Takeaway]:
             f"{listed(study.names[i] for i in group)} hold the same update: one adapter opened twice, or a copy of it."
         )
         pairs = [of_pair(study, "cosine", *pair) for pair in combinations(group, 2)]
-        yield Takeaway("chance", text, (*pairs, *(of_adapter(study, "norm", i) for i in group)), caution=True)
+        yield Finding("chance", text, (*pairs, *(of_adapter(study, "norm", i) for i in group)), caution=True)
 
 
-def _angles(study: Study) -> Iterator[Takeaway]:
+def _angles(study: Study) -> Iterator[Finding]:
     """Pairs no nearer than random ones; and whether the worst angle means anything."""
     block = study.block("principal_angle", "global")
     if block is None:
@@ -89,7 +89,7 @@ def _angles(study: Study) -> Iterator[Takeaway]:
             f"{span([e.smallest for e in random], 0)}° where random subspaces have "
             f"{span([e.smallest_chance for e in random], 0)}°."
         )
-        yield Takeaway("chance", text, tuple(n for ends in random for n in _numbers(study, ends)[:2]))
+        yield Finding("chance", text, tuple(n for ends in random for n in _numbers(study, ends)[:2]))
     if worst_only:
         text = (
             f"{_pairs(study, worst_only)}: the largest angle of the top-k output subspaces says nothing, random "
@@ -97,7 +97,7 @@ def _angles(study: Study) -> Iterator[Takeaway]:
             f"{span([e.smallest_chance for e in worst_only], 0)}° of chance: "
             "the subspaces come near each other in part."
         )
-        yield Takeaway("chance", text, tuple(n for ends in worst_only for n in _numbers(study, ends)), caution=True)
+        yield Finding("chance", text, tuple(n for ends in worst_only for n in _numbers(study, ends)), caution=True)
 
 
 def _pairs(study: Study, found: list[Ends]) -> str:
@@ -111,7 +111,7 @@ def _numbers(study: Study, ends: Ends) -> tuple[Number, ...]:
     return tuple(Number(metric, value, a, b) for metric, value in zip(metrics, ends[2:], strict=True))
 
 
-def _inputs(study: Study) -> Iterator[Takeaway]:
+def _inputs(study: Study) -> Iterator[Finding]:
     """v₁ that agrees where u₁ and cosine do not: the shared start of A, not what was learned."""
     u1, v1, cosine = (pair_values(study, metric) for metric in ("u1", "v1", "cosine"))
     found = [
@@ -127,4 +127,4 @@ def _inputs(study: Study) -> Iterator[Takeaway]:
             f"(u₁ {outputs}): that is the start of A they share, not something both learned."
         )
         numbers = tuple(of_pair(study, metric, i, j) for i, j in found for metric in ("v1", "u1"))
-        yield Takeaway("chance", text, numbers, caution=True)
+        yield Finding("chance", text, numbers, caution=True)

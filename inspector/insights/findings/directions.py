@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.common.text import some
 from inspector.geometry.interference import ALIGNED
-from inspector.insights.findings.finding import Number, Takeaway, listed, of_pair, pair_values, span
+from inspector.insights.findings.finding import Finding, Number, listed, of_pair, pair_values, span
 from inspector.study.study import Study
 
 ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, ALIGNED, -0.1
@@ -38,7 +38,7 @@ def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
         groups = sorted([*(group for group in groups if group not in {g, h}), tuple(sorted(g + h))])
 
 
-def directions(study: Study) -> Iterator[Takeaway]:
+def directions(study: Study) -> Iterator[Finding]:
     """Clusters, then those between, then those apart, then those opposed."""
     if len(study.adapters) < 2:
         return
@@ -57,14 +57,14 @@ def directions(study: Study) -> Iterator[Takeaway]:
     yield from _opposed(study, cosine, whole)
 
 
-def _together(study: Study, cosine: np.ndarray, cluster: tuple[int, ...], how: str) -> Takeaway:
+def _together(study: Study, cosine: np.ndarray, cluster: tuple[int, ...], how: str) -> Finding:
     """A cluster and the span of its cosines."""
     pairs = list(combinations(cluster, 2))
     text = f"{_them(study, cluster)} {how}: cosine {span([float(cosine[pair]) for pair in pairs])}."
-    return Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+    return Finding("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
 
 
-def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Takeaway]:
+def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Finding]:
     """The layers where a cluster's pairs part."""
     block = study.block("cosine", "layer")
     if block is None or len(study.layers) < 3:
@@ -87,10 +87,10 @@ def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Takeaway]:
         Number("cosine", float(by_layer[at]), "mean of their pairs", layer=study.layers[at]),
         Number("cosine", usual, "that mean, median layer"),
     )
-    yield Takeaway("direction", text, numbers)
+    yield Finding("direction", text, numbers)
 
 
-def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Finding]:
     """Adapters in no cluster that share part of one's direction; where there is no cluster, pairs that do."""
     loners = [i for i in range(len(cosine)) if not any(i in cluster for cluster in found)]
     for cluster in found:
@@ -104,10 +104,10 @@ def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> I
                 text = (
                     f"{study.names[i]} and {study.names[j]} share part of their direction: cosine {cosine[i, j]:.2f}."
                 )
-                yield Takeaway("direction", text, (of_pair(study, "cosine", i, j),))
+                yield Finding("direction", text, (of_pair(study, "cosine", i, j),))
 
 
-def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -> Takeaway:
+def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -> Finding:
     """One adapter beside a cluster, and what of it is orthogonal to the nearest member."""
     j = cluster[int(np.argmax(values))]
     numbers = [of_pair(study, "cosine", i, n) for n in cluster]
@@ -115,10 +115,10 @@ def _part(study: Study, i: int, cluster: tuple[int, ...], values: list[float]) -
     rest = "" if np.isnan(off) else f"; {off:.2f} of its length is orthogonal to {study.names[j]}"
     more = [] if np.isnan(off) else [of_pair(study, "orthogonal_fraction_global", i, j)]
     text = f"{study.names[i]} goes part of the way with {_them(study, cluster)}: cosine {span(values)}{rest}."
-    return Takeaway("direction", text, (*numbers, *more))
+    return Finding("direction", text, (*numbers, *more))
 
 
-def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Finding]:
     """How one cluster lies to another."""
     for one, other in combinations(found, 2):
         pairs = [pair for pair in product(one, other) if np.isfinite(cosine[pair])]
@@ -129,10 +129,10 @@ def _between(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> 
         if min(values) >= PART:
             how = "share part of their direction with"
         text = f"{_them(study, one)} {how} {_them(study, other)}: cosine {span(values)}."
-        yield Takeaway("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
+        yield Finding("direction", text, tuple(of_pair(study, "cosine", *pair) for pair in pairs))
 
 
-def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Takeaway]:
+def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> Iterator[Finding]:
     """Two clusters, or single adapters, of which every pair is opposed; and other opposed pairs."""
     groups = sorted([*found, *((i,) for i in range(len(cosine)) if not any(i in cluster for cluster in found))])
     against: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
@@ -146,10 +146,10 @@ def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> 
     if rest := [pair for one, other in against[told:] for pair in product(one, other)]:
         names = some([f"{study.names[i]}-{study.names[j]}" for i, j in rest])
         text = f"{len(rest)} other pairs oppose each other, at least in part: cosine {span([cosine[p] for p in rest])}"
-        yield Takeaway("direction", f"{text}: {names}.", tuple(of_pair(study, "cosine", *pair) for pair in rest))
+        yield Finding("direction", f"{text}: {names}.", tuple(of_pair(study, "cosine", *pair) for pair in rest))
 
 
-def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> Takeaway:
+def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> Finding:
     pairs = list(product(one, other))
     values = [float(cosine[pair]) for pair in pairs]
     part = "" if max(values) <= -ONE else " in part"
@@ -157,14 +157,14 @@ def _opposite(study: Study, cosine: np.ndarray, one: tuple[int, ...], other: tup
     if len(pairs) == 1:
         who = f"{_them(study, one + other)} oppose each other"
     numbers = tuple(of_pair(study, "cosine", *pair) for pair in pairs)
-    return Takeaway("direction", f"{who}{part}: cosine {span(values)}.", numbers)
+    return Finding("direction", f"{who}{part}: cosine {span(values)}.", numbers)
 
 
 def _them(study: Study, cluster: tuple[int, ...]) -> str:
     return listed(study.names[i] for i in cluster)
 
 
-def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
+def _apart(study: Study, cosine: np.ndarray) -> Iterator[Finding]:
     """Adapters whose every cosine stays below 0.2 in size, or below 0.4."""
     for i in range(len(cosine)):
         others = [j for j in range(len(cosine)) if j != i and np.isfinite(cosine[i, j])]
@@ -176,14 +176,14 @@ def _apart(study: Study, cosine: np.ndarray) -> Iterator[Takeaway]:
         yield _far(study, cosine, i, j)
 
 
-def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Takeaway:
+def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Finding:
     """An adapter whose cosine largest in size, to j, is small."""
     value = float(cosine[i, j])
     how = "stands apart" if abs(value) < APART else "is close to none of the others"
     which = "largest cosine" if value >= 0 else "cosine largest in size"
     where, numbers = _where(study, i, j)
     text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{where}."
-    return Takeaway("direction", text, (of_pair(study, "cosine", i, j), *numbers))
+    return Finding("direction", text, (of_pair(study, "cosine", i, j), *numbers))
 
 
 def _where(study: Study, i: int, j: int) -> tuple[str, tuple[Number, ...]]:

@@ -28,7 +28,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Takeaway:
+class Finding:
     """`text` says what `numbers` show: they are all that it compares, medians and chance levels too.
 
     The first number's metric names the view behind it, its `a` and `b` adapters there.

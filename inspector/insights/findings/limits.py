@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from inspector.insights.findings.finding import Takeaway, listed
+from inspector.insights.findings.finding import Finding, listed
 from inspector.insights.pairwise import shared
 from inspector.study.study import Study
 
@@ -31,7 +31,7 @@ def by_base(study: Study) -> list[tuple[int, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def limits(study: Study) -> Iterator[Takeaway]:
+def limits(study: Study) -> Iterator[Finding]:
     """Different bases, modules one side lacks, excluded modules, unstable directions, probes not run."""
     groups = by_base(study)
     if len(groups) > 1:
@@ -39,21 +39,21 @@ def limits(study: Study) -> Iterator[Takeaway]:
         text = f"{BASES} ({listed(bases, 4)}): they are told of one base after the other."
         if unnamed := [adapter.name for adapter in study.adapters if not adapter.base]:
             text += f" Not compared with them, since their base is not known: {listed(unnamed)}."
-        yield Takeaway("limit", text, caution=True)
+        yield Finding("limit", text, caution=True)
     if study.settings.modules == "union":
         yield from _one_sided(study)
     if bad := [a for a in study.adapters if a.health == "error" or a.excluded]:
         text = f"{listed(a.name for a in bad)}: some or all modules could not be used; `inspector check` says why."
-        yield Takeaway("limit", text, caution=True)
+        yield Finding("limit", text, caution=True)
     if unstable := _unstable(study):
         text = f"u₁ and v₁ of {listed(unstable)} are ill-defined in many modules: σ₂ nearly equals σ₁ there."
-        yield Takeaway("limit", text, caution=True)
+        yield Finding("limit", text, caution=True)
     if missing := [what for probe, what in _NOT_RUN.items() if study.probe(probe) is None]:
         text = f"Not measured, so nothing is said of it: {listed(missing)}. The weights alone do not tell."
-        yield Takeaway("limit", text, caution=True)
+        yield Finding("limit", text, caution=True)
 
 
-def _one_sided(study: Study) -> Iterator[Takeaway]:
+def _one_sided(study: Study) -> Iterator[Finding]:
     """The pair with the most modules of one side only; not of pairs without any in common, where none would remain."""
     pairs = [pair for pair in combinations(range(len(study.adapters)), 2) if shared(study, *pair).any()]
     if pairs and (most := study.one_sided(*(pair := max(pairs, key=lambda pair: study.one_sided(*pair))))):
@@ -62,7 +62,7 @@ def _one_sided(study: Study) -> Iterator[Takeaway]:
             f"Up to {most} of {modules} modules are adapted by one of a pair only and count as zeros there, which "
             "lowers cosines; --modules common leaves them out."
         )
-        yield Takeaway("limit", text, caution=True)
+        yield Finding("limit", text, caution=True)
 
 
 def _unstable(study: Study) -> list[str]:

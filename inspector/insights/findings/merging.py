@@ -7,12 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
-from inspector.insights.findings.finding import Number, Takeaway, listed, of_pair, span
+from inspector.insights.findings.finding import Finding, Number, listed, of_pair, span
 from inspector.insights.pairwise import Interference, pair_interference
 from inspector.study.study import Study
 
 
-def merging(study: Study) -> Iterator[Takeaway]:
+def merging(study: Study) -> Iterator[Finding]:
     """Pairs that cancel, and pairs whose output subspaces overlap though their updates do not agree."""
     if study.block("subspace_overlap_chance", "global") is None:
         return
@@ -27,7 +27,7 @@ def merging(study: Study) -> Iterator[Takeaway]:
         if not np.isfinite([number.value for number in numbers]).all():
             numbers = [n for pair in pairs for n in _numbers(study, *pair, found[pair])]
             how = f"cosine {span([found[pair].cosine for pair in pairs])}"
-        yield Takeaway("merging", f"Merging {_named(study, pairs)} would cancel part of both: {how}.", tuple(numbers))
+        yield Finding("merging", f"Merging {_named(study, pairs)} would cancel part of both: {how}.", tuple(numbers))
     if pairs := by_class.get("colliding"):
         cosine, overlap, chance = (
             span([getattr(found[pair], what) for pair in pairs]) for what in ("cosine", "overlap", "chance")
@@ -36,7 +36,7 @@ def merging(study: Study) -> Iterator[Takeaway]:
             f"Merging {_named(study, pairs)} would collide: their top-k output subspaces overlap ({overlap}, {chance} "
             f"by chance) though the updates do not point the same way (cosine {cosine})."
         )
-        yield Takeaway("merging", text, tuple(n for pair in pairs for n in _numbers(study, *pair, found[pair])))
+        yield Finding("merging", text, tuple(n for pair in pairs for n in _numbers(study, *pair, found[pair])))
 
 
 def _numbers(study: Study, i: int, j: int, told: Interference) -> Iterator[Number]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from inspector.common.text import count
 from inspector.insights.findings.finding import (
+    Finding,
     Number,
-    Takeaway,
     listed,
     of_adapter,
     of_pair,
@@ -31,7 +31,7 @@ SOME = 4
 Pair = tuple[int, int]
 
 
-def losses(study: Study) -> Iterator[Takeaway]:
+def losses(study: Study) -> Iterator[Finding]:
     """Every path measured: a barrier by which of the three definitions, or none."""
     for suffix in LOSSES:
         curves = study.block(f"lmc_loss{suffix}", "global")
@@ -53,23 +53,23 @@ def losses(study: Study) -> Iterator[Takeaway]:
             yield _more_flat(study, suffix, flat[SOME:])
 
 
-def _too_few(study: Study, probe: str, what: str) -> Takeaway | None:
+def _too_few(study: Study, probe: str, what: str) -> Finding | None:
     """That a probe ran over too few prompts to say anything."""
     info = study.probe(probe)
     if info is None or not 0 < info.examples < FEW_PROMPTS:
         return None
     text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW_PROMPTS} at least."
-    return Takeaway("limit", text, caution=True)
+    return Finding("limit", text, caution=True)
 
 
-def _more_flat(study: Study, suffix: str, pairs: list[Pair]) -> Takeaway:
+def _more_flat(study: Study, suffix: str, pairs: list[Pair]) -> Finding:
     """The paths without a barrier beyond the first few."""
     names = listed([f"{study.names[i]}-{study.names[j]}" for i, j in pairs])
     text = f"No barrier by any definition on {count(len(pairs), 'other path')} either: {names}."
-    return Takeaway("loss", text, tuple(of_pair(study, f"barrier_mean{suffix}", i, j) for i, j in pairs))
+    return Finding("loss", text, tuple(of_pair(study, f"barrier_mean{suffix}", i, j) for i, j in pairs))
 
 
-def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[list[str], Takeaway]:
+def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[list[str], Finding]:
     """By which definitions there is a barrier, and one sentence about the path from j (α = 0) to i (α = 1)."""
     a, b = study.names[i], study.names[j]
     floor = FLAT * float(max(path[0], path[-1]))
@@ -99,7 +99,7 @@ def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[
         )
     numbers += [Number(f"lmc_loss{suffix}", float(loss), name) for name, loss in ((b, path[0]), (a, path[-1]))]
     numbers += [Number(f"lmc_loss{suffix}", float(path.max()), a, b)] if len(by) == len(KINDS) else []
-    return by, Takeaway("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
+    return by, Finding("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
 
 
 def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list[Number]) -> str:
@@ -115,7 +115,7 @@ def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list
     return f"{value} (95 % interval {low} to {high})"
 
 
-def states(study: Study) -> Iterator[Takeaway]:
+def states(study: Study) -> Iterator[Finding]:
     """Pairs whose hidden states stay alike, and pairs whose states part, from which layer on."""
     metric = "cka_debiased" if study.block("cka_debiased", "layer") is not None else "cka"
     block = study.block(metric, "layer")
@@ -139,7 +139,7 @@ def states(study: Study) -> Iterator[Takeaway]:
         names = listed([f"{study.names[i]}-{study.names[j]}" for i, j, _ in alike])
         least = span([float(block[i, j, at]) for i, j, at in alike])
         text = f"{names}: hidden states stay alike in every layer ({name} at least {least})."
-        yield Takeaway("states", text, tuple(of_pair(study, metric, i, j, study.layers[at]) for i, j, at in alike))
+        yield Finding("states", text, tuple(of_pair(study, metric, i, j, study.layers[at]) for i, j, at in alike))
     for i, j, at in parted:
         first = next(n for n in range(len(block[i, j])) if block[i, j, n] < ALIKE - (ALIKE - PARTED) / 2)
         text = (
@@ -147,10 +147,10 @@ def states(study: Study) -> Iterator[Takeaway]:
             f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
         )
         numbers = (of_pair(study, metric, i, j, study.layers[n]) for n in dict.fromkeys((at, first)))
-        yield Takeaway("states", text, tuple(numbers))
+        yield Finding("states", text, tuple(numbers))
 
 
-def answers(study: Study) -> Iterator[Takeaway]:
+def answers(study: Study) -> Iterator[Finding]:
     """Which differences in accuracy are more than chance, and whether the rest can be told apart at all."""
     accuracy, low, high = (own_values(study, f"accuracy{bound}") for bound in ("", "_low", "_high"))
     p = pair_values(study, "mcnemar_p_holm")
@@ -165,7 +165,7 @@ def answers(study: Study) -> Iterator[Takeaway]:
             f"{100 * accuracy[worse]:.1f} % (McNemar p = {p[i, j]:.1g} after Holm)."
         )
         both = (of_adapter(study, "accuracy", n) for n in (better, worse))
-        yield Takeaway("accuracy", text, (*both, of_pair(study, "mcnemar_p_holm", i, j)))
+        yield Finding("accuracy", text, (*both, of_pair(study, "mcnemar_p_holm", i, j)))
     if not differ and len(known) > 1:
         widths = np.where(np.isfinite(high - low), high - low, -1)
         widest = int(widths.argmax())
@@ -180,4 +180,4 @@ def answers(study: Study) -> Iterator[Takeaway]:
         numbers += [of_adapter(study, f"accuracy_{bound}", widest) for bound in ("low", "high")]
         pairs = [pair for pair in combinations(known.tolist(), 2) if np.isfinite(p[pair])]
         numbers += [of_pair(study, "mcnemar_p_holm", *min(pairs, key=lambda pair: p[pair]))] if pairs else []
-        yield Takeaway("accuracy", text, tuple(numbers), caution=True)
+        yield Finding("accuracy", text, tuple(numbers), caution=True)

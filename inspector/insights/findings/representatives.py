@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
-from inspector.insights.findings.finding import Takeaway, listed
+from inspector.insights.findings.finding import Finding, listed
 from inspector.study.study import AdapterInfo, Study
 
 MANY = 12
@@ -35,14 +35,14 @@ def representatives(study: Study) -> tuple[int, ...]:
     return tuple(sorted(max(runs, key=common) for runs in methods.values()))
 
 
-def standing_in(study: Study, chosen: Sequence[int]) -> Takeaway:
+def standing_in(study: Study, chosen: Sequence[int]) -> Finding:
     """That only these are told of, and where the others are."""
     them = listed(study.names[i] for i in chosen)
     text = (
         f"{len(study.adapters)} adapters are runs of {len(chosen)} methods: {them} stand for them in what follows, "
         "with the learning rate and seed that most have; what seed and rate do is told after."
     )
-    return Takeaway("limit", text, caution=True)
+    return Finding("limit", text, caution=True)
 
 
 def _apart(study: Study, i: int, j: int) -> bool:

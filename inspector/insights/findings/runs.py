@@ -7,7 +7,7 @@ from itertools import combinations
 from math import isfinite
 
 from inspector.insights.findings.directions import ONE
-from inspector.insights.findings.finding import Number, Takeaway, listed, of_adapter, of_pair, span
+from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, span
 from inspector.insights.lineage import lineage
 from inspector.insights.sensitivity import Variation, variations
 from inspector.study.provenance import run_of
@@ -17,7 +17,7 @@ AGREE = 0.5
 """Output directions agree from this mean |⟨u₁,u₁'⟩| on."""
 
 
-def runs(study: Study) -> Iterator[Takeaway]:
+def runs(study: Study) -> Iterator[Finding]:
     """Pairs of one method that are known to differ in one thing, those alike in one sentence; then lineage."""
     seeds: dict[tuple[object, ...], list[Variation]] = {}
     rates: dict[tuple[object, ...], list[Variation]] = {}
@@ -32,7 +32,7 @@ def runs(study: Study) -> Iterator[Takeaway]:
     yield from _starts(study)
 
 
-def _seed(study: Study, alike: list[Variation]) -> Takeaway:
+def _seed(study: Study, alike: list[Variation]) -> Finding:
     u1, v1, cosine = (span([getattr(v, metric) for v in alike]) for metric in ("u1", "v1", "cosine"))
     first = alike[0]
     if first.u1 >= AGREE and first.cosine < ONE:
@@ -46,17 +46,17 @@ def _seed(study: Study, alike: list[Variation]) -> Takeaway:
     }[first.start]
     told += start if isfinite(first.v1) else ""
     numbers = [of_pair(study, metric, v.a, v.b) for v in alike for metric in ("cosine", "u1", "v1")]
-    return Takeaway("runs", f"Another seed of {_whose(study, alike)}: {told}{_open(first)}.", _known(numbers))
+    return Finding("runs", f"Another seed of {_whose(study, alike)}: {told}{_open(first)}.", _known(numbers))
 
 
-def _rate(study: Study, alike: list[Variation]) -> Takeaway:
+def _rate(study: Study, alike: list[Variation]) -> Finding:
     first = alike[0]
     how = " rescales the update" if first.cosine >= ONE else " turns the update, it does not only rescale it"
     norm = f", norm {span([v.norm_ratio for v in alike], 1)} times" if isfinite(first.norm_ratio) else ""
     what = f"{_times(study, first)} times the learning rate of {_whose(study, alike)}{'' if first.unknown else how}"
     text = f"{what}: cosine {span([v.cosine for v in alike])}{norm}{_open(first)}."
     norms = [of_adapter(study, "norm", i) for i in dict.fromkeys(i for v in alike for i in (v.a, v.b))]
-    return Takeaway("runs", text, _known([*(of_pair(study, "cosine", v.a, v.b) for v in alike), *norms]))
+    return Finding("runs", text, _known([*(of_pair(study, "cosine", v.a, v.b) for v in alike), *norms]))
 
 
 def _open(v: Variation) -> str:
@@ -82,7 +82,7 @@ def _whose(study: Study, alike: list[Variation]) -> str:
     return f"{methods} ({study.names[alike[0].a]}, {study.names[alike[0].b]})"
 
 
-def _starts(study: Study) -> Iterator[Takeaway]:
+def _starts(study: Study) -> Iterator[Finding]:
     """Groups by start; a folder whose checkpoints come from several runs is pointed out."""
     found = lineage(study)
     if found is None or len(study.adapters) < 2:
@@ -93,18 +93,18 @@ def _starts(study: Study) -> Iterator[Takeaway]:
             f"{listed(study.names)} share one random start of A or come from one run, so that input directions (v₁) "
             "agree in part anyway."
         )
-        yield Takeaway("runs", text, _overlaps(study, shared[0]), caution=True)
+        yield Finding("runs", text, _overlaps(study, shared[0]), caution=True)
     elif shared:
         groups = "; ".join(listed(study.names[i] for i in group) for group in shared)
         text = f"These share a start of A or a run: {groups}. Compare input directions (v₁) within them only."
-        yield Takeaway("runs", text, tuple(n for group in shared for n in _overlaps(study, group)), caution=True)
+        yield Finding("runs", text, tuple(n for group in shared for n in _overlaps(study, group)), caution=True)
     apart = all(found.apart(one, other) for one, other in combinations(found.groups, 2))
     if _checkpoints(study) and len(found.groups) > 1 and apart:
         text = (
             f"The checkpoints of one folder come from {len(found.groups)} different starts, so more than one run wrote "
             f"there: {'; '.join(listed(study.names[i] for i in group) for group in found.groups[:4])}."
         )
-        yield Takeaway("runs", text, _overlaps(study, tuple(group[0] for group in found.groups)), caution=True)
+        yield Finding("runs", text, _overlaps(study, tuple(group[0] for group in found.groups)), caution=True)
 
 
 def _overlaps(study: Study, group: tuple[int, ...]) -> tuple[Number, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inspector.insights.findings.finding import Number, Takeaway, listed, of_adapter, own_values
+from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, own_values
 from inspector.study.study import Study
 
 FAR = 3.0
@@ -14,7 +14,7 @@ SPREAD = 1.3
 """How many times the median of the others a norm, or an effective rank, must be above or below it."""
 
 
-def sizes(study: Study) -> Iterator[Takeaway]:
+def sizes(study: Study) -> Iterator[Finding]:
     """Norms, then effective ranks, against the median of the others."""
     norms = own_values(study, "norm")
     for i in range(len(norms)):
@@ -23,14 +23,14 @@ def sizes(study: Study) -> Iterator[Takeaway]:
             how = f"{ratio:.1f} times as far as" if ratio > 1 else f"{1 / ratio:.1f} times less far than"
             text = f"{study.names[i]} moved {how} the others' median"
             text += f": norm {norms[i]:.3g} against {median:.3g}{_rate(study, i)}."
-            yield Takeaway("size", text, _beside(study, "norm", i, median))
+            yield Finding("size", text, _beside(study, "norm", i, median))
     yield from _spread(study)
     if zero := [i for i in range(len(norms)) if norms[i] == 0]:
         text = f"ΔW of {listed(study.names[i] for i in zero)} is zero: the base is as it was."
-        yield Takeaway("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
+        yield Finding("size", text, tuple(of_adapter(study, "norm", i) for i in zero))
 
 
-def _spread(study: Study) -> Iterator[Takeaway]:
+def _spread(study: Study) -> Iterator[Finding]:
     """Effective ranks that stand out: where ranks differ, as shares of them."""
     ranks, shares = own_values(study, "effective_rank"), own_values(study, "effective_rank_share")
     mixed = len({adapter.ranks for adapter in study.adapters}) > 1
@@ -46,7 +46,7 @@ def _spread(study: Study) -> Iterator[Takeaway]:
             of = f"of rank {study.adapters[i].rank}, a share of {shares[i]:.2f} against the others' median of"
             text = f"{study.names[i]} spreads over {how} of its directions: {rank} {of} {median:.2f}."
             numbers = (*_beside(study, "effective_rank_share", i, median), of_adapter(study, "effective_rank", i))
-        yield Takeaway("size", text, numbers)
+        yield Finding("size", text, numbers)
 
 
 def _beside(study: Study, metric: str, i: int, median: float) -> tuple[Number, Number]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.common.text import count, plain
-from inspector.insights.findings import Number, takeaways
+from inspector.insights.findings import Number, findings_of
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context
 from inspector.report.document import Finding, Note, Part, Section, Table
@@ -20,8 +20,8 @@ _COLUMNS = (
 
 
 def findings(context: Context) -> Section:
-    """The takeaways, each with its numbers."""
-    found = takeaways(context.study)
+    """The findings, each with its numbers."""
+    found = findings_of(context.study)
     parts: list[Part] = [
         Finding(plain(t.text, 2000), t.caution, _numbers(t.numbers), t.numbers[0].metric if t.numbers else "")
         for t in found

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from inspector.adapters.files import headers
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.opening import content_digest, open_sources
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.common.errors import InspectorError
 from inspector.study.module_id import ModuleId
 from tests.makers import TINY, lora_tensors, qwen3_4b_like, random_factors, write_random
@@ -25,10 +25,10 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
 FIRST = ModuleId(0, "self_attn.q_proj")
 
 
-PICKLES = Given(allow_pickle=True)
+PICKLES = ReadOptions(allow_pickle=True)
 
 
-def read(folder, given=NOTHING):
+def read(folder, given=DEFAULTS):
     return read_adapter(folder, "a", str(folder), given)
 
 

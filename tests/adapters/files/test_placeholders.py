@@ -27,7 +27,7 @@ from inspector.adapters.formats import read_adapter
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.inventory import inventory
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.base_model.model_files import model_folder
 from inspector.common.errors import InspectorError
 from inspector.tasks.problems import load_problems
@@ -40,7 +40,7 @@ from trainer.rollouts.schema import read_rollouts
 
 PEFT = lora_tensors(random_factors())
 X, A, B = torch.zeros(4, 4), torch.zeros(2, 4), torch.zeros(4, 2)
-PICKLED = Given(allow_pickle=True)
+PICKLED = ReadOptions(allow_pickle=True)
 
 
 def opened(path, given=PICKLED):
@@ -151,7 +151,7 @@ def test_a_lora_only_checkpoint_of_a_trainer_has_its_scale_from_the_record_besid
     state = {key.replace(".weight", ".default.weight"): value for key, value in PEFT.items()}
     pickle(actor / "model_world_size_1_rank_0.pt", state)
     (actor / "lora_train_meta.json").write_text(json.dumps({"r": 4, "lora_alpha": 12, "task_type": None}))
-    assert "--allow-pickle" in opened(tmp_path, Given())[1]
+    assert "--allow-pickle" in opened(tmp_path, ReadOptions())[1]
     adapter, _ = opened(tmp_path)
     assert adapter.info.scale == "3 (α/r = 12/4)"
     B, _ = adapter.load(next(iter(adapter.modules)))
@@ -165,7 +165,7 @@ def test_safetensors_under_a_pickles_name_are_read_without_leave_to_unpickle(tmp
     (tmp_path / name).write_bytes(save(PEFT))
     if name == "adapter_model.bin":
         write_config(tmp_path, r=4, lora_alpha=8)
-    adapter, _ = opened(tmp_path, Given())
+    adapter, _ = opened(tmp_path, ReadOptions())
     assert adapter.info.modules == 6
     said = any("PEFT does not load under this name" in text for text in texts(adapter, "warning"))
     assert said == (name == "adapter_model.bin")
@@ -297,6 +297,6 @@ def test_a_merge_and_a_reader_refuse_in_the_same_words(tmp_path):
 
 def test_a_repo_without_an_adapter_is_told_what_it_holds():
     with pytest.raises(InspectorError, match="is a checkpoint of JAX, Keras or TensorFlow"):
-        choices(["flax_model.msgpack", "config.json"], "flax_model.msgpack", Given())
+        choices(["flax_model.msgpack", "config.json"], "flax_model.msgpack", ReadOptions())
     with pytest.raises(InspectorError, match=r"holds no LoRA adapter: \.metadata is part of a checkpoint"):
-        choices(["ckpt/__0_0.distcp", "ckpt/.metadata", "config.json"], "", Given())
+        choices(["ckpt/__0_0.distcp", "ckpt/.metadata", "config.json"], "", ReadOptions())

@@ -6,20 +6,20 @@ from safetensors.torch import save_file
 
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.common.errors import InspectorError
 from tests.adapters.hub.cases import failure, only
 from tests.makers import write_random
 
-LEAVE = Given(allow_pickle=True)
+LEAVE = ReadOptions(allow_pickle=True)
 
 
-def files(names: str, top: str = "", given: Given = NOTHING) -> dict[str, list[str]]:
+def files(names: str, top: str = "", given: ReadOptions = DEFAULTS) -> dict[str, list[str]]:
     """Path of each choice -> its files."""
     return {choice.path: list(choice.files) for choice in choices(names.split(), top, given) if not choice.refused}
 
 
-def refusals(names: str, given: Given = NOTHING) -> list[str]:
+def refusals(names: str, given: ReadOptions = DEFAULTS) -> list[str]:
     return [choice.refused for choice in choices(names.split(), "", given)]
 
 
@@ -65,7 +65,7 @@ def test_pickles_with_leave_alone_and_never_beside_safetensors():
 def test_a_full_model_only_against_a_base_and_only_where_there_is_no_adapter():
     model = "config.json model.safetensors tokenizer.json generation_config.json"
     assert "--base" in refusals(model)[0]
-    based = Given(base=object())
+    based = ReadOptions(base=object())
     assert files(model, given=based) == {"": ["config.json", "model.safetensors"]}
     assert files(f"{model} adapter_config.json adapter_model.safetensors", given=based) == {
         "": ["adapter_config.json", "adapter_model.safetensors"]

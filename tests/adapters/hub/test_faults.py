@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Remote
 from inspector.base_model.model_files import listed
 from inspector.checking.checks import Checked
@@ -224,7 +224,7 @@ def test_odd_names_are_shown_as_plain_text(hub, repo, folder):
     for name in ("adapter_config.json", WEIGHTS):
         repo.files[f"{folder}/{name}"] = repo.files[name]
     alone, _ = open_sources(["org/one"])
-    adapters, failures = open_sources(["org/one"], given=Given(checkpoints=True))
+    adapters, failures = open_sources(["org/one"], given=ReadOptions(checkpoints=True))
     assert (len(alone), len(adapters) + len(failures)) == (1, 2)
     adapters += alone
     shown = [a.info.name for a in adapters] + [str(f) for f in failures]

@@ -11,7 +11,7 @@ import pytest
 from inspector.adapters.hub.progress import Progress
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.common.errors import CancelledError
 from tests.hub_server import Fault, HubServer
 from tests.makers import random_factors, write_adapter, write_random
@@ -85,7 +85,7 @@ def test_several_adapters_in_natural_order(hub, tmp_path):
     for step in (1000, 500):
         write_random(folder / f"checkpoint-{step}")
     hub.add("org/run", folder)
-    every = Given(checkpoints=True)
+    every = ReadOptions(checkpoints=True)
     names = [a.info.name for a in open_sources(["org/run"], given=every)[0]]
     assert names == ["run", "run/checkpoint-500", "run/checkpoint-1000"]
     named = [a.info.name for a in open_sources(["x=org/run"], given=every)[0]]

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from tests.adapters.hub.cases import failure, only
 from tests.adapters.run_folders import LAYOUTS, transformers
 
-ALL = Given(checkpoints=True)
+ALL = ReadOptions(checkpoints=True)
 
 
 def names(source, given):
@@ -44,7 +44,7 @@ def test_patterns_and_names(hub, tmp_path):
         "x=org/out:run/checkpoint-2?": ["x"],
         "org/out:*": ["run"],
     }.items():
-        assert names(source, Given()) == expected
+        assert names(source, ReadOptions()) == expected
     assert failure("org/out:step-*").startswith("org/out:step-* holds no adapter, or is not there (at ")
 
 

@@ -4,7 +4,7 @@ import torch
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from tests.adapters.peft.models import trained
 from tests.shown import shown
 
@@ -18,7 +18,7 @@ def stored(model, folder):
 
 
 def read(folder, base=None, rank=FULL):
-    return read_adapter(folder, folder.name, str(folder), Given(base, rank=rank))
+    return read_adapter(folder, folder.name, str(folder), ReadOptions(base, rank=rank))
 
 
 def weights(model):

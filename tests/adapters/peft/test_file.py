@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local, name_places
 from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -14,7 +14,7 @@ from tests.makers import lora_tensors, random_factors
 from tests.shown import shown
 
 
-def read(path, given=NOTHING):
+def read(path, given=DEFAULTS):
     (place,) = expand(Local(path))
     return read_adapter(place.path, "a", str(path), given)
 
@@ -26,7 +26,7 @@ def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
     assert {module.scale.value for module in adapter.modules.values()} == {None}
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
     assert "the scale of ΔW is unknown" in warning
-    given = read(tmp_path, Given(alpha=8))
+    given = read(tmp_path, ReadOptions(alpha=8))
     assert_same(our_deltas(given), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
     assert given.info.scale == "2 (α/r = 8/4, α as given)"
     assert name_places(expand(Local(tmp_path))) == ["my_lora"]

@@ -8,7 +8,7 @@ import torch
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig, VeraConfig
 
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft.config import KNOWN
 from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
@@ -17,7 +17,7 @@ from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, pef
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
 
-def read(folder, given=NOTHING):
+def read(folder, given=DEFAULTS):
     return read_adapter(folder, folder.name, str(folder), given)
 
 
@@ -101,7 +101,7 @@ def test_fan_in_fan_out(tmp_path, stored_transposed):
 
 def test_pickle(tmp_path):
     model = trained(llama(), LoraConfig(r=4, target_modules=["q_proj"]))
-    adapter = read(saved(model, tmp_path, safe_serialization=False), Given(allow_pickle=True))
+    adapter = read(saved(model, tmp_path, safe_serialization=False), ReadOptions(allow_pickle=True))
     assert_same(our_deltas(adapter), peft_deltas(model))
     assert adapter.info.dtype == "F64"
     assert texts(adapter, "info") == ["a pickle, read with weights_only: nothing in it was run"]

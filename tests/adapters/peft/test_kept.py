@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaConfig, LlamaForSequenceClassification, Qwen2Config, Qwen2ForCausalLM
 
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.workflows.convert import convert
 from tests.adapters.peft.merged import stored
 from tests.adapters.peft.mixtures import qwen2_moe
@@ -72,7 +72,7 @@ def test_peft_loads_the_same_model(tmp_path, case, with_base):
         if p.requires_grad and "lora_A" not in name and "lora_B.default.weight" not in name:
             p.data += torch.rand(p.shape, generator=generator, dtype=torch.float64)
     source = saved(model, tmp_path / "in")
-    given = Given(stored(make(), tmp_path / "base")) if with_base else Given()
+    given = ReadOptions(stored(make(), tmp_path / "base")) if with_base else ReadOptions()
     assert convert(str(source), tmp_path / "out", given) == 0
     ids = torch.arange(1, 9)[None]
     again = PeftModel.from_pretrained(make(), tmp_path / "out")

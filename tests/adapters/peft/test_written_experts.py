@@ -9,7 +9,7 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft.writer import Factors, write_peft
 from inspector.workflows.convert import convert
 from inspector.workflows.merge_preview import merge_preview
@@ -73,7 +73,7 @@ def linear(base):
 
 
 def converted(source, dest, base=None):
-    given = Given(base) if base else NOTHING
+    given = ReadOptions(base) if base else DEFAULTS
     assert convert(str(source), dest, given) == 0
     return dest
 
@@ -211,6 +211,8 @@ def test_a_sum_of_stacks_loads(tmp_path):
         for path, delta in loaded_deltas(qwen3_moe(), folder).items():
             want[path] = want.get(path, 0) + weight * delta
     sources = [f"{tmp_path / 'a'}:0.5", f"{tmp_path / 'b'}:-2"]
-    made = merge_preview(sources, rank=None, dest=tmp_path / "sum", out=None, device="cpu", given=Given(base, rank=64))
+    made = merge_preview(
+        sources, rank=None, dest=tmp_path / "sum", out=None, device="cpu", given=ReadOptions(base, rank=64)
+    )
     assert made == 0
     assert_same_deltas(loaded_deltas(qwen3_moe(), tmp_path / "sum"), want, atol=1e-12)

@@ -8,7 +8,7 @@ from pathlib import Path
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.model import Adapter, LoraModule, Scale
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.tensors.account import MISFIT, Verdict
 from inspector.adapters.tensors.assemble import Facts, Part, assemble
 from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault, understand
@@ -25,7 +25,7 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path / name for name in files if any(key.endswith(".U") for key in folder.headers(name))]
 
 
-def read(path: Path, name: str, source: str, given: Given) -> Adapter:
+def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     """The adapter of a file, from its header."""
     weights = safetensors_weights((path,))
     found = understand(weights.headers, _place, partial(_part, weights), {})

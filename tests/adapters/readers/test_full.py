@@ -12,7 +12,7 @@ from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.formats import places, read_adapter
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import InspectorError
 from inspector.study.module_id import ModuleId
@@ -47,7 +47,7 @@ def saved(model_, folder, **options):
 
 
 def against(folder, rank=64):
-    return Given(BaseWeights("tiny/base", lambda: folder), rank=rank)
+    return ReadOptions(BaseWeights("tiny/base", lambda: folder), rank=rank)
 
 
 def read(folder, given):
@@ -245,7 +245,7 @@ def test_a_model_among_adapters_is_skipped_with_a_word(tmp_path, pair):
     assert [a.info.name for a in adapters] == ["one"]
     assert str(failures[0]).startswith("Skipped: ")
     named = BaseWeights("runs/base", lambda: tmp_path / "runs" / "base")
-    adapters, failures = open_sources([str(tmp_path / "runs")], given=Given(named))
+    adapters, failures = open_sources([str(tmp_path / "runs")], given=ReadOptions(named))
     assert [a.info.name for a in adapters] == ["one"]
     assert "is the base itself" in str(failures[0])
 

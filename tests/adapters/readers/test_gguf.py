@@ -9,7 +9,7 @@ import torch
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
@@ -67,7 +67,7 @@ def config(folder, **more):
     return folder
 
 
-def read(path, given=NOTHING):
+def read(path, given=DEFAULTS):
     return read_adapter(path, "a", str(path), given)
 
 
@@ -97,7 +97,7 @@ def test_without_heads_query_and_key_are_left_out_and_said(tmp_path):
     assert "--base" in warning
     assert "attn_q" in warning
     base = config(tmp_path / "base")
-    assert_same(our_deltas(read(path, Given(base=BaseWeights("base", lambda: base)))), deltas(factors, 2.0))
+    assert_same(our_deltas(read(path, ReadOptions(base=BaseWeights("base", lambda: base)))), deltas(factors, 2.0))
 
 
 def test_qwen_is_not_permuted(tmp_path):

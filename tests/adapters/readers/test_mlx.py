@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.readers.npz import npz_weights
 from inspector.adapters.sources import Local, name_places
 from inspector.common.errors import InspectorError
@@ -84,7 +84,7 @@ def test_legacy_npz(tmp_path):
     np.savez(tmp_path / "adapters.npz", **arrays)
     adapter = read(tmp_path)
     assert not adapter.info.scaled
-    given = read_adapter(tmp_path / "adapters.npz", "a", "", Given(alpha=80))
+    given = read_adapter(tmp_path / "adapters.npz", "a", "", ReadOptions(alpha=80))
     assert_same(
         our_deltas(given), {ModuleId(int(p.split(".")[2]), p[15:]): 20 * B @ A for p, (B, A) in factors.items()}
     )
@@ -129,7 +129,7 @@ def test_dora_with_a_base_that_does_not_fit_says_why_and_asks_for_no_other(tmp_p
     (tmp_path / "base").mkdir()
     save_file({"other.weight": torch.ones(2, 2)}, tmp_path / "base" / "model.safetensors")
     base = BaseWeights("tiny/base", lambda: tmp_path / "base")
-    (said,) = texts(read_adapter(tmp_path / "a" / "adapters.safetensors", "a", "a", Given(base)), "warning")
+    (said,) = texts(read_adapter(tmp_path / "a" / "adapters.safetensors", "a", "a", ReadOptions(base)), "warning")
     assert "DoRA: ΔW cannot be formed (the base tiny/base has no such module)" in said
     assert "--base" not in said
 
@@ -139,7 +139,7 @@ def test_checkpoints_in_one_folder_lie_beside_its_adapter(tmp_path):
         write(tmp_path / "run", name=name)
     (alone,) = expand(Local(tmp_path))
     assert (name_places([alone]), alone.beside) == (["run"], ("0000100_adapters.safetensors",))
-    places = expand(Local(tmp_path), Given(checkpoints=True))
+    places = expand(Local(tmp_path), ReadOptions(checkpoints=True))
     assert name_places(places) == ["0000100_adapters", "run"]
     assert [read_adapter(p.path, "a", "").info.modules for p in places] == [6, 6]
     (one,) = expand(Local(tmp_path / "run" / "adapters.safetensors"))
@@ -214,7 +214,7 @@ def test_dora_with_the_base_is_what_mlx_lm_fuses(tmp_path):
     base.mkdir()
     before = torch.tensor(np.array(linear.weight))
     save_file({f"{path}.weight": before}, base / "model.safetensors")
-    given = Given(base=BaseWeights("base", lambda: base))
+    given = ReadOptions(base=BaseWeights("base", lambda: base))
     (place,) = expand(Local(tmp_path / "adapters.safetensors"))
     adapter = read_adapter(place.path, "a", "", given)
     fused = torch.tensor(np.array(layer.fuse().weight))

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from inspector.adapters import formats
 from inspector.adapters.hub.choice import choices
 from inspector.adapters.opening import open_sources
-from inspector.adapters.options import NOTHING
+from inspector.adapters.options import DEFAULTS
 from tests.adapters.readers import own_reader
 
 
@@ -29,5 +29,5 @@ def test_a_reader_and_its_entry_are_all_that_a_format_takes(tmp_path, monkeypatc
     B, A = adapter.load(module)
     assert torch.equal(B @ A, U @ V)
     assert adapter.modules[module].scale.value == 1.0
-    (choice,) = choices(["own.lowrank.safetensors"], "", NOTHING)
+    (choice,) = choices(["own.lowrank.safetensors"], "", DEFAULTS)
     assert choice.format == "low-rank pairs"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.sources import Local
 from inspector.common.errors import InspectorError
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -28,7 +28,7 @@ SHAPES = {
     "layers.1.mlp.w3": ("model.layers.1.mlp.up_proj", (24, 16)),
     "output": ("lm_head", (50, 16)),
 }
-PICKLE = Given(allow_pickle=True)
+PICKLE = ReadOptions(allow_pickle=True)
 
 
 def interleaved(rows, heads):
@@ -101,7 +101,7 @@ def test_what_is_missing_is_said(tmp_path):
     assert_same(our_deltas(adapter), {id_: d for id_, d in deltas.items() if id_ not in rotary})
     assert any("--base" in f.text for f in adapter.info.findings if f.severity == "warning")
     checkpoint(tmp_path / "base")
-    given = Given(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
+    given = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
     assert_same(our_deltas(read(tmp_path / "a", given)), deltas)
     checkpoint(tmp_path / "b", alpha=None)
     adapter = read(tmp_path / "b")
@@ -121,7 +121,7 @@ def test_rows_that_make_no_pairs_of_halves_of_as_many_heads_are_left_out(tmp_pat
 def test_a_pickle_needs_leave(tmp_path):
     checkpoint(tmp_path)
     with pytest.raises(InspectorError, match="--allow-pickle"):
-        read(tmp_path, Given())
+        read(tmp_path, ReadOptions())
 
 
 def test_beside_pefts_own_weights_the_folder_is_pefts(tmp_path):

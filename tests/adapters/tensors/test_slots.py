@@ -6,7 +6,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.readers.foreign_names import from_kohya
 from inspector.adapters.sources import Local
 from inspector.adapters.tensors.slots import place
@@ -20,7 +20,7 @@ PREFIXES = ["transformer_blocks.0.attn.to_q", "lora_transformer_blocks_0_attn_to
 """diffusers' bare name, OneTrainer's, a dotted one of nobody, and one without any dot."""
 
 
-def read(path, given=NOTHING):
+def read(path, given=DEFAULTS):
     (found,) = expand(Local(path))
     return read_adapter(found.path, "a", str(path), given)
 
@@ -112,7 +112,7 @@ def test_a_model_of_diffusers_saved_without_its_pipelines_prefix(tmp_path):
     adapter = read(path)
     assert adapter.modules.keys() == theirs.keys()
     assert not adapter.info.scaled
-    assert_same(our_deltas(read(path, Given(alpha=4))), theirs)
+    assert_same(our_deltas(read(path, ReadOptions(alpha=4))), theirs)
 
 
 def test_oft_is_refused_by_name(tmp_path):

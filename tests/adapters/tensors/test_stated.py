@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.locate import expand
-from inspector.adapters.options import NOTHING, Given
+from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import lora_tensors, random_factors, write_adapter
@@ -16,7 +16,7 @@ from tests.shown import shown
 FACTORS = random_factors({"layers.0.attention.wq": (24, 16), "layers.1.attention.wq": (24, 16)}, r=4)
 
 
-def read(path, given=NOTHING):
+def read(path, given=DEFAULTS):
     (found,) = expand(Local(path))
     return read_adapter(found.path, "a", str(path), given)
 
@@ -91,6 +91,6 @@ def test_mlx_vlm(tmp_path):
 
 
 def test_the_users_alpha_is_of_those_that_say_none_alone(tmp_path):
-    assert scales(read(peft_names(tmp_path / "a"), Given(alpha=6))) == {1.5}
-    assert scales(read(write_adapter(tmp_path / "b", FACTORS, alpha=16), Given(alpha=6))) == {4.0}
-    assert Given(alpha=6).words == ("--alpha", "6")
+    assert scales(read(peft_names(tmp_path / "a"), ReadOptions(alpha=6))) == {1.5}
+    assert scales(read(write_adapter(tmp_path / "b", FACTORS, alpha=16), ReadOptions(alpha=6))) == {4.0}
+    assert ReadOptions(alpha=6).words == ("--alpha", "6")

@@ -11,7 +11,7 @@ from torch import nn
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.health.summary import account
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.adapters.updates.lycoris import VECTOR
 from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -41,7 +41,7 @@ def file_of(path, module):
 
 
 def read(path, given=None):
-    return read_adapter(path, "a", str(path), given or Given())
+    return read_adapter(path, "a", str(path), given or ReadOptions())
 
 
 CASES = [
@@ -116,7 +116,7 @@ def test_magnitudes_with_the_base_are_what_it_merges(tmp_path, kind):
     module.dora_scale.data *= 1.5
     base = tmp_path / "base"
     save(base / "diffusion_pytorch_model.safetensors", {"mid_block.resnets.0.conv1.weight": org.weight.data})
-    adapter = read(file_of(tmp_path / "x.safetensors", module), Given(base=BaseWeights("base", lambda: base)))
+    adapter = read(file_of(tmp_path / "x.safetensors", module), ReadOptions(base=BaseWeights("base", lambda: base)))
     merged = module.get_merged_weight()[0].detach() - org.weight.data
     torch.testing.assert_close(our_deltas(adapter)[MODULE], merged.flatten(1), rtol=0, atol=1e-12)
     assert adapter.info.health == "ok"
@@ -130,7 +130,7 @@ def test_magnitudes_of_a_square_matrixs_columns_are_not_taken_for_those_of_its_r
     assert module.dora_scale.shape == (1, 16)
     base = tmp_path / "base"
     save(base / "diffusion_pytorch_model.safetensors", {"mid_block.resnets.0.conv1.weight": org.weight.data})
-    adapter = read(file_of(tmp_path / "x.safetensors", module), Given(base=BaseWeights("base", lambda: base)))
+    adapter = read(file_of(tmp_path / "x.safetensors", module), ReadOptions(base=BaseWeights("base", lambda: base)))
     torch.testing.assert_close(our_deltas(adapter)[MODULE], module.get_diff_weight()[0].detach(), rtol=0, atol=1e-12)
     assert [f.text for f in adapter.info.findings if f.text.startswith("DoRA: ")]
 
@@ -146,7 +146,7 @@ def test_full_is_its_low_rank_part_of_the_rank_asked_for(tmp_path, kind):
     assert {t.reason for t in read(path).tensors if t.key == f"{norm}.diff"} == {VECTOR.reason}
     whole = module.weight.data.reshape(16, -1)
     assert_same(our_deltas(read(path)), {MODULE: whole})
-    (delta,) = our_deltas(read(path, Given(rank=3))).values()
+    (delta,) = our_deltas(read(path, ReadOptions(rank=3))).values()
     assert torch.linalg.matrix_rank(delta) == 3
     best = torch.linalg.svdvals(whole)[3:].norm()
     torch.testing.assert_close((delta - whole).norm(), best, rtol=1e-9, atol=0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
 from inspector.study.study import AdapterInfo, ProbeInfo, Settings, Study
@@ -57,7 +57,7 @@ def with_layers(found, metric, values):
 
 
 def takeaways_of(found, kind=""):
-    return [t for t in takeaways(found) if kind in {"", t.kind}]
+    return [t for t in findings_of(found) if kind in {"", t.kind}]
 
 
 def texts(found, kind=""):

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.insights.findings.finding import listed, span
 from inspector.insights.findings.representatives import representatives
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import Finding, ProbeInfo, Settings
+from inspector.study.study import HealthIssue, ProbeInfo, Settings
 from tests.insights.findings.published import marked, study, takeaways_of, texts
 
 NAN = np.nan
@@ -81,7 +81,7 @@ def test_findings_of_one_base_alone_are_said_once_and_limits_last():
 
 def of_health(severity="", excluded=()):
     found = quiet("abc")
-    findings = (Finding(severity, "x"),) if severity else ()
+    findings = (HealthIssue(severity, "x"),) if severity else ()
     return replace(
         found,
         adapters=(
@@ -188,7 +188,7 @@ def test_who_stands_for_the_runs_of_a_method(runs, chosen):
     found = made(*runs)
     assert representatives(found) == tuple(chosen)
     if len(chosen) < len(runs):
-        first = takeaways(found)[0]
+        first = findings_of(found)[0]
         assert first.caution
         assert first.text.startswith(
             f"{len(runs)} adapters are runs of {len(chosen)} methods: {listed(f'r{n}' for n in chosen)} stand for them"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.study.provenance import Origin
 from inspector.study.study import ProbeInfo
 from tests.insights.findings.published import study, texts
@@ -52,7 +52,7 @@ def test_what_is_not_known_is_not_compared(one, other, said):
     found = study(("a", "b"), origins=[one, other], cosine={("a", "b"): 0.3})
     assert texts(found, "runs") == ([said] if said else [])
     assert "nan" not in " ".join(texts(found))
-    assert all(np.isfinite(number.value) for told in takeaways(found) for number in told.numbers)
+    assert all(np.isfinite(number.value) for told in findings_of(found) for number in told.numbers)
 
 
 def test_an_adapter_of_no_known_base_is_not_of_another():
@@ -81,7 +81,7 @@ def test_merges_that_cancel_of_which_one_has_an_energy_ratio():
     )  # fmt: skip
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
     assert texts(found, "merging") == ["Merging a + b and a + c would cancel part of both: cosine -0.50 to -0.40."]
-    (one,) = [told for told in takeaways(found) if told.kind == "merging"]
+    (one,) = [told for told in findings_of(found) if told.kind == "merging"]
     assert {n.metric for n in one.numbers} == {"cosine", "subspace_overlap", "subspace_overlap_chance"}
 
 
@@ -118,7 +118,7 @@ def test_what_would_collide_or_cancel():
 
 def test_limits_are_said_and_weak_evidence_is_not():
     pair = study(("a", "b"), cosine={("a", "b"): 0.3}, norm={"a": 1.0, "b": 1.5}, effective_rank={"a": 4.0, "b": 4.5})
-    assert [t.kind for t in takeaways(pair)] == ["limit"]
+    assert [t.kind for t in findings_of(pair)] == ["limit"]
     assert texts(pair) == [
         "Not measured, so nothing is said of it: loss between adapters, hidden states and accuracy. The weights alone do not "
         "tell."
@@ -127,7 +127,7 @@ def test_limits_are_said_and_weak_evidence_is_not():
     assert "different bases (Qwen/Qwen3-4B and org/else)" in texts(other)[0]
     everything = replace(pair, probes=tuple(ProbeInfo(name, "b") for name in ("lmc", "cka", "accuracy")))
     assert texts(everything) == []
-    assert takeaways(study(("a",), norm={"a": 1.0})) == takeaways(study(("z",), norm={"z": 2.0}))
+    assert findings_of(study(("a",), norm={"a": 1.0})) == findings_of(study(("z",), norm={"z": 2.0}))
 
 
 def test_adapters_of_other_bases_are_told_apart():
@@ -153,7 +153,7 @@ def test_of_several_bases_each_sentence_names_its_adapters():
         f"{pair} share one random start of A or come from one run, so that input directions (v₁) agree in part anyway."
         for pair in ("a and b", "c and d")
     ]
-    assert not [told for told in takeaways(found)[1:] if told.kind != "limit" and "e" in told.text.split()]
+    assert not [told for told in findings_of(found)[1:] if told.kind != "limit" and "e" in told.text.split()]
 
 
 def test_modules_of_one_side_are_counted_in_pairs_that_share_some():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import inspector
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.study.metrics import DEFINITIONS
 from tests.acceptance.command import DEMO
 from tests.insights.findings.published import COSINE, EIGHT, LAYERS, barriers, study, with_layers
@@ -71,7 +71,7 @@ def with_equal_answers():
 
 
 def test_sentences_about_real_adapters_have_their_numbers(demo):
-    found = takeaways(demo)
+    found = findings_of(demo)
     assert {"direction", "size", "chance", "runs"} <= {one.kind for one in found}
     assert {one.text: missing(one) for one in found if missing(one)} == {}
     compared = {number.metric for one in found for number in one.numbers}
@@ -81,14 +81,14 @@ def test_sentences_about_real_adapters_have_their_numbers(demo):
 
 @pytest.mark.parametrize("made", [of_the_study, with_a_barrier, with_equal_answers, full_study])
 def test_sentences_have_their_numbers(made):
-    found = takeaways(made())
+    found = findings_of(made())
     assert any(TOLD.search(one.text) for one in found)
     assert {one.text: missing(one) for one in found if missing(one)} == {}
     assert {number.metric for one in found for number in one.numbers} <= set(DEFINITIONS)
 
 
 def test_a_number_that_is_left_out_would_be_missed():
-    found = next(one for one in takeaways(of_the_study()) if one.kind == "size")
+    found = next(one for one in findings_of(of_the_study()) if one.kind == "size")
     (own, median) = found.numbers
     assert (own.a, median.a, median.metric) == ("dpo", "median of the others", "norm")
     less = type(found)(found.kind, found.text, (own,))

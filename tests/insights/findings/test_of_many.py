@@ -4,7 +4,7 @@ from itertools import combinations, product
 
 import pytest
 
-from inspector.insights.findings import takeaways
+from inspector.insights.findings import findings_of
 from inspector.insights.findings.representatives import representatives
 from inspector.study.provenance import Origin
 from inspector.study.study import Study
@@ -28,7 +28,7 @@ def published(names=NAMES, origins=ORIGINS) -> Study:
 
 
 def test_one_run_of_a_method_stands_for_the_others():
-    found = takeaways(published())
+    found = findings_of(published())
     assert found[0].text == (
         "16 adapters are runs of 4 methods: sft_lr0.0002_s42, rft_lr0.0002_s42, dpo_lr0.0002_s42 and "
         "online-grpo_lr0.0002_s42 stand for them in what follows, with the learning rate and seed that most have; what "
@@ -52,7 +52,7 @@ def test_what_is_alike_of_seeds_and_rates_is_one_sentence():
         f"{times} times the learning rate of sft, rft, dpo and online-grpo" for times in (10, 4, 40)
     ]
     assert all("(4 pairs) rescales the update: cosine 0.96" in text for text in rates)
-    first = next(t for t in takeaways(published()) if t.text == said[0])
+    first = next(t for t in findings_of(published()) if t.text == said[0])
     assert len({(number.a, number.b) for number in first.numbers}) == 4
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inspector.adapters.opening import identity, open_sources
-from inspector.adapters.options import Given
+from inspector.adapters.options import ReadOptions
 from inspector.analysis.analyse import analyse
 from inspector.base_model.attach import attach
 from inspector.base_model.base import Base, base_weights
@@ -390,7 +390,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     rows = [json.dumps({"id": f"p{n}", "question": f"{n} and {n}", "answer": str(n)}) for n in range(8)]
     (tmp_path / "task.jsonl").write_text("\n".join(rows))
     options = Options(str(tmp_path / "task.jsonl"), device="cpu", batch=2, max_new_tokens=24)
-    given = Given(base_weights(str(base)))
+    given = ReadOptions(base_weights(str(base)))
     records, whole = tmp_path / "killed", tmp_path / "whole"
     command = ["eval", *sources, "--task", options.task, "--base", str(base), "--device", "cpu", "--batch", "2"]
     process = begun("inspector", *command, "--max-new-tokens", "24", "--records", records, cwd=tmp_path)

@@ -7,7 +7,7 @@ from functools import partial
 
 from textual.strip import Strip
 
-from inspector.insights.findings import Number, Takeaway
+from inspector.insights.findings import Finding, Number
 from inspector.tui.actions import Action
 from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
@@ -53,7 +53,7 @@ class SummaryView(View):
         told = self._told
         return told is not None and told.study is state.study and told.order == state.order
 
-    def findings(self, state: AppState) -> tuple[Takeaway, ...]:
+    def findings(self, state: AppState) -> tuple[Finding, ...]:
         """What the numbers of the adapters shown say, once all are measured: of older ones while newer are told."""
         told = self._told
         same = told is not None and told.study.names == state.study.names and told.order == state.order
@@ -114,7 +114,7 @@ class SummaryView(View):
         lines += [Line() for _ in range(room - len(lines))]
         return page([title, *lines, Line(), *below], area.width, area.height)
 
-    def _sentence(self, found: Takeaway, area: Area, *, chosen: bool) -> list[Line]:
+    def _sentence(self, found: Finding, area: Area, *, chosen: bool) -> list[Line]:
         ink = area.ink
         style = ink.bold if chosen else ink.warn if found.caution else ink.plain
         lines = []
@@ -125,7 +125,7 @@ class SummaryView(View):
             lines.append(line)
         return lines
 
-    def _numbers(self, found: Takeaway, area: Area) -> list[Line]:
+    def _numbers(self, found: Finding, area: Area) -> list[Line]:
         """The numbers behind the finding under the cursor."""
         lines = [Line("   ").add(_told(number), area.ink.dim) for number in found.numbers[:_NUMBERS]]
         if len(found.numbers) > _NUMBERS:

@@ -27,7 +27,7 @@ from inspector.tui.text import clean
 from inspector.tui.workers import Cancelled, Post
 
 if TYPE_CHECKING:
-    from inspector.adapters.options import Given
+    from inspector.adapters.options import ReadOptions
     from inspector.trajectory.measure import Meter
 
 EVERY = 2.0
@@ -57,17 +57,17 @@ class LandingFailed(ForView):
 class Meters:
     """The one Meter of the app, made by the first thread that asks: it keeps what it has measured."""
 
-    def __init__(self, given: Given | None = None) -> None:
+    def __init__(self, given: ReadOptions | None = None) -> None:
         self._given = given
         self._lock = threading.Lock()
         self._meter: Meter | None = None
 
     def get(self) -> Meter:
-        from inspector.adapters.options import NOTHING
+        from inspector.adapters.options import DEFAULTS
         from inspector.trajectory.measure import Meter
 
         with self._lock:
-            self._meter = self._meter or Meter(self._given or NOTHING)
+            self._meter = self._meter or Meter(self._given or DEFAULTS)
             return self._meter
 
 
