@@ -19,7 +19,7 @@ from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Aligned, Opened, OpeningDone, Probed, Snapshot
 from inspector.tui.session import Session
-from inspector.tui.text import clean
+from inspector.tui.text import clean, plural
 from inspector.tui.work import Work
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 def nobody(settings: Settings | None = None) -> Study:
     """The study of no adapter."""
     return Study((), (), np.zeros((0, 0, 2), dtype=np.int64), settings or Settings())
+
+
+def in_words(sources: Sequence[str]) -> str:
+    """What is read: `11 adapters`, if each has its name; `3 sources`, which may hold several; or the only one."""
+    if len(sources) == 1:
+        return clean(sources[0])
+    return plural(len(sources), "adapter" if all("=" in source for source in sources) else "source")
 
 
 class AdapterList(Work):
@@ -50,22 +57,22 @@ class AdapterList(Work):
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
         self.arrived = ()
-        what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
-        self.progress = (f"opening {what}", 0, 0)
+        what = in_words(sources)
+        self.progress = (f"reading {what}", 0, 0)
         self.start_work(partial(workers.open_all, sources, self.given, tuple(self.loaded)))
+        self.state.opening = what
         if self.given is not None:
             self.given = replace(self.given, checkpoints=False)  # what is opened from now on is named
-        self.state.opening = True
         self.repaint()
 
     def forget_removed(self) -> None:
         """Removed adapters are neither measured again nor do they keep their names."""
         state = self.state
-        if state.order != tuple(range(len(state.study.adapters))):
-            names = [info.name for info in state.infos]
+        if state.arrangement != tuple(range(len(state.study.adapters))):
+            names = [state.study.names[at] for at in state.arrangement]
             self.loaded = {name: self.loaded[name] for name in names if name in self.loaded}
             filter_ = state.filter
-            state.replace_study(state.study.subset(state.order))
+            state.replace_study(state.study.subset(state.arrangement))
             self.refilter(filter_)
         self.undo.clear()
 
@@ -91,9 +98,9 @@ class AdapterList(Work):
     def _show_headers(self) -> None:
         """The list as far as it is known, before any number."""
         everyone = [*self.loaded.values(), *self._arrivals()]
-        self.state.order = ()
+        self.state.arrangement = ()
         self.state.replace_study(workers.headers_only(everyone, Settings(k=self.state.k)))
-        self.state.order = tuple(range(len(everyone)))
+        self.state.arrangement = tuple(range(len(everyone)))
         self.repaint()
 
     def _arrivals(self) -> list[Adapter]:
@@ -103,7 +110,7 @@ class AdapterList(Work):
     def on_opening_done(self, message: OpeningDone) -> None:
         if not self.current(message.generation):
             return
-        self.progress, self.state.opening = None, False
+        self.progress, self.state.opening = None, ""
         for failure in message.failures:
             self.say(failure, "bad")
         if message.cancelled:
@@ -175,8 +182,8 @@ class AdapterList(Work):
         self.take(message.study)
         if message.complete:
             what, self.probing, self.progress = self.probing, "", None
-            key = next(view.key for view in self.views.values() if view.probe == what)
-            here = "" if self.view.probe == what else f" · {key} shows it"
+            shows = next(view for view in self.views.values() if view.probe == what)
+            here = "" if self.view.probe == what else f" · {shows.tab} {shows.title} shows it"
             self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 

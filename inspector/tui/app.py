@@ -12,7 +12,7 @@ from textual.command import Provider
 
 from inspector.study.study import Settings, Study
 from inspector.tui import session
-from inspector.tui.adapter_list import AdapterList, nobody
+from inspector.tui.adapter_list import AdapterList, in_words, nobody
 from inspector.tui.everywhere import EVERYWHERE
 from inspector.tui.palette import ActionCommands, Palette
 from inspector.tui.plotting import warm_up
@@ -45,13 +45,16 @@ class InspectorApp(AdapterList):
         state = AppState.of(study or nobody(Settings(k=k)), k)
         super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
         self.session = session.read()
-        session.restore_choices(self.session, self.state, self.views.values())
+        asked = sources if study is None else [info.source for info in study.adapters]
+        same = not (asked or watch) or self.session.knows(asked)
+        session.restore_choices(self.session, self.state, self.views.values(), same=same)
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
         self.given = given
         self.published, self.reference = published, published.reference
         self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
+        self.state.opening = in_words(self.asked) if self.asked else ""
         self.state.watched.roots, self.state.watched.against = tuple(watch), against
         self.go("trajectory" if watch else self.state.view)
         for theme in themes():
@@ -87,7 +90,7 @@ class InspectorApp(AdapterList):
     def _write_session(self) -> None:
         if self.state.size:
             session.write(
-                session.of(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
+                session.now(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
             )
 
     def watch_theme(self) -> None:

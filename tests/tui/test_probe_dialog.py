@@ -12,7 +12,7 @@ from textual.widgets import Input
 from inspector.tui import session
 from inspector.tui.app import InspectorApp
 from inspector.tui.state import ProbeChoices
-from tests.tui.helpers import area, strike
+from tests.tui.helpers import area, strike, visit
 from tests.tui.prober import app_with, told, visible
 from tests.tui.test_workers import settle
 
@@ -26,7 +26,8 @@ async def test_everything_is_asked_on_one_screen_with_the_cost(prober, size, col
         monkeypatch.setenv("NO_COLOR", "1")
     app = app_with(prober)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "40 s" in told(app))
         text = visible(app)
         for words in (
@@ -60,7 +61,8 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
     app = app_with(prober)
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "p", "right")
+        await visit(pilot, "layers")
+        await pilot.press("p", "right")
         await pilot.press("tab")
         await strike(pilot, *"smollm2")
         await pilot.press("tab", "right", "tab")
@@ -91,7 +93,8 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
 async def test_what_is_typed_ahead_goes_to_the_field_that_the_keys_before_chose(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "8", "p")
+        await visit(pilot, "basins")
+        await strike(pilot, "p")
         await strike(pilot, "tab", "tab", *"12", "down", *"cpu", "shift+tab", "end", "3")
         assert app.screen.query_one("#base", Input).value == ""
         assert app.screen.query_one("#limit", Input).value == "123"
@@ -106,7 +109,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
     app = app_with(prober)
     app.state.probe = ProbeChoices(limit=64, device="cuda:1")
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "8", "p")
+        await visit(pilot, "basins")
+        await strike(pilot, "p")
         await strike(pilot, "tab", "tab", *"37", "tab")  # typed ahead
         assert app.screen.query_one("#limit", Input).value == "37"
         await pilot.press("end", "backspace", "0")
@@ -128,7 +132,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
 async def test_a_bad_value_is_explained_and_kept(prober, fields, why):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         if "file" in fields:
             await pilot.press("tab", "right")
@@ -148,7 +153,8 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
     prober.refusal = "No problems 'x': name a file."
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "No problems" in told(app))
         await pilot.press("enter")
         await pilot.pause()
@@ -159,7 +165,8 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
 async def test_without_a_named_base_one_must_be_given(prober):
     app = app_with(prober, base="")
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         assert "no adapter names its base" in told(app)
         await pilot.press("enter")
@@ -180,7 +187,8 @@ async def test_each_view_presets_its_probe_and_hides_what_does_not_matter(prober
             assert chosen in visible(app)
             assert ("plotted (4)" in visible(app)) == (key != "0")
             await pilot.press("escape")
-        await pilot.press("5", "p")
+        await visit(pilot, "size")
+        await pilot.press("p")
         await pilot.pause()
         assert "[intruders]" in visible(app)
         assert "how many" not in visible(app)
@@ -203,9 +211,12 @@ async def test_nothing_open_and_work_in_progress_are_said(prober):
 async def test_one_adapter_has_no_pair(prober):
     app = app_with(prober, n=1)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9", "p")
+        await visit(pilot, "cka")
+        await pilot.press("p")
         await settle(pilot, lambda: "passes" in told(app))
-        await pilot.press("escape", "8", "p", "up", "left", "right")
+        await pilot.press("escape")
+        await visit(pilot, "basins")
+        await pilot.press("p", "up", "left", "right")
         await pilot.pause()
         assert "there is no pair yet" in told(app)
 
@@ -224,7 +235,8 @@ from inspector.probes.runner import Prober
 async def main():
     app = app_with(Prober())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "tokens" in told(app))
     print("torch" in sys.modules)
 asyncio.run(main())

@@ -42,14 +42,14 @@ def _reopen(app: AdapterList, answer: bool | None) -> None:
 
 def _ask(app: AdapterList) -> None:
     state = app.state
-    if state.size < len(state.study.adapters):
+    if len(state.arrangement) < len(state.study.adapters):
         app.forget_removed()
     names = [info.name for info in state.infos]
     scene = Scene(
         preset=app.view.preset(state),
         named=next((info.base for info in state.infos if info.base), ""),
         plotted=tuple((names[a], names[b]) for a, b in items(state)),
-        every=tuple((names[a], names[b]) for a, b in state.pairs),
+        every=tuple((names[a], names[b]) for a, b in state.every_pair),
         adapters=len(names),
     )
     app.push_screen(ProbeDialog(scene, state.probe, partial(_cost, app)), partial(_run, app))

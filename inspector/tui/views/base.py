@@ -1,4 +1,4 @@
-"""What every view is: a tab, a function of the state, a table behind it, and what its keys do."""
+"""What every view is: a place in a tab, a function of the state, a table behind it, and what its keys do."""
 
 from __future__ import annotations
 
@@ -56,10 +56,9 @@ class View(ABC):
     """One of the app's screens. Methods that are given the app are called by it alone, in its own thread."""
 
     id: str
-    key: str
+    tab: str
+    """The digit of its tab."""
     title: str
-    short: str = ""
-    """The title where the tabs have little room for it."""
     hint: str
     """What it shows, in a line of the palette."""
     about: str = ""
@@ -67,6 +66,8 @@ class View(ABC):
     """How many adapters it takes."""
     scrolls: bool = False
     """Whether it is a text without a cursor."""
+    lists: str = "adapters"
+    """What is listed, that can be searched: adapters, modules or claims."""
     terms: tuple[tuple[str, str], ...] = ()
     """Words on it that are no metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
@@ -136,11 +137,11 @@ class View(ABC):
     # What the app asks; it is Any here, since the app knows its views and not they its class
 
     def there(self, state: AppState) -> bool:  # noqa: ARG002
-        """Whether it has a tab."""
+        """Whether it is in its tab."""
         return True
 
     def enter(self, app: Any) -> None:
-        """Its key was pressed, here or in another view."""
+        """It was asked for by its name."""
         app.go(self.id)
 
     def start(self, app: Any) -> None:  # noqa: B027 - few have something to start
@@ -157,9 +158,16 @@ class View(ABC):
         """Take what its own workers report."""
 
     @property
-    def tab(self) -> Action:
-        """The key that leads here."""
-        return Action(f"go_{self.id}", self.key, self.title, self.hint, lambda _view, app: self.enter(app))
+    def by_name(self) -> Action:
+        """How the palette leads here; keys lead to its tab."""
+        return Action(
+            f"go_{self.id}", "", self.title, self.hint, lambda _view, app: self.enter(app), footer_keys=self.tab
+        )
+
+    @property
+    def slides(self) -> bool:
+        """Whether the layer slider is of any use here."""
+        return any(action.id == "layer_up" for action in self.actions)
 
     # Parts of what it paints
 
@@ -177,11 +185,14 @@ class View(ABC):
         if state.size >= need:
             return None
         have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
-        if state.opening:
-            have = "Opening …" if not state.size else "One adapter is open so far; this view compares two."
-        lines = [Line(), Line("  " + have, area.ink.bold), Line()]
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
-        return page([*lines, hint], area.width, area.height)
+        if state.size < len(state.arrangement):
+            few = "No" if not state.size else "Only one"
+            have = f"{few} adapter of {len(state.arrangement)} has “{clean(state.finds['adapters'])}” in its name."
+            hint = Line("  ").add("esc", area.ink.accent).add(" shows all of them again")
+        elif state.opening:
+            have, hint = reading(state), Line()
+        return page([Line(), Line("  " + have, area.ink.bold), Line(), hint], area.width, area.height)
 
     def waiting(self, state: AppState, area: Area) -> list[Strip] | None:
         """What a view that judges says while numbers are missing, which would change its verdicts; or None."""
@@ -189,6 +200,12 @@ class View(ABC):
             return None
         said = f"  Only {so_far(state)} are measured: this view waits for all of them."
         return page([Line(), Line(said, area.ink.bold)], area.width, area.height)
+
+
+def reading(state: AppState) -> str:
+    """`Reading 11 adapters …`, and how many are there so far."""
+    known = f" {plural(state.size, 'adapter')} so far." if state.size else ""
+    return f"Reading {state.opening} …{known}"
 
 
 def so_far(state: AppState) -> str:

@@ -28,10 +28,9 @@ _NUMBERS = 4
 
 class SummaryView(View):
     id = "summary"
-    key = "S"
-    title = "Summary"
+    tab = "1"
+    title = "Findings"
     need = 1
-    short = "Sum"
     hint = "the findings in plain sentences, each with the view behind it"
     about = (
         "What the numbers say, by fixed rules (their thresholds: inspector/insights/findings). ! marks what limits "
@@ -95,11 +94,13 @@ class SummaryView(View):
             )
             return page([Line(), Line("  " + told)], area.width, area.height)
         self.row = min(self.row, len(found) - 1)
-        below = self._numbers(found[self.row], area)
+        spare = area.height - 2 - len(self._sentence(found[self.row], area, chosen=True))
+        below = self._numbers(found[self.row], area, min(max(spare, 0), _NUMBERS))
         room = area.height - len(below) - 2
 
         def sentence(at: int) -> list[Line]:
-            return self._sentence(found[at], area, chosen=at == self.row)
+            lines = self._sentence(found[at], area, chosen=at == self.row)
+            return lines if len(lines) <= room else [*lines[: room - 1], Line("   … y copies all", area.ink.dim)]
 
         top = state.tops[self.id] = _first(sentence, self.row, state.tops.get(self.id, 0), room)
         last = top
@@ -125,11 +126,11 @@ class SummaryView(View):
             lines.append(line)
         return lines
 
-    def _numbers(self, found: Finding, area: Area) -> list[Line]:
+    def _numbers(self, found: Finding, area: Area, most: int) -> list[Line]:
         """The numbers behind the finding under the cursor."""
-        lines = [Line("   ").add(_told(number), area.ink.dim) for number in found.numbers[:_NUMBERS]]
-        if len(found.numbers) > _NUMBERS:
-            more = plural(len(found.numbers) - _NUMBERS, "more number")
+        lines = [Line("   ").add(_told(number), area.ink.dim) for number in found.numbers[:most]]
+        if len(found.numbers) > most > 0:
+            more = plural(len(found.numbers) - most, "more number")
             lines[-1].end(f"… {more}: e exports, y copies all ", area.width, area.ink.dim)
         return lines
 
