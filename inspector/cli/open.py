@@ -44,12 +44,26 @@ def open_(sources: tuple[str, ...], k: int, claims: str, against: str, given: Re
 
 @click.command(context_settings=SETTINGS)
 @K
+@click.option("--measure", is_flag=True, help="Measure them now, rather than show the study of them that ships.")
 @DEBUG
-def demo(k: int) -> int:
-    """Open the bundled adapters."""
+def demo(k: int, *, measure: bool) -> int:
+    """Open the bundled adapters, with everything that was measured of them."""
     from inspector.common.assets import demo_sources
     from inspector.tui.views.claims.state import Published
 
+    if not measure and on_terminal():
+        from inspector.tui.app import InspectorApp
+
+        return InspectorApp(demo=True, k=k, published=Published("demo")).run_to_end()
+    if not measure:
+        from inspector.adapters.opening import open_sources
+        from inspector.tables.studies import print_study
+        from inspector.workflows.demo import shipped_study
+
+        study = shipped_study(open_sources(demo_sources())[0])
+        if study is not None and study.settings.k == k:
+            print_study(study)
+            return 0
     return _open(demo_sources(), k, published=Published("demo"))
 
 

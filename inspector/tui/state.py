@@ -58,8 +58,8 @@ class AppState(Numbers):
     chosen: frozenset[Pair] | None = None
     sorted: bool = False
     pending: bool = False
-    opening: bool = False
-    """Whether adapters are still being opened."""
+    opening: str = ""
+    """What is being opened, in words, while it is."""
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None

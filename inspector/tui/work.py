@@ -43,7 +43,7 @@ class Work(Shell):
         if self.probing:
             self.say("the probe gave way: what it measured so far stays", "warn")
         self.generation += 1
-        self.state.opening = False
+        self.state.opening = ""
         generation, stop = self.generation, threading.Event()
         self.stop, self.probing = stop, probing
         if self.work is not None:

@@ -178,7 +178,8 @@ class View(ABC):
             return None
         have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
         if state.opening:
-            have = "Opening …" if not state.size else "One adapter is open so far; this view compares two."
+            so_far = "One adapter is open so far; this view compares two."
+            have = so_far if state.size else f"Reading {clean(state.opening)} …"
         lines = [Line(), Line("  " + have, area.ink.bold), Line()]
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
         return page([*lines, hint], area.width, area.height)
