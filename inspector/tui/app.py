@@ -15,6 +15,7 @@ from inspector.study.study import Settings, Study
 from inspector.tui import session
 from inspector.tui.adapter_list import AdapterList, named, nobody
 from inspector.tui.everywhere import EVERYWHERE
+from inspector.tui.opening.offers import KEPT, recently
 from inspector.tui.palette import ActionCommands, Palette
 from inspector.tui.plotting import warm_up
 from inspector.tui.state import AppState
@@ -59,6 +60,8 @@ class InspectorApp(AdapterList):
         self.demo = demo or (not sources and bool(self.asked) and is_demo(self.session.adapters or []))
         if self.demo or self.asked:
             self.state.opening = plural(len(DEMO), "adapter") if self.demo else named(self.asked)
+        if sources and len(sources) <= KEPT // 2:  # more would leave none of those before
+            self.state.recent = recently(self.state.recent, sources)
         self.state.watched.roots, self.state.watched.against = tuple(watch), against
         self.go("trajectory" if watch else self.state.view)
         for theme in themes():

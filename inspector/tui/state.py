@@ -60,6 +60,8 @@ class AppState(Numbers):
     pending: bool = False
     opening: str = ""
     """What is being opened, in words, while it is."""
+    recent: tuple[str, ...] = ()
+    """Sources that were opened, the newest first."""
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None
