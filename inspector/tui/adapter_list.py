@@ -196,7 +196,7 @@ class AdapterList(Work):
         if message.complete:
             self.state.k = message.study.settings.k
             waiting, self.once_measured = self.once_measured, None
-            if waiting and self.loaded and len(self.screen_stack) == 1:  # else the user went on to something else
+            if waiting and self.loaded:
                 waiting()
         self.repaint()
 
@@ -206,7 +206,7 @@ class AdapterList(Work):
             return
         self.take(message.study)
         if message.complete:
-            what, self.probing, self.progress = self.probing, "", None
+            what, self.state.probing, self.progress = self.state.probing, "", None
             key = next(view.key for view in self.views.values() if view.probe == what)
             here = "" if self.view.probe == what else f" · {key} shows it"
             self.say(f"measured in {duration(message.seconds)}{here}", "good")

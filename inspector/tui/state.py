@@ -60,6 +60,8 @@ class AppState(Numbers):
     pending: bool = False
     opening: str = ""
     """What is being opened, in words, while it is."""
+    probing: str = ""
+    """What the base model is run for, empty while it is not."""
     recent: tuple[str, ...] = ()
     """Sources that were opened, the newest first."""
     tops: dict[str, int] = field(default_factory=dict)
