@@ -109,7 +109,7 @@ class InspectorApp(AdapterList):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
-    def run_to_end(self) -> int:
-        """Until it is left; the exit code."""
-        self.run(mouse=False)
+    def run_to_end(self, *, mouse: bool = False) -> int:
+        """Until it is left; the exit code. Without the mouse the terminal's own selection of text works."""
+        self.run(mouse=mouse)
         return self.return_code or 0
