@@ -8,7 +8,7 @@ from rich.text import Text
 
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
-from inspector.tui.editing import OPEN, UNDO
+from inspector.tui.editing import DEMO_ALONE, OPEN, UNDO
 from inspector.tui.export import EXPORTS
 from inspector.tui.help import help_text
 from inspector.tui.navigation import STEPS
@@ -77,6 +77,7 @@ EVERYWHERE = (
     Action("refer", "asterisk", "reference", "show all others against the adapter under the cursor; again: no longer",
            _refer, 16),
     OPEN,
+    DEMO_ALONE,
     UNDO,
     *EXPORTS,
     Action("theme", "t", "theme", "dark, light, or the terminal's own colours", _theme),

@@ -59,7 +59,11 @@ class AppState(Numbers):
     sorted: bool = False
     pending: bool = False
     opening: str = ""
-    """What adapters are still being read of, in words."""
+    """What is being opened, in words, while it is."""
+    probing: str = ""
+    """What the base model is run for, empty while it is not."""
+    recent: tuple[str, ...] = ()
+    """Sources that were opened, the newest first."""
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None

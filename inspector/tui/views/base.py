@@ -16,6 +16,7 @@ from inspector.common.spreadsheet import cell
 from inspector.study.metrics import DEFINITIONS
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
+from inspector.tui.opening.start import nothing_open
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
@@ -184,14 +185,16 @@ class View(ABC):
         """What to say while there are too few adapters, or None."""
         if state.size >= need:
             return None
-        have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
+        hidden = len(state.arrangement) - state.size
+        if not state.size and not hidden:
+            return page([Line(), *nothing_open(state, area.ink, area.width)], area.width, area.height)
+        so_far = " so far" if state.opening else ""
+        have = f"One adapter is open{so_far}; this view compares two."
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
-        if state.size < len(state.arrangement):
+        if hidden:
             few = "No" if not state.size else "Only one"
             have = f"{few} adapter of {len(state.arrangement)} has “{clean(state.finds['adapters'])}” in its name."
             hint = Line("  ").add("esc", area.ink.accent).add(" shows all of them again")
-        elif state.opening:
-            have, hint = reading(state), Line()
         return page([Line(), Line("  " + have, area.ink.bold), Line(), hint], area.width, area.height)
 
     def waiting(self, state: AppState, area: Area) -> list[Strip] | None:
@@ -200,12 +203,6 @@ class View(ABC):
             return None
         said = f"  Only {so_far(state)} are measured: this view waits for all of them."
         return page([Line(), Line(said, area.ink.bold)], area.width, area.height)
-
-
-def reading(state: AppState) -> str:
-    """`Reading 11 adapters …`, and how many are there so far."""
-    known = f" {plural(state.size, 'adapter')} so far." if state.size else ""
-    return f"Reading {state.opening} …{known}"
 
 
 def so_far(state: AppState) -> str:
