@@ -13,7 +13,7 @@ from inspector.tui.views.layers import LayersView
 from inspector.tui.views.map import MapView
 from inspector.tui.views.merge.view import MergeView
 from inspector.tui.views.objectives import ObjectivesView
-from inspector.tui.views.overview import OverviewView
+from inspector.tui.views.overview.view import OverviewView
 from inspector.tui.views.pair import PairView
 from inspector.tui.views.sensitivity import SensitivityView
 from inspector.tui.views.size import SizeView

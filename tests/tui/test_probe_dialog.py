@@ -184,11 +184,13 @@ async def test_without_a_named_base_one_must_be_given(prober):
 async def test_each_view_presets_its_probe_and_hides_what_does_not_matter(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, chosen in (("8", "[loss barriers]"), ("9", "[CKA + lens depth]"), ("0", "[accuracy]")):
-            await pilot.press(key, "p")
+        presets = (("basins", "[loss barriers]"), ("cka", "[CKA + lens depth]"), ("accuracy", "[accuracy]"))
+        for view, chosen in presets:
+            await visit(pilot, view)
+            await pilot.press("p")
             await pilot.pause()
             assert chosen in visible(app)
-            assert ("plotted (4)" in visible(app)) == (key != "0")
+            assert ("plotted (4)" in visible(app)) == (view != "accuracy")
             await pilot.press("escape")
         await visit(pilot, "size")
         await pilot.press("p")

@@ -74,6 +74,7 @@ async def test_any_size_below_stands(size):
 async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         for name in NAMES:
             assert name in body(app)
         assert general(app.state.own("norm", 0)) in body(app)

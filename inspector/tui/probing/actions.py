@@ -90,7 +90,7 @@ def _chosen(app: AdapterList, asked: Asked | None) -> None:
 
 
 def _run(app: AdapterList, asked: Asked) -> None:
-    if app.state.size < len(app.state.study.adapters):
+    if len(app.state.arrangement) < len(app.state.study.adapters):
         app.forget_removed()
     job = partial(workers.probe, app.probers, _to_probe(app), app.state.study, asked.request)
     app.progress = ("starting", 0, 0)
