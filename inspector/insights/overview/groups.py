@@ -14,7 +14,7 @@ from inspector.insights.findings.limits import by_base
 from inspector.insights.overview.model import Entry, Group
 from inspector.study.study import Study
 
-Note = Callable[[int, int | None], str]
+Note = Callable[[int, int | None], tuple[str, ...]]
 """Why an adapter stands apart from the nearest other one."""
 
 
