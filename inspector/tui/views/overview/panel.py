@@ -15,12 +15,14 @@ from inspector.tui.views.summary.numbers import in_words
 _LABEL = 10
 
 
-def of_adapter(state: AppState, at: int, entry: Entry | None, verdict: Verdict | None, ink: Ink, width: int) -> list[Line]:
+def of_adapter(
+    state: AppState, at: int, entry: Entry | None, verdict: Verdict | None, ink: Ink, width: int
+) -> list[Line]:
     """Who it is, the verdict on it and its nearest, what else is known of it."""
     info = state.infos[at]
     lines = [Line(fit(clean(info.name), width), ink.accent)]
-    if entry is not None and entry.note:
-        lines += _wrapped(entry.note, ink, width)
+    if entry is not None and entry.why:
+        lines += _wrapped(", ".join(entry.why), ink, width)
     if entry is not None and entry.nearest is not None and verdict is not None:
         other = clean(state.study.names[state.arrangement[entry.nearest]])
         lines += [Line(), Line(fit(f"beside {other}", width), ink.bold), *_wrapped(verdict.headline, ink, width)]

@@ -109,7 +109,9 @@ class OverviewView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
         if found is None:
-            words = "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
+            words = (
+                "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
+            )
             return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
         width = max(area.width * 3 // 5, 68) if wide else area.width
@@ -156,7 +158,7 @@ class OverviewView(View):
     # Taking it out
 
     def table(self, state: AppState) -> Table:
-        columns = ("group", "name", "norm", "effective_rank", "nearest", "cosine", "note")
+        columns = ("group", "name", "norm", "effective_rank", "nearest", "cosine", "why")
         if (found := self.answer.of(state)) is None:
             return Table("overview", columns, ())
         groups = {entry.index: f"{mark}{group.letter}" for group in found.groups
@@ -164,7 +166,7 @@ class OverviewView(View):
         names = [state.study.names[at] for at in state.arrangement]
         rows = [
             (groups.get(e.index, "alone"), names[e.index], tidy(e.norm), tidy(e.rank),
-             "" if e.nearest is None else names[e.nearest], tidy(e.cosine), e.note)
+             "" if e.nearest is None else names[e.nearest], tidy(e.cosine), ", ".join(e.why))
             for e in found.entries
         ]  # fmt: skip
         rows += [("so what", one.text, "", "", "", "", "caution" if one.caution else "") for one in found.so_what]
