@@ -126,7 +126,7 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "summary")
         await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
-        assert ("The findings could not be told: ZeroDivisionError: in a rule", "bad") in app.log_lines
+        assert ("The findings could not be worked out: ZeroDivisionError: in a rule", "bad") in app.log_lines
         assert "No rule finds" in body(app)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from inspector.adapters.health.summary import account
 from inspector.insights.findings import Finding
-from inspector.insights.overview import Entry
-from inspector.insights.verdict import Verdict
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, plural, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.summary.numbers import in_words
+
+if TYPE_CHECKING:
+    from inspector.insights.overview import Entry
+    from inspector.insights.verdict import Verdict
 
 _LABEL = 10
 

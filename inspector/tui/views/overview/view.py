@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.strip import Strip
 
-from inspector.insights.overview import Entry, Overview, overview
-from inspector.insights.verdict import Verdict, verdict
 from inspector.study.study import Study
-from inspector.tables.overview import overview_lines
 from inspector.tui.actions import Action
 from inspector.tui.answers import Answer
 from inspector.tui.editing import LIST
@@ -20,6 +19,10 @@ from inspector.tui.views.overview.lines import Item, Shown, listed, painted
 from inspector.tui.views.overview.panel import of_adapter, of_sentence
 from inspector.tui.views.summary.view import open_finding
 from inspector.tui.work import Work
+
+if TYPE_CHECKING:  # none of it before the first frame
+    from inspector.insights.overview import Entry, Overview
+    from inspector.insights.verdict import Verdict
 
 TWO_PANES = 110
 """Columns from which the evidence stands beside the page, not below it."""
@@ -46,7 +49,7 @@ class OverviewView(View):
     first = ("evidence", "find", "open", "probe", "refer")
 
     def __init__(self) -> None:
-        self.answer: Answer[Overview] = Answer("overview", overview, view=self.id)
+        self.answer: Answer[Overview] = Answer("overview", _overview, view=self.id)
         self.sentence: int | None = None
         """The sentence under the cursor; None while it is on the adapter of the other views' cursor."""
         self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
@@ -104,6 +107,8 @@ class OverviewView(View):
     # Painting
 
     def _shown(self, found: Overview, state: AppState, width: int) -> Shown:
+        from inspector.tables.overview import overview_lines
+
         return listed(overview_lines(found, width), state)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
@@ -114,7 +119,7 @@ class OverviewView(View):
             )
             return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
-        width = max(area.width * 3 // 5, 68) if wide else area.width
+        width = min(max(area.width - 46, 64), 100) if wide else area.width
         shown = self._shown(found, state, width)
         here = self._item() or ("adapter", state.row)
         lines, state.tops[self.id] = shown.fitted(here, state.tops.get(self.id, 0), area.height)
@@ -150,6 +155,8 @@ class OverviewView(View):
         """The verdict on an adapter and its nearest one, kept while the cursor stays."""
         if entry is None or entry.nearest is None:
             return None
+        from inspector.insights.verdict import verdict
+
         pair = (state.arrangement[entry.index], state.arrangement[entry.nearest])
         if self._verdict is None or self._verdict[0] is not state.study or self._verdict[1] != pair:
             self._verdict = (state.study, pair, verdict(state.study, *pair))
@@ -176,6 +183,12 @@ class OverviewView(View):
         found = self.answer.of(state)
         more = (number.metric for one in (found.so_what if found else ()) for number in one.numbers)
         return tuple(dict.fromkeys(("cosine", "norm", "effective_rank", *more)))
+
+
+def _overview(study: Study) -> Overview:
+    from inspector.insights.overview import overview
+
+    return overview(study)
 
 
 def _indented(line: Line) -> Line:

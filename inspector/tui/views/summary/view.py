@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from textual.strip import Strip
 
-from inspector.insights.findings import Finding, findings_of
+from inspector.insights import findings
+from inspector.insights.findings import Finding
+from inspector.study.study import Study
 from inspector.tui.actions import Action
 from inspector.tui.answers import Answer
 from inspector.tui.go_to import jump
@@ -44,7 +46,7 @@ class SummaryView(View):
 
     def __init__(self) -> None:
         self.row = 0
-        self.answer: Answer[tuple[Finding, ...]] = Answer("findings", findings_of, view=self.id)
+        self.answer: Answer[tuple[Finding, ...]] = Answer("findings", _found, view=self.id)
 
     def findings(self, state: AppState) -> tuple[Finding, ...]:
         """What the numbers of the list say, once all are measured: of older ones while newer are worked out."""
@@ -132,6 +134,10 @@ class SummaryView(View):
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         found = self.findings(state)
         return tuple(dict.fromkeys(number.metric for one in found for number in one.numbers))
+
+
+def _found(study: Study) -> tuple[Finding, ...]:
+    return findings.findings_of(study)
 
 
 def open_finding(app: Work, found: Finding) -> None:
