@@ -84,6 +84,18 @@ class OverviewView(View):
             self.sentence = index if about == "so what" else None
             if about == "adapter":
                 state.row = index
+                self._face_nearest(state)
+
+    def _face_nearest(self, state: AppState) -> int | None:
+        """The cursor's column to the adapter nearest to its row; the id of that."""
+        found = self.answer.of(state)
+        entry = None if found is None else self._entry(state, found)
+        if entry is None or entry.nearest is None:
+            return None
+        nearest = state.arrangement[entry.nearest]
+        if nearest in state.order:
+            state.col = state.order.index(nearest)
+        return nearest
 
     def open_evidence(self, app: Work) -> None:
         state, found = app.state, self.answer.of(app.state)
@@ -91,11 +103,10 @@ class OverviewView(View):
             return
         if self.sentence is not None and self.sentence < len(found.so_what):
             open_finding(app, found.so_what[self.sentence])
-        elif (entry := self._entry(state, found)) is not None and entry.nearest is not None:
-            nearest = state.arrangement[entry.nearest]
+        elif (nearest := self._face_nearest(state)) is not None:
             if nearest not in state.order:
                 state.search("adapters", "")
-            state.col = state.order.index(nearest)
+                self._face_nearest(state)
             state.tops["pair"] = 0
             app.go("pair")
 
