@@ -52,6 +52,8 @@ class OverviewView(View):
         self.answer: Answer[Overview] = Answer("overview", _overview, view=self.id)
         self.sentence: int | None = None
         """The sentence under the cursor; None while it is on the adapter of the other views' cursor."""
+        self._lines: list[Item] = []
+        """What the lines that are shown are about."""
         self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
 
     def prepare(self, app: Work) -> None:
@@ -80,11 +82,18 @@ class OverviewView(View):
         here = self._item() or ("adapter", state.row)
         at = items.index(here) if here in items else 0
         if items:
-            about, index = items[min(max(at + step, 0), len(items) - 1)]
-            self.sentence = index if about == "so what" else None
-            if about == "adapter":
-                state.row = index
-                self._face_nearest(state)
+            self._point_at(state, items[min(max(at + step, 0), len(items) - 1)])
+
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - items are of several lines
+        if line < len(self._lines) and self._lines[line][0]:
+            self._point_at(state, self._lines[line])
+
+    def _point_at(self, state: AppState, item: Item) -> None:
+        about, index = item
+        self.sentence = index if about == "so what" else None
+        if about == "adapter":
+            state.row = index
+            self._face_nearest(state)
 
     def _face_nearest(self, state: AppState) -> int | None:
         """The cursor's column to the adapter nearest to its row; the id of that."""
@@ -132,14 +141,13 @@ class OverviewView(View):
         wide = area.width >= TWO_PANES
         width = min(max(area.width - 46, 64), 100) if wide else area.width
         shown = self._shown(found, state, width)
+        if self.sentence is not None and self.sentence >= len(found.so_what):
+            self.sentence = None
         here = self._item() or ("adapter", state.row)
         lines, state.tops[self.id] = shown.fitted(here, state.tops.get(self.id, 0), area.height)
-        made: list[Line] = []
-        before: Item | None = None
-        for line in lines:
-            item = (line.about, line.index)
-            made.append(painted(line, state, area.ink, here=item == here and item != before))
-            before = item
+        self._lines = [(line.about, line.index) for line in lines]
+        cursor = self._lines.index(here) if here in self._lines else -1
+        made = [painted(line, state, area.ink, here=n == cursor) for n, line in enumerate(lines)]
         if not wide:
             return page([*made, *self._below(state, found, area, area.height - len(made))], area.width, area.height)
         panel = self._panel(state, found, area, area.width - width - 3, area.height)
@@ -157,7 +165,7 @@ class OverviewView(View):
         return [Line(" " + "─" * (area.width - 2), area.ink.dim), *(_indented(line) for line in lines)]
 
     def _panel(self, state: AppState, found: Overview, area: Area, width: int, height: int) -> list[Line]:
-        if self.sentence is not None and self.sentence < len(found.so_what):
+        if self.sentence is not None:
             return of_sentence(found.so_what[self.sentence], area.ink, width, height)
         entry = self._entry(state, found)
         return of_adapter(state, state.row, entry, self._of_pair(state, entry), area.ink, width)

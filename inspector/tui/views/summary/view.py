@@ -46,6 +46,8 @@ class SummaryView(View):
 
     def __init__(self) -> None:
         self.row = 0
+        self._lines: list[int] = []
+        """The findings that the lines shown are of."""
         self.answer: Answer[tuple[Finding, ...]] = Answer("findings", _found, view=self.id)
 
     def findings(self, state: AppState) -> tuple[Finding, ...]:
@@ -87,8 +89,10 @@ class SummaryView(View):
         top = state.tops[self.id] = _first(sentence, self.row, state.tops.get(self.id, 0), room)
         last = top
         lines: list[Line] = []
+        self._lines = [-1]
         while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
             lines += block
+            self._lines += [last] * len(block)
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
@@ -118,6 +122,10 @@ class SummaryView(View):
 
     def move(self, state: AppState, step: int) -> None:
         self.row = min(max(self.row + step, 0), max(len(self.findings(state)) - 1, 0))
+
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - findings are of several lines
+        if 0 < line < len(self._lines):
+            self.row = self._lines[line]
 
     def table(self, state: AppState) -> Table:
         """One row a number; a finding without any has one row all the same."""
