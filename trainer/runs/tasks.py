@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.foreign import parse_json
 from inspector.common.text import plain
-from trainer.methods import Method, chosen
+from trainer.methods import chosen
+from trainer.methods.base import Method
 from trainer.recipes.file import read, resolve, to_yaml
 from trainer.recipes.recipe import Recipe
-from trainer.recipes.settings import refuse_unread, refuse_unset
+from trainer.recipes.settings import refuse_unread
 from trainer.saving import outcome
 
 CHECKPOINTS = ".checkpoints"
@@ -60,6 +61,11 @@ class Task:
     folder: Path
 
     @property
+    def objective(self) -> Any:
+        """What the method minimises, with its settings."""
+        return self.recipe.objective(self.method)
+
+    @property
     def online(self) -> bool:
         """Whether it samples while it trains."""
         return self.method.data == "prompts"
@@ -78,7 +84,7 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """The recipe as JSON has it, the base by its id."""
-        values = asdict(self.recipe) | {"base": self.base_id, "targets": list(self.recipe.targets)}
+        values = self.recipe.flat | {"base": self.base_id, "targets": list(self.recipe.targets)}
         return {key: value for key, value in values.items() if key not in _LOOSE}
 
     def mark(self, rollouts: str) -> dict[str, Any]:
@@ -92,8 +98,7 @@ def tasks(options: Options) -> list[Task]:
     found = []
     for method in chosen(options.method):
         for name, recipe in resolve(source, method.name, options.settings):
-            method.variant(recipe.variant)
-            refuse_unset(method, recipe)
+            recipe.objective(method)
             _paddable(method, recipe)
             found.append(Task(method, recipe, options.out / (options.name or name)))
     if options.name and len(found) > 1:
@@ -169,7 +174,7 @@ def claimed(task: Task) -> Iterator[None]:
 
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
     # What an older version did not know yet, it did as is the default now.
-    wanted, found = {**mark, **mark["recipe"]}, {**asdict(Recipe()), **there, **there["recipe"]}
+    wanted, found = {**mark, **mark["recipe"]}, {**Recipe().flat, **there, **there["recipe"]}
     differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
     if not differs:
         return
