@@ -9,12 +9,7 @@ from typing import Any
 import click
 
 from inspector.cli.completion import BASES, Words, offered
-
-
-def _methods() -> Words:
-    from trainer.methods import METHODS
-
-    return (*METHODS, "all")
+from trainer.methods import METHODS
 
 
 def _recipes() -> Words:
@@ -27,8 +22,17 @@ def _trackers() -> Words:
     return ("tensorboard", "wandb", "trackio")
 
 
-@click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
-@click.argument("method", shell_complete=offered(_methods))
+_HELP = f"""Train an adapter from rollouts.
+
+METHOD is {", ".join(METHODS)}, or all.
+
+All methods start from the same A and read the same token ids. The same command again goes on after an interruption.
+Ctrl-C stops after the step, with a checkpoint.
+"""
+
+
+@click.command(help=_HELP, context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.argument("method", shell_complete=offered(lambda: (*METHODS, "all")))
 @click.option("--rollouts", type=click.Path(path_type=Path), required=True, help="The shared rows: .jsonl or .parquet.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the set; the adapter: OUT/METHOD."
@@ -74,13 +78,6 @@ def _trackers() -> Words:
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
-    """Train an adapter from rollouts.
-
-    METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo, online-dapo, or all.
-
-    All methods start from the same A and read the same token ids. The same command again goes on after an
-    interruption. Ctrl-C stops after the step, with a checkpoint.
-    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from trainer.runs.tasks import Options
