@@ -31,7 +31,7 @@ def register(method: Method) -> None:
     known = own_settings()
     for variant in method.variants:
         for mine in variant.settings():
-            if (there := known.get(mine.name)) and (there.type, there.default) != (mine.type, mine.default):
+            if (there := known.get(mine.name)) and there.default != mine.default:
                 raise InspectorError(f"Another method has a setting {mine.name!r} with another default: rename yours.")
     METHODS[method.name] = method
 

@@ -92,7 +92,8 @@ def to_yaml(recipe: Recipe) -> str:
 
 def _types() -> dict[str, str]:
     """The type of every setting, as it is written."""
-    return {name: str(f.type) for name, f in settings().items()} | {_SEED: "int"}
+    found = {name: f.type.__name__ if isinstance(f.type, type) else str(f.type) for name, f in settings().items()}
+    return found | {_SEED: "int"}
 
 
 def _folder(method: str, point: Mapping[str, Any]) -> str:
