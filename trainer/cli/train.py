@@ -9,7 +9,28 @@ from typing import Any
 import click
 
 from inspector.cli.completion import BASES, Words, offered
-from trainer.methods import METHODS
+from trainer.methods import METHODS, method
+
+
+def _print_settings(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    if name is None:
+        return
+    from trainer.methods.page import section
+    from trainer.recipes.settings import described
+
+    shown = click.HelpFormatter(width=100)
+    shown.write("\n".join(_wrapped(line) for line in section(method(name)).splitlines()) + "\n")
+    for title, rows in described(method(name)).items():
+        if rows:
+            with shown.section(title):
+                shown.write_dl(rows, col_max=40)
+    click.echo(shown.getvalue().rstrip())
+    context.exit()
+
+
+def _wrapped(line: str) -> str:
+    """A paragraph in lines; formulas stand as they are."""
+    return line if line.startswith("    ") else click.wrap_text(line, 100)
 
 
 def _recipes() -> Words:
@@ -45,6 +66,16 @@ Ctrl-C stops after the step, with a checkpoint.
     help="Name or .yaml file.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, or METHOD.KEY=VALUE.")
+@click.option(
+    "--objective",
+    default="",
+    metavar="FILE.py:CLASS",
+    help="An objective of your own, trained by its name: see the guide to training.",
+)
+@click.option(
+    "--settings", "method_shown", metavar="METHOD", is_eager=True, expose_value=False, callback=_print_settings,
+    shell_complete=offered(lambda: METHODS), help="Print what METHOD minimises and its settings, and exit.",
+)  # fmt: skip
 @click.option(
     "--base",
     default="",

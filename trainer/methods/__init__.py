@@ -26,12 +26,13 @@ def register(method: Method) -> None:
 
     Raises InspectorError for a name that is taken, and for a setting that another method has with another default.
     """
-    if method.name in METHODS:
+    if (there := METHODS.get(method.name)) and not (there.own and method.own):
         raise InspectorError(f"There is a method {plain(method.name)!r} already: choose another name.")
+    METHODS.pop(method.name, None)
     known = own_settings()
     for variant in method.variants:
         for mine in variant.settings():
-            if (there := known.get(mine.name)) and there.default != mine.default:
+            if (other := known.get(mine.name)) and other.default != mine.default:
                 raise InspectorError(f"Another method has a setting {mine.name!r} with another default: rename yours.")
     METHODS[method.name] = method
 

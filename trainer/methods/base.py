@@ -76,6 +76,8 @@ class Method:
     """Who published it."""
     needs: tuple[Literal["positive", "negative", "mixed"], ...] = ()
     """Without these among the rows there is nothing to learn."""
+    own: bool = False
+    """Of a user's file, which `source` then names with its digest: changed, it is another method."""
 
     @property
     def data(self) -> Data:

@@ -42,14 +42,14 @@ class OnlineGrpo(Online):
     loss_type, high = "grpo", 0.2
     generations: int = setting(8, "Online: completions of a prompt; batch / generations prompts a step.", least=2)
     max_new_tokens: int = setting(0, "Online: of a completion; 0: what max_length leaves.", least=0)
-    temperature: float = setting(1.0, above=0)
-    top_p: float = setting(1.0, above=0, most=1)
+    temperature: float = setting(1.0, "Online: of sampling.", above=0)
+    top_p: float = setting(1.0, "Online: of sampling.", above=0, most=1)
     iterations: int = setting(
         1,
         "Online: steps on one batch of completions. With 1 the ratio is 1 and nothing is ever clipped.",
         least=1,
     )
-    clip_low: float = setting(0.2)
+    clip_low: float = setting(0.2, "ε below: the ratio is clipped at 1 − ε.")
     clip_high: float | None = setting(None, "Unset: 0.2, and 0.28 for DAPO.")
 
     def arguments(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.methods.base import Objective, setting
 
-_PAIRS = ("one", "all")
+_WHICH = "Of a group: its first right with its first wrong answer, or every pair."
 
 
 class Paired(Objective):
@@ -16,7 +16,6 @@ class Paired(Objective):
     data = "pairs"
     reduction = "example-mean"
     pairs: str
-    """Of a group: the first right with its first wrong answer, or every pair."""
 
     @property
     def margin(self) -> float | None:
@@ -36,8 +35,8 @@ class Dpo(Paired):
     """
 
     name = "dpo"
-    beta: float = setting(0.1, above=0)
-    pairs: str = setting("one", choices=_PAIRS)
+    beta: float = setting(0.1, "β, how strongly it is held to the reference.", above=0)
+    pairs: str = setting("one", _WHICH, choices=("one", "all"))
 
     def arguments(self) -> dict[str, Any]:
         return {"loss_type": ["sigmoid"], "beta": self.beta}
@@ -69,9 +68,9 @@ class Simpo(Paired):
     """
 
     name = "simpo"
-    simpo_beta: float = setting(2.0, above=0)
-    gamma: float = setting(1.0)
-    pairs: str = setting("one", choices=_PAIRS)
+    simpo_beta: float = setting(2.0, "β.", above=0)
+    gamma: float = setting(1.0, "γ, the margin that is asked for.")
+    pairs: str = setting("one", _WHICH, choices=("one", "all"))
 
     @property
     def margin(self) -> float:
@@ -93,9 +92,9 @@ class Kto(Objective):
     name = "kto"
     data = "unpaired"
     reduction = "example-mean"
-    beta: float = setting(0.1, above=0)
-    weight_right: float = setting(1.0)
-    weight_wrong: float = setting(1.0)
+    beta: float = setting(0.1, "β, how strongly it is held to the reference.", above=0)
+    weight_right: float = setting(1.0, "What a right answer's loss counts.")
+    weight_wrong: float = setting(1.0, "What a wrong answer's loss counts.")
 
     def arguments(self) -> dict[str, Any]:
         weights = {"desirable_weight": self.weight_right, "undesirable_weight": self.weight_wrong}

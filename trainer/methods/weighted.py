@@ -79,7 +79,7 @@ class Rft(Weighted):
 
     name = "rft"
     filters = True
-    unique: bool = setting(default=False)
+    unique: bool = setting(default=False, about="Of equal answers to one prompt the first alone.")
 
     def weights(self, rows: Graded) -> list[float]:
         """[r > 0], with `unique` of the first of equal answers to one prompt alone."""
@@ -124,9 +124,11 @@ class Rift(_Informed):
     """
 
     name = "rift"
-    reward_right: float = setting(1.0)
-    reward_wrong: float = setting(-0.2)
-    probability: str = setting("token", choices=_PROBABILITIES)
+    reward_right: float = setting(1.0, "What a right answer counts.")
+    reward_wrong: float = setting(-0.2, "What a wrong answer counts.")
+    probability: str = setting(
+        "token", "Of a negative: of each token, their geometric mean, or the whole sequence.", choices=_PROBABILITIES
+    )
 
     def weights(self, rows: Graded) -> list[float]:
         """`reward_right` for a right answer, `reward_wrong` for a wrong one."""
@@ -179,7 +181,7 @@ class RiftLinear(_Informed):
     """
 
     name = "rift-linear"
-    rift_lambda: float | None = setting(None)
+    rift_lambda: float | None = setting(None, "λ; it has no default.")
 
     def __post_init__(self) -> None:
         if self.rift_lambda is None:
@@ -203,7 +205,7 @@ class OfflineGrpo(Weighted):
     """
 
     name = "study"
-    b: float = setting(0.1)
+    b: float = setting(0.1, "Added to every advantage; by krafton where all answers are right.")
 
     def weights(self, rows: Graded) -> list[float]:
         """Â = r − mean_g + b, for every group alike: equal rewards give b·SFT."""
@@ -225,7 +227,7 @@ class Krafton(OfflineGrpo):
     """
 
     name = "krafton"
-    kl: float = setting(0.1)
+    kl: float = setting(0.1, "κ, how many times the KL to the base is added.")
 
     def weights(self, rows: Graded) -> list[float]:
         """Â = r − mean_g, plus b in groups whose answers are all right."""

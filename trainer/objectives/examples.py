@@ -100,6 +100,8 @@ def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequenc
 
 def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
     found = objective.weights(rows)
+    if len(found) != len(rows.rows) or not np.isfinite(found).all():
+        raise InspectorError(f"{name} must give a finite weight for each of {count(len(rows.rows), 'row')}.")
     kept = [n for n, weight in enumerate(found) if weight or not objective.filters]
     if not any(found[n] and rows.rows[n].targets for n in kept):
         raise InspectorError(f"{name} has nothing to learn here: every row's weight is 0.")

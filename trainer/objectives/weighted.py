@@ -17,6 +17,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from inspector.common.console import say
+from inspector.common.errors import InspectorError
 from trainer.methods.weighted import Weighted
 from trainer.objectives import passes
 from trainer.objectives.passes import Limits
@@ -77,6 +78,11 @@ class WeightedTrainer(Durable, SFTTrainer):
         outputs = model(**given, use_cache=False, fused_lm_head=True)
         log_p, mask = (passes.by_row(part, inputs) for part in (outputs.log_probs, outputs.label_mask))
         per_token = self._objective.loss(log_p, mask, weight)
+        if per_token.shape != log_p.shape:
+            raise InspectorError(
+                f"{self._objective.name}: its loss is of shape {tuple(per_token.shape)}, and must be (rows, tokens), "
+                f"{tuple(log_p.shape)}."
+            )
         if self._objective.kl:
             reference = passes.by_row(self._reference(given), inputs)
             per_token = per_token + self._objective.kl * kl(log_p, reference, mask)

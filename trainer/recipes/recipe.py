@@ -20,15 +20,19 @@ class Recipe:
     base_id: str = setting(
         "", "What the adapter names as its base; needed where `base` is a folder whose name is not the model's."
     )
-    dtype: str = setting("auto", choices=("auto", "float32", "bfloat16"))
-    device: str = setting("auto")
-    rank: int = setting(32, least=1)
-    alpha: int = setting(64, least=1)
-    dropout: float = setting(0.0)
-    targets: tuple[str, ...] = setting(("k_proj", "o_proj", "q_proj", "v_proj"))
+    dtype: str = setting(
+        "auto", "Of the base; auto: bfloat16 on a GPU, else float32.", choices=("auto", "float32", "bfloat16")
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1 …")
+    rank: int = setting(32, "Of the adapter.", least=1)
+    alpha: int = setting(64, "The adapter's products are multiplied by alpha / rank.", least=1)
+    dropout: float = setting(0.0, "Of what enters the adapter.")
+    targets: tuple[str, ...] = setting(
+        ("k_proj", "o_proj", "q_proj", "v_proj"), "The linear modules that get an adapter."
+    )
     init_seed: int = setting(42, "Of A₀, the same for all methods.")
     data_seed: int = setting(42, "Of the order of the rows.")
-    steps: int = setting(1500, least=1)
+    steps: int = setting(1500, "Optimizer steps.", least=1)
     batch: int = setting(32, "Rows (DPO: pairs) of one optimizer step, over all processes.", least=1)
     micro_batch: int = setting(0, "Rows in one forward pass.", least=0)
     micro_tokens: int = setting(
@@ -41,13 +45,17 @@ class Recipe:
         "free: rows of a pass end to end, for the methods that weigh rows; auto: where there is an attention for it.",
         choices=("auto", "padded", "free"),
     )
-    lr: float = setting(5e-6, above=0)
-    schedule: str = setting("cosine", choices=("cosine", "linear", "constant_with_warmup"))
+    lr: float = setting(5e-6, "The peak learning rate.", above=0)
+    schedule: str = setting("cosine", "Of the learning rate.", choices=("cosine", "linear", "constant_with_warmup"))
     warmup: float = setting(0.05, "Share of the steps.")
-    weight_decay: float = setting(0.01)
-    clip: float = setting(1.0)
-    reduction: str = setting("token-mean", choices=("token-mean",))
-    max_length: int = setting(4096, least=2)
+    weight_decay: float = setting(0.01, "Of AdamW.")
+    clip: float = setting(1.0, "Largest norm of the gradient.")
+    reduction: str = setting(
+        "token-mean",
+        "What the loss of rows is divided by: the completion tokens of the whole step.",
+        choices=("token-mean",),
+    )
+    max_length: int = setting(4096, "Tokens of a row, or of a prompt with its completion.", least=2)
     cut: str = setting(
         "drop",
         "Rows cut by length, which have no end of text: left out, or kept in their group without a loss.",
@@ -68,10 +76,10 @@ class Recipe:
         "In which dtype the adapter's products run, the base's or float32; its weights are float32 either way.",
         choices=("base", "float32"),
     )
-    save_steps: int = setting(100, least=0)
+    save_steps: int = setting(100, "Steps from one checkpoint to the next; 0: the last step alone.", least=0)
     keep: int = setting(2, "How many checkpoints can be resumed from; of the others the adapter stays.", least=1)
-    save_dtype: str = setting("float32", choices=("float32", "bfloat16"))
-    variant: str = setting("")
+    save_dtype: str = setting("float32", "Of the final adapter.", choices=("float32", "bfloat16"))
+    variant: str = setting("", "The line of a method that is written down in several ways; unset: its first.")
     own: Mapping[str, Any] = field(default_factory=dict)
     """The settings that not all methods read, by name; those left out have their defaults."""
 
@@ -101,8 +109,11 @@ _SHARED = tuple(f for f in fields(Recipe) if f.name != "own")
 
 
 def settings() -> dict[str, Field[Any]]:
-    """Every setting there is, by name."""
-    return {f.name: f for f in _SHARED} | own_settings()
+    """Every setting there is, by name. Raises InspectorError if an objective has one of all methods for its own."""
+    shared, own = {f.name: f for f in _SHARED}, own_settings()
+    if taken := shared.keys() & own.keys():
+        raise InspectorError(f"{min(taken)} is a setting of all methods: call that of the objective something else.")
+    return shared | own
 
 
 def checked(recipe: Recipe) -> Recipe:

@@ -9,7 +9,7 @@ from inspector.common.text import plain
 from trainer.methods import METHODS, own_settings
 from trainer.methods.base import Method, Objective
 from trainer.recipes.file import setting
-from trainer.recipes.recipe import Recipe
+from trainer.recipes.recipe import Recipe, settings
 
 
 def refuse_unread(texts: Sequence[str], asked: Sequence[tuple[Method, Recipe]]) -> None:
@@ -27,6 +27,20 @@ def refuse_unread(texts: Sequence[str], asked: Sequence[tuple[Method, Recipe]]) 
             raise InspectorError(
                 f"--set {plain(text)!r}: {name} is not read by {scope or trained}, but by {readers(name)}."
             )
+
+
+def described(method: Method) -> dict[str, list[tuple[str, str]]]:
+    """The settings that a method reads, its own and those of all: (`name = default`, what it means, who reads it)."""
+    mine = {f.name for variant in method.variants for f in variant.settings()}
+    own, shared = [], []
+    for name, f in settings().items():
+        value = ",".join(f.default) if isinstance(f.default, tuple) else str(f.default)
+        row = f"{name} = {'unset' if value in {'', 'None'} else value}", f.metadata.get("about", "")
+        if name in mine:
+            own.append((row[0], f"{row[1]} Read by {readers(name)}.".strip()))
+        elif name not in own_settings():
+            shared.append(row)
+    return {"Settings of its own": own, "Settings that every method reads": shared}
 
 
 def readers(name: str) -> str:

@@ -18,6 +18,7 @@ from inspector.common.foreign import parse_json
 from inspector.common.text import plain
 from trainer.methods import chosen
 from trainer.methods.base import Method
+from trainer.methods.own import add
 from trainer.recipes.file import read, resolve, to_yaml
 from trainer.recipes.recipe import Recipe
 from trainer.recipes.settings import refuse_unread
@@ -50,6 +51,8 @@ class Options:
     push: str = ""
     private: bool = False
     vllm: str = ""
+    objective: str = ""
+    """A class of one's own, `FILE.py:CLASS`, to be trained by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,14 @@ class Task:
 
     def mark(self, rollouts: str) -> dict[str, Any]:
         """What makes this run this run; `rollouts` is their digest."""
-        return {"method": self.method.name, "rollouts": rollouts, "recipe": self.settings}
+        source = {"source": self.method.source} if self.method.own else {}
+        return {"method": self.method.name, **source, "rollouts": rollouts, "recipe": self.settings}
 
 
 def tasks(options: Options) -> list[Task]:
     """All runs, their settings checked before the first one begins. Raises InspectorError."""
+    if options.objective and (own := add(options.objective)).name != options.method:
+        raise InspectorError(f"--objective: it is trained by its name: write {own.name} for METHOD.")
     source = read(options.recipe)
     found = []
     for method in chosen(options.method):
@@ -175,7 +181,8 @@ def claimed(task: Task) -> Iterator[None]:
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
     # What an older version did not know yet, it did as is the default now.
     wanted, found = {**mark, **mark["recipe"]}, {**Recipe().flat, **there, **there["recipe"]}
-    differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
+    keys = (*(mark.keys() - {"recipe"}), *mark["recipe"])
+    differs = [key for key in keys if wanted[key] != found.get(key)]
     if not differs:
         return
     key = differs[0]
