@@ -7,7 +7,9 @@ No torch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -78,6 +80,16 @@ def verdict(study: Study, i: int, j: int) -> Verdict:
     weights, geometry = _weights(study, i, j)
     few = max(too_few(study, probe) for probe in ("lmc", "lmc_rollouts", "cka"))
     return Verdict(behaviour, weights, (*measured, *geometry), difference(study, i, j), few=few)
+
+
+def verdicts(study: Study, parts: Sequence[int]) -> list[str]:
+    """The verdict on two parts of a sum; of more, on the two most alike and the two least alike."""
+    pairs = list(combinations(parts, 2))
+    cosines = {pair: between(study, "cosine", *pair) for pair in pairs}
+    if len(parts) > 2:
+        known = sorted((pair for pair in pairs if not math.isnan(cosines[pair])), key=lambda pair: -cosines[pair])
+        pairs = list(dict.fromkeys((*known[:1], *known[-1:])))
+    return [f"{study.names[i]} ↔ {study.names[j]}: {verdict(study, i, j).headline}" for i, j in pairs]
 
 
 def _incomparable(study: Study, i: int, j: int) -> str:
