@@ -7,7 +7,7 @@ from functools import partial
 from rich.text import Text
 
 from inspector.tui.actions import Action
-from inspector.tui.editing import OPEN, UNDO
+from inspector.tui.editing import DEMO_ALONE, OPEN, UNDO
 from inspector.tui.export import EXPORTS
 from inspector.tui.help import help_text
 from inspector.tui.navigation import STEPS
@@ -45,6 +45,7 @@ EVERYWHERE = (
     PROBE,
     *STEPS,
     OPEN,
+    DEMO_ALONE,
     UNDO,
     *EXPORTS,
     Action("theme", "t", "theme", "dark, light, or the terminal's own colours", _theme),

@@ -40,6 +40,8 @@ class Session:
     """The set that was looked at."""
     weights: dict[str, Any] | None = None
     """Of the sum, by name."""
+    recent: list[str] | None = None
+    """Sources that were opened, the newest first."""
     choices: dict[str, Any] = field(default_factory=dict)
     """What the views remember, beside these in the file."""
 
@@ -61,7 +63,7 @@ def read() -> Session:
             return Session()
         of_all = {f.name: f.default for f in fields(Session)}
         known = {name: type(default) for name, default in of_all.items() if default is not None}
-        lists = {"adapters", "cursor", "pairs"}
+        lists = {"adapters", "cursor", "pairs", "recent"}
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
         kept |= {k: v for k, v in found.items() if k in {"probe", "weights"} and isinstance(v, dict)}
@@ -70,6 +72,10 @@ def read() -> Session:
         )
     except (OSError, ValueError, TypeError):
         return Session()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _strings(value: Any) -> bool:
@@ -109,6 +115,7 @@ def of(state: AppState, views: Iterable[View], theme: str) -> Session:
         pairs=chosen,
         probe=asdict(state.probe),
         claims=state.judged.name if state.judged else "",
+        recent=[_findable(source) for source in state.recent],
         weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
         choices={name: value for view in views for name, value in view.chosen(state).items()},
     )
@@ -136,7 +143,7 @@ def restore_choices(session: Session, state: AppState, views: Iterable[View]) ->
             state.view = view.id
         for name, _ in view.remembered:
             view.choose(state, name, session.choices.get(name))
-    state.probe = _choices(session.probe)
+    state.probe, state.recent = _choices(session.probe), tuple(filter(_is_text, session.recent or ()))
     state.one_layer, state.layer = session.one_layer, max(session.layer, 0)
 
 

@@ -13,7 +13,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
 
-from inspector.tui import actions
+from inspector.tui import actions, mouse
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView, Tone
 from inspector.tui.state import AppState
@@ -48,6 +48,17 @@ class MainScreen(Screen[None]):
         shell = self._shell
         shell.note = (f"{actions.named(event)} does nothing in {shell.view.title}: ? lists the keys", "info")
         shell.repaint("status")
+
+    def on_click(self, event: events.Click) -> None:
+        """Keys under the pointer act."""
+        if isinstance(event.widget, Painted) and event.widget.id:
+            mouse.clicked(self._shell, event.widget.id, event.widget.text, event.x, event.y)
+
+    def on_mouse_scroll_down(self) -> None:
+        mouse.scrolled(self._shell, 1)
+
+    def on_mouse_scroll_up(self) -> None:
+        mouse.scrolled(self._shell, -1)
 
 
 class Shell(App[int]):

@@ -58,8 +58,12 @@ class AppState(Numbers):
     chosen: frozenset[Pair] | None = None
     sorted: bool = False
     pending: bool = False
-    opening: bool = False
-    """Whether adapters are still being opened."""
+    opening: str = ""
+    """What is being opened, in words, while it is."""
+    probing: str = ""
+    """What the base model is run for, empty while it is not."""
+    recent: tuple[str, ...] = ()
+    """Sources that were opened, the newest first."""
     tops: dict[str, int] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     judged: Judged | None = None

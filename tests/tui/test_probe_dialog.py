@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from inspector.tui import session
 from inspector.tui.app import InspectorApp
+from inspector.tui.messages import Snapshot
 from inspector.tui.state import ProbeChoices
 from tests.tui.helpers import area, strike
 from tests.tui.prober import app_with, told, visible
@@ -92,7 +93,7 @@ async def test_what_is_typed_ahead_goes_to_the_field_that_the_keys_before_chose(
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
         await strike(pilot, "8", "p")
-        await strike(pilot, "tab", "tab", *"12", "down", *"cpu", "shift+tab", "end", "3")
+        await strike(pilot, *["tab"] * 4, *"12", "down", *"cpu", "shift+tab", "end", "3")
         assert app.screen.query_one("#base", Input).value == ""
         assert app.screen.query_one("#limit", Input).value == "123"
         assert app.screen.query_one("#device", Input).value == "cpu"
@@ -107,7 +108,7 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
     app.state.probe = ProbeChoices(limit=64, device="cuda:1")
     async with app.run_test(size=(80, 24)) as pilot:
         await strike(pilot, "8", "p")
-        await strike(pilot, "tab", "tab", *"37", "tab")  # typed ahead
+        await strike(pilot, *["tab"] * 4, *"37", "tab")  # typed ahead
         assert app.screen.query_one("#limit", Input).value == "37"
         await pilot.press("end", "backspace", "0")
         assert app.screen.query_one("#device", Input).value == "cuda:0"
@@ -131,7 +132,7 @@ async def test_a_bad_value_is_explained_and_kept(prober, fields, why):
         await pilot.press("8", "p")
         await pilot.pause()
         if "file" in fields:
-            await pilot.press("tab", "right")
+            await pilot.press(*["tab"] * 3, "right")
         for name, value in fields.items():
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.pause()
@@ -152,6 +153,7 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
         await settle(pilot, lambda: "No problems" in told(app))
         await pilot.press("enter")
         await pilot.pause()
+        assert told(app) == "✗ cannot run: No problems 'x': name a file."
         assert len(app.screen_stack) == 2
         assert prober.requests == []
 
@@ -164,6 +166,7 @@ async def test_without_a_named_base_one_must_be_given(prober):
         assert "no adapter names its base" in told(app)
         await pilot.press("enter")
         assert len(app.screen_stack) == 2
+        assert app.screen.focused.id == "base"
         await pilot.press(*"smollm2")
         await settle(pilot, lambda: "passes" in told(app))
         await pilot.press("enter")
@@ -187,17 +190,51 @@ async def test_each_view_presets_its_probe_and_hides_what_does_not_matter(prober
         await pilot.press("escape")
 
 
-async def test_nothing_open_and_work_in_progress_are_said(prober):
+async def test_nothing_open_is_said(prober):
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("p")
         assert "nothing is open" in area(app, "status").text
+
+
+async def test_it_begins_with_what_to_run_and_marks_the_row_that_keys_go_to(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", "p")
+        await pilot.pause()
+        marked = [line.strip("│ ") for line in visible(app).splitlines() if "▸" in line and "│" in line]
+        assert [line.split()[:2] for line in marked] == [["▸", "run"]]
+        await pilot.press("right")
+        assert "[CKA + lens depth]" in visible(app)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "▸ base" in visible(app)
+        assert "▸ run" not in visible(app)
+
+
+async def test_what_is_asked_while_adapters_are_measured_runs_once_they_are(prober):
+    app = app_with(prober)
+    prober.release.set()
+    async with app.run_test(size=(80, 24)) as pilot:
         app.progress = ("analysing", 1, 2)
+        await pilot.press("8", "p", "enter")
+        await pilot.pause()
+        assert "the base runs once the adapters are measured" in app.note[0]
+        assert prober.requests == []
+        app.post_message(Snapshot(app.generation, app.state.study, complete=True))
+        await settle(pilot, lambda: prober.requests and app.progress is None)
+        assert app.state.study.probe("lmc")
+
+
+async def test_p_while_adapters_are_read_asks_once_they_are_measured(prober):
+    app = app_with(prober)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.state.opening = "2 sources"
         await pilot.press("p")
-        assert "still being read" in app.note[0]
-        assert len(app.screen_stack) == 1
+        assert "p asks what to run once they are measured" in app.note[0]
+        app.state.opening = ""
+        app.post_message(Snapshot(app.generation, app.state.study, complete=True))
+        await settle(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query("#cost"))
 
 
 async def test_one_adapter_has_no_pair(prober):
@@ -205,7 +242,7 @@ async def test_one_adapter_has_no_pair(prober):
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("9", "p")
         await settle(pilot, lambda: "passes" in told(app))
-        await pilot.press("escape", "8", "p", "up", "left", "right")
+        await pilot.press("escape", "8", "p", "left", "right")
         await pilot.pause()
         assert "there is no pair yet" in told(app)
 

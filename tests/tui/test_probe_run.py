@@ -27,7 +27,9 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
         await pilot.press("2")
         assert "cosine" in body(app)
         await pilot.press("p")
-        assert "a probe runs already" in area(app, "status").text or app.note[0].startswith("a probe runs already")
+        await pilot.pause()
+        assert "The base runs for loss barriers now. Stop that" in " ".join(visible(app).replace("│", " ").split())
+        await pilot.press("n")
         prober.release.set()
         await settle(pilot, lambda: app.progress is None)
         assert "8 shows it" in app.note[0]
@@ -52,7 +54,28 @@ async def test_cancel_keeps_what_was_measured(prober):
         await settle(pilot, lambda: app.progress is None)
         assert "cancelled: what was measured so far stays" in area(app, "status").text
         assert "4 of 10 pairs · 1 measured" in body(app)
-        assert not app.probing
+        assert not app.state.probing
+
+
+async def test_p_while_the_base_runs_stops_that_and_asks_anew(prober):
+    app = app_with(prober)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", "p")
+        await pilot.pause()
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.state.study.probe("lmc"))
+        await pilot.press("9")
+        assert "The base runs for another view: p stops that" in body(app)
+        await pilot.press("p")
+        await pilot.pause()
+        await pilot.press("y")
+        await settle(pilot, lambda: app.progress is None)
+        assert "[CKA + lens depth]" in visible(app)
+        prober.release.set()
+        await pilot.press("enter")
+        await settle(pilot, lambda: len(prober.requests) == 2 and app.progress is None)
+        assert [request.probes[0] for request in prober.requests] == ["lmc", "cka"]
+        assert app.state.study.probe("lmc")
 
 
 async def test_the_cursor_s_pair_runs_with_the_plotted_ones(prober):
@@ -78,7 +101,7 @@ async def test_other_work_takes_over_and_says_so(prober, monkeypatch):
         await pilot.press("4", "+")
         await pilot.pause()
         assert ("the probe gave way: what it measured so far stays", "warn") in app.log_lines
-        assert not app.probing
+        assert not app.state.probing
         await pilot.press("8")
         assert "4 of 10 pairs · 1 measured" in body(app)
 

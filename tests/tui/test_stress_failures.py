@@ -51,7 +51,7 @@ async def told(pilot, app, error) -> None:
     words = str(error.strerror or error) if isinstance(error, OSError) else str(error)
     await settle(pilot, lambda: any(tone == "bad" and words in line for line, tone in app.log_lines))
     await settle(pilot, lambda: app.progress is None)
-    assert app.probing == ""
+    assert app.state.probing == ""
     app.note = next((line, tone) for line, tone in reversed(app.log_lines) if words in line)
     app.repaint()
     assert words[:10] in area(app, "status").text or "w: more" in area(app, "status").text

@@ -92,7 +92,7 @@ async def test_what_is_being_opened_is_said(monkeypatch):
     app = InspectorApp(["one", "two"])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
-        assert "Opening …" in body(app)
+        assert "Reading 2 sources …" in body(app)
         assert "opening 2 sources" in area(app, "status").text
         may.set()
         await settle(pilot, lambda: "One adapter is open so far; this view compares two." in body(app))

@@ -46,6 +46,8 @@ class AccuracyView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if state.study.block("accuracy", "global") is None:
             return unmeasured(
+                state,
+                self.probe,
                 "No problems were solved yet.",
                 "This view shows how many problems each adapter solves, beside the base, and whether two adapters "
                 "differ on the same problems. It generates one answer a problem and adapter.",

@@ -16,6 +16,7 @@ from inspector.common.spreadsheet import cell
 from inspector.study.metrics import DEFINITIONS
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
+from inspector.tui.opening.start import nothing_open
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
@@ -176,9 +177,10 @@ class View(ABC):
         """What to say while there are too few adapters, or None."""
         if state.size >= need:
             return None
-        have = "No adapter is open." if not state.size else "One adapter is open; this view compares two."
-        if state.opening:
-            have = "Opening …" if not state.size else "One adapter is open so far; this view compares two."
+        if not state.size:
+            return page([Line(), *nothing_open(state, area.ink, area.width)], area.width, area.height)
+        so_far = " so far" if state.opening else ""
+        have = f"One adapter is open{so_far}; this view compares two."
         lines = [Line(), Line("  " + have, area.ink.bold), Line()]
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
         return page([*lines, hint], area.width, area.height)

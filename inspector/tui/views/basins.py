@@ -120,6 +120,8 @@ class BasinsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not losses_measured(state):
             return unmeasured(
+                state,
+                self.probe,
                 "No loss between two adapters was measured yet.",
                 "This view shows the loss of the base model on the straight way from one adapter to another: flat "
                 "where both lie in one basin, a hill where a barrier parts them. It takes about nine passes a pair.",

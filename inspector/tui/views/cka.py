@@ -86,6 +86,8 @@ class CkaView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not any(state.study.block(metric, "layer") is not None for metric in ("cka_debiased", "cka")):
             return unmeasured(
+                state,
+                self.probe,
                 "No hidden states were compared yet.",
                 "This view shows how alike the hidden states of two adapters are at every layer, on the same prompts, "
                 "beside shuffled prompts and the base alone. It takes one pass an adapter.",
