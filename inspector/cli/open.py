@@ -12,6 +12,7 @@ import click
 from inspector.cli import completion
 from inspector.cli.options import AGAINST, DEBUG, MOUSE, SETTINGS, K, on_terminal, reading, refuse_for_study
 from inspector.common.errors import InspectorError
+from inspector.common.nearby import nearby
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -103,4 +104,5 @@ def _suggest_command(sources: Sequence[str]) -> None:
         commands = getattr(click.get_current_context().find_root().command, "commands", {})
         close = difflib.get_close_matches(sources[0], commands, n=1, cutoff=0.7)
         hint = f" Did you mean the command `inspector {close[0]}`?" if close else ""
-        raise InspectorError(f"No file or folder {sources[0]!r} here, and no Hub id (org/repo).{hint}")
+        missing = f"No file or folder {sources[0]!r} here{nearby(sources[0])}"
+        raise InspectorError(f"{missing}, and it is no Hub id (org/repo).{hint}")
