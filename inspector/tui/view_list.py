@@ -9,6 +9,7 @@ from inspector.tui.views.base import View
 from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.cka import CkaView
 from inspector.tui.views.claims.view import ClaimsView
+from inspector.tui.views.curves import CurvesView
 from inspector.tui.views.layers import LayersView
 from inspector.tui.views.map import MapView
 from inspector.tui.views.merge.view import MergeView
@@ -20,6 +21,6 @@ from inspector.tui.views.summary.view import SummaryView
 from inspector.tui.views.trajectory.view import TrajectoryView
 
 VIEWS: list[type[View]] = [
-    AdaptersView, MapView, LayersView, AnglesView, SizeView, PairView, ObjectivesView, BasinsView, CkaView,
+    AdaptersView, MapView, LayersView, CurvesView, AnglesView, SizeView, PairView, ObjectivesView, BasinsView, CkaView,
     AccuracyView, MergeView, SensitivityView, SummaryView, ClaimsView, TrajectoryView,
 ]  # fmt: skip
