@@ -70,7 +70,7 @@ async def test_help_names_keys_and_definitions_of_the_view():
         await pilot.pause()
         text = help_text(app.view, app.everywhere, app.state, app.ink, 300).plain
         assert "never the mean of module cosines" in text
-        assert "colliding" in text
+        assert "shared outputs: |cosine| < 0.2" in text
         assert "sum inner" not in text
         await pilot.press("escape")
         assert len(app.screen_stack) == 1

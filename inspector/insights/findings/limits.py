@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.insights.findings.finding import Finding, listed
 from inspector.insights.pairwise import shared
+from inspector.study.provenance import base_key
 from inspector.study.study import Study
 
 UNSTABLE, OFTEN = 0.9, 0.25
@@ -22,7 +23,7 @@ def by_base(study: Study) -> list[tuple[int, ...]]:
 
     Those that name none may be of any: they are with the others where these are of one base, else by themselves.
     """
-    names = [adapter.base.rstrip("/").rpartition("/")[2].lower() for adapter in study.adapters]
+    names = [base_key(adapter.base) for adapter in study.adapters]
     if len({*names} - {""}) < 2:
         return [tuple(range(len(names)))]
     groups: dict[str, list[int]] = {}

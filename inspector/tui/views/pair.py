@@ -33,7 +33,7 @@ _TABLE = (
 )
 _SOURCES = {"norm", *(metric for metric, _ in _TABLE)}
 """The module blocks that the table is made from."""
-_BRIEF = {"reinforcing": "reinf", "cancelling": "cancel", "colliding": "collid", "independent": "indep"}
+_BRIEF = {"shared outputs": "shared", "independent": "indep"}
 _GAP = 1e-3
 _STEEP = 0.9
 
