@@ -105,6 +105,10 @@ class View(ABC):
             return
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
+    def across(self, state: AppState, step: int) -> None:
+        """Cursor to the right for positive steps."""
+        state.step_column(step)
+
     def cycle(self, state: AppState, step: int) -> str | None:  # noqa: B027 - few have more than one
         """Choose the next metric or the previous one; what there is to say of that."""
 

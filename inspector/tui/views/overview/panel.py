@@ -15,7 +15,9 @@ from inspector.tui.views.summary.numbers import in_words
 _LABEL = 10
 
 
-def of_adapter(state: AppState, at: int, entry: Entry | None, verdict: Verdict | None, ink: Ink, width: int) -> list[Line]:
+def of_adapter(
+    state: AppState, at: int, entry: Entry | None, verdict: Verdict | None, ink: Ink, width: int
+) -> list[Line]:
     """Who it is, the verdict on it and its nearest, what else is known of it."""
     info = state.infos[at]
     lines = [Line(fit(clean(info.name), width), ink.accent)]

@@ -109,7 +109,9 @@ class OverviewView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
         if found is None:
-            words = "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
+            words = (
+                "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
+            )
             return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
         width = max(area.width * 3 // 5, 68) if wide else area.width

@@ -13,8 +13,8 @@ from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, general, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy
+from inspector.tui.text import Line, clean, page, plural, wrap
+from inspector.tui.views.base import Area, Table, View, rows_shown, tidy
 from inspector.tui.views.summary.numbers import in_words
 from inspector.tui.work import Work
 
@@ -68,7 +68,9 @@ class SummaryView(View):
         found = self.findings(state)
         if not found:
             told = (
-                "No rule finds anything to say of these numbers." if self.answer.newest(state) else "Reading the numbers …"
+                "No rule finds anything to say of these numbers."
+                if self.answer.newest(state)
+                else "Reading the numbers …"
             )
             return page([Line(), Line("  " + told)], area.width, area.height)
         self.row = min(self.row, len(found) - 1)
