@@ -46,7 +46,7 @@ def _character(line: str, x: int) -> int:
 
 def _tab(line: str, at: int) -> str:
     """The key of the tab on the character: its name follows it."""
-    keys = [found for found in re.finditer(r"(?<![^\s\[])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
+    keys = [found for found in re.finditer(r"(?<![^\s\[\]])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
     return keys[-1].group() if keys and at < len(line.rstrip()) else ""
 
 

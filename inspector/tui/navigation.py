@@ -68,8 +68,8 @@ ENDS = (
 )  # fmt: skip
 """Of views without layers."""
 CURSOR = (
-    Action("left", "left h", "left", "move the cursor left", lambda _, app: app.state.step_column(-1)),
-    Action("right", "right l", "right", "move the cursor right", lambda _, app: app.state.step_column(1)),
+    Action("left", "left h", "left", "move the cursor left", lambda view, app: view.across(app.state, -1)),
+    Action("right", "right l", "right", "move the cursor right", lambda view, app: view.across(app.state, 1)),
 )
 _ONE = (
     Action("layer_down", "[", "layer −1", "move the layer slider down by one", _layer(-1), 60, "[ ]", "layer"),

@@ -165,7 +165,7 @@ class Shell(App[int]):
 
     @property
     def ink(self) -> Ink:
-        return ink_for(self.theme, coloured=not self.no_color)
+        return ink_for(self.theme, coloured=not self.no_color, colours=self.console.color_system)
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()

@@ -9,6 +9,7 @@ from inspector.tui.views.base import View
 from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.cka import CkaView
 from inspector.tui.views.claims.view import ClaimsView
+from inspector.tui.views.curves import CurvesView
 from inspector.tui.views.layers import LayersView
 from inspector.tui.views.map import MapView
 from inspector.tui.views.merge.view import MergeView
@@ -23,7 +24,7 @@ from inspector.tui.views.trajectory.view import TrajectoryView
 VIEWS: list[type[View]] = [
     OverviewView, AdaptersView, SizeView, SummaryView,
     MapView,
-    LayersView,
+    LayersView, CurvesView,
     PairView, AnglesView,
     MergeView,
     AccuracyView, BasinsView, CkaView,

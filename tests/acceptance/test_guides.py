@@ -16,7 +16,7 @@ from inspector.cli.main import Lazy, cli
 from inspector.tui.tabs import TABS
 from inspector.tui.view_list import VIEWS
 from tests.acceptance.command import ALL, FEW, ROOT, begun
-from tests.guides import FOLDER, GUIDES
+from tests.guides import FOLDER, GUIDES, OBJECTIVES, objectives
 
 README = ROOT / "README.md"
 PAGES = (README, *sorted(FOLDER.glob("*.md")), *sorted((ROOT / ".github").rglob("*.md")))
@@ -85,6 +85,10 @@ def test_every_guide_is_found_from_the_readme():
 @pytest.mark.parametrize("guide", GUIDES)
 def test_what_repeats_the_code_is_that_of_the_code(guide):
     assert TEXTS[FOLDER / guide] == GUIDES[guide](), "make guides writes it anew"
+
+
+def test_the_apps_objectives_are_those_of_the_trainer():
+    assert OBJECTIVES.read_text(encoding="utf-8") == objectives(), "make guides writes it anew"
 
 
 def test_every_command_is_shown():

@@ -212,7 +212,7 @@ def test_the_app_and_the_findings_add_it_to_nothing(tmp_path):
     study = analyse([opened(tmp_path, name) for name in ("called", "plain", "against")], Settings())
     assert Mixture().preview(study, (0, 1, 2)).weights == (0.0, 1.0, 1.0)
     (finding,) = merging(study)
-    assert "Merging plain + against would cancel" in finding.text
+    assert "A sum of plain + against cancels part of both" in finding.text
 
 
 async def test_the_merge_view_leaves_it_out_and_says_so(place):

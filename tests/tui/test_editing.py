@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.tui.similarity import similarity_order
+from inspector.insights.order import similarity_order
 from tests.tui.helpers import NAMES, app_with, area, body, visit
 
 

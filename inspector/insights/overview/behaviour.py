@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from inspector.common.text import count
+from inspector.insights.evidence import ALIKE, FLAT, SIGNIFICANT
 from inspector.insights.findings.finding import Finding, Number, of_adapter, of_pair, own_values, pair_values
-from inspector.insights.findings.probed import ALIKE, FLAT, SIGNIFICANT
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Study
 

@@ -13,9 +13,9 @@ from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label
 from inspector.tui.text import Line, degrees, fit, page, plural
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
-from inspector.tui.views.layers import pair_label
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 

@@ -109,6 +109,10 @@ class View(ABC):
         """The cursor to a line of the view that was pointed at, from the line it is on."""
         self.move(state, line - here)
 
+    def across(self, state: AppState, step: int) -> None:
+        """Cursor to the right for positive steps."""
+        state.step_column(step)
+
     def cycle(self, state: AppState, step: int) -> str | None:  # noqa: B027 - few have more than one
         """Choose the next metric or the previous one; what there is to say of that."""
 

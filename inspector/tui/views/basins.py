@@ -25,9 +25,9 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label
 from inspector.tui.text import Line, fit, page, plural, right
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
-from inspector.tui.views.layers import pair_label
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 KINDS = (("mean", "above mean"), ("chord", "above chord"), ("strict", "above both"))

@@ -17,7 +17,7 @@ from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST
+from inspector.tui.views.curves import MOST
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 
