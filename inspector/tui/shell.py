@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult
@@ -50,6 +50,9 @@ class MainScreen(Screen[None]):
         yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
         yield Painted(shell.paint_status, id="status")
         yield Painted(shell.paint_keys, id="keys")
+
+    def on_mount(self) -> None:
+        self._shell.lay_out(self)
 
     def on_key(self, event: events.Key) -> None:
         """A key that no action of this view has: said, not swallowed; nothing for the log."""
@@ -220,14 +223,14 @@ class Shell(App[int]):
             return
         if not ids:
             self.view.prepare(self)
-            self.lay_out()
+            self.lay_out(self.screen_stack[0])
         for area in self.screen_stack[0].query(Painted):
             if not ids or area.id in ids:
                 area.repaint()
 
-    def lay_out(self) -> None:
+    def lay_out(self, screen: Screen[Any]) -> None:
         """A line for the views of a tab that holds several, one for the slider where it is of use."""
-        areas = {area.id: area for area in self.screen_stack[0].query(Painted)}
+        areas = {area.id: area for area in screen.query(Painted)}
         areas["views"].display = len(self.views_of(self.view.tab)) > 1
         areas["slider"].display = self.view.slides
 
