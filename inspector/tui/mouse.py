@@ -92,5 +92,5 @@ def _choose(app: Shell, lines: list[str], y: int) -> None:
     if marked == y:
         _run(app, next((action for action in app.view.actions if "enter" in action.keys.split()), None))
     elif marked is not None and y < len(lines) and lines[y].strip():
-        app.view.move(app.state, y - marked)
+        app.view.reach(app.state, y, marked)
         app.repaint()
