@@ -23,6 +23,8 @@ def clicked(app: Shell, area: str, text: str, x: int, y: int) -> None:
     at = _character(line, x)
     if area == "tabs":
         _press(app, _tab(line, at))
+    elif area == "views":
+        _show(app, line, at)
     elif area == "keys":
         _run(app, _entry(app, line, at))
     elif area == "slider":
@@ -46,6 +48,14 @@ def _tab(line: str, at: int) -> str:
     """The key of the tab on the character: its name follows it."""
     keys = [found for found in re.finditer(r"(?<![^\s\[\]])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
     return keys[-1].group() if keys and at < len(line.rstrip()) else ""
+
+
+def _show(app: Shell, line: str, at: int) -> None:
+    """The view of the tab whose title is on the character."""
+    for view in app.views_of(app.view.tab):
+        start = line.find(view.title)
+        if start - 1 <= at <= start + len(view.title):
+            app.action_act(f"go_{view.id}")
 
 
 def _press(app: Shell, key: str) -> None:

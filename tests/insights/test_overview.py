@@ -79,19 +79,22 @@ def test_why_one_stands_alone():
         norm={"sft": 1.4, "sft_s123": 0.0, "fast": 7.9},
     )  # fmt: skip
     found = overview(made)
-    notes = {found.names(99)[entry.index]: entry.note for entry in found.entries}
-    assert notes == {"sft": "", "sft_s123": "ΔW is zero, another seed of sft, u₁ 0.81", "fast": "10× the rate of sft"}
-    assert (
-        "sft_s123, another seed of sft, writes to the same outputs (u₁ 0.81) though its cosine is 0.06: "
-        "compare seeds by u₁."
-    ) in said(found)
+    notes = {found.names(99)[entry.index]: entry.why for entry in found.entries}
+    assert notes == {"sft": (), "sft_s123": ("ΔW is zero", "other seed", "u₁ 0.81"), "fast": ("10× rate",)}
+    assert "sft_s123 is another seed of sft: same outputs (u₁ 0.81), cosine 0.06." in said(found)
 
 
 def test_a_smaller_rate_is_a_part_of_the_usual_one():
     origins = [Origin("dpo", 2e-5, 1), Origin("dpo", 2e-4, 1), Origin("sft", 2e-4, 1)]
     pairs = dict.fromkeys(combinations("abc", 2), 0.0)
-    notes = {entry.index: entry.note for entry in overview(study("abc", origins=origins, cosine=pairs)).entries}
-    assert notes[0] == "1/10 of the rate of b"
+    notes = {entry.index: entry.why for entry in overview(study("abc", origins=origins, cosine=pairs)).entries}
+    assert notes[0] == ("1/10 rate",)
+
+
+def test_whose_seed_is_said_if_another_is_nearest():
+    origins = [Origin("sft", 1e-4, 1), Origin("sft", 1e-4, 2), Origin("dpo", 1e-4, 1)]
+    made = study("abc", origins=origins, cosine={("a", "b"): 0.1, ("a", "c"): 0.2, ("b", "c"): 0.3})
+    assert next(entry.why for entry in overview(made).entries if entry.index == 1) == ("other seed of a",)
 
 
 def test_where_the_members_differ_most():
@@ -99,7 +102,7 @@ def test_where_the_members_differ_most():
         study(("a", "b"), layers=4, cosine={("a", "b"): 0.9}), "cosine", {("a", "b"): [0.9, 0.9, 0.5, 0.9]}
     )
     found = next(sentence for sentence in overview(made).so_what if "layer" in sentence.text)
-    assert found.text == "The members of A differ most in layer 2: cosine 0.50 (0.90 in the median)."
+    assert found.text == "The members of A differ most in layer 2: cosine 0.50, elsewhere 0.90."
     assert (found.numbers[0].layer, found.numbers[0].value) == (2, 0.5)
 
 
@@ -116,8 +119,8 @@ def test_without_a_group_the_nearest_two_are_named():
 @pytest.mark.parametrize(
     ("p", "sentence"),
     [
-        (0.01, "A holds 2 variants of one update; b solves the most (20 to 40 %), beyond chance more than a: keep that one."),  # noqa: E501
-        (0.5, "A holds 2 variants of one update; in accuracy they do not differ beyond chance (20 to 40 %): keep any one."),  # noqa: E501
+        (0.01, "Of A's 2 variants b solves the most (20 to 40 %), beyond chance more than a: keep it."),
+        (0.5, "Of A's 2 variants none is better beyond chance (accuracy 20 to 40 %): keep any."),
     ],
 )  # fmt: skip
 def test_measured_accuracy_decides_which_to_keep(p, sentence):
@@ -144,7 +147,7 @@ def test_few_prompts_say_nothing():
     of = {name: {("a", "b"): value} for name, value in barriers([1.0, 2.0, 1.2]).items()}
     made = study(("a", "b"), alphas=(0.0, 0.5, 1.0), lmc_loss={("a", "b"): [1.0, 2.0, 1.2]}, **of)
     made = replace(made, probes=(ProbeInfo("lmc", "b", examples=3),))
-    assert not any("Averaging" in text for text in said(overview(made)))
+    assert not any("the loss" in text for text in said(overview(made)))
 
 
 @pytest.mark.parametrize(
@@ -166,17 +169,14 @@ def test_of_many_paths_and_states_the_worst_is_named():
     )  # fmt: skip
     made = with_layers(made, "cka_debiased", {("a", "b"): [0.99] * 36, ("b", "c"): [0.99] * 35 + [0.4]})
     found = said(overview(measured_by(made, "lmc", "cka", "accuracy")))
-    assert "Averaging: on 1 of 2 paths the loss rises above both ends, most between a and c (+0.50)." in found
-    assert (
-        "Hidden states of 1 of 2 pairs stay alike in every layer (CKA from 0.95 on); farthest apart are b and c, 0.40 "
-        "in layer 35."
-    ) in found
+    assert "On 1 of 2 paths the loss rises above both ends, most between a and c (+0.50)." in found
+    assert "Hidden states stay alike in 1 of 2 pairs (CKA ≥ 0.95); farthest b and c: 0.40." in found
 
 
 def test_weights_alone_are_said_to_be_all():
     last = overview(study(EIGHT, cosine=COSINE)).so_what[-1]
     assert last.caution
-    assert last.text == "Weights only: loss between adapters, hidden states and accuracy are not measured."
+    assert last.text == "Weights only: loss, hidden states and accuracy are not measured."
     found = overview(measured_by(study(EIGHT, cosine=COSINE), "lmc", "cka"))
     assert found.so_what[-1].text == "Not measured: accuracy."
     assert not any(

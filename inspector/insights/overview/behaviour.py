@@ -41,11 +41,9 @@ def _loss(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
         rises = f"rises above both ends (+{heights[i, j]:.2f})" if steep else "does not rise above both ends"
         text = f"Averaging {names[i]} and {names[j]}: the loss {rises}."
     elif steep:
-        text = (
-            f"Averaging: on {len(steep)} of {len(pairs)} paths the loss rises above both ends, most between {height}."
-        )
+        text = f"On {len(steep)} of {len(pairs)} paths the loss rises above both ends, most between {height}."
     else:
-        text = f"Averaging: on none of the {len(pairs)} measured paths does the loss rise above both ends."
+        text = f"On none of {len(pairs)} measured paths does the loss rise above both ends."
     numbers = [of_pair(study, f"barrier_strict{suffix}", *pair) for pair in [worst, *(p for p in pairs if p != worst)]]
     yield Finding("loss", text, tuple(numbers))
 
@@ -67,11 +65,9 @@ def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]
         how = "stay alike in every layer: CKA at least" if alike else f"part: CKA falls to {value:.2f} in layer {layer}"
         text = f"Hidden states of {names[i]} and {names[j]} {how}{f' {value:.2f}' if alike else ''}."
     else:
-        which = f"all {len(pairs)} pairs" if alike == len(pairs) else f"{alike or 'none'} of {len(pairs)} pairs"
-        text = (
-            f"Hidden states of {which} stay alike in every layer (CKA from {ALIKE:.2f} on); farthest apart are "
-            f"{names[i]} and {names[j]}, {value:.2f} in layer {layer}."
-        )
+        which = f"all {len(pairs)}" if alike == len(pairs) else f"{alike or 'none'} of {len(pairs)}"
+        far = f"farthest {names[i]} and {names[j]}: {value:.2f}"
+        text = f"Hidden states stay alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {far}."
     yield Finding("states", text, (of_pair(study, metric, i, j, layer),))
 
 

@@ -15,7 +15,7 @@ from inspector.insights.overview.model import Entry, Group
 from inspector.insights.pairwise import MOSTLY, ONE, PART
 from inspector.study.study import Study
 
-Note = Callable[[int, int | None], str]
+Note = Callable[[int, int | None], tuple[str, ...]]
 """Why an adapter stands apart from the nearest other one."""
 
 

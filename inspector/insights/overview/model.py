@@ -20,8 +20,8 @@ class Entry:
     nearest: int | None
     cosine: float
     """To the nearest: the one largest in size."""
-    note: str = ""
-    """Why it stands where it does: `another seed of sft, u₁ 0.81`; empty if nothing tells."""
+    why: tuple[str, ...] = ()
+    """Why it stands where it does, the most telling first: `other seed`, `u₁ 0.81`; empty if nothing tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,23 @@ from inspector.insights.sensitivity import Variation, variations
 from inspector.study.study import Study
 
 
-def notes(study: Study, names: Sequence[str]) -> Callable[[int, int | None], str]:
-    """The reasons of an adapter (its index, that of the nearest), in the given names; empty where nothing tells."""
+def notes(study: Study, names: Sequence[str]) -> Callable[[int, int | None], tuple[str, ...]]:
+    """The reasons of an adapter (its index, that of the nearest), in the given names; none where nothing tells."""
     changed, norms, kin = variants(study), own_values(study, "norm"), lineage(study)
 
-    def note(i: int, nearest: int | None) -> str:
+    def note(i: int, nearest: int | None) -> tuple[str, ...]:
         said = []
         if norms[i] == 0:
             said.append("ΔW is zero")
         elif nearest is None and len(study.adapters) > 1:
-            said.append("no module in common with another")
+            said.append("nothing to compare")
         if not study.scaled[i]:
             said.append("scale unknown")
         if i in changed:
-            said.append(_change(study, i, changed[i], names))
+            said += _change(study, i, changed[i], nearest, names)
         elif kin is not None and nearest is not None and _other_start(kin, i):
-            said.append("another start of A")
-        return ", ".join(said)
+            said.append("other start of A")
+        return tuple(said)
 
     return note
 
@@ -54,16 +54,16 @@ def variants(study: Study) -> dict[int, Variation]:
     return found
 
 
-def _change(study: Study, i: int, v: Variation, names: Sequence[str]) -> str:
-    """`another seed of sft, u₁ 0.81`, `10× the rate of sft`, `1/10 of the rate of sft`."""
+def _change(study: Study, i: int, v: Variation, nearest: int | None, names: Sequence[str]) -> tuple[str, ...]:
+    """`other seed`, then `u₁ 0.81`; `10× rate` or `1/10 rate`; of whom, unless that is the nearest."""
     other = v.a if v.b == i else v.b
+    of = "" if other == nearest else f" of {names[other]}"
     if v.change == "seed":
-        return f"another seed of {names[other]}" + (f", u₁ {v.u1:.2f}" if isfinite(v.u1) else "")
+        return (f"other seed{of}", *([f"u₁ {v.u1:.2f}"] if isfinite(v.u1) else []))
     if v.change == "learning rate":
         own, its = (study.adapters[n].origin.lr or 0.0 for n in (i, other))  # known of both, and above 0
-        times = f"{own / its:.2g}×" if own > its else f"1/{its / own:.2g} of"
-        return f"{times} the rate of {names[other]}"
-    return f"another seed and rate of {names[other]}"
+        return ((f"{own / its:.2g}× rate" if own > its else f"1/{its / own:.2g} rate") + of,)
+    return (f"other seed and rate{of}",)
 
 
 def _other_start(kin: Lineage, i: int) -> bool:

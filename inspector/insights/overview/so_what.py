@@ -16,12 +16,12 @@ from inspector.insights.overview.behaviour import behaviour
 from inspector.insights.overview.groups import comparable_cosines, nearest_to
 from inspector.insights.overview.model import Group
 from inspector.insights.overview.reasons import variants
-from inspector.insights.pairwise import pair_chance
 from inspector.study.study import Study
 
 MOST = 5
 FAR = 5.0
 """From this ratio of norms on the shorter of two updates changes little in their sum."""
+_SHORT = {"loss between adapters": "loss"}
 Names = Sequence[str]
 
 
@@ -56,10 +56,10 @@ def _groups(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
     for group in kept[:1]:
         yield _by_accuracy(study, group, known, names)
     if not kept:
-        sizes = listed(f"{group.letter} ({len(group.entries)})" for group in groups)
-        what = f"{sizes} each hold" if len(groups) > 1 else f"{groups[0].letter} holds {len(groups[0].entries)}"
-        of_each = " of each" if len(groups) > 1 else ""
-        text = f"{what} variants of one update (cosine {_span(groups)}): keep one{of_each}, by its accuracy."
+        first, rest = groups[0], [f"{group.letter} {len(group.entries)}" for group in groups[1:]]
+        more = f", {', '.join(rest[:3])}{', …' * (len(rest) > 3)}" if rest else ""
+        each = " of each" if rest else ""
+        text = f"{first.letter} holds {len(first.entries)} variants of one update{more}: keep one{each}, by accuracy."
         numbers = [of_pair(study, "cosine", *pair) for group in groups for pair in combinations(group.members, 2)]
         yield Finding("direction", text, tuple(sorted(numbers, key=lambda number: number.value)))
 
@@ -76,19 +76,19 @@ def _no_group(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
 def _by_accuracy(study: Study, group: Group, accuracy: np.ndarray, names: Names) -> Finding:
     """Which member solves the most, and whether that is more than chance."""
     members = sorted(group.members, key=lambda i: -float(accuracy[i]))
-    holds = f"{group.letter} holds {len(members)} variants of one update"
     block = study.block("mcnemar_p_holm", "global")
     pairs = [] if block is None else [p for p in combinations(members, 2) if block[(*p, 0)] < SIGNIFICANT]
     numbers = [of_adapter(study, "accuracy", i) for i in members]
     numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in pairs]
     best, worst = members[0], members[-1]
     spread = f"{100 * accuracy[worst]:.0f} to {100 * accuracy[best]:.0f} %"
+    variants_of = f"Of {group.letter}'s {len(members)} variants"
     if pairs:
         beaten = listed(dict.fromkeys(names[j] for i, j in pairs if i == best))
-        than = f", beyond chance more than {beaten}" if beaten else ""
-        text = f"{holds}; {names[best]} solves the most ({spread}){than}: keep that one."
+        than = f", beyond chance more than {beaten}: keep it" if beaten else ""
+        text = f"{variants_of} {names[best]} solves the most ({spread}){than}."
     else:
-        text = f"{holds}; in accuracy they do not differ beyond chance ({spread}): keep any one."
+        text = f"{variants_of} none is better beyond chance (accuracy {spread}): keep any."
     return Finding("accuracy", text, tuple(numbers))
 
 
@@ -110,8 +110,7 @@ def _layers(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
     if usual - low < DIP:
         text = f"{whose} differ alike in every layer: {mean} {span([low, high])}."
     else:
-        pair = f", {names[i]} and {names[j]} {block[i, j, at]:.2f}" if len(pairs) > 1 else ""
-        text = f"{whose} differ most in layer {study.layers[at]}: {mean} {low:.2f} ({usual:.2f} in the median){pair}."
+        text = f"{whose} differ most in layer {study.layers[at]}: {mean} {low:.2f}, elsewhere {usual:.2f}."
     numbers = (
         of_pair(study, "cosine", i, j, study.layers[at]),
         Number("cosine", low, "mean of their pairs", layer=study.layers[at]),
@@ -132,12 +131,7 @@ def _seeds(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
         other = v.a if v.b == i else v.b
         if v.change != "seed" or i not in who or other not in who or not (v.u1 >= AGREE > v.cosine):
             continue
-        chance = float(pair_chance(study, "u1", i, other)[0])
-        level = f", {chance:.2f} by chance" if np.isfinite(chance) else ""
-        text = (
-            f"{names[i]}, another seed of {names[other]}, writes to the same outputs (u₁ {v.u1:.2f}{level}) though "
-            f"its cosine is {v.cosine:.2f}: compare seeds by u₁."
-        )
+        text = f"{names[i]} is another seed of {names[other]}: same outputs (u₁ {v.u1:.2f}), cosine {v.cosine:.2f}."
         yield Finding("runs", text, (of_pair(study, "u1", i, other), of_pair(study, "cosine", i, other)))
         return
 
@@ -157,7 +151,7 @@ def _sizes(study: Study, groups: Sequence[Group], names: Names) -> Iterator[Find
     short, far = (i, j) if norms[i] < norms[j] else (j, i)
     ratio = float(norms[far] / norms[short])
     if ratio >= FAR:
-        text = f"{names[far]} moved {ratio:.2g} times as far as {names[short]}, which changes little in a sum of both."
+        text = f"{names[far]} moved {ratio:.2g} times as far as {names[short]}, which changes little in their sum."
         yield Finding("size", text, (of_adapter(study, "norm", far), of_adapter(study, "norm", short)))
 
 
@@ -167,12 +161,8 @@ def _bases(study: Study) -> list[Finding]:
 
 def _limits(study: Study) -> list[Finding]:
     """What was not measured, in one sentence."""
-    missing = [what for probe, what in NOT_RUN.items() if study.probe(probe) is None]
+    missing = [_SHORT.get(what, what) for probe, what in NOT_RUN.items() if study.probe(probe) is None]
     if not missing:
         return []
     what = f"Weights only: {listed(missing)} are not measured." if len(missing) == len(NOT_RUN) else ""
     return [Finding("limit", what or f"Not measured: {listed(missing)}.", caution=True)]
-
-
-def _span(groups: Sequence[Group]) -> str:
-    return span([min(group.low for group in groups), max(group.high for group in groups)])

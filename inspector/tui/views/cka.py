@@ -66,7 +66,7 @@ def track(state: AppState, subject: Subject, letter: int) -> Track:
 
 class CkaView(View):
     id = "cka"
-    key = "9"
+    tab = "6"
     title = "CKA"
     need = 1
     hint = "how alike the hidden states are, layer by layer"

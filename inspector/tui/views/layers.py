@@ -67,10 +67,9 @@ def items(state: AppState) -> list[Item]:
 
 class LayersView(View):
     id = "layers"
-    key = "3"
+    tab = "3"
     title = "Layers"
     need = 1
-    short = "Layer"
     hint = "a metric along the layers, for chosen pairs"
     about = "A metric per layer. Dashes mark chance where it is defined; the column is the layer slider."
     actions = (*SCRUBBED, *METRIC, FILTER, OPEN_PAIR, *PAIRS)

@@ -50,7 +50,7 @@ def one_sided(state: AppState, pair: Pair) -> str:
 
 class MapView(View):
     id = "map"
-    key = "2"
+    tab = "2"
     title = "Map"
     need = 2
     hint = "one number for every pair of adapters"

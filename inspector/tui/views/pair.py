@@ -68,7 +68,7 @@ class _Projections:
 
 class PairView(View):
     id = "pair"
-    key = "6"
+    tab = "4"
     title = "Pair"
     scrolls = True
     need = 2
