@@ -135,7 +135,8 @@ def read_config(at: Path) -> PeftConfig:
     named = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
     alpha = config.get(named)
     if named in config and not is_number(alpha):
-        raise InspectorError(f"{plain(path)}: {named} is {plain(repr(alpha), 40)}, no number: the scale is unknown.")
+        shown = plain(repr(alpha), 40)
+        raise InspectorError(f"{plain(path)}: {named} is {shown}, not a number: write the α it was trained with there.")
     rank = config.get("init_r", 12) if peft_type == "ADALORA" else config.get("r")
     init = config.get("init_lora_weights")
     return PeftConfig(
