@@ -68,6 +68,11 @@ def origin_of(folder: Path, name: str, run: str = "") -> Origin:
     return replace(of_run, step=int(found["step"]))
 
 
+def base_key(base: str) -> str:
+    """What tells bases apart: a base under another owner's name, or in a folder, is the same."""
+    return base.rstrip("/").rpartition("/")[2].lower()
+
+
 def run_of(source: str) -> str:
     """The source of the run that a source is of: of `out/checkpoint-9`, as of `out`, that is `out`."""
     found = _CHECKPOINT.fullmatch(source)
@@ -79,6 +84,15 @@ def recorded_base(folder: Path) -> RecordedBase:
     record = _record(folder)
     values = (record.get(key) for key in ("base_digest", "base_weights", "dtype"))
     return RecordedBase(*(value if isinstance(value, str) else "" for value in values))
+
+
+def recorded_objective(source: str) -> str:
+    """The method and formula that the run.json of a source names, as a section of the page of objectives, or empty."""
+    record = _record(Path(run_of(source)))
+    method, formula = (record.get(key) for key in ("method", "formula"))
+    if not isinstance(method, str) or not isinstance(formula, str):
+        return ""
+    return f"# {plain(method, 80)}, as its run recorded it\n\n    {plain(formula, 400)}\n"
 
 
 def _record(folder: Path) -> Mapping[str, Any]:
