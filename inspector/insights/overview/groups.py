@@ -8,10 +8,11 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from inspector.insights.findings.directions import MOSTLY, ONE, PART, clusters
+from inspector.insights.findings.directions import clusters
 from inspector.insights.findings.finding import own_values, pair_values
 from inspector.insights.findings.limits import by_base
 from inspector.insights.overview.model import Entry, Group
+from inspector.insights.pairwise import MOSTLY, ONE, PART
 from inspector.study.study import Study
 
 Note = Callable[[int, int | None], tuple[str, ...]]

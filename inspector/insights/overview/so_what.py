@@ -7,10 +7,10 @@ from itertools import combinations, product
 
 import numpy as np
 
+from inspector.insights.evidence import SIGNIFICANT
 from inspector.insights.findings.directions import DIP
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, span
 from inspector.insights.findings.limits import BASES, NOT_RUN, limits
-from inspector.insights.findings.probed import SIGNIFICANT
 from inspector.insights.findings.runs import AGREE
 from inspector.insights.overview.behaviour import behaviour
 from inspector.insights.overview.groups import comparable_cosines, nearest_to
