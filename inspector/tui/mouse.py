@@ -72,7 +72,7 @@ def _entry(app: Shell, line: str, at: int) -> Action | None:
     """The action whose keys and name are on the character."""
     for action in (*app.everywhere, *app.view.actions):
         for keys, label in footer((action,), (action.id,)):
-            start = line.find(f" {keys} {label}  ")
+            start = f"{line}  ".find(f" {keys} {label}  ")
             if 0 <= start < at <= start + len(keys) + len(label) + 1:
                 return action
     return None
