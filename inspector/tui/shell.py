@@ -54,6 +54,9 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         self._shell.lay_out(self)
 
+    def on_resize(self) -> None:
+        self._shell.lay_out(self)
+
     def on_key(self, event: events.Key) -> None:
         """A key that no action of this view has: said, not swallowed; nothing for the log."""
         shell = self._shell
@@ -193,9 +196,14 @@ class Shell(App[int]):
         views = self.views_of(self.view.tab)
         return paint_views([view.title for view in views], views.index(self.view), self.ink, width)
 
+    @property
+    def too_small(self) -> bool:
+        """Whether the terminal has too little room for any view."""
+        return self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]
+
     def paint_body(self, width: int, height: int) -> list[Strip]:
         area = Area(self.ink, width, height)
-        if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
+        if self.too_small:
             return small.paint(self.state, (self.size.width, self.size.height), area)
         nothing = self.view.empty(self.state, area, self.view.need)
         return self.view.paint(self.state, area) if nothing is None else nothing
@@ -231,7 +239,7 @@ class Shell(App[int]):
     def lay_out(self, screen: Screen[Any]) -> None:
         """A line for the views of a tab that holds several, one for the slider where it is of use."""
         areas = {area.id: area for area in screen.query(Painted)}
-        areas["views"].display = len(self.views_of(self.view.tab)) > 1
+        areas["views"].display = len(self.views_of(self.view.tab)) > 1 and not self.too_small
         areas["slider"].display = self.view.slides
 
     def say(self, text: str, tone: Tone = "info") -> None:

@@ -230,7 +230,7 @@ class AppState(Numbers):
             return
         here = self.pair_at
         pair = pairs[min(max(0 if here is None else here + step, 0), len(pairs) - 1)]
-        self.row, self.col = pair if pair[1] != self.reference_at else pair[::-1]
+        self.row, self.col = pair if pair[0] != self.reference_at else pair[::-1]
 
     def step_column(self, step: int) -> None:
         """The cursor to the next or previous column."""

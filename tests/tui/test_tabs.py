@@ -191,7 +191,7 @@ async def test_what_lists_nothing_cannot_be_searched():
 async def test_the_reference_is_the_one_that_others_are_shown_against():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
+        await visit(pilot, "adapters")
         await pilot.press("down", "asterisk")
         assert "all are shown against rft_s42" in area(app, "status").text
         await visit(pilot, "angles")
@@ -205,8 +205,8 @@ async def test_the_reference_is_the_one_that_others_are_shown_against():
             await pilot.press("n")
         assert {app.state.row, app.state.col} == {1, 4}
         assert app.state.row == 4
-        await visit(pilot, "map")
-        await pilot.press("up", "up", "up", "asterisk", "asterisk")
+        await visit(pilot, "adapters")
+        await pilot.press("up", "up", "up", "asterisk")
         assert len(app.state.pairs) == 10
         assert "no reference" in area(app, "status").text
 
