@@ -64,7 +64,7 @@ async def test_rename_to_a_taken_name_is_refused():
 async def test_order_by_similarity_and_back():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "s")
+        await pilot.press("1", "s")
         assert app.state.names != NAMES
         values = app.state.matrix("cosine")
         assert np.diag(values, 1).sum() >= np.diag(app.state.study.block("cosine", "global")[:, :, 0], 1).sum()
@@ -118,7 +118,7 @@ async def test_k_of_a_saved_study_is_explained():
 async def test_toggled_pairs_follow_their_adapters_through_reordering():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "down", "right", "space")
+        await pilot.press("2", "s", "down", "right", "space")
         assert app.state.pair == (1, 2)
         assert (1, 2) in app.state.plotted
         await pilot.press("1", "<")
