@@ -42,6 +42,16 @@ def number(value: float, digits: int = 3) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A size with so many significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
+    if not math.isfinite(value) or value == 0:
+        return "n/a" if math.isnan(value) else f"{value:g}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    if not 1e-4 <= abs(rounded) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    return f"{rounded:.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+
+
 def short_targets(targets: Sequence[str]) -> str:
     """`k_proj,q_proj`; of full paths `k_proj,q_proj in layers 14-17`, or how many of each: `k_proj (3),q_proj (4)`."""
     layers: dict[str, list[int]] = {}

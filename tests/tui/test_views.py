@@ -13,7 +13,7 @@ from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
 from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, SIZES, VIEWS, app_with, area, body, everything, strike
+from tests.tui.helpers import NAMES, SIZES, VIEWS, app_with, area, body, everything, strike, visit
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -21,12 +21,12 @@ async def test_every_view_fills_its_area_exactly(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
         for view in VIEWS:
-            await pilot.press(KEYS[view])
+            await visit(pilot, view)
             for name in ("tabs", "body", "slider", "status", "keys"):
                 painted = area(app, name)
                 assert len(painted._strips) == painted.size.height, (view, name)
                 assert {strip.cell_length for strip in painted._strips} == {size[0]}, (view, name)
-            assert f"[{KEYS[view]}" in area(app, "tabs").text
+            assert f"[{app.view.tab} " in area(app, "tabs").text
 
 
 @pytest.mark.parametrize("n", [5, 12])
@@ -34,7 +34,7 @@ async def test_80_columns_cut_nothing_off(n):
     app = app_with(n)
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
-            await pilot.press(KEYS[view])
+            await visit(pilot, view)
             lines = [line for line in everything(app).splitlines() if line.endswith("…")]
             assert not lines, (view, lines)
 
@@ -42,7 +42,8 @@ async def test_80_columns_cut_nothing_off(n):
 async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_whole():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "home")
+        await visit(pilot, "layers")
+        await pilot.press("home")
         whole = everything(app)
         await pilot.resize_terminal(40, 10)
         await pilot.pause()
@@ -51,9 +52,11 @@ async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_w
         assert lines[1] == f" sft_s42 ↔ rft_s42, layer 0 cos {signed(app.state.number('cosine', (0, 1))).strip()}"
         assert lines[3].split() == ["▸sft_s42", general(app.state.own("norm", 0))]
         assert "adapters 1–3 of 5" in lines[2]
-        await pilot.press("1", *["down"] * 4)
+        await visit(pilot, "adapters")
+        await pilot.press(*["down"] * 4)
         assert body(app).splitlines()[-1].startswith("▸sft_s123")
-        await pilot.press(*["up"] * 4, "3")
+        await pilot.press(*["up"] * 4)
+        await visit(pilot, "layers")
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert everything(app) == whole
@@ -63,7 +66,8 @@ async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_w
 async def test_any_size_below_stands(size):
     for app in (app_with(), InspectorApp([])):
         async with app.run_test(size=size) as pilot:
-            await pilot.press("3", "down", "?", "escape")
+            await visit(pilot, "layers")
+            await pilot.press("down", "?", "escape")
             await pilot.resize_terminal(60, 15)
             await pilot.pause()
             assert "needs" not in body(app)
@@ -72,6 +76,7 @@ async def test_any_size_below_stands(size):
 async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         for name in NAMES:
             assert name in body(app)
         assert general(app.state.own("norm", 0)) in body(app)
@@ -83,7 +88,7 @@ async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
 async def test_map_shows_every_cosine_and_the_pair_in_words():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         values = app.state.matrix("cosine")
         for i, name in enumerate(NAMES):
             line = next(line for line in body(app).splitlines() if line.startswith(f" {name} "))
@@ -99,7 +104,8 @@ async def test_map_shows_every_cosine_and_the_pair_in_words():
 async def test_map_goes_through_metrics_and_says_which():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m")
+        await visit(pilot, "map")
+        await pilot.press("m")
         assert "output direction" in body(app)
         assert app.state.metric == "u1"
         await pilot.press("M", "M")
@@ -109,7 +115,7 @@ async def test_map_goes_through_metrics_and_says_which():
 async def test_layer_slider_changes_the_numbers_of_every_view():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         before = body(app)
         await pilot.press("]", "}", "]")
         assert "layer 7" in area(app, "slider").text
@@ -127,7 +133,8 @@ async def test_layer_slider_changes_the_numbers_of_every_view():
 async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
     app = app_with(20)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m", "m")
+        await visit(pilot, "map")
+        await pilot.press("m", "m")
         assert "columns 1–14 of 20" in body(app).splitlines()[0]
         assert "all layers" in body(app).splitlines()[0]
         assert "…" not in body(app).splitlines()[0]
@@ -137,7 +144,8 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
     names = ("sft", "offline-grpo", *(f"run_{n}" for n in range(9)))
     app = InspectorApp(study=make_study(11, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "s", "down", "right", "right")
+        await visit(pilot, "map")
+        await pilot.press("s", "down", "right", "right")
         lines = body(app).splitlines()
         assert "columns" not in lines[0]
         line = next(line for line in lines if line.startswith(" offline-grpo"))
@@ -157,7 +165,7 @@ async def test_the_map_stands_in_blocks_with_gaps_and_readable_names_above_its_c
     blocks["cosine", "global"] = alike[:, :, None]
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         lines = body(app).splitlines()
         rows = [
             line.split()[0] if line.strip() else "" for line in lines if not line or line.startswith((" sft", " dpo"))
@@ -173,7 +181,7 @@ async def test_the_map_stands_in_blocks_with_gaps_and_readable_names_above_its_c
 async def test_from_110_columns_the_map_has_a_second_metric_beside_the_first():
     app = app_with()
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "cosine" in body(app).splitlines()[0]
         assert "output direction" in body(app).splitlines()[0]
         line = next(line for line in body(app).splitlines() if line.startswith(" sft_s42 "))
@@ -186,7 +194,8 @@ async def test_from_110_columns_the_map_has_a_second_metric_beside_the_first():
 async def test_layers_are_strips_with_their_numbers_the_most_alike_first():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "right", "right")
+        await visit(pilot, "layers")
+        await pilot.press("right", "right")
         lines = body(app).splitlines()
         rows = [line for line in lines if "↔" in line and "." in line]
         wholes = [float(line.split()[-4].replace("−", "-")) for line in rows]
@@ -204,7 +213,8 @@ async def test_layers_are_strips_with_their_numbers_the_most_alike_first():
 async def test_28_pairs_scroll_at_80_columns_and_the_chart_is_of_the_marked_one():
     app = app_with(8)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", *["up"] * 28)
+        await visit(pilot, "layers")
+        await pilot.press(*["up"] * 28)
         seen = set()
         for _ in range(28):
             shown = [line for line in body(app).splitlines() if line.startswith("▸")]
@@ -219,7 +229,8 @@ async def test_28_pairs_scroll_at_80_columns_and_the_chart_is_of_the_marked_one(
 async def test_pairs_added_by_space_are_drawn_beside_the_marked_one():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", *["up"] * 10)
+        await visit(pilot, "layers")
+        await pilot.press(*["up"] * 10)
         assert not any(line.startswith(" a ") for line in body(app).splitlines())
         await pilot.press("space")
         assert any(line.startswith(" a ") and "  b " in line for line in body(app).splitlines())
@@ -228,7 +239,8 @@ async def test_pairs_added_by_space_are_drawn_beside_the_marked_one():
 async def test_curves_letters_legend_values_and_count():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["curves"], "right", "right")
+        await visit(pilot, "curves")
+        await pilot.press("right", "right")
         text = body(app)
         assert "showing 4 of 10 pairs" in text
         value = app.state.series("cosine", 0, 1)[2]
@@ -243,19 +255,20 @@ async def test_curves_letters_legend_values_and_count():
 async def test_layers_and_curves_show_adapter_metrics_too():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "M")
+        await visit(pilot, "layers")
+        await pilot.press("M")
         while app.state.layers_metric != "norm":
             await pilot.press("M")
         assert "5 adapters" in body(app)
         assert general(app.state.own("norm", 0, "global")) in body(app)
-        await pilot.press(KEYS["curves"])
+        await visit(pilot, "curves")
         assert "showing 5 of 5 adapters" in body(app)
 
 
 async def test_angles_numbers_and_chance():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("4")
+        await visit(pilot, "angles")
         angles = app.state.indexed("principal_angle", (0, 1))
         line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42" in line)
         assert degrees(angles[0]) in line
@@ -268,10 +281,10 @@ async def test_angles_numbers_and_chance():
 async def test_size_names_the_definition_of_rank():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5")
+        await visit(pilot, "size")
         assert "effective rank = exp(H(p)), p = σ/Σσ" in body(app)
         assert "0.self_attn.q_proj (1 of 4 at this layer)" in body(app)
-        await pilot.press("m", "n", "v")
+        await pilot.press("m", "n", "z")
         assert "effective rank (σ²) = exp(H(p)), p = σ²/Σσ²" in body(app)
         assert "0.self_attn.k_proj (2 of 4 at this layer) · linear" in body(app)
 
@@ -279,7 +292,8 @@ async def test_size_names_the_definition_of_rank():
 async def test_pair_opens_from_the_map_and_goes_on_with_n():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "enter")
+        await visit(pilot, "map")
+        await pilot.press("enter")
         assert app.state.view == "pair"
         lines = body(app).splitlines()
         assert lines[0].startswith(" sft_s42↔rft_s42")
@@ -297,7 +311,8 @@ async def test_pair_opens_from_the_map_and_goes_on_with_n():
 async def test_pair_has_two_panes_from_110_columns():
     app = app_with()
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("2", "enter")
+        await visit(pilot, "map")
+        await pilot.press("enter")
         lines = body(app).splitlines()
         assert any("verdict" in line and "by layer" in line for line in lines)
         assert any("layer 0, module by module" in line for line in lines)
@@ -308,7 +323,7 @@ async def test_pair_has_two_panes_from_110_columns():
 async def test_objectives_scroll_to_the_end():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7")
+        await visit(pilot, "objectives")
         assert "SFT" in body(app)
         for _ in range(12):
             await pilot.press("pagedown")
@@ -342,16 +357,17 @@ def test_every_objective_and_its_formulas_on_lines_of_their_own(width):
 async def test_64_adapters_scroll_with_headers_kept():
     app = app_with(64, layers=4)
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "2", *["down"] * 63, *["right"] * 62)
+        await visit(pilot, "map")
+        await strike(pilot, *["down"] * 63, *["right"] * 62)
         text = body(app)
         assert "of 64" in text
         assert " run_63 " in text
         assert "".join(line.split()[-1] for line in text.splitlines()[1:3]) == f"run_{app.state.order[app.state.col]}"
-        await pilot.press("4")
+        await visit(pilot, "angles")
         assert "of 2016" in body(app)
-        await pilot.press("1")
+        await visit(pilot, "adapters")
         assert "rows 5" in body(app)
-        await pilot.press("3")
+        await visit(pilot, "layers")
         assert "of 2016" in body(app).splitlines()[0]
 
 
@@ -359,19 +375,19 @@ async def test_wild_names_stay_plain_text():
     names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
     app = InspectorApp(study=make_study(3, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await pilot.press(key)
+        for view in VIEWS:
+            await visit(pilot, view)
             assert "\x1b" not in everything(app)
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "[bold]x[/]" in body(app)
 
 
 async def test_nothing_open_says_how_to_open():
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await pilot.press(key)
-        await pilot.press("2")
+        for view in VIEWS:
+            await visit(pilot, view)
+        await visit(pilot, "map")
         assert "No adapter is open." in body(app)
 
 
@@ -392,13 +408,15 @@ async def test_every_view_and_key_stands_missing_numbers(part):
         blocks = {key: values for key, values in study.blocks.items() if key[0] == "norm"}
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await strike(pilot, key, "m", "g", "]", "n", "s", "y", "f", "space", "enter")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "m", "g", "]", "n", "s", "y", "f", "space", "enter")
             await strike(pilot, "escape")
             await strike(pilot, "down", "up")
         await app.workers.wait_for_complete()
-        for key in KEYS.values():
-            await strike(pilot, key, "?")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "?")
             await strike(pilot, "escape")
             assert "nan" not in body(app)
     assert app._exception is None
@@ -410,9 +428,9 @@ async def test_modules_on_one_side_only_are_counted():
     shapes[0, :5] = 0
     app = InspectorApp(study=replace(study, shapes=shapes))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "5 modules on one side only" in body(app)
-        await pilot.press("6")
+        await visit(pilot, "pair")
         assert "5 modules on one side only" in body(app)
 
 
@@ -424,7 +442,8 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
     blocks = {key: values for key, values in study.blocks.items() if key[1] != "layer"}
     app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await strike(pilot, key, "]", "}", "home", "end", "g", "n", "f", "left")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "]", "}", "home", "end", "g", "n", "f", "left")
         await app.workers.wait_for_complete()
         assert "no numbered layers" in area(app, "slider").text

@@ -15,7 +15,7 @@ from inspector.study.study import Study
 UNSTABLE, OFTEN = 0.9, 0.25
 """u₁ is ill-defined where σ₂/σ₁ > 0.9; told of adapters where that holds in a quarter of the modules."""
 BASES = "The adapters name different bases"
-_NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
+NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
 
 
 def by_base(study: Study) -> list[tuple[int, ...]]:
@@ -49,7 +49,7 @@ def limits(study: Study) -> Iterator[Finding]:
     if unstable := _unstable(study):
         text = f"u₁ and v₁ of {listed(unstable)} are ill-defined in many modules: σ₂ nearly equals σ₁ there."
         yield Finding("limit", text, caution=True)
-    if missing := [what for probe, what in _NOT_RUN.items() if study.probe(probe) is None]:
+    if missing := [what for probe, what in NOT_RUN.items() if study.probe(probe) is None]:
         text = f"Not measured, so nothing is said of it: {listed(missing)}. The weights alone do not tell."
         yield Finding("limit", text, caution=True)
 

@@ -38,10 +38,9 @@ def depth(state: AppState) -> int:
 
 class AnglesView(View):
     id = "angles"
-    key = "4"
+    tab = "4"
     title = "Angles"
     need = 2
-    short = "Angle"
     hint = "principal angles of every pair against chance"
     about = "Bar: the smallest angle. Whisker: the worst of k. Random subspaces are near 90° too: read both against ┊."
     actions = (*SCRUBBED, FILTER, OPEN_PAIR, *PAIRS, *K)

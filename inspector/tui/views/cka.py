@@ -67,7 +67,7 @@ def track(state: AppState, subject: Subject, letter: int) -> Track:
 
 class CkaView(View):
     id = "cka"
-    key = "9"
+    tab = "6"
     title = "CKA"
     need = 1
     hint = "how alike the hidden states are, layer by layer"
@@ -87,6 +87,8 @@ class CkaView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not any(state.study.block(metric, "layer") is not None for metric in ("cka_debiased", "cka")):
             return unmeasured(
+                state,
+                self.probe,
                 "No hidden states were compared yet.",
                 "This view shows how alike the hidden states of two adapters are at every layer, on the same prompts, "
                 "beside shuffled prompts and the base alone. It takes one pass an adapter.",

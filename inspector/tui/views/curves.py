@@ -52,7 +52,7 @@ def items(state: AppState) -> list[Item]:
 
 class CurvesView(View):
     id = "curves"
-    key = "C"
+    tab = "3"
     title = "Curves"
     need = 1
     hint = "a metric along the layers, the lines of chosen pairs over each other"

@@ -62,10 +62,9 @@ def marked(state: AppState) -> Subject:
 
 class LayersView(View):
     id = "layers"
-    key = "3"
+    tab = "3"
     title = "Layers"
     need = 1
-    short = "Layer"
     hint = "a metric along the layers, a strip for every pair"
     about = (
         "A row a pair, a cell a layer, the most alike first. The chart is of the marked pair, and of those added by "

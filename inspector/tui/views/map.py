@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.common.labels import labels
-from inspector.insights.findings.directions import MOSTLY
 from inspector.insights.order import blocks
+from inspector.insights.pairwise import MOSTLY
 from inspector.insights.verdict import verdict
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
@@ -96,7 +96,7 @@ class _Blocks:
 
 class MapView(View):
     id = "map"
-    key = "2"
+    tab = "2"
     title = "Map"
     need = 2
     hint = "one number for every pair of adapters"

@@ -14,9 +14,8 @@ from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, rows_shown, window
-from inspector.tui.views.claims.actions import OPEN_CLAIM, ask_for_claims
+from inspector.tui.views.claims.actions import CHOOSE, OPEN_CLAIM, some_sets
 from inspector.tui.views.claims.state import Judged
-from inspector.tui.work import Work
 
 _MARKS: dict[Verdict, str] = {
     "holds": "✓ holds",
@@ -37,25 +36,16 @@ _DETAIL = 8
 
 class ClaimsView(View):
     id = "claims"
-    key = "C"
+    tab = "8"
     title = "Claims"
-    hint = "published claims against what is open; asks for a set where none is looked at"
+    hint = "published claims against what is open"
     about = (
         "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
         "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. enter "
-        "shows the numbers behind a claim, C asks for another set."
+        "shows the numbers behind a claim, c asks for another set."
     )
-    actions = (OPEN_CLAIM,)
-
-    def there(self, state: AppState) -> bool:
-        return state.judged is not None
-
-    def enter(self, app: Work) -> None:
-        """To the claims; where there are none, or they are looked at already, ask for a set."""
-        if app.state.judged is None or app.view is self:
-            ask_for_claims(app)
-        else:
-            app.go(self.id)
+    lists = "claims"
+    actions = (OPEN_CLAIM, CHOOSE)
 
     def shell_command(self, state: AppState) -> list[str]:
         if state.judged is None or not state.size:
@@ -66,7 +56,8 @@ class ClaimsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged
         if judged is None:
-            return page([Line(), Line("  No claims are loaded.", area.ink.bold)], area.width, area.height)
+            hint = Line("  ").add("c", area.ink.accent).add(f" asks for a set: a .yaml file, or {some_sets()}")
+            return page([Line(), Line("  No claims are loaded.", area.ink.bold), Line(), hint], area.width, area.height)
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)

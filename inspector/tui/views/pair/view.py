@@ -24,7 +24,7 @@ _RIGHT = 54
 
 class PairView(View):
     id = "pair"
-    key = "6"
+    tab = "4"
     title = "Pair"
     scrolls = True
     need = 2
