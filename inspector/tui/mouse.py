@@ -72,7 +72,7 @@ def _entry(app: Shell, line: str, at: int) -> Action | None:
     """The action whose keys and name are on the character."""
     for action in (*app.everywhere, *app.view.actions):
         for keys, label in footer((action,), (action.id,)):
-            start = line.find(f" {keys} {label}  ")
+            start = f"{line}  ".find(f" {keys} {label}  ")
             if 0 <= start < at <= start + len(keys) + len(label) + 1:
                 return action
     return None
@@ -92,5 +92,5 @@ def _choose(app: Shell, lines: list[str], y: int) -> None:
     if marked == y:
         _run(app, next((action for action in app.view.actions if "enter" in action.keys.split()), None))
     elif marked is not None and y < len(lines) and lines[y].strip():
-        app.view.move(app.state, y - marked)
+        app.view.reach(app.state, y, marked)
         app.repaint()

@@ -35,6 +35,9 @@ async def test_keys_of_the_footer_act():
         await pilot.press("escape")
         await pilot.click("#keys", offset=(column(app, "keys", "x remove") + 4, 0))
         assert app.state.names == NAMES[1:]
+        await pilot.click("#keys", offset=(column(app, "keys", "q quit") + 5, 0))
+        await pilot.pause()
+        assert app.return_code == 0
 
 
 async def test_a_click_on_a_row_takes_the_cursor_there_and_the_second_does_what_enter_does():

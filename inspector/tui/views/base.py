@@ -105,6 +105,10 @@ class View(ABC):
             return
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
+    def reach(self, state: AppState, line: int, here: int) -> None:
+        """The cursor to a line of the view that was pointed at, from the line it is on."""
+        self.move(state, line - here)
+
     def across(self, state: AppState, step: int) -> None:
         """Cursor to the right for positive steps."""
         state.step_column(step)

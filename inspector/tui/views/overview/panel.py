@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from inspector.adapters.health.summary import account
 from inspector.insights.findings import Finding
-from inspector.insights.overview import Entry
-from inspector.insights.verdict import Verdict
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, plural, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.summary.numbers import in_words
+
+if TYPE_CHECKING:
+    from inspector.insights.overview import Entry
+    from inspector.insights.verdict import Verdict
 
 _LABEL = 10
 
@@ -21,8 +25,8 @@ def of_adapter(
     """Who it is, the verdict on it and its nearest, what else is known of it."""
     info = state.infos[at]
     lines = [Line(fit(clean(info.name), width), ink.accent)]
-    if entry is not None and entry.note:
-        lines += _wrapped(entry.note, ink, width)
+    if entry is not None and entry.why:
+        lines += _wrapped(", ".join(entry.why), ink, width)
     if entry is not None and entry.nearest is not None and verdict is not None:
         other = clean(state.study.names[state.arrangement[entry.nearest]])
         lines += [Line(), Line(fit(f"beside {other}", width), ink.bold), *_wrapped(verdict.headline, ink, width)]
