@@ -87,9 +87,25 @@ def test_cut_rows_are_counted_and_not_learned(cut):
     assert [row.targets for row in rows.rows] == ([2] if cut == "drop" else [2, 0, 0])
     assert all(len(row.ids) <= 40 for row in rows.rows)
     found = examples(method("offline-grpo"), Recipe(), rows)
-    assert found.columns["weight"][0] == pytest.approx(0.1 if cut == "drop" else 1 - 1 / 3 + 0.1)
+    assert found.columns["weight"][0] == pytest.approx(1 - 1 / 3 + 0.1), "the mean is over all three, either way"
+    assert found.weights == pytest.approx(
+        {"least": 23 / 30, "largest": 23 / 30, "mean": 23 / 30, "std": 0, "groups_cut": 1}
+    )
     with pytest.raises(InspectorError, match="dpo has nothing to learn here: no group"):
         examples(method("dpo"), Recipe(), rows)
+
+
+@pytest.mark.parametrize(
+    ("how", "cut"),
+    [
+        ({"finish_reason": "", "completion_tokens": 8}, 1),
+        ({"finish_reason": "", "completion_tokens": 7}, 0),
+        ({"finish_reason": "stop", "completion_tokens": 8}, 0),
+        ({"finish_reason": "", "completion_tokens": -1, "max_tokens": -1}, 0),
+    ],
+)
+def test_an_unknown_end_at_the_token_limit_is_cut(how, cut):
+    assert tokenised([rollout(), rollout(**{"max_tokens": 8} | how)], TOKENIZER, 100).cut == cut
 
 
 def test_only_the_train_split():
