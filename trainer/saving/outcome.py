@@ -76,6 +76,8 @@ class Run:
     """On a GPU: tokens of a pass, every how many-th block was computed twice, bytes as planned and at the peak."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of rows: least, largest, mean and standard deviation, and how many groups had answers cut by length."""
+    template_date: str = ""
+    """What a chat template that prints the date was given for today."""
     sampled_by: str = ""
     """transformers or vllm, of an online method."""
     format: str = FORMAT

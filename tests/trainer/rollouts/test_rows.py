@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -118,6 +119,23 @@ def test_nothing_left_is_an_error():
         tokenised([rollout(finish_reason="length")], TOKENIZER, 100)
     with pytest.raises(InspectorError, match="no end-of-text token"):
         tokenised([rollout()], SimpleNamespace(eos_token_id=None), 100)
+
+
+def test_rows_of_two_days_are_the_same(monkeypatch):
+    """With a clock that jumps a year the template's own date moves, and the rows do not."""
+    from transformers.utils import chat_template_utils
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ strftime_now('%Y') }}{{ messages[0]['content'] }}"
+    digests, dated = set(), set()
+    for year in (2031, 2032):
+        monkeypatch.setattr(
+            chat_template_utils, "datetime", SimpleNamespace(now=lambda year=year: datetime(year, 1, 2, tzinfo=UTC))
+        )
+        dated.add(tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False))
+        digests.add(tokenised([rollout()], tokenizer, 100).digest)
+    assert dated == {"2031", "2032"}
+    assert len(digests) == 1
 
 
 def test_a_template_that_refuses_names_the_rollout():
