@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
+from itertools import permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.study.module_id import generic, split, words
@@ -52,7 +53,7 @@ class Table(NamedTuple):
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """Those of all models that the installed transformers has, each with what it renames in any.
+    """Those of all models that the installed transformers has, each with what it renames in any; then with its parts'.
 
     What one model's checkpoints have in another order of rows may be so in any: interleaved rotary embeddings.
     """
@@ -65,11 +66,23 @@ def tables() -> tuple[Table, ...]:
     every = [converter for those in converters.values() for converter in those]
     turned = [c for c in every if any(type(operation).__name__ == "PermuteForRope" for operation in c.operations)]
     found = {model: [r for r in rules if isinstance(r, WeightRenaming) and _keeps(r)] for model, rules in known.items()}
-    return tuple(
+    single = [
         Table(model, (*rules, *legacy), tuple(dict.fromkeys((*converters[model], *turned))))
         for model, rules in found.items()
         if rules
-    )
+    ]
+    return (*single, *(_both(whole, part) for whole, part in permutations(single, 2) if _is_part(part, whole)))
+
+
+def _is_part(part: Table, whole: Table) -> bool:
+    """Whether a table is that of a part of a model, by its name: `UnlimitedOcrVisionEncoder` of `unlimited_ocr`."""
+    names = [table.model.replace("_", "").lower() for table in (part, whole)]
+    return names[0] != names[1] and names[0].startswith(names[1])
+
+
+def _both(whole: Table, part: Table) -> Table:
+    """What a model renames, then what a part of it does: neither alone need lead to a name of today."""
+    return Table(part.model, (*whole.rules, *part.rules), tuple(dict.fromkeys((*whole.converted, *part.converted))))
 
 
 def _keeps(rule: WeightRenaming) -> bool:

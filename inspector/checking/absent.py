@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import starmap
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
-from inspector.study.module_id import ModuleId, in_order, module_ids
+from inspector.common.text import count, some
+from inspector.study.module_id import ModuleId, in_order, module_ids, split
 from inspector.study.study import HealthIssue
 
 
@@ -28,7 +30,15 @@ def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:
 
 
 def gaps(adapter: Adapter) -> Iterator[HealthIssue]:
-    """Of the projections that are in some layers: without the base, nobody knows which others it has."""
+    """Modules that are in some layers: without the base, nobody knows which others it has.
+
+    A warning for a file that ends early, otherwise information about the projections.
+    """
+    if unwritten := _unwritten(adapter):
+        text = f"{count(len(unwritten), 'module')} that other layers have would come after the last key of the file"
+        cut = "it was cut short or saved in part, or this model has none there: --base tells"
+        yield HealthIssue("warning", f"{text} ({some(unwritten)}), and the config leaves none out: {cut}")
+        return
     places: dict[str, dict[int, str]] = defaultdict(dict)
     for id_, module in adapter.modules.items():
         if id_.layer is not None:
@@ -44,3 +54,27 @@ def gaps(adapter: Adapter) -> Iterator[HealthIssue]:
         which = f"{', '.join(map(str, gone[:3]))}{', …' if len(gone) > 3 else ''}"
         text = f"not in {len(gone)} of {depth} layers ({which}), though the config leaves none out"
         yield HealthIssue("info", f"{', '.join(projections)} {text}: --base tells whether the base has them there")
+
+
+def _unwritten(adapter: Adapter) -> list[str]:
+    """The paths that a cut file would have had: those a stack lacks, where all sort behind those it has.
+
+    Files have their keys in order of text (`layers.10` before `layers.2`) or of layers. Modules that a model has in
+    some layers only are missing in the midst of others.
+    """
+    stacks: dict[tuple[tuple[str, ...], str], set[tuple[int, str]]] = defaultdict(set)
+    for module in adapter.modules.values():
+        head, tail = split(module.path)
+        name, number, below = (*tail.split(".", 2), "", "")[:3]
+        if number.isdecimal() and below:
+            stacks[head, name].add((int(number), below))
+    found = []
+    for (head, name), there in stacks.items():
+        path = ".".join((*head, name, "{}.{}")).format
+        layers, ends = {layer for layer, _ in there}, {below for _, below in there}
+        every = {(layer, below) for layer in range(max(layers) + 1) for below in ends} if len(layers) > 1 else set()
+        missing = [at for at in sorted(every - there) if adapter.lacks(path(*at))]
+        orders = "{}.{}.".format, "{:09}.{}.".format
+        if missing and any(max(starmap(order, there)) < min(starmap(order, missing)) for order in orders):
+            found += [path(*at) for at in missing]
+    return found

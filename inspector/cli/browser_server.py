@@ -38,6 +38,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_FOCUS = """<script>
+addEventListener("load", () => {
+  const take = () => document.body.matches(".-loaded") && document.querySelector(".xterm-helper-textarea").focus();
+  new MutationObserver(take).observe(document.body, {attributes: true});
+  addEventListener("focus", take);
+});
+</script>"""
+"""Keys go to the app as soon as it is connected, and when the page is returned to: textual-serve waits for a click."""
 _FULL = f"This server runs {SESSIONS} sessions at a time, and all are in use: close one of its pages, then reload.\n"
 
 
@@ -177,7 +185,9 @@ class _Server(Server):
         if len(self._sessions) >= SESSIONS:
             raise web.HTTPServiceUnavailable(text=_FULL)
         self.public_url = f"{request.scheme}://{request.host}"
-        return await super().handle_index(request)
+        page: Any = await super().handle_index(request)
+        page.text = page.text.replace("</body>", f"{_FOCUS}</body>")
+        return page
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """The session of a page."""

@@ -19,6 +19,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command."""
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+MOUSE = click.option(
+    "--mouse", is_flag=True, help="Clicks and the wheel work in the app; text is then selected with shift."
+)
 DEVICE = click.option(
     "--device", shell_complete=completion.DEVICES, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"
 )

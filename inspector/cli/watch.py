@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inspector.cli.options import DEBUG, SETTINGS, K, on_terminal, reading, refuse_unread
+from inspector.cli.options import DEBUG, MOUSE, SETTINGS, K, on_terminal, reading, refuse_unread
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 @click.option("--against", default="", metavar="NAME", help="The other run of the cosines. In the app n changes it.")
 @click.option("--table", is_flag=True, help="Print the numbers once and leave, as without a terminal.")
 @K
+@MOUSE
 @reading(checkpoints=False)
 @DEBUG
-def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: ReadOptions) -> int:
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, *, mouse: bool, given: ReadOptions) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
     RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for
     them and follows their checkpoints; without a terminal every number is printed once, tab separated.
     """
     if table:
-        refuse_unread(("k",), "is the size of the subspaces in the app, and --table opens none.")
+        refuse_unread(("k", "mouse"), "is of the app, and --table opens none.")
     from inspector.adapters.locate import matches
 
     named = [Path(path) for run in runs for path in matches(str(run))]
@@ -40,4 +41,5 @@ def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, given: Read
     from inspector.workflows.watch import refuse_unknown
 
     refuse_unknown(folders, against)
-    return InspectorApp(k=k, watch=[str(run) for run in folders], against=against, given=given).run_to_end()
+    app = InspectorApp(k=k, watch=[str(run) for run in folders], against=against, given=given)
+    return app.run_to_end(mouse=mouse)

@@ -27,6 +27,11 @@ def demo_sources() -> list[str]:
     return [str(folder() / "demo" / name) for name in DEMO]
 
 
+def demo_study() -> Path:
+    """What was measured of them: `make demo-study` writes it."""
+    return folder() / "demo" / "study.parquet"
+
+
 def problems_folder() -> Path:
     """The bundled problems."""
     return folder() / "problems"

@@ -1,4 +1,4 @@
-"""What adding two updates would do: what people ask before merging."""
+"""How two updates lie to each other, and what of their energy a sum has: what people ask before merging."""
 
 from __future__ import annotations
 
@@ -32,18 +32,16 @@ def energy_ratio_of_sum(cosine: Floats, norm: Floats) -> float:
 
 
 def classify(cosine: float, overlap: float, chance: float) -> str:
-    """Name the interference of two updates.
+    """Name how two updates lie to each other.
 
-    reinforcing: cosine ≥ 0.2; cancelling: cosine ≤ −0.2; colliding: |cosine| < 0.2 while the top-k output
-    subspaces overlap by at least 3× chance and at least 0.1; independent: none of these; n/a: a zero update, or a
-    cosine near 0 without an overlap and its chance.
+    aligned: cosine ≥ 0.2; opposed: cosine ≤ −0.2; shared outputs: |cosine| < 0.2 while the top-k output subspaces
+    overlap by at least 3× chance and at least 0.1; independent: none of these; n/a: a zero update, or a cosine near 0
+    without an overlap and its chance.
     """
     if math.isnan(cosine):
         return "n/a"
     if abs(cosine) >= ALIGNED:
-        return "reinforcing" if cosine > 0 else "cancelling"
+        return "aligned" if cosine > 0 else "opposed"
     if math.isnan(overlap) or math.isnan(chance):
         return "n/a"
-    if overlap >= max(CHANCE_RATIO * chance, SHARED):
-        return "colliding"
-    return "independent"
+    return "shared outputs" if overlap >= max(CHANCE_RATIO * chance, SHARED) else "independent"

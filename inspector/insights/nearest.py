@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.claims.model import REFERENCE
-from inspector.insights.findings.directions import MOSTLY, ONE, PART
 from inspector.insights.findings.finding import listed, span
 from inspector.insights.findings.runs import AGREE
-from inspector.insights.pairwise import pair_chance
+from inspector.insights.pairwise import MOSTLY, ONE, PART, pair_chance
 from inspector.study.study import Study
 from inspector.study.table import subjects
 

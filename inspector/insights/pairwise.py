@@ -1,4 +1,4 @@
-"""Two adapters over the modules that both adapt: chance levels, cosine, overlap, interference. No torch.
+"""Two adapters beside each other: chance levels, cosine, overlap, and what of their sum cancels. No torch.
 
 A study's own chance levels are of all its adapters. What a pair is judged by must not depend on who else is there.
 """
@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 
 from inspector.common.arrays import Floats
 from inspector.geometry import cosine
-from inspector.geometry.interference import classify
+from inspector.geometry.interference import ALIGNED, classify
+from inspector.geometry.sums import sums
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.chance import averaged, chance_levels
 from inspector.study.study import Study
 
 Modules = NDArray[np.bool_]
+ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, ALIGNED, -0.1
+"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.2 (either sign)
+apart; from −0.1 down opposed in part, from −0.9 down altogether."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interference:
-    """What adding the two would do, over the modules both adapt; `kind` as `classify` names it."""
+    """How two updates lie to each other, over the modules both adapt; `kind` as `classify` names it."""
 
     cosine: float
     overlap: float
@@ -33,6 +37,15 @@ class Interference:
     @property
     def kind(self) -> str:
         return classify(self.cosine, self.overlap, self.chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """ΔW_a + ΔW_b: its cosines to a and b, and which share of their energy opposing modules cancel; NaN: not known."""
+
+    to_a: float
+    to_b: float
+    cancelled: float
 
 
 def shared(study: Study, i: int, j: int, counted: Modules | None = None) -> Modules:
@@ -95,3 +108,17 @@ def pair_interference(study: Study, i: int, j: int, counted: Modules | None = No
     if not study.weighed[[i, j]].all():
         of_both = np.full((), np.nan)
     return Interference(float(of_both), float(averaged(overlaps[i, j, here][:, None], "mean")[0]), level)
+
+
+def added(study: Study, i: int, j: int) -> Added:
+    """The sum of two updates, each as large as it is, from the norms and cosines of modules."""
+    norms, cosines = study.block("norm", "module"), study.block("cosine", "module")
+    if norms is None or cosines is None or not study.scaled[[i, j]].all():
+        return Added(*[float("nan")] * 3)
+    own = np.nan_to_num(norms[[i, j]])
+    inner = np.einsum("im,jm->ijm", own, own)
+    inner[0, 1] *= np.nan_to_num(cosines[i, j])
+    inner[1, 0] = inner[0, 1]
+    of, scope = sums(inner, np.ones(2)), study.usable[i, j].astype(float)
+    to_a, to_b = of.cosines(scope).tolist()
+    return Added(to_a, to_b, float(of.interference(scope)))

@@ -120,6 +120,20 @@ def _variation(study: Study, i: int, j: int) -> Variation:
     )  # fmt: skip
 
 
+def difference(study: Study, i: int, j: int) -> str:
+    """`same method, other seed, other start of A`: what is known to tell two runs apart, or not; empty if nothing."""
+    one, other = study.adapters[i].origin, study.adapters[j].origin
+    words = []
+    if one.method and other.method:
+        words.append("same method" if one.method == other.method else "other method")
+    change, _ = _change(one, other)
+    words += [] if change == "nothing told" else [f"other {change}"]
+    start = _start(study, i, j)
+    return ", ".join(
+        [*words, *([] if start == "unknown" else [f"{'same' if start == 'same' else 'other'} start of A"])]
+    )
+
+
 def _change(one: Origin, other: Origin) -> tuple[Change, tuple[str, ...]]:
     """What is known to differ, and what is not known of both."""
     rates = None if one.lr is None or other.lr is None else one.lr != other.lr

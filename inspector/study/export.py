@@ -23,6 +23,7 @@ from inspector.common.arrays import Floats
 from inspector.common.columns import Coded, coded
 from inspector.common.errors import InspectorError
 from inspector.common.files import refuse_place, replacing
+from inspector.common.nearby import nearby
 from inspector.common.spreadsheet import cell
 from inspector.common.text import distinct, plain
 from inspector.common.validate import typed
@@ -109,7 +110,8 @@ def load(path: str | Path) -> Study:
         words = {name: coded(table[name]) for name in COLUMNS if name not in NUMBERS}
         return _study(path, head, words, *(_numbers(table[name]) for name in NUMBERS))
     except OSError as error:
-        raise InspectorError(f"Cannot read {plain(path, 400)}: {plain(error.strerror or error)}.") from error
+        why = plain(error.strerror or error) + ("" if path.exists() else nearby(str(path)))
+        raise InspectorError(f"Cannot read {plain(path, 400)}: {why}.") from error
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InspectorError(f"{plain(path, 400)} is not a complete study ({plain(error)}): save it again.") from error
 

@@ -68,6 +68,11 @@ def origin_of(folder: Path, name: str, run: str = "") -> Origin:
     return replace(of_run, step=int(found["step"]))
 
 
+def base_key(base: str) -> str:
+    """What tells bases apart: a base under another owner's name, or in a folder, is the same."""
+    return base.rstrip("/").rpartition("/")[2].lower()
+
+
 def run_of(source: str) -> str:
     """The source of the run that a source is of: of `out/checkpoint-9`, as of `out`, that is `out`."""
     found = _CHECKPOINT.fullmatch(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.claims.model import ClaimSet
+from inspector.common.assets import DEMO, demo_sources
 from inspector.common.errors import InspectorError
 from inspector.common.text import duration
 from inspector.study.probe_results import carried
@@ -18,8 +19,9 @@ from inspector.tui import session, workers
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Aligned, Opened, OpeningDone, Probed, Snapshot
+from inspector.tui.opening.demo import DemoRead, read_demo
 from inspector.tui.session import Session
-from inspector.tui.text import clean
+from inspector.tui.text import clean, plural
 from inspector.tui.work import Work
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 def nobody(settings: Settings | None = None) -> Study:
     """The study of no adapter."""
     return Study((), (), np.zeros((0, 0, 2), dtype=np.int64), settings or Settings())
+
+
+def named(sources: Sequence[str]) -> str:
+    """The one source, or how many there are."""
+    return clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
 
 
 class AdapterList(Work):
@@ -49,23 +56,48 @@ class AdapterList(Work):
         self.forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
-        self.arrived = ()
-        what = clean(sources[0]) if len(sources) == 1 else f"{len(sources)} sources"
-        self.progress = (f"opening {what}", 0, 0)
-        self.start_work(partial(workers.open_all, sources, self.given, tuple(self.loaded)))
+        self._begin(named(sources), partial(workers.open_all, sources, self.given, tuple(self.loaded)))
         if self.given is not None:
             self.given = replace(self.given, checkpoints=False)  # what is opened from now on is named
-        self.state.opening = True
+
+    def open_demo(self) -> None:
+        """The bundled adapters with the study that ships; beside others they are measured with them."""
+        if self.state.study.adapters:
+            self.open_sources(demo_sources())
+        else:
+            self._begin(plural(len(DEMO), "adapter"), read_demo)
+
+    def _begin(self, what: str, job: Callable[[int, workers.Post, workers.Cancelled], None]) -> None:
+        self.arrived = ()
+        self.progress = (f"reading {what}", 0, 0)
+        self.start_work(job)
+        self.state.opening = what
+        self.repaint()
+
+    def on_demo_read(self, message: DemoRead) -> None:
+        if not self.current(message.generation):
+            return
+        state, shipped = self.state, message.study.settings.k
+        self.progress, state.opening, self.complete = None, "", True
+        self.loaded = {adapter.info.name: adapter for adapter in message.adapters}
+        state.replace_study(message.study)
+        session.restore_adapters(self.session, state)
+        self.refilter(self.session.filter if self.session.filter in state.study.projections else "")
+        if state.k == shipped:
+            self.say("every number is of the study that ships with the demo · p runs the base again")
+        else:
+            self.say(f"the study that ships with the demo has k = {shipped}: measuring with k = {state.k}")
+            self.measure_again()
         self.repaint()
 
     def forget_removed(self) -> None:
         """Removed adapters are neither measured again nor do they keep their names."""
         state = self.state
-        if state.order != tuple(range(len(state.study.adapters))):
-            names = [info.name for info in state.infos]
+        if state.arrangement != tuple(range(len(state.study.adapters))):
+            names = [state.study.names[at] for at in state.arrangement]
             self.loaded = {name: self.loaded[name] for name in names if name in self.loaded}
             filter_ = state.filter
-            state.replace_study(state.study.subset(state.order))
+            state.replace_study(state.study.subset(state.arrangement))
             self.refilter(filter_)
         self.undo.clear()
 
@@ -91,9 +123,9 @@ class AdapterList(Work):
     def _show_headers(self) -> None:
         """The list as far as it is known, before any number."""
         everyone = [*self.loaded.values(), *self._arrivals()]
-        self.state.order = ()
+        self.state.arrangement = ()
         self.state.replace_study(workers.headers_only(everyone, Settings(k=self.state.k)))
-        self.state.order = tuple(range(len(everyone)))
+        self.state.arrangement = tuple(range(len(everyone)))
         self.repaint()
 
     def _arrivals(self) -> list[Adapter]:
@@ -103,7 +135,7 @@ class AdapterList(Work):
     def on_opening_done(self, message: OpeningDone) -> None:
         if not self.current(message.generation):
             return
-        self.progress, self.state.opening = None, False
+        self.progress, self.state.opening = None, ""
         for failure in message.failures:
             self.say(failure, "bad")
         if message.cancelled:
@@ -164,7 +196,7 @@ class AdapterList(Work):
         if message.complete:
             self.state.k = message.study.settings.k
             waiting, self.once_measured = self.once_measured, None
-            if waiting and self.loaded and len(self.screen_stack) == 1:  # else the user went on to something else
+            if waiting and self.loaded:
                 waiting()
         self.repaint()
 
@@ -174,9 +206,9 @@ class AdapterList(Work):
             return
         self.take(message.study)
         if message.complete:
-            what, self.probing, self.progress = self.probing, "", None
-            key = next(view.key for view in self.views.values() if view.probe == what)
-            here = "" if self.view.probe == what else f" · {key} shows it"
+            what, self.state.probing, self.progress = self.state.probing, "", None
+            shows = next(view for view in self.views.values() if view.probe == what)
+            here = "" if self.view.probe == what else f" · {shows.tab} {shows.title} shows it"
             self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.command import Provider
 
+from inspector.common.assets import DEMO
 from inspector.study.study import Settings, Study
 from inspector.tui import session
-from inspector.tui.adapter_list import AdapterList, nobody
+from inspector.tui.adapter_list import AdapterList, named, nobody
 from inspector.tui.everywhere import EVERYWHERE
+from inspector.tui.opening.offers import KEPT, recently
 from inspector.tui.palette import ActionCommands, Palette
 from inspector.tui.plotting import warm_up
 from inspector.tui.state import AppState
+from inspector.tui.text import plural
 from inspector.tui.theme import THEMES, themes
 from inspector.tui.view_list import VIEWS
 from inspector.tui.views.claims.actions import take_claims
 from inspector.tui.views.claims.state import NOTHING, Published
+from inspector.workflows.demo import is_demo
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -31,7 +35,7 @@ class InspectorApp(AdapterList):
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another thing it may be opened on
         self,
         sources: Sequence[str] = (),
         *,
@@ -41,17 +45,25 @@ class InspectorApp(AdapterList):
         against: str = "",
         given: ReadOptions | None = None,
         published: Published = NOTHING,
+        demo: bool = False,
     ) -> None:
         state = AppState.of(study or nobody(Settings(k=k)), k)
         super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
         self.session = session.read()
-        session.restore_choices(self.session, self.state, self.views.values())
+        asked = sources if study is None else [info.source for info in study.adapters]
+        same = not (asked or watch) or self.session.knows(asked)
+        session.restore_choices(self.session, self.state, self.views.values(), same=same)
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
         self.given = given
         self.published, self.reference = published, published.reference
-        self.asked = list(sources) or ([] if study is not None or watch else self.session.sources)
+        self.asked = list(sources) or ([] if study is not None or watch or demo else self.session.sources)
+        self.demo = demo or (not sources and bool(self.asked) and is_demo(self.session.adapters or []))
+        if self.demo or self.asked:
+            self.state.opening = plural(len(DEMO), "adapter") if self.demo else named(self.asked)
+        if sources and len(sources) <= KEPT // 2:  # more would leave none of those before
+            self.state.recent = recently(self.state.recent, sources)
         self.state.watched.roots, self.state.watched.against = tuple(watch), against
         self.go("trajectory" if watch else self.state.view)
         for theme in themes():
@@ -70,7 +82,9 @@ class InspectorApp(AdapterList):
         if claims := self.published.claims or again:
             show = self.published.show or self.session.view == "claims"
             self.call_after_refresh(take_claims, self, claims, show=show)
-        if self.asked:
+        if self.demo:
+            self.call_after_refresh(self.open_demo)
+        elif self.asked:
             self.call_after_refresh(self.open_sources, self.asked)
         for view in self.views.values():
             view.start(self)
@@ -87,7 +101,7 @@ class InspectorApp(AdapterList):
     def _write_session(self) -> None:
         if self.state.size:
             session.write(
-                session.of(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
+                session.now(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
             )
 
     def watch_theme(self) -> None:
@@ -97,7 +111,7 @@ class InspectorApp(AdapterList):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
-    def run_to_end(self) -> int:
-        """Until it is left; the exit code."""
-        self.run(mouse=False)
+    def run_to_end(self, *, mouse: bool = False) -> int:
+        """Until it is left; the exit code. Without the mouse the terminal's own selection of text works."""
+        self.run(mouse=mouse)
         return self.return_code or 0

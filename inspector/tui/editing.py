@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.insights.order import similarity_order
 from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
-from inspector.tui.similarity import similarity_order
+from inspector.tui.opening.dialog import OpenDialog
+from inspector.tui.opening.offers import DEMO_WORD, recently
 from inspector.tui.text import clean
 from inspector.tui.widgets.dialogs import Prompt
 
@@ -38,10 +41,21 @@ def _undo(_view: object, app: AdapterList) -> None:
 
 def _open(_view: object, app: AdapterList) -> None:
     def given(source: str | None) -> None:
-        if source:
+        if source == DEMO_WORD and not Path(source).exists():
+            app.open_demo()
+        elif source:
             app.open_sources([source])
+            app.state.recent = recently(app.state.recent, [source])
 
-    app.push_screen(Prompt("Open a path, or org/repo[@revision][:path] (NAME=… names it)"), given)
+    app.push_screen(OpenDialog(app.state.recent, app.ink), given)
+
+
+def _demo(_view: object, app: AdapterList) -> None:
+    """A key that opens eleven adapters must not meet those of someone at work."""
+    if app.state.size or app.progress is not None:
+        app.say("others are open: o and the word demo open the bundled adapters beside them", "warn")
+    else:
+        app.open_demo()
 
 
 def _rename(_view: object, app: AdapterList) -> None:
@@ -144,12 +158,15 @@ def _named(adapter: Adapter, name: str) -> Adapter:
     return replace(adapter, info=replace(adapter.info, name=name))
 
 
-OPEN = Action("open", "o", "open", "open another adapter: a path, or org/repo[@revision][:path]", _open, 35)
+OPEN = Action("open", "o", "open", "open a path or a Hub id, completed by tab; lists what was opened before", _open, 35)
+DEMO_ALONE = Action("demo", "d", "demo", "open the bundled adapters, with everything measured", _demo)
 UNDO = Action("undo", "u", "undo", "undo the last removal, rename, reordering or weight of the sum", _undo, 5)
+RENAME = Action("rename", "r", "rename", "rename the adapter under the cursor", _rename, 30)
+REMOVE = Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _remove, 25, "x")
 LIST = (
     Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _similar, 45),
-    Action("rename", "r", "rename", "rename the adapter under the cursor", _rename, 30),
-    Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _remove, 25, "x"),
+    RENAME,
+    REMOVE,
     Action("earlier", "<", "move up", "move the adapter under the cursor up", lambda _, app: _shift(app, -1), 20,
            "< >", "move"),
     Action("later", ">", "move down", "move the adapter under the cursor down", lambda _, app: _shift(app, 1)),

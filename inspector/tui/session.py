@@ -23,7 +23,7 @@ from inspector.tui.views.base import View
 class Session:
     """The part of the state that outlives the app. Adapters and pairs are remembered by name."""
 
-    view: str = "adapters"
+    view: str = "overview"
     layer: int = 0
     one_layer: bool = False
     filter: str = ""
@@ -40,6 +40,8 @@ class Session:
     """The set that was looked at."""
     weights: dict[str, Any] | None = None
     """Of the sum, by name."""
+    recent: list[str] | None = None
+    """Sources that were opened, the newest first."""
     choices: dict[str, Any] = field(default_factory=dict)
     """What the views remember, beside these in the file."""
 
@@ -47,6 +49,12 @@ class Session:
     def sources(self) -> list[str]:
         """`NAME=SOURCE` of everything that was open."""
         return [f"{name}={source}" for name, source in self.adapters or []]
+
+    def knows(self, sources: Iterable[str]) -> bool:
+        """Whether any of these sources was open, itself or as the folder of one that was."""
+        asked = [_findable(source.partition("=")[2] or source) for source in sources]
+        known = [source for _, source in self.adapters or []]
+        return any(source == one or source.startswith(f"{one.rstrip('/')}/") for source in known for one in asked)
 
 
 def path() -> Path:
@@ -61,7 +69,7 @@ def read() -> Session:
             return Session()
         of_all = {f.name: f.default for f in fields(Session)}
         known = {name: type(default) for name, default in of_all.items() if default is not None}
-        lists = {"adapters", "cursor", "pairs"}
+        lists = {"adapters", "cursor", "pairs", "recent"}
         kept: dict[str, Any] = {k: v for k, v in found.items() if k in known and type(v) is known[k]}
         kept |= {k: v for k, v in found.items() if k in lists and _strings(v)}
         kept |= {k: v for k, v in found.items() if k in {"probe", "weights"} and isinstance(v, dict)}
@@ -70,6 +78,10 @@ def read() -> Session:
         )
     except (OSError, ValueError, TypeError):
         return Session()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _strings(value: Any) -> bool:
@@ -91,10 +103,11 @@ def write(session: Session) -> None:
             temporary.write_text(json.dumps(found | found.pop("choices"), indent=1), encoding="utf-8")
 
 
-def of(state: AppState, views: Iterable[View], theme: str) -> Session:
+def now(state: AppState, views: Iterable[View], theme: str) -> Session:
     """What to remember of a state and of the views."""
     names = [info.name for info in state.infos]
     everyone = state.study.names
+    listed = [state.study.adapters[at] for at in state.arrangement]
     chosen = None if state.chosen is None else sorted([everyone[a], everyone[b]] for a, b in state.chosen)
     return Session(
         view=state.view,
@@ -103,12 +116,13 @@ def of(state: AppState, views: Iterable[View], theme: str) -> Session:
         filter=state.filter,
         k=state.k,
         theme=theme,
-        adapters=[[info.name, _findable(info.source)] for info in state.infos],
-        moved=list(state.order) != sorted(state.order),
+        adapters=[[info.name, _findable(info.source)] for info in listed],
+        moved=list(state.arrangement) != sorted(state.arrangement),
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
         probe=asdict(state.probe),
         claims=state.judged.name if state.judged else "",
+        recent=[_findable(source) for source in state.recent],
         weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
         choices={name: value for view in views for name, value in view.chosen(state).items()},
     )
@@ -129,14 +143,14 @@ def _findable(source: str) -> str:
         return source
 
 
-def restore_choices(session: Session, state: AppState, views: Iterable[View]) -> None:
-    """What needs no adapters: view, scope, and what the views remember, if it is a choice that there is."""
+def restore_choices(session: Session, state: AppState, views: Iterable[View], *, same: bool) -> None:
+    """What needs no adapters: scope, what the views remember, if it is a choice that there is; the view of the same."""
     for view in views:
-        if view.id == session.view and view.there(state):
+        if same and view.id == session.view and view.there(state):
             state.view = view.id
         for name, _ in view.remembered:
             view.choose(state, name, session.choices.get(name))
-    state.probe = _choices(session.probe)
+    state.probe, state.recent = _choices(session.probe), tuple(filter(_is_text, session.recent or ()))
     state.one_layer, state.layer = session.one_layer, max(session.layer, 0)
 
 
@@ -152,7 +166,7 @@ def restore_adapters(session: Session, state: AppState) -> None:
         state.bound()
         return
     if session.moved and set(remembered) == set(ids) and len(remembered) == len(ids):
-        state.order = tuple(ids[name] for name in remembered)
+        state.arrangement = tuple(ids[name] for name in remembered)
     shown = [info.name for info in state.infos]
     if session.cursor and len(session.cursor) == 2 and all(name in shown for name in session.cursor):
         state.row, state.col = (shown.index(name) for name in session.cursor)

@@ -30,8 +30,6 @@ class Work(Shell):
     generation = 0
     filterings = 0
     complete = True
-    probing = ""
-    """What the base model is run for, empty while it is not."""
     once_measured: Callable[[], None] | None = None
     """What waits for the adapters of a saved study to be read and measured again."""
     work: Worker[Any] | None = None
@@ -40,12 +38,12 @@ class Work(Shell):
 
     def start_work(self, job: Callable[[int, workers.Post, workers.Cancelled], None], probing: str = "") -> None:
         """Run a job in a thread as the newest generation: what older ones still send is dropped."""
-        if self.probing:
+        if self.state.probing:
             self.say("the probe gave way: what it measured so far stays", "warn")
         self.generation += 1
-        self.state.opening = False
+        self.state.opening = ""
         generation, stop = self.generation, threading.Event()
-        self.stop, self.probing = stop, probing
+        self.stop, self.state.probing = stop, probing
         if self.work is not None:
             self.work.cancel()
 
@@ -85,7 +83,7 @@ class Work(Shell):
             self.progress = ("stopping", 0, 0)
 
     def _ended(self) -> None:
-        self.progress, self.probing, self.once_measured = None, "", None
+        self.progress, self.state.probing, self.once_measured = None, "", None
 
     def on_progress(self, message: Progress) -> None:
         if self.current(message.generation):

@@ -13,6 +13,7 @@ import yaml
 
 import inspector
 from inspector.cli.main import Lazy, cli
+from inspector.tui.tabs import TABS
 from inspector.tui.view_list import VIEWS
 from tests.acceptance.command import ALL, FEW, ROOT, begun
 from tests.guides import FOLDER, GUIDES, OBJECTIVES, objectives
@@ -115,8 +116,8 @@ def test_commands_are_ones(words):
 
 def test_the_screens_are_those_of_the_app():
     table, _, _ = TEXTS[FOLDER / "screens.md"].partition("## Keys")
-    shown = re.findall(r"^\| `(\w)` \| ([^|]+) \|", table, re.MULTILINE)
-    assert shown == [(view.key, view.title) for view in VIEWS]
+    shown = re.findall(r"^\| `(\d)` (\w+) \| ([^|]+) \|", table, re.MULTILINE)
+    assert shown == [(view.tab, TABS[view.tab], view.title) for view in VIEWS]
 
 
 @pytest.fixture

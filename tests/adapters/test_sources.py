@@ -75,6 +75,27 @@ def test_missing_paths_are_no_hub_ids(text, tmp_path, monkeypatch):
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("./runs/sft/chekpoint-5", " (near: runs/sft/checkpoint-5)"),
+        ("a=runs/stf/checkpoint-5", " (near: runs/sft/checkpoint-5)"),
+        ("rusn/sft/checkpoint-5", " (near: runs/sft/checkpoint-5)"),
+        ("Runs/SFT/checkpoint-9", " (near: runs)"),
+        ("run", " (near: runs)"),
+        ("./runs/dpo", "."),
+        ("runs/dpo-*", ": nothing matches the pattern."),
+        ("file:///runs/sft", ", and it is no Hub id"),
+    ],
+)
+def test_a_mistyped_path_names_what_is_near(text, near, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_random(tmp_path / "runs" / "sft" / "checkpoint-5")
+    with pytest.raises(InspectorError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(f"No file or folder {text.removeprefix('a=')!r} here{near}")
+
+
 @pytest.mark.parametrize("text", ["org/repo:../x", "org/repo:a/../../b", "org/repo:a\\b"])
 def test_subfolders_stay_inside(text):
     with pytest.raises(InspectorError, match="plain path inside the repo"):

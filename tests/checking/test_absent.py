@@ -94,5 +94,38 @@ def test_a_file_cut_after_a_layer_lacks_those_that_its_config_chooses(tmp_path):
     assert read(tmp_path / "whole", half, layers_to_transform=[0, 1, 2]).info.findings == ()
 
 
+@pytest.mark.parametrize("kept", [1, 8, 17, 31, 33, 35])
+@pytest.mark.parametrize("order", [str, lambda path: int(path.split(".")[2])], ids=["text", "layers"])
+def test_a_file_that_ends_early_is_a_warning(tmp_path, kept, order):
+    """Cut anywhere: known where layers are missing in the midst, or where its last layer is not whole."""
+    deep = {path.replace(".0.", f".{n}.", 1): shape for n in range(12) for path, shape in list(DEEP.items())[:3]}
+    keys = sorted(sorted(deep), key=order)[:kept]
+    found = list(
+        gaps(read(tmp_path, {key: deep[key] for key in keys}, target_modules=[r"q_proj", "v_proj", "up_proj"]))
+    )
+    layers = {int(key.split(".")[2]) for key in keys}
+    known = len(layers) > 1 and (len(layers) <= max(layers) or kept % 3)
+    assert [f.severity for f in found] == (["warning"] if known else [])
+    assert all("would come after the last key of the file" in f.text for f in found)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        lambda n: ["self_attn.q_proj"] * (n % 4 == 3) + ["mlp.up_proj"],
+        lambda n: ["self_attn.q_proj"] * (n % 4 == 3),
+        lambda n: ["self_attn.q_proj"] + ["self_attn.v_proj"] * (n < 7),
+        lambda n: ["mlp.experts.0.up_proj" if n > 2 else "mlp.up_proj"],
+        lambda n: ["self_attn.q_proj"] * (n > 7),
+        lambda n: ["attn.to_q"] + ["attn.to_add_out"] * (n < 11),
+    ],
+    ids=["hybrid", "hybrid attention", "shared values", "dense first", "last layers", "last block apart"],
+)
+def test_layers_of_a_model_that_differ_do_not_end_a_file(tmp_path, kinds):
+    modules = {f"model.layers.{n}.{path}": (8, 8) for n in range(12) for path in kinds(n)}
+    ends = sorted({path.rpartition(".")[2] for path in modules})
+    assert {f.severity for f in gaps(read(tmp_path, modules, target_modules=ends))} <= {"info"}
+
+
 def test_a_whole_adapter_has_no_gaps(tmp_path):
     assert list(gaps(read(tmp_path, DEEP))) == []

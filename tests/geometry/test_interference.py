@@ -40,20 +40,20 @@ def test_energy_ratio_of_nothing_is_not_available():
 @pytest.mark.parametrize(
     ("cosine", "overlap", "chance", "expected"),
     [
-        (0.9, 0.9, 0.01, "reinforcing"),
-        (-0.3, 0.9, 0.01, "cancelling"),
-        (0.05, 0.5, 0.01, "colliding"),
+        (0.9, 0.9, 0.01, "aligned"),
+        (-0.3, 0.9, 0.01, "opposed"),
+        (0.05, 0.5, 0.01, "shared outputs"),
         (0.05, 0.05, 0.01, "independent"),
         (0.05, 0.5, 0.4, "independent"),
         (float("nan"), 0.5, 0.01, "n/a"),
         (0.05, float("nan"), 0.01, "n/a"),
         (0.05, 0.5, float("nan"), "n/a"),
-        (0.9, float("nan"), float("nan"), "reinforcing"),
-        (0.2, 0.9, 0.01, "reinforcing"),
-        (-0.2, 0.9, 0.01, "cancelling"),
-        (0.199, 0.1, 0.01, "colliding"),
+        (0.9, float("nan"), float("nan"), "aligned"),
+        (0.2, 0.9, 0.01, "aligned"),
+        (-0.2, 0.9, 0.01, "opposed"),
+        (0.199, 0.1, 0.01, "shared outputs"),
         (-0.199, 0.099, 0.01, "independent"),
-        (0.0, 0.375, 0.125, "colliding"),
+        (0.0, 0.375, 0.125, "shared outputs"),
         (0.0, 0.374, 0.125, "independent"),
     ],
 )
@@ -62,7 +62,7 @@ def test_classes(cosine, overlap, chance, expected):
 
 
 def test_the_class_of_real_factors():
-    """Same outputs from other inputs collide; an equal update reinforces; its negative cancels; random: independent."""
+    """Equal: aligned; its negative: opposed; the same outputs from other inputs: shared; random: independent."""
     rng = np.random.default_rng(0)
 
     def random(*shape):
@@ -74,7 +74,7 @@ def test_the_class_of_real_factors():
         "x": (B, A),
         "same": (B, A),
         "minus": (-B, A),
-        "collides": (B, random(4, 200)),
+        "shares": (B, random(4, 200)),
         "other": (random(300, 4), random(4, 200)),
     }
     study = analyse([adapter(name, {module: factors}) for name, factors in made.items()], Settings(k=4))
@@ -87,4 +87,4 @@ def test_the_class_of_real_factors():
         )
         for j in range(1, 5)
     ]
-    assert classes == ["reinforcing", "cancelling", "colliding", "independent"]
+    assert classes == ["aligned", "opposed", "shared outputs", "independent"]

@@ -59,7 +59,7 @@ def test_chance_of_a_pair_in_closed_form():
     assert np.isnan(pair_chance(study, "subspace_overlap", 0, 2, only_v)).all()
 
 
-def test_modules_of_one_side_do_not_make_a_pair_collide():
+def test_modules_of_one_side_do_not_make_outputs_shared():
     """Zeros take a cosine of 0.4 below 0.2: the class and the finding go by the modules both adapt."""
     rng = np.random.default_rng(5)
 
@@ -76,7 +76,7 @@ def test_modules_of_one_side_do_not_make_a_pair_collide():
     assert found.cosine == pytest.approx(np.dot(*dense) / np.prod([np.linalg.norm(x) for x in dense]))
     assert study.block("cosine", "global")[0, 1, 0] < 0.2 < found.cosine
     assert found.overlap == pytest.approx(1)
-    assert found.kind == "reinforcing"
+    assert found.kind == "aligned"
     assert "merging" not in {told.kind for told in findings_of(study)}
 
 
@@ -137,7 +137,7 @@ def test_the_table_of_angles_has_the_chance_of_each_pair(capsys):
     assert not [line for line in lines if line[:1] == ["random"]]
     (heads,) = [line for line in lines if line[:3] == ["a", "b", "smallest"]]
     assert heads.count("chance") == 2
-    row = next(line for line in lines if line[:2] == ["r2", "r10"] and "°" not in line and len(line) == 8)
+    row = next(line for line in lines if {*line[:2]} == {"r2", "r10"} and "°" not in line and len(line) == 8)
     assert [float(row[4]), float(row[7])] == pytest.approx([82.5, 85.0], abs=0.2)
 
 

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 from inspector.adapters.hub import network
 from inspector.adapters.sources import Remote
 from inspector.common.errors import InspectorError
+from inspector.common.nearby import in_a_folder, nearby
 from inspector.common.text import plain
 
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
@@ -100,7 +101,17 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
         ),
     )
     otherwise = f"Cannot download {repo}: {type(error).__name__}: {plain(error)}."
-    return InspectorError(next((text for holds, text in cases if holds), otherwise))
+    return InspectorError(_not_here(error, remote) + next((text for holds, text in cases if holds), otherwise))
+
+
+def _not_here(error: BaseException, remote: Remote) -> str:
+    """What to know first of an id that may be a mistyped path: what is here instead; nothing if the Hub knows it."""
+    may_be_path = not (remote.revision or remote.subfolder) and not isinstance(error, GatedRepoError)
+    unknown = isinstance(error, (RepositoryNotFoundError, HFValidationError, OfflineModeIsEnabled))
+    if not may_be_path or not (unknown or unreachable(error)):
+        return ""
+    near = nearby(remote.repo)
+    return f"No file or folder {remote.repo!r} here{near}. As a Hub id: " if near or in_a_folder(remote.repo) else ""
 
 
 def was_cut(error: BaseException) -> bool:

@@ -8,13 +8,10 @@ from itertools import combinations, product
 import numpy as np
 
 from inspector.common.text import some
-from inspector.geometry.interference import ALIGNED
 from inspector.insights.findings.finding import Finding, Number, listed, of_pair, pair_values, span
+from inspector.insights.pairwise import APART, MOSTLY, ONE, OPPOSED, PART
 from inspector.study.study import Study
 
-ONE, MOSTLY, PART, APART, OPPOSED = 0.9, 0.7, 0.4, ALIGNED, -0.1
-"""Of global cosines: from 0.9 on one direction, from 0.7 mostly so, from 0.4 part of the way, below 0.2 (either sign)
-apart, as adding two such updates reinforces neither; from −0.1 down opposed in part, from −0.9 down altogether."""
 SOME = 4
 """So many opposed pairs or groups have a sentence each, the others share one."""
 DIP = 0.05

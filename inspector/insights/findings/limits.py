@@ -9,12 +9,13 @@ import numpy as np
 
 from inspector.insights.findings.finding import Finding, listed
 from inspector.insights.pairwise import shared
+from inspector.study.provenance import base_key
 from inspector.study.study import Study
 
 UNSTABLE, OFTEN = 0.9, 0.25
 """u₁ is ill-defined where σ₂/σ₁ > 0.9; told of adapters where that holds in a quarter of the modules."""
 BASES = "The adapters name different bases"
-_NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
+NOT_RUN = {"lmc": "loss between adapters", "cka": "hidden states", "accuracy": "accuracy"}
 
 
 def by_base(study: Study) -> list[tuple[int, ...]]:
@@ -22,7 +23,7 @@ def by_base(study: Study) -> list[tuple[int, ...]]:
 
     Those that name none may be of any: they are with the others where these are of one base, else by themselves.
     """
-    names = [adapter.base.rstrip("/").rpartition("/")[2].lower() for adapter in study.adapters]
+    names = [base_key(adapter.base) for adapter in study.adapters]
     if len({*names} - {""}) < 2:
         return [tuple(range(len(names)))]
     groups: dict[str, list[int]] = {}
@@ -48,7 +49,7 @@ def limits(study: Study) -> Iterator[Finding]:
     if unstable := _unstable(study):
         text = f"u₁ and v₁ of {listed(unstable)} are ill-defined in many modules: σ₂ nearly equals σ₁ there."
         yield Finding("limit", text, caution=True)
-    if missing := [what for probe, what in _NOT_RUN.items() if study.probe(probe) is None]:
+    if missing := [what for probe, what in NOT_RUN.items() if study.probe(probe) is None]:
         text = f"Not measured, so nothing is said of it: {listed(missing)}. The weights alone do not tell."
         yield Finding("limit", text, caution=True)
 

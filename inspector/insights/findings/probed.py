@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from inspector.common.text import count
+from inspector.insights.evidence import ALIKE, FLAT, PARTED, SIGNIFICANT, too_few
 from inspector.insights.findings.finding import (
     Finding,
     Number,
@@ -22,10 +23,6 @@ from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Study
 
 KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
-FLAT = 0.01
-"""A rise below this share of the larger endpoint's loss is no barrier."""
-ALIKE, PARTED = 0.95, 0.7
-SIGNIFICANT = 0.05
 SOME = 4
 """So many paths without a barrier have a sentence each, the others share one."""
 Pair = tuple[int, int]
@@ -55,10 +52,9 @@ def losses(study: Study) -> Iterator[Finding]:
 
 def _too_few(study: Study, probe: str, what: str) -> Finding | None:
     """That a probe ran over too few prompts to say anything."""
-    info = study.probe(probe)
-    if info is None or not 0 < info.examples < FEW_PROMPTS:
+    if not (prompts := too_few(study, probe)):
         return None
-    text = f"Nothing is said of {what}: {info.examples} prompts are too few, {FEW_PROMPTS} at least."
+    text = f"Nothing is said of {what}: {prompts} prompts are too few, {FEW_PROMPTS} at least."
     return Finding("limit", text, caution=True)
 
 

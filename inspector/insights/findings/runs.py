@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 from math import isfinite
 
-from inspector.insights.findings.directions import ONE
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, span
 from inspector.insights.lineage import lineage
+from inspector.insights.pairwise import ONE
 from inspector.insights.sensitivity import Variation, variations
 from inspector.study.provenance import run_of
 from inspector.study.study import Study

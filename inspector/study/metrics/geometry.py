@@ -56,14 +56,14 @@ GEOMETRY = (
     ),
     Definition(
         "energy_ratio", "energy ratio", "pair", "", "‖ΔW_a + ΔW_b‖² / (‖ΔW_a‖² + ‖ΔW_b‖²)", _STACKED,
-        "1 is no interaction in energy: above it the two reinforce, below it they cancel; n/a where one side is zero",
+        "1 is no interaction in energy: above it the two add up, below it they cancel; n/a where one side is zero",
         aggregate="stacked", diagonal=2.0, range=(0.0, 2.0), shown=("layers",),
     ),
 )  # fmt: skip
 
 INTERFERENCE = (
-    "What adding two updates would do, from their cosine and their top-k output subspaces over the modules that both "
-    "adapt; chance is of the pair's own shapes and ranks there. "
-    "reinforcing: cosine ≥ 0.2. cancelling: cosine ≤ −0.2. colliding: |cosine| < 0.2, yet these "
-    "subspaces overlap at least 3× chance and by at least 0.1. independent: none of these."
+    "How two updates lie to each other, by their cosine and their top-k output subspaces over the modules that both "
+    "adapt; chance is of the pair's own shapes and ranks there. aligned: cosine ≥ 0.2. opposed: cosine ≤ −0.2. shared "
+    "outputs: |cosine| < 0.2, yet these subspaces overlap at least 3× chance and by at least 0.1. independent: none of "
+    "these. It says nothing of behaviour: what a sum does, the loss tells."
 )

@@ -31,7 +31,7 @@ MERGING = (
         "Σ_m Σ_{i<j} max(0, −2·w_i·w_j⟨ΔW_i,ΔW_j⟩_m) / Σ_m Σ_i ‖w_i·ΔW_i‖²_m; a pair conflicts where its weighted "
         "inner product is negative, as gradients do",
         _FIRST, "counted module by module: unlike 1 − energy ratio, agreement elsewhere does not hide it; it says "
-        "nothing of parts that share outputs without opposing (colliding: see the Pair)",
+        "nothing of parts that share outputs without opposing (see the Pair)",
         "conflict: Yu et al. 2020 (PCGrad)", aggregate="none",
     ),
     Definition(

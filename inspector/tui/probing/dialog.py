@@ -122,8 +122,15 @@ class ProbeDialog(Dialog[Asked | None]):
             yield Static(Text("enter runs · tab ↑ ↓ next field · ← → choose · esc leaves"), classes="hint")
 
     def on_mount(self) -> None:
-        self.query_one("#base" if self.scene.preset else "#what").focus()
+        self.query_one("#what").focus()
         self._changed()
+
+    def on_descendant_focus(self) -> None:
+        """The row that the keys go to is marked."""
+        for row in self.query(".field"):
+            label, here = row.query_one(".label", Static), self.focused in row.children
+            label.update(Text(f"{'▸' if here else ' '} {label.name}"))
+            label.set_class(here, "here")
 
     def on_input_changed(self) -> None:
         self._changed()
@@ -243,7 +250,7 @@ class ProbeDialog(Dialog[Asked | None]):
             self.query_one(f"#{unfit.field}").focus()
             return
         if self.refused:
-            self._tell(self.refused, bad=True)
+            self._tell(f"cannot run: {self.refused}", bad=True)
             return
         self.dismiss(asked)
 
@@ -254,4 +261,4 @@ def _input(name: str, value: str, placeholder: str) -> Input:
 
 def _row(label: str, field: Widget) -> Iterator[Widget]:
     """Label and field on one line."""
-    yield Horizontal(Static(Text(label), classes="label"), field, classes="field", id=f"row-{field.id}")
+    yield Horizontal(Static(name=label, classes="label"), field, classes="field", id=f"row-{field.id}")

@@ -76,7 +76,7 @@ def probe_words(state: AppState, probe: str, metric: str = "", suffix: str = "")
         prompts = state.probe.prompts if file.name == info.prompts else info.prompts
         words += ["--base", info.base, "--prompts", prompts, "--limit", str(info.examples)]
     pairs = measured_pairs(state, metric) if metric else set[Pair]()
-    if 0 < len(pairs) < len(state.pairs):
+    if 0 < len(pairs) < len(state.every_pair):
         for a, b in sorted(pairs):
             words += ["--pair", f"{state.infos[a].name}:{state.infos[b].name}"]
     return words
@@ -117,11 +117,20 @@ def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:
     return lines if area.height >= _ROOMY or len(lines) < 2 else [lines[0].add(" …", area.ink.dim)]
 
 
-def unmeasured(what: str, shows: str, area: Area) -> list[Strip]:
-    """Nothing yet: what would stand here, and the key that measures it."""
+def unmeasured(state: AppState, probe: str, what: str, shows: str, area: Area) -> list[Strip]:
+    """Nothing yet: what would stand here, and the key that measures it, or that it is being measured."""
     lines = [Line(), Line("  " + what, area.ink.bold), Line()]
     lines += [Line("  " + part) for part in wrap(shows, area.width - 4)]
-    hint = Line("  ").add("p", area.ink.accent).add(" runs the base model; it asks first, and says what it will cost")
+    if state.probing == probe:
+        hint = (
+            Line("  It is being measured: the first numbers appear here. ").add("esc", area.ink.accent).add(" stops it")
+        )
+    elif state.probing:
+        hint = Line("  The base runs for another view: ").add("p", area.ink.accent).add(" stops that and asks anew")
+    else:
+        hint = (
+            Line("  ").add("p", area.ink.accent).add(" runs the base model; it asks first, and says what it will cost")
+        )
     return page([*lines, Line(), hint], area.width, area.height)
 
 

@@ -67,10 +67,10 @@ def _formula(text: str, ink: Ink, width: int) -> list[Line]:
 
 class ObjectivesView(View):
     id = "objectives"
-    key = "7"
+    tab = "7"
     title = "Objectives"
     scrolls = True
-    short = "Obj"
+    lists = ""
     hint = "the training losses written out, with their traps"
     about = "What the training methods minimise. Lines with ! are traps."
     actions = ENDS

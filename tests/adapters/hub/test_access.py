@@ -49,6 +49,21 @@ def test_gated(hub, repo, where):
     assert "is gated: accept its terms on its page" in failure("org/one")
 
 
+def test_an_id_that_may_be_a_mistyped_path(hub, repo, tmp_path, monkeypatch):
+    """The Hub is asked all the same: its owner's name may be that of a folder here."""
+    monkeypatch.chdir(tmp_path)
+    write_random(tmp_path / "org" / "three")
+    only("org/one")
+    assert failure("org/thre").startswith(
+        "No file or folder 'org/thre' here (near: org/three). As a Hub id: There is no org/thre"
+    )
+    assert failure("org/thre@main").startswith("There is no org/thre")
+    assert failure("elsewhere/thing").startswith("There is no elsewhere/thing")
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    repo.token = TOKEN
+    assert failure("org/one").startswith("No file or folder 'org/one' here. As a Hub id: ")
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_renamed(hub, repo, monkeypatch, status):
     from huggingface_hub import constants

@@ -10,7 +10,9 @@ import torch
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.options import DEFAULTS, ReadOptions
+from inspector.adapters.readers import gguf_weights
 from inspector.common.errors import InspectorError
+from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors
 from tests.shown import shown
@@ -128,22 +130,110 @@ def test_quantised_types_are_what_the_package_dequantises(tmp_path, name):
     assert adapter.info.dtype == name
 
 
-def test_names_llama_cpp_alone_knows_are_kept_and_said(tmp_path):
-    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "mamba")
+def plain(path, tensors, *, architecture="qwen2", name="", repository=""):
+    """What is read of an adapter with α 4 and tensors under the names they are given."""
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 4.0)
-    writer.add_tensor("blk.0.ssm_in.weight.lora_a", np.ones((2, 8), np.float32))
-    writer.add_tensor("blk.0.ssm_in.weight.lora_b", np.ones((6, 2), np.float32))
-    writer.add_tensor("blk.0.attn_norm.weight", np.ones(8, np.float32))
+    if name:
+        writer.add_base_model_name(0, name)
+    if repository:
+        writer.add_base_model_repo_url(0, repository)
+    for key, tensor in tensors.items():
+        writer.add_tensor(key, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    adapter = read(tmp_path / "a.gguf")
+    return read(path)
+
+
+def ab(name, a, b):
+    """Factors of these shapes, of different numbers."""
+    numbers = (np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + n for n, shape in enumerate((a, b)))
+    return {f"{name}.weight.lora_{half}": data for half, data in zip("ab", numbers, strict=True)}
+
+
+def test_names_llama_cpp_alone_knows_are_kept_and_said(tmp_path):
+    tensors = ab("blk.0.ssm_in", (2, 8), (6, 2)) | {"blk.0.attn_norm.weight": np.ones(8, np.float32)}
+    adapter = plain(tmp_path / "a.gguf", tensors | {"other.weight": np.ones(8, np.float32)}, architecture="mamba")
     assert [str(m) for m in adapter.modules] == ["0.ssm_in"]
-    assert "llama.cpp's own names" in next(f.text for f in adapter.info.findings if f.severity == "warning")
-    assert [t.role for t in adapter.tensors] == ["used", "used", "ignored"]
+    (unnamed, unknown) = [f.text for f in adapter.info.findings if f.severity == "warning"]
+    assert unnamed.startswith("1 module under llama.cpp's own names, which do not meet other formats': blk.0.ssm_in")
+    assert "other.weight" in unknown
+    assert [t.role for t in adapter.tensors] == ["used", "used", "ignored", "unknown"]
+
+
+def test_an_embeddings_a_is_stored_transposed(tmp_path):
+    """Its rows are looked up: (vocabulary, r)."""
+    tensors = ab("token_embd", (50, 2), (8, 2)) | ab("output", (2, 8), (50, 2))
+    adapter = plain(tmp_path / "a.gguf", tensors)
+    embedding, head = ModuleId(None, "model.embed_tokens"), ModuleId(None, "lm_head")
+    parts = {embedding: ("token_embd", True), head: ("output", False)}
+    wanted = {}
+    for id_, (name, turned) in parts.items():
+        a, b = (torch.from_numpy(tensors[f"{name}.weight.lora_{half}"]).double() for half in "ab")
+        wanted[id_] = 2 * b @ (a.T if turned else a)
+    assert_same(our_deltas(adapter), wanted)
+    assert {id_: (m.d_out, m.d_in, m.rank) for id_, m in adapter.modules.items()} == {
+        embedding: (8, 50, 2),
+        head: (50, 8, 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "base"),
+    [
+        ({"name": "Some Model", "repository": "https://huggingface.co/org/base"}, "org/base"),
+        ({"repository": "https://example.org/base"}, "https://example.org/base"),
+        ({"name": "Some Model"}, "Some Model"),
+        ({}, ""),
+    ],
+)
+def test_the_base_as_the_conversion_noted_it(tmp_path, told, base):
+    assert plain(tmp_path / "a.gguf", ab("output", (2, 8), (50, 2)), **told).info.base == base
+
+
+@pytest.mark.parametrize(
+    ("architecture", "known"), [("llama", True), ("qwen3", True), ("mamba", True), ("of-tomorrow", False)]
+)
+def test_an_order_of_rows_that_is_not_known_is_said(tmp_path, architecture, known):
+    adapter = plain(tmp_path / "a.gguf", ab("blk.0.attn_q", (2, 8), (16, 2)), architecture=architecture)
+    assert any("'of-tomorrow' is not known here" in f.text for f in adapter.info.findings) != known
+    assert bool(adapter.modules) == (architecture != "llama")
+
+
+@pytest.mark.parametrize(
+    ("heads", "excluded"),
+    [
+        ({"num_attention_heads": 16, "num_key_value_heads": 8}, []),
+        ({"num_attention_heads": 32, "num_key_value_heads": 8}, ["q_proj"]),
+        ({"num_attention_heads": 12, "num_key_value_heads": 8}, ["q_proj"]),
+        ({"num_attention_heads": 4, "num_key_value_heads": 16}, ["k_proj"]),
+    ],
+)
+def test_rows_that_make_no_pairs_of_halves_of_as_many_heads_are_left_out(tmp_path, heads, excluded):
+    path = write(config(tmp_path, **heads) / "lora.gguf", random_factors(SHAPES, r=4))
+    assert [id_.projection for id_ in read(path).info.excluded] == excluded
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ((2, 8), (6, 3), "does not multiply"),
+        ((2, 8), (6, 2, 1), "stacked in a third axis"),
+        ((3, 2, 8), (6, 2), "stacked in a third axis"),
+        ((1, 1, 2, 8), (6, 2), "does not multiply"),
+        ((2, 8), (12,), "1-D or zero-size"),
+    ],
+)
+def test_factors_that_are_no_pair(tmp_path, a, b, reason):
+    adapter = plain(tmp_path / "a.gguf", ab("blk.0.ffn_down", a, b) | ab("output", (2, 8), (50, 2)))
+    assert list(adapter.modules) == [ModuleId(None, "lm_head")]
+    assert adapter.info.excluded == (ModuleId(0, "mlp.down_proj"),)
+    (error,) = [f.text for f in adapter.info.findings if f.severity == "error"]
+    assert reason in error
 
 
 def test_a_model_is_no_adapter_and_another_kind_is_refused(tmp_path):
@@ -169,17 +259,49 @@ def test_cut_anywhere_it_is_refused(tmp_path):
             read(path)
 
 
-def test_an_array_that_never_ends_is_refused(tmp_path):
-    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+def with_array(path, numbers):
+    """An adapter whose metadata has an array of numbers, without a tensor."""
+    writer = gguf.GGUFWriter(path, "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)
-    writer.add_array("x", [1, 2, 3])
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_array("x", numbers)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    content = (tmp_path / "a.gguf").read_bytes()
+    return path
+
+
+def test_an_array_that_never_ends_is_refused(tmp_path):
+    path = with_array(tmp_path / "a.gguf", [1, 2, 3])
+    content = path.read_bytes()
     endless = (3).to_bytes(8, "little")
     at = content.rindex(endless + (1).to_bytes(4, "little"))
-    (tmp_path / "a.gguf").write_bytes(content[:at] + (2**60).to_bytes(8, "little") + content[at + 8 :])
+    path.write_bytes(content[:at] + (2**60).to_bytes(8, "little") + content[at + 8 :])
     with pytest.raises(InspectorError, match="longer than an adapter's"):
-        read(tmp_path / "a.gguf")
+        read(path)
+
+
+@pytest.mark.parametrize("limit", ["_MOST_VALUES", "_LARGEST_METADATA", "_MOST_TENSORS"])
+def test_metadata_and_tensors_have_a_limit(tmp_path, monkeypatch, limit):
+    """Four fields, of which the last has its value so far from the start, and two tensors are read; more are not."""
+    path = tmp_path / "a.gguf"
+    plain(path, ab("output", (2, 8), (50, 2)))
+    last = b"adapter.lora.alpha"
+    at = path.read_bytes().index(last) + len(last) + 4
+    most = {"_MOST_VALUES": 4, "_LARGEST_METADATA": at, "_MOST_TENSORS": 2}[limit]
+    monkeypatch.setattr(gguf_weights, limit, most)
+    assert len(read(path).modules) == 1
+    monkeypatch.setattr(gguf_weights, limit, most - 1)
+    with pytest.raises(InspectorError, match=r"metadata larger than an adapter's|2 tensors are more than an adapter's"):
+        read(path)
+
+
+def test_an_array_as_long_as_an_adapters(tmp_path, monkeypatch):
+    path = with_array(tmp_path / "a.gguf", list(range(20)))
+    monkeypatch.setattr(gguf_weights, "_MOST_VALUES", 19)
+    with pytest.raises(InspectorError, match="an array longer than an adapter's"):
+        read(path)
+    monkeypatch.setattr(gguf_weights, "_MOST_VALUES", 20)
+    with pytest.raises(InspectorError, match="metadata larger than an adapter's"):
+        read(path)

@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
+from inspector.adapters.tensors.eight_bit import _way
 from inspector.adapters.tensors.unwritable import lost
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.shown import shown
@@ -85,3 +86,45 @@ def test_float8_alone_is_as_it_stands(tmp_path):
     save_file({"unet.x.lora_A.weight": A, "unet.x.lora_B.weight": B}, tmp_path / "x.safetensors")
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
     assert_same(our_deltas(adapter), {shown("unet.x"): B.double() @ A.double()})
+
+
+@pytest.mark.parametrize(
+    ("scale", "shape", "way"),
+    [
+        ((), (4, 16), "one"),
+        ((1, 1), (4, 16), "one"),
+        ((4, 1), (4, 16), "rows"),
+        ((4,), (4, 16), "rows"),
+        ((4, 1, 1, 1), (4, 3, 3, 3), "rows"),
+        ((16,), (4, 16), ""),
+        ((4, 16), (4, 16), ""),
+        ((4,), (4,), ""),
+        ((1, 2), (128, 256), "blocks"),
+        ((2, 3), (129, 257), "blocks"),
+        ((2, 2), (128, 256), ""),
+        ((2, 2, 1), (129, 200, 1), ""),
+    ],
+)
+def test_a_scale_of_one_or_of_rows_or_of_blocks(scale, shape, way):
+    assert _way(scale, shape) == way
+
+
+@pytest.mark.parametrize(
+    ("held", "scales", "read"),
+    [
+        (torch.float8_e5m2, {"A": torch.tensor(0.5), "B": torch.ones(3, 1) / 4}, True),
+        (torch.float8_e5m2, {"A": torch.tensor(0.5)}, False),
+        (torch.float8_e5m2, {"A": torch.tensor(0.5), "B": torch.ones(3, 1, dtype=torch.int32)}, False),
+        (torch.int8, {"A": torch.tensor(0.5), "B": torch.ones(3, 1) / 4}, False),
+        (torch.uint8, {"A": torch.tensor(0.5), "B": torch.ones(3, 1) / 4}, False),
+    ],
+)
+def test_only_floats_with_a_scale_of_floats_each_are_read(tmp_path, held, scales, read):
+    A, B = torch.arange(8).reshape(2, 4).to(held), torch.arange(6).reshape(3, 2).to(held)
+    tensors = {f"unet.x.lora_{side}.weight_scale": scale for side, scale in scales.items()}
+    tensors |= {"unet.x.lora_A.weight": A, "unet.x.lora_B.weight": B}
+    save_file(tensors, tmp_path / "x.safetensors")
+    adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
+    assert bool(adapter.modules) == read
+    if read:
+        assert_same(our_deltas(adapter), {shown("unet.x"): B.double() @ A.double() / 8})

@@ -1,13 +1,17 @@
 """Factors stored the other way round are turned, or refused, all of them."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from inspector.adapters.files.headers import TensorHeader
+from inspector.adapters.files.weights import Weights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.readers.foreign_names import from_kohya
+from inspector.adapters.tensors.orientation import upright
 from tests.adapters.peft.models import assert_same, our_deltas
 from tests.makers import random_factors, write_adapter
 from tests.shown import shown
@@ -92,3 +96,46 @@ def test_turned_lora_down_and_up(tmp_path, alpha):
     adapter = read_adapter(tmp_path / "x.safetensors", "a", "")
     named = {from_kohya(path.replace(".", "_"))[0]: pair for path, pair in factors.items()}
     assert_same(our_deltas(adapter), truth(named, 1.0 if alpha is None else alpha / 4))
+
+
+AS_IS, TURNED = ((4, 16), (24, 4)), ((16, 4), (4, 24))
+EITHER, NARROW = ((16, 4), (4, 16)), ((4, 16), (16, 4))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "rank", "outcome"),
+    [
+        ([], None, "as is"),
+        ([AS_IS], None, "as is"),
+        ([TURNED], None, "turned"),
+        ([TURNED, TURNED, AS_IS], None, "turned"),
+        ([TURNED, AS_IS], None, "as is"),
+        ([TURNED, EITHER], None, "turned"),
+        ([AS_IS, EITHER], 4, "as is"),
+        ([TURNED, TURNED, AS_IS, EITHER], 4, "1 of 3 modules"),
+        ([EITHER], None, "no config says the rank"),
+        ([EITHER], 4, "turned"),
+        ([EITHER], 16, "as is"),
+        ([EITHER, ((16, 2), (2, 16))], 4, "as is"),
+        ([NARROW], None, "as is"),
+        ([NARROW], 16, "as is"),
+        ([((16, 16), (16, 16))], None, "as is"),
+        ([EITHER, ((0, 4), (4, 0))], 4, "turned"),
+        ([((16, 4, 1), (4, 24, 1))], None, "as is"),
+        ([((16, 4), (4, 24, 1))], None, "as is"),
+        ([((16, 4), (5, 24))], None, "as is"),
+    ],
+)
+def test_which_way_round(shapes, rank, outcome):
+    keys = [(f"{n}.A", f"{n}.B") for n in range(len(shapes))]
+    both = {
+        key: shape for pair, found in zip(keys, shapes, strict=True) for key, shape in zip(pair, found, strict=True)
+    }
+    headers = {key: TensorHeader(key, shape, "F32", Path()) for key, shape in both.items()}
+    given = Weights((), headers | {"c": TensorHeader("c", (2, 3), "F32", Path())}, torch.zeros)
+    found, why = upright(given, keys, rank)
+    assert (found is not given) == (outcome == "turned")
+    assert outcome in why or (why == "" and outcome in {"as is", "turned"})
+    assert found.headers["c"].shape == (2, 3)
+    turned = {key: shape[::-1] if outcome == "turned" and len(shape) == 2 else shape for key, shape in both.items()}
+    assert {key: header.shape for key, header in found.headers.items() if key != "c"} == turned

@@ -1,4 +1,4 @@
-"""Seeds, rates, collisions, and what cannot be said."""
+"""Seeds, rates, sums, and what cannot be said."""
 
 # ruff: noqa: E501, ISC004 - the sentences stand whole
 
@@ -10,7 +10,7 @@ import pytest
 from inspector.insights.findings import findings_of
 from inspector.study.provenance import Origin
 from inspector.study.study import ProbeInfo
-from tests.insights.findings.published import study, texts
+from tests.insights.findings.published import barriers, study, texts
 
 
 def at_chance(found, level):
@@ -70,7 +70,9 @@ def test_an_adapter_of_no_known_base_is_not_of_another():
 def test_a_merge_that_cancels_without_a_measured_energy_ratio():
     found = study(("a", "b"), cosine={("a", "b"): -0.4}, subspace_overlap={("a", "b"): 0.5})
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
-    assert texts(found, "merging") == ["Merging a + b would cancel part of both: cosine -0.40."]
+    assert texts(found, "merging") == [
+        "A sum of a + b cancels part of both, since they oppose each other: cosine -0.40."
+    ]
 
 
 def test_merges_that_cancel_of_which_one_has_an_energy_ratio():
@@ -80,7 +82,9 @@ def test_merges_that_cancel_of_which_one_has_an_energy_ratio():
         subspace_overlap={("a", "b"): 0.5, ("a", "c"): 0.2, ("b", "c"): 0.1},
     )  # fmt: skip
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
-    assert texts(found, "merging") == ["Merging a + b and a + c would cancel part of both: cosine -0.50 to -0.40."]
+    assert texts(found, "merging") == [
+        "A sum of a + b and a + c cancels part of both, since they oppose each other: cosine -0.50 to -0.40."
+    ]
     (one,) = [told for told in findings_of(found) if told.kind == "merging"]
     assert {n.metric for n in one.numbers} == {"cosine", "subspace_overlap", "subspace_overlap_chance"}
 
@@ -101,7 +105,7 @@ def test_checkpoints_of_several_runs_are_pointed_out():
     )
 
 
-def test_what_would_collide_or_cancel():
+def test_what_opposes_and_what_shares_outputs():
     pairs = [("a", "b"), ("a", "c"), ("b", "c")]
     found = study(
         ("a", "b", "c"), cosine=dict(zip(pairs, (-0.4, 0.02, 0.02), strict=True)),
@@ -110,10 +114,25 @@ def test_what_would_collide_or_cancel():
     )  # fmt: skip
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
     assert texts(found, "merging") == [
-        "Merging a + b would cancel part of both: energy ratio 0.60 (1 is no interaction).",
-        "Merging a + c would collide: their top-k output subspaces overlap (0.30, 0.01 by chance) though the updates do not "
-        "point the same way (cosine 0.02).",
+        "A sum of a + b cancels part of both, since they oppose each other: energy ratio 0.60 (1 is no interaction).",
+        "Different directions (cosine 0.02) yet overlapping outputs (0.30, 0.01 by chance): a + c; what their sum does, only "
+        "the loss between them tells, and it is not measured.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "end"), [((2.0, 2.001, 2.0), "shows no barrier."), ((2.0, 3.0, 2.1), "shows a barrier.")]
+)
+def test_a_measured_loss_says_what_shared_outputs_do_not(path, end):
+    pair = ("a", "b")
+    losses = {metric: {pair: value} for metric, value in barriers(path).items()}
+    found = study(
+        pair, alphas=(0.0, 0.5, 1.0), lmc_loss={pair: np.array(path)}, cosine={pair: 0.02},
+        subspace_overlap={pair: 0.3}, **losses,
+    )  # fmt: skip
+    found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
+    (text,) = texts(found, "merging")
+    assert text.endswith(f"a + b; the loss between them was measured and {end}")
 
 
 def test_limits_are_said_and_weak_evidence_is_not():

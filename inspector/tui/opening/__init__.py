@@ -1,0 +1,1 @@
+"""Opening adapters: the demo, the dialog and what it offers."""
