@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import fields
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -15,8 +13,9 @@ import click
 
 from inspector.cli import main
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, Definition
-from trainer.methods import METHODS, STUDY
-from trainer.recipes.recipe import Recipe
+from trainer.methods import METHODS, STUDY, own_settings
+from trainer.methods.page import page
+from trainer.recipes.recipe import settings
 
 FOLDER = Path(__file__).parent.parent / "assets" / "guide"
 _WRITTEN = "<!-- Written by `make guides`: change the code, not this file. -->"
@@ -88,13 +87,9 @@ def _definition(of: Definition) -> tuple[str, ...]:
 
 def methods() -> str:
     """Every method: its data, settings, losses and traps; then every setting of a recipe."""
-    title, *losses = files("inspector.study.metrics").joinpath("objectives.md").read_text(encoding="utf-8").splitlines()
-    own = {s for method in METHODS.values() for variant in method.variants for s in variant.settings}
-    settings = [
-        (f"`{field.name}`", f"`{_shown(field.default)}`", words)
-        for field, words in zip(fields(Recipe), _field_docstrings(), strict=True)
-    ]
-    of_all = [row for row in settings if row[0].strip("`") not in own]
+    title, *losses = objectives().splitlines()
+    rows = {name: (f"`{name}`", f"`{_shown(f.default)}`", f.metadata["about"]) for name, f in settings().items()}
+    of_some = [rows.pop(name) for name in own_settings()]
     heads = "setting", "default", ""
     return _joined(
         "# Training methods",
@@ -109,18 +104,24 @@ def methods() -> str:
         _blocks(_objectives(losses)),
         "## Settings that all methods read",
         "Of a recipe's file, or of `--set KEY=VALUE`; the defaults are those of `study-qwen3-4b`.",
-        _table(heads, of_all),
+        _table(heads, rows.values()),
         "## Settings of some methods",
-        _table(heads, [row for row in settings if row not in of_all]),
+        _table(heads, of_some),
     )
+
+
+def objectives() -> str:
+    """What the app and reports show of the methods."""
+    return page(METHODS.values())
 
 
 def _own_settings(name: str) -> str:
     of_all = METHODS[name].variants
     return "; ".join(
-        (f"`variant={variant.name}`: " if len(of_all) > 1 else "") + ", ".join(f"`{s}`" for s in variant.settings)
+        (f"`variant={variant.name}`: " if len(of_all) > 1 else "")
+        + ", ".join(f"`{s.name}`" for s in variant.settings())
         for variant in of_all
-        if variant.settings
+        if variant.settings()
     )
 
 
@@ -144,19 +145,6 @@ def _blocks(lines: Iterable[str]) -> str:
         formula = line.startswith("    ") and text.rpartition("\n")[2].startswith("    ")
         text += ("\n" if formula else "\n\n") + line
     return text.strip()
-
-
-def _field_docstrings() -> list[str]:
-    """What stands below each field of a recipe, in their order."""
-    (tree,) = ast.parse(inspect.getsource(Recipe)).body
-    assert isinstance(tree, ast.ClassDef)
-    words: list[str] = []
-    for node in tree.body[1:]:
-        if isinstance(node, ast.AnnAssign):
-            words.append("")
-        elif isinstance(node, ast.Expr) and words and isinstance(node.value, ast.Constant):
-            words[-1] = str(node.value.value)
-    return words
 
 
 def _shown(value: object) -> str:
@@ -246,11 +234,14 @@ def _joined(*blocks: str) -> str:
 
 
 GUIDES: dict[str, Callable[[], str]] = {"definitions.md": definitions, "methods.md": methods, "commands.md": commands}
+OBJECTIVES = Path(str(files("inspector.study.metrics"))) / "objectives.md"
+"""The inspector does not import the trainer: what it shows of the methods is written here too."""
 
 
 def write(folder: Path = FOLDER) -> None:
     for name, made in GUIDES.items():
         (folder / name).write_text(made(), encoding="utf-8")
+    OBJECTIVES.write_text(objectives(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, b"{}", fault.headers)
             return
         if (answer := next((self.hub.answers[p] for p in self.hub.answers if path.startswith(p)), None)) is not None:
-            self._send(200, answer, {"Content-Type": "application/json"})
+            self._send(200, answer, {"Content-Type": "application/json"}, fault)
             return
         if path.startswith("xet-token/"):
             self._send(200, b"{}", {"X-Xet-Cas-Url": f"https://{path.removeprefix('xet-token/')}"} | _XET_TOKEN)

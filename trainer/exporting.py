@@ -14,7 +14,7 @@ from typing import Any
 from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.text import count, plain
-from trainer.objectives.weights import pairs
+from trainer.methods.rewards import pairs
 from trainer.rollouts.row_file import check_suffix
 from trainer.rollouts.schema import Rollout
 

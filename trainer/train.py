@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from inspector.common.console import say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain
+from trainer.methods import METHODS
+from trainer.methods.rewards import statistics
 from trainer.objectives.examples import examples, refuse_unlearnable
-from trainer.objectives.weights import statistics
 from trainer.progress import once
 from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import Rollout, digest, read_rollouts
@@ -60,7 +61,8 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
     asked = tasks(options)
     refuse_unfit(os.environ, [task.method for task in asked])
     if options.vllm and not any(task.online for task in asked):
-        raise InspectorError("--vllm samples for online-grpo and online-dapo: the other methods sample nothing.")
+        online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
+        raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
     for task in asked:
         refuse_uncut(task.method, task.recipe, process_count())
     rollouts = read_rollouts(options.rollouts)

@@ -184,9 +184,8 @@ def _cuts(
     dense = {path for names, a in zip(renamed, adapters, strict=True) if a.info.format == FULL for path in names}
     found = {}
     for path, (d_out, d_in) in shapes.items():
-        parent, dot, name = path.rpartition(".")
-        for parts in _parts(name) if path not in dense else ():
-            those = [f"{parent}{dot}{part}" for part in parts]
+        for parts in _parts(path.rpartition(".")[2]) if path not in dense else ():
+            those = _beside(path, parts, known)
             fits = all(part in shapes and shapes[part][1] == d_in for part in those)
             if not fits or sum(shapes[part][0] for part in those) != d_out:
                 continue
@@ -195,6 +194,18 @@ def _cuts(
                 found[path] = list(zip(those, [0, *ends], ends, strict=False))
                 break
     return found
+
+
+def _beside(path: str, parts: Sequence[str], known: _Known) -> list[str]:
+    """The paths of these parts, empty if not known: where the whole is, or under the one head that is no other's."""
+    head, tail = split(path)
+    above = "".join(tail.rpartition(".")[:2])
+    places = [known.heads.get(f"{above}{part}", {}) for part in parts]
+    if head not in places[0]:
+        wholes = known.heads[tail]
+        near = [h for h in places[0] if alike(head, h) and sum(alike(h, whole) for whole in wholes) == 1]
+        head = near[0] if len(near) == 1 else head
+    return [place.get(head, "") for place in places]
 
 
 @lru_cache

@@ -17,18 +17,32 @@ if TYPE_CHECKING:
 @click.command("merge-preview", context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…", shell_complete=completion.SOURCES)
 @click.option("--rank", type=click.IntRange(1), help="Target rank.  [default: the parents' largest]")
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["projection", "layer"]),
+    help="A table by projection, or by layer; repeat.",
+)
 @click.option("--write", "dest", type=click.Path(path_type=Path), metavar="DEST", help="Write it as a PEFT folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table: FILE.json, FILE.csv or FILE.parquet.")
 @DEVICE
 @reading(checkpoints=False)
 @DEBUG
 def merge_preview(
-    sources: tuple[str, ...], rank: int | None, dest: Path | None, out: Path | None, device: str, given: ReadOptions
+    sources: tuple[str, ...],
+    rank: int | None,
+    by: tuple[str, ...],
+    dest: Path | None,
+    out: Path | None,
+    device: str,
+    given: ReadOptions,
 ) -> int:
-    """Tell what a weighted sum of adapters would be, before it is made.
+    """Report what a weighted sum of adapters would be, before it is made.
 
-    The weight is the number after the last colon of a source, and 1 without one: sft=out/sft:0.5 out/dpo:-0.2. Norm,
-    cosine to each parent, energy ratio, interference by layer and projection, rank, and the energy kept at --rank.
+    The weight is the number after the last colon of a source, and 1 without one: sft=out/sft:0.5 out/dpo:-0.2. The
+    verdict on the parts comes first, then the norm of the sum, its cosine to each part, energy ratio, interference,
+    rank, and the energy kept at --rank. Parts of different bases are refused.
+
     Nothing is written but what is asked for: --write DEST is the exact sum (of rank Σr), or with --rank R its best
     approximation of that rank.
 
@@ -37,4 +51,4 @@ def merge_preview(
     """
     from inspector.workflows import merge_preview
 
-    return merge_preview.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, given=given)
+    return merge_preview.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, by=by, given=given)

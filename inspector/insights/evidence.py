@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.common.arrays import Floats
+from inspector.common.labels import labels
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Scope, Study
 
@@ -208,6 +209,11 @@ def level(chance: float) -> str:
 def _interval(study: Study, metric: str, suffix: str, i: int, j: int) -> tuple[float, float, float]:
     value, low, high = (between(study, f"{metric}{bound}{suffix}", i, j) for bound in ("", "_low", "_high"))
     return value, low, high
+
+
+def named(study: Study, i: int) -> str:
+    """The name of an adapter, without what all names of the study share."""
+    return labels(study.names).short[i]
 
 
 def own(study: Study, metric: str, i: int) -> float:

@@ -7,13 +7,15 @@ No torch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from inspector.common.text import count
 from inspector.geometry.interference import CHANCE_RATIO
-from inspector.insights.evidence import Evidence, answers, between, level, own, path, states, too_few
+from inspector.insights.evidence import Evidence, answers, between, level, named, own, path, states, too_few
 from inspector.insights.pairwise import (
     APART,
     MOSTLY,
@@ -80,12 +82,22 @@ def verdict(study: Study, i: int, j: int) -> Verdict:
     return Verdict(behaviour, weights, (*measured, *geometry), difference(study, i, j), few=few)
 
 
+def verdicts(study: Study, parts: Sequence[int]) -> list[str]:
+    """The verdict on two parts of a sum; of more, on the two most alike and the two least alike."""
+    pairs = list(combinations(parts, 2))
+    cosines = {pair: between(study, "cosine", *pair) for pair in pairs}
+    if len(parts) > 2:
+        known = sorted((pair for pair in pairs if not math.isnan(cosines[pair])), key=lambda pair: -cosines[pair])
+        pairs = list(dict.fromkeys((*known[:1], *known[-1:])))
+    return [f"{named(study, i)} ↔ {named(study, j)}: {verdict(study, i, j).headline}" for i, j in pairs]
+
+
 def _incomparable(study: Study, i: int, j: int) -> str:
     """Why nothing can be said of the two; empty if something can."""
     one, other = study.adapters[i], study.adapters[j]
-    for at, info in ((i, one), (j, other)):
+    for at in (i, j):
         if not (study.present[at] & ~study.excluded[at]).any():
-            return f"{info.name} has no usable module: inspector check says why."
+            return f"{named(study, at)} has no usable module: inspector check says why."
     if one.base and other.base and base_key(one.base) != base_key(other.base):
         return f"Different bases ({one.base} and {other.base}): a sum fits neither, and no cosine between them counts."
     return ""
@@ -97,12 +109,12 @@ def _apart(study: Study, i: int, j: int) -> str:
         return "they change different modules, none in common: a sum holds both side by side, unchanged."
     if not shared(study, i, j).any():
         return "none of their common modules can be used in both, or has one shape: they cannot be compared or added."
-    zero = [study.names[at] for at in (i, j) if own(study, "norm", at) == 0]
+    zero = [named(study, at) for at in (i, j) if own(study, "norm", at) == 0]
     if len(zero) == 2:
         return "both updates are zero: the base is as it was, and so is any sum."
     if zero:
         return f"ΔW of {zero[0]} is zero: it has no direction, and adding it changes nothing."
-    if unscaled := [study.names[at] for at in (i, j) if not study.weighed[at]]:
+    if unscaled := [named(study, at) for at in (i, j) if not study.weighed[at]]:
         return f"the scales of the modules of {' and '.join(unscaled)} are unknown, so no cosine (--alpha gives them)."
     return "" if math.isfinite(between(study, "cosine", i, j)) else "their updates are not compared yet."
 
@@ -129,7 +141,7 @@ def _weights(study: Study, i: int, j: int) -> tuple[str, list[Evidence]]:
         share = f"{100 * both.cancelled:.0f} % of their energy"
         text += "; nothing cancels in a sum" if both.cancelled < _NONE else f"; opposed modules cancel {share} in a sum"
     text += f"{_sizes(study, (i, j), norms, (both.to_a, both.to_b))}."
-    if unscaled := [study.names[at] for at in (i, j) if not study.scaled[at]]:
+    if unscaled := [named(study, at) for at in (i, j) if not study.scaled[at]]:
         text += f" The scale of {' and '.join(unscaled)} is unknown: no size, no sum (--alpha gives it)."
     return _so_far(study, i, j, text), _geometry(study, i, j, cosine, norms, both.cancelled)
 
@@ -159,7 +171,7 @@ def _sizes(study: Study, at: tuple[int, int], norms: tuple[float, float], cosine
     if not all(norm > 0 for norm in norms):
         return ""
     large = int(norms[1] > norms[0])
-    ratio, names = norms[large] / norms[1 - large], [study.names[i] for i in at]
+    ratio, names = norms[large] / norms[1 - large], [named(study, i) for i in at]
     if ratio < UNEQUAL:
         return ""
     if ratio < SMALL or not cosines[large] >= 1 - 2 * _NONE:

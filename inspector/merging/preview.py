@@ -14,6 +14,7 @@ from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 from inspector.geometry.sums import Sums, sums
 from inspector.study.module_id import ModuleId
+from inspector.study.provenance import base_key
 from inspector.study.study import SCOPES, AdapterInfo, Scope, Study
 
 Flags = NDArray[np.bool_]
@@ -116,6 +117,26 @@ def refuse_activated(adapters: Sequence[AdapterInfo], weights: Sequence[float]) 
     for info, w in zip(adapters, weights, strict=True):
         if w and not info.everywhere:
             raise InspectorError(f"{plain(info.name)} {NOT_MERGED}: leave it out. PEFT merges none either.")
+
+
+def other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> str:
+    """Why parts of different bases have no sum; empty if all name one base, or none."""
+    named: dict[str, AdapterInfo] = {}
+    for info, w in zip(adapters, weights, strict=True):
+        if w and info.base:
+            named.setdefault(base_key(info.base), info)
+    if len(named) < 2:
+        return ""
+    one, other = list(named.values())[:2]
+    bases = f"{plain(one.name)} names the base {plain(one.base, 80)}, {plain(other.name)} names {plain(other.base, 80)}"
+    more = "If both are one model, give their configs the same base_model_name_or_path."
+    return f"{bases}, and their sum fits neither. {more}"
+
+
+def refuse_other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> None:
+    """Raise InspectorError where two parts name different bases."""
+    if reason := other_bases(adapters, weights):
+        raise InspectorError(reason)
 
 
 def addable(study: Study, weights: Sequence[float]) -> Flags:

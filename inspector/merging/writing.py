@@ -47,7 +47,7 @@ def refuse_unaddable(study: Study, weights: Sequence[float]) -> None:
         raise InspectorError(f"{plain(module)} cannot be added: {plain(reason, 300)}{more}. Nothing was written.")
 
 
-def refuse_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
+def refuse_to_write_other_bases(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
     """Raise InspectorError where two parents name different bases: their sum fits no model."""
     named: dict[str, str] = {}
     for adapter, w in zip(adapters, weights, strict=True):
@@ -101,7 +101,7 @@ def write(
     be added, or where `dest` exists. `base`: the experts go where it has them.
     """
     refuse_activated(preview.study.adapters, preview.weights)
-    refuse_other_bases(adapters, preview.weights)
+    refuse_to_write_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
     refuse_cut(adapters, preview.weights)
     refuse_other_kernels(adapters, preview.weights)

@@ -86,6 +86,15 @@ def recorded_base(folder: Path) -> RecordedBase:
     return RecordedBase(*(value if isinstance(value, str) else "" for value in values))
 
 
+def recorded_objective(source: str) -> str:
+    """The method and formula that the run.json of a source names, as a section of the page of objectives, or empty."""
+    record = _record(Path(run_of(source)))
+    method, formula = (record.get(key) for key in ("method", "formula"))
+    if not isinstance(method, str) or not isinstance(formula, str):
+        return ""
+    return f"# {plain(method, 80)}, as its run recorded it\n\n    {plain(formula, 400)}\n"
+
+
 def _record(folder: Path) -> Mapping[str, Any]:
     """The run.json in a folder, empty where there is no readable one."""
     path = folder / RECORD

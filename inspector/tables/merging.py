@@ -10,27 +10,39 @@ from rich.text import Text
 
 from inspector.common.arrays import Floats
 from inspector.common.text import count, plain
+from inspector.insights.verdict import verdicts
 from inspector.merging.preview import Preview
 from inspector.study.metrics import DEFINITIONS
 from inspector.tables.tables import UNLIMITED, Page, number, titled
 
 _ALL = 0.9995
 """Energy from which on more rank is not worth a word."""
+_FEW = 8
+"""So many projections fit a line."""
 _DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
 
 
-def print_preview(preview: Preview, rank: int) -> None:
-    """The parents, the whole sum, then projections and layers; `rank` is the target. Nothing is cut."""
+def print_preview(preview: Preview, rank: int, by: Sequence[str] = ()) -> None:
+    """The verdict on the parts, the parts, the whole sum; then a table `by` projection and layer. Nothing is cut.
+
+    `rank` is the target.
+    """
     tables = Page(width=UNLIMITED)
     text = Page()
     text.width = min(text.width, 100)
+    for line in verdicts(preview.study, np.flatnonzero(preview.weights).tolist()):
+        text.print(Text(plain(line, 2000)))
+        text.print()
     tables.print(_parents(preview))
     for line in _whole(preview, rank):
         text.print(Text(line))
-    text.print()
-    tables.print(_places(preview, rank, "projection", preview.study.projections, preview.by_projection()))
-    tables.print(_places(preview, rank, "layer", preview.study.layers, preview.by_layer()))
-    for metric in _DEFINED:
+    if "projection" in by:
+        text.print()
+        tables.print(_places(preview, rank, "projection", preview.study.projections, preview.by_projection()))
+    if "layer" in by:
+        text.print()
+        tables.print(_places(preview, rank, "layer", preview.study.layers, preview.by_layer()))
+    for metric in _DEFINED if by else ():
         definition = DEFINITIONS[metric]
         text.print(Text(f"{definition.title}: {definition.formula}; {definition.trap}."))
 
@@ -64,7 +76,10 @@ def _whole(preview: Preview, rank: int) -> list[str]:
         f"energy kept       {_percent(float(preview.kept(scope, rank)))} at rank {rank}",
     ]
     by_rank = ", ".join(f"{k}: {_percent(float(held[k - 1]))}" for k in _steps(held, top))
-    return [*lines, f"    by rank       {by_rank}"] if by_rank else lines
+    lines += [f"    by rank       {by_rank}"] if by_rank else []
+    names, kept = preview.study.projections, preview.kept(preview.by_projection(), rank)
+    each = ", ".join(f"{plain(name)} {_percent(float(share))}" for name, share in zip(names, kept, strict=True))
+    return [*lines, f"    by projection {each}"] if 1 < len(names) <= _FEW else lines
 
 
 def _steps(held: Floats, top: int) -> list[int]:
@@ -89,7 +104,7 @@ def _places(preview: Preview, rank: int, what: str, names: Sequence[object], at:
 
 
 def _general(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.4g}"
+    return "n/a" if np.isnan(value) else f"{value:.3g}"
 
 
 def _percent(share: float) -> str:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from inspector.insights.nearest import told_subjects
 from inspector.insights.pairwise import pair_chance, pair_interference
+from inspector.insights.verdict import verdict
 from inspector.study.study import Study
 from inspector.tables.tables import number, titled
 
@@ -51,8 +52,18 @@ def _ends(study: Study, i: int, j: int) -> tuple[list[tuple[int, int, int]], tup
     return [(i, j, 0), (i, j, last)], (level[0], level[1])
 
 
+def verdict_table(study: Study) -> Table:
+    """What is known of every pair, in words: measured evidence first."""
+    table = titled("verdicts")
+    for heading in ("a", "b", "verdict"):
+        table.add_column(heading)
+    for a, b, (i, j) in told_subjects(study, "pair"):
+        table.add_row(Text(a), Text(b), Text(verdict(study, i, j).headline))
+    return table
+
+
 def interference_table(study: Study) -> Table:
-    """What adding each pair would do."""
+    """How the updates of each pair lie to each other."""
     table = titled("interference, all modules")
     for heading in ("a", "b"):
         table.add_column(heading)

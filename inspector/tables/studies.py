@@ -22,7 +22,7 @@ from inspector.study.warnings import finding_lines
 from inspector.tables.nearest import resemblance_table
 from inspector.tables.numbers import by_layer_tables, listed_table, matrix_tables
 from inspector.tables.overview import STYLES, overview_lines
-from inspector.tables.pairs import angles_table, interference_table
+from inspector.tables.pairs import angles_table, interference_table, verdict_table
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
 from inspector.tables.tables import UNLIMITED, Page, in_digits, number, short_targets, titled
@@ -122,6 +122,7 @@ def _print_pairs(page: _Page, study: Study) -> None:
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
         page.text(f"{who} module of the same name and shape to compare.")
         return
+    page.table(verdict_table(study))
     for metric in (metric for metric in at_a_glance(of_pairs=True) if _has(study, metric)):
         _print_metric(page, study, metric, layers=False)
     if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):

@@ -12,7 +12,8 @@ from textual.events import Key
 T = TypeVar("T")
 _KEY_NAMES = {
     "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎", "space": "␣", "escape": "esc", "delete": "del",
-    "exclamation_mark": "!", "pageup": "PgUp", "pagedown": "PgDn", "ctrl+p": "^p", "ctrl+z": "^z",
+    "exclamation_mark": "!", "slash": "/", "asterisk": "*", "pageup": "PgUp", "pagedown": "PgDn", "ctrl+p": "^p",
+    "ctrl+z": "^z",
 }  # fmt: skip
 
 
@@ -28,14 +29,14 @@ class Action:
     """What it does, given the view that is shown and the app."""
     weight: int = 0
     footer_keys: str = ""
-    """The keys of a whole group, where the footer shows one entry for it."""
+    """The keys of a whole group, where the footer shows one entry for it; those on the way, where it has none."""
     footer_label: str = ""
     """And its name there."""
 
     @property
     def display(self) -> str:
         """The keys as people know them: `↑/k`."""
-        return "/".join(_KEY_NAMES.get(key, key) for key in self.keys.split())
+        return "/".join(_KEY_NAMES.get(key, key) for key in self.keys.split()) or self.footer_keys
 
 
 def footer(actions: Sequence[Action], first: Sequence[str]) -> list[tuple[str, str]]:
@@ -59,7 +60,7 @@ def bindings(actions: Iterable[Action]) -> list[Binding]:
     return [
         Binding(",".join(action.keys.split()), f"app.act('{action.id}')", action.label, show=False, priority=True)
         for action in actions
-        if action.id != "palette"  # Textual's own
+        if action.keys and action.id != "palette"  # Textual's own
     ]
 
 

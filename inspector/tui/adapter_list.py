@@ -93,11 +93,11 @@ class AdapterList(Work):
     def forget_removed(self) -> None:
         """Removed adapters are neither measured again nor do they keep their names."""
         state = self.state
-        if state.order != tuple(range(len(state.study.adapters))):
-            names = [info.name for info in state.infos]
+        if state.arrangement != tuple(range(len(state.study.adapters))):
+            names = [state.study.names[at] for at in state.arrangement]
             self.loaded = {name: self.loaded[name] for name in names if name in self.loaded}
             filter_ = state.filter
-            state.replace_study(state.study.subset(state.order))
+            state.replace_study(state.study.subset(state.arrangement))
             self.refilter(filter_)
         self.undo.clear()
 
@@ -123,9 +123,9 @@ class AdapterList(Work):
     def _show_headers(self) -> None:
         """The list as far as it is known, before any number."""
         everyone = [*self.loaded.values(), *self._arrivals()]
-        self.state.order = ()
+        self.state.arrangement = ()
         self.state.replace_study(workers.headers_only(everyone, Settings(k=self.state.k)))
-        self.state.order = tuple(range(len(everyone)))
+        self.state.arrangement = tuple(range(len(everyone)))
         self.repaint()
 
     def _arrivals(self) -> list[Adapter]:
@@ -207,8 +207,8 @@ class AdapterList(Work):
         self.take(message.study)
         if message.complete:
             what, self.state.probing, self.progress = self.state.probing, "", None
-            key = next(view.key for view in self.views.values() if view.probe == what)
-            here = "" if self.view.probe == what else f" · {key} shows it"
+            shows = next(view for view in self.views.values() if view.probe == what)
+            here = "" if self.view.probe == what else f" · {shows.tab} {shows.title} shows it"
             self.say(f"measured in {duration(message.seconds)}{here}", "good")
         self.repaint()
 

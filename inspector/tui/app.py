@@ -50,7 +50,9 @@ class InspectorApp(AdapterList):
         state = AppState.of(study or nobody(Settings(k=k)), k)
         super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
         self.session = session.read()
-        session.restore_choices(self.session, self.state, self.views.values())
+        asked = sources if study is None else [info.source for info in study.adapters]
+        same = not (asked or watch) or self.session.knows(asked)
+        session.restore_choices(self.session, self.state, self.views.values(), same=same)
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
@@ -99,7 +101,7 @@ class InspectorApp(AdapterList):
     def _write_session(self) -> None:
         if self.state.size:
             session.write(
-                session.of(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
+                session.now(self.state, self.views.values(), self.theme if not self.no_color else self.session.theme)
             )
 
     def watch_theme(self) -> None:

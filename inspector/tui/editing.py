@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.insights.order import similarity_order
 from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.opening.dialog import OpenDialog
 from inspector.tui.opening.offers import DEMO_WORD, recently
-from inspector.tui.similarity import similarity_order
 from inspector.tui.text import clean
 from inspector.tui.widgets.dialogs import Prompt
 
@@ -161,10 +161,12 @@ def _named(adapter: Adapter, name: str) -> Adapter:
 OPEN = Action("open", "o", "open", "open a path or a Hub id, completed by tab; lists what was opened before", _open, 35)
 DEMO_ALONE = Action("demo", "d", "demo", "open the bundled adapters, with everything measured", _demo)
 UNDO = Action("undo", "u", "undo", "undo the last removal, rename, reordering or weight of the sum", _undo, 5)
+RENAME = Action("rename", "r", "rename", "rename the adapter under the cursor", _rename, 30)
+REMOVE = Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _remove, 25, "x")
 LIST = (
     Action("similar", "s", "by similarity", "order the adapters by similarity, or as they were", _similar, 45),
-    Action("rename", "r", "rename", "rename the adapter under the cursor", _rename, 30),
-    Action("remove", "x delete", "remove", "remove the adapter under the cursor from the list", _remove, 25, "x"),
+    RENAME,
+    REMOVE,
     Action("earlier", "<", "move up", "move the adapter under the cursor up", lambda _, app: _shift(app, -1), 20,
            "< >", "move"),
     Action("later", ">", "move down", "move the adapter under the cursor down", lambda _, app: _shift(app, 1)),

@@ -7,6 +7,7 @@ from functools import partial
 from rich.text import Text
 
 from inspector.tui.actions import Action
+from inspector.tui.adapter_list import AdapterList
 from inspector.tui.editing import DEMO_ALONE, OPEN, UNDO
 from inspector.tui.export import EXPORTS
 from inspector.tui.help import help_text
@@ -15,7 +16,35 @@ from inspector.tui.probing.actions import PROBE
 from inspector.tui.shell import Shell
 from inspector.tui.theme import THEMES
 from inspector.tui.views.base import View
-from inspector.tui.widgets.dialogs import Reader
+from inspector.tui.widgets.dialogs import FindLine, Reader
+
+
+def _find(view: View, app: AdapterList) -> None:
+    """A line to type into; the list follows as one types."""
+    listed, state = view.lists, app.state
+    if not listed:
+        app.say(f"{view.title} lists nothing that could be searched")
+        return
+
+    def find(wanted: str) -> None:
+        state.search(listed, wanted)
+        app.repaint()
+
+    app.push_screen(FindLine(listed, state.finds.get(listed, ""), find))
+
+
+def _refer(_view: View, app: AdapterList) -> None:
+    """The adapter under the cursor as the one that others are shown against, or none."""
+    name = app.state.refer()
+    app.say(f"all are shown against {name} (* again: no reference)" if name else "no reference")
+
+
+def _cancel(view: View, app: AdapterList) -> None:
+    """Stop the work in progress; where there is none, show all again that a search has hidden."""
+    if app.progress is None and app.state.finds.get(view.lists):
+        app.state.search(view.lists, "")
+    else:
+        app.cancel()
 
 
 def _theme(_view: View, app: Shell) -> None:
@@ -44,13 +73,16 @@ def _help(view: View, app: Shell) -> None:
 EVERYWHERE = (
     PROBE,
     *STEPS,
+    Action("find", "slash", "find", "show those of the list that have a text in their name; esc shows all", _find, 18),
+    Action("refer", "asterisk", "reference", "show all others against the adapter under the cursor; again: no longer",
+           _refer, 16),
     OPEN,
     DEMO_ALONE,
     UNDO,
     *EXPORTS,
     Action("theme", "t", "theme", "dark, light, or the terminal's own colours", _theme),
     Action("messages", "w exclamation_mark", "messages", "what has been reported so far, in full", _messages),
-    Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there", lambda _, app: app.cancel()),
+    Action("cancel", "escape", "cancel", "stop the work in progress, keep what is there; or end the search", _cancel),
     Action("palette", "ctrl+p", "commands", "search every command by name",
            lambda _, app: app.action_command_palette(), 8),
     Action("help", "?", "help", "the keys of this view, and the definition of every number in it", _help, 99),

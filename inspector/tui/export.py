@@ -57,7 +57,7 @@ def write(app: Shell, view: View, path: Path) -> None:
         if path.suffix.lower() in {".json", ".parquet"}:
             if not state.measured:
                 raise InspectorError(f"Only {so_far(state)} are measured: a study is written once all are.")
-            save(state.study.subset(state.order), path)
+            save(state.study.subset(state.arrangement), path)
             what = "the whole study"
         else:
             table = view.table(state)

@@ -19,6 +19,8 @@ def view_of(views: Iterable[View], metric: str, *, layer: bool) -> str:
 
 def jump(views: Iterable[View], state: AppState, metric: str, a: str, b: str = "", layer: int | None = None) -> str:
     """Put cursor, metric and slider where the number is; the id of its view."""
+    if not {a, b} & set(state.study.names) <= set(state.names):
+        state.search("adapters", "")
     positions = {name: at for at, name in enumerate(state.names)}
     state.row = positions.get(a, state.row)
     if b:

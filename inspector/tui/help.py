@@ -19,9 +19,13 @@ _KEYS = 12
 
 
 def help_text(view: View, everywhere: Sequence[Action], state: AppState, ink: Ink, width: int) -> Text:
-    """What the view shows, the keys that are its own, how its numbers are defined, the keys that work everywhere."""
+    """How to read the view, the keys that are its own, how its numbers are defined, the keys that work everywhere."""
     text = Text()
+    text.append("How to read it\n", ink.accent)
     _paragraph(text, view.about, ink.plain, width)
+    for term, meaning in view.terms:
+        text.append(f"  {term}\n", ink.bold)
+        _paragraph(text, meaning, ink.plain, width, 4)
     text.append("\nKeys of this view\n", ink.accent)
     for action in view.actions:
         _key(text, action, ink, width)
@@ -30,9 +34,6 @@ def help_text(view: View, everywhere: Sequence[Action], state: AppState, ink: In
         text.append("\nNumbers of this view\n", ink.accent)
     for metric in metrics:
         _definition(text, metric, ink, width)
-    for term, meaning in view.terms:
-        text.append(f"  {term}\n", ink.bold)
-        _paragraph(text, meaning, ink.plain, width, 4)
     text.append("\nKeys everywhere\n", ink.accent)
     for action in everywhere:
         _key(text, action, ink, width)

@@ -23,6 +23,8 @@ def clicked(app: Shell, area: str, text: str, x: int, y: int) -> None:
     at = _character(line, x)
     if area == "tabs":
         _press(app, _tab(line, at))
+    elif area == "views":
+        _show(app, line, at)
     elif area == "keys":
         _run(app, _entry(app, line, at))
     elif area == "slider":
@@ -44,8 +46,16 @@ def _character(line: str, x: int) -> int:
 
 def _tab(line: str, at: int) -> str:
     """The key of the tab on the character: its name follows it."""
-    keys = [found for found in re.finditer(r"(?<![^\s\[])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
+    keys = [found for found in re.finditer(r"(?<![^\s\[\]])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
     return keys[-1].group() if keys and at < len(line.rstrip()) else ""
+
+
+def _show(app: Shell, line: str, at: int) -> None:
+    """The view of the tab whose title is on the character."""
+    for view in app.views_of(app.view.tab):
+        start = line.find(view.title)
+        if start - 1 <= at <= start + len(view.title):
+            app.action_act(f"go_{view.id}")
 
 
 def _press(app: Shell, key: str) -> None:
@@ -62,7 +72,7 @@ def _entry(app: Shell, line: str, at: int) -> Action | None:
     """The action whose keys and name are on the character."""
     for action in (*app.everywhere, *app.view.actions):
         for keys, label in footer((action,), (action.id,)):
-            start = line.find(f" {keys} {label}  ")
+            start = f"{line}  ".find(f" {keys} {label}  ")
             if 0 <= start < at <= start + len(keys) + len(label) + 1:
                 return action
     return None
@@ -82,5 +92,5 @@ def _choose(app: Shell, lines: list[str], y: int) -> None:
     if marked == y:
         _run(app, next((action for action in app.view.actions if "enter" in action.keys.split()), None))
     elif marked is not None and y < len(lines) and lines[y].strip():
-        app.view.move(app.state, y - marked)
+        app.view.reach(app.state, y, marked)
         app.repaint()

@@ -47,9 +47,13 @@ def _zoom(_view: View, app: AdapterList) -> None:
 
 
 STEPS = (
-    Action("next_view", "tab", "next view", "go to the next view", lambda _view, app: app.step_view(1)),
-    Action("previous_view", "shift+tab", "previous view", "go to the previous view",
+    Action("next_view", "tab", "next view", "the next view, through all tabs", lambda _view, app: app.step_view(1)),
+    Action("previous_view", "shift+tab", "previous view", "the previous view",
            lambda _view, app: app.step_view(-1)),
+    Action("next_inside", "v", "next in tab", "the next view of the tab, as its digit again",
+           lambda _view, app: app.step_inside(1)),
+    Action("previous_inside", "V", "previous in tab", "the previous view of the tab",
+           lambda _view, app: app.step_inside(-1)),
     Action("up", "up k", "up", "move the cursor or scroll up", lambda view, app: view.move(app.state, -1)),
     Action("down", "down j", "down", "move the cursor or scroll down", lambda view, app: view.move(app.state, 1),
            footer_label="scroll"),
@@ -64,8 +68,8 @@ ENDS = (
 )  # fmt: skip
 """Of views without layers."""
 CURSOR = (
-    Action("left", "left h", "left", "move the cursor left", lambda _, app: app.state.step_column(-1)),
-    Action("right", "right l", "right", "move the cursor right", lambda _, app: app.state.step_column(1)),
+    Action("left", "left h", "left", "move the cursor left", lambda view, app: view.across(app.state, -1)),
+    Action("right", "right l", "right", "move the cursor right", lambda view, app: view.across(app.state, 1)),
 )
 _ONE = (
     Action("layer_down", "[", "layer −1", "move the layer slider down by one", _layer(-1), 60, "[ ]", "layer"),
@@ -90,7 +94,7 @@ LAYERS = (*_ONE, *_FAR)
 SCRUBBED = (*_ONE, *_SCRUB, *_FAR)
 METRIC = (
     Action("next_metric", "m", "metric",
-           "the next metric (Size & rank: the next definition of rank; Basins: the other loss)",
+           "the next metric (Size & rank: the next definition of rank; Loss path: the other loss)",
            lambda view, app: _cycle(view, app, 1), 80),
     Action("previous_metric", "M", "previous metric", "the previous metric", lambda view, app: _cycle(view, app, -1)),
 )  # fmt: skip
@@ -103,4 +107,4 @@ PAIRS = (
     Action("previous_pair", "N", "previous pair", "the previous pair of the list",
            lambda _, app: app.state.step_pair(-1)),
 )  # fmt: skip
-ZOOM = Action("zoom", "v", "zoom", "draw close around the curves, or with the dashed line in sight", _zoom, 60)
+ZOOM = Action("zoom", "z", "zoom", "draw close around the curves, or with the dashed line in sight", _zoom, 60)

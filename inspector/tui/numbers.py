@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,12 +21,43 @@ class Numbers:
 
     study: Study
     shown: Study
-    order: tuple[int, ...] = ()
+    arrangement: tuple[int, ...] = ()
+    """Ids in the order of the list, whatever is searched for."""
+    finds: dict[str, str] = field(default_factory=dict)
+    """What is searched for, by what is listed: adapters, modules, claims."""
+    reference: int | None = None
+    """The id of the adapter that the others are shown against."""
     layer: int = 0
     one_layer: bool = False
     filter: str = ""
+    _found: tuple[tuple[object, ...], tuple[int, ...]] | None = field(default=None, repr=False)
 
     # Who is shown
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Ids of the adapters shown: those whose name has what is searched for, and the reference."""
+        wanted = self.finds.get("adapters", "").casefold()
+        if not wanted:
+            return self.arrangement
+        known = (self.study.adapters, self.arrangement, wanted, self.reference)
+        if self._found is None or self._found[0] != known:
+            names = [info.name.casefold() for info in self.study.adapters]
+            found = tuple(i for i in self.arrangement if wanted in names[i] or i == self.reference)
+            self._found = (known, found)
+        return self._found[1]
+
+    @order.setter
+    def order(self, order: tuple[int, ...]) -> None:
+        """The adapters shown in another order, or without some of them; those not shown keep their places."""
+        before, places = self.order, iter(order)
+        kept = [i for i in self.arrangement if i in order or i not in before]
+        self.arrangement = tuple(next(places) if i in order else i for i in kept) + tuple(places)
+
+    @property
+    def reference_at(self) -> int | None:
+        """The position of the reference, None without one."""
+        return self.order.index(self.reference) if self.reference in self.order else None
 
     @property
     def size(self) -> int:

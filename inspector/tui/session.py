@@ -23,7 +23,7 @@ from inspector.tui.views.base import View
 class Session:
     """The part of the state that outlives the app. Adapters and pairs are remembered by name."""
 
-    view: str = "adapters"
+    view: str = "overview"
     layer: int = 0
     one_layer: bool = False
     filter: str = ""
@@ -49,6 +49,12 @@ class Session:
     def sources(self) -> list[str]:
         """`NAME=SOURCE` of everything that was open."""
         return [f"{name}={source}" for name, source in self.adapters or []]
+
+    def knows(self, sources: Iterable[str]) -> bool:
+        """Whether any of these sources was open, itself or as the folder of one that was."""
+        asked = [_findable(source.partition("=")[2] or source) for source in sources]
+        known = [source for _, source in self.adapters or []]
+        return any(source == one or source.startswith(f"{one.rstrip('/')}/") for source in known for one in asked)
 
 
 def path() -> Path:
@@ -97,10 +103,11 @@ def write(session: Session) -> None:
             temporary.write_text(json.dumps(found | found.pop("choices"), indent=1), encoding="utf-8")
 
 
-def of(state: AppState, views: Iterable[View], theme: str) -> Session:
+def now(state: AppState, views: Iterable[View], theme: str) -> Session:
     """What to remember of a state and of the views."""
     names = [info.name for info in state.infos]
     everyone = state.study.names
+    listed = [state.study.adapters[at] for at in state.arrangement]
     chosen = None if state.chosen is None else sorted([everyone[a], everyone[b]] for a, b in state.chosen)
     return Session(
         view=state.view,
@@ -109,8 +116,8 @@ def of(state: AppState, views: Iterable[View], theme: str) -> Session:
         filter=state.filter,
         k=state.k,
         theme=theme,
-        adapters=[[info.name, _findable(info.source)] for info in state.infos],
-        moved=list(state.order) != sorted(state.order),
+        adapters=[[info.name, _findable(info.source)] for info in listed],
+        moved=list(state.arrangement) != sorted(state.arrangement),
         cursor=[names[state.row], names[state.col]] if names else None,
         pairs=chosen,
         probe=asdict(state.probe),
@@ -136,10 +143,10 @@ def _findable(source: str) -> str:
         return source
 
 
-def restore_choices(session: Session, state: AppState, views: Iterable[View]) -> None:
-    """What needs no adapters: view, scope, and what the views remember, if it is a choice that there is."""
+def restore_choices(session: Session, state: AppState, views: Iterable[View], *, same: bool) -> None:
+    """What needs no adapters: scope, what the views remember, if it is a choice that there is; the view of the same."""
     for view in views:
-        if view.id == session.view and view.there(state):
+        if same and view.id == session.view and view.there(state):
             state.view = view.id
         for name, _ in view.remembered:
             view.choose(state, name, session.choices.get(name))
@@ -159,7 +166,7 @@ def restore_adapters(session: Session, state: AppState) -> None:
         state.bound()
         return
     if session.moved and set(remembered) == set(ids) and len(remembered) == len(ids):
-        state.order = tuple(ids[name] for name in remembered)
+        state.arrangement = tuple(ids[name] for name in remembered)
     shown = [info.name for info in state.infos]
     if session.cursor and len(session.cursor) == 2 and all(name in shown for name in session.cursor):
         state.row, state.col = (shown.index(name) for name in session.cursor)

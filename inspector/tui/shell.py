@@ -1,4 +1,4 @@
-"""The app's frame: five painted areas over one state, the views, and their keys."""
+"""The app's frame: painted areas over one state, the views, and their keys."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from inspector.tui import actions, mouse
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView, Tone
 from inspector.tui.state import AppState
-from inspector.tui.text import clean, plural
+from inspector.tui.tabs import TABS
+from inspector.tui.text import clean, fit, plural
 from inspector.tui.theme import Ink, ink_for
 from inspector.tui.undo import Before
 from inspector.tui.views import small
 from inspector.tui.views.base import Area, View
-from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs
+from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs, paint_views
 from inspector.tui.widgets.layer_slider import paint_slider
 from inspector.tui.widgets.painted import Painted
+
+
+def _tab(key: str, title: str, views: Sequence[View]) -> Action:
+    """The digit of a tab."""
+    held = ", ".join(view.title for view in views if view.tab == key)
+    return Action(f"tab_{key}", key, title, f"{held}; again: the next of them", lambda _view, app: app.open_tab(key))
 
 
 class MainScreen(Screen[None]):
@@ -38,6 +45,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         shell = self._shell
         yield Painted(shell.paint_tabs, id="tabs")
+        yield Painted(shell.paint_views, id="views")
         yield Painted(shell.paint_body, id="body")
         yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
         yield Painted(shell.paint_status, id="status")
@@ -76,8 +84,12 @@ class Shell(App[int]):
         self.animation_level = "none"
         self.state = state
         self.views = {view.id: view for view in views}
-        self.everywhere = (*(view.tab for view in views), *everywhere)
+        self.by_name = tuple(view.by_name for view in views)
+        """What leads to a view without a key."""
+        self.everywhere = (*(_tab(key, title, views) for key, title in TABS.items()), *everywhere)
         """The actions that every view has."""
+        self.last: dict[str, str] = {}
+        """The view of each tab that was shown last."""
         self.progress: tuple[str, int, int] | None = None
         self.note: tuple[str, Tone] = ("", "info")
         self.log_lines: list[tuple[str, Tone]] = []
@@ -91,28 +103,43 @@ class Shell(App[int]):
     def view(self) -> View:
         return self.views[self.state.view]
 
-    @property
-    def tabs(self) -> list[View]:
-        """The views there are."""
-        return [view for view in self.views.values() if view.there(self.state)]
+    def views_of(self, tab: str) -> list[View]:
+        """The views that a tab holds now."""
+        return [view for view in self.views.values() if view.tab == tab and view.there(self.state)]
 
     @property
     def every_action(self) -> list[Action]:
         """Once each, of all views."""
         own = (action for view in self.views.values() for action in view.actions)
-        return list({action.id: action for action in (*self.everywhere, *own)}.values())
+        return list({action.id: action for action in (*self.everywhere, *self.by_name, *own)}.values())
 
     def go(self, view: str) -> None:
         """Show a view."""
         self.state.view, self.state.pairwise = view, self.views[view].pairwise
+        self.last[self.view.tab] = view
+
+    def open_tab(self, key: str) -> None:
+        """The view that the tab showed last; its next one where it is open already."""
+        if key == self.view.tab:
+            self.step_inside(1)
+        else:
+            views = {view.id: view for view in self.views_of(key)}
+            self.go(self.last[key] if self.last.get(key) in views else next(iter(views)))
+
+    def step_inside(self, step: int) -> None:
+        """The next view of the tab, or the previous one."""
+        views = self.views_of(self.view.tab)
+        self.go(views[(views.index(self.view) + step) % len(views)].id)
 
     def step_view(self, step: int) -> None:
-        tabs = self.tabs
-        self.go(tabs[(tabs.index(self.view) + step) % len(tabs)].id)
+        """The next view of all, or the previous one."""
+        views = [view for key in TABS for view in self.views_of(key)]
+        self.go(views[(views.index(self.view) + step) % len(views)].id)
 
     def here(self, action_id: str) -> Action | None:
         """The action of this id, where the view shown has it."""
-        return next((action for action in (*self.everywhere, *self.view.actions) if action.id == action_id), None)
+        known = (*self.everywhere, *self.by_name, *self.view.actions)
+        return next((action for action in known if action.id == action_id), None)
 
     def action_act(self, action_id: str) -> None:
         """Run an action; what was said before it leaves the status line."""
@@ -138,7 +165,7 @@ class Shell(App[int]):
 
     @property
     def ink(self) -> Ink:
-        return ink_for(self.theme, coloured=not self.no_color)
+        return ink_for(self.theme, coloured=not self.no_color, colours=self.console.color_system)
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
@@ -157,8 +184,11 @@ class Shell(App[int]):
         return MainScreen(self)
 
     def paint_tabs(self, width: int, _height: int) -> list[Strip]:
-        tabs = self.tabs
-        return paint_tabs([(v.key, v.title, v.short or v.title) for v in tabs], tabs.index(self.view), self.ink, width)
+        return paint_tabs(list(TABS.items()), list(TABS).index(self.view.tab), self.ink, width)
+
+    def paint_views(self, width: int, _height: int) -> list[Strip]:
+        views = self.views_of(self.view.tab)
+        return paint_views([view.title for view in views], views.index(self.view), self.ink, width)
 
     def paint_body(self, width: int, height: int) -> list[Strip]:
         area = Area(self.ink, width, height)
@@ -169,10 +199,15 @@ class Shell(App[int]):
 
     def paint_status(self, width: int, _height: int) -> list[Strip]:
         state = self.state
-        counts = f"{plural(state.size, 'adapter')} · {plural(len(state.pairs), 'pair')}"
+        listed = f"{state.size} of " * (state.size < len(state.arrangement))
+        counts = [f"{listed}{plural(len(state.arrangement), 'adapter')}", plural(len(state.pairs), "pair")]
         if state.study.modules:
             part = "" if state.measured else f"{state.known_so_far} of "
-            counts += f" · {part}{plural(len(state.study.modules), 'module')}"
+            counts.append(f"{part}{plural(len(state.study.modules), 'module')}")
+        if wanted := state.finds.get(self.view.lists):
+            counts.insert(0, f"/ {clean(wanted)}")
+        if state.reference_at is not None:
+            counts.insert(0, f"* {fit(state.name(state.reference_at), width // 3)}")
         return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
     def paint_keys(self, width: int, _height: int) -> list[Strip]:
@@ -185,9 +220,16 @@ class Shell(App[int]):
             return
         if not ids:
             self.view.prepare(self)
+            self.lay_out()
         for area in self.screen_stack[0].query(Painted):
             if not ids or area.id in ids:
                 area.repaint()
+
+    def lay_out(self) -> None:
+        """A line for the views of a tab that holds several, one for the slider where it is of use."""
+        areas = {area.id: area for area in self.screen_stack[0].query(Painted)}
+        areas["views"].display = len(self.views_of(self.view.tab)) > 1
+        areas["slider"].display = self.view.slides
 
     def say(self, text: str, tone: Tone = "info") -> None:
         """Report in the status line until the next key; the log keeps it, and counts the errors nobody has read."""

@@ -40,7 +40,7 @@ class ProbeChoices:
 class AppState(Numbers):
     """Every choice the user has made, and the numbers they apply to."""
 
-    view: str = "adapters"
+    view: str = "overview"
     pairwise: str = ""
     """The metric of that view which was asked for pair by pair."""
     metric: str = "cosine"
@@ -72,14 +72,14 @@ class AppState(Numbers):
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
-        return cls(study=study, shown=study, order=tuple(range(len(study.adapters))), k=k)
+        return cls(study=study, shown=study, arrangement=tuple(range(len(study.adapters))), k=k)
 
     # Who is shown
 
     @property
     def preview(self) -> Preview | None:
-        """The weighted sum of the adapters shown."""
-        return self.mixture.preview(self.study, self.order)
+        """The weighted sum of the adapters in the list, whatever is searched for."""
+        return self.mixture.preview(self.study, self.arrangement)
 
     @property
     def ordered(self) -> Study:
@@ -117,7 +117,14 @@ class AppState(Numbers):
 
     @property
     def pairs(self) -> list[Pair]:
-        """All pairs of positions, first before second."""
+        """Pairs of positions, first before second: all of them, or those of the reference."""
+        if (at := self.reference_at) is not None:
+            return [(min(at, i), max(at, i)) for i in range(self.size) if i != at]
+        return self.every_pair
+
+    @property
+    def every_pair(self) -> list[Pair]:
+        """All pairs of positions, whatever the reference."""
         return [(i, j) for i in range(self.size) for j in range(i + 1, self.size)]
 
     @property
@@ -157,18 +164,36 @@ class AppState(Numbers):
 
     # Changes
 
+    def search(self, listed: str, wanted: str) -> None:
+        """Show those of a list that have a text in them, all for an empty one; the cursor stays on who is shown."""
+        here = [self.order[at] for at in (self.row, self.col) if at < self.size]
+        self.finds[listed] = wanted
+        places = [self.order.index(i) if i in self.order else 0 for i in here]
+        self.row, self.col = (*places, 0, 1)[:2] if len(places) == 2 else (self.row, self.col)
+        self.bound()
+
+    def refer(self) -> str:
+        """Make the adapter under the cursor the reference, or none where it is that already; its name."""
+        if not self.size:
+            return ""
+        here = self.order[self.row]
+        self.reference = None if here == self.reference else here
+        return self.name(self.row) if self.reference is not None else ""
+
     def replace_study(self, study: Study) -> None:
         """Other numbers, possibly of other adapters: keep every choice that still has a meaning."""
         before, layers = self.study.names, self.layers
         ids = {name: at for at, name in enumerate(study.names)}
-        kept = [ids[before[i]] for i in self.order if before[i] in ids]
+        kept = [ids[before[i]] for i in self.arrangement if before[i] in ids]
         fresh = [at for name, at in ids.items() if name not in before]
         if self.chosen is not None:
             pairs = [(before[a], before[b]) for a, b in self.chosen]
             mapped = ((ids[a], ids[b]) for a, b in pairs if a in ids and b in ids)
             self.chosen = frozenset((min(p), max(p)) for p in mapped)
         self.mixture.renumber({at: ids[name] for at, name in enumerate(before) if name in ids})
-        self.study, self.shown, self.order = study, study, tuple(kept + fresh)
+        if self.reference is not None:
+            self.reference = ids.get(before[self.reference])
+        self.study, self.shown, self.arrangement = study, study, tuple(kept + fresh)
         if self.layer < len(layers) and layers[self.layer] in self.layers:  # a base has more layers than its adapters
             self.layer = self.layers.index(layers[self.layer])
         self.bound()
@@ -192,8 +217,10 @@ class AppState(Numbers):
         pairs = self.pairs
         if self.pair is None or not pairs:
             return
-        here = pairs.index((min(self.pair), max(self.pair)))
-        self.row, self.col = pairs[min(max(here + step, 0), len(pairs) - 1)]
+        here = (min(self.pair), max(self.pair))
+        at = pairs.index(here) + step if here in pairs else 0
+        pair = pairs[min(max(at, 0), len(pairs) - 1)]
+        self.row, self.col = pair if pair[1] != self.reference_at else pair[::-1]
 
     def step_column(self, step: int) -> None:
         """The cursor to the next or previous column."""

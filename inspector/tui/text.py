@@ -117,11 +117,13 @@ def degrees(value: float) -> str:
 
 
 def general(value: float) -> str:
-    """Any size in four significant digits."""
+    """Any size in three significant digits: `1.44`, `0.0123`, `12300`, `1.23e-05`."""
     if math.isnan(value):
         return NA
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:#.4g}".rstrip(".") if value else "0"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{float(f'{value:.2e}'):.0f}"
     return f"{value:.2e}"
 
 
@@ -159,6 +161,12 @@ class Line:
             self.width += cell_len(text)
         return self
 
+    def append(self, other: Line) -> Line:
+        """Another line behind this one."""
+        self.segments += other.segments
+        self.width += other.width
+        return self
+
     def to(self, column: int) -> Line:
         """Blank up to a column, at least one blank when already past it."""
         if self.width < column:
@@ -166,6 +174,10 @@ class Line:
         elif self.width > column:
             self.add(" ")
         return self
+
+    def pad(self, column: int) -> Line:
+        """Blank up to a column, nothing when there already."""
+        return self.add(" " * (column - self.width))
 
     def end(self, text: str, width: int, style: Style = _PLAIN) -> Line:
         """Text at the right margin, where room is left for it."""

@@ -1,4 +1,4 @@
-"""Colours: a fixed ramp that survives 256 colours, three themes, and none at all under NO_COLOR."""
+"""Three themes, the colours of values and of adapters in them, and none at all under NO_COLOR."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from rich.color import Color
 from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
 
-RAMP = (24, 25, 31, 68, 74, 110, 153, 231, 223, 216, 215, 209, 173, 166, 130)
-"""Diverging from −1 to 1; its right half serves 0 to 1."""
+from inspector.common.colours import Ramp, ink_on, shade
 
-_ON_DARK = (75, 215, 114, 212, 221, 147, 80, 203)
-_ON_LIGHT = (25, 130, 28, 125, 94, 61, 30, 160)
 THEMES = ("inspector-dark", "inspector-light", "inspector-terminal")
+STEPS = 6
+"""Of the ramps in 256 colours, from the first that is seen to 1."""
+PALETTE: dict[tuple[bool, str], tuple[int, ...]] = {
+    (True, "+"): (18, 24, 25, 32, 75, 117),
+    (True, "-"): (52, 88, 130, 166, 209, 216),
+    (True, "grey"): (237, 240, 243, 246, 250, 254),
+    (False, "+"): (189, 153, 75, 32, 25, 19),
+    (False, "-"): (223, 216, 209, 166, 130, 88),
+    (False, "grey"): (254, 251, 247, 243, 240, 236),
+}
+"""(dark, sign): palette colours near to those of `shade`, ever farther from the background."""
+_FINE = 64
 
 
-@lru_cache(64)
-def _cell(index: int) -> Style:
-    """The ramp's colour behind black or white text, whichever contrasts more."""
-    background = Color.from_ansi(index)
-
-    def linear(channel: int) -> float:
-        share = channel / 255
-        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
-
-    red, green, blue = background.get_truecolor()
-    light = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
-    black = (light + 0.05) / 0.05 > 1.05 / (light + 0.05)
-    return Style.from_color(Color.from_ansi(16 if black else 231), background)
-
-
-def ramp_index(value: float, *, diverging: bool) -> int:
-    """The palette index for a value in [−1, 1] (diverging) or [0, 1]."""
-    bounded = min(max(value, -1.0 if diverging else 0.0), 1.0)
-    return RAMP[7 + math.floor(bounded * 7 + 0.5)]
+@lru_cache(512)
+def _cell(step: int, ramp: Ramp, *, dark: bool, full: bool) -> Style:
+    """The colour of a value of step/_FINE, or of step/STEPS, behind black or white text."""
+    if full:
+        background = Color.from_rgb(*shade(step / _FINE, ramp, dark=dark))
+    else:
+        sign = "grey" if ramp == "grey" else "+" if step > 0 else "-"
+        background = Color.from_ansi(PALETTE[dark, sign][abs(step) - 1])
+    return Style.from_color(Color.from_rgb(*ink_on(tuple(background.get_truecolor()))), background)
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,29 @@ class Ink:
     bad: Style
     chosen: Style
     lines: tuple[Style, ...]
-    coloured: bool = True
+    weighed: tuple[Style, Style] | None = None
+    """Of positive and negative values, if weight of type alone says how large they are."""
+    dark: bool = True
+    full: bool = True
+    """Whether the terminal has more than 256 colours."""
 
-    def cell(self, value: float, *, diverging: bool) -> Style:
-        """How a heatmap cell of this value looks; plain for n/a and under NO_COLOR."""
-        if not self.coloured or math.isnan(value):
-            return self.plain
-        return _cell(ramp_index(value, diverging=diverging))
+    def cell(self, value: float, ramp: Ramp = "signed") -> Style:
+        """How a cell of this value in [−1, 1] looks; quiet for 0 and n/a."""
+        size = 0.0 if math.isnan(value) else min(abs(value), 1.0)
+        if self.weighed is not None:
+            return self._weight(size) + self.weighed[0 if value > 0 or ramp == "grey" else 1]
+        step = math.floor(size * (_FINE if self.full else STEPS) + 0.5)
+        return _cell(step if value > 0 else -step, ramp, dark=self.dark, full=self.full) if step else self.dim
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a blank cell shows its value by its background."""
+        return self.weighed is None
+
+    def _weight(self, size: float) -> Style:
+        if size < 0.15:
+            return Style(dim=True)
+        return Style(bold=size >= 0.5 or None, reverse=size >= 0.8 or None)
 
     def line(self, index: int) -> Style:
         return self.lines[index % len(self.lines)]
@@ -81,10 +96,14 @@ def _ink(dim: int, accent: int, good: int, warn: int, bad: int, lines: tuple[int
     )
 
 
+_ANSI = replace(
+    _ink(8, 6, 2, 3, 1, (4, 1, 2, 5, 3, 6, 8)),
+    weighed=(Style(color=Color.from_ansi(4)), Style(color=Color.from_ansi(3))),
+)
 _INKS = {
-    "inspector-dark": _ink(245, 80, 114, 221, 203, _ON_DARK),
-    "inspector-light": _ink(241, 25, 28, 94, 160, _ON_LIGHT),
-    "inspector-terminal": _ink(8, 6, 2, 3, 1, (4, 3, 2, 5, 6, 1, 12, 13)),
+    "inspector-dark": _ink(245, 80, 114, 221, 203, (75, 209, 79, 175, 178, 117, 250)),
+    "inspector-light": replace(_ink(241, 25, 28, 94, 160, (25, 166, 29, 132, 136, 38, 240)), dark=False),
+    "inspector-terminal": _ANSI,
 }
 _COLOURLESS = Ink(
     plain=Style(),
@@ -96,12 +115,17 @@ _COLOURLESS = Ink(
     bad=Style(bold=True),
     chosen=Style(bold=True, reverse=True),
     lines=(Style(),),
-    coloured=False,
+    weighed=(Style(), Style()),
 )
 
 
-def ink_for(theme: str, *, coloured: bool) -> Ink:
-    return _INKS.get(theme, _INKS[THEMES[0]]) if coloured else _COLOURLESS
+def ink_for(theme: str, *, coloured: bool, colours: str | None = "truecolor") -> Ink:
+    """The styles of a theme; `colours` as Rich names what the terminal has: truecolor, 256, standard."""
+    if not coloured or colours is None:
+        return _COLOURLESS
+    if colours in {"standard", "windows"}:
+        return _ANSI
+    return replace(_INKS.get(theme, _INKS[THEMES[0]]), full=colours == "truecolor")
 
 
 def themes() -> tuple[Theme, ...]:

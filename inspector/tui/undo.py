@@ -24,10 +24,10 @@ class Before:
     def of(cls, state: AppState, what: str) -> Before:
         mixture = state.mixture
         adapters = state.study.adapters
-        return cls(what, adapters, state.order, state.sorted, dict(mixture.weights), dict(mixture.before))
+        return cls(what, adapters, state.arrangement, state.sorted, dict(mixture.weights), dict(mixture.before))
 
     def restore(self, state: AppState) -> None:
         """Order and weights; names are the caller's, who also holds the adapters themselves."""
-        state.order, state.sorted = self.order, self.sorted
+        state.arrangement, state.sorted = self.order, self.sorted
         state.mixture.weights, state.mixture.before = dict(self.weights), dict(self.left_out)
         state.bound()

@@ -1,4 +1,4 @@
-"""The views of the app, in the order of their tabs."""
+"""The views of the app, in the order they have in their tabs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from inspector.tui.views.base import View
 from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.cka import CkaView
 from inspector.tui.views.claims.view import ClaimsView
+from inspector.tui.views.curves import CurvesView
 from inspector.tui.views.layers import LayersView
 from inspector.tui.views.map import MapView
 from inspector.tui.views.merge.view import MergeView
 from inspector.tui.views.objectives import ObjectivesView
+from inspector.tui.views.overview.view import OverviewView
 from inspector.tui.views.pair import PairView
 from inspector.tui.views.sensitivity import SensitivityView
 from inspector.tui.views.size import SizeView
@@ -20,6 +22,12 @@ from inspector.tui.views.summary.view import SummaryView
 from inspector.tui.views.trajectory.view import TrajectoryView
 
 VIEWS: list[type[View]] = [
-    AdaptersView, MapView, LayersView, AnglesView, SizeView, PairView, ObjectivesView, BasinsView, CkaView,
-    AccuracyView, MergeView, SensitivityView, SummaryView, ClaimsView, TrajectoryView,
+    OverviewView, AdaptersView, SizeView, SummaryView,
+    MapView,
+    LayersView, CurvesView,
+    PairView, AnglesView,
+    MergeView,
+    AccuracyView, BasinsView, CkaView,
+    SensitivityView, ObjectivesView, TrajectoryView,
+    ClaimsView,
 ]  # fmt: skip

@@ -19,9 +19,15 @@ from inspector.analysis.analyse import analyse
 from inspector.common.console import Progress, say, wrote
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
-from inspector.merging.preview import Preview, refuse_activated, refused
+from inspector.merging.preview import Preview, refuse_activated, refuse_other_bases, refused
 from inspector.merging.spectra import spectra
-from inspector.merging.writing import refuse_cut, refuse_other_bases, refuse_other_kernels, refuse_unaddable, write
+from inspector.merging.writing import (
+    refuse_cut,
+    refuse_other_kernels,
+    refuse_to_write_other_bases,
+    refuse_unaddable,
+    write,
+)
 from inspector.study.export import refuse_unwritable, save
 from inspector.study.study import Settings
 from inspector.tables.merging import print_preview
@@ -67,10 +73,12 @@ def merge_preview(
     dest: Path | None,
     out: Path | None,
     device: str,
+    by: Sequence[str] = (),
     given: ReadOptions = DEFAULTS,
 ) -> int:
     """Print what Σ w·ΔW would be; write the numbers to `out`, the sum itself to `dest`, where these are given.
 
+    `by`: `projection`, `layer`, or both, for a table of each.
     3 where some module could not be added, or where something of a parent is not in what was written.
     """
     if dest is not None:
@@ -84,9 +92,10 @@ def merge_preview(
 
     adapters, weights = _opened(sources, given)
     refuse_activated([adapter.info for adapter in adapters], weights)
-    adapters = aligned(adapters)
     if dest is not None:
-        refuse_other_bases(adapters, weights)
+        refuse_to_write_other_bases(adapters, weights)
+    refuse_other_bases([adapter.info for adapter in adapters], weights)
+    adapters = aligned(adapters)
     study = analyse(adapters, Settings(device=device, reading=given.words), progress=telling("modules measured"))
     if not study.modules:
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
@@ -108,7 +117,7 @@ def merge_preview(
         written = write(dest, adapters, preview, rank, base=given.base, device=device, progress=telling("modules made"))
         say("\n".join((*written.lost, *written.notes, written.text)))
         lost = bool(written.lost)
-    print_preview(preview, rank or preview.default_rank)  # last: whoever reads it may leave before its end
+    print_preview(preview, rank or preview.default_rank, by)  # last: whoever reads it may leave before its end
     return 3 if lost else 0
 
 

@@ -2,16 +2,23 @@
 
 import json
 import re
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from inspector.adapters.alignment import aligned
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
 from inspector.base_model import smollm2
 from inspector.common import assets
+from inspector.report.build import report
+from inspector.report.markdown import markdown
+from inspector.study.export import load
 from inspector.study.study import Settings
+from inspector.workflows.demo import shipped_study
 from tests.acceptance.command import DEMO
 from trainer.methods import METHODS, STUDY
 from trainer.rollouts.schema import digest, read_rollouts
@@ -99,3 +106,73 @@ def test_what_the_readme_says_of_it():
     assert u1["sft", "sft_s123"] > 0.75
     assert v1["sft", "sft_s123"] < 0.1
     assert 0.6 < cosine["sft", "sft_lr2e-3"] < 0.75
+
+
+@pytest.fixture(scope="module")
+def study():
+    """The study that ships."""
+    return load(assets.demo_study())
+
+
+@pytest.fixture(scope="module")
+def adapters():
+    found, failures = open_sources(assets.demo_sources())
+    assert not failures
+    return found
+
+
+def test_the_study_that_ships_is_of_these_adapters(study, adapters):
+    shipped = shipped_study(adapters)
+    assert shipped is not None, "run `make demo-study`"
+    assert study.names == assets.DEMO
+    assert [info.source for info in shipped.adapters] == assets.demo_sources()
+    assert {info.source for info in study.adapters} == {f"assets/demo/{name}" for name in assets.DEMO}
+    assert assets.demo_study().stat().st_size < 1.5e6
+
+
+def test_it_is_not_shown_for_adapters_of_another_content(adapters, tmp_path, monkeypatch):
+    changed = shutil.copytree(DEMO / "dpo", tmp_path / "dpo")
+    weights = bytearray((changed / "adapter_model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (changed / "adapter_model.safetensors").write_bytes(weights)
+    other, _ = open_sources([str(changed)])
+    assert shipped_study([a if a.info.name != "dpo" else other[0] for a in adapters]) is None
+    assert shipped_study(adapters[:-1]) is None
+    monkeypatch.setattr("inspector.workflows.demo.demo_study", lambda: tmp_path / "none.parquet")
+    assert shipped_study(adapters) is None
+
+
+def test_it_has_every_probe_of_every_adapter_and_pair(study):
+    assert {probe.probe for probe in study.probes} == {"weights", "lmc", "cka", "lens", "intruders", "accuracy"}
+    assert {probe.base for probe in study.probes} == {smollm2.NAME}
+    assert {probe.prompts for probe in study.probes if probe.prompts} == {"arithmetic"}
+    apart = ~np.eye(len(assets.DEMO), dtype=bool)
+    at = [study.alphas.index(alpha) for alpha in (0.0, 0.5, 1.0)]
+    assert np.isfinite(study.block("lmc_loss", "global")[apart][:, 0, at]).all()
+    for metric in ("cka_debiased", "cka_debiased_null", "barrier_chord", "mcnemar_p_holm"):
+        assert np.isfinite(study.block(metric, "global")[apart]).all(), metric
+    for metric in ("accuracy", "lens_depth", "intruder_dimensions", "norm_relative", "cka_debiased_base"):
+        assert np.isfinite(study.block(metric, "global")).all(), metric
+    assert (study.block("accuracy_answered", "global") == study.probe("accuracy").examples).all()
+
+
+def test_it_says_which_commit_measured_it(study):
+    versions = {study.settings.version, *(probe.version for probe in study.probes)}
+    assert len(versions) == 1
+    assert re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{12}", versions.pop())
+
+
+def test_the_report_of_it_has_what_the_base_showed(study):
+    text = markdown(report(study))
+    for part in ("dpo", "arithmetic", "smollm2"):
+        assert part in text
+
+
+@pytest.mark.slow
+def test_a_new_analysis_finds_the_same_numbers(study, adapters):
+    fresh = analyse(aligned(adapters), Settings(device="cpu"))
+    assert [info.digest for info in fresh.adapters] == [info.digest for info in study.adapters]
+    for (metric, scope), values in fresh.blocks.items():
+        shipped = study.block(metric, scope)
+        assert shipped is not None, f"{metric} is new: run `make demo-study`"
+        np.testing.assert_allclose(shipped, values, rtol=1e-6, atol=1e-6, err_msg=f"{metric} {scope}")

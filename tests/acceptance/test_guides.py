@@ -13,9 +13,10 @@ import yaml
 
 import inspector
 from inspector.cli.main import Lazy, cli
+from inspector.tui.tabs import TABS
 from inspector.tui.view_list import VIEWS
 from tests.acceptance.command import ALL, FEW, ROOT, begun
-from tests.guides import FOLDER, GUIDES
+from tests.guides import FOLDER, GUIDES, OBJECTIVES, objectives
 
 README = ROOT / "README.md"
 PAGES = (README, *sorted(FOLDER.glob("*.md")), *sorted((ROOT / ".github").rglob("*.md")))
@@ -86,6 +87,10 @@ def test_what_repeats_the_code_is_that_of_the_code(guide):
     assert TEXTS[FOLDER / guide] == GUIDES[guide](), "make guides writes it anew"
 
 
+def test_the_apps_objectives_are_those_of_the_trainer():
+    assert OBJECTIVES.read_text(encoding="utf-8") == objectives(), "make guides writes it anew"
+
+
 def test_every_command_is_shown():
     assert not [
         name for name in cli.commands if name not in {"open", "demo"} and f"inspector {name}" not in TEXTS[README]
@@ -111,8 +116,8 @@ def test_commands_are_ones(words):
 
 def test_the_screens_are_those_of_the_app():
     table, _, _ = TEXTS[FOLDER / "screens.md"].partition("## Keys")
-    shown = re.findall(r"^\| `(\w)` \| ([^|]+) \|", table, re.MULTILINE)
-    assert shown == [(view.key, view.title) for view in VIEWS]
+    shown = re.findall(r"^\| `(\d)` (\w+) \| ([^|]+) \|", table, re.MULTILINE)
+    assert shown == [(view.tab, TABS[view.tab], view.title) for view in VIEWS]
 
 
 @pytest.fixture

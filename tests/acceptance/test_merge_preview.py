@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("merge")
     done = inspector(
         "merge-preview", f"sft={DEMO / 'sft'}:0.5", f"{DEMO / 'dpo'}:-2",
-        "--rank", "4", "--out", folder / "t.json", "--write", folder / "merged",
+        "--rank", "4", "--by", "layer", "--by", "projection", "--out", folder / "t.json", "--write", folder / "merged",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done, folder
@@ -81,7 +81,8 @@ def test_the_table_has_the_sums_numbers(run, dense):
 def test_stdout_says_the_same_in_80_columns(run, dense):
     done, _ = run
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
-    assert f"norm of the sum   {norm(dense['sum']):.4g}\n" in done.stdout
+    assert done.stdout.startswith("sft ↔ dpo: Weights only: a little alike (cosine 0.21)")
+    assert f"norm of the sum   {norm(dense['sum']):.3g}\n" in done.stdout
     assert "at rank 4" in done.stdout
     for title in "by projection", "by layer", "energy ratio of the sum:", "interference:":
         assert title in done.stdout
@@ -124,31 +125,36 @@ def test_an_existing_destination_a_missing_source_and_no_weight_are_refused(tmp_
 def test_other_shapes_are_named_left_out_of_the_preview_and_never_written(tmp_path):
     write_random(tmp_path / "a")
     other = {"model.layers.0.self_attn.q_proj": (32, 16), "model.layers.1.self_attn.q_proj": (24, 16)}
-    write_adapter(tmp_path / "b", random_factors(other), base="other/base")
+    write_adapter(tmp_path / "b", random_factors(other))
     (tmp_path / "notes.md").write_text("swept up by a shell pattern")
     done = inspector("merge-preview", "a", "b:2", "notes.md", cwd=tmp_path)
     assert done.returncode == 3
     assert "Skipped: notes.md" in done.stderr
     assert "0.self_attn.q_proj is left out: 24×16 in a, 32×16 in b" in done.stderr
-    assert "different bases: tiny/base (a); other/base (b)" in done.stderr
     assert "2 adapters, 5 modules" in done.stdout
-    write_adapter(tmp_path / "b", random_factors(other))
     done = inspector("merge-preview", "a", "b:2", "--write", "new", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "0.self_attn.q_proj cannot be added: 24×16 in a, 32×16 in b" in done.stderr
     assert not (tmp_path / "new").exists()
 
 
-def test_a_sum_on_two_bases_is_previewed_with_a_warning_and_never_written(tmp_path):
+@pytest.mark.parametrize("more", [(), ("--write", "new", "--out", "t.json")])
+def test_a_sum_on_two_bases_is_refused(tmp_path, more):
     write_random(tmp_path / "a")
-    write_random(tmp_path / "b", 1, base="other/base")
-    done = inspector("merge-preview", "a:0.5", "b", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "different bases: tiny/base (a); other/base (b)" in done.stderr
-    done = inspector("merge-preview", "a:0.5", "b", "--write", "new", "--out", "t.json", cwd=tmp_path)
+    write_random(tmp_path / "b", 1, base="org/other")
+    done = inspector("merge-preview", "a:0.5", "b", *more, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a names the base tiny/base, b names other/base" in " ".join(done.stderr.split())
+    assert "a names the base tiny/base, b names org/other, and their sum fits neither" in " ".join(done.stderr.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_base_under_another_owner_has_a_preview_and_is_not_written(tmp_path):
+    write_random(tmp_path / "a")
+    write_random(tmp_path / "b", 1, base="mirror/base")
+    assert inspector("merge-preview", "a:0.5", "b", cwd=tmp_path).returncode == 0
+    done = inspector("merge-preview", "a:0.5", "b", "--write", "new", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a names the base tiny/base, b names mirror/base" in " ".join(done.stderr.split())
 
 
 def test_a_sum_without_something_of_a_parent_exits_with_3(tmp_path):

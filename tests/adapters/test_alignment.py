@@ -219,6 +219,36 @@ def test_rows_that_do_not_add_up_are_no_parts():
     assert len(study.modules) == 4
 
 
+def in_parts(tower, of):
+    """`of` with its `qkv` as q, k and v in another tower."""
+    pairs = {}
+    for id_, module in of.modules.items():
+        B, A = of.load(id_)
+        for letter, rows in zip("qkv", B.chunk(3), strict=True):
+            pairs[f"{tower}.{module.path.split('.', 2)[2].removesuffix('qkv')}{letter}"] = rows, A
+    return in_memory("parts", pairs)
+
+
+@pytest.mark.parametrize(
+    ("tower", "towers", "met"),
+    [
+        ("visual", ["model.visual"], True),
+        ("model.vision_tower.visual", ["model.visual"], True),
+        ("audio.visual", ["model.visual", "model.audio"], False),
+        ("encoder", ["model.decoder"], False),
+    ],
+)
+def test_a_fused_module_is_its_parts_under_another_wrapper(tower, towers, met):
+    """Nothing else need meet there; where two wholes could be meant, neither is."""
+    shapes = {f"{place}.blocks.{n}.attn.qkv": (12, 8) for place in towers for n in range(2)}
+    whole = adapter("whole", shapes)
+    first = in_memory("first", {m.path: whole.load(id_) for id_, m in whole.modules.items() if towers[0] in m.path})
+    study, cosine = cosines(whole, in_parts(tower, first))
+    assert len(study.modules) == (6 if met else 6 + len(shapes))
+    if met:
+        assert cosine[0, 1] == pytest.approx(1)
+
+
 def test_an_adapter_that_has_both_is_not_cut():
     both = {"layers.0.kv_proj": (8, 8), "layers.0.k_proj": (4, 8), "layers.0.v_proj": (4, 8)}
     study, _ = cosines(adapter("both", both), adapter("apart", dict(list(both.items())[1:])))

@@ -34,7 +34,7 @@ from inspector.workflows.merge_preview import merge_preview
 from tests.adapters.peft.models import saved, trained
 from tests.base_model.tiny_model import MODULES, saved_base, tiny_model, tiny_tokenizer
 from tests.makers import random_factors, write_adapter
-from tests.tui.helpers import KEYS, body
+from tests.tui.helpers import body, visit
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
@@ -212,14 +212,14 @@ def test_the_app_and_the_findings_add_it_to_nothing(tmp_path):
     study = analyse([opened(tmp_path, name) for name in ("called", "plain", "against")], Settings())
     assert Mixture().preview(study, (0, 1, 2)).weights == (0.0, 1.0, 1.0)
     (finding,) = merging(study)
-    assert "Merging plain + against would cancel" in finding.text
+    assert "A sum of plain + against cancels part of both" in finding.text
 
 
 async def test_the_merge_view_leaves_it_out_and_says_so(place):
     adapters = [opened(place), opened(place, "plain")]
     app = InspectorApp(study=analyse(adapters, Settings()))
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press(KEYS["merge"])
+        await visit(pilot, "merge")
         assert "Σ w·ΔW of 1 adapter" in body(app)
         assert "called is an activated LoRA" in body(app)
         assert "called=" not in shlex.join(app.views["merge"].shell_command(app.state))

@@ -47,8 +47,8 @@ GPU = torch.cuda.is_available() and not QUICK
 CLOCKS = ("wall",) if GPU else ("cpu", "wall")
 NEVER = "<jupyter_text>"
 """A token of SmolLM2 that is never drawn: answers end at the length limit, on both sides."""
-STUDY = Recipe(steps=WARM + STEPS + 2, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
-SMALL = Recipe(
+STUDY = Recipe().where(steps=WARM + STEPS + 2, batch=32, micro_batch=8, dtype="bfloat16", max_new_tokens=128)
+SMALL = Recipe().where(
     dtype="float32", device="cpu", rank=8, alpha=16, steps=WARM + STEPS, batch=4 if QUICK else 8, micro_batch=4,
     max_length=1024, gradient_checkpointing=0, generations=4, max_new_tokens=8 if QUICK else 32,
 )  # fmt: skip
@@ -186,8 +186,8 @@ def prompts(bench: Bench, given: Theirs) -> Any:
     recipe, columns = bench.recipe, given.found.columns
     common = {key: value for key, value in bench.common(given.base).items() if key != "max_length"}
     arguments = GRPOConfig(
-        **common, loss_type="grpo", beta=0.0, num_generations=recipe.generations, temperature=1.0, top_p=1.0,
-        max_completion_length=recipe.max_new_tokens, shuffle_dataset=False,
+        **common, loss_type="grpo", beta=0.0, num_generations=recipe.own["generations"], temperature=1.0, top_p=1.0,
+        max_completion_length=recipe.own["max_new_tokens"], shuffle_dataset=False,
     )  # fmt: skip
     texts = [given.base.tokenizer.decode(columns["ids"][n]) for n in given.laid]
     rows = Dataset.from_dict({"prompt": texts, "gold": [columns["gold"][n] for n in given.laid]})

@@ -7,7 +7,7 @@ from inspector.analysis.analyse import analyse
 from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
 from tests.hostile.make import CASES, make
-from tests.tui.helpers import KEYS, everything
+from tests.tui.helpers import VIEWS, everything, visit
 
 NAMES = ("weights: a name of escapes and markup", "weights: a name of markup alone", "config: base of escapes")
 
@@ -19,8 +19,8 @@ async def test_markup_is_shown_as_text_on_every_view(tmp_path):
     app = InspectorApp(study=analyse(adapters, Settings(k=2)))
     shown = ""
     async with app.run_test(size=(120, 40)) as pilot:
-        for keys in KEYS.values():
-            await pilot.press(keys.split(",")[0] if isinstance(keys, str) else keys[0])
+        for view in VIEWS:
+            await visit(pilot, view)
             await pilot.pause()
             text = everything(app)
             assert all(c.isprintable() or c == "\n" for c in text)

@@ -237,8 +237,8 @@ def test_many_adapters_keep_their_charts_to_66_pairs():
     made = report(full_study([f"adapter-{i}" for i in range(40)], layers=2, probes=()))
     (chart,) = next(section for section in made.sections if section.id == "layers").parts
     assert len(made.pairs) == len(chart.series) == 66
-    (table, _) = next(section for section in made.sections if section.id == "merging").parts
-    assert len(table.rows) == 40 * 39 // 2
+    verdicts, table, _ = next(section for section in made.sections if section.id == "merging").parts
+    assert len(verdicts.rows) == len(table.rows) == 40 * 39 // 2
 
 
 def test_which_pairs_are_drawn_at_first_is_a_sentence():

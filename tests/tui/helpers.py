@@ -15,9 +15,7 @@ from tests.tui.factory import make_study
 
 NAMES = ("sft_s42", "rft_s42", "dft_s42", "dpo_s42", "sft_s123")
 VIEWS = tuple(view.id for view in EVERY_VIEW if view.id not in {"claims", "trajectory"})
-"""Those that are there whatever is looked at."""
-KEYS = {view.id: view.key for view in EVERY_VIEW if view.id in VIEWS}
-"""The key that opens each view."""
+"""Those that show the adapters of a study."""
 SIZES = ((80, 24), (120, 40), (60, 15))
 
 
@@ -34,7 +32,16 @@ def body(app: InspectorApp) -> str:
 
 
 def everything(app: InspectorApp) -> str:
-    return "\n".join(area(app, name).text for name in ("tabs", "body", "slider", "status", "keys"))
+    return "\n".join(area(app, name).text for name in ("tabs", "views", "body", "slider", "status", "keys"))
+
+
+async def visit(pilot: Pilot, view: str) -> None:
+    """By the keys that lead there: the digit of its tab, then the next view of the tab."""
+    app = pilot.app
+    if app.view.tab != app.views[view].tab:
+        await pilot.press(app.views[view].tab)
+    while app.state.view != view:
+        await pilot.press("v")
 
 
 async def strike(pilot: Pilot, *keys: str) -> None:

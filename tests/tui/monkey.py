@@ -34,7 +34,7 @@ from textual.widget import Widget
 
 from inspector.tui import shell
 from inspector.tui.app import InspectorApp
-from inspector.tui.view_list import VIEWS
+from inspector.tui.tabs import TABS
 from inspector.tui.views.trajectory import watcher
 
 ACTIONS = InspectorApp([]).every_action
@@ -55,7 +55,6 @@ PASTES = (
     "漢" * 40,
     "9" * 5000,
 )
-VIEWS_BY_KEY = [view.key for view in VIEWS]
 STUCK = 60.0
 
 
@@ -155,18 +154,24 @@ class Monkey:
 
     async def _export(self) -> None:
         names = ["view.csv", "view.txt", "study.json", "study.parquet", "no/where.csv", "~nobody/x.csv", "x" * 300]
-        await self._dialog([self.random.choice(VIEWS_BY_KEY), "e"], self.random.choice(names))
+        await self._dialog([self.random.choice(list(TABS)), "e"], self.random.choice(names))
         await self.pilot._wait_for_screen(STUCK)
         self.press("y")
 
     async def _ask(self) -> None:
-        keys, texts = self.random.choice([("1r", ["new", "a", "Δ漢"]), ("CC", ["demo", "no.yaml", "~nobody/x.yaml"])])
+        keys, texts = self.random.choice([("r", ["new", "a", "Δ漢"]), ("8c", ["demo", "no.yaml", "~nobody/x.yaml"])])
         await self._dialog(keys, self.random.choice(texts))
 
     async def _walk(self) -> None:
         """What needs several keys in a row: the base, the palette, other angles and back."""
         label = self.random.choice(ACTIONS).label[:6]
-        walks = [(self.random.choice("8905"), "p", "enter"), ("ctrl+p", *label, "enter"), ("4", *"++--", "escape"), "P"]
+        walks = [
+            (self.random.choice("16"), "v", "p", "enter"),
+            ("ctrl+p", *label, "enter"),
+            (*"44++--", "escape"),
+            (*"2/", "a", "enter"),
+            "P",
+        ]
         self.press("escape", "escape", *self.random.choice(walks))
 
 

@@ -13,7 +13,7 @@ from inspector.tui.app import InspectorApp
 from inspector.tui.probing.views import p_value
 from inspector.tui.text import unsigned
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, everything, strike
+from tests.tui.helpers import NAMES, area, body, everything, strike, visit
 from tests.tui.probed import probed_study, unknown, with_accuracy, with_cka, with_weights
 
 SIZES = ((80, 24), (140, 40))
@@ -27,7 +27,7 @@ def app_with(n: int = 5, names=NAMES) -> InspectorApp:
 async def test_bars_intervals_base_and_matrix(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         text, blocks = body(app), app.state.study.blocks
         assert ".40 [.30, .50]" in next(line for line in text.splitlines() if line.startswith("  base"))
         for i, name in enumerate(NAMES):
@@ -50,7 +50,7 @@ async def test_how_many_are_answered_stands_there_while_answers_come_in():
     study = make_study(3, names=NAMES[:3], layers=3)
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         for answered, missing in (((16, *[np.nan] * 3), ["16 of 64"]), ((64, 64, 37, 5), ["37 of 64", "5 of 64"])):
             app.take(with_accuracy(study, answered=answered))
             app.repaint()
@@ -69,7 +69,8 @@ async def test_how_many_are_answered_stands_there_while_answers_come_in():
 async def test_the_cursor_moves_in_the_matrix_and_is_put_into_words():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0", "down", "right", "right")
+        await visit(pilot, "accuracy")
+        await pilot.press("down", "right", "right")
         wins = app.state.study.blocks["mcnemar_wins", "global"]
         assert (app.state.row, app.state.col) == (1, 3)
         text = " ".join(body(app).split())
@@ -82,12 +83,12 @@ async def test_the_cursor_moves_in_the_matrix_and_is_put_into_words():
 async def test_nothing_measured_and_one_adapter():
     app = InspectorApp(study=make_study(2, layers=3))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         assert "No problems were solved yet." in body(app)
         assert "p runs the base model" in body(app)
     app = app_with(1)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         assert "run_0" in body(app)
         assert "McNemar" not in body(app)
 
@@ -97,7 +98,8 @@ async def test_nan_everywhere_without_colour(size, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     app = InspectorApp(study=unknown(with_accuracy(make_study(4, layers=3))))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("0", "down", "right", "y")
+        await visit(pilot, "accuracy")
+        await pilot.press("down", "right", "y")
         assert "nan" not in everything(app)
         assert "not compared on the same problems" in body(app)
 
@@ -105,7 +107,8 @@ async def test_nan_everywhere_without_colour(size, monkeypatch):
 async def test_64_adapters_are_windowed_and_counted():
     app = InspectorApp(study=probed_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "0", *["down"] * 40, *["right"] * 50)
+        await visit(pilot, "accuracy")
+        await strike(pilot, *["down"] * 40, *["right"] * 50)
         assert "of 64" in body(app)
         assert "columns" in body(app)
         assert "41 run_40" in body(app)
@@ -115,7 +118,7 @@ async def test_64_adapters_are_windowed_and_counted():
 async def test_bars_and_tests_are_exported():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         rows = list(csv.DictReader(io.StringIO(app.view.table(app.state).csv())))
     assert len(rows) == 1 + 5 + 10
     assert rows[0]["a"] == "base"
@@ -126,14 +129,14 @@ async def test_what_the_base_adds_to_size_adapters_and_layers():
     app = InspectorApp(study=with_weights(with_cka(make_study(5, names=NAMES, layers=3))))
     async with app.run_test(size=(80, 24)) as pilot:
         relative = app.state.own("norm_relative", 0)
-        for key in ("1", "5"):
-            await pilot.press(key)
+        for view in ("adapters", "size"):
+            await visit(pilot, view)
             text = " ".join(body(app).split())
             assert f"‖ΔW‖/‖W₀‖ {relative:.2g}" in text
             assert f"intruders {app.state.own('intruder_dimensions', 0):.2f} of 10" in text
             assert "lens depth" in text
             assert "(base 24.5)" in text
-        await pilot.press("3")
+        await visit(pilot, "layers")
         seen = set()
         for _ in range(20):
             await pilot.press("m")

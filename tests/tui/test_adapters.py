@@ -12,7 +12,7 @@ from inspector.study.study import HealthIssue
 from inspector.tui.app import InspectorApp
 from inspector.tui.widgets.dialogs import Reader
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, SIZES, body
+from tests.tui.helpers import NAMES, SIZES, body, visit
 
 FINDINGS = (
     HealthIssue("info", "fan_in_fan_out: the base stores W transposed"),
@@ -73,6 +73,7 @@ async def test_what_the_panel_has_no_room_for_is_read_on_a_page(study, size):
     first = replace(study.adapters[0], findings=FINDINGS)
     app = InspectorApp(study=replace(study, adapters=(first, *study.adapters[1:])))
     async with app.run_test(size=size) as pilot:
+        await visit(pilot, "adapters")
         assert "⏎ shows all" in body(app)
         await pilot.press("enter")
         await pilot.pause()

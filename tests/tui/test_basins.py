@@ -15,7 +15,7 @@ from inspector.tui.app import InspectorApp
 from inspector.tui.probing.views import nats
 from inspector.tui.views.basins import barrier, ends, joined
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, everything, strike
+from tests.tui.helpers import NAMES, area, body, everything, strike, visit
 from tests.tui.probed import probed_study, unknown, with_lmc
 
 SIZES = ((80, 24), (140, 40))
@@ -33,7 +33,7 @@ def named(n: int = 5):
 async def test_barriers_of_the_plotted_pairs_their_intervals_and_places(size):
     app = app_of(with_lmc(named()))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         text = body(app)
         assert "4 of 10 pairs" in text
         assert "base org/base-135M · cpu float32 · arithmetic, 64 examples · loss: boxed" in text
@@ -51,7 +51,7 @@ async def test_barriers_of_the_plotted_pairs_their_intervals_and_places(size):
 async def test_the_signed_difference_of_the_ends_stands_beside_the_heights(size):
     app = app_of(with_lmc(named()))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         for pair in ((0, 1), (0, 2)):
             found = ends(app.state, pair)
             line = next(line for line in body(app).splitlines() if "L(1) − L(0)" in line)
@@ -71,7 +71,7 @@ async def test_a_few_prompts_carry_a_caution():
     for shown, words in ((study, ""), (few, "! fewer than 20 scatter more than adapters differ · ! a stand-in")):
         app = app_of(shown)
         async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.press("8")
+            await visit(pilot, "basins")
             text = " ".join(body(app).split())
             assert words in text
             assert ("scatter" in text) == bool(words)
@@ -80,7 +80,8 @@ async def test_a_few_prompts_carry_a_caution():
 async def test_the_cursor_goes_through_pairs_and_space_plots_them():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", *["down"] * 4)
+        await visit(pilot, "basins")
+        await pilot.press(*["down"] * 4)
         assert "rft_s42↔dft_s42" in body(app)
         assert "5 of 10 pairs" in body(app)
         found = barrier(app.state, "chord", (1, 2))
@@ -94,7 +95,7 @@ async def test_the_cursor_goes_through_pairs_and_space_plots_them():
 async def test_the_place_of_a_barrier_follows_the_first_adapter_of_the_pair():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         one, other = barrier(app.state, "strict", (0, 1)), barrier(app.state, "strict", (1, 0))
         assert one.height == other.height
         assert one.at == pytest.approx(1 - other.at)
@@ -103,7 +104,7 @@ async def test_the_place_of_a_barrier_follows_the_first_adapter_of_the_pair():
 async def test_without_a_choice_the_measured_pairs_are_shown():
     app = app_of(with_lmc(named(), pairs=((2, 3), (1, 4))))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "3 of 10 pairs · 2 measured to the end" in body(app), "these two and the cursor's"
 
 
@@ -111,7 +112,7 @@ async def test_unmeasured_pairs_are_dots_and_counted():
     app = app_of(with_lmc(named(), pairs=((0, 1),)))
     async with app.run_test(size=(80, 24)) as pilot:
         app.state.chosen = frozenset((0, other) for other in range(1, 5))
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "4 of 10 pairs · 1 measured to the end" in body(app)
         line = next(line for line in body(app).splitlines() if "sft_s42↔dft_s42" in line)
         assert line.split()[-5:] == ["·"] * 5
@@ -125,7 +126,7 @@ async def test_unmeasured_pairs_are_dots_and_counted():
 async def test_nothing_measured_says_what_would_stand_here_and_which_key():
     app = app_of(named())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "No loss between two adapters was measured yet." in body(app)
         assert "p runs the base model" in body(app)
         await pilot.press("m", "space", "n", "enter")
@@ -135,7 +136,7 @@ async def test_nothing_measured_says_what_would_stand_here_and_which_key():
 async def test_the_other_loss_when_it_was_measured():
     app = app_of(with_lmc(with_lmc(named()), suffix="_rollouts", seed=7))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         before = nats(barrier(app.state, "mean", (0, 1)).height)
         assert "on gold answers" in body(app)
         await pilot.press("m")
@@ -145,7 +146,7 @@ async def test_the_other_loss_when_it_was_measured():
         assert "on gold answers" in body(app)
     app = app_of(with_lmc(named(), suffix="_rollouts"))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "on rollouts" in body(app)
         await pilot.press("m")
         assert "only one loss was measured" in area(app, "status").text
@@ -159,21 +160,23 @@ async def test_nan_everywhere_and_one_point_only(size, colour, monkeypatch):
     study = unknown(with_lmc(named()))
     app = app_of(study)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "nan" not in everything(app)
         assert "0 measured to the end" in body(app)
     loss = study.blocks["lmc_loss", "global"].copy()
     loss[0, 1, 0, 3] = 0.7
     app = app_of(replace(study, blocks={**study.blocks, ("lmc_loss", "global"): loss}))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8", "y")
+        await visit(pilot, "basins")
+        await pilot.press("y")
         assert "nan" not in everything(app)
 
 
 async def test_64_adapters_are_windowed_and_counted():
     app = app_of(probed_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "8", *["pagedown"] * 20)
+        await visit(pilot, "basins")
+        await strike(pilot, *["pagedown"] * 20)
         assert "of 2016 pairs" in body(app)
         assert "run_3↔run_18" in body(app)
         assert len(area(app, "body")._strips) == 20
@@ -182,7 +185,7 @@ async def test_64_adapters_are_windowed_and_counted():
 async def test_every_measured_pair_is_exported_with_its_curve():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         rows = list(csv.DictReader(io.StringIO(app.view.table(app.state).csv())))
         assert len(rows) == 10
         block = app.state.study.blocks["lmc_loss", "global"]
@@ -193,9 +196,9 @@ async def test_every_measured_pair_is_exported_with_its_curve():
 async def test_zoom_leaves_the_far_base_to_its_number():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "╌ ╌ ╌" in body(app)
-        await pilot.press("v")
+        await pilot.press("z")
         assert "╌ ╌ ╌" not in body(app)
         assert "╌ base 2.000" in body(app)
 
@@ -203,7 +206,7 @@ async def test_zoom_leaves_the_far_base_to_its_number():
 async def test_the_smallest_screen_keeps_barriers_and_intervals():
     app = app_of(with_lmc(named()))
     async with app.run_test(size=(60, 15)) as pilot:
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "sft_s42↔rft_s42" in body(app)
         assert barrier(app.state, "strict", (0, 1)).interval in body(app)
         assert "┤" not in body(app)

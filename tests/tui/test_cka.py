@@ -14,7 +14,7 @@ from inspector.tui.text import signed, unsigned
 from inspector.tui.widgets.layer_map import Track, grid
 from inspector.tui.widgets.layer_map import _cell as cell
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, everything
+from tests.tui.helpers import NAMES, area, body, everything, visit
 from tests.tui.probed import probed_study, unknown, with_cka
 
 SIZES = ((80, 24), (140, 40))
@@ -29,7 +29,8 @@ def app_with(n: int = 5, layers: int = 30, depth: int = 0) -> InspectorApp:
 async def test_pairs_along_the_layers_with_values_and_shuffled(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
-        await pilot.press("9", "]", "]", "]")
+        await visit(pilot, "cka")
+        await pilot.press("]", "]", "]")
         text = body(app)
         assert "CKA (debiased) · 4 of 10 pairs plotted" in text
         values = app.state.study.blocks["cka_debiased", "layer"]
@@ -50,7 +51,8 @@ async def test_pairs_along_the_layers_with_values_and_shuffled(size):
 async def test_the_shuffled_band_is_both_its_edges():
     app = app_with()
     async with app.run_test(size=(140, 40)) as pilot:
-        await pilot.press("9", "m", "v", "v")
+        await visit(pilot, "cka")
+        await pilot.press("m", "z", "z")
         blocks = app.state.study.blocks
         wide = {**blocks, ("cka_null_sd", "layer"): np.full_like(blocks["cka_null_sd", "layer"], 0.2)}
         app.take(replace(app.state.study, blocks=wide))
@@ -66,7 +68,7 @@ async def test_a_study_of_one_shuffle_has_no_spread():
     older = {key: values for key, values in study.blocks.items() if not key[0].endswith(("_sd", "_last"))}
     app = InspectorApp(study=replace(study, blocks=older))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         assert "±" not in body(app)
         assert "shuffled" in body(app)
         assert "nan" not in everything(app)
@@ -75,7 +77,7 @@ async def test_a_study_of_one_shuffle_has_no_spread():
 async def test_lens_depth_at_the_last_position_too():
     app = app_with()
     async with app.run_test(size=(140, 40)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         last = app.state.study.blocks["lens_depth_last", "global"][:2, 0]
         assert f"; at the last position {last[0]:.1f}, {last[1]:.1f}, base 25.5" in " ".join(body(app).split())
 
@@ -83,7 +85,7 @@ async def test_lens_depth_at_the_last_position_too():
 async def test_all_layers_give_the_mean():
     app = app_with()
     async with app.run_test(size=(140, 40)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42 " in line)
         assert signed(app.state.study.blocks["cka_debiased", "global"][0, 1, 0]).strip() in line
         assert "mean over layers" in body(app)
@@ -92,7 +94,8 @@ async def test_all_layers_give_the_mean():
 async def test_m_goes_from_debiased_to_plain_to_the_base():
     app = app_with()
     async with app.run_test(size=(140, 40)) as pilot:
-        await pilot.press("9", "m")
+        await visit(pilot, "cka")
+        await pilot.press("m")
         assert " CKA · 4 of 10 pairs plotted" in body(app)
         await pilot.press("m")
         assert "CKA (debiased) to the base · 5 of 5 adapters plotted" in body(app)
@@ -107,7 +110,7 @@ async def test_cells_say_their_value_without_colour(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         line = next(line for line in body(app).splitlines() if "sft_s42↔dft_s42" in line)
         values = app.state.study.blocks["cka_debiased", "layer"][0, 2]
         assert line.split()[-1] == "".join(cell(v, 1) for v in values)
@@ -132,7 +135,8 @@ async def test_layers_of_the_base_beyond_those_adapted_keep_the_slider():
     study = make_study(3, layers=4)
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9", "]", "]")
+        await visit(pilot, "cka")
+        await pilot.press("]", "]")
         assert app.state.layers[app.state.layer] == 2
         app.take(with_cka(study, depth=12))
         app.repaint()
@@ -140,19 +144,23 @@ async def test_layers_of_the_base_beyond_those_adapted_keep_the_slider():
         assert app.state.layers[app.state.layer] == 2
         await pilot.press("end")
         assert "layer 11" in area(app, "slider").text
-        await pilot.press("3", "2", "5", "4", "6")
+        await visit(pilot, "layers")
+        await visit(pilot, "map")
+        await visit(pilot, "size")
+        await visit(pilot, "angles")
+        await visit(pilot, "pair")
         assert "neither adapter changes anything here" in body(app)
 
 
 async def test_nothing_measured_and_one_adapter():
     app = InspectorApp(study=make_study(2, layers=3))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         assert "No hidden states were compared yet." in body(app)
         assert "p runs the base model" in body(app)
     app = InspectorApp(study=with_cka(make_study(1, layers=3)))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9")
+        await visit(pilot, "cka")
         assert "m compares it with the base" in body(app)
         await pilot.press("m", "m")
         assert "1 of 1 adapter plotted" in body(app)
@@ -162,7 +170,8 @@ async def test_nothing_measured_and_one_adapter():
 async def test_nan_everywhere(size):
     app = InspectorApp(study=unknown(with_cka(make_study(4, layers=5))))
     async with app.run_test(size=size) as pilot:
-        for key in ("9", "m", "]", "m", "g", "m", "down", "y"):
+        await visit(pilot, "cka")
+        for key in ("m", "]", "m", "g", "m", "down", "y"):
             await pilot.press(key)
             assert "nan" not in everything(app)
 
@@ -170,7 +179,8 @@ async def test_nan_everywhere(size):
 async def test_64_adapters_are_windowed_and_counted():
     app = InspectorApp(study=probed_study(64, layers=3))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9", *["pagedown"] * 5)
+        await visit(pilot, "cka")
+        await pilot.press(*["pagedown"] * 5)
         assert "of 2016" in body(app)
         await pilot.press("m", "m", *["pagedown"] * 5)
         assert "8 of 64 adapters plotted" in body(app)
@@ -180,7 +190,8 @@ async def test_64_adapters_are_windowed_and_counted():
 async def test_a_step_of_the_slider_repaints_little():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9", "]", "]")
+        await visit(pilot, "cka")
+        await pilot.press("]", "]")
         painted = area(app, "body")
         app.state.set_layer(app.state.layer + 1)
         regions = painted.repaint()

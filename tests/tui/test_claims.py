@@ -13,7 +13,7 @@ from inspector.tui.views.claims.state import Published
 from tests.claims.studies import Numbers, claim
 from tests.makers import random_factors, write_adapter
 from tests.tui.factory import make_study
-from tests.tui.helpers import area, body
+from tests.tui.helpers import area, body, visit
 
 NAMES = ("sft", "rft", "dpo")
 ADAPTERS = "{sft: x/y:sft, rft: x/y:rft, dpo: x/y:dpo, gone: x/y:gone}"
@@ -81,7 +81,7 @@ async def test_verdicts_and_everything_about_one(toy):
         await down_to(app, pilot, "away")
         assert "gone is not open" in body(app)
         assert "elsewhere it says otherwise" in body(app)
-        assert "[C·Cla]" in area(app, "tabs").text
+        assert "[8 Claims]" in area(app, "tabs").text
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 40)])
@@ -117,7 +117,7 @@ async def test_enter_goes_to_the_numbers(toy, name, view, row, col):
             assert state.rank_metric == "stable_rank"  # the definition under which it holds
         if name == "dip":
             assert state.layers[state.layer] == outcome.measured[0].values[0]
-        await pilot.press("C")
+        await visit(pilot, "claims")
         assert app.state.view == "claims"
 
 
@@ -140,7 +140,9 @@ async def test_numbers_that_are_not_there_are_said(toy):
         await pilot.press("enter")
         assert app.state.view == "claims"
         assert "gone: not open" in area(app, "status").text
-        await pilot.press("1", "x", "C")
+        await visit(pilot, "adapters")
+        await pilot.press("x")
+        await visit(pilot, "claims")
         await down_to(app, pilot, "angle")
         await pilot.press("enter")
         assert "sft: removed from the list" in area(app, "status").text
@@ -150,7 +152,9 @@ async def test_a_filter_is_dropped_for_numbers_of_all_modules(toy):
     app = app_on(toy)
     async with app.run_test(size=(80, 24)) as pilot:
         await loaded(app, pilot)
-        await pilot.press("2", "f", "C")
+        await visit(pilot, "map")
+        await pilot.press("f")
+        await visit(pilot, "claims")
         assert app.state.filter
         await down_to(app, pilot, "whole")
         await pilot.press("enter")
@@ -160,14 +164,15 @@ async def test_a_filter_is_dropped_for_numbers_of_all_modules(toy):
 async def test_a_set_is_loaded_by_its_key_and_a_wrong_one_told(toy):
     app = InspectorApp(study=make_study(3, names=NAMES))
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "Claims" not in area(app, "tabs").text
-        await pilot.press("C", *"dmo", "enter")
+        await visit(pilot, "claims")
+        assert "No claims are loaded." in body(app)
+        await pilot.press("c", *"dmo", "enter")
         assert "Did you mean demo?" in app.log_lines[-1][0]
         assert app.state.judged is None
-        await pilot.press("C", *"demo", "enter")
+        await pilot.press("c", *"demo", "enter")
         assert app.state.view == "claims"
         assert "28 claims" in body(app)
-        await pilot.press("C", *toy, "enter")
+        await pilot.press("c", *toy, "enter")
         assert "7 claims" in body(app)
 
 
@@ -208,6 +213,7 @@ async def test_published_adapters_are_opened_beside_ones_own(tmp_path):
     app = InspectorApp([str(tmp_path / "mine")], published=Published(reference=claim_set(str(file))))
     async with app.run_test(size=(100, 30)) as pilot:
         await measured(app, pilot)
+        await visit(pilot, "adapters")
         assert app.state.study.names == ("mine", "ref.sft", "ref.dpo")
         assert "ref.dpo 1.00, ‖ΔW‖ ×1, layers all (1.00)" in " ".join(body(app).split())
 

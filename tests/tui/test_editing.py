@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.tui.similarity import similarity_order
-from tests.tui.helpers import NAMES, app_with, area, body
+from inspector.insights.order import similarity_order
+from tests.tui.helpers import NAMES, app_with, area, body, visit
 
 
 async def test_remove_and_undo():
@@ -23,7 +23,9 @@ async def test_remove_and_undo():
 async def test_removing_everyone_leaves_a_usable_app():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(*["x"] * 5, *"1234567", "2", "down", "space", "enter", "s", "m")
+        await pilot.press(*["x"] * 5, *"1234567")
+        await visit(pilot, "map")
+        await pilot.press("down", "space", "enter", "s", "m")
         await pilot.press(*["u"] * 5)
         assert app.state.names == NAMES
 
@@ -31,6 +33,7 @@ async def test_removing_everyone_leaves_a_usable_app():
 async def test_reorder_moves_adapter_and_cursor():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         await pilot.press("down", "<")
         assert app.state.names[:2] == ("rft_s42", "sft_s42")
         assert app.state.row == 0
@@ -45,7 +48,7 @@ async def test_rename_is_seen_everywhere():
         await pilot.press("ctrl+a", "ctrl+k", *"first", "enter")
         await pilot.pause()
         assert app.state.names[0] == "first"
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "first" in body(app)
         await pilot.press("u")
         assert app.state.names == NAMES
@@ -64,7 +67,8 @@ async def test_rename_to_a_taken_name_is_refused():
 async def test_order_by_similarity_and_back():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "s")
+        await visit(pilot, "map")
+        await pilot.press("s")
         assert app.state.names != NAMES
         values = app.state.matrix("cosine")
         assert np.diag(values, 1).sum() >= np.diag(app.state.study.block("cosine", "global")[:, :, 0], 1).sum()
@@ -95,7 +99,8 @@ async def test_filter_goes_through_projections_and_changes_numbers():
 
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "f")
+        await visit(pilot, "map")
+        await pilot.press("f")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert "q_proj only · 30 modules" in body(app)
@@ -111,16 +116,19 @@ async def test_filter_goes_through_projections_and_changes_numbers():
 async def test_k_of_a_saved_study_is_explained():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("4", "+")
+        await visit(pilot, "angles")
+        await pilot.press("+")
         assert "saved study" in area(app, "status").text
 
 
 async def test_toggled_pairs_follow_their_adapters_through_reordering():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "down", "right", "space")
+        await visit(pilot, "map")
+        await pilot.press("down", "right", "space")
         assert app.state.pair == (1, 2)
         assert (1, 2) in app.state.plotted
-        await pilot.press("1", "<")
-        await pilot.press("3")
+        await visit(pilot, "adapters")
+        await pilot.press("<")
+        await visit(pilot, "layers")
         assert (0, 2) in app.state.plotted

@@ -23,7 +23,7 @@ from inspector.tui.views.merge.view import percent
 from tests.memory import adapter as in_memory
 from tests.memory import random_adapter
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything
+from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything, visit
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def dense(adapters, weights, keep=lambda _module: True):
 async def test_norm_ratio_cosines_and_rank_are_those_of_the_dense_sum(adapters):
     app = app_on(adapters)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "+", "+", "down", *["-"] * 13, "down", "space")
+        await visit(pilot, "merge")
+        await pilot.press("+", "+", "down", *["-"] * 13, "down", "space")
         await settle(pilot, lambda: "energy kept at rank" in body(app))
         weights = (1.2, -0.3, 0.0)
         total, energy = dense(adapters, weights)
@@ -87,7 +88,8 @@ async def test_norm_ratio_cosines_and_rank_are_those_of_the_dense_sum(adapters):
 async def test_layer_filter_and_metric_restrict_what_is_summed(adapters):
     app = app_on(adapters)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "f", "]")
+        await visit(pilot, "merge")
+        await pilot.press("f", "]")
         await app.workers.wait_for_complete()
         total, energy = dense(adapters, (1, 1, 1), lambda m: m.layer == 1 and m.projection == "q_proj")
         norm = np.sqrt(sum((W**2).sum() for W in total.values()))
@@ -111,7 +113,7 @@ async def test_a_late_result_for_other_weights_is_dropped(adapters, monkeypatch)
     monkeypatch.setattr(actions, "add_up", held)
     app = app_on(adapters)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         await settle(pilot, lambda: len(asked) == 1)
         await pilot.press("-")
         await settle(pilot, lambda: len(asked) == 2)
@@ -123,7 +125,9 @@ async def test_a_late_result_for_other_weights_is_dropped(adapters, monkeypatch)
         release.set()
         await settle(pilot, lambda: "rank 12.0" in body(app))
         assert app.log_lines == []
-        await pilot.press("1", "W", "n")
+        await visit(pilot, "adapters")
+        await visit(pilot, "merge")
+        await pilot.press("n")
         assert len(asked) == 2  # what is known is not asked again
 
 
@@ -134,7 +138,7 @@ async def test_a_sum_that_fails_is_said(adapters, monkeypatch):
     app = app_on(adapters)
     app.loaded["two"] = replace(adapters[1], load=broken)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         await settle(pilot, lambda: app.log_lines)
         assert app.log_lines == [("The sum could not be measured: RuntimeError: the file is gone", "bad")]
         assert "energy ratio" in body(app)
@@ -144,7 +148,7 @@ async def test_a_sum_that_fails_is_said(adapters, monkeypatch):
 async def test_a_saved_study_has_all_but_the_rank(tmp_path):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         assert "they need the adapters' weights" in body(app)
         norms, cosines = app.state.study.blocks["norm", "module"], app.state.study.blocks["cosine", "module"]
         inner = cosines * norms[:, None] * norms[None, :]
@@ -163,7 +167,8 @@ async def test_a_saved_study_has_all_but_the_rank(tmp_path):
 async def test_a_weight_is_typed_and_what_is_none_is_said():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "down", "enter", *"-0.25", "enter")
+        await visit(pilot, "merge")
+        await pilot.press("down", "enter", *"-0.25", "enter")
         await pilot.pause()
         assert app.state.mixture.weight(1) == -0.25
         for wrong in "x", "nan", "1e9":
@@ -185,11 +190,17 @@ async def test_weights_stay_with_their_adapters():
     """Reordered, renamed, removed, undone: a weight belongs to an adapter, and who is removed is not added."""
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "down", "-", "-", "2", ">", "1", "r", *"x", "enter")
+        await visit(pilot, "merge")
+        await pilot.press("down", "-", "-")
+        await visit(pilot, "map")
+        await pilot.press(">")
+        await visit(pilot, "adapters")
+        await pilot.press("r", *"x", "enter")
         ids = zip(app.state.names, app.state.order, strict=True)
         weights = {name: app.state.mixture.weight(at) for name, at in ids}
         assert weights == {"sft_s42": 1, "dft_s42": 1, "rft_s42x": 0.8, "dpo_s42": 1, "sft_s123": 1}
-        await pilot.press("up", "up", "x", "W")
+        await pilot.press("up", "up", "x")
+        await visit(pilot, "merge")
         assert "Σ w·ΔW of 4 adapters" in body(app)
         study = app.state.study.subset((2, 1))
         app.state.replace_study(study)
@@ -200,7 +211,12 @@ async def test_weights_stay_with_their_adapters():
 async def test_weights_are_undone_one_by_one_among_the_other_changes():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "-", "down", "space", "1", "x", "W", "enter", *"-0.5", "enter")
+        await visit(pilot, "merge")
+        await pilot.press("-", "down", "space")
+        await visit(pilot, "adapters")
+        await pilot.press("x")
+        await visit(pilot, "merge")
+        await pilot.press("enter", *"-0.5", "enter")
         assert [app.state.mixture.weight(at) for at in range(5)] == [0.9, 0, -0.5, 1, 1]
         await pilot.press("u")
         assert "undone: the weight of dft_s42, 1 again" in area(app, "status").text
@@ -229,7 +245,7 @@ async def test_modules_of_other_shapes_are_in_no_number_and_named():
     ]
     app = app_on(made)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         await settle(pilot, lambda: "energy kept" in body(app))
         assert "! 1 module cannot be added, such as 1.q_proj: 4×3 in a, 5×3 in b" in body(app)
         assert f"norm {general(4 * 12**0.5)}   energy ratio 2.000" in body(app)
@@ -255,7 +271,7 @@ async def test_what_was_not_measured_is_not_called_infinite_and_other_bases_are_
     assert refused(study, (1, 1, 1)) == [(bad[0], "not measured in run_1"), (bad[1], "not finite in run_2")]
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         assert "2 modules cannot be added, such as 0.self_attn.q_proj: not measured in run_1" in " ".join(
             body(app).split()
         )
@@ -269,7 +285,7 @@ async def test_an_unfinished_study_is_called_that():
     study.blocks["norm", "module"][1, 3] = np.nan
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W")
+        await visit(pilot, "merge")
         assert "Not all is measured yet." in body(app)
         assert "energy ratio" in body(app)
         app.state.replace_study(replace(study, blocks={}))
@@ -285,12 +301,13 @@ async def test_an_unfinished_study_is_called_that():
 async def test_the_view_fills_its_area_and_cuts_nothing_off(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
-        await pilot.press("W", "end")
+        await visit(pilot, "merge")
+        await pilot.press("end")
         for name in ("tabs", "body"):
             painted = area(app, name)
             assert len(painted._strips) == painted.size.height
             assert {strip.cell_length for strip in painted._strips} == {size[0]}
-        assert re.search(r"\[?W.Mer(ge)?\]", area(app, "tabs").text)
+        assert re.search(r"\[5 Merge?\]", area(app, "tabs").text)
         assert not [line for line in everything(app).splitlines() if line.endswith("…")]
         assert "over the scope's modules" in help_text(app.view, app.everywhere, app.state, app.ink, 300).plain
 
@@ -298,10 +315,12 @@ async def test_the_view_fills_its_area_and_cuts_nothing_off(size):
 async def test_64_adapters_scroll_and_none_is_fine():
     app = InspectorApp(study=make_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", *["pagedown"] * 7)
+        await visit(pilot, "merge")
+        await pilot.press(*["pagedown"] * 7)
         assert "/64 " in body(app)
         assert "▸ run_63" in body(app)
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("W", "+", "-", "space", "enter", "n", "N", "m", "y")
+        await visit(pilot, "merge")
+        await pilot.press("+", "-", "space", "enter", "n", "N", "m", "y")
         assert "No adapter is open." in body(app)

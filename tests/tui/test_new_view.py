@@ -19,7 +19,7 @@ from inspector.tui.palette import ActionCommands
 from inspector.tui.text import Line, page
 from inspector.tui.view_list import VIEWS
 from inspector.tui.views.base import Table, View
-from tests.tui.helpers import app_with, area, body
+from tests.tui.helpers import app_with, area, body, visit
 
 
 @dataclass
@@ -30,9 +30,8 @@ class Counted(ForView):
 
 class EchoView(View):
     id = "echo"
-    key = "E"
+    tab = "8"
     title = "Echo chamber"
-    short = "Echo"
     hint = "what was called, and how often"
     about = "Every call is counted."
     need = 1
@@ -81,19 +80,21 @@ def _one_more(monkeypatch):
 async def test_its_tab_keys_footer_and_worker():
     app = app_with()
     async with app.run_test(size=(160, 24)) as pilot:
-        assert "E Echo" in area(app, "tabs").text
         assert app.views["echo"].begun
         await pilot.press("a")
-        assert "a does nothing in Adapters" in area(app, "status").text
-        await pilot.press("E")
-        assert "[E Echo chamber]" in area(app, "tabs").text
+        assert "a does nothing in Overview" in area(app, "status").text
+        await pilot.press("8")
+        assert "[Claims] Echo chamber" in area(app, "views").text
+        await pilot.press("8")
+        assert "[8 Claims]" in area(app, "tabs").text
+        assert "[Echo chamber]" in area(app, "views").text
         assert "a call" in area(app, "keys").text
         await pilot.press("a", "a")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert body(app).startswith("calm: 2 of 2")
         await pilot.press("tab")
-        assert app.state.view == "adapters"
+        assert app.state.view == "overview"
         await pilot.press("shift+tab")
         assert app.state.view == "echo"
 
@@ -101,7 +102,8 @@ async def test_its_tab_keys_footer_and_worker():
 async def test_its_help_palette_command_and_table():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("E", "Y")
+        await visit(pilot, "echo")
+        await pilot.press("Y")
         assert shlex.split(app.clipboard) == [
             "inspector", "analyze", "sft_s42=/data/adapters/sft_s42", "rft_s42=/data/adapters/rft_s42",
             "--metric", "energy_ratio",
@@ -112,7 +114,7 @@ async def test_its_help_palette_command_and_table():
         for line in ("Every call is counted.", "call: call once more", "(energy_ratio in exports)", "what comes back"):
             assert line in found
         entries = [(hit.text, hit.help) async for hit in ActionCommands(app.screen).discover()]
-        assert ("Echo chamber  (E)", "what was called, and how often") in entries
+        assert ("Echo chamber  (8)", "what was called, and how often") in entries
         assert ("call  (a)", "call once more") in entries
         await app.run_action("app.act('call')")
         assert app.view.calls == 1
@@ -121,7 +123,8 @@ async def test_its_help_palette_command_and_table():
 async def test_its_choice_is_remembered_and_numbers_lead_to_it():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("E", "m")
+        await visit(pilot, "echo")
+        await pilot.press("m")
         assert "now loud" in area(app, "status").text
         assert view_of(app.views.values(), "energy_ratio", layer=False) == "echo"
     again = app_with()
@@ -133,7 +136,7 @@ async def test_its_choice_is_remembered_and_numbers_lead_to_it():
 async def test_without_adapters_it_says_so():
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("E")
+        await visit(pilot, "echo")
         assert "No adapter is open." in body(app)
         await pilot.press("Y")
         assert "nothing is open" in area(app, "status").text

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from inspector.study.export import load
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, app_with, area
+from tests.tui.helpers import NAMES, VIEWS, app_with, area, visit
 
 
 async def type_path(pilot, path):
@@ -29,7 +29,7 @@ def texts(folder, pattern):
 async def test_export_of_the_map_as_csv(tmp_path):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         await type_path(pilot, tmp_path / "map.csv")
         assert "wrote 5 rows of Map" in area(app, "status").text
     with (tmp_path / "map.csv").open(encoding="utf-8") as file:
@@ -42,8 +42,8 @@ async def test_export_of_the_map_as_csv(tmp_path):
 async def test_every_view_exports_and_copies(tmp_path):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        for number, view in enumerate(app.views, 1):
-            await pilot.press(str(number % 10))
+        for view in VIEWS:
+            await visit(pilot, view)
             await type_path(pilot, tmp_path / f"{view}.txt")
             assert (tmp_path / f"{view}.txt").stat().st_size > 100
             await pilot.press("y")
@@ -73,7 +73,7 @@ async def test_overwriting_asks_first(tmp_path):
     target.write_text("mine", encoding="utf-8")
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         await type_path(pilot, target)
         await pilot.press("n")
         await pilot.pause()
@@ -102,7 +102,7 @@ async def test_a_message_leaves_with_the_next_key_and_an_error_is_marked_until_i
     async with app.run_test(size=(80, 24)) as pilot:
         await type_path(pilot, tmp_path / "missing" / "x.csv")
         assert "Cannot write" in area(app, "status").text
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "Cannot write" not in area(app, "status").text
         assert "1 error: w reads it" in area(app, "status").text
         await pilot.press("y")
@@ -110,7 +110,7 @@ async def test_a_message_leaves_with_the_next_key_and_an_error_is_marked_until_i
         await pilot.press("down")
         assert "copied Map" not in area(app, "status").text
         await type_path(pilot, tmp_path / "missing" / "y.csv")
-        await pilot.press("3")
+        await visit(pilot, "layers")
         assert "2 errors: w reads them" in area(app, "status").text
         await pilot.press("!")
         assert "y.csv" in " ".join(str(app.screen.query(Static).last().render()).split())
@@ -121,7 +121,8 @@ async def test_a_message_leaves_with_the_next_key_and_an_error_is_marked_until_i
 async def test_copied_command_parses_and_names_what_is_shown():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m", "f", "Y")
+        await visit(pilot, "map")
+        await pilot.press("m", "f", "Y")
         words = shlex.split(app.clipboard)
         assert words[:2] == ["inspector", "analyze"]
         assert words[2] == "sft_s42=/data/adapters/sft_s42"
@@ -133,7 +134,7 @@ async def test_screenshot_is_svg(tmp_path):
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("P")
-    assert [text[:4] for text in texts(tmp_path, "inspector-adapters-*.svg")] == ["<svg"]
+    assert [text[:4] for text in texts(tmp_path, "inspector-overview-*.svg")] == ["<svg"]
 
 
 async def test_theme_cycles():

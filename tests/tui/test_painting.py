@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from inspector.tui.theme import RAMP, ramp_index
 from inspector.tui.widgets.painted import changed_spans
-from tests.tui.helpers import app_with, area
+from tests.tui.helpers import app_with, area, visit
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -48,13 +48,14 @@ def test_changed_spans_count_cells_of_wide_characters():
 async def test_scrubbing_repaints_little():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "]", "]")
+        await visit(pilot, "layers")
+        await pilot.press("]", "]")
         body = area(app, "body")
         app.state.set_layer(app.state.layer + 1)
         regions = body.repaint()
         assert 0 < sum(region.area for region in regions) < 150
         assert body.repaint() == []
-        await pilot.press("2")
+        await visit(pilot, "map")
         app.state.set_layer(app.state.layer + 1)
         untouched = {0} | set(range(body.size.height)) - {region.y for region in body.repaint()}
         assert untouched
@@ -65,7 +66,8 @@ async def test_scrubbing_repaints_little():
 async def test_moving_the_cursor_repaints_two_cells_and_the_readout():
     app = app_with(64, layers=2)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "down")
+        await visit(pilot, "map")
+        await pilot.press("down")
         app.state.row += 1
         regions = area(app, "body").repaint()
         assert len({region.y for region in regions}) <= 4

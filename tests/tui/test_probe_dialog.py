@@ -13,7 +13,7 @@ from inspector.tui import session
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Snapshot
 from inspector.tui.state import ProbeChoices
-from tests.tui.helpers import area, strike
+from tests.tui.helpers import area, strike, visit
 from tests.tui.prober import app_with, told, visible
 from tests.tui.test_workers import settle
 
@@ -27,7 +27,8 @@ async def test_everything_is_asked_on_one_screen_with_the_cost(prober, size, col
         monkeypatch.setenv("NO_COLOR", "1")
     app = app_with(prober)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "40 s" in told(app))
         text = visible(app)
         for words in (
@@ -61,7 +62,8 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
     app = app_with(prober)
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "p", "right")
+        await visit(pilot, "layers")
+        await pilot.press("p", "right")
         await pilot.press("tab")
         await strike(pilot, *"smollm2")
         await pilot.press("tab", "right", "tab")
@@ -92,7 +94,8 @@ async def test_fields_by_keyboard_only_are_asked_once_and_remembered(prober, tmp
 async def test_what_is_typed_ahead_goes_to_the_field_that_the_keys_before_chose(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "8", "p")
+        await visit(pilot, "basins")
+        await strike(pilot, "p")
         await strike(pilot, *["tab"] * 4, *"12", "down", *"cpu", "shift+tab", "end", "3")
         assert app.screen.query_one("#base", Input).value == ""
         assert app.screen.query_one("#limit", Input).value == "123"
@@ -107,7 +110,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
     app = app_with(prober)
     app.state.probe = ProbeChoices(limit=64, device="cuda:1")
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "8", "p")
+        await visit(pilot, "basins")
+        await strike(pilot, "p")
         await strike(pilot, *["tab"] * 4, *"37", "tab")  # typed ahead
         assert app.screen.query_one("#limit", Input).value == "37"
         await pilot.press("end", "backspace", "0")
@@ -129,7 +133,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
 async def test_a_bad_value_is_explained_and_kept(prober, fields, why):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         if "file" in fields:
             await pilot.press(*["tab"] * 3, "right")
@@ -149,7 +154,8 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
     prober.refusal = "No problems 'x': name a file."
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "No problems" in told(app))
         await pilot.press("enter")
         await pilot.pause()
@@ -161,7 +167,8 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
 async def test_without_a_named_base_one_must_be_given(prober):
     app = app_with(prober, base="")
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         assert "no adapter names its base" in told(app)
         await pilot.press("enter")
@@ -177,13 +184,16 @@ async def test_without_a_named_base_one_must_be_given(prober):
 async def test_each_view_presets_its_probe_and_hides_what_does_not_matter(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, chosen in (("8", "[loss barriers]"), ("9", "[CKA + lens depth]"), ("0", "[accuracy]")):
-            await pilot.press(key, "p")
+        presets = (("basins", "[loss barriers]"), ("cka", "[CKA + lens depth]"), ("accuracy", "[accuracy]"))
+        for view, chosen in presets:
+            await visit(pilot, view)
+            await pilot.press("p")
             await pilot.pause()
             assert chosen in visible(app)
-            assert ("plotted (4)" in visible(app)) == (key != "0")
+            assert ("plotted (4)" in visible(app)) == (view != "accuracy")
             await pilot.press("escape")
-        await pilot.press("5", "p")
+        await visit(pilot, "size")
+        await pilot.press("p")
         await pilot.pause()
         assert "[intruders]" in visible(app)
         assert "how many" not in visible(app)
@@ -200,7 +210,8 @@ async def test_nothing_open_is_said(prober):
 async def test_it_begins_with_what_to_run_and_marks_the_row_that_keys_go_to(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         marked = [line.strip("│ ") for line in visible(app).splitlines() if "▸" in line and "│" in line]
         assert [line.split()[:2] for line in marked] == [["▸", "run"]]
@@ -217,7 +228,8 @@ async def test_what_is_asked_while_adapters_are_measured_runs_once_they_are(prob
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         app.progress = ("analysing", 1, 2)
-        await pilot.press("8", "p", "enter")
+        await visit(pilot, "basins")
+        await pilot.press("p", "enter")
         await pilot.pause()
         assert "the base runs once the adapters are measured" in app.note[0]
         assert prober.requests == []
@@ -240,9 +252,12 @@ async def test_p_while_adapters_are_read_asks_once_they_are_measured(prober):
 async def test_one_adapter_has_no_pair(prober):
     app = app_with(prober, n=1)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("9", "p")
+        await visit(pilot, "cka")
+        await pilot.press("p")
         await settle(pilot, lambda: "passes" in told(app))
-        await pilot.press("escape", "8", "p", "left", "right")
+        await pilot.press("escape")
+        await visit(pilot, "basins")
+        await pilot.press("p", "left", "right")
         await pilot.pause()
         assert "there is no pair yet" in told(app)
 
@@ -261,7 +276,8 @@ from inspector.probes.runner import Prober
 async def main():
     app = app_with(Prober())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: "tokens" in told(app))
     print("torch" in sys.modules)
 asyncio.run(main())

@@ -8,7 +8,7 @@ from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Opened, OpeningDone, Probed, Snapshot
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body
+from tests.tui.helpers import NAMES, area, body, visit
 from tests.tui.probed import with_accuracy, with_digests, with_lmc
 from tests.tui.prober import app_with, visible
 from tests.tui.test_workers import adapters_of, settle
@@ -17,14 +17,15 @@ from tests.tui.test_workers import adapters_of, settle
 async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: "4 of 10 pairs · 1 measured" in body(app))
         assert "1,234 tokens/s · 3:20 min left" in area(app, "status").text
         assert area(app, "status").text.endswith("!w")  # there is a warning to read
         assert "esc cancels" in area(app, "status").text
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "cosine" in body(app)
         await pilot.press("p")
         await pilot.pause()
@@ -34,7 +35,7 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
         await settle(pilot, lambda: app.progress is None)
         assert "8 shows it" in app.note[0]
         assert ("out of memory: batches of 8 instead of 16", "warn") in app.log_lines
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "measured to the end" not in body(app)
     (request,) = prober.requests
     assert request.probes == ("lmc",)
@@ -46,7 +47,8 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
 async def test_cancel_keeps_what_was_measured(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
@@ -60,11 +62,12 @@ async def test_cancel_keeps_what_was_measured(prober):
 async def test_p_while_the_base_runs_stops_that_and_asks_anew(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
-        await pilot.press("9")
+        await visit(pilot, "cka")
         assert "The base runs for another view: p stops that" in body(app)
         await pilot.press("p")
         await pilot.pause()
@@ -82,7 +85,8 @@ async def test_the_cursor_s_pair_runs_with_the_plotted_ones(prober):
     app = app_with(prober)
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", *["down"] * 4, "p")
+        await visit(pilot, "basins")
+        await pilot.press(*["down"] * 4, "p")
         await pilot.pause()
         assert "plotted (5)" in visible(app)
         await pilot.press("enter")
@@ -94,15 +98,17 @@ async def test_other_work_takes_over_and_says_so(prober, monkeypatch):
     monkeypatch.setattr(workers, "measure", lambda *_rest: None)
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
-        await pilot.press("4", "+")
+        await visit(pilot, "angles")
+        await pilot.press("+")
         await pilot.pause()
         assert ("the probe gave way: what it measured so far stays", "warn") in app.log_lines
         assert not app.state.probing
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "4 of 10 pairs · 1 measured" in body(app)
 
 
@@ -110,7 +116,8 @@ async def test_errors_are_words_in_status_and_log(prober):
     prober.failure = "Cannot load the base org/base-135M: give a folder."
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: app.progress is None and app.log_lines)
@@ -129,16 +136,18 @@ async def test_late_results_and_other_generations_are_dropped(prober):
 async def test_a_rename_and_a_removal_while_it_runs(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
-        await pilot.press("1", "r", "ctrl+a", "ctrl+k", *"first", "enter", "down", "x")
+        await visit(pilot, "adapters")
+        await pilot.press("r", "ctrl+a", "ctrl+k", *"first", "enter", "down", "x")
         await pilot.pause()
         prober.release.set()
         await settle(pilot, lambda: app.progress is None)
         assert app.state.names == ("first", "dft_s42", "dpo_s42", "sft_s123")
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "first↔dft_s42" in body(app)
 
 
@@ -146,7 +155,9 @@ async def test_removed_adapters_do_not_run(prober):
     app = app_with(prober)
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("x", "8", "p")
+        await pilot.press("x")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot, lambda: prober.requests and app.progress is None)
@@ -162,9 +173,9 @@ async def test_probe_numbers_survive_another_analysis(prober):
         app.post_message(Snapshot(app.generation, fresh, complete=True))
         await pilot.pause()
         assert app.state.study.settings.k == 8
-        await pilot.press("8")
+        await visit(pilot, "basins")
         assert "measured to the end" not in body(app)
-        await pilot.press("0")
+        await visit(pilot, "accuracy")
         assert "McNemar" in body(app)
 
 
@@ -186,7 +197,8 @@ async def test_a_saved_study_opens_its_adapters_again_first(prober, monkeypatch)
     app = InspectorApp(study=study)
     app.probers = SimpleNamespace(get=lambda: prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         assert "Read the 3 adapters again" in " ".join(visible(app).replace("│", " ").split())
         await pilot.press("n", "p")

@@ -7,13 +7,17 @@ from dataclasses import replace
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, app_with
+from tests.tui.helpers import NAMES, VIEWS, app_with, visit
 
 
 async def test_round_trip():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m", "]", "]", "f", "t", "down", "right", "right", "space", "1", ">", "4")
+        await visit(pilot, "map")
+        await pilot.press("m", "]", "]", "f", "t", "down", "right", "right", "space")
+        await visit(pilot, "adapters")
+        await pilot.press(">")
+        await visit(pilot, "angles")
         await app.workers.wait_for_complete()
         before, theme = app.state, app.theme
     again = app_with()
@@ -49,10 +53,12 @@ async def test_a_damaged_or_foreign_session_is_ignored():
 async def test_choices_about_others_do_not_disturb():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "down", "right", "space", "end")
+        await visit(pilot, "map")
+        await pilot.press("down", "right", "space", "end")
     other = InspectorApp(study=make_study(3, layers=2))
     async with other.run_test(size=(80, 24)) as pilot:
-        await pilot.press(*"1234567")
+        for view in VIEWS:
+            await visit(pilot, view)
         assert other.state.layer <= 1
         assert other.state.names == ("run_0", "run_1", "run_2")
 
@@ -60,7 +66,8 @@ async def test_choices_about_others_do_not_disturb():
 async def test_a_filter_and_a_layer_are_of_the_adapters_they_were_chosen_for():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "f", "]")
+        await visit(pilot, "map")
+        await pilot.press("f", "]")
         await app.workers.wait_for_complete()
         assert (app.state.filter, app.state.one_layer) == ("q_proj", True)
     study = make_study(5, names=NAMES)
@@ -74,7 +81,10 @@ async def test_weights_and_claims_come_back(monkeypatch):
     monkeypatch.setattr(workers, "open_all", lambda *_rest: None)
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["merge"], "-", "-", "C", *"demo", "enter")
+        await visit(pilot, "merge")
+        await pilot.press("-", "-")
+        await visit(pilot, "claims")
+        await pilot.press("c", *"demo", "enter")
         await pilot.pause()
         assert app.state.judged.name == "demo"
     assert session.read().weights == {NAMES[0]: 0.8}
@@ -100,4 +110,4 @@ async def test_an_unwritable_state_folder_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file" / "below"))
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")

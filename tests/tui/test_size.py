@@ -7,7 +7,7 @@ import pytest
 
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import body
+from tests.tui.helpers import body, visit
 
 WIDE = (110, 40)
 
@@ -24,7 +24,8 @@ def of_one_module(having):
 async def test_the_adapters_that_have_the_module_are_drawn(having):
     app = of_one_module(having)
     async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("5", "down", "down")
+        await visit(pilot, "size")
+        await pilot.press("down", "down")
         legend = body(app).splitlines()[-1]
         assert [name for name in app.state.study.names if f" {name} " in f"{legend} "] == [f"run_{i}" for i in having]
         assert "0.self_attn.q_proj (1 of 4" in body(app)
@@ -34,7 +35,7 @@ async def test_the_adapters_that_have_the_module_are_drawn(having):
 async def test_more_than_can_be_told_apart_are_counted_and_follow_the_cursor():
     app = of_one_module(range(1, 12))
     async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("5")
+        await visit(pilot, "size")
         assert "8 of 11 adapters" in body(app)
         assert "run_1 " in body(app).splitlines()[-1]
         await pilot.press(*["down"] * 11)
@@ -44,7 +45,7 @@ async def test_more_than_can_be_told_apart_are_counted_and_follow_the_cursor():
 async def test_a_module_that_nobody_has_is_said():
     app = of_one_module([])
     async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("5")
+        await visit(pilot, "size")
         assert "no adapter has numbers of this module" in body(app)
         await pilot.press("n")
         assert "no adapter has numbers" not in body(app)

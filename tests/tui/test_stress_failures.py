@@ -20,7 +20,7 @@ from inspector.tui.views.trajectory import watcher
 from tests.makers import write_random
 from tests.trajectory.training import trained
 from tests.tui.helpers import app_with as saved_app
-from tests.tui.helpers import area
+from tests.tui.helpers import area, visit
 from tests.tui.prober import app_with as probing_app
 from tests.tui.test_workers import settle
 
@@ -57,7 +57,8 @@ async def told(pilot, app, error) -> None:
     assert words[:10] in area(app, "status").text or "w: more" in area(app, "status").text
     await pilot.press("w")
     assert words in " ".join(str(app.screen.query(Static).last().render()).split())
-    await pilot.press("escape", "5")
+    await pilot.press("escape")
+    await visit(pilot, "size")
     assert app.state.view == "size"
 
 
@@ -88,7 +89,8 @@ async def test_filtering(monkeypatch, error):
     app = saved_app()
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(aggregate, "aggregate", raising(error))
-        await pilot.press("2", "f")
+        await visit(pilot, "map")
+        await pilot.press("f")
         await told(pilot, app, error)
 
 
@@ -96,7 +98,8 @@ async def test_the_base(prober, error):
     prober.run = raising(error)
     app = probing_app(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
         await told(pilot, app, error)
@@ -106,9 +109,11 @@ async def test_the_cost_of_the_base(prober, error):
     prober.estimate = raising(error)
     app = probing_app(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "p")
+        await visit(pilot, "basins")
+        await pilot.press("p")
         await settle(pilot, lambda: str(error) in str(app.screen.query_one("#cost", Static).render()))
-        await pilot.press("escape", "5")
+        await pilot.press("escape")
+        await visit(pilot, "size")
         assert app.state.view == "size"
 
 
@@ -134,7 +139,7 @@ async def test_adding_up(monkeypatch, tmp_path, error):
             except AssertionError:
                 continue
             break
-        await pilot.press("W")
+        await visit(pilot, "merge")
         await told(pilot, app, error)
 
 

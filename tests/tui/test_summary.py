@@ -18,7 +18,7 @@ from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.layers import LayersView
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, VIEWS, body
+from tests.tui.helpers import NAMES, VIEWS, body, visit
 from tests.tui.test_workers import settle
 
 ORIGINS = (
@@ -44,8 +44,8 @@ def made(*, measured=True):
 async def test_enter_opens_the_view_behind_a_finding():
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await visit(pilot, "summary")
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         found = app.views["summary"].findings(app.state)
         assert f"{len(found)} findings" in body(app)
         at = next(n for n, one in enumerate(found) if "dpo_s42 moved" in one.text)
@@ -61,7 +61,9 @@ async def test_the_view_behind_a_finding_is_not_narrowed_to_a_projection():
     """Findings are of all projections: another number would stand there under the filter."""
     app = InspectorApp(study=made())
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("2", "f", KEYS["summary"])
+        await visit(pilot, "map")
+        await pilot.press("f")
+        await visit(pilot, "summary")
         await app.workers.wait_for_complete()
         assert app.state.filter == "q_proj"
         await settle(pilot, lambda: app.views["summary"].findings(app.state))
@@ -77,11 +79,13 @@ async def test_the_view_behind_a_finding_is_not_narrowed_to_a_projection():
 async def test_the_order_shown_is_the_order_told():
     app = InspectorApp(study=made())
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press(KEYS["summary"])
+        await visit(pilot, "summary")
         await settle(pilot, lambda: "rft_s42" in body(app))
-        await pilot.press(KEYS["adapters"], "down", "x", KEYS["summary"])
+        await visit(pilot, "adapters")
+        await pilot.press("down", "x")
+        await visit(pilot, "summary")
         assert "rft_s42" not in body(app)
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         assert "findings" in body(app)
         assert "rft_s42" not in body(app)
 
@@ -98,7 +102,7 @@ async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(
     first, second = made(), made()
     app = InspectorApp(study=first)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["summary"])
+        await visit(pilot, "summary")
         await settle(pilot, lambda: asked)
         assert "Reading the numbers …" in body(app)
         await pilot.press("down", "enter", "y")  # keys are free, and there is nothing yet to go to
@@ -106,7 +110,7 @@ async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(
         app.state.replace_study(second)
         app.repaint()
         go.set()
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         await pilot.press("down", "up")
         assert [id(study) for _, study in asked] == [id(first), id(second)]
         assert threading.get_ident() not in {thread for thread, _ in asked}
@@ -120,9 +124,9 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     monkeypatch.setattr(findings, "findings_of", broken)
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
-        assert ("The findings could not be told: ZeroDivisionError: in a rule", "bad") in app.log_lines
+        await visit(pilot, "summary")
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
+        assert ("The findings could not be worked out: ZeroDivisionError: in a rule", "bad") in app.log_lines
         assert "No rule finds" in body(app)
 
 
@@ -130,12 +134,12 @@ async def test_nothing_is_told_of_a_study_that_is_not_complete():
     app = InspectorApp(study=made(measured=False))
     async with app.run_test(size=(80, 24)) as pilot:
         waits = "Only 28 of 120 modules are measured: this view waits for all of them."
-        for key in (KEYS["sensitivity"], KEYS["summary"]):
-            await pilot.press(key)
+        for view in ("sensitivity", "summary"):
+            await visit(pilot, view)
             assert waits in body(app)
         await pilot.press("enter", "down", "up")
         app.state.judged = Judged("demo", claim_set("demo"))
-        await pilot.press("C")
+        await visit(pilot, "claims")
         assert waits in body(app)
         await pilot.press("enter")
         assert "once all is measured" in app.note[0]
@@ -145,8 +149,8 @@ async def test_nothing_is_told_of_a_study_that_is_not_complete():
 async def test_every_finding_can_be_reached(size):
     app = InspectorApp(study=made())
     async with app.run_test(size=size) as pilot:
-        await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await visit(pilot, "summary")
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         for found in app.views["summary"].findings(app.state):
             assert found.text.split()[0] in next(line for line in body(app).splitlines() if line.startswith("▸"))
             await pilot.press("down")
@@ -155,7 +159,7 @@ async def test_every_finding_can_be_reached(size):
 async def test_sensitivity_shows_seeds_groups_and_lineage():
     app = InspectorApp(study=made())
     async with app.run_test(size=(100, 45)) as pilot:
-        await pilot.press(KEYS["sensitivity"])
+        await visit(pilot, "sensitivity")
         shown = body(app)
         assert "by method" in shown
         pair = next(line for line in shown.splitlines() if "sft_s42 → sft_s123" in line or "sft_s123 → sft_s42" in line)
@@ -164,14 +168,17 @@ async def test_sensitivity_shows_seeds_groups_and_lineage():
         assert "1  sft_s42, rft_s42, dft_s42, dpo_s42: share a start or a run" in shown
         assert "2  sft_s123: alone" in shown
         assert "all modules" not in shown
-        await pilot.press(KEYS["map"], "f", KEYS["sensitivity"])
+        await visit(pilot, "map")
+        await pilot.press("f")
+        await visit(pilot, "sensitivity")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert app.state.filter
         assert "by method · all modules, whatever is filtered" in body(app)
-        await pilot.press(KEYS["summary"])
+        await visit(pilot, "summary")
         assert "of all modules, whatever is filtered" in body(app)
-        await pilot.press(KEYS["sensitivity"], "m")
+        await visit(pilot, "sensitivity")
+        await pilot.press("m")
         assert "by seed" in body(app)
         assert "seed 123" in body(app)
 
@@ -190,8 +197,8 @@ async def test_every_pair_is_exported():
 async def test_every_finding_is_exported():
     app = InspectorApp(study=made())
     async with app.run_test() as pilot:
-        await pilot.press(KEYS["summary"])
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await visit(pilot, "summary")
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         assert len(app.views["summary"].table(app.state).rows) >= len(app.views["summary"].findings(app.state)) > 3
 
 

@@ -8,7 +8,7 @@ from inspector.analysis.analyse import analyse
 from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
 from tests.makers import lora_tensors, random_factors, write_random
-from tests.tui.helpers import body
+from tests.tui.helpers import VIEWS, body, visit
 
 SIZE = (120, 40)
 
@@ -23,17 +23,17 @@ def study(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("key", "says"),
+    ("view", "says"),
     [
-        ("1", ["unknown (no α", "‖ΔW‖ · ·"]),
-        ("5", ["singular values σ/‖ΔW‖", "a unscaled b known"]),
-        ("W", ["Left out, their scale is unknown: unscaled (--alpha gives it)", "Σ w·ΔW of 1 adapter"]),
+        ("adapters", ["unknown (no α", "‖ΔW‖ · ·"]),
+        ("size", ["singular values σ/‖ΔW‖", "a unscaled b known"]),
+        ("merge", ["Left out, their scale is unknown: unscaled (--alpha gives it)", "Σ w·ΔW of 1 adapter"]),
     ],
 )
-async def test_what_depends_on_the_scale_is_not_shown(study, key, says):
+async def test_what_depends_on_the_scale_is_not_shown(study, view, says):
     app = InspectorApp(study=study)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press(key)
+        await visit(pilot, view)
         shown = body(app)
         assert [text for text in says if text not in shown] == []
         row = next(line for line in shown.splitlines() if line.startswith("▸ unscaled"))
@@ -43,6 +43,6 @@ async def test_what_depends_on_the_scale_is_not_shown(study, key, says):
 async def test_every_view_can_be_painted(study):
     app = InspectorApp(study=study)
     async with app.run_test(size=SIZE) as pilot:
-        for key in "1234567890WRSC":
-            await pilot.press(key)
+        for view in VIEWS:
+            await visit(pilot, view)
             assert body(app).strip()

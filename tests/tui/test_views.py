@@ -11,7 +11,7 @@ from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
 from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, SIZES, VIEWS, app_with, area, body, everything, strike
+from tests.tui.helpers import NAMES, SIZES, VIEWS, app_with, area, body, everything, strike, visit
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -19,12 +19,12 @@ async def test_every_view_fills_its_area_exactly(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
         for view in VIEWS:
-            await pilot.press(KEYS[view])
+            await visit(pilot, view)
             for name in ("tabs", "body", "slider", "status", "keys"):
                 painted = area(app, name)
                 assert len(painted._strips) == painted.size.height, (view, name)
                 assert {strip.cell_length for strip in painted._strips} == {size[0]}, (view, name)
-            assert f"[{KEYS[view]}" in area(app, "tabs").text
+            assert f"[{app.view.tab} " in area(app, "tabs").text
 
 
 @pytest.mark.parametrize("n", [5, 12])
@@ -32,7 +32,7 @@ async def test_80_columns_cut_nothing_off(n):
     app = app_with(n)
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
-            await pilot.press(KEYS[view])
+            await visit(pilot, view)
             lines = [line for line in everything(app).splitlines() if line.endswith("…")]
             assert not lines, (view, lines)
 
@@ -40,7 +40,8 @@ async def test_80_columns_cut_nothing_off(n):
 async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_whole():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "home")
+        await visit(pilot, "layers")
+        await pilot.press("home")
         whole = everything(app)
         await pilot.resize_terminal(40, 10)
         await pilot.pause()
@@ -49,9 +50,11 @@ async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_w
         assert lines[1] == f" sft_s42 ↔ rft_s42, layer 0 cos {signed(app.state.number('cosine', (0, 1))).strip()}"
         assert lines[3].split() == ["▸sft_s42", general(app.state.own("norm", 0))]
         assert "adapters 1–3 of 5" in lines[2]
-        await pilot.press("1", *["down"] * 4)
+        await visit(pilot, "adapters")
+        await pilot.press(*["down"] * 4)
         assert body(app).splitlines()[-1].startswith("▸sft_s123")
-        await pilot.press(*["up"] * 4, "3")
+        await pilot.press(*["up"] * 4)
+        await visit(pilot, "layers")
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert everything(app) == whole
@@ -61,7 +64,8 @@ async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_w
 async def test_any_size_below_stands(size):
     for app in (app_with(), InspectorApp([])):
         async with app.run_test(size=size) as pilot:
-            await pilot.press("3", "down", "?", "escape")
+            await visit(pilot, "layers")
+            await pilot.press("down", "?", "escape")
             await pilot.resize_terminal(60, 15)
             await pilot.pause()
             assert "needs" not in body(app)
@@ -70,6 +74,7 @@ async def test_any_size_below_stands(size):
 async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         for name in NAMES:
             assert name in body(app)
         assert general(app.state.own("norm", 0)) in body(app)
@@ -81,7 +86,7 @@ async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
 async def test_map_shows_every_cosine_and_the_pair_in_words():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         values = app.state.matrix("cosine")
         for i, name in enumerate(NAMES):
             line = next(line for line in body(app).splitlines() if f"{i + 1} {name}" in line)
@@ -96,7 +101,8 @@ async def test_map_shows_every_cosine_and_the_pair_in_words():
 async def test_map_goes_through_metrics_and_says_which():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m")
+        await visit(pilot, "map")
+        await pilot.press("m")
         assert "output direction" in body(app)
         assert app.state.metric == "u1"
         await pilot.press("M", "M")
@@ -106,7 +112,7 @@ async def test_map_goes_through_metrics_and_says_which():
 async def test_layer_slider_changes_the_numbers_of_every_view():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         before = body(app)
         await pilot.press("]", "}", "]")
         assert "layer 7" in area(app, "slider").text
@@ -124,7 +130,8 @@ async def test_layer_slider_changes_the_numbers_of_every_view():
 async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
     app = app_with(14)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "m", "m")
+        await visit(pilot, "map")
+        await pilot.press("m", "m")
         assert "rows 1–14, columns 1–13 of 14" in body(app).splitlines()[0]
         assert "all layers" in body(app).splitlines()[0]
         assert "…" not in body(app).splitlines()[0]
@@ -134,7 +141,8 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
     names = ("sft", "offline-grpo", *(f"run_{n}" for n in range(9)))
     app = InspectorApp(study=make_study(11, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "down", "right", "right")
+        await visit(pilot, "map")
+        await pilot.press("down", "right", "right")
         lines = body(app).splitlines()
         assert "columns" not in lines[0]
         assert lines[1].split() == [str(n) for n in range(1, 12)]
@@ -147,7 +155,8 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
 async def test_layers_letters_legend_values_and_count():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "right", "right")
+        await visit(pilot, "layers")
+        await pilot.press("right", "right")
         text = body(app)
         assert "showing 4 of 10 pairs" in text
         value = app.state.series("cosine", 0, 1)[2]
@@ -162,7 +171,8 @@ async def test_layers_letters_legend_values_and_count():
 async def test_layers_shows_adapter_metrics_too():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("3", "M")
+        await visit(pilot, "layers")
+        await pilot.press("M")
         while app.state.layers_metric != "norm":
             await pilot.press("M")
         assert "showing 5 of 5 adapters" in body(app)
@@ -171,7 +181,7 @@ async def test_layers_shows_adapter_metrics_too():
 async def test_angles_numbers_and_chance():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("4")
+        await visit(pilot, "angles")
         angles = app.state.indexed("principal_angle", (0, 1))
         line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42" in line)
         assert degrees(angles[0]) in line
@@ -184,10 +194,10 @@ async def test_angles_numbers_and_chance():
 async def test_size_names_the_definition_of_rank():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5")
+        await visit(pilot, "size")
         assert "effective rank = exp(H(p)), p = σ/Σσ" in body(app)
         assert "0.self_attn.q_proj (1 of 4 at this layer)" in body(app)
-        await pilot.press("m", "n", "v")
+        await pilot.press("m", "n", "z")
         assert "effective rank (σ²) = exp(H(p)), p = σ²/Σσ²" in body(app)
         assert "0.self_attn.k_proj (2 of 4 at this layer) · linear" in body(app)
 
@@ -195,7 +205,8 @@ async def test_size_names_the_definition_of_rank():
 async def test_pair_opens_from_the_map_and_goes_on_with_n():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2", "enter")
+        await visit(pilot, "map")
+        await pilot.press("enter")
         assert app.state.view == "pair"
         assert "a = sft_s42  ↔  b = rft_s42" in body(app)
         assert "layer 0, module by module" in body(app)
@@ -209,7 +220,7 @@ async def test_pair_opens_from_the_map_and_goes_on_with_n():
 async def test_objectives_scroll_to_the_end():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7")
+        await visit(pilot, "objectives")
         assert "SFT" in body(app)
         for _ in range(12):
             await pilot.press("pagedown")
@@ -243,16 +254,17 @@ def test_every_objective_and_its_formulas_on_lines_of_their_own(width):
 async def test_64_adapters_scroll_with_headers_kept():
     app = app_with(64, layers=4)
     async with app.run_test(size=(80, 24)) as pilot:
-        await strike(pilot, "2", *["down"] * 63, *["right"] * 62)
+        await visit(pilot, "map")
+        await strike(pilot, *["down"] * 63, *["right"] * 62)
         text = body(app)
         assert "of 64" in text
         assert "64 run_63" in text
         assert text.splitlines()[1].split()[-1] == "64"
-        await pilot.press("4")
+        await visit(pilot, "angles")
         assert "of 2016" in body(app)
-        await pilot.press("1")
+        await visit(pilot, "adapters")
         assert "rows 5" in body(app)
-        await pilot.press("3")
+        await visit(pilot, "layers")
         assert "of 2016 pairs" in body(app)
 
 
@@ -260,19 +272,19 @@ async def test_wild_names_stay_plain_text():
     names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
     app = InspectorApp(study=make_study(3, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await pilot.press(key)
+        for view in VIEWS:
+            await visit(pilot, view)
             assert "\x1b" not in everything(app)
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "[bold]x[/]" in body(app)
 
 
 async def test_nothing_open_says_how_to_open():
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await pilot.press(key)
-        await pilot.press("2")
+        for view in VIEWS:
+            await visit(pilot, view)
+        await visit(pilot, "map")
         assert "No adapter is open." in body(app)
 
 
@@ -295,13 +307,15 @@ async def test_every_view_and_key_stands_missing_numbers(part):
         blocks = {key: values for key, values in study.blocks.items() if key[0] == "norm"}
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await strike(pilot, key, "m", "g", "]", "n", "s", "y", "f", "space", "enter")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "m", "g", "]", "n", "s", "y", "f", "space", "enter")
             await strike(pilot, "escape")
             await strike(pilot, "down", "up")
         await app.workers.wait_for_complete()
-        for key in KEYS.values():
-            await strike(pilot, key, "?")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "?")
             await strike(pilot, "escape")
             assert "nan" not in body(app)
     assert app._exception is None
@@ -313,9 +327,9 @@ async def test_modules_on_one_side_only_are_counted():
     shapes[0, :5] = 0
     app = InspectorApp(study=replace(study, shapes=shapes))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "5 modules on one side only" in body(app)
-        await pilot.press("6")
+        await visit(pilot, "pair")
         assert "5 modules on one side only" in body(app)
 
 
@@ -327,7 +341,8 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
     blocks = {key: values for key, values in study.blocks.items() if key[1] != "layer"}
     app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in KEYS.values():
-            await strike(pilot, key, "]", "}", "home", "end", "g", "n", "f", "left")
+        for view in VIEWS:
+            await visit(pilot, view)
+            await strike(pilot, "]", "}", "home", "end", "g", "n", "f", "left")
         await app.workers.wait_for_complete()
         assert "no numbered layers" in area(app, "slider").text

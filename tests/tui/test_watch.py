@@ -9,7 +9,7 @@ import pytest
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.trajectory import watcher
 from tests.trajectory.training import begin, damage, finish, land, log, trained
-from tests.tui.helpers import area, body, everything
+from tests.tui.helpers import area, body, everything, visit
 from tests.tui.test_workers import settle
 
 
@@ -97,7 +97,9 @@ async def test_keys_change_metric_run_step_and_other_run(tmp_path):
         assert app.state.view == "adapters"
         await pilot.press("shift+tab")
         assert app.state.view == "trajectory"
-        await pilot.press("2", "T", "?")
+        await visit(pilot, "map")
+        await visit(pilot, "trajectory")
+        await pilot.press("?")
         await pilot.pause()
         assert len(app.screen_stack) == 2
 
@@ -245,7 +247,7 @@ async def test_a_long_log_is_drawn_as_means(tmp_path):
 async def test_without_a_training_there_is_no_such_tab():
     app = InspectorApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "Traj" not in area(app, "tabs").text
-        await pilot.press("T")
+        assert "Training" not in area(app, "views").text
+        await visit(pilot, "trajectory")
         assert app.state.view == "adapters"
         assert "inspector watch RUN" in app.note[0]

@@ -16,7 +16,7 @@ from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
 from tests.tui.factory import make_study
-from tests.tui.helpers import KEYS, NAMES, app_with, area, body
+from tests.tui.helpers import NAMES, app_with, area, body, visit
 
 
 def adapters_of(study) -> list[Adapter]:
@@ -91,7 +91,7 @@ async def test_what_is_being_opened_is_said(monkeypatch):
     monkeypatch.setattr(workers, "measure", lambda *_rest: None)
     app = InspectorApp(["one", "two"])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("2")
+        await visit(pilot, "map")
         assert "Reading 2 sources …" in body(app)
         assert "opening 2 sources" in area(app, "status").text
         may.set()
@@ -117,7 +117,8 @@ async def test_another_k_measures_again_and_late_results_are_dropped(backstage):
         await settle(pilot, lambda: app.progress is None and app.complete and app.state.study.blocks)
         old = app.generation
         backstage.release.clear()
-        await pilot.press("4", "-", "-")
+        await visit(pilot, "angles")
+        await pilot.press("-", "-")
         assert app.state.k == 8
         late = make_study(3, layers=4, seed=9)
         app.post_message(Snapshot(old, late, complete=True))
@@ -188,7 +189,7 @@ async def test_every_view_says_of_how_many_modules_its_numbers_are(view):
     study.blocks["norm", "module"][:, 5:] = np.nan
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(KEYS[view])
+        await visit(pilot, view)
         assert "40 adapters · 780 pairs · 5 of 16 modules" in area(app, "status").text
 
 

@@ -9,12 +9,28 @@ from typing import Any
 import click
 
 from inspector.cli.completion import BASES, Words, offered
+from trainer.methods import METHODS, method
 
 
-def _methods() -> Words:
-    from trainer.methods import METHODS
+def _print_settings(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    if name is None:
+        return
+    from trainer.methods.page import section
+    from trainer.recipes.settings import described
 
-    return (*METHODS, "all")
+    shown = click.HelpFormatter(width=100)
+    shown.write("\n".join(_wrapped(line) for line in section(method(name)).splitlines()) + "\n")
+    for title, rows in described(method(name)).items():
+        if rows:
+            with shown.section(title):
+                shown.write_dl(rows, col_max=40)
+    click.echo(shown.getvalue().rstrip())
+    context.exit()
+
+
+def _wrapped(line: str) -> str:
+    """A paragraph in lines; formulas stand as they are."""
+    return line if line.startswith("    ") else click.wrap_text(line, 100)
 
 
 def _recipes() -> Words:
@@ -27,8 +43,17 @@ def _trackers() -> Words:
     return ("tensorboard", "wandb", "trackio")
 
 
-@click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
-@click.argument("method", shell_complete=offered(_methods))
+_HELP = f"""Train an adapter from rollouts.
+
+METHOD is {", ".join(METHODS)}, or all.
+
+All methods start from the same A and read the same token ids. The same command again goes on after an interruption.
+Ctrl-C stops after the step, with a checkpoint.
+"""
+
+
+@click.command(help=_HELP, context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.argument("method", shell_complete=offered(lambda: (*METHODS, "all")))
 @click.option("--rollouts", type=click.Path(path_type=Path), required=True, help="The shared rows: .jsonl or .parquet.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the set; the adapter: OUT/METHOD."
@@ -41,6 +66,16 @@ def _trackers() -> Words:
     help="Name or .yaml file.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, or METHOD.KEY=VALUE.")
+@click.option(
+    "--objective",
+    default="",
+    metavar="FILE.py:CLASS",
+    help="An objective of your own, trained by its name: see the guide to training.",
+)
+@click.option(
+    "--settings", "method_shown", metavar="METHOD", is_eager=True, expose_value=False, callback=_print_settings,
+    shell_complete=offered(lambda: METHODS), help="Print what METHOD minimises and its settings, and exit.",
+)  # fmt: skip
 @click.option(
     "--base",
     default="",
@@ -74,13 +109,6 @@ def _trackers() -> Words:
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
-    """Train an adapter from rollouts.
-
-    METHOD is sft, rft, dft, rift, offline-grpo, dpo, kto, ipo, simpo, online-grpo, online-dapo, or all.
-
-    All methods start from the same A and read the same token ids. The same command again goes on after an
-    interruption. Ctrl-C stops after the step, with a checkpoint.
-    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from trainer.runs.tasks import Options

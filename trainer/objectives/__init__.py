@@ -1,5 +1,4 @@
-"""The objectives: what a row counts for (weights), and the token-level losses (losses).
+"""What trains the objectives of trainer.methods, each on TRL.
 
-Trained by weighted (SFT, RFT, DFT, RIFT, Offline GRPO), preference (DPO, IPO, SimPO, KTO) and online (Online GRPO,
-Online DAPO), each on TRL.
+weighted trains those on rows, preference DPO and its kin and KTO, online GRPO and DAPO.
 """

@@ -10,10 +10,13 @@ import numpy as np
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import count
-from trainer.methods import Method
-from trainer.objectives import weights
+from trainer.methods.base import Method
+from trainer.methods.online import Online
+from trainer.methods.preference import Paired
+from trainer.methods.rewards import pairs, statistics
+from trainer.methods.weighted import Weighted
 from trainer.recipes.recipe import Recipe
-from trainer.rollouts.rows import Row, Rows, unique
+from trainer.rollouts.rows import Row, Rows
 
 Columns = dict[str, list[Any]]
 _IGNORED = -100
@@ -42,52 +45,20 @@ def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
     learned = [row for row in rows.rows if row.targets]
     refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned])
+    objective = recipe.objective(method)
     if method.data == "pairs":
-        return _pairs(recipe, rows)
+        return _pairs(objective, rows)
     if method.data == "prompts":
-        return _prompts(recipe, rows)
-    return _labelled(rows) if method.data == "unpaired" else _weighted(method, recipe, rows)
+        return _prompts(objective, rows, recipe.max_length)
+    return _labelled(rows) if method.data == "unpaired" else _weighted(method.name, objective, rows)
 
 
 def taken(method: Method, recipe: Recipe) -> int:
     """How many examples a whole run reads."""
     if method.data == "prompts":
-        return -(-recipe.steps // recipe.iterations) * (recipe.batch // recipe.generations)
+        online: Online = recipe.objective(method)
+        return -(-recipe.steps // online.iterations) * (recipe.batch // online.generations)
     return recipe.steps * recipe.batch
-
-
-def remark(method: Method, recipe: Recipe, rows: Rows) -> str:
-    """What the rewards make of a method that runs all the same; empty where nothing is odd."""
-    told = weights.statistics(rows.rewards, rows.groups)
-    if method.name == "offline-grpo" and not told.mixed:
-        return "No group has right and wrong answers: Offline GRPO is b times SFT here."
-    if method.name == "rift" and told.positive == told.rows:
-        return "Every answer is right: RIFT is SFT here."
-    if not told.positive:
-        return "No answer is right: there is nothing here that was rewarded."
-    if method.data == "prompts" and recipe.iterations == 1:
-        return (
-            "One step on each batch of completions: the ratio is 1 and nothing is clipped, so that GRPO and DAPO "
-            "differ by normalisation, drawing again and the length penalty alone."
-        )
-    return ""
-
-
-def row_weights(method: Method, recipe: Recipe, rows: Rows) -> list[float]:
-    """A weight for each row, as the method's variant has it; rows of weight 0 teach nothing."""
-    variant = method.variant(recipe.variant).name
-    if variant == "rft":
-        return weights.positive(rows.rewards)
-    if variant == "rift":
-        return weights.signs(rows.rewards, recipe.reward_right, recipe.reward_wrong)
-    if variant == "rift-linear":
-        assert recipe.rift_lambda is not None
-        return weights.linear(rows.rewards, recipe.rift_lambda)
-    if variant == "study":
-        return weights.advantages(rows.rewards, rows.groups, recipe.b)
-    if variant == "krafton":
-        return weights.krafton_advantages(rows.rewards, rows.groups, recipe.b)
-    return [1.0] * len(rows.rows)
 
 
 def order(size: int, length: int, seed: int) -> list[int]:
@@ -117,7 +88,7 @@ def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes:
 
 def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:
     """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from."""
-    told = weights.statistics(rewards, groups)
+    told = statistics(rewards, groups)
     there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
     for need in method.needs:
         if not there[need]:
@@ -127,14 +98,13 @@ def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequenc
             )
 
 
-def _weighted(method: Method, recipe: Recipe, rows: Rows) -> Examples:
-    found = row_weights(method, recipe, rows)
-    kept = list(range(len(found)))
-    if method.name == "rft":
-        alone = set(unique(rows.rows)) if recipe.unique else set(kept)
-        kept = [n for n in kept if found[n] and n in alone]
+def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
+    found = objective.weights(rows)
+    if len(found) != len(rows.rows) or not np.isfinite(found).all():
+        raise InspectorError(f"{name} must give a finite weight for each of {count(len(rows.rows), 'row')}.")
+    kept = [n for n, weight in enumerate(found) if weight or not objective.filters]
     if not any(found[n] and rows.rows[n].targets for n in kept):
-        raise InspectorError(f"{method.name} has nothing to learn here: every row's weight is 0.")
+        raise InspectorError(f"{name} has nothing to learn here: every row's weight is 0.")
     chosen = [rows.rows[n] for n in kept]
     columns: Columns = {
         "input_ids": [list(row.ids) for row in chosen],
@@ -144,9 +114,9 @@ def _weighted(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     return Examples(columns, "row", tuple(len(row.ids) for row in chosen))
 
 
-def _pairs(recipe: Recipe, rows: Rows) -> Examples:
+def _pairs(objective: Paired, rows: Rows) -> Examples:
     learned = [row for row in rows.rows if row.targets]
-    chosen = weights.pairs([r.reward for r in learned], [r.group for r in learned], every=recipe.pairs == "all")
+    chosen = pairs([r.reward for r in learned], [r.group for r in learned], every=objective.pairs == "all")
     both: Sequence[tuple[Row, Row]] = [(learned[w], learned[l]) for w, l in chosen]  # noqa: E741 - w wins, l loses
     for right, wrong in both:
         if right.prompt != wrong.prompt:
@@ -169,16 +139,16 @@ def _labelled(rows: Rows) -> Examples:
     return Examples(columns, "row", tuple(len(row.ids) for row in learned))
 
 
-def _prompts(recipe: Recipe, rows: Rows) -> Examples:
+def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
     graded = [prompt for prompt in rows.prompts if prompt.gold]
     if not graded:
         raise InspectorError(
             "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
             "offline methods can learn from them."
         )
-    chosen = [prompt for prompt in graded if len(prompt.ids) < recipe.max_length]
+    chosen = [prompt for prompt in graded if len(prompt.ids) < max_length]
     if not chosen:
-        raise InspectorError(f"Every prompt is longer than max_length, {recipe.max_length} tokens: raise it.")
+        raise InspectorError(f"Every prompt is longer than max_length, {max_length} tokens: raise it.")
     answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
     columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
-    return Examples(columns, "prompt", tuple(round(recipe.generations * (len(p.ids) + answer)) for p in chosen))
+    return Examples(columns, "prompt", tuple(round(objective.generations * (len(p.ids) + answer)) for p in chosen))

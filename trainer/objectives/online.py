@@ -28,9 +28,6 @@ from trainer.rollouts.rows import Prompt
 from trainer.rollouts.sampling import Chooser
 from trainer.saving.checkpoints import Durable
 
-LOSSES = {"online-grpo": "grpo", "online-dapo": "dapo"}
-"""Method -> TRL's name of the normalisation: per completion, or over all tokens of the step."""
-CLIP_HIGH = {"online-grpo": 0.2, "online-dapo": 0.28}
 _SUMS = ("groups_drawn", "groups_learned", "groups", "reward_sum")
 
 

@@ -19,19 +19,17 @@ from trl.trainer.kto_trainer import KTOTrainer
 from trainer.objectives.examples import Columns
 from trainer.saving.checkpoints import Durable
 
-LOSSES = {"dpo": "sigmoid", "ipo": "ipo", "simpo": "sigmoid_norm"}
-"""Variant -> TRL's name."""
-
 
 class PairTrainer(Durable, DPOTrainer):
     """−log σ and its kin on pairs; the reference is the base with the adapter switched off, scored once.
 
     A step's loss is the mean over its pairs: every step has the same number, so the mean of the micro-batches'
-    means is theirs.
+    means is theirs. With a `margin`, γ/β in nats a token, there is no reference: TRL's length-normalised DPO with
+    log ref_w := (γ/β)|w| and log ref_l := 0 is SimPO, β·log π_w/|w| − β·log π_l/|l| − γ.
     """
 
-    def __init__(self, *args: Any, order: Sequence[int], **more: Any) -> None:
-        self._order = list(order)
+    def __init__(self, *args: Any, order: Sequence[int], margin: float | None = None, **more: Any) -> None:
+        self._order, self._margin = list(order), margin
         super().__init__(*args, **more)
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
@@ -43,34 +41,19 @@ class PairTrainer(Durable, DPOTrainer):
         TRL hands them to the other processes through a cache file, which for rows in memory lies in a temporary
         folder of each process: with two of them it is not found. Here all get them from `gather`.
         """
+        if self._margin is not None:
+            rights = [self._margin * len(ids) for ids in dataset["chosen_ids"]]
+            return self._laid(dataset, rights, [0.0] * len(rights))
         loader = self.accelerator.prepare(DataLoader(dataset, batch_size=batch_size, collate_fn=self.data_collator))
         score: Any = self.compute_ref_log_probs
         parts: list[tuple[Tensor, Tensor]] = [
             self.accelerator.gather_for_metrics(score(self.model, batch)) for batch in loader
         ]
         chosen, rejected = (torch.cat(side).tolist() for side in zip(*parts, strict=True))
+        return self._laid(dataset, chosen, rejected)
+
+    def _laid(self, dataset: Any, chosen: list[float], rejected: list[float]) -> Any:
         columns = dataset.to_dict() | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
-        return Dataset.from_dict(columns).select(self._order)
-
-
-class ReferenceFreeTrainer(PairTrainer):
-    """SimPO as TRL's length-normalised DPO with a constant in the reference's place.
-
-    With log ref_w := (γ/β)|w| and log ref_l := 0, β times the difference of the averages is
-    β·log π_w/|w| − β·log π_l/|l| − γ.
-    """
-
-    margin: float
-    """γ/β in nats a token."""
-
-    def __init__(self, *args: Any, margin: float, **more: Any) -> None:
-        self.margin = margin
-        super().__init__(*args, **more)
-
-    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002 - TRL's signature
-        columns = dataset.to_dict()
-        columns["ref_chosen_logps"] = [self.margin * len(ids) for ids in columns["chosen_ids"]]
-        columns["ref_rejected_logps"] = [0.0] * len(columns["chosen_ids"])
         return Dataset.from_dict(columns).select(self._order)
 
 

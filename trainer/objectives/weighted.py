@@ -6,7 +6,6 @@ is semi-private: tests/trainer/objectives/test_weighted.py holds it to TRL's own
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,25 +17,16 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from inspector.common.console import say
-from trainer.objectives import losses, passes
+from inspector.common.errors import InspectorError
+from trainer.methods.weighted import Weighted
+from trainer.objectives import passes
 from trainer.objectives.passes import Limits
-from trainer.recipes.recipe import Recipe
 from trainer.saving.checkpoints import Durable
 from trainer.saving.sharded import is_sharded
 
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 _RUNAWAY = 3.0
 """Nats a token by which ℓ of the rows with negative weight may rise before it is said."""
 _SUMS = ("up", "up_tokens", "down", "down_tokens", "negatives", "vanished", "tokens")
-
-
-def objective(variant: str, recipe: Recipe) -> Objective:
-    """(log π, mask, weights) -> per-token loss, for a method's variant."""
-    if variant == "dft":
-        return losses.dft
-    if variant == "rift":
-        return partial(losses.rift, probability=recipe.probability)
-    return losses.policy_gradient if variant == "krafton" else losses.weighted
 
 
 @dataclass
@@ -51,19 +41,18 @@ class Collator(DataCollatorForLanguageModeling):
 
 
 class WeightedTrainer(Durable, SFTTrainer):
-    """TRL's SFT trainer with the loss of `objective`, plus `kl` times the KL to the base.
+    """TRL's SFT trainer with the loss of `objective`, plus its `kl` times the KL to the base.
 
-    A batch holds the rows of a whole step, which go through the model in passes within `limits`. `probability` is
-    RIFT's, so that vanished negatives are counted; empty for the others.
+    A batch holds the rows of a whole step, which go through the model in passes within `limits`.
     """
 
     limits = Limits(rows=8)
 
-    def __init__(self, *args: Any, objective: Objective, probability: str = "", kl: float = 0.0, **more: Any) -> None:
+    def __init__(self, *args: Any, objective: Weighted, **more: Any) -> None:
         super().__init__(*args, **more)
         # TRL also asks for entropy and the top token, for metrics that are not read here.
         add_fused_lm_head(self.model.get_base_model(), outputs=("log_probs",))
-        self._objective, self._kind, self._kl = objective, probability, kl
+        self._objective, self._counts_vanished = objective, False
         self._sums = torch.zeros(len(_SUMS), dtype=torch.float64)
         self._first: float | None = None
         self.warned = ""
@@ -88,12 +77,17 @@ class WeightedTrainer(Durable, SFTTrainer):
         weight = inputs["weight"]
         outputs = model(**given, use_cache=False, fused_lm_head=True)
         log_p, mask = (passes.by_row(part, inputs) for part in (outputs.log_probs, outputs.label_mask))
-        per_token = self._objective(log_p, mask, weight)
-        if self._kl:
+        per_token = self._objective.loss(log_p, mask, weight)
+        if per_token.shape != log_p.shape:
+            raise InspectorError(
+                f"{self._objective.name}: its loss is of shape {tuple(per_token.shape)}, and must be (rows, tokens), "
+                f"{tuple(log_p.shape)}."
+            )
+        if self._objective.kl:
             reference = passes.by_row(self._reference(given), inputs)
-            per_token = per_token + self._kl * losses.kl(log_p, reference, mask)
+            per_token = per_token + self._objective.kl * kl(log_p, reference, mask)
         tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = losses.token_mean(per_token, tokens)
+        loss = token_mean(per_token, tokens)
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages over ranks; N counts all of theirs
         if self.model.training:
@@ -110,7 +104,7 @@ class WeightedTrainer(Durable, SFTTrainer):
         for side in ("up", "down"):
             if told[f"{side}_tokens"]:
                 logs[f"nll_{side}"] = told[side] / told[f"{side}_tokens"]
-        if self._kind:
+        if self._counts_vanished:
             logs |= {"negatives": told["negatives"], "vanished": told["vanished"]}
         self._warn(logs)
         super().log(logs, start_time)
@@ -131,7 +125,9 @@ class WeightedTrainer(Durable, SFTTrainer):
         """Add to the sums; nothing is brought to the CPU (as indexing by a mask would) before the step is logged."""
         up, down = mask & (weight > 0)[:, None], mask & (weight < 0)[:, None]
         negatives = (weight < 0) & mask.any(dim=1)
-        gone = losses.vanished(log_p, mask, weight, self._kind) if self._kind else negatives & ~negatives
+        gone = self._objective.vanished(log_p, mask, weight)
+        self._counts_vanished = gone is not None
+        gone = torch.zeros_like(negatives) if gone is None else gone
         nll = [-log_p.masked_fill(~side, 0).sum() for side in (up, down)]
         parts = [nll[0], up.sum(), nll[1], down.sum(), negatives.sum(), gone.sum(), torch.full_like(nll[0], tokens)]
         self._sums = self._sums.to(log_p.device) + torch.stack([part.double() for part in parts])
@@ -149,3 +145,20 @@ class WeightedTrainer(Durable, SFTTrainer):
             )
             if self.accelerator.is_main_process:
                 say(self.warned)
+
+
+def kl(log_p: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+    """k3 = exp(δ) − δ − 1 with δ = log π_ref − log π_t: unbiased for KL(π‖π_ref) under π, never negative.
+
+    `reference` (rows, tokens) holds log π_ref, that of the base with the adapter switched off.
+    """
+    delta = reference - log_p
+    return (delta.exp() - delta - 1).masked_fill(~mask, 0)
+
+
+def token_mean(per_token: Tensor, tokens: Tensor | int) -> Tensor:
+    """Σ / N, where N counts the completion tokens of the whole optimizer step: all micro-batches, all ranks.
+
+    A step without one is 0, not 0/0.
+    """
+    return per_token.sum() / torch.as_tensor(tokens).clamp(min=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,13 +21,12 @@ from inspector.common.errors import InspectorError
 from inspector.common.special_files import refuse_special
 from inspector.common.text import plain
 from trainer.methods import METHODS
-from trainer.recipes.recipe import Recipe, checked
+from trainer.recipes.recipe import Recipe, checked, settings
 from trainer.recipes.values import typed
 
 FOLDER = Path(__file__).parent
 _DEPTH = 5
 _SEED = "seed"
-_TYPES = {f.name: str(f.type) for f in fields(Recipe)} | {_SEED: "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +57,20 @@ def recipes() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def resolve(source: Source, method: str, settings: Sequence[str]) -> list[tuple[str, Recipe]]:
+def resolve(source: Source, method: str, texts: Sequence[str]) -> list[tuple[str, Recipe]]:
     """(name of the run's folder, its recipe): one, or one for each point of the grid.
 
-    `settings` are `key=value` or `method.key=value`; a grid's field set there is no longer varied.
+    `texts` are `key=value` or `method.key=value`; a grid's field set there is no longer varied.
     """
     given, grid = dict(source.values) | dict(source.methods.get(method, {})), dict(source.grid)
-    for text in settings:
+    for text in texts:
         scope, field, found = setting(text)
         if scope in {"", method}:
             given |= _spread({field: found})
             grid.pop(field, None)
-    recipe = checked(replace(Recipe(), **given))
+    recipe = checked(Recipe().where(**given))
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    return [(_folder(method, point), checked(replace(recipe, **_spread(point)))) for point in points]
+    return [(_folder(method, point), checked(recipe.where(**_spread(point)))) for point in points]
 
 
 def setting(text: str) -> tuple[str, str, Any]:
@@ -82,14 +81,19 @@ def setting(text: str) -> tuple[str, str, Any]:
     scope, dot, field = key.strip().rpartition(".")
     if dot and scope not in METHODS:
         raise InspectorError(f"--set {plain(text)!r}: {plain(scope)!r} is no method.")
-    return scope, field, typed(_TYPES, field, value, "--set")
+    return scope, field, typed(_types(), field, value, "--set")
 
 
 def to_yaml(recipe: Recipe) -> str:
     """Every field, as a file that `read` reads."""
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    values["targets"] = list(recipe.targets)
+    values = recipe.flat | {"targets": list(recipe.targets)}
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def _types() -> dict[str, str]:
+    """The type of every setting, as it is written."""
+    found = {name: f.type.__name__ if isinstance(f.type, type) else str(f.type) for name, f in settings().items()}
+    return found | {_SEED: "int"}
 
 
 def _folder(method: str, point: Mapping[str, Any]) -> str:
@@ -152,8 +156,8 @@ def _mapping(value: Any, key: str, path: Path) -> dict[str, Any]:
 def _values(key: str, values: Any, path: Path) -> tuple[Any, ...]:
     if not isinstance(values, list) or not values:
         raise InspectorError(f"{plain(path)}: the grid's {plain(key)!r} must be a list of values.")
-    return tuple(typed(_TYPES, key, value, str(path)) for value in values)
+    return tuple(typed(_types(), key, value, str(path)) for value in values)
 
 
 def _fields(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    return _spread({str(key): typed(_TYPES, str(key), value, str(path)) for key, value in values.items()})
+    return _spread({str(key): typed(_types(), str(key), value, str(path)) for key, value in values.items()})

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
-from trainer.methods import METHODS, Method, Variant
+from trainer.methods import METHODS, own_settings
+from trainer.methods.base import Method, Objective
 from trainer.recipes.file import setting
-from trainer.recipes.recipe import Recipe
-
-_OWN = {name for method in METHODS.values() for variant in method.variants for name in variant.settings}
-"""What not all methods read."""
+from trainer.recipes.recipe import Recipe, settings
 
 
 def refuse_unread(texts: Sequence[str], asked: Sequence[tuple[Method, Recipe]]) -> None:
@@ -25,28 +23,40 @@ def refuse_unread(texts: Sequence[str], asked: Sequence[tuple[Method, Recipe]]) 
         trained = ", ".join(dict.fromkeys(method.name for method, _ in asked))
         if not runs:
             raise InspectorError(f"--set {plain(text)!r}: {scope} is not trained here, but {trained}.")
-        if name in _OWN and not any(name in method.variant(recipe.variant).settings for method, recipe in runs):
+        if name in own_settings() and not any(_reads(method.variant(r.variant), name) for method, r in runs):
             raise InspectorError(
-                f"--set {plain(text)!r}: {name} is not read by {scope or trained}, but by {_readers(name)}."
+                f"--set {plain(text)!r}: {name} is not read by {scope or trained}, but by {readers(name)}."
             )
 
 
-def refuse_unset(method: Method, recipe: Recipe) -> None:
-    """Raise InspectorError where the method's variant has no default for a setting it needs."""
-    if method.variant(recipe.variant).name == "rift-linear" and recipe.rift_lambda is None:
-        raise InspectorError("rift-linear needs its λ: --set rift_lambda=0.2, for one.")
+def described(method: Method) -> dict[str, list[tuple[str, str]]]:
+    """The settings that a method reads, its own and those of all: (`name = default`, what it means, who reads it)."""
+    mine = {f.name for variant in method.variants for f in variant.settings()}
+    own, shared = [], []
+    for name, f in settings().items():
+        value = ",".join(f.default) if isinstance(f.default, tuple) else str(f.default)
+        row = f"{name} = {'unset' if value in {'', 'None'} else value}", f.metadata.get("about", "")
+        if name in mine:
+            own.append((row[0], f"{row[1]} Read by {readers(name)}.".strip()))
+        elif name not in own_settings():
+            shared.append(row)
+    return {"Settings of its own": own, "Settings that every method reads": shared}
 
 
-def _readers(name: str) -> str:
+def readers(name: str) -> str:
     """Who reads a setting: `dpo, kto, ipo`, or `offline-grpo with variant=krafton`."""
     return ", ".join(
-        method.name + _only(method, readers)
+        method.name + _only(method, found)
         for method in METHODS.values()
-        if (readers := [variant for variant in method.variants if name in variant.settings])
+        if (found := [variant for variant in method.variants if _reads(variant, name)])
     )
 
 
-def _only(method: Method, readers: Sequence[Variant]) -> str:
-    if len(readers) == len(method.variants):
+def _reads(variant: type[Objective], name: str) -> bool:
+    return any(f.name == name for f in variant.settings())
+
+
+def _only(method: Method, found: Sequence[type[Objective]]) -> str:
+    if len(found) == len(method.variants):
         return ""
-    return f" with variant={' or '.join(variant.name for variant in readers)}"
+    return f" with variant={' or '.join(variant.name for variant in found)}"

@@ -70,6 +70,12 @@ class Rows:
         return [row.group for row in self.rows]
 
     @property
+    def repeats(self) -> list[bool]:
+        """Whether a row before has the same completion of the same prompt."""
+        first = {row.ids: n for n, row in reversed(list(enumerate(self.rows)))}
+        return [first[row.ids] < n for n, row in enumerate(self.rows)]
+
+    @property
     def digest(self) -> str:
         """sha256 over the token ids, where the learned ones begin, rewards and groups."""
         total = hashlib.sha256()
@@ -118,14 +124,6 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
     if not any(row.targets for row in rows):
         raise InspectorError(f"No row is left to learn from. {found.account()}".strip())
     return found
-
-
-def unique(rows: Sequence[Row]) -> list[int]:
-    """The rows without repetitions of a completion of the same prompt: the first of each."""
-    first: dict[tuple[int, ...], int] = {}
-    for n, row in enumerate(rows):
-        first.setdefault(row.ids, n)
-    return sorted(first.values())
 
 
 def _opening(tokenizer: Any, rollout: Rollout, number: int) -> list[int]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from inspector.base_model.base import Base
-from trainer.methods import Method
+from trainer.methods.base import Method, Objective
+from trainer.methods.online import Online
+from trainer.methods.preference import Paired
+from trainer.methods.weighted import Weighted
 from trainer.objectives import passes
 from trainer.objectives.examples import Examples, by_length, order, taken
 from trainer.recipes.recipe import Recipe
@@ -27,7 +31,8 @@ def build(
 ) -> Any:
     """The method's trainer, its adapter not loaded yet."""
     cut = split(recipe, process_count())
-    common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"}
+    objective = recipe.objective(method)
+    common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"} | objective.arguments()
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
     laid = order(len(found), taken(method, recipe), recipe.data_seed)
@@ -36,13 +41,15 @@ def build(
         laid = by_length(laid, found.tokens, recipe.batch, cut.processes, together)
     if method.data == "pairs":  # KTO's reference point is estimated within a micro-batch
         laid = by_length(laid, found.tokens, recipe.batch)
-    if method.data != "prompts":  # whose prompts are padded on the left
+    if method.data == "prompts":  # which are padded on the left
+        most = recipe.max_length - max(map(len, found.columns["ids"]))
+        common["max_completion_length"] = objective.max_new_tokens or most
+    else:
         passes.unmask(base.model)
     free = method.data == "rows" and passes.end_to_end(base.model, recipe.padding)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        make = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}[method.data]
-        trainer = make(method, recipe, found, laid, common, more)
+        trainer = _MAKERS[method.data](objective, found, laid, common, more)
         if recipe.lora_compute == "base":
             follow_base(trainer.model)
         trainer.plan = _plan(method, recipe, found, trainer.model, cut)
@@ -100,14 +107,13 @@ def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str
 
 
 def _weighted(
-    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+    objective: Weighted, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
 ) -> Any:
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.sft_config import SFTConfig
 
-    from trainer.objectives.weighted import Collator, WeightedTrainer, objective
+    from trainer.objectives.weighted import Collator, WeightedTrainer
 
-    variant = method.variant(recipe.variant).name
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
@@ -118,35 +124,28 @@ def _weighted(
         ),
         train_dataset=Dataset.from_dict(found.columns).select(laid),
         data_collator=Collator(pad_token_id=pad),
-        objective=objective(variant, recipe),
-        probability=recipe.probability if variant == "rift" else "",
-        kl=recipe.kl if variant == "krafton" else 0.0,
+        objective=objective,
         **more,
     )
 
 
-def _pairs(
-    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
-) -> Any:
+def _pairs(objective: Paired, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]) -> Any:
     from datasets import Dataset
     from trl.trainer.dpo_config import DPOConfig
 
-    from trainer.objectives.preference import LOSSES, PairTrainer, ReferenceFreeTrainer
+    from trainer.objectives.preference import PairTrainer
 
-    simpo = method.name == "simpo"
-    beta = recipe.simpo_beta if simpo else recipe.beta
-    more |= {
-        "args": DPOConfig(
-            **common, max_length=None, loss_type=[LOSSES[method.name]], beta=beta, precompute_ref_log_probs=True
-        ),
-        "train_dataset": Dataset.from_dict(found.columns),
-        "order": laid,
-    }
-    return ReferenceFreeTrainer(margin=recipe.gamma / beta, **more) if simpo else PairTrainer(**more)
+    return PairTrainer(
+        args=DPOConfig(**common, max_length=None, precompute_ref_log_probs=True),
+        train_dataset=Dataset.from_dict(found.columns),
+        order=laid,
+        margin=objective.margin,
+        **more,
+    )
 
 
 def _unpaired(
-    _method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+    _objective: Objective, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
 ) -> Any:
     from datasets import Dataset
     from trl.trainer.kto_config import KTOConfig
@@ -154,45 +153,37 @@ def _unpaired(
     from trainer.objectives.preference import UnpairedTrainer, turned
 
     micro = common["per_device_train_batch_size"]
-    weights: dict[str, Any] = {"desirable_weight": recipe.weight_right, "undesirable_weight": recipe.weight_wrong}
     return UnpairedTrainer(
-        args=KTOConfig(**common, max_length=None, beta=recipe.beta, **weights),
+        args=KTOConfig(**common, max_length=None),
         train_dataset=Dataset.from_dict(turned(found.columns, laid, micro)),
         **more,
     )
 
 
-def _online(
-    method: Method, recipe: Recipe, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
-) -> Any:
+def _online(objective: Online, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]) -> Any:
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
 
-    from trainer.objectives.online import CLIP_HIGH, LOSSES, OnlineTrainer
+    from trainer.objectives.online import OnlineTrainer
     from trainer.rollouts.draws import Sampling
     from trainer.rollouts.rows import Prompt
 
     prompts = [
         Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
     ]
-    limit = recipe.max_new_tokens or recipe.max_length - max(len(prompt.ids) for prompt in prompts)
-    dapo = method.name == "online-dapo"
-    high = CLIP_HIGH[method.name] if recipe.clip_high is None else recipe.clip_high
-    arguments = GRPOConfig(
-        **common, loss_type=LOSSES[method.name], scale_rewards="group", beta=0.0, epsilon=recipe.clip_low,
-        epsilon_high=high, num_generations=recipe.generations, num_iterations=recipe.iterations,
-        max_completion_length=limit, temperature=recipe.temperature, top_p=recipe.top_p, shuffle_dataset=False,
-        disable_dropout=False,
-    )  # fmt: skip
+    limit = common["max_completion_length"]
     return OnlineTrainer(
-        args=arguments,
+        args=GRPOConfig(**common, shuffle_dataset=False, disable_dropout=False),
         train_dataset=Dataset.from_dict({"prompt": [str(n) for n in laid]}),
         prompts=prompts,
-        sampling=Sampling(recipe.temperature, recipe.top_p, limit, recipe.data_seed),
-        redraws=recipe.redraws if dapo else 0,
-        overlong=round(recipe.overlong * limit) if dapo else 0,
+        sampling=Sampling(objective.temperature, objective.top_p, limit, common["data_seed"]),
+        redraws=objective.redraws,
+        overlong=round(objective.overlong * limit),
         **more,
     )
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {"rows": _weighted, "pairs": _pairs, "unpaired": _unpaired, "prompts": _online}
 
 
 def device_here(recipe: Recipe) -> str:

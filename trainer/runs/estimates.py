@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from inspector.common.text import duration
-from trainer.methods import Method
+from trainer.methods.base import Method
+from trainer.methods.rewards import RewardStatistics
 from trainer.objectives.examples import Examples, order, taken
-from trainer.objectives.weights import RewardStatistics
 from trainer.recipes.recipe import Recipe
 from trainer.runs import memory
 from trainer.runs.bases import Skeleton
@@ -26,15 +26,15 @@ def lines(
     seen = taken(method, recipe)
     online = method.data == "prompts"
     tokens = sum(found.tokens[n] for n in order(len(found), seen, recipe.data_seed))
-    tokens *= recipe.iterations if online else 1
+    objective = recipe.objective(method)
+    tokens *= objective.iterations if online else 1
     widest = recipe.max_length if online else max(found.tokens)
     trained = sum(t.numel() for t in _adapter(shape, recipe))
-    variant = method.variant(recipe.variant)
     shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
     needed, every = _memory(shape, recipe, trained, cut.micro_batch * widest)
     seconds, flops = _time(shape, _dtype(recipe), tokens, method, every)
     return [
-        f"{method.name} ({variant.name}): {variant.formula}",
+        f"{method.name} ({objective.name}): {objective.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
         f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",

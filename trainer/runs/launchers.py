@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.common.errors import InspectorError
-from trainer.methods import Method
+from trainer.methods.base import Method
 from trainer.recipes.recipe import Recipe
 
 _LARGEST_MICRO_BATCH = 8
@@ -69,10 +69,12 @@ def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."
         )
-    if method.data == "prompts" and cut.micro_batch * cut.accumulation % recipe.generations:
+    if method.data != "prompts":
+        return
+    each = recipe.objective(method).generations
+    if cut.micro_batch * cut.accumulation % each:
         raise InspectorError(
-            f"{_shared(recipe, processes)} makes no whole groups of {recipe.generations} completions: change batch or "
-            "generations."
+            f"{_shared(recipe, processes)} makes no whole groups of {each} completions: change batch or generations."
         )
 
 

@@ -19,9 +19,9 @@ from inspector.base_model.base import Base
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
-from trainer.objectives.examples import Examples, examples, remark, taken
+from trainer.methods.rewards import statistics
+from trainer.objectives.examples import Examples, examples, taken
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.objectives.weights import statistics
 from trainer.rollouts.rows import Rows, tokenised
 from trainer.rollouts.schema import Rollout
 from trainer.runs.bases import loaded
@@ -72,7 +72,8 @@ def run(
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
     setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
-    for text in filter(None, ("" if task.online else rows.account(), remark(task.method, recipe, rows))):
+    odd = task.objective.remark(statistics(rows.rewards, rows.groups))
+    for text in filter(None, ("" if task.online else rows.account(), odd)):
         note(text)
     if main_process():
         begin(task, digest)
@@ -142,23 +143,19 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
-    if gone := record.diagnostics.get("vanished"):
-        say(
-            f"{gone:.0f} of {record.diagnostics['negatives']:.0f} negatives had a probability of 0 in float32 and "
-            "taught nothing: RIFT was RFT there. probability=token has no such limit."
-        )
+    if text := task.objective.afterword(record.diagnostics):
+        say(text)
     say(f"{task.folder.name}: {count(record.step, 'step')} in {duration(record.seconds)}, in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
     """The fields of run.json that the set-up, the log and the adapter tell."""
-    task, recipe, method = setup.task, setup.task.recipe, setup.task.method
-    variant = method.variant(recipe.variant)
+    task, recipe, method, objective = setup.task, setup.task.recipe, setup.task.method, setup.task.objective
     cut = split(recipe, trainer.accelerator.num_processes)
     last = [line["loss"] for line in log[-10:] if "loss" in line]
     return {
-        "name": task.folder.name, "method": method.name, "variant": variant.name, "formula": variant.formula,
-        "source": method.source, "reduction": _reduction(task),
+        "name": task.folder.name, "method": method.name, "variant": objective.name, "formula": objective.formula,
+        "source": method.source, "reduction": objective.reduction,
         "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
         "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
         "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
@@ -169,16 +166,10 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "epochs": taken(method, recipe) / len(setup.found),
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
-        "settings": {name: getattr(recipe, name) for name in variant.settings}, "recipe": task.settings,
+        "settings": asdict(objective), "recipe": task.settings,
         "versions": outcome.versions(), "memory": _memory(trainer),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
-
-
-def _reduction(task: Task) -> str:
-    if task.method.name == "online-grpo":
-        return "completion-mean"
-    return task.recipe.reduction if task.method.data == "rows" or task.method.name == "online-dapo" else "example-mean"
 
 
 def _memory(trainer: Any) -> dict[str, int]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.foreign import parse_json
 from inspector.common.text import plain
-from trainer.methods import Method, chosen
+from trainer.methods import chosen
+from trainer.methods.base import Method
+from trainer.methods.own import add
 from trainer.recipes.file import read, resolve, to_yaml
 from trainer.recipes.recipe import Recipe
-from trainer.recipes.settings import refuse_unread, refuse_unset
+from trainer.recipes.settings import refuse_unread
 from trainer.saving import outcome
 
 CHECKPOINTS = ".checkpoints"
@@ -49,6 +51,8 @@ class Options:
     push: str = ""
     private: bool = False
     vllm: str = ""
+    objective: str = ""
+    """A class of one's own, `FILE.py:CLASS`, to be trained by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ class Task:
     method: Method
     recipe: Recipe
     folder: Path
+
+    @property
+    def objective(self) -> Any:
+        """What the method minimises, with its settings."""
+        return self.recipe.objective(self.method)
 
     @property
     def online(self) -> bool:
@@ -78,22 +87,24 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """The recipe as JSON has it, the base by its id."""
-        values = asdict(self.recipe) | {"base": self.base_id, "targets": list(self.recipe.targets)}
+        values = self.recipe.flat | {"base": self.base_id, "targets": list(self.recipe.targets)}
         return {key: value for key, value in values.items() if key not in _LOOSE}
 
     def mark(self, rollouts: str) -> dict[str, Any]:
         """What makes this run this run; `rollouts` is their digest."""
-        return {"method": self.method.name, "rollouts": rollouts, "recipe": self.settings}
+        source = {"source": self.method.source} if self.method.own else {}
+        return {"method": self.method.name, **source, "rollouts": rollouts, "recipe": self.settings}
 
 
 def tasks(options: Options) -> list[Task]:
     """All runs, their settings checked before the first one begins. Raises InspectorError."""
+    if options.objective and (own := add(options.objective)).name != options.method:
+        raise InspectorError(f"--objective: it is trained by its name: write {own.name} for METHOD.")
     source = read(options.recipe)
     found = []
     for method in chosen(options.method):
         for name, recipe in resolve(source, method.name, options.settings):
-            method.variant(recipe.variant)
-            refuse_unset(method, recipe)
+            recipe.objective(method)
             _paddable(method, recipe)
             found.append(Task(method, recipe, options.out / (options.name or name)))
     if options.name and len(found) > 1:
@@ -169,8 +180,9 @@ def claimed(task: Task) -> Iterator[None]:
 
 def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
     # What an older version did not know yet, it did as is the default now.
-    wanted, found = {**mark, **mark["recipe"]}, {**asdict(Recipe()), **there, **there["recipe"]}
-    differs = [key for key in ("method", "rollouts", *mark["recipe"]) if wanted[key] != found.get(key)]
+    wanted, found = {**mark, **mark["recipe"]}, {**Recipe().flat, **there, **there["recipe"]}
+    keys = (*(mark.keys() - {"recipe"}), *mark["recipe"])
+    differs = [key for key in keys if wanted[key] != found.get(key)]
     if not differs:
         return
     key = differs[0]

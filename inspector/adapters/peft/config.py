@@ -51,6 +51,8 @@ METHODS = {
     "TRAINABLE_TOKENS": "PEFT trainable tokens",
 }
 """What is read, by `peft_type`, and the name of its format."""
+_ALPHA = {"LOHA": "alpha", "LOKR": "alpha"}
+"""What a method's config calls α, if not `lora_alpha`."""
 
 _PROMPTS = "it trains virtual tokens and no weight, so there is no ΔW"
 _MULTIPLIES = "it multiplies weights or activations, which is no sum W₀ + ΔW of factors in the file"
@@ -132,10 +134,11 @@ def read_config(at: Path) -> PeftConfig:
     if peft_type not in METHODS:
         why = _OTHERWISE.get(peft_type, "this method is not supported")
         raise InspectorError(f"{plain(path)} says peft_type {peft_type}: {why}. Supported are {', '.join(METHODS)}.")
-    named = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
+    named = _ALPHA.get(peft_type, "lora_alpha")
     alpha = config.get(named)
     if named in config and not is_number(alpha):
-        raise InspectorError(f"{plain(path)}: {named} is {plain(repr(alpha), 40)}, no number: the scale is unknown.")
+        shown = plain(repr(alpha), 40)
+        raise InspectorError(f"{plain(path)}: {named} is {shown}, not a number: write the α it was trained with there.")
     rank = config.get("init_r", 12) if peft_type == "ADALORA" else config.get("r")
     init = config.get("init_lora_weights")
     return PeftConfig(
@@ -236,7 +239,7 @@ def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str)
     found: list[HealthIssue] = []
     if peft_type in {"TRAINABLE_TOKENS", "VERA"}:  # neither has an α
         return found
-    alpha = "alpha" if peft_type in {"LOHA", "LOKR"} else "lora_alpha"
+    alpha = _ALPHA.get(peft_type, "lora_alpha")
     if alpha not in config and "peft_type" in config:
         found.append(HealthIssue("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
     if not is_number(rank := config.get("r", 8)) or rank <= 0 or rank != int(rank):

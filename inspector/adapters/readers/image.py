@@ -81,7 +81,9 @@ class _Scales:
     def without_alpha(self, r: int, given: ReadOptions) -> Scale:
         """Of a module without an α of its own."""
         if self.by_loader and self.components is not None:
-            return Scale(1.0, "no alpha: 1")
+            stated = self.beside.of(r, given)
+            differs = self.beside.alpha is not None and stated.value not in {None, 1.0}
+            return Scale(1.0, f"no alpha: 1, though {stated.origin}" if differs else "no alpha: 1")
         return self.beside.of(r, given)
 
 

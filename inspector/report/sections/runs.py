@@ -1,4 +1,4 @@
-"""What merging, seeds and learning rates do, and who shares a start."""
+"""What is known of each pair, what seeds and learning rates do, and who shares a start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from inspector.common.text import some
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.pairwise import pair_interference
 from inspector.insights.sensitivity import GROUPINGS, spreads, variations
+from inspector.insights.verdict import verdict
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context, measured_by
 from inspector.report.document import Matrix, Note, Part, Section, Table
@@ -17,21 +18,24 @@ from inspector.tables.tables import number
 
 
 def merging(context: Context) -> Section:
-    """What adding each pair would do."""
+    """The verdict on each pair, then how the updates lie to each other."""
     cosine, overlap, energy = (context.values(m) for m in ("cosine", "subspace_overlap", "energy_ratio"))
-    about = "What adding two updates would do, before it is done."
+    about = "What is known of two adapters that might be added: what running the base showed first, then their weights."
     metrics = ("cosine", "subspace_overlap", "subspace_overlap_chance", "energy_ratio")
     if cosine is None or overlap is None or energy is None or len(context.adapters) < 2:
         return Section("merging", "Merging", about, measured_by("", what="Needs two adapters"))
-    rows = []
+    rows, words = [], []
     for a, b, (i, j) in subjects(context.study, "pair"):
+        told = verdict(context.study, i, j)
+        words.append((label(a), label(b), told.kin, told.headline))
         found = pair_interference(context.study, i, j)
         values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
         numbers = (number(float(value)) for value in values)
         rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), found.kind))
     columns = ("a", "b", "cosine", "cosine of both", "overlap", "by chance", "energy ratio", "modules of one side")
     table = Table("interference", "Interference of every pair, over all modules", (*columns, "class"), tuple(rows))
-    return Section("merging", "Merging", about, (table, Note(INTERFERENCE)), metrics)
+    verdicts = Table("verdicts", "The verdict on every pair", ("a", "b", "how they differ", "verdict"), tuple(words))
+    return Section("merging", "Merging", about, (verdicts, table, Note(INTERFERENCE)), metrics)
 
 
 def sensitivity(context: Context) -> Section:

@@ -39,7 +39,7 @@ def read_demo(generation: int, post: Post, cancelled: Cancelled) -> None:
         if study is not None:
             post(DemoRead(generation, aligned(adapters), study))
             return
-        post(Noted("the study that ships with the demo is not of these adapters: they are measured now", "warn"))
+        post(Noted("the study that ships is missing, or of other adapters: these are measured now", "warn"))
         for n, adapter in enumerate(adapters):
             post(Opened(generation, adapter, (n, 0)))
         post(OpeningDone(generation, [str(failure) for failure in failures]))

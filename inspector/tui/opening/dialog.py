@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -34,6 +35,7 @@ class Offered(Message):
     """What there is for a text; `trouble`: why the Hub has no answer."""
 
     serial: int
+    typed: str
     found: Sequence[Offer]
     from_hub: bool = False
     trouble: str = ""
@@ -58,8 +60,10 @@ class OpenDialog(Dialog[str | None]):
         self.offers: Sequence[Offer] = ()
         self.at, self.top = -1, 0
         """The marked offer, -1 for what is typed; the first in sight."""
-        self.serial = self.shown = 0
-        """Of the newest text, and of the offers shown."""
+        self.serial = 0
+        """Of the newest question."""
+        self.shown: str | None = None
+        """The text that the offers are for."""
         self._cached: tuple[str, ...] | None = None
         self._completing = False
 
@@ -86,6 +90,7 @@ class OpenDialog(Dialog[str | None]):
     # What is offered
 
     def on_input_changed(self) -> None:
+        self.at = -1
         self._look()
 
     def _look(self) -> None:
@@ -99,12 +104,12 @@ class OpenDialog(Dialog[str | None]):
             from inspector.adapters.hub.search import cached
 
             self._cached = tuple(cached())
-        self.post_message(Offered(serial, offers(typed, self.recent, self._cached)))
+        self.post_message(Offered(serial, typed, offers(typed, self.recent, self._cached)))
 
     def on_offered(self, message: Offered) -> None:
         if message.serial != self.serial:
             return
-        self.shown = message.serial
+        self.shown = message.typed
         if not message.trouble:
             self.offers, self.at, self.top = message.found, -1, 0
         said = message.trouble
@@ -112,7 +117,7 @@ class OpenDialog(Dialog[str | None]):
             said = f"{plural(len(message.found), 'repo')} of PEFT on the Hub" if message.found else "the Hub has none"
         self._tell(said)
         if self._completing:
-            self.action_complete()
+            self._complete()
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Text(clean(text)))
@@ -139,13 +144,13 @@ class OpenDialog(Dialog[str | None]):
         except CancelledError:
             return
         except InspectorError as error:
-            self.post_message(Offered(serial, (), trouble=str(error)))
+            self.post_message(Offered(serial, typed, (), trouble=str(error)))
             return
         named = [
             Offer(f"{front}{one.repo}", "" if one.downloads is None else f"{one.downloads:,} downloads")
             for one in found
         ]
-        self.post_message(Offered(serial, named, from_hub=True))
+        self.post_message(Offered(serial, typed, named, from_hub=True))
 
     # Keys
 
@@ -154,8 +159,12 @@ class OpenDialog(Dialog[str | None]):
         self.query_one("#offers", Painted).repaint()
 
     def action_complete(self) -> None:
+        """After the keys that were struck before it, which wait for the field."""
+        self.query_one(Input).call_later(self._complete)
+
+    def _complete(self) -> None:
         """The marked offer, or all that the offers have in common; else mark the next one."""
-        self._completing = self.shown != self.serial
+        self._completing = self.shown != self.typed
         if self._completing:  # of what is typed the offers are still to come
             return
         text = self.offers[self.at].text if self.at >= 0 else completed(self.typed, self.offers)
@@ -164,6 +173,15 @@ class OpenDialog(Dialog[str | None]):
             return
         field = self.query_one(Input)
         field.value, field.cursor_position = text, len(text)
+
+    def on_click(self, event: events.Click) -> None:
+        """A row is marked; the marked one is opened."""
+        at = self.top + event.y
+        if isinstance(event.widget, Painted) and at < len(self.offers):
+            again, self.at = at == self.at, at
+            event.widget.repaint()
+            if again:
+                self.on_input_submitted()
 
     def on_input_submitted(self) -> None:
         self.dismiss((self.offers[self.at].text if self.at >= 0 else self.typed).strip() or None)
@@ -180,5 +198,5 @@ class OpenDialog(Dialog[str | None]):
         offer, here = self.offers[at], at == self.at
         line = Line("▸ " if here else "  ", self.ink.accent)
         note = f"  {offer.note}" if width > 3 * cell_len(offer.note) // 2 else ""
-        line.add(fit_left(clean(offer.text), width - 2 - cell_len(note)), self.ink.bold if here else self.ink.plain)
+        line.add(fit_left(clean(offer.text), width - 3 - cell_len(note)), self.ink.bold if here else self.ink.plain)
         return line.end(note, width, self.ink.dim)

@@ -61,7 +61,7 @@ def _ask(app: AdapterList) -> None:
         preset=app.view.preset(state),
         named=next((info.base for info in state.infos if info.base), ""),
         plotted=tuple((names[a], names[b]) for a, b in items(state)),
-        every=tuple((names[a], names[b]) for a, b in state.pairs),
+        every=tuple((names[a], names[b]) for a, b in state.every_pair),
         adapters=len(names),
     )
     app.push_screen(ProbeDialog(scene, state.probe, partial(_cost, app)), partial(_chosen, app))
@@ -90,7 +90,7 @@ def _chosen(app: AdapterList, asked: Asked | None) -> None:
 
 
 def _run(app: AdapterList, asked: Asked) -> None:
-    if app.state.size < len(app.state.study.adapters):
+    if len(app.state.arrangement) < len(app.state.study.adapters):
         app.forget_removed()
     job = partial(workers.probe, app.probers, _to_probe(app), app.state.study, asked.request)
     app.progress = ("starting", 0, 0)

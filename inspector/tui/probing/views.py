@@ -76,7 +76,7 @@ def probe_words(state: AppState, probe: str, metric: str = "", suffix: str = "")
         prompts = state.probe.prompts if file.name == info.prompts else info.prompts
         words += ["--base", info.base, "--prompts", prompts, "--limit", str(info.examples)]
     pairs = measured_pairs(state, metric) if metric else set[Pair]()
-    if 0 < len(pairs) < len(state.pairs):
+    if 0 < len(pairs) < len(state.every_pair):
         for a, b in sorted(pairs):
             words += ["--pair", f"{state.infos[a].name}:{state.infos[b].name}"]
     return words

@@ -24,10 +24,9 @@ _NUMBERS = 36
 
 class AccuracyView(View):
     id = "accuracy"
-    key = "0"
+    tab = "6"
     title = "Accuracy"
     need = 1
-    short = "Acc"
     hint = "problems solved, with intervals and paired tests"
     about = (
         "Share of problems solved greedily, with Wilson 95 % intervals; ┊ is the base. Pairs are compared on the same "
@@ -131,7 +130,7 @@ class AccuracyView(View):
             numbers = [tidy(value(state, f"accuracy{part}", i)) for part in parts]
             tests = [tidy(value(state, f"mcnemar_base_p{part}", i)) for part in ("", "_holm")]
             rows.append((name, "base", *numbers, "", "", *tests))
-        for i, j in state.pairs:
+        for i, j in state.every_pair:
             wins = [tidy(value(state, "mcnemar_wins", *at)) for at in ((i, j), (j, i))]
             tests = [tidy(value(state, f"mcnemar_p{part}", i, j)) for part in ("", "_holm")]
             if any(wins):

@@ -88,10 +88,9 @@ def _read(_view: View, app: Shell) -> None:
 
 class AdaptersView(View):
     id = "adapters"
-    key = "1"
+    tab = "1"
     title = "Adapters"
     need = 1
-    short = "Adapt"
     hint = "who is open: ranks, scales, targets, norms, health"
     about = "Who is open. Numbers follow the layer slider and the projection filter."
     actions = (

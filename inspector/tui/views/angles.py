@@ -13,9 +13,9 @@ from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label
 from inspector.tui.text import Line, degrees, fit, page, plural
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
-from inspector.tui.views.layers import pair_label
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -38,10 +38,9 @@ def depth(state: AppState) -> int:
 
 class AnglesView(View):
     id = "angles"
-    key = "4"
+    tab = "4"
     title = "Angles"
     need = 2
-    short = "Angle"
     hint = "principal angles of every pair against chance"
     about = "Bar: the smallest angle. Whisker: the worst of k. Random subspaces are near 90° too: read both against ┊."
     actions = (*SCRUBBED, FILTER, OPEN_PAIR, *PAIRS, *K)

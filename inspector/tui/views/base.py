@@ -1,4 +1,4 @@
-"""What every view is: a tab, a function of the state, a table behind it, and what its keys do."""
+"""What every view is: a place in a tab, a function of the state, a table behind it, and what its keys do."""
 
 from __future__ import annotations
 
@@ -57,10 +57,9 @@ class View(ABC):
     """One of the app's screens. Methods that are given the app are called by it alone, in its own thread."""
 
     id: str
-    key: str
+    tab: str
+    """The digit of its tab."""
     title: str
-    short: str = ""
-    """The title where the tabs have little room for it."""
     hint: str
     """What it shows, in a line of the palette."""
     about: str = ""
@@ -68,6 +67,8 @@ class View(ABC):
     """How many adapters it takes."""
     scrolls: bool = False
     """Whether it is a text without a cursor."""
+    lists: str = "adapters"
+    """What is listed, that can be searched: adapters, modules or claims."""
     terms: tuple[tuple[str, str], ...] = ()
     """Words on it that are no metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
@@ -104,6 +105,14 @@ class View(ABC):
             return
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
 
+    def reach(self, state: AppState, line: int, here: int) -> None:
+        """The cursor to a line of the view that was pointed at, from the line it is on."""
+        self.move(state, line - here)
+
+    def across(self, state: AppState, step: int) -> None:
+        """Cursor to the right for positive steps."""
+        state.step_column(step)
+
     def cycle(self, state: AppState, step: int) -> str | None:  # noqa: B027 - few have more than one
         """Choose the next metric or the previous one; what there is to say of that."""
 
@@ -137,11 +146,11 @@ class View(ABC):
     # What the app asks; it is Any here, since the app knows its views and not they its class
 
     def there(self, state: AppState) -> bool:  # noqa: ARG002
-        """Whether it has a tab."""
+        """Whether it is in its tab."""
         return True
 
     def enter(self, app: Any) -> None:
-        """Its key was pressed, here or in another view."""
+        """It was asked for by its name."""
         app.go(self.id)
 
     def start(self, app: Any) -> None:  # noqa: B027 - few have something to start
@@ -158,9 +167,16 @@ class View(ABC):
         """Take what its own workers report."""
 
     @property
-    def tab(self) -> Action:
-        """The key that leads here."""
-        return Action(f"go_{self.id}", self.key, self.title, self.hint, lambda _view, app: self.enter(app))
+    def by_name(self) -> Action:
+        """How the palette leads here; keys lead to its tab."""
+        return Action(
+            f"go_{self.id}", "", self.title, self.hint, lambda _view, app: self.enter(app), footer_keys=self.tab
+        )
+
+    @property
+    def slides(self) -> bool:
+        """Whether the layer slider is of any use here."""
+        return any(action.id == "layer_up" for action in self.actions)
 
     # Parts of what it paints
 
@@ -177,13 +193,17 @@ class View(ABC):
         """What to say while there are too few adapters, or None."""
         if state.size >= need:
             return None
-        if not state.size:
+        hidden = len(state.arrangement) - state.size
+        if not state.size and not hidden:
             return page([Line(), *nothing_open(state, area.ink, area.width)], area.width, area.height)
         so_far = " so far" if state.opening else ""
         have = f"One adapter is open{so_far}; this view compares two."
-        lines = [Line(), Line("  " + have, area.ink.bold), Line()]
         hint = Line("  ").add("o", area.ink.accent).add(" opens a path, or a Hub id org/repo[@revision][:path]")
-        return page([*lines, hint], area.width, area.height)
+        if hidden:
+            few = "No" if not state.size else "Only one"
+            have = f"{few} adapter of {len(state.arrangement)} has “{clean(state.finds['adapters'])}” in its name."
+            hint = Line("  ").add("esc", area.ink.accent).add(" shows all of them again")
+        return page([Line(), Line("  " + have, area.ink.bold), Line(), hint], area.width, area.height)
 
     def waiting(self, state: AppState, area: Area) -> list[Strip] | None:
         """What a view that judges says while numbers are missing, which would change its verdicts; or None."""

@@ -25,9 +25,9 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label
 from inspector.tui.text import Line, fit, page, plural, right
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
-from inspector.tui.views.layers import pair_label
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 KINDS = (("mean", "above mean"), ("chord", "above chord"), ("strict", "above both"))
@@ -100,10 +100,9 @@ def joined(losses: Floats) -> Floats:
 
 class BasinsView(View):
     id = "basins"
-    key = "8"
-    title = "Basins"
+    tab = "6"
+    title = "Loss path"
     need = 2
-    short = "Basin"
     hint = "the loss on the way from one adapter to the other, and its barriers"
     about = (
         "The loss at α·ΔW_a + (1−α)·ΔW_b, a the first of a pair's names: its own loss is at α = 1, on the right. "

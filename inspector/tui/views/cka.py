@@ -22,9 +22,10 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label
 from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST, pair_label
+from inspector.tui.views.curves import MOST
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 
@@ -66,7 +67,7 @@ def track(state: AppState, subject: Subject, letter: int) -> Track:
 
 class CkaView(View):
     id = "cka"
-    key = "9"
+    tab = "6"
     title = "CKA"
     need = 1
     hint = "how alike the hidden states are, layer by layer"

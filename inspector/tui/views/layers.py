@@ -1,160 +1,183 @@
-"""One metric along the layers: a line per toggled pair, or per adapter."""
+"""One metric along the layers: a strip for every pair, or adapter, and a chart of the marked one."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.common.arrays import Floats
+from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, clean, degrees, fit, general, page, plural, signed, small, unsigned
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy
+from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
+from inspector.tui.text import NA, Line, clean, fit, page, plural, right, small
+from inspector.tui.values import apart, number, of_adapters
+from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
+from inspector.tui.widgets.strips import Form, form, legend, numbers, strip
 
 MOST = 8
+"""Lines of one chart."""
+_ALL, _AT, _END = 7, 8, 10
+"""Columns of the numbers beside a strip."""
+_CHART = 9
+_LEAST = 14
+"""Lines of an area without a chart."""
+Subject = tuple[int, ...]
+"""Positions: of a pair, the smaller first, or of one adapter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One line of the plot: an adapter, or a pair."""
+class Row:
+    """One strip: its values along the layers and over all of them."""
 
-    label: str
+    subject: Subject
     values: Floats
-    here: bool
-    chosen: bool = True
+    whole: float
 
 
-def of_adapters(metric: str) -> bool:
-    return DEFINITIONS[metric].subject == "adapter"
-
-
-def number(metric: str, value: float) -> str:
-    """A value of this metric as the screens write it."""
-    definition = DEFINITIONS[metric]
-    if definition.subject == "adapter" or definition.range is None:
-        return general(value)
-    if definition.unit == "°":
-        return degrees(value)
-    if definition.range in {SIGNED, FRACTION}:
-        return signed(value) if definition.range == SIGNED else unsigned(value)
-    return f"{value:.2f}" if math.isfinite(value) else NA
-
-
-def pair_label(state: AppState, pair: Pair, metric: str = "") -> str:
-    arrow = "→" if metric and DEFINITIONS[metric].subject == "ordered" else "↔"
-    return f"{state.name(pair[0])}{arrow}{state.name(pair[1])}"
-
-
-def items(state: AppState) -> list[Item]:
-    """What is plotted, the cursor's own line always among it."""
+def rows(state: AppState) -> list[Row]:
+    """Every adapter as listed, or every pair, the most alike first; those that cannot be compared last."""
     metric = state.layers_metric
     if of_adapters(metric):
-        first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
-        shown = range(first, min(first + MOST, state.size))
-        return [Item(state.name(i), state.series(metric, i), i == state.row) for i in shown]
-    here = None if state.pair is None else (min(state.pair), max(state.pair))
-    toggled = state.plotted
-    pairs = toggled if here is None or here in toggled else [*toggled, here]
-    return [Item(pair_label(state, p, metric), state.series(metric, *p), p == here, p in toggled) for p in pairs]
+        return [Row((i,), state.series(metric, i), state.own(metric, i, "global")) for i in range(state.size)]
+    found = [Row(p, state.series(metric, *p), state.number(metric, p, "global")) for p in state.pairs]
+    sign = 1 if apart(metric) else -1
+    return sorted(found, key=lambda row: (math.isnan(row.whole), sign * row.whole if row.whole == row.whole else 0))
+
+
+def marked(state: AppState) -> Subject:
+    """The subject under the cursor."""
+    if of_adapters(state.layers_metric) or state.pair is None:
+        return (state.row,)
+    return min(state.pair), max(state.pair)
 
 
 class LayersView(View):
     id = "layers"
-    key = "3"
+    tab = "3"
     title = "Layers"
     need = 1
-    short = "Layer"
-    hint = "a metric along the layers, for chosen pairs"
-    about = "A metric per layer. Dashes mark chance where it is defined; the column is the layer slider."
+    hint = "a metric along the layers, a strip for every pair"
+    about = (
+        "A row a pair, a cell a layer, the most alike first. The chart is of the marked pair, and of those added by "
+        "space; dashes mark chance where it is defined, the column is the layer slider."
+    )
     actions = (*SCRUBBED, *METRIC, FILTER, OPEN_PAIR, *PAIRS)
     remembered = (("layers_metric", shown_in("layers")),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        ink = area.ink
         if not of_adapters(state.layers_metric) and (nothing := self.empty(state, area, 2)) is not None:
             return nothing
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
-        shown = items(state)
-        title = self._title(state, shown, area)
-        beside = area.width >= 100
-        side = min(max(cell_len(item.label) for item in shown) + 12, 40) if shown and beside else 0
-        entries = self._legend(state, shown, area, side or (area.width - 2) // 2)
-        below = [] if beside else _columns(entries, area.width)
-        below = below[: max(area.height - 9, 2)]
-        height = area.height - 1 - len(below)
-        drawn = plot(self._lines(state, shown), ink, area.width - side, height) if height >= 4 else []
-        if beside:
-            for line, entry in zip(drawn, entries, strict=False):
-                line.to(area.width - side).segments.extend(entry.segments)
-                line.width += entry.width
-        return page([title, *drawn, *below], area.width, area.height)
+        every = rows(state)
+        here = next((n for n, row in enumerate(every) if row.subject == marked(state)), 0)
+        chart = max(area.height - 2 - len(every), _CHART) if area.height >= _LEAST else 0
+        chart = min(chart, max(area.height // 2, _CHART))
+        height = max(area.height - 2 - chart, 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, height, len(every))
+        shown = every[top : top + height]
+        lines = [self._title(state, (top, len(shown), len(every)), area), *self._strips(state, every, shown, area)]
+        drawn = self._chart(state, area, chart) if chart else []
+        return page([*lines, *drawn], area.width, area.height)
 
-    def _what(self, state: AppState, shown: list[Item]) -> str:
-        if of_adapters(state.layers_metric):
-            what = f"showing {len(shown)} of {plural(state.size, 'adapter')}"
+    def _title(self, state: AppState, seen: tuple[int, int, int], area: Area) -> Line:
+        """The metric, which rows are in sight, and what the colours mean."""
+        (top, shown, every), metric = seen, state.layers_metric
+        noun = "adapter" if of_adapters(metric) else "pair"
+        which = plural(every, noun) if shown == every else f"{noun}s {top + 1}–{top + shown} of {every}"
+        title, colours = Line(f" {metric_title(metric)} by layer", area.ink.bold), legend(metric, area.ink)
+        folds = self._form(state, area).caption
+        filtered = f" · {clean(state.filter)} only" if state.filter else ""
+        for part in (f" · {which}", filtered, folds, shared(state)):
+            title.add(part if title.width + cell_len(part) <= area.width else "", area.ink.dim)
+        if title.width + colours.width + 2 <= area.width:
+            title.to(area.width - colours.width - 1).segments.extend(colours.segments)
+            title.width += colours.width
+        return title
+
+    def _form(self, state: AppState, area: Area) -> Form:
+        return form(len(state.layers), area.width - _ALL - _AT - _END - 20)
+
+    def _strips(self, state: AppState, every: list[Row], shown: list[Row], area: Area) -> list[Line]:
+        """The layers' numbers, then a strip a row with its name and its numbers over all, here and at the end."""
+        ink, metric, of = area.ink, state.layers_metric, self._form(state, area)
+        room = area.width - of.width - _ALL - _AT - _END - 4
+        if of_adapters(metric):
+            found = labels(state.names).at(room)
+            names = [found[row.subject[0]] for row in shown]
         else:
-            what = f"showing {len(state.plotted)} of {plural(len(state.pairs), 'pair')}"
-        at = f" · values at layer {state.layers[state.layer]}"
-        return f"{what}{at}{f' · {clean(state.filter)} only' if state.filter else ''}"
-
-    def _title(self, state: AppState, shown: list[Item], area: Area) -> Line:
-        """The metric and what is shown of it, in fewer words where they do not fit."""
-        name, what = f" {metric_title(state.layers_metric)}", self._what(state, shown)
-        for words in (f"{name} per layer", f" · {what}"), (name, f" · {what.replace('showing ', '')}"):
-            if sum(map(cell_len, words)) <= area.width:
-                break
-        return Line(words[0], area.ink.bold).add(words[1], area.ink.dim)
-
-    def _lines(self, state: AppState, shown: list[Item]) -> Lines:
-        metric = state.layers_metric
-        curves = tuple(as_curve(item.values) for item in shown)
-        chance = as_curve(state.chance_series(metric, state.pair))
-        range_ = DEFINITIONS[metric].range
-        roof = 1.0 if range_ in {SIGNED, FRACTION} and not of_adapters(metric) else None
-        limits = limits_of([*curves, chance], floor=None if range_ == SIGNED else 0.0, roof=roof)
-        strong = next((n for n, item in enumerate(shown) if item.here), -1)
-        xs = tuple(float(layer) for layer in state.layers)
-        return Lines(xs, curves, chance, limits, float(state.layers[state.layer]), strong)
-
-    def _legend(self, state: AppState, shown: list[Item], area: Area, width: int) -> list[Line]:
-        """Letter, name and value at the slider's layer, the cursor's marked."""
-        ink, metric = area.ink, state.layers_metric
-        lines = []
-        for n, item in enumerate(shown):
-            value = number(metric, float(item.values[state.layer]))
-            line = Line("▸" if item.here else " ", ink.accent)
-            line.add(f"{LETTERS[n % 26]} ", ink.line(n) + ink.bold)
-            line.add(fit(item.label, width - 12), ink.bold if item.here else ink.plain)
-            line.add("" if item.chosen else " ␣", ink.dim)
-            lines.append(line.to(width - 8).add(f"{value:>6}", ink.bold if item.here else ink.plain))
-        chance = float(state.chance_series(metric, state.pair)[state.layer])
-        if chance == chance:  # noqa: PLR0124 - not NaN
-            text = degrees(chance) if DEFINITIONS[metric].unit else small(chance)
-            of_pair = " ▸" if len({info.ranks for info in state.infos}) > 1 else ""
-            lines.append(Line(f" ╌ chance{of_pair}", ink.dim).to(width - 8).add(f"{text:>6}", ink.dim))
+            names = pair_labels(state, [(row.subject[0], row.subject[1]) for row in shown], room, metric)
+        label = max(map(cell_len, names), default=0) + 3
+        head = Line().to(label).append(numbers(state.layers, state.layer, of, ink))
+        ends = right("all", _ALL) + right(f"at {state.layers[state.layer]}", _AT)
+        head.add(ends + right("highest" if _highest(metric) else "lowest", _END), ink.dim)
+        largest = max((float(np.nanmax(row.values)) for row in every if np.isfinite(row.values).any()), default=0.0)
+        lines = [head]
+        for row, name in zip(shown, names, strict=True):
+            here = row.subject == marked(state)
+            style = ink.bold if here else ink.plain
+            line = Line("▸" if here else " ", ink.accent).add(fit(name, label - 2), style).pad(label)
+            strip(line, row.values, metric, largest, of, ink, state.layer if here else -1)
+            line.add(right(number(metric, row.whole), _ALL), style)
+            line.add(right(number(metric, float(row.values[state.layer])), _AT), style)
+            lines.append(line.add(right(_end(state, row), _END), style))
         return lines
 
+    def _chart(self, state: AppState, area: Area, height: int) -> list[Line]:
+        """The marked one's values, and those of the pairs added, over a grid, with zero line and chance."""
+        ink, metric, mine = area.ink, state.layers_metric, marked(state)
+        subjects = [mine, *(p for p in _added(state) if p != mine)][:MOST]
+        curves = tuple(as_curve(state.series(metric, *subject)) for subject in subjects)
+        pairs: list[Pair] = [(s[0], s[1]) for s in subjects if len(s) == 2]
+        colours = pair_colours(state, pairs) if pairs else (state.order[mine[0]],)
+        chance = as_curve(state.chance_series(metric, state.pair)) if len(mine) == 2 else ()
+        range_ = DEFINITIONS[metric].range
+        roof = 1.0 if range_ in {SIGNED, FRACTION} and pairs else None
+        limits = limits_of([*curves, chance], floor=0.0, roof=roof)
+        if roof and limits[0] >= -0.5:
+            limits = (min(limits[0], 0.0), 1.0, 0.25)
+        head = Line(" ")
+        for n, (subject, colour) in enumerate(zip(subjects, colours, strict=True)):
+            name = pair_label(state, (subject[0], subject[1]), metric) if pairs else state.name(subject[0])
+            text = f"{LETTERS[n]} {name}  " if len(subjects) > 1 else f"{name}  "
+            head.add(text if head.width + cell_len(text) <= area.width else "", ink.line(colour) + ink.bold)
+        level = float(chance[state.layer]) if chance else math.nan
+        if math.isfinite(level):
+            text = f"╌ chance {number(metric, level) if DEFINITIONS[metric].unit else small(level)}"
+            head.end(text + " ", area.width, ink.dim)
+        xs, at = tuple(float(layer) for layer in state.layers), float(state.layers[state.layer])
+        lines = Lines(xs, curves, chance, limits, at, 0, colours=colours, lettered=len(subjects) > 1)
+        return [head, *plot(lines, ink, area.width, height - 1)]
+
     def move(self, state: AppState, step: int) -> None:
+        """The next row, as they are shown."""
         if of_adapters(state.layers_metric):
             super().move(state, step)
-        else:
-            state.step_pair(step)
+        elif found := [row.subject for row in rows(state)]:
+            at = found.index(marked(state)) if marked(state) in found else 0
+            state.row, state.col = found[min(max(at + step, 0), len(found) - 1)]
 
     def table(self, state: AppState) -> Table:
-        shown, metric = items(state), state.layers_metric
-        rows = tuple(
-            (str(layer), *(tidy(float(item.values[at])) for item in shown)) for at, layer in enumerate(state.layers)
+        """A column a row of the view, a row a layer."""
+        metric, every = state.layers_metric, rows(state)
+        names = [
+            state.name(row.subject[0]) if len(row.subject) == 1 else " ↔ ".join(map(state.name, row.subject))
+            for row in every
+        ]
+        lines = tuple(
+            (str(layer), *(tidy(float(row.values[at])) for row in every)) for at, layer in enumerate(state.layers)
         )
         title = f"{metric_title(metric)} per layer · {state.filter or 'all projections'}"
-        return Table(title, ("layer", *(item.label for item in shown)), rows)
+        return Table(title, ("layer", *names), lines)
 
     def cycle(self, state: AppState, step: int) -> None:
         """The map follows where it can."""
@@ -172,14 +195,21 @@ class LayersView(View):
         return (state.layers_metric,)
 
 
-def _columns(entries: list[Line], width: int) -> list[Line]:
-    """Legend entries in two columns."""
-    half = (len(entries) + 1) // 2
-    lines = []
-    for at in range(half):
-        line = Line()
-        for column, entry in enumerate(entries[at::half][:2]):
-            line.to(column * (width // 2)).segments.extend(entry.segments)
-            line.width += entry.width
-        lines.append(line)
-    return lines
+def _highest(metric: str) -> bool:
+    """Whether the layer to look at is that of the largest value."""
+    return apart(metric) or of_adapters(metric)
+
+
+def _end(state: AppState, row: Row) -> str:
+    """`20 +.77`: the layer where two part most, or where one moved most, with its value."""
+    if not np.isfinite(row.values).any():
+        return NA
+    at = int(np.nanargmax(row.values) if _highest(state.layers_metric) else np.nanargmin(row.values))
+    return f"{state.layers[at]} {right(number(state.layers_metric, float(row.values[at])), 4)}"
+
+
+def _added(state: AppState) -> list[Subject]:
+    """The pairs added to the chart by hand."""
+    if state.chosen is None or of_adapters(state.layers_metric):
+        return []
+    return list(state.plotted)

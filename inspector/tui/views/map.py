@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import accumulate
+
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.labels import labels
+from inspector.insights.order import blocks
+from inspector.insights.pairwise import MOSTLY
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, SIGNED, Definition, shown_in
-from inspector.tui.actions import cycled
-from inspector.tui.editing import LIST
+from inspector.study.study import Study
+from inspector.tui.actions import Action, cycled
+from inspector.tui.editing import REMOVE, RENAME
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
+from inspector.tui.values import shaded
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
-from inspector.tui.widgets.heatmap import Heatmap, ramp_legend
+from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
+
+TWO_PANES = 110
+"""Columns from which a screen has room for two panes."""
+_NAME = 22
+
+
+def _labels(state: AppState) -> tuple[str, tuple[str, ...]]:
+    """What all names share, and the rest of each."""
+    found = labels(state.names)
+    return found.shared, found.at(_NAME)
+
+
+def _beside(state: AppState) -> str:
+    """The metric of the second map: of what the updates write to, or their cosine beside that."""
+    known = [m for m in ("u1", "output_similarity", "cosine") if m != state.metric and state.has(m)]
+    return known[0] if known else ""
 
 
 def directions(state: AppState) -> list[Definition]:
@@ -48,40 +72,101 @@ def one_sided(state: AppState, pair: Pair) -> str:
     return f"{text}zeros; cos {signed(cosine).strip()} without" if np.isfinite(cosine) else f"{text}zeros"
 
 
+@dataclass(slots=True)
+class _Blocks:
+    """Who is beside whom, kept until the study or the list changes."""
+
+    source: Study | None = None
+    order: tuple[int, ...] = ()
+    found: tuple[tuple[int, ...], ...] = ()
+
+    def of(self, state: AppState) -> tuple[tuple[int, ...], ...]:
+        """Positions in blocks of one direction, by the cosine over all layers and modules."""
+        if self.source is not state.study or self.order != state.order:
+            cosine = state.study.block("cosine", "global")
+            alike = np.eye(state.size) if cosine is None else cosine[:, :, 0][np.ix_(state.order, state.order)]
+            self.source, self.order, self.found = state.study, state.order, blocks(alike, MOSTLY)
+        return self.found
+
+
 class MapView(View):
     id = "map"
-    key = "2"
+    tab = "2"
     title = "Map"
     need = 2
     hint = "one number for every pair of adapters"
-    about = "One number for every pair. Row is a, column is b where the two differ."
+    about = (
+        "One number for every pair, in blocks: between adapters of one block the cosine is at least "
+        f"{MOSTLY:g} on average; s shows them as they are listed. Row is a, column is b where the two differ."
+    )
     terms = (("interference", INTERFERENCE),)
-    actions = (*CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, *LIST)
+    actions = (
+        *CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, RENAME, REMOVE,
+        Action("blocks", "s", "blocks / list", "in blocks of one direction, or as they are listed",
+               lambda view, app: view.choose(app.state, "in_blocks", not view.in_blocks), 45),
+    )  # fmt: skip
     shows = shown_in("map")
-    remembered = (("metric", shown_in("map")),)
+    remembered = (("metric", shown_in("map")), ("in_blocks", (True, False)))
 
     def __init__(self) -> None:
         self.heatmap = Heatmap()
+        self.in_blocks = True
+        self._blocks = _Blocks()
+
+    def blocks(self, state: AppState) -> tuple[tuple[int, ...], ...]:
+        """The positions, as the rows have them."""
+        return self._blocks.of(state) if self.in_blocks else (tuple(range(state.size)),)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        ink, diverging = area.ink, DEFINITIONS[state.metric].range == SIGNED
+        rows = [at for block in self.blocks(state) for at in block]
+        starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
+        shared, names = _labels(state)
+        names = tuple(names[at] for at in rows)
+        panels = [self._panel(state, state.metric, rows)]
+        if area.width >= TWO_PANES and (beside := _beside(state)):
+            both = [*panels, self._panel(state, beside, rows)]
+            if layout(names, starts, Area(area.ink, area.width, area.height - 2), 2).cols == state.size:
+                panels = both
         words = self._words(state, area)
-        tall = area.height - 1 - len(words) >= state.size + 1
-        if not tall:
+        form = layout(names, starts, Area(area.ink, area.width, area.height - 1 - len(words)), len(panels))
+        if form.height > area.height - 1 - len(words) or not form.header:
             words = self._short(state, area)
-        grid = Area(
-            ink, area.width, self.heatmap.height(state.names, Area(ink, area.width, area.height - 1 - len(words)))
-        )
-        cursor = (state.row, state.col)
-        strips = self.heatmap.paint(state.matrix(state.metric), state.names, cursor, grid, diverging=diverging)
-        title = Line(f" {metric_title(state.metric)}", ink.bold)
-        for part in (self.heatmap.extent(state.names, grid), *(f" · {p}" for p in self.place(state).split(" · "))):
-            title.add(part if title.width + cell_len(part) <= area.width else "", ink.dim)
-        legend = ramp_legend(area, diverging=diverging)
-        if ink.coloured and title.width + legend.width + 3 <= area.width:
-            title.to(area.width - legend.width - 1).segments.extend(legend.segments)
+            form = layout(names, starts, Area(area.ink, area.width, area.height - 1 - len(words)), len(panels))
+        cursor = (rows.index(state.row), rows.index(state.col))
+        strips = self.heatmap.paint(panels, names, cursor, form, area)
+        title = self._title(state, panels, shared, form, area)
+        room = area.height - 1 - len(strips)
+        return [*page([title], area.width, 1), *strips, *page(words, area.width, room)]
+
+    def _panel(self, state: AppState, metric: str, rows: list[int]) -> Panel:
+        values = state.matrix(metric)[np.ix_(rows, rows)]
+        signed_ = DEFINITIONS[metric].range == SIGNED
+        return Panel(metric_title(metric), values, lambda value: shaded(metric, value), signed_)
+
+    def _title(self, state: AppState, panels: list[Panel], shared: str, form: Layout, area: Area) -> Line:
+        """The metric, what is shown of it and where; the second map's metric above it, or the colours."""
+        title, legend = Line(f" {panels[0].title}", area.ink.bold), ramp_legend(panels[0], area.ink)
+        end = form.label + form.span + 3 if len(panels) > 1 else area.width
+        parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
+        for part in (*parts, f" · {shared}" if shared else ""):
+            title.add(part if title.width + cell_len(part) <= end else "", area.ink.dim)
+        if len(panels) > 1:
+            title.to(end).add(panels[1].title, area.ink.bold)
+        if title.width + legend.width + 3 <= area.width:
+            title.pad(area.width - legend.width - 1).segments.extend(legend.segments)
             title.width += legend.width
-        return [*page([title], area.width, 1), *strips, *page(words, area.width, area.height - 1 - len(strips))]
+        return title
+
+    def move(self, state: AppState, step: int) -> None:
+        state.row = self._moved(state, state.row, step)
+
+    def across(self, state: AppState, step: int) -> None:
+        state.col = self._moved(state, state.col, step)
+
+    def _moved(self, state: AppState, position: int, step: int) -> int:
+        """The position so many rows further, as they are shown."""
+        rows = [at for block in self.blocks(state) for at in block]
+        return rows[min(max(rows.index(position) + step, 0), len(rows) - 1)] if rows else 0
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
         """The cursor's pair, a line a number."""

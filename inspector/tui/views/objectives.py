@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from textual.strip import Strip
 
+from inspector.study.provenance import recorded_objective
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, wrap
@@ -17,6 +18,22 @@ from inspector.tui.views.base import Area, Table, View, scrolled
 @cache
 def source() -> str:
     return files("inspector.study.metrics").joinpath("objectives.md").read_text(encoding="utf-8")
+
+
+def page(state: AppState) -> str:
+    """What open adapters were trained with that is not of the methods here, then these."""
+    return "".join(dict.fromkeys(_of_their_own(info.source) for info in state.infos)) + source()
+
+
+@cache
+def _of_their_own(place: str) -> str:
+    section = recorded_objective(place)
+    formula = section.partition("    ")[2]
+    return "" if _squeezed(formula) in _squeezed(source()) else section
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 _WIDEST = 100
@@ -50,10 +67,10 @@ def _formula(text: str, ink: Ink, width: int) -> list[Line]:
 
 class ObjectivesView(View):
     id = "objectives"
-    key = "7"
+    tab = "7"
     title = "Objectives"
     scrolls = True
-    short = "Obj"
+    lists = ""
     hint = "the training losses written out, with their traps"
     about = "What the training methods minimise. Lines with ! are traps."
     actions = ENDS
@@ -61,10 +78,10 @@ class ObjectivesView(View):
     suffix = ".txt"
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        return scrolled(formatted(source(), area.ink, area.width), state, self.id, area)
+        return scrolled(formatted(page(state), area.ink, area.width), state, self.id, area)
 
-    def table(self, state: AppState) -> Table:  # noqa: ARG002 - the same for every state
-        return Table("objectives", ("text",), tuple((line,) for line in source().splitlines()))
+    def table(self, state: AppState) -> Table:
+        return Table("objectives", ("text",), tuple((line,) for line in page(state).splitlines()))
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ()

@@ -17,9 +17,9 @@ from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, degrees, general, left, right, signed, unsigned
+from inspector.tui.values import number
 from inspector.tui.views.angles import depth, theta
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
-from inspector.tui.views.layers import number
 from inspector.tui.views.map import directions, one_sided, read_against_chance
 
 _TABLE = (
@@ -68,7 +68,7 @@ class _Projections:
 
 class PairView(View):
     id = "pair"
-    key = "6"
+    tab = "4"
     title = "Pair"
     scrolls = True
     need = 2

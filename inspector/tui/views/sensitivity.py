@@ -22,11 +22,10 @@ _BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed
 
 class SensitivityView(View):
     id = "sensitivity"
-    key = "R"
-    title = "Sensitivity"
+    tab = "7"
+    title = "Seeds & rates"
     scrolls = True
     need = 2
-    short = "Sens"
     hint = "what seed and learning rate did, and which adapters share a start"
     about = (
         "Runs of one method, told by run.json or by names such as sft_lr2e-4_s42: same loss under another seed, under "

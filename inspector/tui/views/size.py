@@ -17,7 +17,7 @@ from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST
+from inspector.tui.views.curves import MOST
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 
@@ -34,10 +34,9 @@ def spectrum_modules(state: AppState) -> list[int]:
 
 class SizeView(View):
     id = "size"
-    key = "5"
+    tab = "1"
     title = "Size & rank"
     need = 1
-    short = "Size"
     hint = "norms, effective ranks, singular spectra"
     about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
     actions = (
@@ -48,7 +47,7 @@ class SizeView(View):
                lambda view, app: view.step_module(app.state, 1), 50, "n/N"),
         Action("previous_module", "N", "previous module", "the previous module",
                lambda view, app: view.step_module(app.state, -1)),
-        Action("log", "v", "log σ", "logarithmic or linear spectrum",
+        Action("log", "z", "log σ", "logarithmic or linear spectrum",
                lambda view, app: view.choose(app.state, "log", not view.log), 40),
     )  # fmt: skip
     probe = "intruders"

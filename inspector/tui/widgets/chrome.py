@@ -12,31 +12,40 @@ from inspector.tui.text import Line, fit, plural
 from inspector.tui.theme import Ink
 
 
-def paint_tabs(tabs: Sequence[tuple[str, str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
-    """The views by (key, title, short title), as long as they fit; the current one in brackets, to show uncoloured."""
-    short = [(f"{key} ", brief) for key, _, brief in tabs]
-    full = [(f"{key} ", title) for key, title, _ in tabs]
-    tight = [(key if key.isdecimal() else f"{key}·", brief) for key, _, brief in tabs]
-    brief = [(key, label[:3]) for key, label in tight]
-    keys = [(key if at == current else key[0], label if at == current else "") for at, (key, label) in enumerate(brief)]
-    named = [*short[:current], full[current], *short[current + 1 :]]
-    for cells, apart in ((full, 2), (named, 2), (short, 1), (tight, 1), (brief, 1), (keys, 1)):
-        if sum(cell_len(key) + cell_len(label) for key, label in cells) + apart * (len(cells) - 1) + 2 <= width:
+def paint_tabs(tabs: Sequence[tuple[str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
+    """The tabs by (digit, title), in whole words where they fit; the current one in brackets, to show uncoloured."""
+    brief = [(key, title[:4]) for key, title in tabs]
+    keys = [(key, title if at == current else "") for at, (key, title) in enumerate(brief)]
+    for cells, apart in ((tabs, 2), (tabs, 1), (brief, 1), (keys, 1)):
+        if sum(cell_len(f"{key} {title}".rstrip()) for key, title in cells) + apart * (len(cells) - 1) + 2 <= width:
             break
     line = Line()
-    for at, (key, label) in enumerate(cells):
+    for at, (key, title) in enumerate(cells):
         if at == current:
-            line.add(f"[{key}{label}]", ink.chosen)
+            line.add(f"[{key} {title}]", ink.chosen)
         else:  # neighbours share the blank between them where there is one only
             line.add("" if at == current + 1 and apart == 1 else " ").add(key, ink.accent)
-            line.add(label + " " * (apart - 1), ink.dim)
+            line.add(f" {title}".rstrip() + " " * (apart - 1), ink.dim)
     return [line.strip(width)]
 
 
+def paint_views(titles: Sequence[str], current: int, ink: Ink, width: int) -> list[Strip]:
+    """The views of the tab, the current one in brackets, and the key that leads to the next."""
+    line = Line(" ")
+    for at, title in enumerate(titles):
+        line.add(f"[{title}]" if at == current else f" {title} ", ink.bold if at == current else ink.dim)
+    return [line.end("v next ", width, ink.dim).strip(width)]
+
+
 def paint_status(
-    progress: tuple[str, int, int] | None, note: tuple[str, Tone], unread: int, counts: str, ink: Ink, width: int
+    progress: tuple[str, int, int] | None,
+    note: tuple[str, Tone],
+    unread: int,
+    counts: Sequence[str],
+    ink: Ink,
+    width: int,
 ) -> list[Strip]:
-    """Work in progress first, then the last report, or how many errors nobody has read, then what is open."""
+    """Work in progress, then the last report, or how many errors nobody has read, then as many counts as fit."""
     if not note[0] and unread:
         note = (f"{plural(unread, 'error')}: w reads {'it' if unread == 1 else 'them'}", "bad")
     line = Line(" ")
@@ -56,8 +65,9 @@ def paint_status(
         line.add(fit(note[0], room - 9), style).add(" w: more", ink.dim)
     elif note[1] in {"warn", "bad"} and room > 1:
         line.add("!w"[:room], style)
-    line.end(counts + " ", width, ink.dim)
-    return [line.strip(width)]
+    known = [" · ".join(counts[:n]) for n in range(len(counts), 0, -1)]
+    fitting = next((text for text in known if line.width + cell_len(text) + 2 <= width), "")
+    return [line.end(fitting + " ", width, ink.dim).strip(width)]
 
 
 def _shortened(text: str, width: int) -> str:

@@ -10,7 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -62,6 +62,32 @@ class Prompt(Dialog[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or None)
+
+
+class FindLine(Dialog[None]):
+    """One line at the bottom: what is typed is searched for at once; enter keeps it, escape shows everything again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "clear", "clear")]
+
+    def __init__(self, listed: str, value: str, find: Callable[[str], None]) -> None:
+        super().__init__()
+        self.listed, self.value, self.find = listed, value, find
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="find"):
+            yield Static(Text(f" / {self.listed}: "), id="finding")
+            yield Input(self.value, compact=True, select_on_focus=False)
+            yield Static(Text("⏎ keeps · esc clears "), id="kept")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.find(event.value)
+
+    def on_input_submitted(self) -> None:
+        self.dismiss()
+
+    def action_clear(self) -> None:
+        self.find("")
+        self.dismiss()
 
 
 class Confirm(Dialog[bool]):

@@ -1,130 +1,213 @@
-"""An N×N map of numbers on a fixed colour ramp, scrolling both ways under fixed headers."""
+"""N×N maps of numbers side by side, in blocks with gaps between them, scrolling both ways under fixed headers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from rich.cells import cell_len
+from rich.style import Style
 from textual.strip import Strip
 
 from inspector.common.arrays import Floats
+from inspector.common.colours import Ramp
+from inspector.common.labels import labels
 from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, window
 
-_LABEL, _NARROWEST = 22, 5
+_LABEL = 22
+_NARROWEST, _LEAST = 5, 4
+"""Columns of a cell; where these do not suffice for all adapters, fewer, which have no room for a `+`."""
+_APART = 3
+_ROOMY = 7
+"""Cells from which numbers stand in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One map: (N, N) in the order of its rows, and how a number looks there."""
+
+    title: str
+    values: Floats
+    shade: Callable[[float], tuple[float, Ramp]]
+    signed: bool
+
+    def text(self, value: float) -> str:
+        return signed(value) if self.signed else unsigned(value)
+
+    def style(self, value: float, ink: Ink) -> Style:
+        return ink.cell(*self.shade(value))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an N×N map lies in an area."""
+    """How N×N maps lie in an area; `gaps`: the rows and columns that begin a block."""
 
     label: int
     cell: int
     tall: int
     rows: int
     cols: int
-    named: bool
+    header: int
+    """Lines of names above the columns; 0 for their numbers."""
+    gaps: frozenset[int]
+    down: bool
+    """Whether blocks are apart in height too."""
+
+    @property
+    def span(self) -> int:
+        """Columns of one map."""
+        return self.cols * self.cell + len(self.gaps)
+
+    @property
+    def height(self) -> int:
+        return max(self.header, 1) + self.rows * self.tall + self.down * len(self.gaps)
 
 
-def layout(names: Sequence[str], area: Area) -> Layout:
-    """The roomiest layout that fits: named columns if they do, cells up to three lines high."""
-    longest = max((cell_len(name) for name in names), default=1)
-    digits = len(str(len(names)))
+def layout(names: Sequence[str], starts: frozenset[int], area: Area, panels: int = 1) -> Layout:
+    """The roomiest layout that fits: all rows first, then names above the columns, then gaps between blocks."""
     n = max(len(names), 1)
-    label = min(longest, _LABEL, max(area.width // 3, 8)) + digits + 3
-    room = area.width - label - 1
-    named = (longest + 2) * n <= room
-    cell = min(max(longest + 2, 7), 12) if named else max(_NARROWEST, min(8, room // n))
-    tall = next((t for t in (3, 2, 1) if t * n + 1 <= area.height), 1)
-    rows, cols = max((area.height - 1) // tall, 1), max(room // cell, 1)
-    return Layout(label, cell, tall, min(rows, n), min(cols, n), named)
+    label = min(max((cell_len(name) for name in names), default=1), _LABEL, max(area.width // 4, 8)) + 3
+    room = (area.width - label - 1 - _APART * (panels - 1)) // panels
+    gaps = starts if (room - len(starts)) // n >= _LEAST else frozenset[int]()
+    cell = min((room - len(gaps)) // n, 12)
+    cell = cell if cell >= _LEAST else _NARROWEST
+    cols = min(max((room - len(gaps)) // cell, 1), n)
+    most = 4 if area.height >= n + 8 else 3
+    named = max(len(stacked(name, cell - 1, most)) for name in (names or ("",)))
+    for header, down in ((named, True), (named, False), (0, True), (0, False)):
+        if max(header, 1) + n + down * len(gaps) <= area.height:
+            break
+    else:
+        header, gaps = (named if area.height >= 12 else 0), gaps if cols == n else frozenset()
+    free = area.height - max(header, 1) - down * len(gaps)
+    tall = next((t for t in (3, 2, 1) if t * n <= free and t * 3 <= cell), 1)
+    return Layout(label + (len(str(n)) if not header else 0), cell, tall, min(max(free // tall, 1), n), cols, header,
+                  gaps, down and bool(gaps))  # fmt: skip
+
+
+def stacked(name: str, width: int, most: int) -> list[str]:
+    """A name in lines of at most `width` cells, broken behind `-_. ` or anywhere; if it needs more, cut in its middle."""
+    lines = [""]
+    for word in re.findall(r"[^-_. ]*[-_. ]?", name):
+        if cell_len(lines[-1] + word) > width and (cell_len(word) <= width or cell_len(lines[-1]) > width - 2):
+            lines.append("")
+        _fill(lines, word, width)
+    if len(lines) > most:
+        _fill(lines := [""], labels([name]).at(max(width * most, _LEAST))[0], width)
+    return lines[:most]
+
+
+def _fill(lines: list[str], text: str, width: int) -> None:
+    """Go on with a text in the last line, and in new ones."""
+    for char in text:
+        if cell_len(lines[-1] + char) > width:
+            lines.append("")
+        lines[-1] += char
 
 
 @dataclass(slots=True)
 class Heatmap:
-    """The map's scroll position; everything else comes with each painting."""
+    """The maps' scroll position; everything else comes with each painting."""
 
     top: int = 0
     first: int = 0
 
     def paint(
-        self, values: Floats, names: Sequence[str], cursor: tuple[int, int], area: Area, *, diverging: bool
+        self, panels: Sequence[Panel], names: Sequence[str], cursor: tuple[int, int], form: Layout, area: Area
     ) -> list[Strip]:
-        """Header line and as many rows as fit around the cursor."""
-        form = layout(names, area)
+        """The header and as many rows as fit around the cursor."""
         self.top = window(self.top, cursor[0], form.rows, len(names))
         self.first = window(self.first, cursor[1], form.cols, len(names))
+        lines = self._header(panels, names, cursor[1], form, area.ink)
         rows = range(self.top, min(self.top + form.rows, len(names)))
-        lines = [
-            self._row(values, names, (row, part), cursor, form, area.ink, diverging=diverging)
-            for row in rows
-            for part in range(form.tall)
-        ]
-        return page([self._header(names, cursor[1], form, area), *lines], area.width, area.height)
+        for row, part in product(rows, range(form.tall)):
+            if form.down and row in form.gaps and part == 0:
+                lines.append(Line())
+            lines.append(self._row(panels, names, (row, part), cursor, form, area.ink))
+        return page(lines, area.width, len(lines))
 
-    def height(self, names: Sequence[str], area: Area) -> int:
-        """How many lines of the area the map needs."""
-        form = layout(names, area)
-        return form.rows * form.tall + 1
-
-    def extent(self, names: Sequence[str], area: Area) -> str:
+    def extent(self, count: int, form: Layout) -> str:
         """` · rows 1–18, columns 1–9 of 64` when not all fit."""
-        form, n = layout(names, area), len(names)
-        if form.rows >= n and form.cols >= n:
+        if form.rows >= count and form.cols >= count:
             return ""
         rows = f"rows {self.top + 1}–{self.top + form.rows}"
-        return f" · {rows}, columns {self.first + 1}–{self.first + form.cols} of {n}"
+        return f" · {rows}, columns {self.first + 1}–{self.first + form.cols} of {count}"
 
-    def _header(self, names: Sequence[str], col: int, form: Layout, area: Area) -> Line:
-        line = Line().to(form.label)
-        for c in range(self.first, min(self.first + form.cols, len(names))):
-            text = names[c] if form.named else str(c + 1)
-            line.add(centre(text, form.cell), area.ink.accent if c == col else area.ink.dim)
-        return line
+    def _columns(self, panel: int, form: Layout) -> list[tuple[int, int]]:
+        """(column of the map, where it begins on the screen)."""
+        start = form.label + panel * (form.span + _APART)
+        shown = range(self.first, self.first + form.cols)
+        return [(c, start + (c - self.first) * form.cell + sum(g <= c for g in form.gaps)) for c in shown]
+
+    def _header(self, panels: Sequence[Panel], names: Sequence[str], at: int, form: Layout, ink: Ink) -> list[Line]:
+        """Names in lines of their own, the last of them lowest; else the numbers of the rows."""
+        height = max(form.header, 1)
+        texts = [stacked(name, form.cell - 1, form.header) if form.header else [str(n + 1)]
+                 for n, name in enumerate(names)]  # fmt: skip
+        lines = []
+        for y in range(height):
+            line = Line()
+            for panel in range(len(panels)):
+                for c, start in self._columns(panel, form):
+                    line.pad(start)
+                    text = ([""] * (height - len(texts[c])) + texts[c])[y]
+                    style = ink.accent if c == at else ink.dim
+                    line.add(left(f" {text}", form.cell) if form.cell < _ROOMY else centre(text, form.cell), style)
+            lines.append(line)
+        return lines
 
     def _row(
-        self,
-        values: Floats,
-        names: Sequence[str],
-        at: tuple[int, int],
-        cursor: tuple[int, int],
-        form: Layout,
-        ink: Ink,
-        *,
-        diverging: bool,
-    ) -> Line:
+        self, panels: Sequence[Panel], names: Sequence[str], at: tuple[int, int], cursor: tuple[int, int],
+        form: Layout, ink: Ink,
+    ) -> Line:  # fmt: skip
         """Line `part` of the cells of one row; the number stands in the middle one."""
         row, part = at
         middle = part == (form.tall - 1) // 2
-        line = Line()
+        line = Line(" ")
         if middle:
+            if not form.header:
+                line.add(f"{right(str(row + 1), len(str(len(names))))} ", ink.dim)
             style = ink.accent if row == cursor[0] else ink.plain
-            number = right(str(row + 1), len(str(len(names))))
-            line.add(f" {number} ", ink.dim).add(left(names[row], form.label - line.width - 1), style)
-        line.to(form.label)
-        for c in range(self.first, min(self.first + form.cols, len(names))):
-            value = float(values[row, c])
-            text = (signed(value) if diverging else unsigned(value)) if middle else ""
-            chosen = (row, c) == cursor
-            style = ink.cell(value, diverging=diverging)
-            if chosen and middle:
-                line.add(bracketed(text, form.cell), style + ink.bold)
-            else:
-                line.add(_placed(text, form.cell), style)
+            line.add(left(names[row], form.label - line.width - 1), style)
+        for number, panel in enumerate(panels):
+            for c, start in self._columns(number, form):
+                value = float(panel.values[row, c])
+                text = panel.text(value) if middle else ""
+                look = panel.style(value, ink)
+                if (row, c) == cursor and middle:
+                    line.pad(start).add(_marked(text, form.cell), look + ink.bold)
+                else:
+                    line.pad(start).add(_placed(text, form.cell), look)
         return line
 
 
 def _placed(text: str, width: int) -> str:
-    """In the middle; in the narrowest cells at the right, where the cursor's mark leaves it."""
-    return right(text, width) if width == _NARROWEST else centre(text, width)
+    """In the middle; in narrow cells at the right, where the cursor's mark leaves it."""
+    if width == _LEAST:
+        text = text.removeprefix("+").strip()
+        return right(text[:3] if text[0] in "01" else text, width)
+    return right(text, width) if width < _ROOMY else centre(text, width)
 
 
-def ramp_legend(area: Area, *, diverging: bool) -> Line:
+def _marked(text: str, width: int) -> str:
+    """The cursor's cell: `[.86]`, or `▸.86`, `▸−.2` where a cell has four columns."""
+    if width > _LEAST:
+        return bracketed(text, width)
+    text = text.removeprefix("+").strip()
+    if cell_len(text) >= _LEAST:
+        text = text[:3] if text[0] != "−" else f"−.{min(round(float(text[1:]) * 10), 9)}"
+    return left("▸" + text, width)
+
+
+def ramp_legend(panel: Panel, ink: Ink) -> Line:
     """The ramp with its ends."""
-    line = Line("−1 " if diverging else "0 ", area.ink.dim)
-    for value in np.linspace(-1 if diverging else 0, 1, 15 if diverging else 8):
-        line.add("  " if not diverging else " ", area.ink.cell(float(value), diverging=diverging))
-    return line.add(" 1", area.ink.dim)
+    low = -1.0 if panel.signed else 0.0
+    line = Line("−1 " if panel.signed else "0 ", ink.dim)
+    for value in np.linspace(low, 1, 15 if panel.signed else 8).tolist():
+        line.add(" " if ink.blocks else "▪", panel.style(value, ink))
+    return line.add(" 1", ink.dim)

@@ -88,7 +88,7 @@ def _row(track: Track, current: int, form: Grid, area: Area) -> Line:
     for at in range(form.first, form.first + form.count):
         number = float(track.values[at])
         chosen = ink.bold if at == current and track.here else ink.plain
-        line.add(_cell(number, form.cell), ink.cell(number, diverging=False) + chosen)
+        line.add(_cell(number, form.cell), ink.cell(number) + chosen)
     return line
 
 

@@ -1,18 +1,30 @@
-"""An N×N table of short texts under the map's layout and scrolling."""
+"""An N×N table of short texts that scrolls both ways under fixed headers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
 from inspector.tui.text import Line, bracketed, centre, left, page, right
 from inspector.tui.views.base import Area, window
-from inspector.tui.widgets.heatmap import Layout, layout
 
 Cell = Callable[[int, int], tuple[str, Style]]
+_LABEL, _CELL = 22, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the table lies in an area; `named`: names above the columns, else numbers."""
+
+    label: int
+    cell: int
+    rows: int
+    cols: int
+    named: bool
 
 
 @dataclass(slots=True)
@@ -55,9 +67,10 @@ class Matrix:
         return f" · {rows}, columns {self.first + 1}–{self.first + form.cols} of {n}"
 
     def _layout(self, names: Sequence[str], area: Area) -> Layout:
-        """The map's, with one line a row and cells wide enough for counts of three digits."""
-        form = layout(names, Area(area.ink, area.width, area.height))
-        cell = max(form.cell, 9)
-        cols = max((area.width - form.label - 1) // cell, 1)
-        named = form.named and cell == form.cell
-        return Layout(form.label, cell, 1, min(max(area.height - 1, 1), len(names)), min(cols, len(names)), named)
+        """One line a row; cells wide enough for counts of three digits, and for names if all of them fit."""
+        longest, n = max((cell_len(name) for name in names), default=1), max(len(names), 1)
+        label = min(longest, _LABEL, max(area.width // 3, 8)) + len(str(n)) + 3
+        room = area.width - label - 1
+        named = max(longest + 2, _CELL) * n <= room
+        cell = min(max(longest + 2, _CELL), 12) if named else _CELL
+        return Layout(label, cell, min(max(area.height - 1, 1), n), min(max(room // cell, 1), n), named)

@@ -35,7 +35,8 @@ class Painted(Widget):
     def repaint(self) -> list[Region]:
         """Paint again and refresh what differs; the regions that do."""
         width, height = self.size
-        if not width or not height:
+        if not width or not height or not self.display:
+            self._strips = []
             return []
         before, self._strips = self._strips, self._painted(width, height)
         if len(before) != len(self._strips):

@@ -31,6 +31,12 @@ class Lines:
     log: bool = False
     spread: tuple[float, ...] = ()
     """Half the width of the band around chance, at each x; without it, a line."""
+    colours: tuple[int, ...] = ()
+    """Of the curves, as the ink numbers them; by default in their order."""
+    lettered: bool = True
+
+    def colour(self, curve: int) -> int:
+        return self.colours[curve] if self.colours else curve
 
 
 def as_curve(values: Floats) -> tuple[float, ...]:
@@ -52,20 +58,22 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
     """The plot in `height` lines of `width` cells: canvas, y numbers left, x numbers below."""
     low, high, step = lines.limits
     x0, x1 = (lines.x[0], lines.x[-1]) if lines.x else (0.0, 1.0)
-    tall, ticks = _rows(max(height - 2, 2), round((high - low) / step) if step > 0 else 1)
+    tall, ticks = _rows(max(height - 1, 2), round((high - low) / step) if step > 0 else 1)
     frame = Frame(max(width - AXIS - 2, 2), tall, (x0, x1), (low, high))
     curves = tuple(Curve(lines.x, curve) for curve in lines.curves)
     rows = [list(row) for row in canvas(curves, frame)]
-    letters = _place_letters(lines, frame)
+    letters = _place_letters(lines, frame) if lines.lettered else {}
     labels = _y_labels(frame, ticks, log=lines.log)
     cursor = frame.column(lines.cursor) if lines.cursor is not None else -1
     chance = _chance_rows(lines, frame)
     out = []
+    zero = frame.row(0.0) if low < 0 < high and not lines.log else -1
     for y, row in enumerate(rows):
         line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
-        _add_cells(line, row, y, letters, chance, (cursor, lines.strong), ink)
+        blank = "──" if y == zero else "· " if y in labels else "  "
+        _add_cells(line, row, y, letters, chance, (cursor, blank), lines, ink)
         out.append(line)
-    return [*out, *_x_axis(lines, frame, ink), *[Line()] * (max(height - 2, 2) - tall)]
+    return [*out, _x_axis(lines, frame, ink), *[Line()] * (max(height - 1, 2) - tall)]
 
 
 def _rows(height: int, steps: int) -> tuple[int, int]:
@@ -86,19 +94,24 @@ def _add_cells(
     y: int,
     letters: dict[tuple[int, int], int],
     chance: dict[int, set[int]],
-    mark: tuple[int, int],
+    behind: tuple[int, str],
+    lines: Lines,
     ink: Ink,
 ) -> None:
-    """One row of the canvas, neighbours of one style as one segment; `mark`: the cursor's column, the bold curve."""
-    (cursor, strong), run, style = mark, "", Style()
+    """One row of the canvas, neighbours of one style as one segment; `behind`: the cursor's column, the grid."""
+    (cursor, blank), run, style = behind, "", Style()
     for x, (char, curve) in enumerate(row):
-        at, want = char, ink.line(curve) + Style(bold=curve == strong or None) if curve >= 0 else ink.plain
+        at, want = char, ink.plain
+        if curve >= 0:
+            want = ink.line(lines.colour(curve)) + Style(bold=curve == lines.strong or None)
         if (y, x) in letters:
-            at, want = LETTERS[letters[y, x] % 26], ink.line(letters[y, x]) + ink.bold
+            at, want = LETTERS[letters[y, x] % 26], ink.line(lines.colour(letters[y, x])) + ink.bold
         elif curve < 0 and x == cursor:
             at, want = "│", ink.accent
         elif curve < 0 and y in chance.get(x, ()) and x % 2 == 0:
             at, want = "╌", ink.dim
+        elif curve < 0:
+            at, want = blank[x % 2], ink.dim
         if want != style and run:
             line.add(run, style)
             run = ""
@@ -152,24 +165,14 @@ def _power(exponent: float) -> str:
     return text if len(text) < AXIS else f"{10**exponent:.1e}".replace("e-0", "e-")
 
 
-def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> list[Line]:
-    """The bottom edge and its numbers, as many as fit; the slider names the cursor's."""
+def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> Line:
+    """The bottom edge with as many numbers as fit into it; the slider names the cursor's."""
     ticks = lines.ticks or tuple(f"{x:g}" for x in lines.x)
-    edge, numbers = ["─"] * frame.width, [" "] * (frame.width + 2)
-    used: set[int] = set()
-    order = list(range(len(lines.x)))
-    stride = max(1, math.ceil(len(order) * 5 / max(frame.width, 1)))
-    wanted = sorted(order[::stride])
-    for at in wanted:
-        column = frame.column(lines.x[at])
-        start = min(max(column - len(ticks[at]) // 2, 0), len(numbers) - len(ticks[at]))
-        cells = range(start - 1, start + len(ticks[at]) + 1)
-        if used & set(cells):
-            continue
-        used |= set(range(start, start + len(ticks[at])))
-        numbers[start : start + len(ticks[at])] = ticks[at]
-        edge[column] = "┬"
-    return [
-        Line(" " * AXIS).add("└" + "".join(edge), ink.dim),
-        Line(" " * (AXIS + 1)).add("".join(numbers).rstrip(), ink.dim),
-    ]
+    cells, free = ["─"] * frame.width, 0
+    for at in range(0, len(lines.x), max(1, math.ceil(len(lines.x) * 5 / max(frame.width, 1)))):
+        width = len(ticks[at])
+        start = min(max(frame.column(lines.x[at]) - width // 2, 0), frame.width - width)
+        if start >= free:
+            cells[start : start + width] = ticks[at]
+            free = start + width + 2
+    return Line(" " * AXIS).add("└" + "".join(cells), ink.dim)

@@ -7,33 +7,37 @@ import torch
 
 from inspector.base_model.generation import Answer
 from inspector.common.errors import InspectorError
+from tests.trainer.methods.graded import Graded
 from trainer.methods import METHODS, method
-from trainer.objectives import losses, weights
-from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, remark, row_weights, taken
+from trainer.methods.rewards import group_means, pairs, statistics
+from trainer.methods.weighted import Dft, Krafton, OfflineGrpo, Rft, Rift, RiftLinear, Sft
+from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
+from trainer.objectives.weighted import kl, token_mean
 from trainer.recipes.recipe import Recipe
 from trainer.rollouts.rows import Prompt, Row, Rows
 
 REWARDS, GROUPS = [1.0, 0.5, 0.0, -1.0, 2.0], ["a", "a", "b", "b", "b"]
 """More than right and wrong: above 0 is right."""
+SAMPLE = Graded(REWARDS, GROUPS)
 
 
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (weights.positive(REWARDS), [1, 1, 0, 0, 1]),
-        (weights.signs(REWARDS, 2.0, -3.0), [2, 2, -3, -3, 2]),
-        (weights.linear(REWARDS, 0.5), [0.5, 0.75, 1, 1.5, 0]),
-        (weights.advantages(REWARDS, GROUPS, 0.5), [0.75, 0.25, 1 / 6, -5 / 6, 13 / 6]),
-        (weights.advantages(REWARDS, GROUPS), [0.35, -0.15, -1 / 3 + 0.1, -4 / 3 + 0.1, 5 / 3 + 0.1]),
-        (weights.krafton_advantages(REWARDS, GROUPS, 0.5), [0.75, 0.25, -1 / 3, -4 / 3, 5 / 3]),
-        (weights.krafton_advantages([1.0, 0.5], ["a", "b"]), [0.1, 0.1]),
-        (weights.krafton_advantages([1.0, 0.0], ["a", "a"]), [0.5, -0.5]),
-        (list(weights.group_means(REWARDS, GROUPS).values()), [0.75, 1 / 3]),
-        (weights.pairs(REWARDS, GROUPS), [(4, 2)]),
-        (weights.pairs(REWARDS, GROUPS, every=True), [(4, 2), (4, 3)]),
-        (weights.pairs([1, 1, 0, 0], ["a"] * 4, every=True), [(0, 2), (0, 3), (1, 2), (1, 3)]),
+        (Rft().weights(SAMPLE), [1, 1, 0, 0, 1]),
+        (Rift(2.0, -3.0).weights(SAMPLE), [2, 2, -3, -3, 2]),
+        (RiftLinear(0.5).weights(SAMPLE), [0.5, 0.75, 1, 1.5, 0]),
+        (OfflineGrpo(0.5).weights(SAMPLE), [0.75, 0.25, 1 / 6, -5 / 6, 13 / 6]),
+        (OfflineGrpo().weights(SAMPLE), [0.35, -0.15, -1 / 3 + 0.1, -4 / 3 + 0.1, 5 / 3 + 0.1]),
+        (Krafton(0.5).weights(SAMPLE), [0.75, 0.25, -1 / 3, -4 / 3, 5 / 3]),
+        (Krafton().weights(Graded([1.0, 0.5], ["a", "b"])), [0.1, 0.1]),
+        (Krafton().weights(Graded([1.0, 0.0], ["a", "a"])), [0.5, -0.5]),
+        (list(group_means(REWARDS, GROUPS).values()), [0.75, 1 / 3]),
+        (pairs(REWARDS, GROUPS), [(4, 2)]),
+        (pairs(REWARDS, GROUPS, every=True), [(4, 2), (4, 3)]),
+        (pairs([1, 1, 0, 0], ["a"] * 4, every=True), [(0, 2), (0, 3), (1, 2), (1, 3)]),
     ],
 )
 def test_weights_of_any_rewards(made, expected):
@@ -51,7 +55,7 @@ def test_weights_of_any_rewards(made, expected):
     ],
 )
 def test_statistics_of_any_rewards(rewards, groups, counts):
-    told = weights.statistics(rewards, groups)
+    told = statistics(rewards, groups)
     found = (told.rows, told.positive, told.groups, told.mixed, told.all_right, told.all_wrong, told.mean)
     assert found == pytest.approx(counts)
 
@@ -82,8 +86,8 @@ SOME = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.5, "b", 2, 5), (-1.0, "b", 2,
     ],
 )
 def test_a_weight_for_each_row(name, settings, expected):
-    recipe = Recipe(**settings)
-    assert row_weights(method(name), recipe, SOME) == pytest.approx(expected)
+    recipe = Recipe().where(**settings)
+    assert recipe.objective(method(name)).weights(SOME) == pytest.approx(expected)
     found = examples(method(name), recipe, SOME)
     kept = [n for n in range(6) if name != "rft" or expected[n]]
     assert found.columns["weight"] == pytest.approx([expected[n] for n in kept])
@@ -94,7 +98,7 @@ def test_a_weight_for_each_row(name, settings, expected):
 
 def test_pairs_and_labels_are_of_rows_that_are_learned():
     """Row 4 has no target: group c is not mixed any more, and no example."""
-    found = examples(method("dpo"), Recipe(pairs="all"), SOME)
+    found = examples(method("dpo"), Recipe().where(pairs="all"), SOME)
     columns = found.columns
     assert columns["prompt_ids"] == [SOME.rows[0].prompt, SOME.rows[2].prompt]
     assert columns["chosen_ids"] == [SOME.rows[0].completion, SOME.rows[2].completion]
@@ -116,11 +120,13 @@ def test_groups_of_two_prompts_are_refused():
 
 def test_rows_with_a_weight_and_no_target_teach_nothing():
     with pytest.raises(InspectorError, match="every row's weight is 0"):
-        examples(method("offline-grpo"), Recipe(b=0.0), rows((1.0, "a", 2, 3), (1.0, "a", 2, 3), (0.0, "b", 2, 0)))
+        examples(
+            method("offline-grpo"), Recipe().where(b=0.0), rows((1.0, "a", 2, 3), (1.0, "a", 2, 3), (0.0, "b", 2, 0))
+        )
     untold = rows((0.0, "a", 2, 3), (0.0, "a", 2, 3), (1.0, "b", 2, 0), (0.0, "b", 2, 0))
-    assert row_weights(method("offline-grpo"), Recipe(b=0.0), untold) == [0, 0, 0.5, -0.5]
+    assert OfflineGrpo(0.0).weights(untold) == [0, 0, 0.5, -0.5]
     with pytest.raises(InspectorError, match="every row's weight is 0"):
-        examples(method("offline-grpo"), Recipe(b=0.0), untold)
+        examples(method("offline-grpo"), Recipe().where(b=0.0), untold)
 
 
 PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, "6", "c"), Prompt((6,) * 8, "6", "d"))
@@ -129,13 +135,13 @@ PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, 
 def test_prompts_that_can_be_graded_and_fit():
     """Their tokens count G answers each, as long as the shared ones are on average (masked rows left out)."""
     given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 0), prompts=PROMPTS)
-    found = examples(method("online-grpo"), Recipe(generations=4, max_length=8), given)
+    found = examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), given)
     assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
     assert (found.noun, found.tokens) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)))
     masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
-    assert examples(method("online-grpo"), Recipe(generations=4, max_length=8), masked).tokens == (12, 28)
+    assert examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), masked).tokens == (12, 28)
     with pytest.raises(InspectorError, match="Every prompt is longer than max_length, 3 tokens: raise it"):
-        examples(method("online-grpo"), Recipe(max_length=3), given)
+        examples(method("online-grpo"), Recipe().where(max_length=3), given)
     with pytest.raises(InspectorError, match="no gold answers"):
         examples(method("online-grpo"), Recipe(), rows((1.0, "a", 3, 2), prompts=PROMPTS[1:2]))
 
@@ -150,7 +156,7 @@ def test_prompts_that_can_be_graded_and_fit():
     ],
 )
 def test_how_many_examples_a_run_reads(name, settings, count):
-    assert taken(method(name), Recipe(**settings)) == count
+    assert taken(method(name), Recipe().where(**settings)) == count
 
 
 RIGHT, WRONG, BOTH = [(1.0, "a"), (1.0, "b")], [(0.0, "a"), (0.0, "b")], [(1.0, "a"), (0.0, "a"), (1.0, "b")]
@@ -166,7 +172,8 @@ RIGHT, WRONG, BOTH = [(1.0, "a"), (1.0, "b")], [(0.0, "a"), (0.0, "b")], [(1.0, 
     ],
 )  # fmt: skip
 def test_what_is_odd_of_the_rewards(name, given, iterations, words):
-    said = remark(method(name), Recipe(iterations=iterations), rows(*((r, g, 2, 2) for r, g in given)))
+    told = statistics(*zip(*given, strict=True))
+    said = Recipe().where(iterations=iterations).objective(method(name)).remark(told)
     assert (words in said) if words else not said
 
 
@@ -248,12 +255,12 @@ def test_streams_do_not_depend_on_others():
     assert max(seeds) > 2**30
 
 
-@pytest.mark.parametrize("kind", losses.PROBABILITIES)
+@pytest.mark.parametrize("kind", ["token", "geo-mean", "sequence"])
 def test_rift_in_numbers(kind):
     """Two rows of one and two tokens, one negative: Σ|r|·w over the mask, worked by hand."""
     log_p = torch.tensor([[-1.0, -2.0, -9.0], [-0.5, -3.0, -1.0]], dtype=torch.float64)
     mask = torch.tensor([[True, True, False], [False, True, True]])
-    found = losses.rift(log_p, mask, torch.tensor([0.5, -0.4], dtype=torch.float64), kind)
+    found = Rift(probability=kind).loss(log_p, mask, torch.tensor([0.5, -0.4], dtype=torch.float64))
     p3, p1, both, mean = (torch.tensor(x, dtype=torch.float64).exp() for x in (-3.0, -1.0, -4.0, -2.0))
     negative = {"token": [p3, p1], "geo-mean": [mean, mean], "sequence": [both, 0 * both]}[kind]
     expected = torch.stack([torch.tensor([0.5, 1.0, 0.0], dtype=torch.float64), 0.4 * torch.stack([0 * p1, *negative])])
@@ -266,21 +273,21 @@ def test_losses_in_numbers():
     w = torch.tensor([2.0, -1.0], dtype=torch.float64)
     e = torch.exp(log_p)
     for found, expected in (
-        (losses.weighted(log_p, mask, w), [[2, 4], [-0.5, 0]]),
-        (losses.dft(log_p, mask, w), [[2 * e[0, 0], 4 * e[0, 1]], [-0.5 * e[1, 0], 0]]),
-        (losses.policy_gradient(log_p, mask, w), [[-2 * e[0, 0], -2 * e[0, 1]], [e[1, 0], 0]]),
-        (losses.kl(log_p, log_p + 1, mask), [[e.new_tensor(1).exp() - 2] * 2, [e.new_tensor(1).exp() - 2, 0]]),
+        (Sft().loss(log_p, mask, w), [[2, 4], [-0.5, 0]]),
+        (Dft().loss(log_p, mask, w), [[2 * e[0, 0], 4 * e[0, 1]], [-0.5 * e[1, 0], 0]]),
+        (Krafton().loss(log_p, mask, w), [[-2 * e[0, 0], -2 * e[0, 1]], [e[1, 0], 0]]),
+        (kl(log_p, log_p + 1, mask), [[e.new_tensor(1).exp() - 2] * 2, [e.new_tensor(1).exp() - 2, 0]]),
     ):
         torch.testing.assert_close(
             found, torch.tensor([[float(x) for x in row] for row in expected], dtype=torch.float64)
         )
-    assert losses.token_mean(torch.tensor([3.0, 5.0]), 4).item() == 2
-    assert losses.token_mean(torch.tensor([3.0]), 0).item() == 3
+    assert token_mean(torch.tensor([3.0, 5.0]), 4).item() == 2
+    assert token_mean(torch.tensor([3.0]), 0).item() == 3
     deep = torch.tensor([-60.0, -60.0, -60.0, -120.0])[:, None].expand(4, 2)
-    gone = losses.vanished(
+    gone = Rift(probability="sequence").vanished(
         deep,
         torch.tensor([[True, True], [True, True], [False, False], [True, False]]),
         torch.tensor([-1.0, 1.0, -1.0, -1.0]),
     )
     assert gone.tolist() == [True, False, False, True]
-    assert losses.vanished(deep, mask[:1].expand(4, 2), torch.zeros(4)).tolist() == [False] * 4
+    assert Rift(probability="sequence").vanished(deep, mask[:1].expand(4, 2), torch.zeros(4)).tolist() == [False] * 4

@@ -9,34 +9,16 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
-from trainer.objectives import losses
-from trainer.objectives.weighted import _SUMS, Collator, WeightedTrainer, objective
-from trainer.recipes.recipe import Recipe
+from trainer.methods.weighted import Rift, Sft
+from trainer.objectives.weighted import _SUMS, Collator, WeightedTrainer
 
 LOG_P = torch.tensor([[-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0], [-7.0, -8.0, -9.0]])
 MASK = torch.tensor([[True, True, False], [False, True, True], [False, False, False]])
 
 
-@pytest.mark.parametrize(
-    ("variant", "wanted"),
-    [
-        ("dft", losses.dft),
-        ("rift", lambda *a: losses.rift(*a, "sequence")),
-        ("krafton", losses.policy_gradient),
-        ("study", losses.weighted),
-        ("sft", losses.weighted),
-        ("rift-linear", losses.weighted),
-    ],
-)
-def test_the_loss_of_a_variant(variant, wanted):
-    weight = torch.tensor([0.5, -0.25, 1.0])
-    found = objective(variant, Recipe(probability="sequence"))(LOG_P, MASK, weight)
-    assert torch.equal(found, wanted(LOG_P, MASK, weight))
-
-
-def watched(kind, *weights):
+def watched(objective, *weights):
     """The sums after batches of these weights."""
-    told = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind=kind)
+    told = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _objective=objective)
     for weight in weights:
         WeightedTrainer._watch(told, LOG_P, MASK, torch.tensor(weight), 10)
     return dict(zip(_SUMS, told._sums.tolist(), strict=True))
@@ -44,30 +26,35 @@ def watched(kind, *weights):
 
 def test_what_is_added_up():
     """ℓ and tokens of rows of either sign; rows without a target, or of weight 0, on neither side."""
-    once = watched("", [0.5, -0.25, -1.0])
+    once = watched(Sft(), [0.5, -0.25, -1.0])
     assert once == {"up": 3, "up_tokens": 2, "down": 11, "down_tokens": 2, "negatives": 1, "vanished": 0, "tokens": 10}
-    twice = watched("token", [0.0, -0.25, 1.0], [-1.0, -1.0, -1.0])
+    twice = watched(Rift(), [0.0, -0.25, 1.0], [-1.0, -1.0, -1.0])
     assert twice == {"up": 0, "up_tokens": 0, "down": 25, "down_tokens": 6, "negatives": 3, "vanished": 0, "tokens": 20}
-    deep = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _kind="sequence")
+    deep = SimpleNamespace(_sums=torch.zeros(len(_SUMS), dtype=torch.float64), _objective=Rift(probability="sequence"))
     WeightedTrainer._watch(deep, 20 * LOG_P, MASK, torch.tensor([-1.0, -1.0, -1.0]), 7)
     assert dict(zip(_SUMS, deep._sums.tolist(), strict=True))["vanished"] == 1
     assert deep._sums[-1] == 7
 
 
 @pytest.mark.parametrize(
-    ("sums", "kind", "logged"),
+    ("sums", "counts", "logged"),
     [
-        ((6.0, 4, 10.0, 5, 3, 2, 20), "token", {"tokens": 20, "nll_up": 1.5, "nll_down": 2, "negatives": 3, "vanished": 2, "runaway": 0}),
-        ((6.0, 4, 0.0, 0, 0, 0, 20), "", {"tokens": 20, "nll_up": 1.5}),
-        ((0.0, 0, 10.0, 5, 3, 2, 0), "", {"nll_down": 2, "runaway": 0}),
-        ((0.0,) * 7, "sequence", {"negatives": 0, "vanished": 0}),
+        ((6.0, 4, 10.0, 5, 3, 2, 20), True, {"tokens": 20, "nll_up": 1.5, "nll_down": 2, "negatives": 3, "vanished": 2, "runaway": 0}),
+        ((6.0, 4, 0.0, 0, 0, 0, 20), False, {"tokens": 20, "nll_up": 1.5}),
+        ((0.0, 0, 10.0, 5, 3, 2, 0), False, {"nll_down": 2, "runaway": 0}),
+        ((0.0,) * 7, True, {"negatives": 0, "vanished": 0}),
     ],
 )  # fmt: skip
-def test_what_is_logged(sums, kind, logged, monkeypatch):
+def test_what_is_logged(sums, counts, logged, monkeypatch):
     monkeypatch.setattr(SFTTrainer, "log", lambda _self, logs, _start=None: kept.update(logs))
     kept = {}
     made = WeightedTrainer.__new__(WeightedTrainer)
-    made._sums, made._kind, made._first, made.warned = torch.tensor(sums, dtype=torch.float64), kind, None, ""
+    made._sums, made._counts_vanished, made._first, made.warned = (
+        torch.tensor(sums, dtype=torch.float64),
+        counts,
+        None,
+        "",
+    )
     made.accelerator = SimpleNamespace(reduce=lambda found, _how: found, device="cpu", is_main_process=True)
     made.log({"loss": 1.0})
     assert kept == {"loss": 1.0} | logged

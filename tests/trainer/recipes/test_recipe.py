@@ -58,7 +58,7 @@ def test_the_command_line_wins_and_may_name_a_method():
     assert one("demo-smollm2", "sft", *settings).lr == 1e-3
     assert one("demo-smollm2", "dpo", *settings).lr == 1e-4
     found = one("demo-smollm2", "sft", *settings)
-    assert (found.targets, found.gradient_checkpointing, found.rift_lambda) == (("q_proj", "v_proj"), 1, 0.2)
+    assert (found.targets, found.gradient_checkpointing, found.own["rift_lambda"]) == (("q_proj", "v_proj"), 1, 0.2)
 
 
 @pytest.mark.parametrize(

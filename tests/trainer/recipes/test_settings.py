@@ -1,11 +1,14 @@
 """What is set on the command line must be read by a method that is asked for."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from inspector.common.errors import InspectorError
+from tests.acceptance.command import inspector
 from trainer.methods import METHODS
+from trainer.recipes.recipe import settings
 from trainer.runs.tasks import Options, tasks
 
 
@@ -48,10 +51,8 @@ def test_what_somebody_reads_is_taken(name, settings):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_takes_its_own_settings(name):
-    variant = METHODS[name].variants[0]
     (task,) = asked(name)
-    values = {key: getattr(task.recipe, key) for key in variant.settings}
-    given = [f"{key}={'null' if value is None else value}" for key, value in values.items()]
+    given = [f"{key}={'null' if value is None else value}" for key, value in asdict(task.objective).items()]
     assert asked(name, *given) == asked(name)
 
 
@@ -59,4 +60,20 @@ def test_a_recipe_file_may_speak_to_every_method(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: demo-smollm2\nbeta: 0.3\nmethods: {dpo: {gamma: 2}}\n")
     (task,) = asked("sft", recipe=str(path))
-    assert task.recipe.beta == 0.3
+    assert task.recipe.own["beta"] == 0.3
+
+
+def test_the_command_prints_what_a_method_reads():
+    found = inspector("train", "--settings", "offline-grpo", known=())
+    assert found.returncode == 0, found.stderr
+    text = " ".join(found.stdout.split())
+    assert METHODS["offline-grpo"].variants[0].formula in text
+    assert "b = 0.1 Added to every advantage; by krafton where all answers are right. Read by offline-grpo." in text
+    assert "Read by offline-grpo with variant=krafton." in text
+    assert "lr = 5e-06 The peak learning rate." in text
+    assert "beta" not in text
+    assert "No method 'x'" in inspector("train", "--settings", "x", known=()).stderr
+
+
+def test_every_setting_says_what_it_means():
+    assert [name for name, field in settings().items() if not field.metadata["about"]] == []

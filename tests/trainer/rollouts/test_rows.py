@@ -13,7 +13,7 @@ from trainer.methods import METHODS, method
 from trainer.objectives.examples import by_length, examples, order
 from trainer.objectives.preference import turned
 from trainer.recipes.recipe import Recipe
-from trainer.rollouts.rows import tokenised, unique
+from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import Rollout
 
 TOKENIZER = tiny_tokenizer()
@@ -113,8 +113,8 @@ def test_a_template_that_refuses_names_the_rollout():
 
 def test_unique_leaves_the_first():
     rows = tokenised([rollout(), rollout(text="5"), rollout(), rollout("1")], TOKENIZER, 100)
-    assert unique(rows.rows) == [0, 1]
-    assert len(examples(method("rft"), Recipe(unique=True), rows)) == 2
+    assert rows.repeats == [False, False, True, True]
+    assert len(examples(method("rft"), Recipe().where(unique=True), rows)) == 2
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_unlearnable_set_ups_are_said(name, rewards, says):
 def test_weights_that_are_all_zero_are_said():
     rows = tokenised(MIXED, TOKENIZER, 100)
     with pytest.raises(InspectorError, match="every row's weight is 0"):
-        examples(method("rift"), Recipe(reward_right=0, reward_wrong=0), rows)
+        examples(method("rift"), Recipe().where(reward_right=0, reward_wrong=0), rows)
 
 
 def test_pairs_one_or_all():
     """Each group: two right, one wrong."""
     rows = tokenised(MIXED, TOKENIZER, 100)
     assert len(examples(method("dpo"), Recipe(), rows)) == 3
-    assert len(examples(method("dpo"), Recipe(pairs="all"), rows)) == 6
+    assert len(examples(method("dpo"), Recipe().where(pairs="all"), rows)) == 6
 
 
 def test_order_is_whole_epochs_and_a_longer_run_begins_the_same():

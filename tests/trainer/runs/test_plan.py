@@ -25,7 +25,7 @@ def plan(monkeypatch):
     """On a GPU with so many GB free beside a base of 8."""
 
     def run(name, found, free, **settings):
-        recipe = Recipe(**settings)
+        recipe = Recipe().where(**settings)
         monkeypatch.setattr(memory, "measured", lambda _model: KEPT)
         monkeypatch.setattr(memory, "unused", lambda _device: free * GB)
         monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _device: 8 * GB)

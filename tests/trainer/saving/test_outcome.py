@@ -70,7 +70,7 @@ def test_run_json(every, name):
     examples = {"rft": 12, "dpo": 6, "ipo": 6, "simpo": 6, "online-grpo": 6, "online-dapo": 6}.get(name, 24)
     read = 4 if METHODS[name].data == "prompts" else 32
     assert (run["examples"], run["epochs"]) == (examples, pytest.approx(read / examples))
-    assert set(run["settings"]) == set(METHODS[name].variants[0].settings)
+    assert set(run["settings"]) == {f.name for f in METHODS[name].variants[0].settings()}
     assert {"torch", "trl", "peft", "transformers"} <= set(run["versions"])
     assert math.isfinite(run["loss"])
     assert run["tokens"] > 0

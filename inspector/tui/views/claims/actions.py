@@ -21,7 +21,12 @@ def ask_for_claims(app: Work) -> None:
         if name:
             take_claims(app, name, show=True)
 
-    app.push_screen(Prompt(f"Check claims: a .yaml file, or one of {', '.join(addresses())}"), named)
+    app.push_screen(Prompt(f"Check claims: a .yaml file, or {some_sets()}"), named)
+
+
+def some_sets() -> str:
+    """`one of demo, …`: the sets that are bundled."""
+    return f"one of {', '.join(addresses())}"
 
 
 def take_claims(app: Work, name: str, *, show: bool) -> None:
@@ -86,7 +91,9 @@ def _look_at(app: Work, outcome: Outcome) -> None:
         if layer in range(-1, max(state.layers) + 1):
             state.set_layer(state.layers.index(layer) if layer in state.layers else len(state.layers) - 1)
     app.go(show_metric(app.views.values(), state, shown.metric, layer=selector.layers is not None))
-    app.say("C goes back to the claims")
+    app.say("8 goes back to the claims")
 
 
+CHOOSE = Action("claims", "c", "claims…", "check another set of claims: a .yaml file, or a bundled one",
+                lambda _view, app: ask_for_claims(app), 80)  # fmt: skip
 OPEN_CLAIM = Action("open_claim", "enter", "numbers", "the numbers behind the claim under the cursor", _open_claim, 90)

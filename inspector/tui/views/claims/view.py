@@ -14,9 +14,8 @@ from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, rows_shown, window
-from inspector.tui.views.claims.actions import OPEN_CLAIM, ask_for_claims
+from inspector.tui.views.claims.actions import CHOOSE, OPEN_CLAIM, some_sets
 from inspector.tui.views.claims.state import Judged
-from inspector.tui.work import Work
 
 _MARKS: dict[Verdict, str] = {
     "holds": "✓ holds",
@@ -37,25 +36,16 @@ _DETAIL = 8
 
 class ClaimsView(View):
     id = "claims"
-    key = "C"
+    tab = "8"
     title = "Claims"
-    hint = "published claims against what is open; asks for a set where none is looked at"
+    hint = "published claims against what is open"
     about = (
         "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
         "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. enter "
-        "shows the numbers behind a claim, C asks for another set."
+        "shows the numbers behind a claim, c asks for another set."
     )
-    actions = (OPEN_CLAIM,)
-
-    def there(self, state: AppState) -> bool:
-        return state.judged is not None
-
-    def enter(self, app: Work) -> None:
-        """To the claims; where there are none, or they are looked at already, ask for a set."""
-        if app.state.judged is None or app.view is self:
-            ask_for_claims(app)
-        else:
-            app.go(self.id)
+    lists = "claims"
+    actions = (OPEN_CLAIM, CHOOSE)
 
     def shell_command(self, state: AppState) -> list[str]:
         if state.judged is None or not state.size:
@@ -66,17 +56,23 @@ class ClaimsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged
         if judged is None:
-            return page([Line(), Line("  No claims are loaded.", area.ink.bold)], area.width, area.height)
+            hint = Line("  ").add("c", area.ink.accent).add(f" asks for a set: a .yaml file, or {some_sets()}")
+            return page([Line(), Line("  No claims are loaded.", area.ink.bold), Line(), hint], area.width, area.height)
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)
+        wanted = state.finds.get(self.lists, "")
+        if not (found := judged.found(wanted)):
+            none = f"  No claim of {len(outcomes)} has “{clean(wanted)}” in its name or sentence."
+            hint = Line("  ").add("esc", area.ink.accent).add(" shows all of them again")
+            return page([Line(), Line(none, area.ink.bold), Line(), hint], area.width, area.height)
+        if judged.row not in found:
+            judged.move(0, wanted)
         detail = _detail(outcomes[judged.row], area)
-        rows = max(min(len(outcomes), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
-        top = state.tops[self.id] = window(state.tops.get(self.id, 0), judged.row, rows, len(outcomes))
-        lines = [_head(judged, outcomes, top, rows, area)]
-        lines += [
-            _row(outcome, area, chosen=at == judged.row) for at, outcome in list(enumerate(outcomes))[top : top + rows]
-        ]
+        rows = max(min(len(found), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), found.index(judged.row), rows, len(found))
+        lines = [_head(judged, [outcomes[n] for n in found], top, rows, area)]
+        lines += [_row(outcomes[n], area, chosen=n == judged.row) for n in found[top : top + rows]]
         lines.append(Line())
         room = area.height - len(lines)
         if len(detail) > room > 0:
@@ -86,7 +82,7 @@ class ClaimsView(View):
 
     def move(self, state: AppState, step: int) -> None:
         if state.judged is not None:
-            state.judged.move(step)
+            state.judged.move(step, state.finds.get(self.lists, ""))
 
     def table(self, state: AppState) -> Table:
         columns = (

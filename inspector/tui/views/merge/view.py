@@ -56,7 +56,7 @@ def along_layers(state: AppState, preview: Preview, metric: str) -> Floats:
 
 class MergeView(View):
     id = "merge"
-    key = "W"
+    tab = "5"
     title = "Merge"
     need = 1
     hint = "what a weighted sum of the adapters would be"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from textual.strip import Strip
 
-from inspector.insights.findings import Finding, Number
+from inspector.insights import findings
+from inspector.insights.findings import Finding
+from inspector.study.study import Study
 from inspector.tui.actions import Action
+from inspector.tui.answers import Answer
 from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, general, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy
-from inspector.tui.views.summary.telling import Told, tell
+from inspector.tui.text import Line, clean, page, plural, wrap
+from inspector.tui.views.base import Area, Table, View, rows_shown, tidy
+from inspector.tui.views.summary.numbers import in_words
 from inspector.tui.work import Work
 
 _KINDS = {
@@ -28,10 +30,9 @@ _NUMBERS = 4
 
 class SummaryView(View):
     id = "summary"
-    key = "S"
-    title = "Summary"
+    tab = "1"
+    title = "Findings"
     need = 1
-    short = "Sum"
     hint = "the findings in plain sentences, each with the view behind it"
     about = (
         "What the numbers say, by fixed rules (their thresholds: inspector/insights/findings). ! marks what limits "
@@ -44,46 +45,26 @@ class SummaryView(View):
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.row, self._telling = 0, False
-        self._told: Told | None = None
-        """The findings as they were last told: perhaps not of the present numbers."""
-
-    def up_to_date(self, state: AppState) -> bool:
-        """Whether the findings are of these very numbers."""
-        told = self._told
-        return told is not None and told.study is state.study and told.order == state.order
+        self.row = 0
+        self._lines: list[int] = []
+        """The findings that the lines shown are of."""
+        self.answer: Answer[tuple[Finding, ...]] = Answer("findings", _found, view=self.id)
 
     def findings(self, state: AppState) -> tuple[Finding, ...]:
-        """What the numbers of the adapters shown say, once all are measured: of older ones while newer are told."""
-        told = self._told
-        same = told is not None and told.study.names == state.study.names and told.order == state.order
-        return told.findings if told is not None and same and state.measured else ()
+        """What the numbers of the list say, once all are measured: of older ones while newer are worked out."""
+        return (self.answer.of(state) or ()) if state.measured else ()
 
     def prepare(self, app: Work) -> None:
-        """Have the findings told where the numbers are others than those last told."""
-        state = app.state
-        if state.measured and state.size and not self.up_to_date(state) and not self._telling:
-            self._telling = True
-            job = partial(tell, state.study, state.order, app.post_message)
-            app.run_worker(job, thread=True, group="tell", exit_on_error=False)
+        if app.state.measured:
+            self.answer.keep_up(app)
 
     def receive(self, app: Work, message: ForView) -> None:
-        """Shown while they are of who is open; where the numbers have changed since, the newest are told next."""
-        if isinstance(message, Told):
-            self._told, self._telling = message, False
-            app.repaint()
+        self.answer.take(message)
+        app.repaint()
 
     def open_finding(self, app: Work) -> None:
-        if not (found := self.findings(app.state)):
-            return
-        numbers = found[min(self.row, len(found) - 1)].numbers
-        if not numbers:
-            app.say("this finding has no number of its own")
-            return
-        if app.state.filter:  # findings are of all projections
-            app.refilter("")
-        first = numbers[0]
-        app.go(jump(app.views.values(), app.state, first.metric, first.a, first.b, first.layer))
+        if found := self.findings(app.state):
+            open_finding(app, found[min(self.row, len(found) - 1)])
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (partial := self.waiting(state, area)) is not None:
@@ -91,21 +72,27 @@ class SummaryView(View):
         found = self.findings(state)
         if not found:
             told = (
-                "No rule finds anything to say of these numbers." if self.up_to_date(state) else "Reading the numbers …"
+                "No rule finds anything to say of these numbers."
+                if self.answer.newest(state)
+                else "Reading the numbers …"
             )
             return page([Line(), Line("  " + told)], area.width, area.height)
         self.row = min(self.row, len(found) - 1)
-        below = self._numbers(found[self.row], area)
+        spare = area.height - 2 - len(self._sentence(found[self.row], area, chosen=True))
+        below = self._numbers(found[self.row], area, min(max(spare, 0), _NUMBERS))
         room = area.height - len(below) - 2
 
         def sentence(at: int) -> list[Line]:
-            return self._sentence(found[at], area, chosen=at == self.row)
+            lines = self._sentence(found[at], area, chosen=at == self.row)
+            return lines if len(lines) <= room else [*lines[: room - 1], Line("   … y copies all", area.ink.dim)]
 
         top = state.tops[self.id] = _first(sentence, self.row, state.tops.get(self.id, 0), room)
         last = top
         lines: list[Line] = []
+        self._lines = [-1]
         while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
             lines += block
+            self._lines += [last] * len(block)
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
@@ -125,16 +112,20 @@ class SummaryView(View):
             lines.append(line)
         return lines
 
-    def _numbers(self, found: Finding, area: Area) -> list[Line]:
+    def _numbers(self, found: Finding, area: Area, most: int) -> list[Line]:
         """The numbers behind the finding under the cursor."""
-        lines = [Line("   ").add(_told(number), area.ink.dim) for number in found.numbers[:_NUMBERS]]
-        if len(found.numbers) > _NUMBERS:
-            more = plural(len(found.numbers) - _NUMBERS, "more number")
+        lines = [Line("   ").add(in_words(number), area.ink.dim) for number in found.numbers[:most]]
+        if len(found.numbers) > most > 0:
+            more = plural(len(found.numbers) - most, "more number")
             lines[-1].end(f"… {more}: e exports, y copies all ", area.width, area.ink.dim)
         return lines
 
     def move(self, state: AppState, step: int) -> None:
         self.row = min(max(self.row + step, 0), max(len(self.findings(state)) - 1, 0))
+
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - findings are of several lines
+        if 0 < line < len(self._lines):
+            self.row = self._lines[line]
 
     def table(self, state: AppState) -> Table:
         """One row a number; a finding without any has one row all the same."""
@@ -153,11 +144,19 @@ class SummaryView(View):
         return tuple(dict.fromkeys(number.metric for one in found for number in one.numbers))
 
 
-def _told(number: Number) -> str:
-    """`cosine  sft ↔ rft, layer 12: 0.95`."""
-    who = clean(number.a) + (f" ↔ {clean(number.b)}" if number.b else "")
-    where = "" if number.layer is None else f", layer {number.layer}"
-    return f"{metric_title(number.metric)}  {who}{where}: {general(number.value)}"
+def _found(study: Study) -> tuple[Finding, ...]:
+    return findings.findings_of(study)
+
+
+def open_finding(app: Work, found: Finding) -> None:
+    """The view behind a finding, at its adapters and its layer."""
+    if not found.numbers:
+        app.say("this finding has no number of its own")
+        return
+    if app.state.filter:  # findings are of all projections
+        app.refilter("")
+    first = found.numbers[0]
+    app.go(jump(app.views.values(), app.state, first.metric, first.a, first.b, first.layer))
 
 
 def _first(sentence: Callable[[int], list[Line]], cursor: int, top: int, room: int) -> int:

@@ -36,9 +36,9 @@ _LEAST_PLOT = 6
 
 class TrajectoryView(View):
     id = "trajectory"
-    key = "T"
-    title = "Trajectory"
-    short = "Traj"
+    tab = "7"
+    title = "Training"
+    lists = ""
     hint = "a training over its steps, where one is watched (inspector watch RUN)"
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "

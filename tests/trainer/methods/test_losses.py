@@ -5,9 +5,16 @@ import math
 import pytest
 import torch
 
-from trainer.objectives import losses as o
+from trainer.methods.weighted import Dft, Krafton, Rift, Sft
+from trainer.objectives.weighted import kl, token_mean
 
 ROWS, TOKENS, WORDS = 3, 5, 7
+PROBABILITIES = ("token", "geo-mean", "sequence")
+weighted, dft, policy_gradient = Sft().loss, Dft().loss, Krafton().loss
+
+
+def rift(log_p, mask, reward, kind="token"):
+    return Rift(probability=kind).loss(log_p, mask, reward)
 
 
 @pytest.fixture
@@ -33,19 +40,19 @@ ONES = rewards(1, 1, 1)
 
 def test_sft_is_the_mean_of_minus_log_p(free):
     _logits, log_p, mask = free
-    loss = o.token_mean(o.weighted(log_p(), mask, ONES), mask.sum())
+    loss = token_mean(weighted(log_p(), mask, ONES), mask.sum())
     assert loss.item() == pytest.approx(-log_p()[mask].mean().item(), rel=1e-12)
 
 
 def test_rift_with_rewards_1_is_sft(free):
     _logits, log_p, mask = free
-    for kind in o.PROBABILITIES:
-        assert torch.equal(o.rift(log_p(), mask, ONES, kind), o.weighted(log_p(), mask, ONES))
+    for kind in PROBABILITIES:
+        assert torch.equal(rift(log_p(), mask, ONES, kind), weighted(log_p(), mask, ONES))
 
 
 def test_dft_gradient_is_minus_the_gradient_of_the_probabilities(free):
     logits, log_p, mask = free
-    found = gradient(o.dft(log_p(), mask, ONES).sum(), logits)
+    found = gradient(dft(log_p(), mask, ONES).sum(), logits)
     wanted = -gradient(log_p().exp()[mask].sum(), logits)
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-15)
 
@@ -54,7 +61,7 @@ def test_dft_where_the_model_is_sure_is_sft(free):
     """π_t → 1 makes the gate 1: with log π = −1e-9 the two losses differ by a part in 1e9."""
     mask = free[2]
     log_p = torch.full((ROWS, TOKENS), -1e-9, dtype=torch.float64)
-    torch.testing.assert_close(o.dft(log_p, mask, ONES), o.weighted(log_p, mask, ONES), rtol=2e-9, atol=0)
+    torch.testing.assert_close(dft(log_p, mask, ONES), weighted(log_p, mask, ONES), rtol=2e-9, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def test_rift_negatives_are_linear_in_the_probability(free, kind, probability):
     """Gradient |r|·Σ_t w·∇log π_t, w the probability held fixed."""
     logits, log_p, mask = free
     reward = rewards(-0.2, -0.2, -0.5)
-    found = gradient(o.rift(log_p(), mask, reward, kind).sum(), logits)
+    found = gradient(rift(log_p(), mask, reward, kind).sum(), logits)
     held = probability(log_p(), mask).detach()
     wanted = gradient((-reward[:, None] * held * log_p() * mask).sum(), logits)
     torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-15)
@@ -78,7 +85,7 @@ def test_rift_negatives_are_linear_in_the_probability(free, kind, probability):
 def test_rift_loss_of_a_negative_is_bounded(free):
     log_p = torch.full((1, 4), -50.0)
     mask = torch.ones(1, 4, dtype=torch.bool)
-    assert o.rift(log_p, mask, torch.tensor([-0.2]), "token").sum().item() == pytest.approx(0.2 * 4 * math.exp(-50))
+    assert rift(log_p, mask, torch.tensor([-0.2]), "token").sum().item() == pytest.approx(0.2 * 4 * math.exp(-50))
 
 
 def test_sequence_probability_underflows_beyond_100_nats():
@@ -86,41 +93,41 @@ def test_sequence_probability_underflows_beyond_100_nats():
     mask = torch.ones(3, 11, dtype=torch.bool)
     log_p = torch.tensor([-9.0, -10.0, -10.0])[:, None].expand(3, 11).contiguous()
     reward = torch.tensor([-0.2, -0.2, 1.0])
-    assert o.vanished(log_p, mask, reward, "sequence").tolist() == [False, True, False]
-    assert not o.vanished(log_p, mask, reward, "token").any()
-    assert not o.vanished(log_p, mask, reward, "geo-mean").any()
-    lost = o.rift(log_p, mask, reward, "sequence")
+    assert Rift(probability="sequence").vanished(log_p, mask, reward).tolist() == [False, True, False]
+    assert not Rift(probability="token").vanished(log_p, mask, reward).any()
+    assert not Rift(probability="geo-mean").vanished(log_p, mask, reward).any()
+    lost = rift(log_p, mask, reward, "sequence")
     assert lost[1].abs().sum() == 0
-    assert torch.equal(lost[2], o.weighted(log_p, mask, reward)[2])
+    assert torch.equal(lost[2], weighted(log_p, mask, reward)[2])
 
 
 def test_kl_is_zero_at_the_reference_and_never_negative(free):
     _logits, log_p, mask = free
-    assert o.kl(log_p(), log_p().detach(), mask).abs().max() == 0
+    assert kl(log_p(), log_p().detach(), mask).abs().max() == 0
     other = log_p().detach() + torch.randn(
         ROWS, TOKENS, dtype=torch.float64, generator=torch.Generator().manual_seed(2)
     )
-    assert (o.kl(log_p(), other, mask)[mask] > 0).all()
+    assert (kl(log_p(), other, mask)[mask] > 0).all()
 
 
 def test_policy_gradient_is_advantage_times_the_gradient_of_the_probability(free):
     logits, log_p, mask = free
     advantage = rewards(0.7, -0.3, 0.1)
-    found = gradient(o.policy_gradient(log_p(), mask, advantage).sum(), logits)
+    found = gradient(policy_gradient(log_p(), mask, advantage).sum(), logits)
     wanted = gradient((-advantage[:, None] * log_p().exp() * mask).sum(), logits)
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-15)
 
 
 def test_nothing_outside_the_mask(free):
     _, log_p, mask = free
-    for loss in (o.weighted, o.dft, o.rift, o.policy_gradient):
+    for loss in (weighted, dft, rift, policy_gradient):
         assert loss(log_p(), mask, rewards(1, -1, 0.5))[~mask].abs().sum() == 0
 
 
 def test_a_step_without_tokens_is_zero_not_nan(free):
     _, log_p, _ = free
     none = torch.zeros(ROWS, TOKENS, dtype=torch.bool)
-    loss = o.token_mean(o.weighted(log_p(), none, ONES), none.sum())
+    loss = token_mean(weighted(log_p(), none, ONES), none.sum())
     assert loss.item() == 0
     loss.backward()
 
@@ -130,17 +137,17 @@ def test_cutting_a_step_changes_nothing(free, cuts):
     """Σ of the parts over the N of the whole."""
     _logits, log_p, mask = free
     weight = rewards(0.9, -0.4, 0.1)
-    whole = o.token_mean(o.weighted(log_p(), mask, weight), mask.sum())
+    whole = token_mean(weighted(log_p(), mask, weight), mask.sum())
     parts = zip(log_p().split(cuts), mask.split(cuts), weight.split(cuts), strict=True)
-    sums = sum(o.token_mean(o.weighted(p, m, w), mask.sum()) for p, m, w in parts)
+    sums = sum(token_mean(weighted(p, m, w), mask.sum()) for p, m, w in parts)
     assert sums.item() == pytest.approx(whole.item(), rel=1e-14)
 
 
 @pytest.mark.parametrize("probability", ["token", "geo-mean", "sequence"])
 def test_a_row_without_a_token_teaches_nothing_and_harms_no_other(free, probability):
     logits, log_p, mask = free
-    alone = gradient(o.rift(log_p(), mask, rewards(-1, 0, 0), probability).sum(), logits)
+    alone = gradient(rift(log_p(), mask, rewards(-1, 0, 0), probability).sum(), logits)
     mask[1] = False
-    beside = gradient(o.rift(log_p(), mask, rewards(-1, -1, 0), probability).sum(), logits)
+    beside = gradient(rift(log_p(), mask, rewards(-1, -1, 0), probability).sum(), logits)
     assert torch.equal(beside, alone)
     assert alone[0].any()

@@ -1,4 +1,4 @@
-"""What a row counts for: weights from rewards and groups. No torch.
+"""What there is to learn from in rewards and groups. No torch.
 
 `rewards` and `groups` run over the same rows; a group is all completions of one prompt. A row is positive where
 r > 0.
@@ -10,38 +10,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-
-def positive(rewards: Sequence[float]) -> list[float]:
-    """[r > 0]: RFT. Masking by it is filtering, up to the number of tokens divided by."""
-    return [float(r > 0) for r in rewards]
-
-
-def signs(rewards: Sequence[float], up: float = 1.0, down: float = -0.2) -> list[float]:
-    """RIFT's rewards: `up` for a right answer, `down` for a wrong one."""
-    return [up if r > 0 else down for r in rewards]
-
-
-def linear(rewards: Sequence[float], strength: float) -> list[float]:
-    """1 − rλ: RIFT-linear, with λ the strength. Its gradient is (1−λ)g⁺ + g⁻ for r in {0, 1}."""
-    return [1 - r * strength for r in rewards]
-
-
-def advantages(rewards: Sequence[float], groups: Sequence[str], b: float = 0.1) -> list[float]:
-    """Â = r − mean_g + b, for every group alike: Offline GRPO as the study has it.
-
-    One group of mean r̄ gives (1−r̄+b)g⁺ + (b−r̄)g⁻; equal rewards give b·SFT, so that a group of wrong answers
-    only is still rewarded by b.
-    """
-    means = group_means(rewards, groups)
-    return [r - means[g] + b for r, g in zip(rewards, groups, strict=True)]
-
-
-def krafton_advantages(rewards: Sequence[float], groups: Sequence[str], b: float = 0.1) -> list[float]:
-    """Â = r − mean_g, plus b in groups whose answers are all right [KRAFTON 2025]."""
-    means = group_means(rewards, groups)
-    right = {g: all(r > 0 for r, h in members) for g, members in _members(rewards, groups).items()}
-    return [r - means[g] + (b if right[g] else 0.0) for r, g in zip(rewards, groups, strict=True)]
 
 
 def group_means(rewards: Sequence[float], groups: Sequence[str]) -> dict[str, float]:

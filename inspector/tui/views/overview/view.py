@@ -1,0 +1,217 @@
+"""The first screen: groups of adapters that hold one update, who stands alone, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.strip import Strip
+
+from inspector.study.study import Study
+from inspector.tui.actions import Action
+from inspector.tui.answers import Answer
+from inspector.tui.editing import LIST
+from inspector.tui.messages import ForView
+from inspector.tui.navigation import ENDS
+from inspector.tui.state import AppState
+from inspector.tui.text import Line, clean, page
+from inspector.tui.views.base import Area, Table, View, tidy
+from inspector.tui.views.overview.lines import Item, Shown, listed, painted
+from inspector.tui.views.overview.panel import of_adapter, of_sentence
+from inspector.tui.views.summary.view import open_finding
+from inspector.tui.work import Work
+
+if TYPE_CHECKING:  # none of it before the first frame
+    from inspector.insights.overview import Entry, Overview
+    from inspector.insights.verdict import Verdict
+
+TWO_PANES = 110
+"""Columns from which the evidence stands beside the page, not below it."""
+
+
+class OverviewView(View):
+    id = "overview"
+    tab = "1"
+    title = "Overview"
+    need = 1
+    hint = "which adapters are alike, who stands alone, what follows from it"
+    about = (
+        "Adapters whose updates go one way stand in one group (cosine 1 is one direction, 0 no more alike than random "
+        "updates); ~ goes part of the way with the group above it. Bars: how far each moved, ‖ΔW‖ on a log scale. "
+        "rank: over how many directions (effective rank). Then what follows; ! limits the reading. Enter opens the "
+        "evidence: the view behind a sentence, or an adapter beside the one nearest to it."
+    )
+    actions = (
+        *ENDS,
+        Action("evidence", "enter", "evidence", "the view behind a sentence, or an adapter beside its nearest one",
+               lambda view, app: view.open_evidence(app), 90),
+        *(action for action in LIST if action.id in {"rename", "remove"}),
+    )  # fmt: skip
+    first = ("evidence", "find", "open", "probe", "refer")
+
+    def __init__(self) -> None:
+        self.answer: Answer[Overview] = Answer("overview", _overview, view=self.id)
+        self.sentence: int | None = None
+        """The sentence under the cursor; None while it is on the adapter of the other views' cursor."""
+        self._lines: list[Item] = []
+        """What the lines that are shown are about."""
+        self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
+
+    def prepare(self, app: Work) -> None:
+        self.answer.keep_up(app)
+
+    def receive(self, app: Work, message: ForView) -> None:
+        self.answer.take(message)
+        app.repaint()
+
+    # The cursor
+
+    def _items(self, state: AppState) -> list[Item]:
+        """What the cursor goes through, from above."""
+        found = self.answer.of(state)
+        if found is None:
+            return [("adapter", at) for at in range(state.size)]
+        shown = self._shown(found, state, TWO_PANES)
+        return list(dict.fromkeys((x.about, x.index) for x in (*shown.above, *shown.below) if x.about))
+
+    def _item(self) -> Item | None:
+        return None if self.sentence is None else ("so what", self.sentence)
+
+    def move(self, state: AppState, step: int) -> None:
+        """Through adapters and sentences alike; the column goes to the nearest adapter."""
+        items = self._items(state)
+        here = self._item() or ("adapter", state.row)
+        at = items.index(here) if here in items else 0
+        if items:
+            self._point_at(state, items[min(max(at + step, 0), len(items) - 1)])
+
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - items are of several lines
+        if line < len(self._lines) and self._lines[line][0]:
+            self._point_at(state, self._lines[line])
+
+    def _point_at(self, state: AppState, item: Item) -> None:
+        about, index = item
+        self.sentence = index if about == "so what" else None
+        if about == "adapter":
+            state.row = index
+            self._face_nearest(state)
+
+    def _face_nearest(self, state: AppState) -> int | None:
+        """The cursor's column to the adapter nearest to its row; the id of that."""
+        found = self.answer.of(state)
+        entry = None if found is None else self._entry(state, found)
+        if entry is None or entry.nearest is None:
+            return None
+        nearest = state.arrangement[entry.nearest]
+        if nearest in state.order:
+            state.col = state.order.index(nearest)
+        return nearest
+
+    def open_evidence(self, app: Work) -> None:
+        state, found = app.state, self.answer.of(app.state)
+        if found is None:
+            return
+        if self.sentence is not None and self.sentence < len(found.so_what):
+            open_finding(app, found.so_what[self.sentence])
+        elif (nearest := self._face_nearest(state)) is not None:
+            if nearest not in state.order:
+                state.search("adapters", "")
+                self._face_nearest(state)
+            state.tops["pair"] = 0
+            app.go("pair")
+
+    def _entry(self, state: AppState, found: Overview) -> Entry | None:
+        """That of the adapter under the cursor."""
+        here = state.arrangement.index(state.order[state.row])
+        return next((entry for entry in found.entries if entry.index == here), None)
+
+    # Painting
+
+    def _shown(self, found: Overview, state: AppState, width: int) -> Shown:
+        from inspector.tables.overview import overview_lines
+
+        return listed(overview_lines(found, width), state)
+
+    def paint(self, state: AppState, area: Area) -> list[Strip]:
+        found = self.answer.of(state)
+        if found is None:
+            words = (
+                "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
+            )
+            return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
+        wide = area.width >= TWO_PANES
+        width = min(max(area.width - 46, 64), 100) if wide else area.width
+        shown = self._shown(found, state, width)
+        if self.sentence is not None and self.sentence >= len(found.so_what):
+            self.sentence = None
+        here = self._item() or ("adapter", state.row)
+        lines, state.tops[self.id] = shown.fitted(here, state.tops.get(self.id, 0), area.height)
+        self._lines = [(line.about, line.index) for line in lines]
+        cursor = self._lines.index(here) if here in self._lines else -1
+        made = [painted(line, state, area.ink, here=n == cursor) for n, line in enumerate(lines)]
+        if not wide:
+            return page([*made, *self._below(state, found, area, area.height - len(made))], area.width, area.height)
+        panel = self._panel(state, found, area, area.width - width - 3, area.height)
+        made += [Line() for _ in range(area.height - len(made))]
+        for line, beside in zip(made, [*panel, *[Line()] * area.height], strict=False):
+            line.to(width).add("│ ", area.ink.dim).segments.extend(beside.segments)
+            line.width += beside.width
+        return page(made, area.width, area.height)
+
+    def _below(self, state: AppState, found: Overview, area: Area, room: int) -> list[Line]:
+        """The evidence under the page, where there is room for some of it."""
+        if room < 4:
+            return []
+        lines = self._panel(state, found, area, area.width - 4, room - 1)[: room - 1]
+        return [Line(" " + "─" * (area.width - 2), area.ink.dim), *(_indented(line) for line in lines)]
+
+    def _panel(self, state: AppState, found: Overview, area: Area, width: int, height: int) -> list[Line]:
+        if self.sentence is not None:
+            return of_sentence(found.so_what[self.sentence], area.ink, width, height)
+        entry = self._entry(state, found)
+        return of_adapter(state, state.row, entry, self._of_pair(state, entry), area.ink, width)
+
+    def _of_pair(self, state: AppState, entry: Entry | None) -> Verdict | None:
+        """The verdict on an adapter and its nearest one, kept while the cursor stays."""
+        if entry is None or entry.nearest is None:
+            return None
+        from inspector.insights.verdict import verdict
+
+        pair = (state.arrangement[entry.index], state.arrangement[entry.nearest])
+        if self._verdict is None or self._verdict[0] is not state.study or self._verdict[1] != pair:
+            self._verdict = (state.study, pair, verdict(state.study, *pair))
+        return self._verdict[2]
+
+    # Taking it out
+
+    def table(self, state: AppState) -> Table:
+        columns = ("group", "name", "norm", "effective_rank", "nearest", "cosine", "why")
+        if (found := self.answer.of(state)) is None:
+            return Table("overview", columns, ())
+        groups = {entry.index: f"{mark}{group.letter}" for group in found.groups
+                  for mark, entries in (("", group.entries), ("~ ", group.partly)) for entry in entries}  # fmt: skip
+        names = [state.study.names[at] for at in state.arrangement]
+        rows = [
+            (groups.get(e.index, "alone"), names[e.index], tidy(e.norm), tidy(e.rank),
+             "" if e.nearest is None else names[e.nearest], tidy(e.cosine), ", ".join(e.why))
+            for e in found.entries
+        ]  # fmt: skip
+        rows += [("so what", one.text, "", "", "", "", "caution" if one.caution else "") for one in found.so_what]
+        return Table("overview", columns, tuple(tuple(map(clean, row)) for row in rows))
+
+    def metrics(self, state: AppState, /) -> tuple[str, ...]:
+        found = self.answer.of(state)
+        more = (number.metric for one in (found.so_what if found else ()) for number in one.numbers)
+        return tuple(dict.fromkeys(("cosine", "norm", "effective_rank", *more)))
+
+
+def _overview(study: Study) -> Overview:
+    from inspector.insights.overview import overview
+
+    return overview(study)
+
+
+def _indented(line: Line) -> Line:
+    made = Line("  ")
+    made.segments.extend(line.segments)
+    made.width += line.width
+    return made

@@ -1,0 +1,13 @@
+"""Rows as weights see them."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Graded:
+    rewards: list[float]
+    groups: list[str]
+
+    @property
+    def repeats(self):
+        return [False] * len(self.rewards)

@@ -1,0 +1,77 @@
+"""Clicks and the wheel do what keys do: on tabs, keys, rows, the slider, and in the dialog that opens things."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.helpers import NAMES, app_with, area, body
+
+
+def column(app, name: str, text: str) -> int:
+    line = area(app, name).text.splitlines()[0]
+    assert text in line
+    return line.index(text)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_every_tab_opens_by_its_name(size):
+    app = app_with()
+    async with app.run_test(size=size) as pilot:
+        for key in "2345":
+            view = next(view for view in app.views.values() if view.key == key)
+            line = area(app, "tabs").text
+            at = line.index(key) + 3
+            await pilot.click("#tabs", offset=(at, 0))
+            assert app.state.view == view.id
+        await pilot.click("#tabs", offset=(size[0] - 1, 0))
+
+
+async def test_keys_of_the_footer_act():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.click("#keys", offset=(column(app, "keys", "? help") + 2, 0))
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+        await pilot.press("escape")
+        await pilot.click("#keys", offset=(column(app, "keys", "x remove") + 4, 0))
+        assert app.state.names == NAMES[1:]
+        await pilot.click("#keys", offset=(column(app, "keys", "q quit") + 5, 0))
+        await pilot.pause()
+        assert app.return_code == 0
+
+
+async def test_a_click_on_a_row_takes_the_cursor_there_and_the_second_does_what_enter_does():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.go("adapters")
+        app.repaint()
+        lines = body(app).splitlines()
+        row = next(n for n, line in enumerate(lines) if NAMES[3] in line)
+        await pilot.click("#body", offset=(5, row))
+        assert app.state.row == 3
+        assert body(app).splitlines()[row].startswith("▸")
+        await pilot.click("#body", offset=(5, row))
+        await pilot.pause()
+        assert len(app.screen_stack) == 2 or app.state.view != "adapters"
+
+
+async def test_the_wheel_moves_the_cursor_and_the_slider_takes_clicks():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.go("adapters")
+        await pilot._post_mouse_events([_wheel(down=True)], "#body", offset=(5, 5))
+        await pilot._post_mouse_events([_wheel(down=True)], "#body", offset=(5, 5))
+        assert app.state.row == 2
+        await pilot._post_mouse_events([_wheel(down=False)], "#body", offset=(5, 5))
+        assert app.state.row == 1
+        line = area(app, "slider").text
+        await pilot.click("#slider", offset=(line.index("▸") - 1, 0))
+        assert (app.state.one_layer, app.state.layer) == (True, len(app.state.layers) - 1)
+        await pilot.click("#slider", offset=(area(app, "slider").text.index("◂") + 1, 0))
+        assert app.state.layer == 0
+
+
+def _wheel(*, down: bool):
+    from textual import events
+
+    return events.MouseScrollDown if down else events.MouseScrollUp
