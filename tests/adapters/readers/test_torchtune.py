@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
@@ -142,3 +142,42 @@ def test_a_hostile_pickle_runs_nothing(tmp_path):
     with pytest.raises(InspectorError, match="would run code"):
         read(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_magnitudes_are_in_the_order_of_their_rows(tmp_path):
+    """DoRA of a query projection, in torchtune's order, against m∘V/‖V‖ − W₀ in Hugging Face's."""
+    tensors, deltas = checkpoint(tmp_path / "a")
+    generator = torch.Generator().manual_seed(1)
+    name, path = "layers.0.attn.q_proj", SHAPES["layers.0.attn.q_proj"][0]
+    m, W = (torch.rand(size, generator=generator, dtype=torch.float64) + 1 for size in ((32, 1), (32, 16)))
+    torch.save(tensors | {f"{name}.magnitude": interleaved(m, HEADS).flatten()}, tmp_path / "a" / "adapter_model.pt")
+    (tmp_path / "base").mkdir()
+    save_file({f"{path}.weight": W}, tmp_path / "base" / "model.safetensors")
+    given = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
+    V = W + deltas[shown(path)]
+    adapter = read(tmp_path / "a", given)
+    whole = our_deltas(adapter)[shown(path)]
+    torch.testing.assert_close(whole, m * V / V.norm(dim=1, keepdim=True) - W, rtol=0, atol=1e-12)
+    assert adapter.depends_on.startswith("base at rank 64")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ((4, 16), (24, 3), "B·A does not multiply"),
+        ((4, 16, 1), (24, 4), "B·A does not multiply"),
+        ((4, 16), (24, 4, 1), "B·A does not multiply"),
+        ((4,), (24, 4), "1-D or zero-size factor"),
+        ((4, 16), None, "without its lora_b.weight"),
+    ],
+)
+def test_what_is_no_pair_is_left_out_with_its_reason(tmp_path, a, b, reason):
+    tensors, _ = checkpoint(tmp_path)
+    shapes = {"layers.2.mlp.w1.lora_a.weight": a, "layers.2.mlp.w1.lora_b.weight": b}
+    more = {key: torch.ones(shape) for key, shape in shapes.items() if shape}
+    torch.save(tensors | more | {"layers.2.norm.scale": torch.ones(4)}, tmp_path / "adapter_model.pt")
+    adapter = read(tmp_path)
+    assert [str(id_) for id_ in adapter.info.excluded] == ["2.mlp.gate_proj"]
+    assert all(reason in t.reason for t in adapter.tensors if t.key in more)
+    assert [t.key for t in adapter.tensors if t.reason == "no tensor of a LoRA"] == ["layers.2.norm.scale"]
+    assert len(adapter.modules) == len(SHAPES)
