@@ -161,7 +161,7 @@ class MergeView(View):
             line.add(right(f"{w:g}".replace("-", "−"), 8), style)
             line.add(right(general(abs(w) * float(norms[adapter])), 11), style)
             line.add(right(signed(cosine), 9), style).add("  ")
-            lines.append(line.add(bar(abs(cosine), min(area.width - line.width - 1, 24)), ink.line(row)))
+            lines.append(line.add(bar(abs(cosine), min(area.width - line.width - 1, 24)), ink.line(adapter)))
         return lines
 
     def _plot(self, state: AppState, preview: Preview, area: Area, height: int) -> list[Line]:
