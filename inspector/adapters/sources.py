@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 
 from inspector.common.errors import InspectorError
@@ -99,9 +100,9 @@ def _remote(text: str, name: str) -> Remote:
     """The Hub id in a text that is no existing path."""
     match = _HUB_ID.fullmatch(_id_of(text))
     if match is None:
-        missing = f"No file or folder {plain(text)!r} here{nearby(text)}"
-        is_path = text.startswith((".", "/", "~"))
-        raise InspectorError(f"{missing}{'' if is_path else ', and it is no Hub id (org/repo[@revision][:path])'}.")
+        no_id = "" if text.startswith((".", "/", "~")) else ", and it is no Hub id (org/repo[@revision][:path])"
+        why = ": nothing matches the pattern" if has_magic(text) else f"{nearby(text)}{no_id}"
+        raise InspectorError(f"No file or folder {plain(text)!r} here{why}.")
     subfolder = (match["subfolder"] or "").strip("/")
     if "\\" in subfolder or {"..", "."} & set(subfolder.split("/")):
         raise InspectorError(f"The path in {plain(text)!r} must be a plain path inside the repo.")

@@ -27,7 +27,8 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
     shell_complete=completion.METRICS,
     help="Only this metric (repeat, or separate by commas).",
 )
-@click.option("--summary", is_flag=True, help="Only the findings, in plain sentences.")
+@click.option("--tables", is_flag=True, help="All numbers as tables.")
+@click.option("--summary", is_flag=True, help="All findings, in plain sentences.")
 @click.option(
     "--group-by",
     "by",
@@ -70,7 +71,7 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
 def analyze(
     sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], given: ReadOptions, **more: Any
 ) -> int:
-    """Measure adapters: tables on stdout, or every number to a file with --out.
+    """Measure adapters: an overview on stdout (--tables has all numbers), or every number to a file with --out.
 
     Principal angles compare output subspaces (--sides left); right or both adds input subspaces.
     With --probe the base model runs too: loss between adapters (lmc), similarity of hidden states (cka),
@@ -84,7 +85,8 @@ def analyze(
     if not more["probes"]:
         refuse_unread(_OF_PROBES, "says how to run the base, and nothing asks for that: add --probe.")
     refuse_for_study(sources)
-    parts = analyze.Parts(analyze.metric_names(metrics), summary=more.pop("summary"), by=more.pop("by") or "")
+    asked = {"tables": more.pop("tables"), "summary": more.pop("summary"), "by": more.pop("by") or ""}
+    parts = analyze.Parts(analyze.metric_names(metrics), **asked)
     return analyze.analyze(
         sources,
         out=out,

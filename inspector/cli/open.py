@@ -60,12 +60,12 @@ def demo(k: int, *, measure: bool, mouse: bool) -> int:
         return InspectorApp(demo=True, k=k, published=Published("demo")).run_to_end(mouse=mouse)
     if not measure:
         from inspector.adapters.opening import open_sources
-        from inspector.tables.studies import print_study
+        from inspector.tables.studies import print_overview
         from inspector.workflows.demo import shipped_study
 
         study = shipped_study(open_sources(demo_sources())[0])
         if study is not None and study.settings.k == k:
-            print_study(study)
+            print_overview(study)
             return 0
     return _open(demo_sources(), k, published=Published("demo"), mouse=mouse)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from inspector.common.text import first
 
 _MOST_ENTRIES = 10_000
-_LIKE = 0.8
-"""A ratio of difflib from which on several names are shown; below it the likest alone, from 0.6."""
+_LIKE, _LEAST = 0.8, 0.65
+"""Ratios of difflib: from the first on several names are shown, from the second on the likest alone."""
 
 
 def nearby(text: str) -> str:
@@ -23,7 +23,7 @@ def nearby(text: str) -> str:
         missing, parent = parent, parent.parent
     rest = path.relative_to(missing)
     name, names = missing.name.casefold(), _entries(parent)
-    found = get_close_matches(name, names, cutoff=_LIKE) or get_close_matches(name, names, n=1)
+    found = get_close_matches(name, names, cutoff=_LIKE) or get_close_matches(name, names, 1, _LEAST)
     near = [parent / name for one in found for name in names[one]]
     whole = [one / rest for one in near if _holds((one / rest).exists)]
     return f" (near: {first(whole or near)})" if near else ""

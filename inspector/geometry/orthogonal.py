@@ -20,6 +20,6 @@ def residual_square(inner: Floats, square_a: Floats, square_b: Floats) -> Floats
 
 
 def fraction_module(residual: Floats, square_a: Floats) -> Floats:
-    """√(Σ‖a_m − proj_b a_m‖² / Σ‖a_m‖²) from the scope's sums: a projection on b of its own per module."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(square_a > 0, np.sqrt(residual / square_a), np.nan)
+    """√(Σ‖a_m − proj_b a_m‖² / Σ‖a_m‖²) from the scope's sums: a projection on b of its own per module; NaN of 0/0."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(residual / square_a)

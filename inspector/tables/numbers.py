@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import count as count_from
 
 import numpy as np
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from inspector.common.arrays import Floats
+from inspector.common.labels import labels
+from inspector.insights.first_pairs import first_pairs
 from inspector.insights.nearest import own, told_subjects
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Scope, Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import in_digits, titled
 
-_MAX_PAIRS = 12
+MOST_PAIRS = 12
+"""Pairs of a table by layer; of more pairs those that charts begin with."""
+_HEAD, _NUMBER = 8, 5
+"""Cells of a name above a column, and of a number."""
+_GAP = 3
+"""Cells between two columns."""
 
 
-def matrix_table(study: Study, metric: str, values: Floats) -> Table:
-    """Numbers of pairs with names on both sides; for an ordered metric the row is a, the column b.
+def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iterator[Table]:
+    """Numbers of pairs with names on both sides, in as many tables as the width asks for.
 
-    Beside published adapters one's own alone are columns, and a: that fits a screen, and leaves their own pairs out.
+    For an ordered metric the row is a, the column b. Beside published adapters one's own alone are columns, and a: that
+    leaves pairs of published ones out.
     """
     columns = own(study)
     mixed = 0 < len(columns) < len(study.names)
@@ -28,27 +38,46 @@ def matrix_table(study: Study, metric: str, values: Floats) -> Table:
     shown = values.T if mixed else values
     order = "column off row" if mixed else "row off column"
     ordered = f" ({order})" if DEFINITIONS[metric].subject == "ordered" else ""
-    table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules")
-    table.add_column("")
-    for j in columns:
-        table.add_column(Text(study.names[j]), justify="right")
-    for i, name in enumerate(study.names):
-        table.add_row(Text(name), *(number(value, 3) for value in shown[i, columns].tolist()))
-    return table
+    heads = labels([study.names[j] for j in columns]).at(_HEAD)
+    side = max(map(cell_len, study.names))
+    for part in _parts([max(cell_len(head), _NUMBER) for head in heads], width - side - _GAP):
+        table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else "")
+        table.add_column("")
+        for head in heads[part]:
+            table.add_column(Text(head), justify="right")
+        for i, name in enumerate(study.names):
+            cells = (in_digits(metric, value) for value in shown[i, columns[part]].tolist())
+            table.add_row(Text(name), *cells)
+        yield table
 
 
-def by_layer_table(study: Study, metric: str, values: Floats) -> Table:
-    """Layers × pairs."""
+def by_layer_tables(study: Study, metric: str, values: Floats, width: int) -> Iterator[Table]:
+    """Layers × pairs, the names of a pair one above the other, in as many tables as the width asks for."""
     pairs = [at for _, _, at in told_subjects(study, "pair")]
-    shown = pairs[:_MAX_PAIRS]
+    shown = pairs if len(pairs) <= MOST_PAIRS else [pair for pair in first_pairs(study) if pair in pairs]
     left_out = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
-    table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}")
-    table.add_column("layer", justify="right")
-    for i, j in shown:
-        table.add_column(Text(f"{study.names[i]} · {study.names[j]}"), justify="right")
-    for place, layer in enumerate(study.layers):
-        table.add_row(str(layer), *(number(values[i, j, place], 3) for i, j in shown))
-    return table
+    names = labels(study.names).at(_HEAD)
+    for part in _parts(
+        [max(cell_len(names[i]), cell_len(names[j]), _NUMBER) for i, j in shown], width - len("layer") - _GAP
+    ):
+        table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}" if part.start == 0 else "")
+        table.add_column("layer", justify="right")
+        for i, j in shown[part]:
+            table.add_column(Text(f"{names[i]}\n{names[j]}", justify="right"), justify="right")
+        for place, layer in enumerate(study.layers):
+            table.add_row(str(layer), *(in_digits(metric, values[i, j, place]) for i, j in shown[part]))
+        yield table
+
+
+def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Columns of these widths in runs that fit the room, each of one column at least."""
+    start = used = 0
+    for at, width in enumerate(widths):
+        if at > start and used + width + _GAP > room:
+            yield slice(start, at)
+            start, used = at, 0
+        used += width + _GAP
+    yield slice(start, len(widths))
 
 
 def listed_table(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
@@ -66,5 +95,5 @@ def listed_table(study: Study, metric: str, scope: Scope, values: Floats) -> Tab
             row = numbers[(*at, place)]
             if not np.isnan(row).all():
                 layer = "" if module.layer is None else str(module.layer)
-                table.add_row(Text(a), Text(b), layer, Text(module.path), *(number(v, 3) for v in row.tolist()))
+                table.add_row(Text(a), Text(b), layer, Text(module.path), *(in_digits(metric, v) for v in row.tolist()))
     return table

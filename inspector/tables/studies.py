@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from inspector.common.text import count
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
 from inspector.insights.nearest import own
+from inspector.insights.overview import in_blocks, overview
 from inspector.insights.pairwise import chance_span, shared
+from inspector.insights.short_names import in_short
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.study.study import Study
 from inspector.study.table import needs_pair, subjects
 from inspector.study.warnings import finding_lines
 from inspector.tables.nearest import resemblance_table
-from inspector.tables.numbers import by_layer_table, listed_table, matrix_table
+from inspector.tables.numbers import by_layer_tables, listed_table, matrix_tables
+from inspector.tables.overview import STYLES, overview_lines
 from inspector.tables.pairs import angles_table, interference_table, verdict_table
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
-from inspector.tables.tables import UNLIMITED, Page, number, short_targets, titled
+from inspector.tables.tables import UNLIMITED, Page, in_digits, number, short_targets, titled
 
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
 
 
+NAME = 18
+"""Cells of a name in a table; what all names share stands above it."""
+
+
 class _Page:
-    """Stdout: tables as wide as they are, text in lines of at most 100 columns."""
+    """Stdout: tables of matrices within the screen's width, others as wide as they are, text within 100 columns."""
 
     def __init__(self) -> None:
         self._tables = Page(width=UNLIMITED)
-        self._text = Page()
+        self._text = Page(theme=Theme(STYLES))
+        self.width = max(self._text.width, 80)
         self._text.width = min(self._text.width, 100)
 
     @property
@@ -42,18 +51,38 @@ class _Page:
     def table(self, table: Table) -> None:
         self._tables.print(table)
 
-    def text(self, text: str) -> None:
-        self._text.print(Text(text))
+    def tables(self, tables: Iterable[Table]) -> None:
+        for table in tables:
+            self.table(table)
+
+    def text(self, text: str | Text) -> None:
+        self._text.print(Text(text) if isinstance(text, str) else text)
+
+    @property
+    def text_width(self) -> int:
+        return self._text.width
 
 
-def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
-    """Everything at a glance, or the given metrics with their layers.
+def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False) -> None:
+    """The overview; where probes were run for it (`probed`), their tables as well.
 
-    Where published adapters stand beside one's own (`title` names their set), first which of them one's own resemble;
-    pairs of two published ones are left to the exports.
+    Where published adapters stand beside one's own (`title` names their set), first which of them one's own resemble.
     """
     page = _Page()
     _print_resemblance(page, study, title)
+    for line in overview_lines(overview(study), page.text_width):
+        page.text(line.text)
+    _print_health(page, study)
+    _tell_of_references(page, study)
+    if probed:
+        _print_probes(page, _short(study, page))
+
+
+def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
+    """All tables, or those of the given metrics with their layers; pairs of published adapters are in exports alone."""
+    page = _Page()
+    _print_resemblance(page, study, title)
+    study = _short(in_blocks(study), page)
     _print_adapters(page, study, () if metrics else at_a_glance(of_pairs=False))
     if metrics:
         for metric in metrics:
@@ -63,6 +92,18 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
     if len(study.adapters) > 1:
         _print_pairs(page, study)
         _tell_of_references(page, study)
+    _print_probes(page, study)
+
+
+def _short(study: Study, page: _Page) -> Study:
+    """The study with the names that tables have; what all of one's own names share is printed."""
+    found, shared = in_short(study, NAME)
+    if shared:
+        page.text(f"names: {shared}")
+    return found
+
+
+def _print_probes(page: _Page, study: Study) -> None:
     for part in probe_tables(study):
         if isinstance(part, str):
             page.text(f"\n{part}")
@@ -107,7 +148,7 @@ def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for line in summary_lines(study):
+    for line in summary_lines(_short(study, page)):
         page.text(line)
 
 
@@ -115,14 +156,14 @@ def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for part in group_tables(study, by):
+    for part in group_tables(_short(study, page), by):
         if isinstance(part, str):
             page.text(part)
         else:
             page.table(part)
 
 
-def _print_resemblance(page: _Page, study: Study, title: str) -> None:
+def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> None:
     """The published adapters nearest to one's own; nothing where there are none."""
     for part in (parts := list(resemblance_table(study, title))):
         if isinstance(part, str):
@@ -146,8 +187,8 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
     """Who was measured, with these numbers of each; what all adapters share stands once, below the table."""
     if len({adapter.ranks for adapter in study.adapters}) < 2:
         metrics = [metric for metric in metrics if metric != "effective_rank_share"]
-    measured = {DEFINITIONS[metric].short: study.block(metric, "global") for metric in metrics}
-    numbers = {title: block[:, 0].tolist() for title, block in measured.items() if block is not None}
+    measured = {metric: study.block(metric, "global") for metric in metrics}
+    numbers = {metric: block[:, 0].tolist() for metric, block in measured.items() if block is not None}
     columns: dict[str, list[str]] = {
         "base": [a.base or "?" for a in study.adapters],
         "format": [a.format for a in study.adapters],
@@ -168,20 +209,26 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
     apart = [name for name, values in columns.items() if name not in shared and any(values)]
     for name in apart:
         table.add_column(name)
-    for heading in numbers:
-        table.add_column(heading, justify="right")
+    for metric in numbers:
+        table.add_column(DEFINITIONS[metric].short, justify="right")
     for i, adapter in enumerate(study.adapters):
         told = [Text(columns[name][i]) for name in apart]
-        table.add_row(Text(adapter.name), *told, *(number(values[i], 4) for values in numbers.values()))
+        sizes = (in_digits(metric, values[i]) for metric, values in numbers.items())
+        table.add_row(Text(adapter.name), *told, *sizes)
     if len(table.columns) > 1:
         page.table(table)
     else:
         page.text(f"{title}: {', '.join(study.names)}")
     page.text(f"all: {'; '.join(f'{name} {value}' for name, value in shared.items())}")
-    if not page.on_terminal:  # where they stand already, on stderr
+    _print_health(page, study)
+    page.text("")
+
+
+def _print_health(page: _Page, study: Study) -> None:
+    """What was found in files; on a terminal it stands already, on stderr."""
+    if not page.on_terminal:
         for line in finding_lines({adapter.name: adapter.findings for adapter in study.adapters}):
             page.text(line)
-    page.text("")
 
 
 def unstable_directions(study: Study) -> list[str]:
@@ -207,9 +254,9 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
         if definition.subject in {"adapter", "none"} or definition.indexed:
             page.table(listed_table(study, metric, scope, values))
         elif scope == "global":
-            page.table(matrix_table(study, metric, values[:, :, 0]))
+            page.tables(matrix_tables(study, metric, values[:, :, 0], page.width))
         else:
-            page.table(by_layer_table(study, metric, values))
+            page.tables(by_layer_tables(study, metric, values, page.width))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
         if values is None:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inspector.study.metrics import DEFINITIONS
+from inspector.study.metrics.spectra import RANKS
 from inspector.study.module_id import module_ids
 
 UNLIMITED = 100_000
@@ -40,6 +42,16 @@ def titled(title: str) -> Table:
 def number(value: float, digits: int = 3) -> str:
     """A number with fixed digits; n/a for NaN."""
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def in_digits(metric: str, value: float) -> str:
+    """A number of a metric with the digits it deserves: three that count of sizes, one place of ranks and angles."""
+    definition = DEFINITIONS[metric]
+    if definition.unit == "°":
+        return number(value, 1)
+    if definition.scale is None and definition.range is None:
+        return number(value, 1) if definition.metric in RANKS else significant(value)
+    return number(value, 3)
 
 
 def significant(value: float, digits: int = 3) -> str:

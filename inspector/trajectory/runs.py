@@ -23,6 +23,7 @@ from inspector.adapters.locate import natural
 from inspector.adapters.sources import CHECKPOINTS
 from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, parse_json
+from inspector.common.nearby import nearby
 from inspector.common.text import plain
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
@@ -137,7 +138,9 @@ def stamp_of(path: Path) -> Stamp | None:
 def _runs_in(root: Path) -> list[Path]:
     """The folder itself where it is a run, else the runs directly beneath it."""
     if not root.is_dir():
-        raise InspectorError(f"No folder {plain(root)}: name a training's --out, or one run in it.")
+        raise InspectorError(
+            f"No folder {plain(root)} here{nearby(str(root))}: name a training's --out, or one run in it."
+        )
     try:
         if _is_run(root):
             return [root]

@@ -25,6 +25,8 @@ def clicked(app: Shell, area: str, text: str, x: int, y: int) -> None:
         _press(app, _tab(line, at))
     elif area == "views":
         _show(app, line, at)
+    elif area == "views":
+        _turn(app, line, at)
     elif area == "keys":
         _run(app, _entry(app, line, at))
     elif area == "slider":
@@ -63,6 +65,16 @@ def _press(app: Shell, key: str) -> None:
         _run(app, next((action for action in app.everywhere if key in action.keys.split()), None))
 
 
+def _turn(app: Shell, line: str, at: int) -> None:
+    """To the view of the tab whose title is on the character."""
+    for view in app.views_of(app.view.tab):
+        start = max(line.find(f"[{view.title}]"), line.find(f" {view.title} "))
+        if 0 <= start <= at <= start + len(view.title) + 1:
+            app.go(view.id)
+            app.repaint()
+            return
+
+
 def _run(app: Shell, action: Action | None) -> None:
     if action is not None:
         app.action_act(action.id)
@@ -72,7 +84,7 @@ def _entry(app: Shell, line: str, at: int) -> Action | None:
     """The action whose keys and name are on the character."""
     for action in (*app.everywhere, *app.view.actions):
         for keys, label in footer((action,), (action.id,)):
-            start = line.find(f" {keys} {label}  ")
+            start = f"{line}  ".find(f" {keys} {label}  ")
             if 0 <= start < at <= start + len(keys) + len(label) + 1:
                 return action
     return None
@@ -92,5 +104,5 @@ def _choose(app: Shell, lines: list[str], y: int) -> None:
     if marked == y:
         _run(app, next((action for action in app.view.actions if "enter" in action.keys.split()), None))
     elif marked is not None and y < len(lines) and lines[y].strip():
-        app.view.move(app.state, y - marked)
+        app.view.reach(app.state, y, marked)
         app.repaint()

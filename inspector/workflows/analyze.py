@@ -28,15 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What of a study is printed, or written: all of it, some metrics, the findings, groups."""
+    """What of a study is printed, or written: the overview or all of it, some metrics, the findings, groups."""
 
     metrics: tuple[str, ...] = ()
+    tables: bool = False
     summary: bool = False
     by: str = ""
 
     def refuse_several(self) -> None:
         """Raise InspectorError where two things are asked for that stand alone."""
-        asked = {"--summary": self.summary, "--group-by": self.by, "--metric": self.metrics}
+        asked = {
+            "--tables": self.tables,
+            "--summary": self.summary,
+            "--group-by": self.by,
+            "--metric": self.metrics,
+        }
         if len(given := [option for option, value in asked.items() if value]) > 1:
             raise InspectorError(f"{' and '.join(given)} print different things: give one of them.")
 
@@ -57,20 +63,13 @@ def analyze(
     """
     if out is not None:
         refuse_unwritable(out)
-        if parts.summary or parts.by:
-            raise InspectorError(f"--{'summary' if parts.summary else 'group-by'} prints: leave out --out.")
+        asked = {"tables": parts.tables, "summary": parts.summary, "group-by": parts.by}
+        if printing := [option for option, value in asked.items() if value]:
+            raise InspectorError(f"--{printing[0]} prints: leave out --out.")
     parts.refuse_several()
     study, complete = measured(sources, settings, request, given, against)
     if out is None:
-        from inspector.tables.studies import PUBLISHED, print_groups, print_study, print_summary
-
-        title = PUBLISHED if against is None else against.address
-        if parts.summary:
-            print_summary(study, title)
-        elif parts.by:
-            print_groups(study, parts.by, title)
-        else:
-            print_study(study, parts.metrics, title)
+        _print(study, parts, against, probed=request is not None)
     else:
         wrote(*save(study, out, parts.metrics))
         if lonely := [metric for metric in parts.metrics if needs_pair(study, metric)]:
@@ -79,6 +78,22 @@ def analyze(
         say(f"Nothing could be compared with {plain(against.address)}.")
         complete = False
     return 0 if complete else 3
+
+
+def _print(study: Study, parts: Parts, against: ClaimSet | None, *, probed: bool) -> None:
+    """What was asked for, or the overview."""
+    from inspector.tables import studies
+
+    title = studies.PUBLISHED if against is None else against.address
+    if parts.summary:
+        studies.print_summary(study, title)
+    elif parts.by:
+        studies.print_groups(study, parts.by, title)
+    elif parts.tables or parts.metrics:
+        studies.print_study(study, parts.metrics, title)
+    else:
+        studies.print_overview(study, title, probed=probed)
+        say("More: --tables, all numbers; --summary, all findings; --metric NAME; --out FILE.")
 
 
 def metric_names(given: Sequence[str]) -> tuple[str, ...]:

@@ -84,12 +84,28 @@ def test_directions_and_ranks_by_dense_svd(table, dense):
         assert rank == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-9)
 
 
+def test_the_overview_on_stdout(dense):
+    """Groups and what follows, then nothing: no table that does not fit."""
+    done = inspector("analyze", DEMO, COLUMNS="80")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "  11 adapters of SmolLM2-135M-Instruct · rank 8 · k o q v · all healthy"
+    row = next(line.split() for line in lines if line.split()[1:2] == ["dft"])
+    assert row[3] == f"{np.sqrt(sum((W**2).sum() for W in dense['dft'].values())):.2f}"
+    assert "  A  mostly one direction, cosine 0.77 to 0.88 · ~ in part" in lines
+    assert "  1 A holds 4 variants of one update, B 2: keep one of each, by accuracy." in lines
+    assert max(map(len, lines)) <= 80
+    assert "interference" not in done.stdout
+    assert "--tables" in done.stderr
+    assert "\x1b" not in done.stdout
+
+
 def test_tables_on_stdout(dense):
-    done = inspector("analyze", DEMO)
+    done = inspector("analyze", DEMO, "--tables")
     assert done.returncode == 0
     for name in NAMES:
         assert name in done.stdout
-    assert f"{np.sqrt(sum((W**2).sum() for W in dense['dft'].values())):.4f}" in done.stdout
+    assert f"{np.sqrt(sum((W**2).sum() for W in dense['dft'].values())):.2f}" in done.stdout
     assert "interference" in done.stdout
     assert "random" in done.stdout
     assert "Measuring 11 adapters" in done.stderr
@@ -129,7 +145,23 @@ def test_a_saved_study_prints_the_same_tables(tmp_path):
     two = (DEMO / "sft", DEMO / "dpo")
     assert inspector("analyze", *two, "--out", tmp_path / "s.json").returncode == 0
     assert json.loads((tmp_path / "s.json").read_text())["settings"]["k"] == 10
-    assert inspector("analyze", tmp_path / "s.json").stdout == inspector("analyze", *two).stdout
+    for options in ((), ("--tables",)):
+        assert inspector("analyze", tmp_path / "s.json", *options).stdout == inspector("analyze", *two, *options).stdout
+
+
+def test_long_names_fit_and_stay_apart(tmp_path):
+    """What all share is printed once; matrices go on below each other."""
+    stem = "run1-qwen3-4b-lora-r32-math-"
+    names = [f"{method}-lr{rate}-s{seed}" for method in ("sft", "dpo") for rate in ("1e-4", "2e-5") for seed in (1, 42)]
+    for at, name in enumerate(names):
+        write_random(tmp_path / "set" / f"{stem}{name}", seed=at)
+    for options in ((), ("--tables",), ("--metric", "cosine"), ("--summary",)):
+        done = inspector("analyze", tmp_path / "set", *options, COLUMNS="80")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(stem) == 1, options
+        assert all(name in done.stdout for name in names)
+        rows = [line.rstrip() for line in done.stdout.splitlines() if line.startswith(" sft-lr1e-4-s1 ")]
+        assert all(len(row) <= 80 for row in rows if row.split()[1] not in names), rows
 
 
 def test_named_sources_and_duplicates(tmp_path):
@@ -235,15 +267,22 @@ def test_groups_of_the_demo():
     assert lineage[0][-1] == "1.00"
 
 
-def test_a_summary_is_printed_not_written(tmp_path):
-    done = inspector("analyze", DEMO, "--summary", "--out", tmp_path / "x.json")
+@pytest.mark.parametrize("option", ["--summary", "--tables"])
+def test_what_is_printed_is_not_written(option, tmp_path):
+    done = inspector("analyze", DEMO, option, "--out", tmp_path / "x.json")
     assert done.returncode == 2
-    assert "--summary prints" in done.stderr
+    assert f"{option} prints" in done.stderr
+
+
+def test_two_things_to_print_are_refused():
+    done = inspector("analyze", DEMO, "--summary", "--tables")
+    assert done.returncode == 2
+    assert "--tables and --summary print different things" in done.stderr
 
 
 def test_one_adapter_in_the_singular_and_small_numbers_as_they_are(tmp_path):
     write_random(tmp_path / "one")
-    done = inspector("analyze", tmp_path / "one", cwd=tmp_path)
+    done = inspector("analyze", tmp_path / "one", "--tables", cwd=tmp_path)
     title = next(line for line in done.stdout.splitlines() if line.startswith("1 adapter"))
     assert title.startswith("1 adapter, ")
     (parameters,) = re.findall(r"parameters ([\d,]+)", done.stdout)

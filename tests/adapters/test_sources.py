@@ -84,6 +84,8 @@ def test_missing_paths_are_no_hub_ids(text, tmp_path, monkeypatch):
         ("Runs/SFT/checkpoint-9", " (near: runs)"),
         ("run", " (near: runs)"),
         ("./runs/dpo", "."),
+        ("runs/dpo-*", ": nothing matches the pattern."),
+        ("file:///runs/sft", ", and it is no Hub id"),
     ],
 )
 def test_a_mistyped_path_names_what_is_near(text, near, tmp_path, monkeypatch):

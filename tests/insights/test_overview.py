@@ -153,8 +153,8 @@ def test_few_prompts_say_nothing():
 @pytest.mark.parametrize(
     ("least", "sentence"),
     [
-        (0.6, "Hidden states of a and b part: CKA falls to 0.60 in layer 2."),
-        (0.96, "Hidden states of a and b stay alike in every layer: CKA at least 0.96."),
+        (0.6, "a and b: hidden states part from layer 2 on (CKA 0.60 in layer 2)."),
+        (0.96, "a and b: hidden states alike in every layer (CKA at least 0.96)."),
     ],
 )
 def test_hidden_states_of_two(least, sentence):

@@ -9,9 +9,10 @@ import pytest
 
 from inspector.claims.verdicts import evaluate
 from inspector.insights.findings import findings_of
+from inspector.insights.first_pairs import SHOWN
 from inspector.insights.pairwise import pair_chance
 from inspector.report.build import report
-from inspector.report.chart_subjects import MOST, SHOWN, drawn_first, pairs
+from inspector.report.chart_subjects import MOST, drawn_first, pairs
 from inspector.report.page import page
 from inspector.study.metrics import DEFINITIONS
 from tests.claims.studies import claim, claims

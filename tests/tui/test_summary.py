@@ -45,7 +45,7 @@ async def test_enter_opens_the_view_behind_a_finding():
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "summary")
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         found = app.views["summary"].findings(app.state)
         assert f"{len(found)} findings" in body(app)
         at = next(n for n, one in enumerate(found) if "dpo_s42 moved" in one.text)
@@ -85,7 +85,7 @@ async def test_the_order_shown_is_the_order_told():
         await pilot.press("down", "x")
         await visit(pilot, "summary")
         assert "rft_s42" not in body(app)
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         assert "findings" in body(app)
         assert "rft_s42" not in body(app)
 
@@ -110,7 +110,7 @@ async def test_the_findings_are_told_in_a_thread_once_and_of_the_newest_numbers(
         app.state.replace_study(second)
         app.repaint()
         go.set()
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         await pilot.press("down", "up")
         assert [id(study) for _, study in asked] == [id(first), id(second)]
         assert threading.get_ident() not in {thread for thread, _ in asked}
@@ -125,8 +125,8 @@ async def test_a_rule_that_stumbles_is_told(monkeypatch):
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "summary")
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
-        assert ("The findings could not be told: ZeroDivisionError: in a rule", "bad") in app.log_lines
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
+        assert ("The findings could not be worked out: ZeroDivisionError: in a rule", "bad") in app.log_lines
         assert "No rule finds" in body(app)
 
 
@@ -150,7 +150,7 @@ async def test_every_finding_can_be_reached(size):
     app = InspectorApp(study=made())
     async with app.run_test(size=size) as pilot:
         await visit(pilot, "summary")
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         for found in app.views["summary"].findings(app.state):
             assert found.text.split()[0] in next(line for line in body(app).splitlines() if line.startswith("▸"))
             await pilot.press("down")
@@ -198,7 +198,7 @@ async def test_every_finding_is_exported():
     app = InspectorApp(study=made())
     async with app.run_test() as pilot:
         await visit(pilot, "summary")
-        await settle(pilot, lambda: app.views["summary"].up_to_date(app.state))
+        await settle(pilot, lambda: app.views["summary"].answer.newest(app.state))
         assert len(app.views["summary"].table(app.state).rows) >= len(app.views["summary"].findings(app.state)) > 3
 
 

@@ -55,7 +55,7 @@ def test_the_answer_about_ones_own_comes_first(place, tmp_path):
     """Words, then numbers; the pairs of published adapters stay in the export."""
     folder, hub = place
     environment = hub.environment(tmp_path) | {"COLUMNS": "80"}
-    done = inspector("analyze", folder / "own", "--against", folder / "set.yaml", **environment)
+    done = inspector("analyze", folder / "own", "--against", folder / "set.yaml", "--tables", **environment)
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert text.startswith(

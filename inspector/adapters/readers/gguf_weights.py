@@ -25,7 +25,7 @@ _TYPE = b"general.type"
 _ADAPTER = struct.pack("<Q", len(_TYPE)) + _TYPE + struct.pack("<IQ", 8, 7) + b"adapter"
 _PLAIN = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _QUANTISED = ("Q", "IQ", "TQ", "MXFP")
-_LONGEST_ARRAY, _LARGEST_METADATA = 100_000, 4 * 2**20
+_LARGEST_METADATA = 4 * 2**20
 # The package takes some ten microseconds for each number of an array, and for each tensor.
 _MOST_VALUES, _MOST_TENSORS = 50_000, 20_000
 
@@ -104,7 +104,7 @@ def _reader(path: Path) -> GGUFReader:
             self.values += 1
             if orig_offs > _LARGEST_METADATA or self.values > _MOST_VALUES:
                 raise ValueError("metadata larger than an adapter's")
-            if raw_type == GGUFValueType.ARRAY and int(self._get(orig_offs + 4, "<u8")[0]) > _LONGEST_ARRAY:
+            if raw_type == GGUFValueType.ARRAY and int(self._get(orig_offs + 4, "<u8")[0]) > _MOST_VALUES:
                 raise ValueError("an array longer than an adapter's")
             return super()._get_field_parts(orig_offs, raw_type)
 

@@ -33,6 +33,12 @@ def overview(study: Study) -> Overview:
     )  # fmt: skip
 
 
+def in_blocks(study: Study) -> Study:
+    """The study with its adapters in the order of the overview, group by group; published ones come last."""
+    order = overview(study).order
+    return study.subset((*order, *(i for i in range(len(study.adapters)) if i not in order)))
+
+
 def measured(study: Study) -> tuple[int, int]:
     """How many modules are measured for every adapter that has them, of how many there are."""
     total, sizes = len(study.modules), study.sizes
@@ -56,4 +62,4 @@ def facts(study: Study, who: Sequence[int]) -> tuple[str, ...]:
     return tuple(said)
 
 
-__all__ = ["Entry", "Group", "Overview", "overview"]
+__all__ = ["Entry", "Group", "Overview", "in_blocks", "overview"]

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from inspector.common.text import count
-from inspector.insights.evidence import ALIKE, FLAT, SIGNIFICANT
+from inspector.insights.evidence import ALIKE, SIGNIFICANT, path, states
 from inspector.insights.findings.finding import Finding, Number, of_adapter, of_pair, own_values, pair_values
-from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
+from inspector.study.metrics.probes import LOSSES
 from inspector.study.study import Study
 
 Names = Sequence[str]
@@ -24,51 +24,43 @@ def behaviour(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
 
 
 def _loss(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
-    """On how many paths the loss rises above both ends, by more than the share that counts as flat."""
-    suffix = next((end for end in LOSSES if study.block(f"lmc_loss{end}", "global") is not None), None)
-    if suffix is None or _few(study, f"lmc{suffix}"):
+    """On how many paths the loss rises above both ends, by more than what counts as flat."""
+    if not any(study.block(f"lmc_loss{suffix}", "global") is not None for suffix in LOSSES):
         return
-    curves, heights = study.blocks[f"lmc_loss{suffix}", "global"], pair_values(study, f"barrier_strict{suffix}")
-    ends = [study.alphas.index(alpha) for alpha in (0.0, 1.0) if alpha in study.alphas]
-    pairs = [pair for pair in combinations(who, 2) if np.isfinite(heights[pair])]
-    if len(ends) < 2 or not pairs:
+    paths = {pair: found for pair in combinations(who, 2) if (found := path(study, *pair)) is not None}
+    if not paths:
         return
-    steep = [pair for pair in pairs if heights[pair] > FLAT * float(curves[(*pair, 0)][ends].max())]
-    worst = max(steep or pairs, key=lambda pair: float(heights[pair]))
-    i, j = worst
-    height = f"{names[i]} and {names[j]} (+{heights[i, j]:.2f})"
-    if len(pairs) == 1:
-        rises = f"rises above both ends (+{heights[i, j]:.2f})" if steep else "does not rise above both ends"
+    steep = [pair for pair, found in paths.items() if found.barrier]
+    i, j = worst = max(steep or paths, key=lambda pair: paths[pair].strict[0])
+    height = f"(+{paths[worst].strict[0]:.2f})"
+    if len(paths) == 1:
+        rises = f"rises above both ends {height}" if steep else "does not rise above both ends"
         text = f"Averaging {names[i]} and {names[j]}: the loss {rises}."
     elif steep:
-        text = f"On {len(steep)} of {len(pairs)} paths the loss rises above both ends, most between {height}."
+        most = f"most between {names[i]} and {names[j]} {height}"
+        text = f"On {len(steep)} of {len(paths)} paths the loss rises above both ends, {most}."
     else:
-        text = f"On none of {len(pairs)} measured paths does the loss rise above both ends."
-    numbers = [of_pair(study, f"barrier_strict{suffix}", *pair) for pair in [worst, *(p for p in pairs if p != worst)]]
+        text = f"On none of {len(paths)} measured paths does the loss rise above both ends."
+    numbers = [of_pair(study, f"barrier_strict{paths[pair].suffix}", *pair) for pair in dict.fromkeys((worst, *paths))]
     yield Finding("loss", text, tuple(numbers))
 
 
 def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
     """Which pair's hidden states are farthest apart, and how many pairs stay alike in every layer."""
-    metric = "cka_debiased" if study.block("cka_debiased", "layer") is not None else "cka"
-    block = study.block(metric, "layer")
-    if block is None or _few(study, "cka"):
+    if all(study.block(metric, "layer") is None for metric in ("cka", "cka_debiased")):
         return
-    pairs = [pair for pair in combinations(who, 2) if np.isfinite(block[pair]).any()]
-    if not pairs:
+    found = {pair: one for pair in combinations(who, 2) if (one := states(study, *pair)) is not None}
+    if not found:
         return
-    least = {pair: float(np.nanmin(block[pair])) for pair in pairs}
-    alike = sum(value >= ALIKE for value in least.values())
-    (i, j), value = min(least.items(), key=lambda item: item[1])
-    layer = study.layers[int(np.nanargmin(block[i, j]))]
-    if len(pairs) == 1:
-        how = "stay alike in every layer: CKA at least" if alike else f"part: CKA falls to {value:.2f} in layer {layer}"
-        text = f"Hidden states of {names[i]} and {names[j]} {how}{f' {value:.2f}' if alike else ''}."
+    i, j = far = min(found, key=lambda pair: found[pair].least)
+    alike = sum(one.alike for one in found.values())
+    if len(found) == 1:
+        text = f"{names[i]} and {names[j]}: {found[far]}."
     else:
-        which = f"all {len(pairs)}" if alike == len(pairs) else f"{alike or 'none'} of {len(pairs)}"
-        far = f"farthest {names[i]} and {names[j]}: {value:.2f}"
-        text = f"Hidden states stay alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {far}."
-    yield Finding("states", text, (of_pair(study, metric, i, j, layer),))
+        which = f"all {len(found)}" if alike == len(found) else f"{alike or 'none'} of {len(found)}"
+        farthest = f"farthest {names[i]} and {names[j]}: {found[far].least:.2f}"
+        text = f"Hidden states stay alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {farthest}."
+    yield Finding("states", text, (of_pair(study, found[far].metric, i, j, found[far].layer),))
 
 
 def _accuracy(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
@@ -87,9 +79,3 @@ def _accuracy(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
     else:
         text = f"Accuracy {spread}: no two differ beyond chance."
     yield Finding("accuracy", text, tuple(numbers), caution=not differ)
-
-
-def _few(study: Study, probe: str) -> bool:
-    """Whether a probe ran over too few prompts to say anything."""
-    info = study.probe(probe)
-    return info is not None and 0 < info.examples < FEW_PROMPTS

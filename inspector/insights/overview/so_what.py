@@ -13,9 +13,10 @@ from inspector.insights.findings.finding import Finding, Number, listed, of_adap
 from inspector.insights.findings.limits import BASES, NOT_RUN, limits
 from inspector.insights.findings.runs import AGREE
 from inspector.insights.overview.behaviour import behaviour
-from inspector.insights.overview.groups import comparable_cosines, nearest_to
+from inspector.insights.overview.groups import comparable_cosines
 from inspector.insights.overview.model import Group
 from inspector.insights.overview.reasons import variants
+from inspector.insights.pairwise import PART
 from inspector.study.study import Study
 
 MOST = 5
@@ -120,9 +121,10 @@ def _layers(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
 
 
 def _nearest(study: Study, who: Sequence[int]) -> list[tuple[int, int]]:
+    """The two with the highest cosine, if they go part of the way together."""
     cosine = comparable_cosines(study, who)
-    near = [(i, j) for i in who if (j := nearest_to(cosine, i)) is not None]
-    return [max(near, key=lambda pair: abs(float(cosine[pair])))] if near else []
+    pairs = [pair for pair in combinations(who, 2) if cosine[pair] >= PART]
+    return [max(pairs, key=lambda pair: float(cosine[pair]))] if pairs else []
 
 
 def _seeds(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:

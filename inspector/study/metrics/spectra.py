@@ -57,3 +57,6 @@ SPECTRA = (
     _rank("stable_rank", "stable rank", "Σσ² / σ₁²", ranks.stable_rank, "Rudelson & Vershynin 2007"),
     _rank("rank_90", "rank for 90 % energy", "the smallest number of σ² that hold 90 % of Σσ²", ranks.rank_90),
 )  # fmt: skip
+
+RANKS = tuple(d.metric for d in SPECTRA if d.trap == _RANK_TRAP and d.range is None)
+"""Counts of directions: one place behind the point says all of them."""

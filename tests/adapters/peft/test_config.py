@@ -97,13 +97,12 @@ def test_each_method_has_its_own_rank_and_alpha(tmp_path, fields, r, alpha, rank
         ({"alpha_pattern": [1]}, ["alpha_pattern has values"]),
         ({"peft_type": "ADALORA", "rank_pattern": {"q": [True]}}, []),
         ({"peft_type": "VERA", "r": 0, "later": 1}, []),
-        ({"peft_type": "LOHA"}, ["the config has no alpha", "config keys PEFT 0.21 does not have, not used: "]),
+        ({"peft_type": "LOHA"}, ["the config has no alpha: PEFT's default 8 is taken"]),
+        ({"peft_type": "LOKR", "r": 0}, ["the config has no alpha: ", "the config's r is 0"]),
         ({"later": 1}, ["config keys PEFT 0.21 does not have, not used: later"]),
     ],
 )
 def test_what_is_odd_about_a_config(tmp_path, fields, said):
-    if fields.get("peft_type") == "LOHA":
-        fields = fields | {"later": 1}
     found = [f.text for f in config(tmp_path, **fields).findings]
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))

@@ -10,6 +10,7 @@ import torch
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.options import DEFAULTS, ReadOptions
+from inspector.adapters.readers import gguf_weights
 from inspector.common.errors import InspectorError
 from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
@@ -258,17 +259,49 @@ def test_cut_anywhere_it_is_refused(tmp_path):
             read(path)
 
 
-def test_an_array_that_never_ends_is_refused(tmp_path):
-    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+def with_array(path, numbers):
+    """An adapter whose metadata has an array of numbers, without a tensor."""
+    writer = gguf.GGUFWriter(path, "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)
-    writer.add_array("x", [1, 2, 3])
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_array("x", numbers)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    content = (tmp_path / "a.gguf").read_bytes()
+    return path
+
+
+def test_an_array_that_never_ends_is_refused(tmp_path):
+    path = with_array(tmp_path / "a.gguf", [1, 2, 3])
+    content = path.read_bytes()
     endless = (3).to_bytes(8, "little")
     at = content.rindex(endless + (1).to_bytes(4, "little"))
-    (tmp_path / "a.gguf").write_bytes(content[:at] + (2**60).to_bytes(8, "little") + content[at + 8 :])
+    path.write_bytes(content[:at] + (2**60).to_bytes(8, "little") + content[at + 8 :])
     with pytest.raises(InspectorError, match="longer than an adapter's"):
-        read(tmp_path / "a.gguf")
+        read(path)
+
+
+@pytest.mark.parametrize("limit", ["_MOST_VALUES", "_LARGEST_METADATA", "_MOST_TENSORS"])
+def test_metadata_and_tensors_have_a_limit(tmp_path, monkeypatch, limit):
+    """Four fields, of which the last has its value so far from the start, and two tensors are read; more are not."""
+    path = tmp_path / "a.gguf"
+    plain(path, ab("output", (2, 8), (50, 2)))
+    last = b"adapter.lora.alpha"
+    at = path.read_bytes().index(last) + len(last) + 4
+    most = {"_MOST_VALUES": 4, "_LARGEST_METADATA": at, "_MOST_TENSORS": 2}[limit]
+    monkeypatch.setattr(gguf_weights, limit, most)
+    assert len(read(path).modules) == 1
+    monkeypatch.setattr(gguf_weights, limit, most - 1)
+    with pytest.raises(InspectorError, match=r"metadata larger than an adapter's|2 tensors are more than an adapter's"):
+        read(path)
+
+
+def test_an_array_as_long_as_an_adapters(tmp_path, monkeypatch):
+    path = with_array(tmp_path / "a.gguf", list(range(20)))
+    monkeypatch.setattr(gguf_weights, "_MOST_VALUES", 19)
+    with pytest.raises(InspectorError, match="an array longer than an adapter's"):
+        read(path)
+    monkeypatch.setattr(gguf_weights, "_MOST_VALUES", 20)
+    with pytest.raises(InspectorError, match="metadata larger than an adapter's"):
+        read(path)

@@ -38,5 +38,13 @@ class Judged:
             self._of, self._outcomes = study, evaluate(self.claims, [study], remedy="p runs it")
         return self._outcomes
 
-    def move(self, step: int) -> None:
-        self.row = min(max(self.row + step, 0), len(self.claims.claims) - 1)
+    def found(self, wanted: str) -> list[int]:
+        """The claims that have a text in their name or sentence, by their numbers."""
+        wanted = wanted.casefold()
+        return [n for n, one in enumerate(self.claims.claims) if wanted in f"{one.id} {one.statement}".casefold()]
+
+    def move(self, step: int, wanted: str = "") -> None:
+        """So many rows among those that are found."""
+        if found := self.found(wanted):
+            at = sum(n < self.row for n in found)
+            self.row = found[min(max(at + step, 0), len(found) - 1)]

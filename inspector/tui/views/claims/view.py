@@ -61,13 +61,18 @@ class ClaimsView(View):
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)
+        wanted = state.finds.get(self.lists, "")
+        if not (found := judged.found(wanted)):
+            none = f"  No claim of {len(outcomes)} has “{clean(wanted)}” in its name or sentence."
+            hint = Line("  ").add("esc", area.ink.accent).add(" shows all of them again")
+            return page([Line(), Line(none, area.ink.bold), Line(), hint], area.width, area.height)
+        if judged.row not in found:
+            judged.move(0, wanted)
         detail = _detail(outcomes[judged.row], area)
-        rows = max(min(len(outcomes), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
-        top = state.tops[self.id] = window(state.tops.get(self.id, 0), judged.row, rows, len(outcomes))
-        lines = [_head(judged, outcomes, top, rows, area)]
-        lines += [
-            _row(outcome, area, chosen=at == judged.row) for at, outcome in list(enumerate(outcomes))[top : top + rows]
-        ]
+        rows = max(min(len(found), area.height - 2 - max(_DETAIL, area.height // 3)), 1)
+        top = state.tops[self.id] = window(state.tops.get(self.id, 0), found.index(judged.row), rows, len(found))
+        lines = [_head(judged, [outcomes[n] for n in found], top, rows, area)]
+        lines += [_row(outcomes[n], area, chosen=n == judged.row) for n in found[top : top + rows]]
         lines.append(Line())
         room = area.height - len(lines)
         if len(detail) > room > 0:
@@ -77,7 +82,7 @@ class ClaimsView(View):
 
     def move(self, state: AppState, step: int) -> None:
         if state.judged is not None:
-            state.judged.move(step)
+            state.judged.move(step, state.finds.get(self.lists, ""))
 
     def table(self, state: AppState) -> Table:
         columns = (

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
 
-from inspector.tables.overview import OverviewLine
 from inspector.tui.state import AppState
-from inspector.tui.text import Line
+from inspector.tui.text import Line, plural
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import window
+
+if TYPE_CHECKING:
+    from inspector.tables.overview import OverviewLine
 
 Item = tuple[str, int]
 """What a line is about: ("adapter", position) or ("so what", number of the sentence)."""
@@ -35,7 +38,17 @@ class Shown:
         top = max(min(top, len(self.above) - room), 0)
         rest = height - min(room, len(self.above))
         first = max(_at(self.below, item, last=True) - rest + 1, 0) if item[0] == "so what" else 0
-        return [*self.above[top : top + room], *self.below[first : first + rest]], top
+        below = list(self.below[first : first + rest])
+        if room < len(self.above):  # the heading says what is out of sight
+            below = [replace(self.below[0], text=self._heading(top, room)), *self.below[first + 1 : first + rest]]
+        return [*self.above[top : top + room], *below], top
+
+    def _heading(self, top: int, room: int) -> Text:
+        """`So what    ↓ 2 more adapters`."""
+        parts = (("↑", self.above[:top]), ("↓", self.above[top + room :]))
+        hidden = [(arrow, sum(line.about == "adapter" for line in part)) for arrow, part in parts]
+        counts = "  ".join(f"{arrow} {plural(n, 'more adapter')}" for arrow, n in hidden if n)
+        return Text.assemble((self.below[0].text.plain, "heading"), (f"   {counts}", "quiet"))
 
 
 def _at(lines: Sequence[OverviewLine], item: Item, *, last: bool = False) -> int:
@@ -44,16 +57,16 @@ def _at(lines: Sequence[OverviewLine], item: Item, *, last: bool = False) -> int
     return (found[-1] if last else found[0]) if found else 0
 
 
-def listed(lines: Sequence[OverviewLine], state: AppState) -> Shown:
-    """The lines whose adapters are shown, by their positions; headings without any adapter are left out."""
+def listed(lines: Sequence[OverviewLine], state: AppState, *, grouped: bool) -> Shown:
+    """The lines whose adapters are shown, by their positions; headings of groups without any are left out."""
     places = {at: state.order.index(id_) for at, id_ in enumerate(state.arrangement) if id_ in state.order}
     start = next((n for n, line in enumerate(lines) if line.about == "so what"), len(lines) + 1) - 1
-    first = next((n for n, line in enumerate(lines) if line.about == "adapter"), 0)
+    first = next((n for n, line in enumerate(lines) if line.about == "adapter"), 0) - grouped
     above: list[OverviewLine] = []
     for n, line in enumerate(lines[:start]):
         if line.about == "adapter":
             if line.index in places:
-                above.append(OverviewLine(line.text, "adapter", places[line.index]))
+                above.append(replace(line, index=places[line.index]))
         elif n < first or any(one.index in places for one in _group(lines[n + 1 : start])):
             above.append(line)
     return Shown(above, lines[start:])

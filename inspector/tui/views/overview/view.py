@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.insights.overview import Entry, Overview, overview
-from inspector.insights.verdict import Verdict, verdict
 from inspector.study.study import Study
-from inspector.tables.overview import overview_lines
 from inspector.tui.actions import Action
+from inspector.tui.adapter_list import AdapterList
 from inspector.tui.answers import Answer
 from inspector.tui.editing import LIST
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, page
-from inspector.tui.views.base import Area, Table, View, tidy
+from inspector.tui.text import Line, clean, left, page, plural
+from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.views.overview.lines import Item, Shown, listed, painted
 from inspector.tui.views.overview.panel import of_adapter, of_sentence
 from inspector.tui.views.summary.view import open_finding
 from inspector.tui.work import Work
+
+if TYPE_CHECKING:  # none of it before the first frame
+    from inspector.insights.overview import Entry, Overview
+    from inspector.insights.verdict import Verdict
 
 TWO_PANES = 110
 """Columns from which the evidence stands beside the page, not below it."""
@@ -46,16 +51,23 @@ class OverviewView(View):
     first = ("evidence", "find", "open", "probe", "refer")
 
     def __init__(self) -> None:
-        self.answer: Answer[Overview] = Answer("overview", overview, view=self.id)
+        self.answer: Answer[Overview] = Answer("overview", _overview, view=self.id)
         self.sentence: int | None = None
         """The sentence under the cursor; None while it is on the adapter of the other views' cursor."""
+        self._lines: list[Item] = []
+        """What the lines that are shown are about."""
         self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
 
     def prepare(self, app: Work) -> None:
-        self.answer.keep_up(app)
+        if app.state.study.blocks:
+            self.answer.keep_up(app)
 
-    def receive(self, app: Work, message: ForView) -> None:
+    def receive(self, app: AdapterList, message: ForView) -> None:
+        """The first answer to a start without a past puts the cursor on its first line."""
+        first = self.answer.of(app.state) is None and app.session.cursor is None
         self.answer.take(message)
+        if app.view is self and (items := self._items(app.state)):
+            self._point_at(app.state, items[0] if first else self._item() or ("adapter", app.state.row))
         app.repaint()
 
     # The cursor
@@ -77,10 +89,33 @@ class OverviewView(View):
         here = self._item() or ("adapter", state.row)
         at = items.index(here) if here in items else 0
         if items:
-            about, index = items[min(max(at + step, 0), len(items) - 1)]
-            self.sentence = index if about == "so what" else None
-            if about == "adapter":
-                state.row = index
+            self._point_at(state, items[min(max(at + step, 0), len(items) - 1)])
+
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - items are of several lines
+        if line < len(self._lines) and self._lines[line][0]:
+            self._point_at(state, self._lines[line])
+
+    def _point_at(self, state: AppState, item: Item) -> None:
+        about, index = item
+        self.sentence = index if about == "so what" else None
+        if about == "adapter":
+            state.row = index
+            self._face(state)
+
+    def _beside(self, state: AppState) -> int | None:
+        """The id of the adapter that the one under the cursor is shown against: the reference, or its nearest."""
+        found = self.answer.of(state)
+        if state.reference is not None and state.reference_at != state.row:
+            return state.reference
+        entry = None if found is None else self._entry(state, found)
+        return None if entry is None or entry.nearest is None else state.arrangement[entry.nearest]
+
+    def _face(self, state: AppState) -> int | None:
+        """The cursor's column to that adapter; its id."""
+        beside = self._beside(state)
+        if beside in state.order:
+            state.col = state.order.index(beside)
+        return beside
 
     def open_evidence(self, app: Work) -> None:
         state, found = app.state, self.answer.of(app.state)
@@ -88,11 +123,10 @@ class OverviewView(View):
             return
         if self.sentence is not None and self.sentence < len(found.so_what):
             open_finding(app, found.so_what[self.sentence])
-        elif (entry := self._entry(state, found)) is not None and entry.nearest is not None:
-            nearest = state.arrangement[entry.nearest]
-            if nearest not in state.order:
+        elif (beside := self._face(state)) is not None:
+            if beside not in state.order:
                 state.search("adapters", "")
-            state.col = state.order.index(nearest)
+                self._face(state)
             state.tops["pair"] = 0
             app.go("pair")
 
@@ -104,26 +138,29 @@ class OverviewView(View):
     # Painting
 
     def _shown(self, found: Overview, state: AppState, width: int) -> Shown:
-        return listed(overview_lines(found, width), state)
+        from inspector.tables.overview import overview_lines
+
+        return listed(overview_lines(found, width), state, grouped=bool(found.groups))
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
+        if not state.study.blocks:
+            return page(_headers(state, area), area.width, area.height)
         if found is None:
             words = (
                 "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
             )
             return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
-        width = max(area.width * 3 // 5, 68) if wide else area.width
+        width = min(max(area.width - 46, 64), 100) if wide else area.width
         shown = self._shown(found, state, width)
+        if self.sentence is not None and self.sentence >= len(found.so_what):
+            self.sentence = None
         here = self._item() or ("adapter", state.row)
         lines, state.tops[self.id] = shown.fitted(here, state.tops.get(self.id, 0), area.height)
-        made: list[Line] = []
-        before: Item | None = None
-        for line in lines:
-            item = (line.about, line.index)
-            made.append(painted(line, state, area.ink, here=item == here and item != before))
-            before = item
+        self._lines = [(line.about, line.index) for line in lines]
+        cursor = self._lines.index(here) if here in self._lines else -1
+        made = [painted(line, state, area.ink, here=n == cursor) for n, line in enumerate(lines)]
         if not wide:
             return page([*made, *self._below(state, found, area, area.height - len(made))], area.width, area.height)
         panel = self._panel(state, found, area, area.width - width - 3, area.height)
@@ -141,24 +178,27 @@ class OverviewView(View):
         return [Line(" " + "─" * (area.width - 2), area.ink.dim), *(_indented(line) for line in lines)]
 
     def _panel(self, state: AppState, found: Overview, area: Area, width: int, height: int) -> list[Line]:
-        if self.sentence is not None and self.sentence < len(found.so_what):
+        if self.sentence is not None:
             return of_sentence(found.so_what[self.sentence], area.ink, width, height)
         entry = self._entry(state, found)
-        return of_adapter(state, state.row, entry, self._of_pair(state, entry), area.ink, width)
+        why = "" if entry is None else ", ".join(entry.why)
+        return of_adapter(state, why, self._of_pair(state, self._beside(state)), area.ink, width)
 
-    def _of_pair(self, state: AppState, entry: Entry | None) -> Verdict | None:
-        """The verdict on an adapter and its nearest one, kept while the cursor stays."""
-        if entry is None or entry.nearest is None:
+    def _of_pair(self, state: AppState, beside: int | None) -> tuple[str, Verdict] | None:
+        """The other's name and the verdict on the two, kept while the cursor stays."""
+        if beside is None:
             return None
-        pair = (state.arrangement[entry.index], state.arrangement[entry.nearest])
+        from inspector.insights.verdict import verdict
+
+        pair = (state.order[state.row], beside)
         if self._verdict is None or self._verdict[0] is not state.study or self._verdict[1] != pair:
             self._verdict = (state.study, pair, verdict(state.study, *pair))
-        return self._verdict[2]
+        return clean(state.study.names[beside]), self._verdict[2]
 
     # Taking it out
 
     def table(self, state: AppState) -> Table:
-        columns = ("group", "name", "norm", "effective_rank", "nearest", "cosine", "note")
+        columns = ("group", "name", "norm", "effective_rank", "nearest", "cosine", "why")
         if (found := self.answer.of(state)) is None:
             return Table("overview", columns, ())
         groups = {entry.index: f"{mark}{group.letter}" for group in found.groups
@@ -166,7 +206,7 @@ class OverviewView(View):
         names = [state.study.names[at] for at in state.arrangement]
         rows = [
             (groups.get(e.index, "alone"), names[e.index], tidy(e.norm), tidy(e.rank),
-             "" if e.nearest is None else names[e.nearest], tidy(e.cosine), e.note)
+             "" if e.nearest is None else names[e.nearest], tidy(e.cosine), ", ".join(e.why))
             for e in found.entries
         ]  # fmt: skip
         rows += [("so what", one.text, "", "", "", "", "caution" if one.caution else "") for one in found.so_what]
@@ -176,6 +216,28 @@ class OverviewView(View):
         found = self.answer.of(state)
         more = (number.metric for one in (found.so_what if found else ()) for number in one.numbers)
         return tuple(dict.fromkeys(("cosine", "norm", "effective_rank", *more)))
+
+
+def _headers(state: AppState, area: Area) -> list[Line]:
+    """Who is open, while nothing is measured."""
+    top = window(0, state.row, area.height - 1, state.size)
+    what = f"Reading {clean(state.opening)} …" if state.opening else "Measuring …"
+    lines = [Line(f"  {plural(state.size, 'adapter')}", area.ink.bold)]
+    lines[0].add(rows_shown(top, area.height - 1, state.size, "rows") + f" · {what}", area.ink.dim)
+    name = min(max(map(cell_len, state.names), default=0), area.width // 2) + 2
+    for at in range(top, min(top + area.height - 1, state.size)):
+        info, here = state.infos[at], at == state.row
+        line = Line("▸   " if here else "    ", area.ink.accent).add(left(state.name(at), name), area.ink.plain)
+        lines.append(
+            line.add(f"rank {info.rank} · {clean(info.format)} · {clean(info.base) or 'base unknown'}", area.ink.dim)
+        )
+    return lines
+
+
+def _overview(study: Study) -> Overview:
+    from inspector.insights.overview import overview
+
+    return overview(study)
 
 
 def _indented(line: Line) -> Line:

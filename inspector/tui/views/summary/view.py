@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from textual.strip import Strip
 
-from inspector.insights.findings import Finding, findings_of
+from inspector.insights import findings
+from inspector.insights.findings import Finding
+from inspector.study.study import Study
 from inspector.tui.actions import Action
 from inspector.tui.answers import Answer
 from inspector.tui.go_to import jump
@@ -44,7 +46,9 @@ class SummaryView(View):
 
     def __init__(self) -> None:
         self.row = 0
-        self.answer: Answer[tuple[Finding, ...]] = Answer("findings", findings_of, view=self.id)
+        self._lines: list[int] = []
+        """The findings that the lines shown are of."""
+        self.answer: Answer[tuple[Finding, ...]] = Answer("findings", _found, view=self.id)
 
     def findings(self, state: AppState) -> tuple[Finding, ...]:
         """What the numbers of the list say, once all are measured: of older ones while newer are worked out."""
@@ -85,8 +89,10 @@ class SummaryView(View):
         top = state.tops[self.id] = _first(sentence, self.row, state.tops.get(self.id, 0), room)
         last = top
         lines: list[Line] = []
+        self._lines = [-1]
         while last < len(found) and len(lines) + len(block := sentence(last)) <= room:
             lines += block
+            self._lines += [last] * len(block)
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
@@ -117,6 +123,10 @@ class SummaryView(View):
     def move(self, state: AppState, step: int) -> None:
         self.row = min(max(self.row + step, 0), max(len(self.findings(state)) - 1, 0))
 
+    def reach(self, state: AppState, line: int, here: int) -> None:  # noqa: ARG002 - findings are of several lines
+        if 0 < line < len(self._lines):
+            self.row = self._lines[line]
+
     def table(self, state: AppState) -> Table:
         """One row a number; a finding without any has one row all the same."""
         rows = []
@@ -132,6 +142,10 @@ class SummaryView(View):
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         found = self.findings(state)
         return tuple(dict.fromkeys(number.metric for one in found for number in one.numbers))
+
+
+def _found(study: Study) -> tuple[Finding, ...]:
+    return findings.findings_of(study)
 
 
 def open_finding(app: Work, found: Finding) -> None:
