@@ -78,7 +78,9 @@ class AppState(Numbers):
 
     @property
     def preview(self) -> Preview | None:
-        """The weighted sum of the adapters in the list, whatever is searched for."""
+        """The sum shown: of the pair under the cursor, else of all in the list, whatever is searched for."""
+        if self.view == "merge" and self.pair is not None:
+            return self.mixture.of_two(self.study, *(self.order[at] for at in self.pair))
         return self.mixture.preview(self.study, self.arrangement)
 
     @property
