@@ -26,8 +26,8 @@ async def main():
     async with app.run_test(size=(80, 24)) as pilot:
         while app.progress is not None or not app.state.study.blocks:
             await pilot.pause(0.05)
-        for view in app.tabs:
-            if view.id == "merge":  # it adds up the adapters' own weights
+        for view in app.views.values():
+            if view.id == "merge" or not view.there(app.state):  # a sum is of the adapters' own weights
                 continue
             app.go(view.id)
             app.repaint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.tui.tabs import TABS
 from tests.tui.helpers import NAMES, app_with, area, body
 
 
@@ -14,16 +15,20 @@ def column(app, name: str, text: str) -> int:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-async def test_every_tab_opens_by_its_name(size):
+async def test_every_tab_and_its_views_open_by_their_names(size):
     app = app_with()
     async with app.run_test(size=size) as pilot:
-        for key in "2345":
-            view = next(view for view in app.views.values() if view.key == key)
+        for key, title in TABS.items():
+            if not app.views_of(key):
+                continue
             line = area(app, "tabs").text
-            at = line.index(key) + 3
-            await pilot.click("#tabs", offset=(at, 0))
-            assert app.state.view == view.id
-        await pilot.click("#tabs", offset=(size[0] - 1, 0))
+            await pilot.click("#tabs", offset=(line.index(title[:4]) + 1, 0))
+            assert app.view.tab == key
+            views = app.views_of(key)
+            for view in views if len(views) > 1 else []:
+                await pilot.pause()
+                await pilot.click("#views", offset=(area(app, "views").text.index(view.title) + 1, 0))
+                assert app.state.view == view.id
 
 
 async def test_keys_of_the_footer_act():
@@ -33,8 +38,8 @@ async def test_keys_of_the_footer_act():
         await pilot.pause()
         assert len(app.screen_stack) == 2
         await pilot.press("escape")
-        await pilot.click("#keys", offset=(column(app, "keys", "x remove") + 4, 0))
-        assert app.state.names == NAMES[1:]
+        await pilot.click("#keys", offset=(column(app, "keys", "* reference") + 4, 0))
+        assert app.state.reference_at is not None
         await pilot.click("#keys", offset=(column(app, "keys", "q quit") + 5, 0))
         await pilot.pause()
         assert app.return_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import sys
 import time
 import warnings
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from inspector.base_model.base import Base
+from inspector.base_model.encode import TODAY
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
@@ -72,11 +74,13 @@ def run(
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
     setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
-    odd = task.objective.remark(statistics(rows.rewards, rows.groups))
+    odd = task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), odd)):
         note(text)
     if main_process():
         begin(task, digest)
+        made_by = json.dumps([digest, task.base_id, recipe.max_length, recipe.cut])
+        start.same_rows(task.folder.parent / STARTS, made_by, rows.digest)
     guard = checkpoints.Guard()
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
@@ -159,8 +163,9 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
         "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
         "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
-        "examples": len(setup.found), "noun": setup.found.noun, "cut": setup.rows.cut,
-        "too_long": setup.rows.too_long, "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
+        "weights": dict(setup.found.weights), "examples": len(setup.found), "noun": setup.found.noun,
+        "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
+        "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
         "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
         "micro_batch": cut.micro_batch, "processes": cut.processes,
         "epochs": taken(method, recipe) / len(setup.found),

@@ -74,6 +74,10 @@ class Run:
     versions: Mapping[str, str] = field(default_factory=dict)
     memory: Mapping[str, int] = field(default_factory=dict)
     """On a GPU: tokens of a pass, every how many-th block was computed twice, bytes as planned and at the peak."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of rows: least, largest, mean and standard deviation, and how many groups had answers cut by length."""
+    template_date: str = ""
+    """What a chat template that prints the date was given for today."""
     sampled_by: str = ""
     """transformers or vllm, of an online method."""
     format: str = FORMAT
