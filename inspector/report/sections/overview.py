@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from inspector.common.text import count, plain
 from inspector.insights.findings import Finding as Told
 from inspector.insights.findings import Number, findings_of
-from inspector.insights.overview import Entry, Group, Overview
 from inspector.insights.overview import overview as summed_up
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context
 from inspector.report.document import Finding, Heading, Note, Part, Section, Table
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.provenance import Origin
+from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
 from inspector.tables.tables import in_digits, number, significant
 
 _COLUMNS = (
@@ -37,35 +37,17 @@ _GEOMETRY = (
 def overview(context: Context, unmeasured: Sequence[Note]) -> Section:
     """Groups with sizes, what follows from them, how to read the geometry, and what was not measured."""
     found = summed_up(context.study)
-    parts: list[Part] = [*map(_sentence, found.so_what), _groups(context, found), *unmeasured]
+    rows = tuple(tuple(plain(cell, 120) for cell in row) for row in group_rows(found))
+    parts: list[Part] = [
+        *map(_sentence, found.so_what),
+        Table("groups", groups_caption(found), GROUP_COLUMNS, rows),
+        *unmeasured,
+    ]
     parts += [Heading("Reading the geometry"), Note(_GEOMETRY)]
     if not found.whole:
         parts.insert(0, Note(f"{found.known} of {found.total} modules are measured: all numbers are of these.", True))
     metrics = tuple(dict.fromkeys(n.metric for t in found.so_what for n in t.numbers))
     return Section("overview", "Overview", " · ".join(found.facts), tuple(parts), metrics)
-
-
-def _groups(context: Context, found: Overview) -> Table:
-    """Every adapter under its group, the nearest other one beside it."""
-    rows = []
-    for group in found.groups:
-        rows += [(group.letter, *_entry(context, entry)) for entry in group.entries]
-        rows += [(f"~ {group.letter}", *_entry(context, entry)) for entry in group.partly]
-    rows += [("–", *_entry(context, entry)) for entry in found.alone]
-    said = [f"{group.letter}: {group.title}, cosine {_span(group)}" for group in found.groups]
-    said += ["~: in part"] if any(group.partly for group in found.groups) else []
-    columns = ("group", "adapter", "‖ΔW‖", "effective rank", "nearest", "cosine", "why apart")
-    return Table("groups", f"Groups of one update{'. ' * bool(said)}{'; '.join(said)}", columns, tuple(rows))
-
-
-def _span(group: Group) -> str:
-    return " to ".join(dict.fromkeys((f"{group.low:.2f}", f"{group.high:.2f}")))
-
-
-def _entry(context: Context, entry: Entry) -> tuple[str, ...]:
-    names = [adapter.label for adapter in context.adapters]
-    nearest = ("", "") if entry.nearest is None else (names[entry.nearest], number(entry.cosine, 2))
-    return names[entry.index], significant(entry.norm), number(entry.rank, 1), *nearest, ", ".join(entry.why)
 
 
 def _sentence(found: Told) -> Finding:
