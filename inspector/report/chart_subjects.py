@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from inspector.common.text import plain
@@ -20,9 +21,10 @@ def label(name: str) -> str:
     return name if len(name) <= _LABEL else f"{name[: _LABEL // 2]}…{name[-_LABEL // 2 + 1 :]}"
 
 
-def adapters(study: Study) -> tuple[Subject, ...]:
-    """Every adapter, each in a style of its own."""
-    return tuple(Subject(f"adapter-{i}", label(name), (i,), i) for i, name in enumerate(study.names))
+def adapters(study: Study, styles: Sequence[int]) -> tuple[Subject, ...]:
+    """Every adapter, each in its style."""
+    named = enumerate(zip(study.names, styles, strict=True))
+    return tuple(Subject(f"adapter-{i}", label(name), (i,), style) for i, (name, style) in named)
 
 
 def pairs(study: Study) -> tuple[Subject, ...]:

@@ -66,7 +66,7 @@ def _homes(report: Report) -> dict[str, Section]:
     """The section that shows a metric first."""
     homes: dict[str, Section] = {}
     for section in report.sections:
-        if section.id not in {"findings", "measured", "claims"}:
+        if section.id not in {"overview", "findings", "measured", "claims"}:
             for metric in section.metrics:
                 homes.setdefault(metric, section)
     return homes
