@@ -98,7 +98,7 @@ def test_on_map_and_layers_with_its_help(study):
     assert f"{value}" in line
     assert f"chance {level}" in line
     shown = painted(LayersView(), state)
-    assert f"{DISTANCE.title} per layer" in shown
+    assert f"{DISTANCE.title} by layer" in shown
     assert "chance" in shown
     assert DISTANCE.formula in help_text(MapView(), (), state, ink_for("ansi-dark", coloured=False), 100).plain
 

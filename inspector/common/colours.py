@@ -29,7 +29,7 @@ is seen on white. The eighth has the first colour again, and another dash or mar
 def shade(value: float, ramp: Ramp = "signed", *, dark: bool) -> RGB:
     """The colour of a value, clipped to ±1: L = L₀ + (L₁ − L₀)·|v|, C = 0.15·√|v|, as far as sRGB has it.
 
-    L₀ is the background's lightness: zero is not seen. Lightness changes with |v| alone and the hue with the sign alone.
+    L₀ is the background's lightness: zero is not seen. Lightness follows |v| alone, the hue the sign alone.
     """
     size = min(abs(value), 1.0)
     start = lightness(DARK if dark else LIGHT)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inspector.common.colours import RGB, hexed, ink_on, shade
 from inspector.report.document import Bar, Bars, Chart, Lines, Matrix, Series
-from inspector.report.style import INK, NEGATIVE, POSITIVE, RC, SOFT, style_of
+from inspector.report.style import INK, RC, SOFT, style_of
 from inspector.tables.tables import number
 
 if TYPE_CHECKING:
@@ -152,20 +153,23 @@ def _row(axes: Axes, part: Bars, row: int, bar: Bar, colour: str) -> None:
 
 
 def _matrix(part: Matrix) -> Figure:
-    """Numbers on their colours: white at zero."""
-    from matplotlib.colors import LinearSegmentedColormap
-
+    """Numbers on their colours, those of the app on a light background: white at zero."""
     n = len(part.names)
     size = min(max(0.42 * n + 1.2, 2.2), 14)
     figure, axes = _figure(size, size + 0.6)
-    colours = [NEGATIVE, "#ffffff", NEGATIVE if part.apart else POSITIVE]
-    map_ = LinearSegmentedColormap.from_list("house", colours)
-    axes.imshow(part.values, cmap=map_, vmin=-1.25 * part.limit, vmax=1.25 * part.limit)
+    colours = [[_shade(part, value) for value in line] for line in part.values.tolist()]
+    axes.imshow(np.array(colours, dtype=np.uint8).reshape(n, n, 3))
     axes.set_xticks(range(n), part.names, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(n), part.names)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     for (i, j), value in np.ndenumerate(part.values):
-        axes.text(j, i, number(float(value), part.digits), ha="center", va="center", fontsize=7 if n < 16 else 5)
+        colour = hexed(ink_on(_shade(part, float(value))))
+        text = number(float(value), part.digits)
+        axes.text(j, i, text, color=colour, ha="center", va="center", fontsize=7 if n < 16 else 5)
     return figure
+
+
+def _shade(part: Matrix, value: float) -> RGB:
+    return shade(0.0 if np.isnan(value) else value / part.limit, "grey" if part.apart else "signed", dark=False)

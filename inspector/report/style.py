@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.common.colours import LINES
+
 INK, SOFT, GRID = "#1b1f24", "#5b6570", "#d5dae0"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b0528a", "#c48a00", "#3d9dd6", "#4a4f57")
-"""After Okabe & Ito 2008; pink, orange and sky darkened until a thin line is seen on white."""
+PALETTE = LINES
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--grid"} | {c: f"--c{n}" for n, c in enumerate(PALETTE)}
 POSITIVE, NEGATIVE = PALETTE[0], PALETTE[1]
 _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5))

@@ -14,7 +14,8 @@ from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.opening.dialog import OpenDialog
 from inspector.tui.opening.offers import DEMO_WORD, recently
-from inspector.tui.text import clean
+from inspector.tui.state import AppState
+from inspector.tui.text import clean, plural
 from inspector.tui.widgets.dialogs import Prompt
 
 if TYPE_CHECKING:
@@ -142,11 +143,21 @@ def _change_k(app: AdapterList, step: int) -> None:
     if not app.loaded:
         app.say(f"a saved study has its k = {known}: open its adapters to choose another", "warn")
         return
-    wanted = max(app.state.k + step, 1)
+    most = _most_angles(app.state)
+    if step > 0 and app.state.k >= most:
+        app.say(f"no two of these adapters have more than {plural(most, 'angle')}: their ranks allow no larger k")
+        return
+    wanted = max(min(app.state.k, most) + step, 1)
     if wanted != app.state.k:
         app.state.k = wanted
         app.say(f"measuring angles again with k = {wanted}")
         app.measure_again()
+
+
+def _most_angles(state: AppState) -> int:
+    """How many angles any two adapters have: the lower of their ranks; no limit as long as these are not known."""
+    ranks = sorted((max(info.ranks, default=0) for info in state.study.adapters), reverse=True)
+    return ranks[1] if len(ranks) > 1 and ranks[1] else state.k + 1
 
 
 def _renamed(now: tuple[AdapterInfo, ...], then: tuple[AdapterInfo, ...]) -> tuple[AdapterInfo, ...]:

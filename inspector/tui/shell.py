@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult
@@ -50,6 +50,12 @@ class MainScreen(Screen[None]):
         yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
         yield Painted(shell.paint_status, id="status")
         yield Painted(shell.paint_keys, id="keys")
+
+    def on_mount(self) -> None:
+        self._shell.lay_out(self)
+
+    def on_resize(self) -> None:
+        self._shell.lay_out(self)
 
     def on_key(self, event: events.Key) -> None:
         """A key that no action of this view has: said, not swallowed; nothing for the log."""
@@ -190,9 +196,14 @@ class Shell(App[int]):
         views = self.views_of(self.view.tab)
         return paint_views([view.title for view in views], views.index(self.view), self.ink, width)
 
+    @property
+    def too_small(self) -> bool:
+        """Whether the terminal has too little room for any view."""
+        return self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]
+
     def paint_body(self, width: int, height: int) -> list[Strip]:
         area = Area(self.ink, width, height)
-        if self.size.width < small.SMALLEST[0] or self.size.height < small.SMALLEST[1]:
+        if self.too_small:
             return small.paint(self.state, (self.size.width, self.size.height), area)
         nothing = self.view.empty(self.state, area, self.view.need)
         return self.view.paint(self.state, area) if nothing is None else nothing
@@ -220,15 +231,15 @@ class Shell(App[int]):
             return
         if not ids:
             self.view.prepare(self)
-            self.lay_out()
+            self.lay_out(self.screen_stack[0])
         for area in self.screen_stack[0].query(Painted):
             if not ids or area.id in ids:
                 area.repaint()
 
-    def lay_out(self) -> None:
+    def lay_out(self, screen: Screen[Any]) -> None:
         """A line for the views of a tab that holds several, one for the slider where it is of use."""
-        areas = {area.id: area for area in self.screen_stack[0].query(Painted)}
-        areas["views"].display = len(self.views_of(self.view.tab)) > 1
+        areas = {area.id: area for area in screen.query(Painted)}
+        areas["views"].display = len(self.views_of(self.view.tab)) > 1 and not self.too_small
         areas["slider"].display = self.view.slides
 
     def say(self, text: str, tone: Tone = "info") -> None:

@@ -136,6 +136,12 @@ class AppState(Numbers):
             return self.row, self.col
         return (self.row, self.row + 1) if self.row + 1 < self.size else (self.row - 1, self.row)
 
+    @property
+    def pair_at(self) -> int | None:
+        """Where in the list of pairs the cursor's is; None where that is not of the reference."""
+        here = None if self.pair is None else (min(self.pair), max(self.pair))
+        return self.pairs.index(here) if here in self.pairs else None
+
     def id_pair(self, pair: Pair) -> Pair:
         """Positions to ids, the smaller first."""
         a, b = self.order[pair[0]], self.order[pair[1]]
@@ -180,6 +186,11 @@ class AppState(Numbers):
         self.reference = None if here == self.reference else here
         return self.name(self.row) if self.reference is not None else ""
 
+    def face_reference(self) -> None:
+        """The cursor's column to the reference, where there is one and the row is another adapter."""
+        if self.reference_at not in {None, self.row}:
+            self.col = self.reference_at or 0
+
     def replace_study(self, study: Study) -> None:
         """Other numbers, possibly of other adapters: keep every choice that still has a meaning."""
         before, layers = self.study.names, self.layers
@@ -217,10 +228,9 @@ class AppState(Numbers):
         pairs = self.pairs
         if self.pair is None or not pairs:
             return
-        here = (min(self.pair), max(self.pair))
-        at = pairs.index(here) + step if here in pairs else 0
-        pair = pairs[min(max(at, 0), len(pairs) - 1)]
-        self.row, self.col = pair if pair[1] != self.reference_at else pair[::-1]
+        here = self.pair_at
+        pair = pairs[min(max(0 if here is None else here + step, 0), len(pairs) - 1)]
+        self.row, self.col = pair if pair[0] != self.reference_at else pair[::-1]
 
     def step_column(self, step: int) -> None:
         """The cursor to the next or previous column."""

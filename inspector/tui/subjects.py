@@ -13,17 +13,17 @@ from inspector.tui.state import AppState
 
 
 def pair_label(state: AppState, pair: Pair, metric: str = "") -> str:
-    """`sft ↔ rft`, without what all names share; `sft → rft` of a metric that has a direction."""
+    """`sft↔rft`, without what all names share; `sft→rft` of a metric that has a direction."""
     names = labels(state.names).short
-    return f"{names[pair[0]]} {_arrow(metric)} {names[pair[1]]}"
+    return f"{names[pair[0]]}{_arrow(metric)}{names[pair[1]]}"
 
 
 def pair_labels(state: AppState, pairs: Sequence[Pair], width: int, metric: str = "") -> list[str]:
     """The same of many, in at most `width` cells: no two alike, each name everywhere the same."""
     found = labels(state.names)
-    for room in range(max(map(cell_len, found.short), default=1), 3, -1):
+    for room in range(max(map(cell_len, found.short), default=4), 3, -1) or (4,):
         names = found.at(room)
-        shown = [f"{names[a]} {_arrow(metric)} {names[b]}" for a, b in pairs]
+        shown = [f"{names[a]}{_arrow(metric)}{names[b]}" for a, b in pairs]
         if all(cell_len(label) <= width for label in shown):
             break
     return shown if state.size else []

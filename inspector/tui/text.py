@@ -198,6 +198,18 @@ class Line:
         return Strip.join([cut, Strip([Segment("…", _PLAIN)], 1)]) if width > 0 else cut
 
 
+def beside(one: Sequence[Line], other: Sequence[Line], column: int) -> list[Line]:
+    """Two panes as one: the second's lines from a column on."""
+    lines = []
+    for at in range(max(len(one), len(other))):
+        line = Line()
+        if at < len(one):
+            strip = one[at].strip(min(one[at].width, column - 1))
+            line.segments, line.width = list(strip), strip.cell_length
+        lines.append(line.pad(column).append(other[at]) if at < len(other) else line)
+    return lines
+
+
 def page(lines: Sequence[Line], width: int, height: int) -> list[Strip]:
     """Lines as a full area of strips."""
     strips = [line.strip(width) for line in lines[:height]]

@@ -35,7 +35,8 @@ def _cell(step: int, ramp: Ramp, *, dark: bool, full: bool) -> Style:
     else:
         sign = "grey" if ramp == "grey" else "+" if step > 0 else "-"
         background = Color.from_ansi(PALETTE[dark, sign][abs(step) - 1])
-    return Style.from_color(Color.from_rgb(*ink_on(tuple(background.get_truecolor()))), background)
+    seen = background.get_truecolor()
+    return Style.from_color(Color.from_rgb(*ink_on((seen.red, seen.green, seen.blue))), background)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from inspector.tui.views.map import MapView
 from inspector.tui.views.merge.view import MergeView
 from inspector.tui.views.objectives import ObjectivesView
 from inspector.tui.views.overview.view import OverviewView
-from inspector.tui.views.pair import PairView
+from inspector.tui.views.pair.view import PairView
 from inspector.tui.views.sensitivity import SensitivityView
 from inspector.tui.views.size import SizeView
 from inspector.tui.views.summary.view import SummaryView

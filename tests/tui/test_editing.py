@@ -67,7 +67,7 @@ async def test_rename_to_a_taken_name_is_refused():
 async def test_order_by_similarity_and_back():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
+        await visit(pilot, "adapters")
         await pilot.press("s")
         assert app.state.names != NAMES
         values = app.state.matrix("cosine")
@@ -125,7 +125,7 @@ async def test_toggled_pairs_follow_their_adapters_through_reordering():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
-        await pilot.press("down", "right", "space")
+        await pilot.press("s", "down", "right", "space")
         assert app.state.pair == (1, 2)
         assert (1, 2) in app.state.plotted
         await visit(pilot, "adapters")

@@ -11,6 +11,7 @@ import pytest
 from inspector.insights import overview as insights
 from inspector.study.aggregate import aggregate
 from inspector.tui.app import InspectorApp
+from inspector.tui.go_to import view_of
 from tests.tui.factory import make_study
 from tests.tui.helpers import area, body, visit
 from tests.tui.test_workers import settle
@@ -95,14 +96,14 @@ async def test_enter_on_a_sentence_opens_the_view_of_its_numbers():
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(app, pilot)
         so_what = app.views["overview"].answer.of(app.state).so_what
-        at = next(n for n, one in enumerate(so_what) if one.numbers and one.numbers[0].metric == "norm")
+        at = next(n for n, one in enumerate(so_what) if one.numbers)
+        first = so_what[at].numbers[0]
         await pilot.press("end")
         while app.views["overview"].sentence != at:
             await pilot.press("up")
         await pilot.press("enter")
-        assert app.state.view == "size"
-        await pilot.press("1")
-        assert app.state.view == "size"
+        assert app.state.view == view_of(app.views.values(), first.metric, layer=first.layer is not None) != "overview"
+        assert first.a in app.state.names[app.state.row]
 
 
 @pytest.mark.parametrize("size", [(110, 30), (120, 40), (200, 50)])

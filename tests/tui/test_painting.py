@@ -9,14 +9,17 @@ import select
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from inspector.tui.theme import RAMP, ramp_index
+from inspector.common.colours import DARK, LIGHT, LINES, NEGATIVE_HUE, POSITIVE_HUE, hue, lightness, rgb, shade
+from inspector.tui.theme import PALETTE, STEPS, ink_for
 from inspector.tui.widgets.painted import changed_spans
 from tests.tui.helpers import app_with, area, visit
 
@@ -67,18 +70,70 @@ async def test_moving_the_cursor_repaints_two_cells_and_the_readout():
     app = app_with(64, layers=2)
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
-        await pilot.press("down")
-        app.state.row += 1
+        app.view.move(app.state, -64)
+        area(app, "body").repaint()
+        app.view.move(app.state, 1)
         regions = area(app, "body").repaint()
-        assert len({region.y for region in regions}) <= 4
+        rows = {
+            y
+            for y, line in enumerate(area(app, "body").text.splitlines())
+            if line.startswith(" run_") and "↔" not in line
+        }
+        assert len(rows & {region.y for region in regions}) == 2
 
 
-def test_ramp_ends_middle_and_bounds():
-    assert ramp_index(-1, diverging=True) == RAMP[0]
-    assert ramp_index(0, diverging=True) == RAMP[7] == ramp_index(0, diverging=False)
-    assert ramp_index(1, diverging=True) == RAMP[14] == ramp_index(1, diverging=False)
-    assert ramp_index(-5, diverging=True) == RAMP[0]
-    assert [ramp_index(-1 + n / 7, diverging=True) for n in range(15)] == list(RAMP)
+PALETTES = [(dark, sign) for dark in (True, False) for sign in ("+", "-", "grey")]
+
+
+def seen(index):
+    return tuple(Color.from_ansi(index).get_truecolor())
+
+
+@pytest.mark.parametrize(("dark", "sign"), PALETTES)
+def test_in_256_colours_lightness_leaves_the_background_and_hues_stay(dark, sign):
+    palette = PALETTE[dark, sign]
+    lights = [lightness(DARK if dark else LIGHT), *(lightness(seen(index)) for index in palette)]
+    assert len(palette) == STEPS
+    assert all((b > a) is dark for a, b in pairwise(lights))
+    for step, index in enumerate(palette, start=1):
+        near = lightness(shade(step / STEPS, dark=dark))
+        assert abs(lightness(seen(index)) - near) < 0.16
+        if sign != "grey":
+            want = POSITIVE_HUE if sign == "+" else NEGATIVE_HUE
+            assert abs((hue(seen(index)) - want + 180) % 360 - 180) < 42
+
+
+@pytest.mark.parametrize("theme", ["inspector-dark", "inspector-light"])
+@pytest.mark.parametrize("colours", ["truecolor", "256"])
+def test_a_cell_has_the_colour_of_its_value(theme, colours):
+    ink = ink_for(theme, coloured=True, colours=colours)
+    assert ink.cell(0.0) == ink.cell(float("nan")) == ink.dim
+    assert ink.cell(1.0).bgcolor != ink.cell(-1.0).bgcolor != ink.cell(1.0, "grey").bgcolor
+    assert ink.cell(5.0) == ink.cell(1.0)
+    if colours == "truecolor":
+        assert tuple(ink.cell(0.5).bgcolor.get_truecolor()) == shade(0.5, dark=ink.dark)
+    else:
+        marks = [ink.cell(step / STEPS).bgcolor.number for step in range(1, STEPS + 1)]
+        assert marks == list(PALETTE[ink.dark, "+"])
+
+
+@pytest.mark.parametrize("ink", [ink_for("", coloured=False), ink_for("inspector-terminal", coloured=True)])
+def test_without_a_background_of_its_own_weight_says_how_large_a_value_is(ink):
+    looks = [ink.cell(v) for v in (0.0, 0.3, 0.6, 0.9)]
+    assert [bool(look.dim) for look in looks] == [True, False, False, False]
+    assert [bool(look.bold) for look in looks] == [False, False, True, True]
+    assert [bool(look.reverse) for look in looks] == [False, False, False, True]
+    assert all(look.bgcolor is None for look in looks)
+    assert not ink.blocks
+
+
+def test_adapters_have_the_hues_of_the_report_on_both_backgrounds():
+    for theme in ("inspector-dark", "inspector-light"):
+        ink = ink_for(theme, coloured=True)
+        assert len(ink.lines) == len(LINES)
+        for n, colour in enumerate(LINES[:-1]):  # the last is a grey
+            mine = tuple(ink.line(n).color.get_truecolor())
+            assert abs((hue(mine) - hue(rgb(colour)) + 180) % 360 - 180) < 30, (theme, n)
 
 
 def in_terminal(tmp_path: Path, keys: str, **env: str) -> tuple[str, str]:
@@ -122,8 +177,9 @@ def test_the_ramp_reaches_a_256_colour_terminal_unchanged(coloured):
     text, _ = coloured
     backgrounds = {int(code) for code in re.findall(r"48;5;(\d+)", text)}
     chrome = {234, 235, 236}
-    assert backgrounds - chrome <= set(RAMP)
-    assert len(backgrounds & set(RAMP)) == len(RAMP)
+    ramp = {*PALETTE[True, "+"], *PALETTE[True, "-"]}
+    assert backgrounds - chrome <= ramp
+    assert len(backgrounds & ramp) >= STEPS + 2
     assert "48;2;" not in text
     assert "38;2;" not in text
 

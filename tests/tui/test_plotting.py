@@ -98,4 +98,4 @@ def test_numbers_of_the_scale_are_evenly_apart(height, limits):
     assert len(apart) == 1
     assert (max(rows.values()), min(rows.values())) == (high, low)
     assert all((value - low) / step == round((value - low) / step) for value in rows.values())
-    assert sum(not line.text for line in lines) <= max((height - 2) // 8, 1)
+    assert sum(not line.text for line in lines) <= max((height - 1) // 8, 1)

@@ -46,7 +46,7 @@ async def test_a_damaged_or_foreign_session_is_ignored():
         session.path().write_text(text, encoding="utf-8")
         app = app_with()
         async with app.run_test(size=(80, 24)):
-            assert app.state.view == "adapters"
+            assert app.state.view == "overview"
             assert app.state.names == NAMES
 
 

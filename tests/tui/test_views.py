@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from inspector.insights.verdict import verdict
 from inspector.tui.app import InspectorApp
 from inspector.tui.text import degrees, general, signed, unsigned
 from inspector.tui.theme import ink_for
 from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, SIZES, VIEWS, app_with, area, body, everything, strike, visit
+from tests.tui.test_workers import settle
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -22,6 +25,8 @@ async def test_every_view_fills_its_area_exactly(size):
             await visit(pilot, view)
             for name in ("tabs", "body", "slider", "status", "keys"):
                 painted = area(app, name)
+                if not painted.display:
+                    continue
                 assert len(painted._strips) == painted.size.height, (view, name)
                 assert {strip.cell_length for strip in painted._strips} == {size[0]}, (view, name)
             assert f"[{app.view.tab} " in area(app, "tabs").text
@@ -33,6 +38,7 @@ async def test_80_columns_cut_nothing_off(n):
     async with app.run_test(size=(80, 24)) as pilot:
         for view in VIEWS:
             await visit(pilot, view)
+            await settle(pilot, lambda: "Reading the numbers …" not in body(app))
             lines = [line for line in everything(app).splitlines() if line.endswith("…")]
             assert not lines, (view, lines)
 
@@ -89,13 +95,14 @@ async def test_map_shows_every_cosine_and_the_pair_in_words():
         await visit(pilot, "map")
         values = app.state.matrix("cosine")
         for i, name in enumerate(NAMES):
-            line = next(line for line in body(app).splitlines() if f"{i + 1} {name}" in line)
-            assert line.replace("[", " ").replace("]", " ").split()[2:] == [signed(v).strip() for v in values[i]]
-        await pilot.press("down", "down", "right", "right")
+            line = next(line for line in body(app).splitlines() if line.startswith(f" {name} "))
+            shown = [at for block in app.view.blocks(app.state) for at in block]
+            assert line.replace("[", " ").replace("]", " ").split()[1:] == [signed(values[i, j]).strip() for j in shown]
+        await pilot.press("s", "down", "down", "right", "right")
         assert (app.state.row, app.state.col) == (2, 3)
-        assert "dft_s42 ↔ dpo_s42" in body(app)
+        assert "dft_s42↔dpo_s42" in body(app)
         assert unsigned(app.state.number("u1", (2, 3))) in body(app)
-        assert "interference" in body(app)
+        assert "Weights only: " in body(app)
 
 
 async def test_map_goes_through_metrics_and_says_which():
@@ -128,11 +135,11 @@ async def test_layer_slider_changes_the_numbers_of_every_view():
 
 
 async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
-    app = app_with(14)
+    app = app_with(20)
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
         await pilot.press("m", "m")
-        assert "rows 1–14, columns 1–13 of 14" in body(app).splitlines()[0]
+        assert "columns 1–14 of 20" in body(app).splitlines()[0]
         assert "all layers" in body(app).splitlines()[0]
         assert "…" not in body(app).splitlines()[0]
 
@@ -142,20 +149,101 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
     app = InspectorApp(study=make_study(11, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
-        await pilot.press("down", "right", "right")
+        await pilot.press("s", "down", "right", "right")
         lines = body(app).splitlines()
         assert "columns" not in lines[0]
-        assert lines[1].split() == [str(n) for n in range(1, 12)]
-        cells = lines[3].removeprefix("  2 offline-grpo").replace("▸", " ▸").split()
+        line = next(line for line in lines if line.startswith(" offline-grpo"))
+        cells = line.removeprefix(" offline-grpo").replace("▸", " ▸").split()
         assert len(cells) == 11
         value = signed(app.state.matrix("cosine")[1, 3]).strip()
         assert cells[3] in {f"▸{value}", f"[{value}]"}
 
 
-async def test_layers_letters_legend_values_and_count():
+async def test_the_map_stands_in_blocks_with_gaps_and_readable_names_above_its_columns():
+    alike = np.full((6, 6), 0.1)
+    for block in ((0, 2, 4), (1, 3, 5)):
+        alike[np.ix_(block, block)] = 0.9
+    np.fill_diagonal(alike, 1.0)
+    study = make_study(6, layers=2, names=("sft-a", "dpo-a", "sft-b", "dpo-b", "sft-offline", "dpo-c"))
+    blocks = {key: values.copy() for key, values in study.blocks.items()}
+    blocks["cosine", "global"] = alike[:, :, None]
+    app = InspectorApp(study=replace(study, blocks=blocks))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "map")
+        lines = body(app).splitlines()
+        rows = [
+            line.split()[0] if line.strip() else "" for line in lines if not line or line.startswith((" sft", " dpo"))
+        ]
+        found = rows[: rows.index("") + 4]
+        assert [name[:3] for name in found] in [[*["sft"] * 3, "", *["dpo"] * 3], [*["dpo"] * 3, "", *["sft"] * 3]]
+        assert any("offline" in line for line in lines[1:4])
+        await pilot.press("s")
+        lines = [line.split()[0] for line in body(app).splitlines() if line.startswith((" sft", " dpo"))]
+        assert tuple(lines[:6]) == study.names
+
+
+async def test_from_110_columns_the_map_has_a_second_metric_beside_the_first():
+    app = app_with()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await visit(pilot, "map")
+        assert "cosine" in body(app).splitlines()[0]
+        assert "output direction" in body(app).splitlines()[0]
+        line = next(line for line in body(app).splitlines() if line.startswith(" sft_s42 "))
+        assert unsigned(app.state.number("u1", (0, 1))) in line
+        assert signed(app.state.number("cosine", (0, 1))).strip() in line
+        await pilot.press("m")
+        assert body(app).splitlines()[0].index("output direction") < body(app).splitlines()[0].index("cosine")
+
+
+async def test_layers_are_strips_with_their_numbers_the_most_alike_first():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "layers")
+        await pilot.press("right", "right")
+        lines = body(app).splitlines()
+        rows = [line for line in lines if "↔" in line and "." in line]
+        wholes = [float(line.split()[-4].replace("−", "-")) for line in rows]
+        assert wholes == sorted(wholes, reverse=True)
+        line = next(line for line in rows if "sft_s42↔rft_s42" in line)
+        values = app.state.series("cosine", 0, 1)
+        low = int(np.nanargmin(values))
+        texts = [signed(app.state.number("cosine", (0, 1), "global")), signed(values[2]), str(low), signed(values[low])]
+        assert line.split()[-4:] == [text.strip() for text in texts]
+        assert "at 2" in lines[1]
+        assert line.startswith("▸")
+        assert "┤" in lines[-4] + lines[-3] + lines[-2]
+
+
+async def test_28_pairs_scroll_at_80_columns_and_the_chart_is_of_the_marked_one():
+    app = app_with(8)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "layers")
+        await pilot.press(*["up"] * 28)
+        seen = set()
+        for _ in range(28):
+            shown = [line for line in body(app).splitlines() if line.startswith("▸")]
+            name = shown[0][1:].split()[0]
+            seen.add(name)
+            assert any(line.startswith(f" {name}") for line in body(app).splitlines())
+            await pilot.press("down")
+        assert len(seen) == 28
+        assert "of 28" in body(app).splitlines()[0]
+
+
+async def test_pairs_added_by_space_are_drawn_beside_the_marked_one():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "layers")
+        await pilot.press(*["up"] * 10)
+        assert not any(line.startswith(" a ") for line in body(app).splitlines())
+        await pilot.press("space")
+        assert any(line.startswith(" a ") and "  b " in line for line in body(app).splitlines())
+
+
+async def test_curves_letters_legend_values_and_count():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "curves")
         await pilot.press("right", "right")
         text = body(app)
         assert "showing 4 of 10 pairs" in text
@@ -168,13 +256,16 @@ async def test_layers_letters_legend_values_and_count():
         assert "showing 4 of 10 pairs" in body(app)
 
 
-async def test_layers_shows_adapter_metrics_too():
+async def test_layers_and_curves_show_adapter_metrics_too():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "layers")
         await pilot.press("M")
         while app.state.layers_metric != "norm":
             await pilot.press("M")
+        assert "5 adapters" in body(app)
+        assert general(app.state.own("norm", 0, "global")) in body(app)
+        await visit(pilot, "curves")
         assert "showing 5 of 5 adapters" in body(app)
 
 
@@ -208,13 +299,29 @@ async def test_pair_opens_from_the_map_and_goes_on_with_n():
         await visit(pilot, "map")
         await pilot.press("enter")
         assert app.state.view == "pair"
-        assert "a = sft_s42  ↔  b = rft_s42" in body(app)
-        assert "layer 0, module by module" in body(app)
+        lines = body(app).splitlines()
+        assert lines[0].startswith(" sft_s42↔rft_s42")
+        found = verdict(app.state.study, 0, 1)
+        assert " ".join(found.headline.split()) in " ".join(body(app).split())
+        for row in found.evidence:
+            assert any(row.value in line and row.chance in line for line in lines), row
         await pilot.press("n")
-        assert "b = dft_s42" in body(app)
-        for _ in range(12):
+        assert body(app).startswith(" sft_s42↔dft_s42")
+        for _ in range(30):
             await pilot.press("down")
-        assert "principal angles, output side, k = 10" in body(app)
+        assert "angles, output side, k = 10" in body(app)
+
+
+async def test_pair_has_two_panes_from_110_columns():
+    app = app_with()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await visit(pilot, "map")
+        await pilot.press("enter")
+        lines = body(app).splitlines()
+        assert any("verdict" in line and "by layer" in line for line in lines)
+        assert any("layer 0, module by module" in line for line in lines)
+        low = app.state.series("cosine", 0, 1).min()
+        assert any(line.rstrip().endswith(signed(low).strip()) for line in lines)
 
 
 async def test_objectives_scroll_to_the_end():
@@ -258,14 +365,14 @@ async def test_64_adapters_scroll_with_headers_kept():
         await strike(pilot, *["down"] * 63, *["right"] * 62)
         text = body(app)
         assert "of 64" in text
-        assert "64 run_63" in text
-        assert text.splitlines()[1].split()[-1] == "64"
+        assert " run_63 " in text
+        assert "".join(line.split()[-1] for line in text.splitlines()[1:3]) == f"run_{app.state.order[app.state.col]}"
         await visit(pilot, "angles")
         assert "of 2016" in body(app)
         await visit(pilot, "adapters")
         assert "rows 5" in body(app)
         await visit(pilot, "layers")
-        assert "of 2016 pairs" in body(app)
+        assert "of 2016" in body(app).splitlines()[0]
 
 
 async def test_wild_names_stay_plain_text():
@@ -290,8 +397,6 @@ async def test_nothing_open_says_how_to_open():
 
 @pytest.mark.parametrize("part", ["headers", "one module", "nothing but norms"])
 async def test_every_view_and_key_stands_missing_numbers(part):
-    import numpy as np
-
     study = make_study(4, layers=3)
     if part == "headers":
         blocks = {}
@@ -345,4 +450,5 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
             await visit(pilot, view)
             await strike(pilot, "]", "}", "home", "end", "g", "n", "f", "left")
         await app.workers.wait_for_complete()
+        await visit(pilot, "map")
         assert "no numbered layers" in area(app, "slider").text

@@ -50,7 +50,7 @@ class AnglesView(View):
         ink, pairs = area.ink, state.pairs
         asked, k = state.shown.settings.k, depth(state)
         room = max(area.height - 4, 1)
-        here = pairs.index((min(state.pair or (0, 1)), max(state.pair or (0, 1))))
+        here = state.pair_at or 0
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, room, len(pairs))
         label = min(max((cell_len(pair_label(state, p)) for p in pairs[top : top + room]), default=8), area.width // 3)
         wide = area.width >= 100

@@ -104,6 +104,7 @@ class View(ABC):
             state.tops[self.id] = max(state.tops.get(self.id, 0) + step, 0)
             return
         state.row = min(max(state.row + step, 0), max(state.size - 1, 0))
+        state.face_reference()
 
     def reach(self, state: AppState, line: int, here: int) -> None:
         """The cursor to a line of the view that was pointed at, from the line it is on."""

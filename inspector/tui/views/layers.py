@@ -17,7 +17,7 @@ from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
-from inspector.tui.text import NA, Line, clean, fit, page, plural, right, small
+from inspector.tui.text import NA, Line, clean, page, plural, right, small
 from inspector.tui.values import apart, number, of_adapters
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
@@ -25,8 +25,8 @@ from inspector.tui.widgets.strips import Form, form, legend, numbers, strip
 
 MOST = 8
 """Lines of one chart."""
-_ALL, _AT, _END = 7, 8, 10
-"""Columns of the numbers beside a strip."""
+_BESIDE = 45
+"""Columns kept for the name and the numbers beside a strip."""
 _CHART = 9
 _LEAST = 14
 """Lines of an area without a chart."""
@@ -105,32 +105,34 @@ class LayersView(View):
         return title
 
     def _form(self, state: AppState, area: Area) -> Form:
-        return form(len(state.layers), area.width - _ALL - _AT - _END - 20)
+        return form(len(state.layers), area.width - _BESIDE)
 
     def _strips(self, state: AppState, every: list[Row], shown: list[Row], area: Area) -> list[Line]:
         """The layers' numbers, then a strip a row with its name and its numbers over all, here and at the end."""
         ink, metric, of = area.ink, state.layers_metric, self._form(state, area)
-        room = area.width - of.width - _ALL - _AT - _END - 4
-        if of_adapters(metric):
-            found = labels(state.names).at(room)
-            names = [found[row.subject[0]] for row in shown]
-        else:
-            names = pair_labels(state, [(row.subject[0], row.subject[1]) for row in shown], room, metric)
+        heads = ("all", f"at {state.layers[state.layer]}", "highest" if _highest(metric) else "lowest")
+        cells = [_numbers(state, row) for row in shown]
+        widths = [max(cell_len(text) for text in column) + 2 for column in zip(heads, *cells, strict=True)]
+        names = self._names(state, shown, area.width - of.width - sum(widths) - 3)
         label = max(map(cell_len, names), default=0) + 3
         head = Line().to(label).append(numbers(state.layers, state.layer, of, ink))
-        ends = right("all", _ALL) + right(f"at {state.layers[state.layer]}", _AT)
-        head.add(ends + right("highest" if _highest(metric) else "lowest", _END), ink.dim)
+        head.add("".join(map(right, heads, widths)), ink.dim)
         largest = max((float(np.nanmax(row.values)) for row in every if np.isfinite(row.values).any()), default=0.0)
         lines = [head]
-        for row, name in zip(shown, names, strict=True):
+        for row, name, texts in zip(shown, names, cells, strict=True):
             here = row.subject == marked(state)
             style = ink.bold if here else ink.plain
-            line = Line("▸" if here else " ", ink.accent).add(fit(name, label - 2), style).pad(label)
+            line = Line("▸" if here else " ", ink.accent).add(name, style).pad(label)
             strip(line, row.values, metric, largest, of, ink, state.layer if here else -1)
-            line.add(right(number(metric, row.whole), _ALL), style)
-            line.add(right(number(metric, float(row.values[state.layer])), _AT), style)
-            lines.append(line.add(right(_end(state, row), _END), style))
+            lines.append(line.add("".join(map(right, texts, widths)), style))
         return lines
+
+    def _names(self, state: AppState, shown: list[Row], width: int) -> list[str]:
+        if of_adapters(state.layers_metric):
+            found = labels(state.names).at(width)
+            return [found[row.subject[0]] for row in shown]
+        pairs = [(row.subject[0], row.subject[1]) for row in shown]
+        return pair_labels(state, pairs, width, state.layers_metric)
 
     def _chart(self, state: AppState, area: Area, height: int) -> list[Line]:
         """The marked one's values, and those of the pairs added, over a grid, with zero line and chance."""
@@ -200,12 +202,13 @@ def _highest(metric: str) -> bool:
     return apart(metric) or of_adapters(metric)
 
 
-def _end(state: AppState, row: Row) -> str:
-    """`20 +.77`: the layer where two part most, or where one moved most, with its value."""
-    if not np.isfinite(row.values).any():
-        return NA
-    at = int(np.nanargmax(row.values) if _highest(state.layers_metric) else np.nanargmin(row.values))
-    return f"{state.layers[at]} {right(number(state.layers_metric, float(row.values[at])), 4)}"
+def _numbers(state: AppState, row: Row) -> tuple[str, str, str]:
+    """The value over all layers, at the slider's, and `20 +.77`: where two part most, or one moved most."""
+    metric, end = state.layers_metric, NA
+    if np.isfinite(row.values).any():
+        at = int(np.nanargmax(row.values) if _highest(metric) else np.nanargmin(row.values))
+        end = f"{state.layers[at]} {number(metric, float(row.values[at])):>4}"
+    return number(metric, row.whole), number(metric, float(row.values[state.layer])), end
 
 
 def _added(state: AppState) -> list[Subject]:

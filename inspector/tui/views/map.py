@@ -12,14 +12,16 @@ from textual.strip import Strip
 from inspector.common.labels import labels
 from inspector.insights.order import blocks
 from inspector.insights.pairwise import MOSTLY
-from inspector.study.metrics import DEFINITIONS, INTERFERENCE, SIGNED, Definition, shown_in
+from inspector.insights.verdict import verdict
+from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
 from inspector.tui.actions import Action, cycled
 from inspector.tui.editing import REMOVE, RENAME
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned
+from inspector.tui.subjects import pair_label, shared
+from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned, wrap
 from inspector.tui.values import shaded
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
@@ -29,16 +31,19 @@ TWO_PANES = 110
 _NAME = 22
 
 
-def _labels(state: AppState) -> tuple[str, tuple[str, ...]]:
-    """What all names share, and the rest of each."""
-    found = labels(state.names)
-    return found.shared, found.at(_NAME)
-
-
 def _beside(state: AppState) -> str:
     """The metric of the second map: of what the updates write to, or their cosine beside that."""
     known = [m for m in ("u1", "output_similarity", "cosine") if m != state.metric and state.has(m)]
     return known[0] if known else ""
+
+
+def _sentences(text: str, width: int) -> list[str]:
+    """A verdict in as many lines for every pair, so that the map does not jump; the whole of it is in Pair."""
+    most = 2 if width >= TWO_PANES else 3
+    lines = wrap(text, width - 5)
+    if len(lines) > most:
+        lines[most - 1] += " …"
+    return [*lines, *[""] * most][:most]
 
 
 def directions(state: AppState) -> list[Definition]:
@@ -99,7 +104,6 @@ class MapView(View):
         "One number for every pair, in blocks: between adapters of one block the cosine is at least "
         f"{MOSTLY:g} on average; s shows them as they are listed. Row is a, column is b where the two differ."
     )
-    terms = (("interference", INTERFERENCE),)
     actions = (
         *CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, RENAME, REMOVE,
         Action("blocks", "s", "blocks / list", "in blocks of one direction, or as they are listed",
@@ -120,8 +124,8 @@ class MapView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         rows = [at for block in self.blocks(state) for at in block]
         starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
-        shared, names = _labels(state)
-        names = tuple(names[at] for at in rows)
+        short = labels(state.names).at(_NAME)
+        names = tuple(short[at] for at in rows)
         panels = [self._panel(state, state.metric, rows)]
         if area.width >= TWO_PANES and (beside := _beside(state)):
             both = [*panels, self._panel(state, beside, rows)]
@@ -134,7 +138,7 @@ class MapView(View):
             form = layout(names, starts, Area(area.ink, area.width, area.height - 1 - len(words)), len(panels))
         cursor = (rows.index(state.row), rows.index(state.col))
         strips = self.heatmap.paint(panels, names, cursor, form, area)
-        title = self._title(state, panels, shared, form, area)
+        title = self._title(state, panels, form, area)
         room = area.height - 1 - len(strips)
         return [*page([title], area.width, 1), *strips, *page(words, area.width, room)]
 
@@ -143,12 +147,12 @@ class MapView(View):
         signed_ = DEFINITIONS[metric].range == SIGNED
         return Panel(metric_title(metric), values, lambda value: shaded(metric, value), signed_)
 
-    def _title(self, state: AppState, panels: list[Panel], shared: str, form: Layout, area: Area) -> Line:
+    def _title(self, state: AppState, panels: list[Panel], form: Layout, area: Area) -> Line:
         """The metric, what is shown of it and where; the second map's metric above it, or the colours."""
         title, legend = Line(f" {panels[0].title}", area.ink.bold), ramp_legend(panels[0], area.ink)
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
         parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
-        for part in (*parts, f" · {shared}" if shared else ""):
+        for part in (*parts, shared(state)):
             title.add(part if title.width + cell_len(part) <= end else "", area.ink.dim)
         if len(panels) > 1:
             title.to(end).add(panels[1].title, area.ink.bold)
@@ -173,13 +177,12 @@ class MapView(View):
         ink, pair = area.ink, state.pair
         if pair is None:
             return []
-        names = [state.name(pair[0]), state.name(pair[1])]
-        head = Line(" ").add(f"{names[0]} ↔ {names[1]}", ink.accent)
+        head = Line(" ").add(pair_label(state, pair), ink.accent)
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
         rows += (read_against_chance(state, d, pair) for d in directions(state))
-        rows.append(("interference", state.interference(pair).kind, ""))
         head.add(one_sided(state, pair), ink.warn)
-        lines = [Line(), head]
+        found = verdict(state.study, state.order[pair[0]], state.order[pair[1]])
+        lines = [Line(), head, *(Line(f"  {part}") for part in _sentences(found.headline, area.width))]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):
             line = Line("  ")
@@ -194,20 +197,19 @@ class MapView(View):
         pair = state.pair
         if pair is None:
             return []
-        line = Line(f" {state.name(pair[0])}↔{state.name(pair[1])}", area.ink.accent)
+        line = Line(f" {pair_label(state, pair)}", area.ink.accent)
         line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
         for d in (d for d in directions(state) if "glance" in d.shown):
             line.add(f" {d.short.split()[0]} {unsigned(state.number(d.metric, pair))}")
             chance = float(state.pair_chance(d.metric, pair)[0])
             line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
-        kind = state.interference(pair).kind
-        if line.width + len(kind) + 1 <= area.width:
-            return [line.add(f" {kind}", area.ink.bold)]
+        if line.width <= area.width:
+            return [line]
         names, numbers = line.segments[0], line.segments[1:]
-        first, second = Line(names.text, area.ink.accent).add(f"  {kind}", area.ink.bold), Line()
+        second = Line()
         for segment in numbers:
             second.add(segment.text, segment.style or area.ink.plain)
-        return [first, second]
+        return [Line(names.text, area.ink.accent), second]
 
     def table(self, state: AppState) -> Table:
         values, names = state.matrix(state.metric), state.names

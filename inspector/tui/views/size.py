@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, shown_in
 from inspector.tui.actions import Action, cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, fit, general, page, plural, wrap
+from inspector.tui.subjects import shared
+from inspector.tui.text import Line, clean, general, page, plural, wrap
+from inspector.tui.values import number
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.curves import MOST
-from inspector.tui.widgets.bars import bar
+from inspector.tui.widgets.bars import bar, decades, log_axis, log_share
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 
 
@@ -64,37 +69,38 @@ class SizeView(View):
             self.spectrum = (self.spectrum + step) % len(modules)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        bars = max(min(state.size, (area.height - 6) // 2), 1)
+        bars = max(min(state.size, (area.height - 7) // 2), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
         extent = rows_shown(top, bars, state.size, "adapters")
         title = Line(" size and rank", area.ink.bold).add(f"{extent} · {self.place(state)}", area.ink.dim)
+        common = shared(state)
+        title.add(common if title.width + cell_len(common) <= area.width else "", area.ink.dim)
         lines = [title, *self._bars(state, top, bars, area)]
         room = area.height - len(lines)
         return page([*lines, *self._spectra(state, room, area)], area.width, area.height)
 
     def _bars(self, state: AppState, top: int, height: int, area: Area) -> list[Line]:
-        ink, ranks = area.ink, state.rank_metric
-        shown = range(top, min(top + height, state.size))
-        label = min(max(cell_len(name) for name in state.names), area.width // 4) + 3
+        """Norms on a logarithmic scale, ranks from 0 on, in each adapter's colour."""
+        ink, ranks, names = area.ink, state.rank_metric, labels(state.names)
+        shown = names.at(max(area.width // 4, 10))
+        label = max(map(cell_len, shown)) + 3
         half = (area.width - label) // 2
         mixed = ranks == "effective_rank" and len({info.ranks for info in state.infos}) > 1
         width = half - (17 if mixed else 11)
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
-        header = Line().to(label).add("norm ‖ΔW‖", ink.dim).to(label + half)
-        header.add(metric_title(ranks), ink.dim)
-        lines = [header]
-        for i in shown:
-            here = i == state.row
-            line = Line("▸ " if here else "  ", ink.accent)
-            line.add(fit(state.name(i), label - 3), ink.bold if here else ink.plain).to(label)
-            for values, column in ((norms, 0), (sizes, half)):
-                most = max((v for v in values if math.isfinite(v)), default=0.0)
-                part, text = values[i] / most if most else math.nan, general(values[i])
-                if mixed and column:  # across ranks, shares are compared
-                    part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
-                line.to(label + column).add(bar(part, width), ink.line(0))
-                line.add(f" {text}", ink.bold if here else ink.plain)
+        ends, most = decades(norms), max((v for v in sizes if math.isfinite(v)), default=0.0)
+        title = Line().to(label).add("norm ‖ΔW‖, log scale", ink.dim).to(label + half).add(metric_title(ranks), ink.dim)
+        lines = [title, Line().to(label).add(log_axis(ends, half - 11), ink.dim)]
+        for i in range(top, min(top + height, state.size)):
+            here, colour = i == state.row, ink.line(state.order[i])
+            style = ink.bold if here else ink.plain
+            line = Line("▸ " if here else "  ", ink.accent).add(shown[i], style).pad(label)
+            line.add(bar(log_share(norms[i], ends), half - 11), colour).add(f" {general(norms[i])}", style)
+            part, text = sizes[i] / most if most else math.nan, number(ranks, sizes[i])
+            if mixed:  # across ranks, shares are compared
+                part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
+            line.to(label + half).add(bar(part, width), colour).add(f" {text}", style)
             lines.append(line)
         lines.append(Line(f" {metric_title(ranks)} = {DEFINITIONS[ranks].formula}  (m: others)", ink.dim))
         return [*lines, *self._with_base(state, area)]
@@ -127,15 +133,20 @@ class SizeView(View):
         title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
             return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
-        legend = Line(" ")
+        legend, names = Line(" "), _fitting(state, shown, area.width - 1)
         for n, i in enumerate(shown):
             here = i == state.row
-            legend.add(f" {LETTERS[n]} ", ink.line(n) + ink.bold).add(
-                fit(state.name(i), 18), ink.bold if here else ink.plain
+            legend.add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold).add(
+                names[i], ink.bold if here else ink.plain
             )
         cut = values[:, : max(_used(values), 2)]
         strong = shown.index(state.row) if state.row in shown else -1
-        drawn = plot(self._lines(cut, strong), ink, area.width - 1, room - 2)
+        drawn = plot(
+            replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown)),
+            ink,
+            area.width - 1,
+            room - 2,
+        )
         return [title, *drawn, legend]
 
     def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int) -> Lines:
@@ -175,6 +186,16 @@ def spectrum_metric(state: AppState) -> str:
     """Shares if the scale of an adapter is unknown: only these stand beside each other then."""
     share = "singular_value_share"
     return "singular_value" if state.study.block(share, "module") is None else share
+
+
+def _fitting(state: AppState, shown: Sequence[int], width: int) -> tuple[str, ...]:
+    """All names, cut until those of a legend fit into one line with their letters."""
+    found = labels(state.names)
+    for room in range(18, 3, -1):
+        names = found.at(room)
+        if sum(cell_len(names[i]) + 3 for i in shown) <= width:
+            break
+    return names
 
 
 def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:

@@ -91,7 +91,7 @@ def layout(names: Sequence[str], starts: frozenset[int], area: Area, panels: int
 
 
 def stacked(name: str, width: int, most: int) -> list[str]:
-    """A name in lines of at most `width` cells, broken behind `-_. ` or anywhere; if it needs more, cut in its middle."""
+    """A name in lines of at most `width` cells, broken behind `-_. ` or anywhere; else cut in its middle."""
     lines = [""]
     for word in re.findall(r"[^-_. ]*[-_. ]?", name):
         if cell_len(lines[-1] + word) > width and (cell_len(word) <= width or cell_len(lines[-1]) > width - 2):

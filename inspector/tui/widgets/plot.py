@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rich.style import Style
@@ -14,6 +14,7 @@ from inspector.tui.text import Line, right
 from inspector.tui.theme import Ink
 
 AXIS = 7
+Look = tuple[str, Style]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -67,12 +68,12 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
     cursor = frame.column(lines.cursor) if lines.cursor is not None else -1
     chance = _chance_rows(lines, frame)
     out = []
-    zero = frame.row(0.0) if low < 0 < high and not lines.log else -1
+    zero = frame.row(0.0) if low <= 0 < high and not lines.log else -1
     for y, row in enumerate(rows):
         line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
         blank = "──" if y == zero else "· " if y in labels else "  "
-        _add_cells(line, row, y, letters, chance, (cursor, blank), lines, ink)
-        out.append(line)
+        here = {x: curve for (at, x), curve in letters.items() if at == y}
+        out.append(_add_cells(line, row, here, _behind(y, cursor, blank, chance, ink), lines, ink))
     return [*out, _x_axis(lines, frame, ink), *[Line()] * (max(height - 1, 2) - tall)]
 
 
@@ -88,35 +89,34 @@ def _rows(height: int, steps: int) -> tuple[int, int]:
     return height, 1
 
 
+def _behind(row: int, cursor: int, blank: str, chance: dict[int, set[int]], ink: Ink) -> Callable[[int], Look]:
+    """What is seen in a column of a row where there is no curve: slider, chance, grid."""
+
+    def look(x: int) -> Look:
+        if x == cursor:
+            return "│", ink.accent
+        return ("╌", ink.dim) if row in chance.get(x, ()) and x % 2 == 0 else (blank[x % 2], ink.dim)
+
+    return look
+
+
 def _add_cells(
-    line: Line,
-    row: list[Cell],
-    y: int,
-    letters: dict[tuple[int, int], int],
-    chance: dict[int, set[int]],
-    behind: tuple[int, str],
-    lines: Lines,
-    ink: Ink,
-) -> None:
-    """One row of the canvas, neighbours of one style as one segment; `behind`: the cursor's column, the grid."""
-    (cursor, blank), run, style = behind, "", Style()
+    line: Line, row: list[Cell], letters: dict[int, int], behind: Callable[[int], Look], lines: Lines, ink: Ink
+) -> Line:
+    """One row of the canvas, neighbours of one style as one segment; `letters`: curves by column."""
+    run, style = "", Style()
     for x, (char, curve) in enumerate(row):
-        at, want = char, ink.plain
-        if curve >= 0:
-            want = ink.line(lines.colour(curve)) + Style(bold=curve == lines.strong or None)
-        if (y, x) in letters:
-            at, want = LETTERS[letters[y, x] % 26], ink.line(lines.colour(letters[y, x])) + ink.bold
-        elif curve < 0 and x == cursor:
-            at, want = "│", ink.accent
-        elif curve < 0 and y in chance.get(x, ()) and x % 2 == 0:
-            at, want = "╌", ink.dim
-        elif curve < 0:
-            at, want = blank[x % 2], ink.dim
+        if x in letters:
+            at, want = LETTERS[letters[x] % 26], ink.line(lines.colour(letters[x])) + ink.bold
+        elif curve >= 0:
+            at, want = char, ink.line(lines.colour(curve)) + Style(bold=curve == lines.strong or None)
+        else:
+            at, want = behind(x)
         if want != style and run:
             line.add(run, style)
             run = ""
         run, style = run + at, want
-    line.add(run, style)
+    return line.add(run, style)
 
 
 def _place_letters(lines: Lines, frame: Frame) -> dict[tuple[int, int], int]:
@@ -169,7 +169,9 @@ def _x_axis(lines: Lines, frame: Frame, ink: Ink) -> Line:
     """The bottom edge with as many numbers as fit into it; the slider names the cursor's."""
     ticks = lines.ticks or tuple(f"{x:g}" for x in lines.x)
     cells, free = ["─"] * frame.width, 0
-    for at in range(0, len(lines.x), max(1, math.ceil(len(lines.x) * 5 / max(frame.width, 1)))):
+    least = math.ceil(len(lines.x) * 5 / max(frame.width, 1))
+    stride = next(m * 10**n for n in range(9) for m in (1, 2, 5) if m * 10**n >= least)
+    for at in range(0, len(lines.x), stride):
         width = len(ticks[at])
         start = min(max(frame.column(lines.x[at]) - width // 2, 0), frame.width - width)
         if start >= free:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.common.arrays import Floats
+from inspector.study.metrics import DEFINITIONS, FRACTION
 from inspector.tui.text import Line
 from inspector.tui.theme import Ink
-from inspector.tui.values import apart, glyph, shaded
+from inspector.tui.values import apart, glyph, of_adapters, shaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,13 @@ def numbers(layers: Sequence[int], here: int, of: Form, ink: Ink) -> Line:
 
 def legend(metric: str, ink: Ink) -> Line:
     """What the colours mean, or the characters without them."""
-    low, high, sizes = "0", "1", shaded(metric, 1.0, 1.0)[1] == "grey"
-    signed = shaded(metric, -1.0, 1.0)[0] < 0
-    if signed:
-        low = "−1"
-    if metric == "energy_ratio":
-        low, high = "0", "2"
-    elif metric.startswith("principal_angle"):
-        low, high, signed = "90°", "0°", False
-    line = Line(f"{low} ", ink.dim)
-    for share in np.linspace(-1 if signed and not sizes else 0, 1, 11 if signed and not sizes else 6).tolist():
-        line.add(" " if ink.blocks else glyph(share), ink.cell(share, "grey" if sizes else "signed"))
-    return line.add(f" {high}", ink.dim)
+    definition = DEFINITIONS[metric]
+    low, high = definition.range or (0.0, 1.0)
+    ends = (f"{low:g}".replace("-", "−"), f"{high:g}")
+    shares, ramp = np.linspace(shaded(metric, low)[0], shaded(metric, high)[0], 11), shaded(metric, high)[1]
+    if of_adapters(metric) and definition.range != FRACTION:
+        ends, shares, ramp = ("1 %", "of the largest"), np.linspace(0, 1, 6), "grey"
+    line = Line(f"{ends[0]} ", ink.dim)
+    for share in shares.tolist():
+        line.add(" " if ink.blocks else glyph(share), ink.cell(share, ramp))
+    return line.add(f" {ends[1]}", ink.dim)

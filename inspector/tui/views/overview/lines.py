@@ -57,11 +57,11 @@ def _at(lines: Sequence[OverviewLine], item: Item, *, last: bool = False) -> int
     return (found[-1] if last else found[0]) if found else 0
 
 
-def listed(lines: Sequence[OverviewLine], state: AppState) -> Shown:
-    """The lines whose adapters are shown, by their positions; headings without any adapter are left out."""
+def listed(lines: Sequence[OverviewLine], state: AppState, *, grouped: bool) -> Shown:
+    """The lines whose adapters are shown, by their positions; headings of groups without any are left out."""
     places = {at: state.order.index(id_) for at, id_ in enumerate(state.arrangement) if id_ in state.order}
     start = next((n for n, line in enumerate(lines) if line.about == "so what"), len(lines) + 1) - 1
-    first = next((n for n, line in enumerate(lines) if line.about == "adapter"), 0)
+    first = next((n for n, line in enumerate(lines) if line.about == "adapter"), 0) - grouped
     above: list[OverviewLine] = []
     for n, line in enumerate(lines[:start]):
         if line.about == "adapter":

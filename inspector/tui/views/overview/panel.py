@@ -13,27 +13,23 @@ from inspector.tui.theme import Ink
 from inspector.tui.views.summary.numbers import in_words
 
 if TYPE_CHECKING:
-    from inspector.insights.overview import Entry
     from inspector.insights.verdict import Verdict
 
 _LABEL = 10
 
 
-def of_adapter(
-    state: AppState, at: int, entry: Entry | None, verdict: Verdict | None, ink: Ink, width: int
-) -> list[Line]:
-    """Who it is, the verdict on it and its nearest, what else is known of it."""
-    info = state.infos[at]
+def of_adapter(state: AppState, why: str, beside: tuple[str, Verdict] | None, ink: Ink, width: int) -> list[Line]:
+    """Who is under the cursor and why it stands there, the verdict on it beside another, what else is known of it."""
+    info = state.infos[state.row]
     lines = [Line(fit(clean(info.name), width), ink.accent)]
-    if entry is not None and entry.why:
-        lines += _wrapped(", ".join(entry.why), ink, width)
-    if entry is not None and entry.nearest is not None and verdict is not None:
-        other = clean(state.study.names[state.arrangement[entry.nearest]])
+    lines += _wrapped(why, ink, width) if why else []
+    if beside is not None:
+        other, verdict = beside
         lines += [Line(), Line(fit(f"beside {other}", width), ink.bold), *_wrapped(verdict.headline, ink, width)]
         lines += evidence(verdict, ink, width)
         lines.append(Line("⏎", ink.accent).add(" opens the pair", ink.dim))
     lines += [Line(), *(line for issue in info.findings for line in _issue(issue.severity, issue.text, ink, width))]
-    known = [*account(info), *(("vs base", text) for text in facts(state, at))]
+    known = [*account(info), *(("vs base", text) for text in facts(state, state.row))]
     for label, text in known:
         for n, part in enumerate(wrap(clean(text), width - _LABEL)):
             lines.append(Line(label if not n else "", ink.dim).to(_LABEL).add(part))

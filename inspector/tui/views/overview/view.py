@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.study.study import Study
 from inspector.tui.actions import Action
+from inspector.tui.adapter_list import AdapterList
 from inspector.tui.answers import Answer
 from inspector.tui.editing import LIST
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, page
-from inspector.tui.views.base import Area, Table, View, tidy
+from inspector.tui.text import Line, clean, left, page, plural
+from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.views.overview.lines import Item, Shown, listed, painted
 from inspector.tui.views.overview.panel import of_adapter, of_sentence
 from inspector.tui.views.summary.view import open_finding
@@ -57,10 +59,15 @@ class OverviewView(View):
         self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
 
     def prepare(self, app: Work) -> None:
-        self.answer.keep_up(app)
+        if app.state.study.blocks:
+            self.answer.keep_up(app)
 
-    def receive(self, app: Work, message: ForView) -> None:
+    def receive(self, app: AdapterList, message: ForView) -> None:
+        """The first answer to a start without a past puts the cursor on its first line."""
+        first = self.answer.of(app.state) is None and app.session.cursor is None
         self.answer.take(message)
+        if app.view is self and (items := self._items(app.state)):
+            self._point_at(app.state, items[0] if first else self._item() or ("adapter", app.state.row))
         app.repaint()
 
     # The cursor
@@ -93,18 +100,22 @@ class OverviewView(View):
         self.sentence = index if about == "so what" else None
         if about == "adapter":
             state.row = index
-            self._face_nearest(state)
+            self._face(state)
 
-    def _face_nearest(self, state: AppState) -> int | None:
-        """The cursor's column to the adapter nearest to its row; the id of that."""
+    def _beside(self, state: AppState) -> int | None:
+        """The id of the adapter that the one under the cursor is shown against: the reference, or its nearest."""
         found = self.answer.of(state)
+        if state.reference is not None and state.reference_at != state.row:
+            return state.reference
         entry = None if found is None else self._entry(state, found)
-        if entry is None or entry.nearest is None:
-            return None
-        nearest = state.arrangement[entry.nearest]
-        if nearest in state.order:
-            state.col = state.order.index(nearest)
-        return nearest
+        return None if entry is None or entry.nearest is None else state.arrangement[entry.nearest]
+
+    def _face(self, state: AppState) -> int | None:
+        """The cursor's column to that adapter; its id."""
+        beside = self._beside(state)
+        if beside in state.order:
+            state.col = state.order.index(beside)
+        return beside
 
     def open_evidence(self, app: Work) -> None:
         state, found = app.state, self.answer.of(app.state)
@@ -112,10 +123,10 @@ class OverviewView(View):
             return
         if self.sentence is not None and self.sentence < len(found.so_what):
             open_finding(app, found.so_what[self.sentence])
-        elif (nearest := self._face_nearest(state)) is not None:
-            if nearest not in state.order:
+        elif (beside := self._face(state)) is not None:
+            if beside not in state.order:
                 state.search("adapters", "")
-                self._face_nearest(state)
+                self._face(state)
             state.tops["pair"] = 0
             app.go("pair")
 
@@ -129,10 +140,12 @@ class OverviewView(View):
     def _shown(self, found: Overview, state: AppState, width: int) -> Shown:
         from inspector.tables.overview import overview_lines
 
-        return listed(overview_lines(found, width), state)
+        return listed(overview_lines(found, width), state, grouped=bool(found.groups))
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
+        if not state.study.blocks:
+            return page(_headers(state, area), area.width, area.height)
         if found is None:
             words = (
                 "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
@@ -168,18 +181,19 @@ class OverviewView(View):
         if self.sentence is not None:
             return of_sentence(found.so_what[self.sentence], area.ink, width, height)
         entry = self._entry(state, found)
-        return of_adapter(state, state.row, entry, self._of_pair(state, entry), area.ink, width)
+        why = "" if entry is None else ", ".join(entry.why)
+        return of_adapter(state, why, self._of_pair(state, self._beside(state)), area.ink, width)
 
-    def _of_pair(self, state: AppState, entry: Entry | None) -> Verdict | None:
-        """The verdict on an adapter and its nearest one, kept while the cursor stays."""
-        if entry is None or entry.nearest is None:
+    def _of_pair(self, state: AppState, beside: int | None) -> tuple[str, Verdict] | None:
+        """The other's name and the verdict on the two, kept while the cursor stays."""
+        if beside is None:
             return None
         from inspector.insights.verdict import verdict
 
-        pair = (state.arrangement[entry.index], state.arrangement[entry.nearest])
+        pair = (state.order[state.row], beside)
         if self._verdict is None or self._verdict[0] is not state.study or self._verdict[1] != pair:
             self._verdict = (state.study, pair, verdict(state.study, *pair))
-        return self._verdict[2]
+        return clean(state.study.names[beside]), self._verdict[2]
 
     # Taking it out
 
@@ -202,6 +216,22 @@ class OverviewView(View):
         found = self.answer.of(state)
         more = (number.metric for one in (found.so_what if found else ()) for number in one.numbers)
         return tuple(dict.fromkeys(("cosine", "norm", "effective_rank", *more)))
+
+
+def _headers(state: AppState, area: Area) -> list[Line]:
+    """Who is open, while nothing is measured."""
+    top = window(0, state.row, area.height - 1, state.size)
+    what = f"Reading {clean(state.opening)} …" if state.opening else "Measuring …"
+    lines = [Line(f"  {plural(state.size, 'adapter')}", area.ink.bold)]
+    lines[0].add(rows_shown(top, area.height - 1, state.size, "rows") + f" · {what}", area.ink.dim)
+    name = min(max(map(cell_len, state.names), default=0), area.width // 2) + 2
+    for at in range(top, min(top + area.height - 1, state.size)):
+        info, here = state.infos[at], at == state.row
+        line = Line("▸   " if here else "    ", area.ink.accent).add(left(state.name(at), name), area.ink.plain)
+        lines.append(
+            line.add(f"rank {info.rank} · {clean(info.format)} · {clean(info.base) or 'base unknown'}", area.ink.dim)
+        )
+    return lines
 
 
 def _overview(study: Study) -> Overview:
