@@ -93,7 +93,7 @@ async def test_what_is_being_opened_is_said(monkeypatch):
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
         assert "Reading 2 sources …" in body(app)
-        assert "opening 2 sources" in area(app, "status").text
+        assert "reading 2 sources" in area(app, "status").text
         may.set()
         await settle(pilot, lambda: "One adapter is open so far; this view compares two." in body(app))
         opened.set()
