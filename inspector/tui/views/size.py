@@ -19,7 +19,7 @@ from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
-from inspector.tui.text import Line, clean, general, page, plural, wrap
+from inspector.tui.text import Line, clean, general, page, plural, times, wrap
 from inspector.tui.values import number
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.curves import MOST
@@ -43,7 +43,11 @@ class SizeView(View):
     title = "Size & rank"
     need = 1
     hint = "norms, effective ranks, singular spectra"
-    about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
+    about = (
+        "Left: how far each adapter moved, ‖ΔW‖ with the scale in it, on a log scale. Right: over how many "
+        "directions; the definitions of rank differ by 3–5×, m goes through them. "
+        "Below: the singular values of one module, a line an adapter; a line that falls fast has few directions."
+    )
     actions = (
         *SCRUBBED,
         *METRIC,
@@ -89,14 +93,18 @@ class SizeView(View):
         width = half - (17 if mixed else 11)
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
+        beside = norms[state.reference_at] if state.reference_at is not None else math.nan
+        tail = 11 if math.isnan(beside) else 17
         ends, most = decades(norms), max((v for v in sizes if math.isfinite(v)), default=0.0)
         title = Line().to(label).add("norm ‖ΔW‖, log scale", ink.dim).to(label + half).add(metric_title(ranks), ink.dim)
-        lines = [title, Line().to(label).add(log_axis(ends, half - 11), ink.dim)]
+        lines = [title, Line().to(label).add(log_axis(ends, half - tail), ink.dim)]
         for i in range(top, min(top + height, state.size)):
             here, colour = i == state.row, ink.line(state.order[i])
             style = ink.bold if here else ink.plain
             line = Line("▸ " if here else "  ", ink.accent).add(shown[i], style).pad(label)
-            line.add(bar(log_share(norms[i], ends), half - 11), colour).add(f" {general(norms[i])}", style)
+            line.add(bar(log_share(norms[i], ends), half - tail), colour).add(f" {general(norms[i])}", style)
+            if beside > 0 and i != state.reference_at:
+                line.add(f" {times(norms[i] / beside)}", ink.dim)
             part, text = sizes[i] / most if most else math.nan, number(ranks, sizes[i])
             if mixed:  # across ranks, shares are compared
                 part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
