@@ -140,7 +140,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """N×N numbers up to `limit` in size; `apart`: coloured as distances, in the colour of what is below zero."""
+    """N×N numbers up to `limit` in size; `apart`: distances, in a grey of their own."""
 
     kind: ClassVar[str] = "matrix"
     id: str
