@@ -125,7 +125,7 @@ async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes
         run = begin(tmp_path / "sft")
         log(run, 3)
         await settle(pilot, lambda: "training 3/40" in body(app))
-        assert "Waiting for the first checkpoint" in body(app)
+        assert "Waiting for the first checkpoint of " in body(app)
         await pilot.press("M")
         assert " loss over steps" in body(app)
         assert "No loss" not in body(app)
