@@ -98,7 +98,7 @@ def open_r1(rollouts: Sequence[Rollout]) -> Iterator[Row]:
             "answer": first.solution,
             "source": first.source,
             "uuid": first.group_id,
-            "is_reasoning_complete": [r.finish_reason != "length" for r in group],
+            "is_reasoning_complete": [not r.unended for r in group],
             "generations": [r.text for r in group],
             "correctness_math_verify": [r.reward > 0 for r in group],
             "finish_reasons": [r.finish_reason for r in group],
@@ -138,7 +138,7 @@ FORMS: Mapping[str, tuple[Callable[[Sequence[Rollout]], Iterator[Row]], str, Row
 
 
 def _learned(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    return [r for r in rollouts if r.split == "train" and r.finish_reason != "length"]
+    return [r for r in rollouts if r.split == "train" and not r.unended]
 
 
 def _left_out(rollouts: Sequence[Rollout], form: str) -> str:

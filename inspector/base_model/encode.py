@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from inspector.tasks.problems import Problems
+
+TODAY = date(2024, 7, 26)
+"""The date of chat templates, that which Llama 3's falls back on: with the clock's, one prompt would be other tokens on
+another day, and methods that were trained, or adapters that were measured, a day apart could not be compared."""
+_NOW = re.compile(r"""strftime_now\(\s*(['"])((?:(?!\1).)*)\1\s*\)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +29,24 @@ class Encoded:
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[dict[str, str]]) -> list[int]:
-    """The prompt up to where the answer begins: the tokenizer's chat template, or a plain one without it."""
+    """The prompt up to where the answer begins: the tokenizer's chat template, or a plain one without it.
+
+    A template that prints today's date is given `TODAY`.
+    """
     if getattr(tokenizer, "chat_template", None):
-        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        template = _dated(tokenizer.get_chat_template()) if "strftime_now" in str(tokenizer.chat_template) else None
+        text = tokenizer.apply_chat_template(
+            list(messages), chat_template=template, tokenize=False, add_generation_prompt=True
+        )
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     names = {"user": "Question", "assistant": "Answer", "system": "Note"}
     text = "".join(f"{names[m['role']]}: {m['content']}\n\n" for m in messages)
     return list(tokenizer(f"{text}Answer:")["input_ids"])
+
+
+def _dated(template: str) -> str:
+    """With `TODAY` where it asks for the day: transformers lets no other clock through to a template."""
+    return _NOW.sub(lambda found: f"{found[1]}{TODAY.strftime(found[2])}{found[1]}", template)
 
 
 def prompts(tokenizer: Any, problems: Problems) -> list[Encoded]:

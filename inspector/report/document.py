@@ -115,6 +115,7 @@ class Bars:
     levels: tuple[tuple[str, float], ...] = ()
     limits: tuple[float, float] | None = None
     digits: int = 3
+    log: bool = False
 
     def table(self) -> Table:
         """Its numbers, a row a bar."""
@@ -135,7 +136,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """N×N numbers up to `limit` in size; `apart`: coloured as distances, in the colour of what is below zero."""
+    """N×N numbers up to `limit` in size; `apart`: distances, in a grey of their own."""
 
     kind: ClassVar[str] = "matrix"
     id: str
@@ -145,6 +146,8 @@ class Matrix:
     apart: bool = False
     limit: float = 1.0
     digits: int = 2
+    breaks: tuple[int, ...] = ()
+    """The rows, and columns, with which another group begins."""
 
     def table(self) -> Table:
         """Its numbers under the names."""
@@ -196,6 +199,14 @@ class Definitions:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Matrices side by side, if there is room."""
+
+    kind: ClassVar[str] = "beside"
+    parts: tuple[Matrix, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Parts behind a heading that opens."""
 
@@ -205,18 +216,20 @@ class Fold:
 
 
 Chart = Lines | Bars
-Part = Table | Lines | Bars | Matrix | Note | Heading | Code | Finding | Definitions | Fold
+Part = Table | Lines | Bars | Matrix | Note | Heading | Code | Finding | Definitions | Beside | Fold
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`metrics`: those whose numbers it shows."""
+    """`metrics`: those whose numbers it shows. Without parts it is not shown, and `missing` says what it needs."""
 
     id: str
     title: str
     about: str
     parts: tuple[Part, ...]
     metrics: tuple[str, ...] = ()
+    missing: str = ""
+    """The probes, separated by commas, or `two adapters`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from inspector.common.labels import labels
 from inspector.common.text import count
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
 from inspector.insights.nearest import own
 from inspector.insights.overview import in_blocks, overview
 from inspector.insights.pairwise import chance_span, shared
+from inspector.insights.short_names import in_short
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.study.study import Study
 from inspector.study.table import needs_pair, subjects
@@ -76,14 +75,14 @@ def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False
     _print_health(page, study)
     _tell_of_references(page, study)
     if probed:
-        _print_probes(page, short(study, page))
+        _print_probes(page, _short(study, page))
 
 
 def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
     """All tables, or those of the given metrics with their layers; pairs of published adapters are in exports alone."""
     page = _Page()
     _print_resemblance(page, study, title)
-    study = short(in_blocks(study), page)
+    study = _short(in_blocks(study), page)
     _print_adapters(page, study, () if metrics else at_a_glance(of_pairs=False))
     if metrics:
         for metric in metrics:
@@ -96,16 +95,12 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
     _print_probes(page, study)
 
 
-def short(study: Study, page: _Page) -> Study:
+def _short(study: Study, page: _Page) -> Study:
     """The study with the names that tables have; what all of one's own names share is printed."""
-    names, who = list(study.names), own(study) or range(len(study.names))
-    found = labels([names[i] for i in who])
-    for i, name in zip(who, found.at(NAME), strict=True):
-        names[i] = name
-    if found.shared:
-        page.text(f"names: {found.shared}")
-    infos = (replace(info, name=name) for info, name in zip(study.adapters, names, strict=True))
-    return replace(study, adapters=tuple(infos))
+    found, shared = in_short(study, NAME)
+    if shared:
+        page.text(f"names: {shared}")
+    return found
 
 
 def _print_probes(page: _Page, study: Study) -> None:
@@ -153,7 +148,7 @@ def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for line in summary_lines(short(study, page)):
+    for line in summary_lines(_short(study, page)):
         page.text(line)
 
 
@@ -161,7 +156,7 @@ def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for part in group_tables(short(study, page), by):
+    for part in group_tables(_short(study, page), by):
         if isinstance(part, str):
             page.text(part)
         else:

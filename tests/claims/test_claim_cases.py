@@ -137,6 +137,12 @@ def test_layers_that_have_gaps_and_modules_without_one(tmp_path):
         ("-5", "there is no layer -5, there are 0, 2-3, 7"),
     ):
         assert check(tmp_path, study, f"metric: norm; adapters: [a]; layers: {layers}; {end}").reason == reason
+    later = replace(study, modules=tuple(ModuleId(m.layer + 3, m.path) for m in study.modules))
+    for layers, values in (("3", (1,)), ("-4", (1,)), ("[0, 5]", (1, 2)), ("[0, -2]", (1, 2, 3))):
+        found = check(tmp_path, later, f"metric: norm; adapters: [a]; layers: {layers}; {end}")
+        assert found.measured[0].values == values
+    found = check(tmp_path, later, f"metric: norm; adapters: [a]; layers: 0; {end}")
+    assert found.reason == "there is none of 0 to 0, there are 3, 5-6, 10"
     least = check(tmp_path, study, f"metric: norm; adapters: [a]; layers: [2, 7]; statistic: argmax layer; {end}")
     assert least.measured[0].values == (7,)
     bare = replace(study, modules=tuple(ModuleId(None, f"head{n}") for n in range(8)))

@@ -8,6 +8,7 @@ import pytest
 from inspector.claims.reading import read
 from inspector.claims.template import template
 from inspector.claims.verdicts import evaluate
+from inspector.study.module_id import ModuleId
 from tests.claims.studies import Numbers
 
 
@@ -56,6 +57,15 @@ def test_where_a_first_set_says_the_norm_is_largest(tmp_path, layers, value):
     numbers = Numbers(layers=len(layers)).put("norm", 3.0, "a").put("norm", layers, "a", scope="layer")
     found = first_set(tmp_path, numbers)
     assert (found["where-farthest"].value if "where-farthest" in found else None) == value
+
+
+@pytest.mark.parametrize(("norms", "value"), [([4, 2, 1, 3], (4, 5)), ([1, 2, 4, 3], (5, 7)), ([1, 2, 3, 4], (6, 7))])
+def test_the_first_layer_need_not_be_0(tmp_path, norms, value):
+    study = Numbers(layers=4).put("norm", 3.0, "a").put("norm", norms, "a", scope="layer").study()
+    study = replace(study, modules=tuple(ModuleId(m.layer + 4, m.path) for m in study.modules))
+    (tmp_path / "made.yaml").write_text(template(study, tmp_path))
+    found = {one.id: one.value for one in read(tmp_path / "made.yaml").claims}
+    assert found["where-farthest"] == value
 
 
 @pytest.mark.parametrize(("norm", "least"), [(123.4, 120), (99.9, 99), (1.0, 1.0), (0.0999, 0.099), (4567, 4500)])

@@ -1,5 +1,7 @@
 """Losses along a path against one unpadded example at a time on a densely merged model."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,15 @@ def test_a_chat_template_is_the_whole_prompt_and_its_tokens_are_added_once() -> 
     assert ids == tokenizer.apply_chat_template(ask, add_generation_prompt=True, return_dict=False)
     (example,) = answers(tokenizer, Problems("one", (Problem("1", "1+1?", "2"),)), "boxed")
     assert tokenizer.decode(example.ids[example.start :]) == "\\boxed{2}"
+
+
+@pytest.mark.parametrize("form", ["%d %b %Y", "%Y-%m-%d"])
+def test_a_template_that_prints_the_date_is_given_one_for_all_days(form: str) -> None:
+    """As Llama's and gpt-oss's do."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = f"{{{{ strftime_now('{form}') }}}}: {{{{ messages[0]['content'] }}}}"
+    text = tokenizer.decode(prompt_ids(tokenizer, [{"role": "user", "content": "1+1?"}]))
+    assert text == f"{date(2024, 7, 26).strftime(form)}: 1+1?"
 
 
 def test_rollouts_are_predicted_to_their_end() -> None:

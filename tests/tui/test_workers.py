@@ -138,7 +138,8 @@ async def test_opening_more_keeps_names_apart_and_measures_everyone(backstage):
     backstage.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
-        await pilot.press("x", "o", *"b", "enter")
+        await visit(pilot, "adapters")
+        await pilot.press("pageup", "x", "o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
         names = ["run_1", "run_2", "run_0", "run_1-2", "run_2-2"]
         assert backstage.measured[1][0] == names
@@ -228,6 +229,7 @@ async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):
     backstage.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
-        await pilot.press("r", "ctrl+a", "ctrl+k", *"other", "enter", "o", *"b", "enter")
+        await visit(pilot, "adapters")
+        await pilot.press("pageup", "r", "ctrl+a", "ctrl+k", *"other", "enter", "o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
         assert backstage.measured[1][0][:3] == ["other", "run_1", "run_2"]

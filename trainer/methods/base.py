@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
-from trainer.methods.rewards import RewardStatistics
 
 Data = Literal["rows", "pairs", "unpaired", "prompts"]
 """What a step reads: of the shared rollouts, or their prompts alone, which are answered anew."""
@@ -26,6 +25,24 @@ def setting(
     """A field of a recipe or an objective: its default, what it means, and which values it takes."""
     limits = {"choices": choices, "least": least, "above": above, "most": most}
     return field(default=default, metadata={"about": about, **limits})
+
+
+class Graded(Protocol):
+    """Rows as methods see them, all in the same order."""
+
+    @property
+    def rewards(self) -> Sequence[float]: ...
+
+    @property
+    def groups(self) -> Sequence[str]: ...
+
+    @property
+    def repeats(self) -> Sequence[bool]:
+        """Whether a row before has the same completion of the same prompt."""
+
+    @property
+    def graded(self) -> tuple[Sequence[float], Sequence[str]]:
+        """Rewards and groups of all rows, those too that are left out for their length."""
 
 
 class Objective:
@@ -52,9 +69,10 @@ class Objective:
         """What it reads beside the settings of all methods."""
         return fields(cls)  # type: ignore[arg-type] # every objective is a dataclass
 
-    def remark(self, told: RewardStatistics) -> str:
+    def remark(self, rows: Graded) -> str:
         """What these rewards make of the method, which runs all the same; empty if nothing is odd."""
-        return "" if told.positive else "No answer is right: there is nothing here that was rewarded."
+        right = any(r > 0 for r in rows.rewards)
+        return "" if right else "No answer is right: there is nothing here that was rewarded."
 
     def afterword(self, diagnostics: Mapping[str, float]) -> str:  # noqa: ARG002 - for those that have one
         """What the numbers of a whole run say; empty if nothing is odd."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from trainer.methods.base import Objective, setting
-from trainer.methods.rewards import RewardStatistics
+from trainer.methods.base import Graded, Objective, setting
 
 
 class Online(Objective):
@@ -60,10 +59,10 @@ class OnlineGrpo(Online):
             "temperature": self.temperature, "top_p": self.top_p,
         }  # fmt: skip
 
-    def remark(self, told: RewardStatistics) -> str:
+    def remark(self, rows: Graded) -> str:
         """If nothing is clipped."""
-        if self.iterations > 1 or not told.positive:
-            return super().remark(told)
+        if self.iterations > 1 or not any(r > 0 for r in rows.rewards):
+            return super().remark(rows)
         return (
             "One step on each batch of completions: the ratio is 1 and nothing is clipped, so that GRPO and DAPO "
             "differ by normalisation, drawing again and the length penalty alone."

@@ -5,32 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from inspector.common.errors import InspectorError
-from trainer.methods.base import Objective, setting
-from trainer.methods.rewards import RewardStatistics, group_means
+from trainer.methods.base import Graded, Objective, setting
+from trainer.methods.rewards import group_means, statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _PROBABILITIES = ("token", "geo-mean", "sequence")
-
-
-class Graded(Protocol):
-    """Rows as weights see them, all in the same order."""
-
-    @property
-    def rewards(self) -> Sequence[float]: ...
-
-    @property
-    def groups(self) -> Sequence[str]: ...
-
-    @property
-    def repeats(self) -> Sequence[bool]:
-        """Whether a row before has the same completion of the same prompt."""
 
 
 class Weighted(Objective):
@@ -107,9 +93,9 @@ class Dft(Weighted):
 class _Informed(Weighted):
     """By rewards: RIFT's variants."""
 
-    def remark(self, told: RewardStatistics) -> str:
+    def remark(self, rows: Graded) -> str:
         """If nothing is wrong."""
-        return "Every answer is right: RIFT is SFT here." if told.positive == told.rows else super().remark(told)
+        return super().remark(rows) if any(r <= 0 for r in rows.rewards) else "Every answer is right: RIFT is SFT here."
 
 
 @dataclass(frozen=True)
@@ -208,15 +194,15 @@ class OfflineGrpo(Weighted):
     b: float = setting(0.1, "Added to every advantage; by krafton where all answers are right.")
 
     def weights(self, rows: Graded) -> list[float]:
-        """Â = r − mean_g + b, for every group alike: equal rewards give b·SFT."""
-        means = group_means(rows.rewards, rows.groups)
+        """Â = r − mean_g + b, for every group alike: equal rewards give b·SFT. The mean is over all graded rows."""
+        means = group_means(*rows.graded)
         return [r - means[g] + self.b for r, g in zip(rows.rewards, rows.groups, strict=True)]
 
-    def remark(self, told: RewardStatistics) -> str:
+    def remark(self, rows: Graded) -> str:
         """If no group has both."""
-        if not told.mixed:
+        if not statistics(*rows.graded).mixed:
             return "No group has right and wrong answers: Offline GRPO is b times SFT here."
-        return super().remark(told)
+        return super().remark(rows)
 
 
 @dataclass(frozen=True)
@@ -231,8 +217,8 @@ class Krafton(OfflineGrpo):
 
     def weights(self, rows: Graded) -> list[float]:
         """Â = r − mean_g, plus b in groups whose answers are all right."""
-        means = group_means(rows.rewards, rows.groups)
-        mixed = {g for r, g in zip(rows.rewards, rows.groups, strict=True) if r <= 0}
+        means = group_means(*rows.graded)
+        mixed = {g for r, g in zip(*rows.graded, strict=True) if r <= 0}
         return [r - means[g] + (0.0 if g in mixed else self.b) for r, g in zip(rows.rewards, rows.groups, strict=True)]
 
     def loss(self, log_p: Tensor, mask: Tensor, weight: Tensor) -> Tensor:

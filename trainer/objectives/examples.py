@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Examples:
     """row, pair or prompt."""
     tokens: tuple[int, ...]
     """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of rows: least, largest, mean and standard deviation of their weights, and how many groups were cut by length."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -111,7 +113,12 @@ def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
         "labels": [[_IGNORED] * row.start + row.completion for row in chosen],
         "weight": [found[n] for n in kept],
     }
-    return Examples(columns, "row", tuple(len(row.ids) for row in chosen))
+    learned = [found[n] for n in kept if rows.rows[n].targets]
+    spread = {
+        "least": min(learned), "largest": max(learned), "mean": float(np.mean(learned)), "std": float(np.std(learned)),
+        "groups_cut": rows.groups_cut,
+    }  # fmt: skip
+    return Examples(columns, "row", tuple(len(row.ids) for row in chosen), spread)
 
 
 def _pairs(objective: Paired, rows: Rows) -> Examples:

@@ -60,6 +60,8 @@ class Rows:
     """Whether the cut ones stand among the rows, without targets, or were left out."""
     prompts: tuple[Prompt, ...] = ()
     """One a group, in the order of the rollouts; also of groups whose rows were all left out."""
+    left_out: tuple[tuple[float, str], ...] = ()
+    """Reward and group of the rows that were."""
 
     @property
     def rewards(self) -> list[float]:
@@ -68,6 +70,18 @@ class Rows:
     @property
     def groups(self) -> list[str]:
         return [row.group for row in self.rows]
+
+    @property
+    def graded(self) -> tuple[list[float], list[str]]:
+        """Rewards and groups of all rows, those too that were left out."""
+        rewards, groups = zip(*self.left_out, strict=True) if self.left_out else ((), ())
+        return [*self.rewards, *rewards], [*self.groups, *groups]
+
+    @property
+    def groups_cut(self) -> int:
+        """How many groups have rows that are learned and others that were left out, or masked, for their length."""
+        whole = {row.group for row in self.rows if row.targets}
+        return len(whole & {*(group for _, group in self.left_out), *(r.group for r in self.rows if not r.targets)})
 
     @property
     def repeats(self) -> list[bool]:
@@ -104,6 +118,7 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
         raise InspectorError("The base's tokenizer has no end-of-text token: a completion could not be ended.")
     rows: list[Row] = []
     prompts: dict[str, Prompt] = {}
+    left_out: list[tuple[float, str]] = []
     stopped = long = 0
     for number, rollout in enumerate(rollouts, 1):
         if rollout.split != "train":
@@ -111,7 +126,7 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
         opening = _opening(tokenizer, rollout, number)
         prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
         body = [*opening, *tokenizer(rollout.text, add_special_tokens=False)["input_ids"]]
-        short = rollout.finish_reason == "length"
+        short = rollout.unended
         ids = body if short else [*body, end]
         over = not short and len(ids) > max_length
         stopped, long = stopped + short, long + over
@@ -120,7 +135,9 @@ def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut:
         elif cut == "mask":
             kept = tuple(ids[:max_length])
             rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id))
-    found = Rows(tuple(rows), stopped, long, masked=cut == "mask", prompts=tuple(prompts.values()))
+        else:
+            left_out.append((rollout.reward, rollout.group_id))
+    found = Rows(tuple(rows), stopped, long, cut == "mask", tuple(prompts.values()), tuple(left_out))
     if not any(row.targets for row in rows):
         raise InspectorError(f"No row is left to learn from. {found.account()}".strip())
     return found

@@ -75,6 +75,13 @@ class Rollout:
         """The completion alone."""
         return self.completion[0]["content"]
 
+    @property
+    def unended(self) -> bool:
+        """Whether the token limit cut it: as the teacher says, or, where it does not say, by its length."""
+        return self.finish_reason == "length" or (
+            not self.finish_reason and 0 < self.max_tokens <= self.completion_tokens
+        )
+
     @classmethod
     def columns(cls) -> list[tuple[str, str]]:
         """(name, type) of every column, in order."""
@@ -137,9 +144,15 @@ def digest(rollouts: Sequence[Rollout]) -> str:
     """sha256 over what training sees, in this order: prompt, completion, reward, group, and whether it was cut."""
     total = hashlib.sha256()
     for r in rollouts:
-        seen = [r.group_id, list(r.prompt), list(r.completion), r.reward, r.finish_reason == "length"]
+        seen = [r.group_id, list(r.prompt), list(r.completion), r.reward, r.unended]
         total.update(json.dumps(seen, sort_keys=True).encode())
     return total.hexdigest()
+
+
+def drawn(rollouts: Sequence[Rollout]) -> dict[str, list[Any]]:
+    """Of each setting of sampling every value that the rows name."""
+    names = ("teacher", "source", "temperature", "top_p", "max_tokens")
+    return {name: sorted({getattr(r, name) for r in rollouts} - {"", UNKNOWN}) for name in names}
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inspector.common.text import duration
+from inspector.common.text import count, duration
 from trainer.methods.base import Method
 from trainer.methods.rewards import RewardStatistics
 from trainer.objectives.examples import Examples, order, taken
@@ -37,6 +37,7 @@ def lines(
         f"{method.name} ({objective.name}): {objective.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
         f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
+        *([_weights(found)] if found.weights else []),
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
@@ -44,6 +45,15 @@ def lines(
         f"  time      about {duration(seconds)} at the {flops / 1e12:.2f} TFLOP/s that a matrix product reaches here"
         + (", and the time to sample" if online else ""),
     ]
+
+
+def _weights(found: Examples) -> str:
+    told = found.weights
+    cut = f"; {count(int(told['groups_cut']), 'group')} with answers cut by length" if told["groups_cut"] else ""
+    return (
+        f"  weights   {told['least']:.3g} to {told['largest']:.3g}, mean {told['mean']:.3g}, standard deviation "
+        f"{told['std']:.3g}{cut}"
+    )
 
 
 def _adapter(shape: Skeleton, recipe: Recipe) -> Sequence[torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import sys
 import time
 import warnings
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from inspector.base_model.base import Base
+from inspector.base_model.encode import TODAY
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
@@ -23,7 +25,7 @@ from trainer.methods.rewards import statistics
 from trainer.objectives.examples import Examples, examples, taken
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.rollouts.rows import Rows, tokenised
-from trainer.rollouts.schema import Rollout
+from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
 from trainer.runs.launchers import main_process, split
@@ -46,6 +48,8 @@ class Setup:
     found: Examples
     rollouts: str
     """Their digest."""
+    sampling: Mapping[str, Any]
+    """How they were drawn."""
     vllm: str = ""
     """The server that samples for an online method."""
 
@@ -71,12 +75,16 @@ def run(
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
-    setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
-    odd = task.objective.remark(statistics(rows.rewards, rows.groups))
+    setup = Setup(
+        task, base, rows, examples(task.method, recipe, rows), digest, drawn(rollouts), vllm if task.online else ""
+    )
+    odd = task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), odd)):
         note(text)
     if main_process():
         begin(task, digest)
+        made_by = json.dumps([digest, task.base_id, recipe.max_length, recipe.cut])
+        start.same_rows(task.folder.parent / STARTS, made_by, rows.digest)
     guard = checkpoints.Guard()
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
@@ -112,7 +120,8 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     trainer = build(task.method, recipe, setup.base, setup.found, setup.checkpoints, list(trackers), guard)
     trainer.base_id = task.base_id
     _silence(trainer)
-    trainer.add_callback(TrainingLog(task.folder.name, task.folder / outcome.LOG))
+    training_log = TrainingLog(task.folder.name, task.folder / outcome.LOG, setup.checkpoints / "seconds")
+    trainer.add_callback(training_log)
     with trainer.accelerator.main_process_first():
         a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors, narrate))
     if setup.vllm:
@@ -129,7 +138,9 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         raise InspectorError("The base's weights changed while the adapter was trained: please report this.")
     tensors = start.adapter(trainer.model)
     if main_process():
-        more = {"base_weights": before, "a0": a0, "seconds": round(time.monotonic() - began, 1)}
+        spent = time.monotonic() - began
+        in_all = {"seconds": round(spent, 1), "seconds_in_all": round(spent + training_log.before, 1)}
+        more = {"base_weights": before, "a0": a0, **in_all}
         _write(setup, trainer, tensors, more)
     trainer.accelerator.wait_for_everyone()
 
@@ -159,17 +170,32 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
         "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
         "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
-        "examples": len(setup.found), "noun": setup.found.noun, "cut": setup.rows.cut,
-        "too_long": setup.rows.too_long, "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
+        "weights": dict(setup.found.weights), "examples": len(setup.found), "noun": setup.found.noun,
+        "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
+        "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
         "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
         "micro_batch": cut.micro_batch, "processes": cut.processes,
         "epochs": taken(method, recipe) / len(setup.found),
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
         "settings": asdict(objective), "recipe": task.settings,
-        "versions": outcome.versions(), "memory": _memory(trainer),
+        "versions": outcome.versions(), "hardware": _hardware(trainer), "optimizer": _optimizer(trainer.args),
+        "sampling": setup.sampling, "memory": _memory(trainer),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
+
+
+def _hardware(trainer: Any) -> dict[str, str]:
+    found = {"attention": trainer.model.config._attn_implementation}  # noqa: SLF001 - it has no other name
+    if trainer.accelerator.device.type == "cuda":
+        name = torch.cuda.get_device_name(trainer.accelerator.device)
+        found |= {"gpu": name, "cuda": str(torch.version.cuda)}
+    return found
+
+
+def _optimizer(args: Any) -> dict[str, Any]:
+    betas = [args.adam_beta1, args.adam_beta2]
+    return {"name": str(getattr(args.optim, "value", args.optim)), "betas": betas, "epsilon": args.adam_epsilon}
 
 
 def _memory(trainer: Any) -> dict[str, int]:

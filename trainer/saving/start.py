@@ -87,6 +87,28 @@ def written(folder: Path, tensors: Mapping[str, Tensor], note: Callable[[str], N
     return path
 
 
+def same_rows(folder: Path, key: str, digest: str) -> None:
+    """Keep which token ids the rollouts of a set have become, by what makes them so (`key`).
+
+    Raises InspectorError if they are others than those that a run of the set was begun with.
+    """
+    path = folder / f"rows-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    try:
+        before = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(f"{digest}\n", encoding="utf-8")
+        return
+    except (OSError, ValueError) as error:
+        raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 80)}. Remove it.") from error
+    if before != digest:
+        raise InspectorError(
+            f"The rollouts are other token ids now than those that {plain(folder.parent)} was begun with: the base's "
+            "tokenizer or chat template has changed. Bring the former one back, or choose another --out."
+        )
+
+
 def _named(path: Path) -> str:
     """What a file of a start should be called, by its content; empty if it cannot be read."""
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.adapters.files.config_file import CONFIG, is_number, numbers, read_json_object
+from inspector.adapters.peft.methods import INVOCATION, alpha_field, refuse_unread
 from inspector.adapters.tensors.stated import UNSTATED, Stated, config_of, stated
 from inspector.common.errors import InspectorError
 from inspector.common.special_files import special
@@ -38,37 +39,9 @@ _TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "
 """What PEFT takes as `task_type`: it refuses to load a config with another."""
 TRAINER_CONFIG = "lora_train_meta.json"
 """r and lora_alpha, beside the checkpoint of a trainer that writes no adapter."""
-INVOCATION = "alora_invocation_tokens"
 _INVOCATIONS = ("invocation_tokens", "invocation_string")
 """What the code before PEFT's called it."""
 _MOST_RANGES, _MOST_PARTS = 1000, 16
-METHODS = {
-    "LORA": "PEFT LoRA",
-    "ADALORA": "PEFT AdaLoRA",
-    "LOHA": "PEFT LoHa",
-    "LOKR": "PEFT LoKr",
-    "VERA": "PEFT VeRA",
-    "TRAINABLE_TOKENS": "PEFT trainable tokens",
-}
-"""What is read, by `peft_type`, and the name of its format."""
-_ALPHA = {"LOHA": "alpha", "LOKR": "alpha"}
-"""What a method's config calls α, if not `lora_alpha`."""
-
-_PROMPTS = "it trains virtual tokens and no weight, so there is no ΔW"
-_MULTIPLIES = "it multiplies weights or activations, which is no sum W₀ + ΔW of factors in the file"
-_SEEDED = "its update is drawn from a random seed or an index, which is not rebuilt here"
-_OTHERWISE = {
-    **dict.fromkeys(
-        ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"), _PROMPTS
-    ),
-    "ADAPTION_PROMPT": _PROMPTS,
-    **dict.fromkeys(("IA3", "OFT", "BOFT", "HRA", "ROAD", "HIRA", "PSOFT", "DELORA"), _MULTIPLIES),
-    **dict.fromkeys(("PVERA", "RANDLORA", "FOURIERFT", "WAVEFT", "VBLORA", "UNILORA", "TINYLORA"), _SEEDED),
-    "LN_TUNING": "it trains the vectors of norms, and only matrices are compared",
-    "ALORA": f"it is of the code before PEFT's; PEFT has peft_type LORA with {INVOCATION}",
-    "XLORA": "it mixes other adapters: open those",
-    "POLY": "it mixes several LoRAs by task",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +104,8 @@ def read_config(at: Path) -> PeftConfig:
     if "peft_type" not in config and (found := stated(at)).scale is not None:
         return PeftConfig(base=_base(config), stated=found, r=found.rank)
     peft_type = plain(config.get("peft_type") or "LORA", 40).upper()
-    if peft_type not in METHODS:
-        why = _OTHERWISE.get(peft_type, "this method is not supported")
-        raise InspectorError(f"{plain(path)} says peft_type {peft_type}: {why}. Supported are {', '.join(METHODS)}.")
-    named = _ALPHA.get(peft_type, "lora_alpha")
+    refuse_unread(peft_type, plain(path))
+    named = alpha_field(peft_type)
     alpha = config.get(named)
     if named in config and not is_number(alpha):
         shown = plain(repr(alpha), 40)
@@ -239,7 +210,7 @@ def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str)
     found: list[HealthIssue] = []
     if peft_type in {"TRAINABLE_TOKENS", "VERA"}:  # neither has an α
         return found
-    alpha = _ALPHA.get(peft_type, "lora_alpha")
+    alpha = alpha_field(peft_type)
     if alpha not in config and "peft_type" in config:
         found.append(HealthIssue("warning", f"the config has no {alpha}: PEFT's default 8 is taken"))
     if not is_number(rank := config.get("r", 8)) or rank <= 0 or rank != int(rank):

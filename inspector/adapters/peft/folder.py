@@ -16,7 +16,8 @@ from inspector.adapters.peft import vera
 from inspector.adapters.peft.account import Account, account
 from inspector.adapters.peft.base import Base
 from inspector.adapters.peft.beside import beside
-from inspector.adapters.peft.config import METHODS, PeftConfig, read_config
+from inspector.adapters.peft.config import PeftConfig, read_config
+from inspector.adapters.peft.methods import METHODS
 from inspector.adapters.peft.modules import STARTS, PeftFile
 from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.peft.targets import lacks, untouched

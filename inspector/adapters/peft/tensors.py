@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.tensors.account import UNKNOWN, USED, Verdict
-from inspector.adapters.tensors.slots import HADA, LOKR
+from inspector.adapters.tensors.slots import ALPHA, HADA, LOKR
 from inspector.study.module_id import ModuleId, canonical, strip_wrappers
 
 A, B, E = "lora_A", "lora_B", "lora_E"
@@ -33,6 +33,7 @@ BASE_COPY = Verdict("ignored", f"weights of the base saved along: {_ABSOLUTE}")
 TOKEN_VALUES = Verdict("ignored", f"trainable tokens: {_ABSOLUTE}, despite their name", "warning")
 BIAS = Verdict("ignored", "bias: absolute values, no part of ΔW")
 LORA_BIAS = Verdict("ignored", "lora_bias: the update of a bias, no part of ΔW")
+OWN_ALPHA = Verdict("ignored", "the α of one module, which PEFT does not read: that of its config counts", "warning")
 SAMPLER = Verdict("ignored", "state of training only: merging does not use it")
 NEED_BASE = frozenset({SAVED, BASE_COPY, TOKEN_VALUES})
 """What becomes an update once the base is given."""
@@ -99,6 +100,7 @@ def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict
         (part == B and leaf == "bias", LORA_BIAS),
         (any(name.startswith(("lora_monteclora", "lora_velora")) for name in names), SAMPLER),
         (TOKENS in names, TOKEN_VALUES),
+        (names[-1] == ALPHA, OWN_ALPHA),
         (bool(part) or "lora_" in key, UNKNOWN),
         ("modules_to_save" in names or any(f"{m}." in f"{key}." for m in config.modules_to_save), SAVED),
         (names[-1] == "bias", BIAS),

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.files.config_file import CONFIG
 from inspector.adapters.files.weights import SAFETENSORS
-from inspector.adapters.peft.config import INVOCATION
 from inspector.adapters.peft.entries import Entry, is_expert, layout
 from inspector.adapters.peft.factors import Factors
+from inspector.adapters.peft.methods import INVOCATION
 from inspector.adapters.peft.written_config import written_config
 from inspector.common.errors import InspectorError
 from inspector.common.files import refuse_place, replacing

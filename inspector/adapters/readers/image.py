@@ -1,30 +1,19 @@
-"""The reader of LoRA files of image and video models, by the slots of their tensors: kohya's, diffusers', LyCORIS's.
-
-s = α/r by the module's own `alpha`, else by the header's `lora_adapter_metadata` (PEFT's config of each component of
-a pipeline); without both, the loaders of these formats take α = r, so s = 1 [kohya-ss/sd-scripts networks/lora.py,
-diffusers.loaders, comfy.lora]. That holds for lora_up and lora_down, for files with an alpha elsewhere, and below the
-names that pipelines give their components. Modules under other names have the scale that stands beside, or none.
-"""
+"""The reader of LoRA files of image and video models, by the slots of their tensors: kohya's, diffusers', LyCORIS's."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from inspector.adapters.files.config_file import is_number, numbers
 from inspector.adapters.files.headers import TensorHeader, read_metadata
 from inspector.adapters.files.listing import Folder
 from inspector.adapters.files.weights import Weights, safetensors_weights
-from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.options import ReadOptions
-from inspector.adapters.peft.config import DEFAULT_ALPHA, PeftConfig
-from inspector.adapters.peft.scale import Scaling
 from inspector.adapters.readers.foreign_names import from_diffusers, from_kohya, is_kohya
+from inspector.adapters.readers.image_scales import METADATA, Scales, components_of, scale_of
 from inspector.adapters.tensors.account import USED, Verdict
 from inspector.adapters.tensors.assemble import Facts, Part, assemble
 from inspector.adapters.tensors.eight_bit import multiplied
@@ -45,46 +34,18 @@ from inspector.adapters.tensors.slots import (
     Place,
 )
 from inspector.adapters.tensors.slots import place as raw_place
-from inspector.adapters.tensors.stated import Stated, stated
+from inspector.adapters.tensors.stated import stated
 from inspector.adapters.updates import lycoris
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.study.module_id import canonical
 from inspector.study.study import HealthIssue
 
 NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
-METADATA = "lora_adapter_metadata"
 NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "error")
 _COMPONENT = re.compile(r"(unet|transformer(_2)?(?!\.h\.)|text_encoder(_\d)?|prior|controlnet|diffusion_model)\.")
 _SIDES = (".lora_A", ".lora_B")
 
 Headers = Mapping[str, TensorHeader]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scales:
-    """What a file says of its scales beside the modules' own alphas."""
-
-    components: Mapping[str, Scaling] | None
-    """By a component's name, or by "" without one; None if the header's word on it cannot be read."""
-    by_loader: bool
-    """Whether its loaders take α = r where there is no alpha."""
-    beside: Stated
-
-    def of_header(self, path: str, r: int) -> Scale | None:
-        """By the config of the module's component."""
-        component, _, below = path.partition(".")
-        for name, at in (component, below), ("", path):
-            if scaling := (self.components or {}).get(name):
-                return scaling.of(at, r)
-        return None
-
-    def without_alpha(self, r: int, given: ReadOptions) -> Scale:
-        """Of a module without an α of its own."""
-        if self.by_loader and self.components is not None:
-            stated = self.beside.of(r, given)
-            differs = self.beside.alpha is not None and stated.value not in {None, 1.0}
-            return Scale(1.0, f"no alpha: 1, though {stated.origin}" if differs else "no alpha: 1")
-        return self.beside.of(r, given)
 
 
 def places(folder: Folder) -> list[Path]:
@@ -133,7 +94,7 @@ def adapter_of(weights: Weights, name: str, source: str, given: ReadOptions) -> 
         for key in weights.headers
         if (at := raw_place(key))
     )
-    scales = _Scales(_components(metadata, given), by_loader, beside)
+    scales = Scales(components_of(metadata, given), by_loader, beside)
     found = understand(upon.headers, _place, partial(_parts, upon, given, scales), ASIDE)
     scalings = (scales.components or {}).values()
     said = [*dora_notes(found.verdicts), *(finding for scaling in scalings for finding in scaling.findings())]
@@ -177,12 +138,12 @@ def _pairs(headers: Headers) -> list[tuple[str, str]]:
     return [(keys[DOWN], keys[UP]) for keys in modules.values() if keys.keys() == {DOWN, UP}]
 
 
-def _parts(weights: Weights, given: ReadOptions, scales: _Scales, path: str, slots: Slots) -> Made | Verdict:
+def _parts(weights: Weights, given: ReadOptions, scales: Scales, path: str, slots: Slots) -> Made | Verdict:
     """The part of one module."""
     made = lycoris.update(slots, weights.tensor, given.rank)
     if isinstance(made, Verdict):
         return made
-    scale = _scale(path, slots, made, weights, scales, given)
+    scale = scale_of(path, slots, made, weights, scales, given)
     if scale is None:
         return NO_ALPHA
     factors = sorted(slots.keys() & UPDATES)
@@ -194,22 +155,6 @@ def _parts(weights: Weights, given: ReadOptions, scales: _Scales, path: str, slo
     numel = sum(slots[slot].numel for slot in factors)
     part = Part(module, made.factors, numel, made.left_out or float)
     return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)
-
-
-def _scale(
-    path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: _Scales, given: ReadOptions
-) -> Scale | None:
-    """By the header, by the module's own α (0 counts as r), else by what holds of the file; None if α is no number."""
-    if made.r is None:
-        return Scale(1.0, f"{made.method} without factors: 1")
-    if (scale := scales.of_header(path, made.r)) or ALPHA not in slots:
-        return scale or scales.without_alpha(made.r, given)
-    if slots[ALPHA].numel != 1 or slots[ALPHA].dtype.startswith("C"):
-        return None
-    alpha = float(weights.tensor(slots[ALPHA].key))
-    if alpha == 0:
-        return Scale(1.0, "alpha 0 counts as r: 1")
-    return Scale(alpha / made.r, f"α/r = {alpha:g}/{made.r}") if abs(alpha) < 1e18 else None
 
 
 def _kind(verdicts: Mapping[str, Verdict]) -> str:
@@ -226,28 +171,3 @@ def _refusal(verdicts: Mapping[str, Verdict]) -> str:
     """Why a file of a method that cannot be read has no module, or nothing."""
     refused = [verdict.reason for verdict in verdicts.values() if verdict in REFUSED.values()]
     return refused[0] if refused and not any(v.role == "used" for v in verdicts.values()) else ""
-
-
-def _components(metadata: Mapping[str, str], given: ReadOptions) -> dict[str, Scaling] | None:
-    """How PEFT scales each component, by its name; by "" where the file is of one component, without its name."""
-    try:
-        table = json.loads(metadata.get(METADATA, "{}"))
-    except (ValueError, RecursionError):
-        return None
-    components: dict[str, dict[str, Any]] = {}
-    for key, value in table.items() if isinstance(table, dict) else ():
-        component, _, field = key.rpartition(".")
-        components.setdefault(component, {})[field] = value
-    found = {component: Scaling(_config(of), given) for component, of in components.items() if "r" in of}
-    return found if found or METADATA not in metadata else None
-
-
-def _config(fields: Mapping[str, Any]) -> PeftConfig:
-    alpha, r = fields.get("lora_alpha", DEFAULT_ALPHA), fields.get("r")
-    return PeftConfig(
-        r=r if is_number(r) else None,
-        alpha=float(alpha) if is_number(alpha) else None,
-        rslora=bool(fields.get("use_rslora")),
-        rank_pattern=numbers(fields.get("rank_pattern")),
-        alpha_pattern=numbers(fields.get("alpha_pattern")),
-    )

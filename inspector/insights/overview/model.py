@@ -19,7 +19,7 @@ class Entry:
     """Effective rank."""
     nearest: int | None
     cosine: float
-    """To the nearest: the one largest in size."""
+    """To the nearest: the highest, or the most opposed if that is larger in size."""
     why: tuple[str, ...] = ()
     """Why it stands where it does, the most telling first: `other seed`, `u₁ 0.81`; empty if nothing tells."""
 

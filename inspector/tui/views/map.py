@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from inspector.common.labels import labels
 from inspector.insights.order import blocks
-from inspector.insights.pairwise import MOSTLY
 from inspector.insights.verdict import verdict
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
@@ -86,11 +85,11 @@ class _Blocks:
     found: tuple[tuple[int, ...], ...] = ()
 
     def of(self, state: AppState) -> tuple[tuple[int, ...], ...]:
-        """Positions in blocks of one direction, by the cosine over all layers and modules."""
+        """Positions in the blocks of the overview, by the cosine over all layers and modules."""
         if self.source is not state.study or self.order != state.order:
-            cosine = state.study.block("cosine", "global")
-            alike = np.eye(state.size) if cosine is None else cosine[:, :, 0][np.ix_(state.order, state.order)]
-            self.source, self.order, self.found = state.study, state.order, blocks(alike, MOSTLY)
+            found = blocks(state.study, state.order)
+            self.found = tuple(tuple(state.order.index(i) for i in block) for block in found)
+            self.source, self.order = state.study, state.order
         return self.found
 
 
@@ -101,12 +100,12 @@ class MapView(View):
     need = 2
     hint = "one number for every pair of adapters"
     about = (
-        "One number for every pair, in blocks: between adapters of one block the cosine is at least "
-        f"{MOSTLY:g} on average; s shows them as they are listed. Row is a, column is b where the two differ."
+        "One number for every pair, in the groups of the overview, those alone last; s shows them as they are listed. "
+        "Row is a, column is b where the two differ."
     )
     actions = (
         *CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, RENAME, REMOVE,
-        Action("blocks", "s", "blocks / list", "in blocks of one direction, or as they are listed",
+        Action("blocks", "s", "blocks / list", "in the groups of the overview, or as they are listed",
                lambda view, app: view.choose(app.state, "in_blocks", not view.in_blocks), 45),
     )  # fmt: skip
     shows = shown_in("map")

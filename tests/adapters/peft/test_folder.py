@@ -6,12 +6,14 @@ import warnings
 import pytest
 import torch
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, LoraConfig, TrainableTokensConfig, VeraConfig
+from safetensors.torch import save_file
 
 from inspector.adapters.formats import read_adapter
 from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.peft.config import KNOWN
 from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, gpt2, llama, our_deltas, peft_deltas, reloaded, saved, trained
+from tests.makers import lora_tensors, random_factors, write_adapter
 
 # What PEFT 0.21 and transformers 5 say to each other.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
@@ -129,6 +131,18 @@ def test_what_stands_beside_lora(tmp_path):
     assert adapter.info.health == "ok"
     assert adapter.info.tensors == 7
     assert adapter.info.parameters == sum(m.rank * (m.d_in + m.d_out) for m in adapter.modules.values())
+
+
+def test_an_alpha_of_a_module_is_not_read_as_peft_does_not(tmp_path):
+    factors = random_factors()
+    write_adapter(tmp_path, factors, lora_alpha=8)
+    own = {f"base_model.model.{path}.alpha": torch.tensor(2.0) for path in factors}
+    save_file(lora_tensors(factors) | own, tmp_path / "adapter_model.safetensors")
+    adapter = read(tmp_path)
+    assert adapter.info.scale == "2 (α/r = 8/4)"
+    assert [text.partition(":")[0] for text in texts(adapter, "warning")] == [
+        "6 tensors ignored, the α of one module, which PEFT does not read"
+    ]
 
 
 def test_dora_without_the_base_is_its_direction_part(tmp_path):

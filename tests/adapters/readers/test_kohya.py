@@ -3,6 +3,7 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
 from torch import nn
 from transformers import T5Config, T5EncoderModel
 
@@ -132,6 +133,16 @@ def test_alphas(tmp_path, alpha, scale):
     adapter = read(save(tmp_path / "x.safetensors", lora(up, down, alpha=alpha)))
     assert adapter.info.scale == scale
     assert_same(our_deltas(adapter), {MODULE: float(scale.split()[0]) * up @ down})
+
+
+@pytest.mark.parametrize(("stated", "more"), [("2", ", though α/r = 2/4, ss_network_alpha"), ("4", "")])
+def test_an_alpha_in_the_header_alone_is_said_and_not_used(tmp_path, stated, more):
+    """Loaders read the tensors alone; tools that multiply α in leave the header as it was."""
+    up, down = pair()
+    save_file(lora(up, down), tmp_path / "x.safetensors", metadata={"ss_network_alpha": stated, "ss_network_dim": "4"})
+    adapter = read(tmp_path / "x.safetensors")
+    assert adapter.info.scale == f"1 (no alpha: 1{more})"
+    assert_same(our_deltas(adapter), {MODULE: up @ down})
 
 
 @pytest.mark.parametrize("alpha", [torch.tensor(float("nan")), torch.tensor([1.0, 2.0]), torch.tensor(float("inf"))])

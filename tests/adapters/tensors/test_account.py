@@ -247,7 +247,7 @@ def test_another_rank_than_the_config_says(tmp_path):
 
 @pytest.mark.parametrize("alpha", ["16", None, True, [1], float("nan")])
 def test_alpha_that_is_no_number(tmp_path, alpha):
-    with pytest.raises(InspectorError, match=r"lora_alpha is .* no number"):
+    with pytest.raises(InspectorError, match=r"lora_alpha is .* not a number"):
         read(write_random(tmp_path, alpha=alpha))
 
 

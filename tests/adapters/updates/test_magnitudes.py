@@ -81,6 +81,12 @@ def test_there_is_one_magnitude_an_output(shape, aside):
     assert dora_made(part(), slots, "m", lambda _key: M, DEFAULTS).aside == {"m": aside}
 
 
+def test_magnitudes_of_the_inputs_of_a_single_output_are_not_taken_for_its_own():
+    one = LoraModule(ModuleId(0, "q"), 1, 5, 2, Scale(1.5, "x"), "F64", "layers.0.q")
+    slots = {"m": TensorHeader("q.m", (1, 5), "F64", Path())}
+    assert dora_made(Part(one, lambda: (B[:1], A), 12), slots, "m", lambda _key: M, DEFAULTS).aside == {"m": MISFIT}
+
+
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [

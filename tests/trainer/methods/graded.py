@@ -9,5 +9,9 @@ class Graded:
     groups: list[str]
 
     @property
+    def graded(self):
+        return self.rewards, self.groups
+
+    @property
     def repeats(self):
         return [False] * len(self.rewards)

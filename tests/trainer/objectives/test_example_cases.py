@@ -172,8 +172,8 @@ RIGHT, WRONG, BOTH = [(1.0, "a"), (1.0, "b")], [(0.0, "a"), (0.0, "b")], [(1.0, 
     ],
 )  # fmt: skip
 def test_what_is_odd_of_the_rewards(name, given, iterations, words):
-    told = statistics(*zip(*given, strict=True))
-    said = Recipe().where(iterations=iterations).objective(method(name)).remark(told)
+    some = Graded(*zip(*given, strict=True))
+    said = Recipe().where(iterations=iterations).objective(method(name)).remark(some)
     assert (words in said) if words else not said
 
 

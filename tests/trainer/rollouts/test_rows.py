@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -87,9 +88,25 @@ def test_cut_rows_are_counted_and_not_learned(cut):
     assert [row.targets for row in rows.rows] == ([2] if cut == "drop" else [2, 0, 0])
     assert all(len(row.ids) <= 40 for row in rows.rows)
     found = examples(method("offline-grpo"), Recipe(), rows)
-    assert found.columns["weight"][0] == pytest.approx(0.1 if cut == "drop" else 1 - 1 / 3 + 0.1)
+    assert found.columns["weight"][0] == pytest.approx(1 - 1 / 3 + 0.1), "the mean is over all three, either way"
+    assert found.weights == pytest.approx(
+        {"least": 23 / 30, "largest": 23 / 30, "mean": 23 / 30, "std": 0, "groups_cut": 1}
+    )
     with pytest.raises(InspectorError, match="dpo has nothing to learn here: no group"):
         examples(method("dpo"), Recipe(), rows)
+
+
+@pytest.mark.parametrize(
+    ("how", "cut"),
+    [
+        ({"finish_reason": "", "completion_tokens": 8}, 1),
+        ({"finish_reason": "", "completion_tokens": 7}, 0),
+        ({"finish_reason": "stop", "completion_tokens": 8}, 0),
+        ({"finish_reason": "", "completion_tokens": -1, "max_tokens": -1}, 0),
+    ],
+)
+def test_an_unknown_end_at_the_token_limit_is_cut(how, cut):
+    assert tokenised([rollout(), rollout(**{"max_tokens": 8} | how)], TOKENIZER, 100).cut == cut
 
 
 def test_only_the_train_split():
@@ -102,6 +119,23 @@ def test_nothing_left_is_an_error():
         tokenised([rollout(finish_reason="length")], TOKENIZER, 100)
     with pytest.raises(InspectorError, match="no end-of-text token"):
         tokenised([rollout()], SimpleNamespace(eos_token_id=None), 100)
+
+
+def test_rows_of_two_days_are_the_same(monkeypatch):
+    """With a clock that jumps a year the template's own date moves, and the rows do not."""
+    from transformers.utils import chat_template_utils
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ strftime_now('%Y') }}{{ messages[0]['content'] }}"
+    digests, dated = set(), set()
+    for year in (2031, 2032):
+        monkeypatch.setattr(
+            chat_template_utils, "datetime", SimpleNamespace(now=lambda year=year: datetime(year, 1, 2, tzinfo=UTC))
+        )
+        dated.add(tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False))
+        digests.add(tokenised([rollout()], tokenizer, 100).digest)
+    assert dated == {"2031", "2032"}
+    assert len(digests) == 1
 
 
 def test_a_template_that_refuses_names_the_rollout():

@@ -43,7 +43,7 @@ def test_every_method_from_the_same_start_and_ids(every, base):
     for key in ("a0", "rows_digest", "rollouts", "base_weights", "base_digest"):
         assert len({run[key] for run in told}) == 1
         assert len(told[0][key]) == 64
-    assert len(list((out / ".start").iterdir())) == 1
+    assert len(list((out / ".start").glob("*.safetensors"))) == len(list((out / ".start").glob("rows-*.json"))) == 1
     model = AutoModelForCausalLM.from_pretrained(base)
     assert start.base_digest(model) == told[0]["base_weights"]
 
@@ -71,7 +71,13 @@ def test_run_json(every, name):
     read = 4 if METHODS[name].data == "prompts" else 32
     assert (run["examples"], run["epochs"]) == (examples, pytest.approx(read / examples))
     assert set(run["settings"]) == {f.name for f in METHODS[name].variants[0].settings()}
-    assert {"torch", "trl", "peft", "transformers"} <= set(run["versions"])
+    assert {"torch", "trl", "peft", "transformers", "math-verify"} <= set(run["versions"])
+    assert run["hardware"] == {"attention": "sdpa"}
+    assert run["optimizer"]["name"].startswith("adamw_torch")
+    assert run["optimizer"]["betas"] == [0.9, 0.999]
+    assert run["sampling"] == {"teacher": [], "source": [], "temperature": [], "top_p": [], "max_tokens": []}
+    assert run["template_date"] == "2024-07-26"
+    assert run["seconds_in_all"] == pytest.approx(run["seconds"], abs=0.1)
     assert math.isfinite(run["loss"])
     assert run["tokens"] > 0
     norm = sum(float(t.double().square().sum()) for n, t in adapters[name].items() if "lora_B" in n) ** 0.5

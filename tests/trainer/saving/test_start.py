@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from inspector.common.errors import InspectorError
 from tests.base_model.tiny_model import tiny_model, tiny_tokenizer
+from tests.trainer.small import rollouts, tiny, trained
 from trainer.saving import start
 
 TARGETS = ("q_proj", "v_proj")
@@ -105,3 +106,22 @@ def test_digest_of_the_base_sees_through_the_adapter_and_sees_a_change():
 def test_the_file_is_of_pefts_keys(tmp_path):
     path = start.written(tmp_path, start.initial(model(), 4, TARGETS, 42))
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in load_file(path)
+
+
+def test_a_set_keeps_to_its_token_ids(tmp_path):
+    folder = tmp_path / "set" / ".start"
+    start.same_rows(folder, "rollouts and base", "a" * 64)
+    start.same_rows(folder, "rollouts and base", "a" * 64)
+    start.same_rows(folder, "other rollouts", "b" * 64)
+    with pytest.raises(InspectorError, match=r"other token ids now than those that .*/set was begun with"):
+        start.same_rows(folder, "rollouts and base", "b" * 64)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_template_that_changed_between_two_methods_is_refused(tmp_path):
+    base, file = tiny(tmp_path / "base"), rollouts(tmp_path)
+    trained(base, "sft", file, tmp_path / "out")
+    (base / "chat_template.jinja").write_text("Today. {{ messages[0]['content'] }}")
+    with pytest.raises(InspectorError, match="tokenizer or chat template has changed"):
+        trained(base, "dft", file, tmp_path / "out")
