@@ -248,6 +248,6 @@ async def test_without_a_training_there_is_no_such_tab():
     app = InspectorApp()
     async with app.run_test(size=(80, 24)) as pilot:
         assert "Training" not in area(app, "views").text
-        await visit(pilot, "trajectory")
-        assert app.state.view == "adapters"
+        app.action_act("go_trajectory")
+        assert app.state.view == "overview"
         assert "inspector watch RUN" in app.note[0]
