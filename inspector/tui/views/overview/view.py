@@ -9,7 +9,6 @@ from textual.strip import Strip
 
 from inspector.study.study import Study
 from inspector.tui.actions import Action
-from inspector.tui.adapter_list import AdapterList
 from inspector.tui.answers import Answer
 from inspector.tui.editing import LIST
 from inspector.tui.messages import ForView
@@ -62,12 +61,8 @@ class OverviewView(View):
         if app.state.study.blocks:
             self.answer.keep_up(app)
 
-    def receive(self, app: AdapterList, message: ForView) -> None:
-        """The first answer to a start without a past puts the cursor on its first line."""
-        first = self.answer.of(app.state) is None and app.session.cursor is None
+    def receive(self, app: Work, message: ForView) -> None:
         self.answer.take(message)
-        if app.view is self and (items := self._items(app.state)):
-            self._point_at(app.state, items[0] if first else self._item() or ("adapter", app.state.row))
         app.repaint()
 
     # The cursor
