@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from inspector.common.arrays import Floats
 from inspector.study.metrics import Definition
-from inspector.tables.tables import number
+from inspector.tables.tables import number, significant
 
 Numbers = tuple[float, ...]
 
@@ -117,13 +117,17 @@ class Bars:
     digits: int = 3
     log: bool = False
 
+    def shown(self, value: float) -> str:
+        """A value as it stands beside its bar; on a log axis with three digits that count."""
+        return significant(value) if self.log else number(value, self.digits)
+
     def table(self) -> Table:
         """Its numbers, a row a bar."""
         value, interval, whisker = self.parts
         columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
         rows = []
         for bar in self.bars:
-            cells = [bar.subject.label, number(bar.value, self.digits)]
+            cells = [bar.subject.label, self.shown(bar.value)]
             if interval:
                 cells.append(f"{number(bar.low, self.digits)} to {number(bar.high, self.digits)}")
             if whisker:

@@ -161,7 +161,7 @@ def _row(axes: Axes, part: Bars, row: int, bar: Bar, colour: str) -> None:
     artists += axes.plot([bar.value] * 2, [row - 0.31, row + 0.31], color=INK, lw=1.6, zorder=3)
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center", "fontsize": 8.5}
     name = axes.annotate(bar.subject.label, (0, row), (-4, 0), ha="right", **place)  # type: ignore[arg-type]
-    value = axes.annotate(number(bar.value, part.digits), (1, row), (4, 0), ha="left", **place)  # type: ignore[arg-type]
+    value = axes.annotate(part.shown(bar.value), (1, row), (4, 0), ha="left", **place)  # type: ignore[arg-type]
     for artist in (*artists, name, value):
         artist.set_gid(key)
 

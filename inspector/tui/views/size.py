@@ -141,21 +141,22 @@ class SizeView(View):
         title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
             return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
-        legend, names = Line(" "), _fitting(state, shown, area.width - 1)
-        for n, i in enumerate(shown):
-            here = i == state.row
-            legend.add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold).add(
-                names[i], ink.bold if here else ink.plain
-            )
+        legend = self._legend(state, shown, area)
         cut = values[:, : max(_used(values), 2)]
         strong = shown.index(state.row) if state.row in shown else -1
-        drawn = plot(
-            replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown)),
-            ink,
-            area.width - 1,
-            room - 2,
-        )
-        return [title, *drawn, legend]
+        lines = replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown))
+        drawn = plot(lines, ink, area.width - 1, room - 1 - len(legend))
+        return [title, *drawn, *legend]
+
+    def _legend(self, state: AppState, shown: Sequence[int], area: Area) -> list[Line]:
+        """The letters of the adapters, in as many lines as they need."""
+        ink, names, lines = area.ink, labels(state.names).at(18), [Line(" ")]
+        for n, i in enumerate(shown):
+            if lines[-1].width + cell_len(names[i]) + 3 > area.width:
+                lines.append(Line(" "))
+            lines[-1].add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold)
+            lines[-1].add(names[i], ink.bold if i == state.row else ink.plain)
+        return lines
 
     def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int) -> Lines:
         xs = tuple(float(n + 1) for n in range(values.shape[1]))
@@ -194,16 +195,6 @@ def spectrum_metric(state: AppState) -> str:
     """Shares if the scale of an adapter is unknown: only these stand beside each other then."""
     share = "singular_value_share"
     return "singular_value" if state.study.block(share, "module") is None else share
-
-
-def _fitting(state: AppState, shown: Sequence[int], width: int) -> tuple[str, ...]:
-    """All names, cut until those of a legend fit into one line with their letters."""
-    found = labels(state.names)
-    for room in range(18, 3, -1):
-        names = found.at(room)
-        if sum(cell_len(names[i]) + 3 for i in shown) <= width:
-            break
-    return names
 
 
 def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
