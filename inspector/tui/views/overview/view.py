@@ -139,13 +139,11 @@ class OverviewView(View):
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
-        if not state.study.blocks:
+        if found is None and self.answer.newest(state):
+            words = "  No rule could be applied to these numbers."
+            return page([Line(), Line(words, area.ink.bold)], area.width, area.height)
+        if found is None or not state.study.blocks:
             return page(_headers(state, area), area.width, area.height)
-        if found is None:
-            words = (
-                "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
-            )
-            return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
         width = min(max(area.width - 46, 64), 100) if wide else area.width
         shown = self._shown(found, state, width)
@@ -214,9 +212,10 @@ class OverviewView(View):
 
 
 def _headers(state: AppState, area: Area) -> list[Line]:
-    """Who is open, while nothing is measured."""
+    """Who is open, until the first answer is there."""
     top = window(0, state.row, area.height - 1, state.size)
-    what = f"Reading {clean(state.opening)} …" if state.opening else "Measuring …"
+    what = "Reading the numbers …" if state.study.blocks else "Measuring …"
+    what = f"Reading {clean(state.opening)} …" if state.opening else what
     lines = [Line(f"  {plural(state.size, 'adapter')}", area.ink.bold)]
     lines[0].add(rows_shown(top, area.height - 1, state.size, "rows") + f" · {what}", area.ink.dim)
     name = min(max(map(cell_len, state.names), default=0), area.width // 2) + 2
