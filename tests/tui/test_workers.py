@@ -74,7 +74,7 @@ async def test_list_then_numbers_then_done(backstage):
         backstage.release.set()
         await settle(pilot, lambda: app.progress is None)
         assert app.complete
-        assert (app.state.row, app.state.col) == (0, 1), "a pair, though one adapter was there first"
+        assert {app.state.row, app.state.col} == {0, 1}, "a pair, though one adapter was there first"
         assert backstage.measured == [(["run_0", "run_1", "run_2"], 10)]
 
 
@@ -119,7 +119,7 @@ async def test_another_k_measures_again_and_late_results_are_dropped(backstage):
         backstage.release.clear()
         await visit(pilot, "angles")
         await pilot.press("-", "-")
-        assert app.state.k == 8
+        assert app.state.k == 6
         late = make_study(3, layers=4, seed=9)
         app.post_message(Snapshot(old, late, complete=True))
         app.post_message(Filtered(-1, "", late))
@@ -129,8 +129,8 @@ async def test_another_k_measures_again_and_late_results_are_dropped(backstage):
         assert "late" not in area(app, "status").text
         backstage.release.set()
         await settle(pilot, lambda: app.progress is None)
-        assert app.state.study.settings.k == 8
-        assert "k = 8" in body(app)
+        assert app.state.study.settings.k == 6
+        assert "k = 6" in body(app)
 
 
 async def test_opening_more_keeps_names_apart_and_measures_everyone(backstage):

@@ -25,8 +25,8 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_colours, pair_label
-from inspector.tui.text import Line, fit, page, plural, right
+from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.text import Line, page, plural, right
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
@@ -184,7 +184,7 @@ class BasinsView(View):
         style = ink.bold if self._here(state, pair) else ink.plain
         line = Line("▸" if self._here(state, pair) else " ", ink.accent)
         line.add(f"{LETTERS[n % 26]} ", ink.line(pair_colours(state, shown)[n]) + ink.bold).add(
-            fit(pair_label(state, pair), label), style
+            pair_labels(state, shown, label)[n], style
         )
         line.to(label + 4)
         for kind, _ in KINDS:

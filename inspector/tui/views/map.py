@@ -124,7 +124,7 @@ class MapView(View):
         rows = [at for block in self.blocks(state) for at in block]
         starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
         short = labels(state.names).at(_NAME)
-        names = tuple(short[at] for at in rows)
+        names = tuple(("*" if at == state.reference_at else "") + short[at] for at in rows)
         panels = [self._panel(state, state.metric, rows)]
         if area.width >= TWO_PANES and (beside := _beside(state)):
             both = [*panels, self._panel(state, beside, rows)]
@@ -152,7 +152,7 @@ class MapView(View):
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
         parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
         for part in (*parts, shared(state)):
-            title.add(part if title.width + cell_len(part) <= end else "", area.ink.dim)
+            title.add(part if title.width + cell_len(part) < end - 1 else "", area.ink.dim)
         if len(panels) > 1:
             title.to(end).add(panels[1].title, area.ink.bold)
         if title.width + legend.width + 3 <= area.width:
