@@ -125,3 +125,20 @@ def test_without_overlaps_there_is_no_lineage():
 )
 def test_kinship_at_its_thresholds(overlap, chance, said):
     assert kinship(overlap, chance) == said
+
+
+@pytest.mark.parametrize(
+    ("starts", "overlap", "said"),
+    [
+        (("f", ""), 0.25, "unclear"),
+        (("", "f"), 0.25, "unclear"),
+        (("", ""), 0.25, "unclear"),
+        (("f", "g"), 0.25, "different"),
+        (("f", "f"), 0.25, "same start or run"),
+        (("f", "g"), 0.9, "same start or run"),
+        (("f", ""), 0.02, "different"),
+    ],
+)
+def test_digests_decide_only_where_both_are_known(starts, overlap, said):
+    found = lineage(of_numbers([Origin("m", a0=start) for start in starts], row_space_overlap={"ab": overlap}))
+    assert found.kinship(0, 1) == found.kinship(1, 0) == said

@@ -145,6 +145,8 @@ def test_the_nearest_come_first_and_three_of_them():
     two = Numbers(names=("mine", "other", "ref.a")).put("cosine", 0.5, "other", "ref.a").study()
     assert comparable(two)
     assert comparable(Numbers(names=("mine", "other")).put("cosine", 0.5, "mine", "other").study()) is False
+    apart = Numbers(names=("mine", "ref.a", "ref.b")).put("cosine", 0.5, "ref.a", "ref.b").study()
+    assert not comparable(apart), "that two published ones can be compared is not of one's own"
     assert nearest(Numbers(names=("mine", "ref.a")).put("norm", 1, "mine").study(), "mine") == []
 
 

@@ -14,6 +14,7 @@ from inspector.adapters.readers import gguf_weights
 from inspector.common.errors import InspectorError
 from inspector.study.module_id import ModuleId
 from tests.adapters.peft.models import assert_same, our_deltas
+from tests.hostile import gguf_cases
 from tests.makers import random_factors
 from tests.shown import shown
 
@@ -305,3 +306,16 @@ def test_an_array_as_long_as_an_adapters(tmp_path, monkeypatch):
     monkeypatch.setattr(gguf_weights, "_MOST_VALUES", 20)
     with pytest.raises(InspectorError, match="metadata larger than an adapter's"):
         read(path)
+
+
+@pytest.mark.parametrize(("offset", "fine"), [(64, True), (96, True), (32, False), (0, False)])
+def test_tensors_that_share_bytes_are_refused(tmp_path, offset, fine):
+    """The first one has the bytes from 0 to 64."""
+    b = gguf_cases.tensor(b"blk.0.attn_q.weight.lora_b", (12, 2), offset)
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf_cases.gguf(tensors=[gguf_cases.PAIR[0], b], data=bytes(192)))
+    if fine:
+        assert len(read(path).modules) == 1
+    else:
+        with pytest.raises(InspectorError, match="impossible shape or place of blk"):
+            read(path)

@@ -1,5 +1,6 @@
 """Arrays of a `.npz` as tensors: every type and order of bytes, and what is no archive of arrays."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -79,3 +80,13 @@ def test_an_array_is_as_long_as_its_shape_says(tmp_path, size):
         archive.writestr("a.npy", content[:size] if size < 0 else content + bytes(size))
     with pytest.raises(InspectorError, match=f"'a' is cut off, {24 + size} bytes"):
         npz_weights(tmp_path / "y.npz")
+
+
+@pytest.mark.parametrize("shape", [(-2, -3), (-2, -3, 1), (-2, 3)])
+def test_a_negative_size_is_refused_whatever_the_product(tmp_path, shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", file.getvalue() + bytes(24))
+    with pytest.raises(InspectorError, match="'a' is cut off"):
+        npz_weights(tmp_path / "x.npz")
