@@ -97,8 +97,9 @@ async def test_enter_lists_the_modules_and_back(adapters, tmp_path):
 
 async def test_what_was_measured_on_the_base_comes_first():
     app = InspectorApp(study=probed_study(3))
-    async with app.run_test(size=(80, 40)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "merge")
+        assert "↓" not in body(app)
         said = verdict(app.state.study, 0, 1).headline
         assert said.startswith("Accuracy d")
         assert " In weights: " in said

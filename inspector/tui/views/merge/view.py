@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.insights.evidence import Evidence
 from inspector.insights.verdict import verdict
 from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
@@ -32,6 +34,8 @@ from inspector.tui.views.merge.sums import (
 from inspector.tui.views.pair.evidence import evidence, rule, said
 from inspector.tui.work import Work
 
+_LEFT_OUT = ("energy_ratio", "output_similarity", "v1", "subspace_overlap")
+"""Evidence for which there may be no room, in this order."""
 _COLUMNS, _WIDE = ("‖ΔW_a‖", "‖ΔW_b‖", "cosine", "‖sum‖", "cancels", "kept"), 8
 _ASIDE = 5 + 4 * _WIDE + 3
 """Columns of the right pane."""
@@ -69,10 +73,11 @@ class MergeView(View):
         preview = state.preview
         aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []
         width -= _ASIDE if aside else 0
-        lines = said(found, ink, width)
+        lines, merged = said(found, ink, width), self._merged(state, (a, b), ink, width)
         if not state.mixture.modules:
-            lines += evidence(state, pair, found, ink, width)
-        lines += self._merged(state, (a, b), ink, width)
+            room = area.height - len(lines) - len(merged) - 2
+            lines += evidence(state, pair, replace(found, evidence=_fitting(found.evidence, room)), ink, width)
+        lines += merged
         if state.mixture.modules and preview is not None:
             lines += _modules(state, preview, (a, b), ink)
         return scrolled([head, *(beside(lines, aside, width + 2) if aside else lines)], state, self.id, area)
@@ -114,6 +119,15 @@ class MergeView(View):
 
     def metrics(self, _state: AppState, /) -> tuple[str, ...]:
         return ("cosine", "u1", "v1", "subspace_overlap", "output_similarity", *METRICS)
+
+
+def _fitting(rows: tuple[Evidence, ...], room: int) -> tuple[Evidence, ...]:
+    """As many rows as there is room for: what the Pair shows as well, and says least of a sum, is left out first."""
+    kept = list(rows)
+    for metric in _LEFT_OUT:
+        if len(kept) > room:
+            kept = [row for row in kept if row.metric != metric]
+    return tuple(kept)
 
 
 def _cosine(value: float) -> str:
