@@ -246,7 +246,7 @@ async def test_a_long_log_is_drawn_as_means(tmp_path):
 
 async def test_without_a_training_there_is_no_such_tab():
     app = InspectorApp()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24)):
         assert "Training" not in area(app, "views").text
         app.action_act("go_trajectory")
         assert app.state.view == "overview"
