@@ -24,15 +24,7 @@ from inspector.study.study import Settings, Study
 ROOT = Path(__file__).parents[1]
 RUNS = (
     Request(("cka", "lens", "intruders"), base=smollm2.NAME, limit=100, device="cpu"),
-    Request(("lmc",), base=smollm2.NAME, limit=32, alphas=(0.0, 0.5, 1.0), device="cpu"),
-    Request(
-        ("lmc",),
-        base=smollm2.NAME,
-        limit=32,
-        alphas=(0.0, 0.25, 0.5, 0.75, 1.0),
-        pairs=(("sft", "offline-grpo"), ("offline-grpo", "rift"), ("rift", "dpo"), ("sft", "sft_s123")),
-        device="cpu",
-    ),
+    Request(("lmc",), base=smollm2.NAME, limit=32, alphas=(0.0, 0.25, 0.5, 0.75, 1.0), device="cpu"),
     Request(("accuracy",), base=smollm2.NAME, limit=100, device="cpu"),
 )
 """What the base is run for, with the sizes that the guides quote."""

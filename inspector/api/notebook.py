@@ -1,4 +1,4 @@
-"""A study as a notebook has it: shown as a table, and turned into a data frame."""
+"""A study as a notebook has it: shown as its overview, and turned into a data frame."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import difflib
 import importlib
 from collections.abc import Sequence
 from dataclasses import fields
+from html import escape
 from typing import Any
 
 from inspector.common.errors import InspectorError
-from inspector.common.text import count
+from inspector.insights.overview import Overview, overview
 from inspector.study.html import html_table
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Study
 from inspector.study.table import COLUMNS, rows
+from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
 from inspector.tables.tables import number
 
 
@@ -54,14 +56,23 @@ def frame(study: Study, library: str, metrics: Sequence[str] = ()) -> Any:
 
 
 def study_html(study: Study) -> str:
-    """Who was measured, and the cosines between them."""
-    norms, cosines = study.block("norm", "global"), study.block("cosine", "global")
-    heads = ("", "rank", "scale", "‖ΔW‖", *(study.names if cosines is not None else ()))
-    lines = []
-    for i, adapter in enumerate(study.adapters):
-        norm = "" if norms is None else number(float(norms[i, 0]), 4)
-        cells = [adapter.name, adapter.rank, adapter.scale, norm]
-        cells += [] if cosines is None else [number(float(value)) for value in cosines[i, :, 0]]
-        lines.append(cells)
-    size = f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}; cosines over all modules"
-    return html_table(size, heads, lines)
+    """The overview: what follows, then the groups; the cosines between all behind a line that opens."""
+    found = overview(study)
+    facts = [*found.facts, *([f"names: {found.labels.shared}"] if found.labels.shared else [])]
+    if not found.whole:
+        facts.append(f"{found.known} of {found.total} modules measured so far")
+    said = "".join(f"<li>{'<strong>!</strong> ' * told.caution}{escape(told.text)}</li>" for told in found.so_what)
+    groups = html_table(groups_caption(found), GROUP_COLUMNS, group_rows(found))
+    return f"<p><strong>{escape(' · '.join(facts))}</strong></p><ol>{said}</ol>{groups}{_cosines(study, found)}"
+
+
+def _cosines(study: Study, found: Overview) -> str:
+    """The matrix in the order of the groups; nothing without two adapters."""
+    block, order = study.block("cosine", "global"), found.order
+    if block is None or len(order) < 2:
+        return ""
+    short = dict(zip(found.who, found.labels.short, strict=True))
+    names = [short[i] for i in order]
+    rows = [(name, *(number(float(block[i, j, 0])) for j in order)) for name, i in zip(names, order, strict=True)]
+    table = html_table("cosines over all modules", ("", *names), rows)
+    return f"<details><summary>Cosines</summary>{table}</details>"

@@ -12,6 +12,9 @@ from inspector.common.text import count, some
 from inspector.study.module_id import ModuleId, in_order, module_ids, split
 from inspector.study.study import HealthIssue
 
+_MOST_DIGITS, _MOST_PLACES = 6, 200_000
+"""Of a layer's number, and modules of a stack as its layers and names allow: beyond them no end is looked for."""
+
 
 def absent(adapter: Adapter, base: BaseWeights) -> tuple[ModuleId, ...]:
     """Modules of the base's layers that the config names and the file has in other layers only.
@@ -66,13 +69,16 @@ def _unwritten(adapter: Adapter) -> list[str]:
     for module in adapter.modules.values():
         head, tail = split(module.path)
         name, number, below = (*tail.split(".", 2), "", "")[:3]
-        if number.isdecimal() and below:
+        if number.isdecimal() and len(number) <= _MOST_DIGITS and below:
             stacks[head, name].add((int(number), below))
     found = []
     for (head, name), there in stacks.items():
         path = ".".join((*head, name, "{}.{}")).format
         layers, ends = {layer for layer, _ in there}, {below for _, below in there}
-        every = {(layer, below) for layer in range(max(layers) + 1) for below in ends} if len(layers) > 1 else set()
+        deep = max(layers) + 1
+        if len(layers) < 2 or deep * len(ends) > _MOST_PLACES:
+            continue
+        every = {(layer, below) for layer in range(deep) for below in ends}
         missing = [at for at in sorted(every - there) if adapter.lacks(path(*at))]
         orders = "{}.{}.".format, "{:09}.{}.".format
         if missing and any(max(starmap(order, there)) < min(starmap(order, missing)) for order in orders):

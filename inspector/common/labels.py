@@ -10,7 +10,7 @@ from itertools import count
 
 from rich.cells import cell_len
 
-from inspector.common.text import distinct
+from inspector.common.text import distinct, plain
 
 LEAST = 6
 """Shared text of fewer cells stays in the names: leaving out `run1-` would cost a reader more than it saves."""
@@ -43,7 +43,9 @@ def labels(names: Sequence[str]) -> Labels:
 
     Text that does not print is cleaned first. A name alone is its own label.
     """
-    return _labels(tuple(name if name.isprintable() else distinct(name) for name in names))
+    cleaned = tuple(name if name.isprintable() else plain(name) for name in names)
+    alike = len(set(cleaned)) < len(set(names))
+    return _labels(tuple(name if name.isprintable() else distinct(name) for name in names) if alike else cleaned)
 
 
 @lru_cache(maxsize=64)

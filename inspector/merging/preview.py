@@ -133,6 +133,16 @@ def other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> st
     return f"{bases}, and their sum fits neither. {more}"
 
 
+def no_sum(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> str:
+    """Why these parts have no sum at all; empty if they have one."""
+    for info in (info for info, w in zip(adapters, weights, strict=True) if w):
+        if not info.everywhere:
+            return f"{plain(info.name)} {NOT_MERGED}."
+        if not info.scaled:
+            return f"The scale of {plain(info.name)} is unknown, and so is what it adds: --alpha gives it."
+    return other_bases(adapters, weights)
+
+
 def refuse_other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> None:
     """Raise InspectorError where two parts name different bases."""
     if reason := other_bases(adapters, weights):

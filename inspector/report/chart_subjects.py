@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from inspector.common.text import plain
@@ -20,21 +21,28 @@ def label(name: str) -> str:
     return name if len(name) <= _LABEL else f"{name[: _LABEL // 2]}…{name[-_LABEL // 2 + 1 :]}"
 
 
-def adapters(study: Study) -> tuple[Subject, ...]:
-    """Every adapter, each in a style of its own."""
-    return tuple(Subject(f"adapter-{i}", label(name), (i,), i) for i, name in enumerate(study.names))
+def adapters(study: Study, styles: Sequence[int]) -> tuple[Subject, ...]:
+    """Every adapter, each in its style."""
+    named = enumerate(zip(study.names, styles, strict=True))
+    return tuple(Subject(f"adapter-{i}", label(name), (i,), style) for i, (name, style) in named)
 
 
 def pairs(study: Study) -> tuple[Subject, ...]:
-    """The pairs in charts, those drawn at first with the first styles; in the order of the adapters."""
+    """The pairs in charts, in the order of the adapters, each in a style of its own.
+
+    Of the pairs drawn at first, those of the central adapter have the other one's style, as in charts of adapters.
+    """
     all_pairs = list(combinations(range(len(study.adapters)), 2))
     first = first_pairs(study)
     kept = all_pairs if len(all_pairs) <= MOST else _kept(all_pairs, first)
-    order = [*first, *(pair for pair in kept if pair not in first)]
+    middle = centre(study)
+    styles = {pair: pair[0] if pair[1] == middle else pair[1] for pair in first if middle in pair}
+    for pair in (*first, *kept):
+        styles.setdefault(pair, len(study.adapters) + len(styles))
     return tuple(
         Subject(
             f"pair-{i}-{j}", f"{label(study.names[i])} · {label(study.names[j])}", (i, j),
-            order.index((i, j)), shown=(i, j) in first,
+            styles[i, j], shown=(i, j) in first,
         )
         for i, j in kept
     )  # fmt: skip

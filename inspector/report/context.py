@@ -10,7 +10,7 @@ import numpy as np
 from inspector.common.arrays import Floats
 from inspector.insights.pairwise import chance_span, pair_chance
 from inspector.report.chart_subjects import adapters, pairs
-from inspector.report.document import Level, Lines, Matrix, Note, Part, Series, Subject
+from inspector.report.document import Level, Lines, Matrix, Part, Series, Subject
 from inspector.study.metrics import DEFINITIONS, Definition
 from inspector.study.study import Scope, Study
 
@@ -23,9 +23,17 @@ class Context:
     pairs: tuple[Subject, ...]
     adapters: tuple[Subject, ...]
 
+    breaks: tuple[int, ...] = ()
+    """The adapters with which another group of the overview begins."""
+
     @classmethod
-    def of(cls, study: Study) -> Context:
-        return cls(study, pairs(study), adapters(study))
+    def of(cls, study: Study, styles: Sequence[int] = (), breaks: Sequence[int] = ()) -> Context:
+        """`styles`: that of each adapter, by default its place."""
+        return cls(study, pairs(study), adapters(study, styles or range(len(study.adapters))), tuple(breaks))
+
+    def matrix(self, name: str, caption: str, values: Floats, *, apart: bool = False) -> Matrix:
+        """Numbers of all pairs, in groups."""
+        return Matrix(name, caption, tuple(a.label for a in self.adapters), values, apart, breaks=self.breaks)
 
     def subjects(self, metric: str) -> tuple[Subject, ...]:
         """The adapters or the pairs, as the metric asks."""
@@ -51,9 +59,8 @@ class Context:
         caption = (
             f"{chart.caption}; {chance_span(self.study, metric)} by chance" if definition.chance else chart.caption
         )
-        names = tuple(adapter.label for adapter in self.adapters)
         apart = definition.diagonal == 0
-        parts: list[Part] = [Matrix(metric.replace("_", "-"), caption, names, block[:, :, 0], apart)]
+        parts: list[Part] = [self.matrix(metric.replace("_", "-"), caption, block[:, :, 0], apart=apart)]
         if chart.by_layer:
             levels = self.chance_along_layers(metric)
             line = self.layers(metric, chart.by_layer, levels=levels, limits=definition.range)
@@ -108,9 +115,3 @@ class Context:
         """Those of which anything is known."""
         lines = ((s, block[s.at]) for s in subjects)
         return tuple(Series(s, tuple(values.tolist())) for s, values in lines if np.isfinite(values).any())
-
-
-def measured_by(options: str, *, what: str = "Not measured in this study") -> tuple[Note, ...]:
-    """What would measure it, for a section without data."""
-    command = " ".join(("inspector analyze SOURCE…", *([options] if options else []), "--out study.json"))
-    return (Note(f"{what}: `{command}` measures it."),)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from inspector.common.arrays import Floats
 from inspector.study.metrics import Definition
-from inspector.tables.tables import number
+from inspector.tables.tables import number, significant
 
 Numbers = tuple[float, ...]
 
@@ -115,6 +115,11 @@ class Bars:
     levels: tuple[tuple[str, float], ...] = ()
     limits: tuple[float, float] | None = None
     digits: int = 3
+    log: bool = False
+
+    def shown(self, value: float) -> str:
+        """A value as it stands beside its bar; on a log axis with three digits that count."""
+        return significant(value) if self.log else number(value, self.digits)
 
     def table(self) -> Table:
         """Its numbers, a row a bar."""
@@ -122,7 +127,7 @@ class Bars:
         columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
         rows = []
         for bar in self.bars:
-            cells = [bar.subject.label, number(bar.value, self.digits)]
+            cells = [bar.subject.label, self.shown(bar.value)]
             if interval:
                 cells.append(f"{number(bar.low, self.digits)} to {number(bar.high, self.digits)}")
             if whisker:
@@ -135,7 +140,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """N×N numbers up to `limit` in size; `apart`: coloured as distances, in the colour of what is below zero."""
+    """N×N numbers up to `limit` in size; `apart`: distances, in a grey of their own."""
 
     kind: ClassVar[str] = "matrix"
     id: str
@@ -145,6 +150,8 @@ class Matrix:
     apart: bool = False
     limit: float = 1.0
     digits: int = 2
+    breaks: tuple[int, ...] = ()
+    """The rows, and columns, with which another group begins."""
 
     def table(self) -> Table:
         """Its numbers under the names."""
@@ -196,6 +203,14 @@ class Definitions:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Matrices side by side, if there is room."""
+
+    kind: ClassVar[str] = "beside"
+    parts: tuple[Matrix, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Parts behind a heading that opens."""
 
@@ -205,18 +220,20 @@ class Fold:
 
 
 Chart = Lines | Bars
-Part = Table | Lines | Bars | Matrix | Note | Heading | Code | Finding | Definitions | Fold
+Part = Table | Lines | Bars | Matrix | Note | Heading | Code | Finding | Definitions | Beside | Fold
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`metrics`: those whose numbers it shows."""
+    """`metrics`: those whose numbers it shows. Without parts it is not shown, and `missing` says what it needs."""
 
     id: str
     title: str
     about: str
     parts: tuple[Part, ...]
     metrics: tuple[str, ...] = ()
+    missing: str = ""
+    """The probes, separated by commas, or `two adapters`."""
 
 
 @dataclass(frozen=True, slots=True)

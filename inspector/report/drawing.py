@@ -126,13 +126,27 @@ def _bars(part: Bars, *, whole: bool) -> Figure:
     axes.xaxis.set_label_position("top")
     marks = zip(("box", "whisker"), part.parts[1:], strict=True)
     more = "; ".join(f"{mark}: {name}" for mark, name in marks if name)
-    axes.set_xlabel(f"{part.title} ({more})" if more else part.title)
+    title = f"{part.title}{', logarithmic' if part.log else ''}"
+    axes.set_xlabel(f"{title} ({more})" if more else title)
     axes.grid(axis="y", visible=False)
     low, high = part.limits or axes.get_xlim()
-    axes.set_xlim(min(low, 0), high)
+    if part.log:
+        _logarithmic(axes, [bar.value for bar in part.bars])
+    else:
+        axes.set_xlim(min(low, 0), high)
     if part.levels:
         figure.legend(loc="outside upper right", ncols=2, handlelength=2.6)
     return figure
+
+
+def _logarithmic(axes: Axes, values: list[float]) -> None:
+    """A log axis that begins below the smallest of the values."""
+    from matplotlib.ticker import FuncFormatter
+
+    known = [value for value in values if value > 0]
+    axes.set_xscale("log")
+    axes.set_xlim(min(known) / 1.5, max(known) * 1.1)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _row(axes: Axes, part: Bars, row: int, bar: Bar, colour: str) -> None:
@@ -147,7 +161,7 @@ def _row(axes: Axes, part: Bars, row: int, bar: Bar, colour: str) -> None:
     artists += axes.plot([bar.value] * 2, [row - 0.31, row + 0.31], color=INK, lw=1.6, zorder=3)
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center", "fontsize": 8.5}
     name = axes.annotate(bar.subject.label, (0, row), (-4, 0), ha="right", **place)  # type: ignore[arg-type]
-    value = axes.annotate(number(bar.value, part.digits), (1, row), (4, 0), ha="left", **place)  # type: ignore[arg-type]
+    value = axes.annotate(part.shown(bar.value), (1, row), (4, 0), ha="left", **place)  # type: ignore[arg-type]
     for artist in (*artists, name, value):
         artist.set_gid(key)
 
@@ -155,7 +169,7 @@ def _row(axes: Axes, part: Bars, row: int, bar: Bar, colour: str) -> None:
 def _matrix(part: Matrix) -> Figure:
     """Numbers on their colours, those of the app on a light background: white at zero."""
     n = len(part.names)
-    size = min(max(0.42 * n + 1.2, 2.2), 14)
+    size = min(max(0.42 * n + max(1.2, 0.075 * max(map(len, part.names))), 2.2), 14)
     figure, axes = _figure(size, size + 0.6)
     colours = [[_shade(part, value) for value in line] for line in part.values.tolist()]
     axes.imshow(np.array(colours, dtype=np.uint8).reshape(n, n, 3))
@@ -164,6 +178,9 @@ def _matrix(part: Matrix) -> Figure:
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    for at in part.breaks:
+        axes.axhline(at - 0.5, color="white", lw=3)
+        axes.axvline(at - 0.5, color="white", lw=3)
     for (i, j), value in np.ndenumerate(part.values):
         colour = hexed(ink_on(_shade(part, float(value))))
         text = number(float(value), part.digits)

@@ -9,7 +9,7 @@ from pathlib import Path
 from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.text import count
-from inspector.report.document import Bars, Fold, Lines, Matrix, Part, Report, Table
+from inspector.report.document import Bars, Beside, Fold, Lines, Matrix, Part, Report, Table
 from inspector.report.drawing import draw, styled
 from inspector.report.latex import latex
 
@@ -24,7 +24,7 @@ _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
 }
 """Nothing that changes from one writing to the next."""
-_NOT_FOR_PAPERS = {"findings", "reproduce"}
+_NOT_FOR_PAPERS = {"overview", "findings", "reproduce"}
 
 
 def _silent(text: str, done: int, total: int) -> None:
@@ -57,9 +57,9 @@ def write_figures(report: Report, folder: Path, tell: Tell = _silent) -> list[st
 
 
 def parts(given: tuple[Part, ...]) -> Iterator[Part]:
-    """The parts, and those within folds."""
+    """The parts, and those within folds or side by side."""
     for part in given:
-        if isinstance(part, Fold):
+        if isinstance(part, Fold | Beside):
             yield from parts(part.parts)
         else:
             yield part

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from inspector.report.chart_summary import brief
 from inspector.report.document import (
     Bars,
+    Beside,
     Chart,
     Code,
     Definitions,
     Finding,
+    Heading,
     Lines,
     Matrix,
     Note,
@@ -49,7 +51,11 @@ def _section(section: Section) -> Iterator[str]:
     """Nothing where the section has no numbers."""
     if not any(isinstance(part, Table | Matrix | Chart | Finding | Code | Definitions) for part in section.parts):
         return
+    before: Part | None = None
     for part in section.parts:
+        if isinstance(before, Finding) and not isinstance(part, Finding):
+            yield ""
+        before = part
         if isinstance(part, Finding):
             yield f"- {'**Caution:** ' if part.caution else ''}{escaped(part.text)}"
         else:
@@ -62,6 +68,11 @@ def _part(part: Part) -> Iterator[str]:
         yield from _table(part.table())
     elif isinstance(part, Lines):
         yield from _table(brief(part))
+    elif isinstance(part, Beside):
+        for matrix in part.parts:
+            yield from _part(matrix)
+    elif isinstance(part, Heading):
+        yield from (f"### {escaped(part.text)}", "")
     elif isinstance(part, Definitions):
         yield from map(_definition, part.definitions)
         yield ""

@@ -66,7 +66,7 @@ def _homes(report: Report) -> dict[str, Section]:
     """The section that shows a metric first."""
     homes: dict[str, Section] = {}
     for section in report.sections:
-        if section.id not in {"findings", "measured", "claims"}:
+        if section.id not in {"overview", "findings", "measured", "claims"}:
             for metric in section.metrics:
                 homes.setdefault(metric, section)
     return homes
@@ -95,11 +95,11 @@ def _code(text: str) -> Markup:
 
 
 def _shade(value: float, part: Matrix) -> str:
-    """The class of a cell: `p0` to `p20` above zero, `m…` below, nothing for n/a."""
+    """The class of a cell: `p0` to `p20` above zero, `m…` below, `d…` of distances."""
     if np.isnan(value):
         return "na"
     step = round(min(abs(value) / part.limit, 1) * _SHADES)
-    return f"{'m' if value < 0 or part.apart else 'p'}{step}"
+    return f"{'d' if part.apart else 'm' if value < 0 else 'p'}{step}"
 
 
 def _shades() -> str:
@@ -107,6 +107,6 @@ def _shades() -> str:
     steps = range(1, _SHADES + 1)
     return "".join(
         f".{sign}{n}{{background:rgb(var(--{name}) / calc({n / _SHADES:g} * var(--alpha)))}}"
-        for sign, name in (("p", "pos"), ("m", "neg"))
+        for sign, name in (("p", "pos"), ("m", "neg"), ("d", "apart"))
         for n in steps
     )

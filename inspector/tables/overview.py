@@ -21,6 +21,7 @@ _DECADES = 100.0
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NUMBERS = 6
 _LEAST_BAR, _MOST_BAR = 6, 24
+GROUP_COLUMNS = ("group", "adapter", "‖ΔW‖", "effective rank", "nearest", "cosine", "why apart")
 About = Literal["", "adapter", "so what"]
 
 
@@ -139,6 +140,29 @@ def _fitting(parts: Sequence[str], width: int) -> str:
     """As many of the first parts as fit."""
     joined = (", ".join(parts[:count]) for count in range(len(parts), 0, -1))
     return next((text for text in joined if cell_len(text) <= width), "")
+
+
+def groups_caption(found: Overview) -> str:
+    """`A: mostly one direction, cosine 0.77 to 0.88; …`, above a table of `group_rows`."""
+    said = [f"{group.letter}: {group.title}, cosine {_to(group.low, group.high)}" for group in found.groups]
+    said += ["~: in part"] if any(group.partly for group in found.groups) else []
+    return f"Groups of one update{'. ' * bool(said)}{'; '.join(said)}"
+
+
+def group_rows(found: Overview) -> list[tuple[str, ...]]:
+    """Every adapter under its group, the cells of `GROUP_COLUMNS`."""
+    rows = []
+    for group in found.groups:
+        rows += [_cells(found, entry, group.letter) for entry in group.entries]
+        rows += [_cells(found, entry, f"~ {group.letter}") for entry in group.partly]
+    return [*rows, *(_cells(found, entry, "–") for entry in found.alone)]
+
+
+def _cells(found: Overview, entry: Entry, group: str) -> tuple[str, ...]:
+    names = dict(zip(found.who, found.labels.short, strict=True))
+    nearest = ("", "") if entry.nearest is None else (names[entry.nearest], number(entry.cosine, 2))
+    own = (significant(entry.norm), number(entry.rank, 1))
+    return group, names[entry.index], *own, *nearest, ", ".join(entry.why)
 
 
 def _wrapped(text: str, width: int, style: str) -> Iterable[Text]:

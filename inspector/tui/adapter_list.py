@@ -69,6 +69,7 @@ class AdapterList(Work):
 
     def _begin(self, what: str, job: Callable[[int, workers.Post, workers.Cancelled], None]) -> None:
         self.arrived = ()
+        self.state.search("adapters", "")  # or what is opened may stay out of sight
         self.progress = (f"reading {what}", 0, 0)
         self.start_work(job)
         self.state.opening = what

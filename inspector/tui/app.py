@@ -51,7 +51,8 @@ class InspectorApp(AdapterList):
         super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
         self.session = session.read()
         asked = sources if study is None else [info.source for info in study.adapters]
-        same = not (asked or watch) or self.session.knows(asked)
+        same = not (asked or watch or demo) or self.session.knows(asked)
+        same = same or (demo and is_demo(self.session.adapters or []))
         session.restore_choices(self.session, self.state, self.views.values(), same=same)
         if study is not None:
             self.state.k = study.settings.k

@@ -78,7 +78,9 @@ class AppState(Numbers):
 
     @property
     def preview(self) -> Preview | None:
-        """The weighted sum of the adapters in the list, whatever is searched for."""
+        """The sum shown: of the pair under the cursor, else of all in the list, whatever is searched for."""
+        if self.view == "merge" and self.pair is not None:
+            return self.mixture.of_two(self.study, *(self.order[at] for at in self.pair))
         return self.mixture.preview(self.study, self.arrangement)
 
     @property
@@ -147,6 +149,11 @@ class AppState(Numbers):
         a, b = self.order[pair[0]], self.order[pair[1]]
         return (a, b) if a < b else (b, a)
 
+    def comparable(self, pair: Pair) -> bool:
+        """Whether the two have a cosine; yes as long as none is measured."""
+        block = self.study.block("cosine", "global")
+        return block is None or bool(np.isfinite(block[self.id_pair(pair)][0]))
+
     @property
     def plotted(self) -> list[Pair]:
         """The toggled pairs as positions; without a choice the first adapter against the next ones.
@@ -156,7 +163,7 @@ class AppState(Numbers):
         if self.chosen is None:
             block = self.study.block(self.pairwise, "global")
             few = min(DEFAULT_PAIRS, max(self.size - 1, 0))
-            first = self.pairs[:few]
+            first = list(islice(filter(self.comparable, self.pairs), few)) or self.pairs[:few]
 
             def measured(pair: Pair) -> bool:
                 return block is not None and bool(np.isfinite(block[self.id_pair(pair)]).any())

@@ -12,6 +12,7 @@ from inspector.tui.views.claims.view import ClaimsView
 from inspector.tui.views.curves import CurvesView
 from inspector.tui.views.layers import LayersView
 from inspector.tui.views.map import MapView
+from inspector.tui.views.merge.several import SumView
 from inspector.tui.views.merge.view import MergeView
 from inspector.tui.views.objectives import ObjectivesView
 from inspector.tui.views.overview.view import OverviewView
@@ -26,7 +27,7 @@ VIEWS: list[type[View]] = [
     MapView,
     LayersView, CurvesView,
     PairView, AnglesView,
-    MergeView,
+    MergeView, SumView,
     AccuracyView, BasinsView, CkaView,
     SensitivityView, ObjectivesView, TrajectoryView,
     ClaimsView,

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from html import escape
 
 import numpy as np
 import pytest
 
 import inspector
 from inspector.common.errors import InspectorError
+from inspector.insights.overview import overview
 from inspector.study.table import COLUMNS, rows
 from tests.makers import write_random
 
@@ -45,6 +47,7 @@ def test_what_notebooks_show(folders):
     assert "&lt;b&gt;one&lt;/b&gt;" in shown
     assert "<b>" not in shown
     assert f"{study.blocks['cosine', 'global'][0, 1, 0]:.3f}" in shown
+    assert all(escape(told.text) in study._repr_html_() for told in overview(study).so_what)
     assert "r = " in inspector.load(folders[0])[0]._repr_html_() or "α/r" in inspector.load(folders[0])[0]._repr_html_()
 
 

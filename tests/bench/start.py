@@ -24,8 +24,8 @@ def main() -> None:
     first, numbers = [], []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as state, Terminal([str(ROOT / "assets" / "demo")], Path(state)) as terminal:
-            first.append(terminal.appeared("Opening"))
-            numbers.append(terminal.appeared("measured"))
+            first.append(terminal.appeared("Reading"))
+            numbers.append(terminal.appeared("pairs · 120 module"))
     bare = statistics.median(seconds("pass") for _ in range(ROUNDS))
     textual = statistics.median(seconds("import textual.app") for _ in range(ROUNDS))
     torch = statistics.median(seconds("import torch") for _ in range(ROUNDS))

@@ -127,5 +127,10 @@ def test_layers_of_a_model_that_differ_do_not_end_a_file(tmp_path, kinds):
     assert {f.severity for f in gaps(read(tmp_path, modules, target_modules=ends))} <= {"info"}
 
 
+def test_numbers_of_layers_that_no_model_has_end_no_file(tmp_path):
+    modules = {f"model.layers.{n}.self_attn.q_proj": (8, 8) for n in (0, 999_999, 10**12)}
+    assert {f.severity for f in gaps(read(tmp_path, modules, target_modules=["q_proj"]))} <= {"info"}
+
+
 def test_a_whole_adapter_has_no_gaps(tmp_path):
     assert list(gaps(read(tmp_path, DEEP))) == []

@@ -120,7 +120,7 @@ def test_without_a_group_the_nearest_two_are_named():
     ("p", "sentence"),
     [
         (0.01, "Of A's 2 variants b solves the most (20 to 40 %), beyond chance more than a: keep it."),
-        (0.5, "Of A's 2 variants none is better beyond chance (accuracy 20 to 40 %): keep any."),
+        (0.5, "Of A's 2 variants none solves the most beyond chance (accuracy 20 to 40 %)."),
     ],
 )  # fmt: skip
 def test_measured_accuracy_decides_which_to_keep(p, sentence):
@@ -128,6 +128,21 @@ def test_measured_accuracy_decides_which_to_keep(p, sentence):
     first = overview(measured_by(made, "accuracy")).so_what[0]
     assert first.text == sentence
     assert first.numbers[0].metric == "accuracy"
+
+
+@pytest.mark.parametrize(("high", "end"), [(-0.1, ": keep it."), (0.1, ", not clearly so.")])
+def test_without_a_difference_in_accuracy_the_lowest_loss_decides(high, end):
+    path = [1.5, 1.4, 1.3]
+    of = {name: {("a", "b"): value} for name, value in barriers(path).items()}
+    made = study(
+        ("a", "b"), alphas=(0.0, 0.5, 1.0), cosine={("a", "b"): 0.9}, lmc_loss={("a", "b"): path},
+        lmc_ends={("a", "b"): -0.2}, lmc_ends_high={("a", "b"): high}, accuracy={"a": 0.3, "b": 0.3},
+        mcnemar_p_holm={("a", "b"): 1.0}, **of,
+    )  # fmt: skip
+    first = overview(measured_by(made, "lmc", "accuracy")).so_what[0]
+    wanted = "lowest loss" if end == ": keep it." else "none solves the most"
+    assert wanted in first.text
+    assert first.text.endswith(end) == (end == ": keep it.")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from inspector.common.errors import InspectorError
+from inspector.insights.overview import in_blocks
 from inspector.report import figures
 from inspector.report.anonymise import cleared
 from inspector.report.build import report
@@ -25,7 +26,8 @@ from tests.report.studies import HOSTILE, METHODS, full_study, only
 
 @pytest.fixture(scope="module")
 def study():
-    return full_study((*METHODS[:2], HOSTILE[2]), layers=2, probes=())
+    """In the order of the report."""
+    return in_blocks(full_study((*METHODS[:2], HOSTILE[2]), layers=2, probes=()))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def test_latex_has_the_numbers_and_escapes_names(study, folder):
     assert r"\toprule" in text
     rows = [line.split(" & ") for line in text.splitlines() if line.startswith("sft & ")]
     assert [float(cell.rstrip(" \\")) for cell in rows[0][1:]] == [
-        round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()
+        round(v, 2) for v in study.blocks["cosine", "global"][study.index("sft"), :, 0].tolist()
     ]
     assert r"ab\_\$x\textasciicircum{}2\$\_\&amp;$|$\textasciigrave{}c\textasciigrave{}\textbackslash{}d" in text
 
@@ -106,7 +108,7 @@ def test_markdown_has_findings_and_tables(study):
     assert "\n- " in text.split("## Who was measured")[0]
     row = next(line for line in text.split("Cosine of the updates")[1].splitlines() if line.startswith("| sft |"))
     shown = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
-    assert shown == [round(v, 2) for v in study.blocks["cosine", "global"][0, :, 0].tolist()]
+    assert shown == [round(v, 2) for v in study.blocks["cosine", "global"][study.index("sft"), :, 0].tolist()]
 
 
 def test_markdown_follows_the_page():
@@ -153,8 +155,9 @@ def test_a_spectrum_has_a_few_columns_and_what_is_flat_one_number():
 
 
 def test_how_adapters_were_made_is_told_where_something_tells(study):
-    origins = [Origin("sft", 2e-4, 42), Origin("rft", 1e-5, 42), *[Origin()] * (len(study.adapters) - 2)]
-    told = replace(study, adapters=tuple(replace(a, origin=o) for a, o in zip(study.adapters, origins, strict=True)))
+    origins = {"sft": Origin("sft", 2e-4, 42), "rft": Origin("rft", 1e-5, 42)}
+    infos = tuple(replace(a, origin=origins.get(a.name, Origin())) for a in study.adapters)
+    told = replace(study, adapters=infos)
     who = markdown(report(told)).split("## Who was measured")[1]
     heads, first = (
         next(line for line in who.splitlines() if line.startswith(start)) for start in ("| adapter", "| sft")

@@ -10,9 +10,11 @@ import pytest
 from inspector.claims.verdicts import evaluate
 from inspector.insights.findings import findings_of
 from inspector.insights.first_pairs import SHOWN
+from inspector.insights.overview import in_blocks, overview
 from inspector.insights.pairwise import pair_chance
 from inspector.report.build import report
 from inspector.report.chart_subjects import MOST, drawn_first, pairs
+from inspector.report.drawing import draw
 from inspector.report.page import page
 from inspector.study.metrics import DEFINITIONS
 from tests.claims.studies import claim, claims
@@ -65,7 +67,8 @@ class Parsed(HTMLParser):
 
 @pytest.fixture(scope="module")
 def study():
-    return full_study(METHODS[:4], layers=5)
+    """In the order of the report."""
+    return in_blocks(full_study(METHODS[:4], layers=5))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,7 @@ def test_matrices_hold_the_studys_numbers(study, parsed, metric):
 def test_tables_by_layer_hold_every_pair(study, parsed, metric):
     rows = parsed.tables[f"{metric.replace('_', '-')}-by-layer-numbers"]
     pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
-    assert rows[0][1 : 1 + len(pairs)] == [f"{METHODS[i]} · {METHODS[j]}" for i, j in pairs]
+    assert rows[0][1 : 1 + len(pairs)] == [f"{study.names[i]} · {study.names[j]}" for i, j in pairs]
     assert [row[0] for row in rows[1:]] == [str(layer) for layer in study.layers]
     expected = [[study.blocks[metric, "layer"][i, j, at] for i, j in pairs] for at in range(5)]
     np.testing.assert_allclose(np.array(numbers(rows))[:, : len(pairs)], expected, atol=0.00051)
@@ -101,7 +104,7 @@ def test_tables_by_layer_hold_every_pair(study, parsed, metric):
 
 def test_angles_are_median_quartiles_and_worst_beside_chance(study, parsed):
     rows = {row[0]: row[1:] for row in parsed.tables["angles-numbers"]}
-    smallest, quartiles, largest = rows["sft · rft"]
+    smallest, quartiles, largest = rows[" · ".join(study.names[:2])]
     block = {q: study.blocks[f"principal_angle{q}", "global"][0, 1, 0] for q in ("", "_q25", "_q75")}
     assert float(smallest) == pytest.approx(block[""][0], abs=0.051)
     assert float(largest) == pytest.approx(block[""][-1], abs=0.051)
@@ -121,14 +124,16 @@ def test_curves_run_over_alpha_with_the_base(study, parsed):
 
 def test_accuracy_has_its_interval_in_percent(study, parsed):
     row = next(row for row in parsed.tables["accuracy-numbers"] if row[0] == "dft")
-    expected = [100 * study.blocks[m, "global"][3, 0] for m in ("accuracy", "accuracy_low", "accuracy_high")]
+    expected = [
+        100 * study.blocks[m, "global"][study.index("dft"), 0] for m in ("accuracy", "accuracy_low", "accuracy_high")
+    ]
     assert [float(row[1]), *map(float, row[2].split(" to "))] == pytest.approx(expected, abs=0.051)
 
 
 def test_every_section_is_there_with_its_definitions(study, parsed):
     ids = parsed.ids()
     sections = report(study).sections
-    assert [s.id for s in sections][:4] == ["findings", "measured", "matrix", "layers"]
+    assert [s.id for s in sections][:4] == ["overview", "findings", "measured", "matrix"]
     assert all(f"{section.id}-section" in ids for section in sections)
     metrics = {metric for section in sections for metric in section.metrics}
     assert {"cosine", "stable_rank", "barrier_chord", "mcnemar_p_holm", "row_space_overlap"} <= metrics
@@ -157,8 +162,7 @@ def test_nothing_is_loaded(text, parsed):
 
 def test_findings_are_the_takeaways_with_cautions_marked(study, parsed):
     text = "".join(parsed.texts)
-    found = findings_of(study)
-    assert found
+    found = [*findings_of(study), *overview(study).so_what]
     assert all(takeaway.text in text for takeaway in found)
     marked = [attrs for tag, attrs in parsed.elements if tag == "li" and attrs.get("class") == "caution"]
     assert len(marked) == sum(takeaway.caution for takeaway in found) > 0
@@ -206,9 +210,10 @@ def test_charts_follow_the_theme_and_name_their_lines(parsed):
 
 def test_what_was_not_measured_says_how():
     bare = full_study(METHODS[:2], layers=1, probes=())
-    text = page(report(bare))
-    for probe in ("lmc", "cka", "lens", "intruders", "accuracy"):
-        assert f"--probe {probe} --base BASE" in text
+    made = report(bare)
+    text = page(made)
+    assert text.count("--probe lmc,cka,lens,intruders,accuracy --base BASE --out study.json") == 1
+    assert not {"lmc", "cka", "lens", "intruders", "accuracy"} & {section.id for section in made.sections}
     assert "--claims arxiv:2606.23740" in text
 
 
@@ -280,5 +285,50 @@ def test_an_adapter_that_could_not_be_measured_is_na():
         if DEFINITIONS[metric].subject in {"pair", "ordered"}:
             values[:, 1] = np.nan
     parsed = Parsed(page(report(replace(study, blocks=blocks))))
-    assert parsed.tables["cosine"][2][1:] == ["n/a"] * 3
-    assert [row[0] for row in parsed.tables["angles-numbers"][1:2]] == ["sft · rift"]
+    assert next(row[1:] for row in parsed.tables["cosine"] if row[0] == "rft") == ["n/a"] * 3
+    assert {*parsed.tables["angles-numbers"][1][0].split(" · ")} == {"sft", "rift"}
+
+
+def test_the_report_begins_with_the_overview_of_the_app(study, parsed):
+    """The same groups, in blocks; and the geometry read in four sentences."""
+    found = overview(study)
+    rows = parsed.tables["groups"][1:]
+    assert [row[1] for row in rows] == [study.names[i] for i in found.order] == list(study.names)
+    assert [row[0] for row in parsed.tables["adapters"][1:]] == list(study.names)
+    text = "".join(parsed.texts)
+    assert text.rindex("Reading the geometry") < text.rindex("All findings") < text.rindex("Who was measured")
+
+
+def test_what_all_names_share_is_left_out_but_of_commands():
+    stem = "run1-qwen3-4b-lora-r32-math-"
+    study = full_study([f"{stem}{name}" for name in METHODS[:3]], layers=2, probes=())
+    made = report(replace(study, adapters=tuple(replace(info, findings=()) for info in study.adapters)))
+    text = page(only(made, "overview", "findings", "measured", "matrix"))
+    assert text.count(stem) == 1  # the subtitle
+    assert stem in page(only(made, "reproduce"))
+
+
+def test_groups_of_a_matrix_are_set_apart():
+    made = full_study(METHODS[:4], layers=2, probes=())
+    cosine = np.array([[1, 0, 0.9, 0], [0, 1, 0, 0.8], [0.9, 0, 1, 0], [0, 0.8, 0, 1]])[..., None]
+    made = report(replace(made, blocks={**made.blocks, ("cosine", "global"): cosine}))
+    (section,) = [section for section in made.sections if section.id == "matrix"]
+    cosines, outputs = section.parts[0].parts
+    assert {frozenset(cosines.names[:2]), frozenset(cosines.names[2:])} == {
+        frozenset(METHODS[:4:2]),
+        frozenset(METHODS[1:4:2]),
+    }
+    assert (cosines.id, outputs.id, outputs.names, outputs.breaks) == ("cosine", "u1", cosines.names, (2,))
+    page_of = Parsed(page(only(made, "matrix")))
+    matrices = [part for part in section.parts if part.kind == "matrix"]
+    assert sum(attrs.get("class") == "cut" for tag, attrs in page_of.elements if tag == "tr") == 2 + len(matrices)
+
+
+def test_norms_are_drawn_on_a_log_axis(study):
+    (sizes,) = [section for section in report(study).sections if section.id == "size"]
+    norms, ranks = sizes.parts[:2]
+    assert (norms.id, norms.log, ranks.id, ranks.log) == ("norm-bars", True, "effective-rank-bars", False)
+    assert [bar.value for bar in norms.bars] == study.blocks["norm", "global"][:, 0].tolist()
+    axes = draw(norms).axes[0]
+    assert axes.get_xscale() == "log"
+    assert 0 < axes.get_xlim()[0] < min(bar.value for bar in norms.bars)

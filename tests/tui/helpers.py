@@ -38,6 +38,7 @@ def everything(app: InspectorApp) -> str:
 async def visit(pilot: Pilot, view: str) -> None:
     """By the keys that lead there: the digit of its tab, then the next view of the tab."""
     app = pilot.app
+    assert app.views[view].there(app.state)
     if app.view.tab != app.views[view].tab:
         await pilot.press(app.views[view].tab)
     while app.state.view != view:

@@ -53,7 +53,8 @@ def page(app) -> str:
 
 async def test_the_panel_shows_classes_scales_and_base(study):
     app = InspectorApp(study=study)
-    async with app.run_test(size=(120, 40)):
+    async with app.run_test(size=(120, 40)) as pilot:
+        await visit(pilot, "adapters")
         text = body(app)
     assert "240: 235 used, 3 ignored, 2 not understood" in text
     assert "2 (α/r = 16/8): 60 modules" in text
@@ -64,7 +65,8 @@ async def test_the_panel_shows_classes_scales_and_base(study):
 
 async def test_what_is_wrong_is_seen_on_the_smallest_screen(study):
     app = InspectorApp(study=study)
-    async with app.run_test(size=(60, 15)):
+    async with app.run_test(size=(60, 15)) as pilot:
+        await visit(pilot, "adapters")
         assert "✗ error" in body(app)
 
 
@@ -97,6 +99,7 @@ async def test_what_the_panel_has_no_room_for_is_read_on_a_page(study, size):
 async def test_an_adapter_with_nothing_wrong_has_a_short_page(study):
     app = InspectorApp(study=study)
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         text = page(app)
@@ -109,6 +112,7 @@ async def test_energy_left_out_stands_beside_the_norm(study):
     blocks = dict(study.blocks) | {("energy_left_out", "global"): np.array([[0.1234], [0], [0], [0], [0]])}
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(120, 40)) as pilot:
+        await visit(pilot, "adapters")
         assert "12.34% of the energy left out" in body(app)
         await pilot.press("down")
         assert "left out (" not in body(app)
@@ -118,6 +122,7 @@ async def test_a_saved_study_without_module_numbers_has_its_findings(study):
     blocks = {key: values for key, values in study.blocks.items() if key[1] == "global"}
     app = InspectorApp(study=replace(study, blocks=blocks))
     async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         await pilot.press("enter")
         await pilot.pause()
         assert "not trained there" in page(app)
@@ -125,7 +130,8 @@ async def test_a_saved_study_without_module_numbers_has_its_findings(study):
 
 async def test_the_copied_table_holds_classes_and_every_scale(study):
     app = InspectorApp(study=study)
-    async with app.run_test(size=(80, 24)):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         table = app.view.table(app.state)
     first = dict(zip(table.columns, table.rows[0], strict=True))
     assert first["tensors"] == "240: 235 used, 3 ignored, 2 not understood"
@@ -135,6 +141,7 @@ async def test_the_copied_table_holds_classes_and_every_scale(study):
 async def test_a_pinned_source_keeps_its_repo_in_sight(study):
     pinned = replace(study.adapters[0], source=f"org/repo@{'0123456789' * 4}:adapters/sft")
     app = InspectorApp(study=replace(study, adapters=(pinned, *study.adapters[1:])))
-    async with app.run_test(size=(80, 24)):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "adapters")
         assert "org/repo@0123456:adapters/sft" in body(app)
         assert app.views["adapters"].table(app.state).rows[0][1] == pinned.source

@@ -33,7 +33,7 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
         await pilot.press("n")
         prober.release.set()
         await settle(pilot, lambda: app.progress is None)
-        assert "8 shows it" in app.note[0]
+        assert "6 Loss path shows it" in app.note[0]
         assert ("out of memory: batches of 8 instead of 16", "warn") in app.log_lines
         await visit(pilot, "basins")
         assert "measured to the end" not in body(app)

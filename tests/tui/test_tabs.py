@@ -13,6 +13,7 @@ from inspector.tui.app import InspectorApp
 from inspector.tui.export import write
 from inspector.tui.state import AppState
 from inspector.tui.tabs import TABS
+from inspector.tui.text import times
 from inspector.tui.view_list import VIEWS as EVERY_VIEW
 from inspector.tui.views.claims.state import Judged
 from tests.tui.factory import make_study
@@ -205,6 +206,11 @@ async def test_the_reference_is_the_one_that_others_are_shown_against():
             await pilot.press("n")
         assert {app.state.row, app.state.col} == {1, 4}
         assert app.state.row == 4
+        await visit(pilot, "size")
+        ratio = times(app.state.own("norm", 0) / app.state.own("norm", 1))
+        assert ratio in next(line for line in body(app).splitlines() if line.strip().startswith("sft_s42 "))
+        await visit(pilot, "map")
+        assert "*rft_s42" in body(app)
         await visit(pilot, "adapters")
         await pilot.press("up", "up", "up", "asterisk")
         assert len(app.state.pairs) == 10

@@ -42,7 +42,7 @@ async def test_a_checkpoint_lands_and_appears(tmp_path):
     trained(tmp_path / "runs" / "dpo", 10, 20, seed=1, done=True)
     app = watching(tmp_path / "runs")
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "[T·Tra]" in area(app, "tabs").text
+        assert "[Training]" in area(app, "views").text
         await measured(pilot, app, 4)
         text = body(app)
         assert "norm ‖ΔW‖ over steps · 2 runs · 4 checkpoints" in text
@@ -94,7 +94,7 @@ async def test_keys_change_metric_run_step_and_other_run(tmp_path):
         assert "--against c" in app.note[0]
         assert app.view.table(app.state).columns[:3] == ("run", "step", "metric")
         await pilot.press("tab")
-        assert app.state.view == "adapters"
+        assert app.state.view == "claims"
         await pilot.press("shift+tab")
         assert app.state.view == "trajectory"
         await visit(pilot, "map")
@@ -125,7 +125,7 @@ async def test_waits_for_the_first_run_and_its_first_checkpoint_then_it_finishes
         run = begin(tmp_path / "sft")
         log(run, 3)
         await settle(pilot, lambda: "training 3/40" in body(app))
-        assert "Waiting for the first checkpoint" in body(app)
+        assert "Waiting for the first checkpoint of " in body(app)
         await pilot.press("M")
         assert " loss over steps" in body(app)
         assert "No loss" not in body(app)
@@ -246,8 +246,8 @@ async def test_a_long_log_is_drawn_as_means(tmp_path):
 
 async def test_without_a_training_there_is_no_such_tab():
     app = InspectorApp()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24)):
         assert "Training" not in area(app, "views").text
-        await visit(pilot, "trajectory")
-        assert app.state.view == "adapters"
+        app.action_act("go_trajectory")
+        assert app.state.view == "overview"
         assert "inspector watch RUN" in app.note[0]

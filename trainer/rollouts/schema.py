@@ -149,6 +149,12 @@ def digest(rollouts: Sequence[Rollout]) -> str:
     return total.hexdigest()
 
 
+def drawn(rollouts: Sequence[Rollout]) -> dict[str, list[Any]]:
+    """Of each setting of sampling every value that the rows name."""
+    names = ("teacher", "source", "temperature", "top_p", "max_tokens")
+    return {name: sorted({getattr(r, name) for r in rollouts} - {"", UNKNOWN}) for name in names}
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(number from 1, row) of a JSONL or Parquet file. Raises InspectorError with what to do."""
     if path.suffix.lower() not in SUFFIXES:

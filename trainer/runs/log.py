@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from inspector.common.console import StatusLine
+from inspector.common.files import replacing
 from inspector.common.foreign import parse_json
 from inspector.common.text import duration
 from inspector.common.validate import typed
@@ -23,10 +24,13 @@ _KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "
 
 
 class TrainingLog(TrainerCallback):
-    """Loss, tokens a second, remaining time; every step's numbers to log.jsonl."""
+    """Loss, tokens a second, remaining time; every step's numbers to log.jsonl, and the seconds of all sessions."""
 
-    def __init__(self, name: str, log: Path) -> None:
-        self._name, self._path = name, log
+    before = 0.0
+    """Seconds of the sessions before this one."""
+
+    def __init__(self, name: str, log: Path, seconds: Path) -> None:
+        self._name, self._path, self._seconds = name, log, seconds
         self._start, self._line = time.monotonic(), StatusLine(at_once=True)
         self._first = self._tokens = 0
         self._seen = 0
@@ -36,6 +40,7 @@ class TrainingLog(TrainerCallback):
         self._start, self._first = time.monotonic(), state.global_step
         self._seen = int(state.num_input_tokens_seen)  # TRL's count goes on after a resumption
         if state.is_world_process_zero:
+            self.before = _number_in(self._seconds) if state.global_step else 0.0
             kept = [line for line in read_log(self._path) if line["step"] <= state.global_step]
             self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
@@ -57,6 +62,8 @@ class TrainingLog(TrainerCallback):
         line = {key: logs[key] for key in _KEPT if key in logs and math.isfinite(logs[key])}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **line, "tokens": step_tokens}) + "\n")
+        with replacing(self._seconds) as temporary:
+            temporary.write_text(f"{self.before + time.monotonic() - self._start:.1f}\n", encoding="utf-8")
         self._show(state, logs, last=control.should_training_stop or state.global_step == state.max_steps)
 
     def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
@@ -68,6 +75,14 @@ class TrainingLog(TrainerCallback):
             + f"{self._tokens / spent:,.0f} tokens/s, {duration(left)} left",
             last=last,
         )
+
+
+def _number_in(path: Path) -> float:
+    """0 if there is none."""
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -25,7 +25,7 @@ from trainer.methods.rewards import statistics
 from trainer.objectives.examples import Examples, examples, taken
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.rollouts.rows import Rows, tokenised
-from trainer.rollouts.schema import Rollout
+from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
 from trainer.runs.launchers import main_process, split
@@ -48,6 +48,8 @@ class Setup:
     found: Examples
     rollouts: str
     """Their digest."""
+    sampling: Mapping[str, Any]
+    """How they were drawn."""
     vllm: str = ""
     """The server that samples for an online method."""
 
@@ -73,7 +75,9 @@ def run(
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
-    setup = Setup(task, base, rows, examples(task.method, recipe, rows), digest, vllm if task.online else "")
+    setup = Setup(
+        task, base, rows, examples(task.method, recipe, rows), digest, drawn(rollouts), vllm if task.online else ""
+    )
     odd = task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), odd)):
         note(text)
@@ -116,7 +120,8 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     trainer = build(task.method, recipe, setup.base, setup.found, setup.checkpoints, list(trackers), guard)
     trainer.base_id = task.base_id
     _silence(trainer)
-    trainer.add_callback(TrainingLog(task.folder.name, task.folder / outcome.LOG))
+    training_log = TrainingLog(task.folder.name, task.folder / outcome.LOG, setup.checkpoints / "seconds")
+    trainer.add_callback(training_log)
     with trainer.accelerator.main_process_first():
         a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors, narrate))
     if setup.vllm:
@@ -133,7 +138,9 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         raise InspectorError("The base's weights changed while the adapter was trained: please report this.")
     tensors = start.adapter(trainer.model)
     if main_process():
-        more = {"base_weights": before, "a0": a0, "seconds": round(time.monotonic() - began, 1)}
+        spent = time.monotonic() - began
+        in_all = {"seconds": round(spent, 1), "seconds_in_all": round(spent + training_log.before, 1)}
+        more = {"base_weights": before, "a0": a0, **in_all}
         _write(setup, trainer, tensors, more)
     trainer.accelerator.wait_for_everyone()
 
@@ -172,9 +179,23 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
         "settings": asdict(objective), "recipe": task.settings,
-        "versions": outcome.versions(), "memory": _memory(trainer),
+        "versions": outcome.versions(), "hardware": _hardware(trainer), "optimizer": _optimizer(trainer.args),
+        "sampling": setup.sampling, "memory": _memory(trainer),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
+
+
+def _hardware(trainer: Any) -> dict[str, str]:
+    found = {"attention": trainer.model.config._attn_implementation}  # noqa: SLF001 - it has no other name
+    if trainer.accelerator.device.type == "cuda":
+        name = torch.cuda.get_device_name(trainer.accelerator.device)
+        found |= {"gpu": name, "cuda": str(torch.version.cuda)}
+    return found
+
+
+def _optimizer(args: Any) -> dict[str, Any]:
+    betas = [args.adam_beta1, args.adam_beta2]
+    return {"name": str(getattr(args.optim, "value", args.optim)), "betas": betas, "epsilon": args.adam_epsilon}
 
 
 def _memory(trainer: Any) -> dict[str, int]:

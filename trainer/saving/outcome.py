@@ -20,7 +20,7 @@ VERSION = 1
 FILE = "run.json"
 LOG = "log.jsonl"
 RECIPE = "recipe.yaml"
-_PACKAGES = ("adapter-inspector", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
+_PACKAGES = ("adapter-inspector", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "math-verify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Run:
     tokens: int
     seconds: float
     """Of the last session, where it was interrupted."""
+    seconds_in_all: float
+    """Of all sessions, with the steps that a resumption had to make again."""
     loss: float
     norms: Mapping[str, float]
     diagnostics: Mapping[str, float] = field(default_factory=dict)
@@ -76,6 +78,11 @@ class Run:
     """On a GPU: tokens of a pass, every how many-th block was computed twice, bytes as planned and at the peak."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of rows: least, largest, mean and standard deviation, and how many groups had answers cut by length."""
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    """The attention that was run; on a GPU its name, and the version of CUDA."""
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """How the rollouts were drawn: teachers, temperatures, top_p, token limits, as the rows say."""
     template_date: str = ""
     """What a chat template that prints the date was given for today."""
     sampled_by: str = ""

@@ -33,9 +33,9 @@ def overview(study: Study) -> Overview:
     )  # fmt: skip
 
 
-def in_blocks(study: Study) -> Study:
-    """The study with its adapters in the order of the overview, group by group; published ones come last."""
-    order = overview(study).order
+def in_blocks(study: Study, found: Overview | None = None) -> Study:
+    """The study with its adapters in the order of its overview, group by group; published ones come last."""
+    order = (overview(study) if found is None else found).order
     return study.subset((*order, *(i for i in range(len(study.adapters)) if i not in order)))
 
 

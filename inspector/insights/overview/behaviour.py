@@ -9,10 +9,12 @@ import numpy as np
 
 from inspector.common.text import count
 from inspector.insights.evidence import ALIKE, SIGNIFICANT, path, states
-from inspector.insights.findings.finding import Finding, Number, of_adapter, of_pair, own_values, pair_values
+from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, pair_values
+from inspector.insights.overview.model import Group
 from inspector.study.metrics.probes import LOSSES
 from inspector.study.study import Study
 
+KEEP = ": keep it."
 Names = Sequence[str]
 
 
@@ -21,6 +23,47 @@ def behaviour(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
     yield from _loss(study, who, names)
     yield from _states(study, who, names)
     yield from _accuracy(study, who, names)
+
+
+def best_of(study: Study, group: Group, names: Names) -> Finding | None:
+    """Which member of a group to keep: by accuracy, if it parts any two, else by loss; None if neither is measured."""
+    found = [one for one in (_most_solved(study, group, names), _lowest_loss(study, group, names)) if one is not None]
+    clear = [one for one in found if one.text.endswith(KEEP)]
+    return next(iter(clear or found), None)
+
+
+def _most_solved(study: Study, group: Group, names: Names) -> Finding | None:
+    accuracy = own_values(study, "accuracy")
+    if not np.isfinite(accuracy[list(group.members)]).all():
+        return None
+    members = sorted(group.members, key=lambda i: -float(accuracy[i]))
+    p = pair_values(study, "mcnemar_p_holm")
+    pairs = [pair for pair in combinations(members, 2) if p[pair] < SIGNIFICANT]
+    spread = f"{100 * accuracy[members[-1]]:.0f} to {100 * accuracy[members[0]]:.0f} %"
+    beaten = [names[j] for i, j in pairs if i == members[0]]
+    which = f"Of {group.letter}'s {len(members)} variants"
+    if beaten:
+        text = f"{which} {names[members[0]]} solves the most ({spread}), beyond chance more than {listed(beaten)}{KEEP}"
+    else:
+        text = f"{which} none solves the most beyond chance (accuracy {spread})."
+    numbers = [of_adapter(study, "accuracy", i) for i in members]
+    numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in pairs]
+    return Finding("accuracy", text, tuple(numbers))
+
+
+def _lowest_loss(study: Study, group: Group, names: Names) -> Finding | None:
+    """The member with the lowest loss; to keep if every interval of a difference to the others excludes 0."""
+    paths = {pair: found for pair in combinations(group.members, 2) if (found := path(study, *pair)) is not None}
+    losses = {i: loss for (a, b), found in paths.items() for i, loss in ((a, found.a), (b, found.b))}
+    if len(losses) < len(group.members) or len({found.suffix for found in paths.values()}) != 1:
+        return None
+    best, *others = sorted(losses, key=lambda i: losses[i])
+    metric = f"lmc_ends{next(iter(paths.values())).suffix}"
+    highest = [float(pair_values(study, f"{metric}_high")[best, other]) for other in others]
+    clear = all(high < 0 for high in highest)
+    how = f"has the lowest loss ({losses[best]:.2f}, next {losses[others[0]]:.2f})"
+    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{KEEP if clear else ', not clearly so.'}"
+    return Finding("loss", text, tuple(of_pair(study, metric, best, other) for other in others))
 
 
 def _loss(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:

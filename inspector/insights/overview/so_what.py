@@ -7,12 +7,11 @@ from itertools import combinations, product
 
 import numpy as np
 
-from inspector.insights.evidence import SIGNIFICANT
 from inspector.insights.findings.directions import DIP
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, span
 from inspector.insights.findings.limits import BASES, NOT_RUN, limits
 from inspector.insights.findings.runs import AGREE
-from inspector.insights.overview.behaviour import behaviour
+from inspector.insights.overview.behaviour import behaviour, best_of
 from inspector.insights.overview.groups import comparable_cosines
 from inspector.insights.overview.model import Group
 from inspector.insights.overview.reasons import variants
@@ -52,11 +51,10 @@ def _groups(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
     if not groups:
         yield from _no_group(study, who, names)
         return
-    known = own_values(study, "accuracy")
-    kept = [group for group in groups if np.isfinite(known[list(group.members)]).all()]
-    for group in kept[:1]:
-        yield _by_accuracy(study, group, known, names)
-    if not kept:
+    found = next((told for group in groups if (told := best_of(study, group, names)) is not None), None)
+    if found is not None:
+        yield found
+    else:
         first, rest = groups[0], [f"{group.letter} {len(group.entries)}" for group in groups[1:]]
         more = f", {', '.join(rest[:3])}{', …' * (len(rest) > 3)}" if rest else ""
         each = " of each" if rest else ""
@@ -72,25 +70,6 @@ def _no_group(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
         i, j = max(pairs, key=lambda pair: float(cosine[pair]))
         text = f"No two hold one update: the largest cosine is {cosine[i, j]:.2f}, of {names[i]} and {names[j]}."
         yield Finding("direction", text, (of_pair(study, "cosine", i, j),))
-
-
-def _by_accuracy(study: Study, group: Group, accuracy: np.ndarray, names: Names) -> Finding:
-    """Which member solves the most, and whether that is more than chance."""
-    members = sorted(group.members, key=lambda i: -float(accuracy[i]))
-    block = study.block("mcnemar_p_holm", "global")
-    pairs = [] if block is None else [p for p in combinations(members, 2) if block[(*p, 0)] < SIGNIFICANT]
-    numbers = [of_adapter(study, "accuracy", i) for i in members]
-    numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in pairs]
-    best, worst = members[0], members[-1]
-    spread = f"{100 * accuracy[worst]:.0f} to {100 * accuracy[best]:.0f} %"
-    variants_of = f"Of {group.letter}'s {len(members)} variants"
-    if pairs:
-        beaten = listed(dict.fromkeys(names[j] for i, j in pairs if i == best))
-        than = f", beyond chance more than {beaten}: keep it" if beaten else ""
-        text = f"{variants_of} {names[best]} solves the most ({spread}){than}."
-    else:
-        text = f"{variants_of} none is better beyond chance (accuracy {spread}): keep any."
-    return Finding("accuracy", text, tuple(numbers))
 
 
 def _layers(study: Study, groups: Sequence[Group], who: Sequence[int], names: Names) -> Iterator[Finding]:

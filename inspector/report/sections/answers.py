@@ -7,7 +7,7 @@ import numpy as np
 from inspector.common.arrays import Floats
 from inspector.common.text import plain
 from inspector.report.chart_subjects import label
-from inspector.report.context import Context, measured_by
+from inspector.report.context import Context
 from inspector.report.document import Bar, Bars, Note, Part, Section, Subject, Table
 from inspector.study.table import subjects
 from inspector.tables.probes import measured_on
@@ -23,7 +23,7 @@ def accuracy(context: Context) -> Section:
     about = "Greedy pass@1: who solves more problems, and is the difference more than luck?"
     values = context.values("accuracy")
     if values is None:
-        return Section("accuracy", "Accuracy", about, measured_by("--probe accuracy --base BASE"))
+        return Section("accuracy", "Accuracy", about, (), missing="accuracy")
     low, high = context.values("accuracy_low"), context.values("accuracy_high")
     bars = [
         Bar(s, 100 * _at(values, s.at), 100 * _at(low, s.at), 100 * _at(high, s.at))

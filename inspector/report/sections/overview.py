@@ -1,17 +1,20 @@
-"""What was found, and who was measured."""
+"""The overview, what was found, and who was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inspector.common.text import count, plain
+from inspector.insights.findings import Finding as Told
 from inspector.insights.findings import Number, findings_of
+from inspector.insights.overview import overview as summed_up
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context
-from inspector.report.document import Finding, Note, Part, Section, Table
+from inspector.report.document import Finding, Heading, Note, Part, Section, Table
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.provenance import Origin
-from inspector.tables.tables import number
+from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
+from inspector.tables.tables import in_digits, number, significant
 
 _COLUMNS = (
     "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",
@@ -19,13 +22,47 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_GEOMETRY = (
+    "Training an adapter adds an update ΔW to the base's weights; the cosine of two updates, taken as one long vector "
+    "over all modules, says whether they point the same way: 1 the same, 0 nothing in common, below 0 opposed. "
+    "u₁ asks only whether the strongest output direction of each module is the same: runs from another random start, "
+    "such as another seed, have a cosine near 0 and may still write to the same outputs. "
+    "‖ΔW‖ is how far training moved the weights, which learning rate and steps set as much as the method does; the "
+    "effective rank is over how many directions it spread. "
+    "Chance levels beside the numbers are what random subspaces of the same shapes give; no number of the weights says "
+    "how a model behaves: losses, hidden states and accuracy do, if they were measured."
+)
+
+
+def overview(context: Context, unmeasured: Sequence[Note]) -> Section:
+    """Groups with sizes, what follows from them, how to read the geometry, and what was not measured."""
+    found = summed_up(context.study)
+    rows = tuple(tuple(plain(cell, 120) for cell in row) for row in group_rows(found))
+    parts: list[Part] = [
+        *map(_sentence, found.so_what),
+        Table("groups", groups_caption(found), GROUP_COLUMNS, rows),
+        *unmeasured,
+    ]
+    parts += [Heading("Reading the geometry"), Note(_GEOMETRY)]
+    if not found.whole:
+        parts.insert(0, Note(f"{found.known} of {found.total} modules are measured: all numbers are of these.", True))
+    metrics = tuple(dict.fromkeys(n.metric for t in found.so_what for n in t.numbers))
+    return Section("overview", "Overview", " · ".join(found.facts), tuple(parts), metrics)
+
+
+def _sentence(found: Told) -> Finding:
+    return Finding(
+        plain(found.text, 2000),
+        found.caution,
+        _numbers(found.numbers),
+        found.numbers[0].metric if found.numbers else "",
+    )
+
+
 def findings(context: Context) -> Section:
     """The findings, each with its numbers."""
     found = findings_of(context.study)
-    parts: list[Part] = [
-        Finding(plain(t.text, 2000), t.caution, _numbers(t.numbers), t.numbers[0].metric if t.numbers else "")
-        for t in found
-    ]
+    parts: list[Part] = list(map(_sentence, found))
     if not parts:
         parts = [Note("No rule found enough evidence to say anything of these adapters.")]
     about = (
@@ -33,7 +70,7 @@ def findings(context: Context) -> Section:
         "A caution limits how other numbers may be read."
     )
     metrics = tuple(dict.fromkeys(n.metric for t in found for n in t.numbers))
-    return Section("findings", "Findings", about, tuple(parts), metrics)
+    return Section("findings", "All findings", about, tuple(parts), metrics)
 
 
 def _numbers(numbers: tuple[Number, ...]) -> Table | None:
@@ -42,7 +79,7 @@ def _numbers(numbers: tuple[Number, ...]) -> Table | None:
     rows = tuple(
         (
             DEFINITIONS[n.metric].title, label(n.a), label(n.b) if n.b else "",
-            "all" if n.layer is None else str(n.layer), number(n.value),
+            "all" if n.layer is None else str(n.layer), in_digits(n.metric, n.value),
         )
         for n in numbers
     )  # fmt: skip
@@ -57,7 +94,7 @@ def measured(context: Context) -> Section:
     for i, adapter in enumerate(study.adapters):
         own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
         cells = (
-            label(adapter.name), *_made(adapter.origin), number(own[0]), number(own[1], 2), adapter.format,
+            label(adapter.name), *_made(adapter.origin), significant(own[0]), number(own[1], 1), adapter.format,
             adapter.base or "?", adapter.rank, adapter.scale, ", ".join(adapter.targets), str(adapter.modules),
             f"{adapter.parameters:,}", adapter.dtype, adapter.health,
         )  # fmt: skip

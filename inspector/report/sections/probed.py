@@ -8,7 +8,7 @@ from inspector.common.arrays import Floats
 from inspector.common.text import plain
 from inspector.insights.findings.probed import KINDS
 from inspector.report.chart_subjects import label
-from inspector.report.context import Context, measured_by
+from inspector.report.context import Context
 from inspector.report.document import Level, Lines, Note, Part, Section, Table
 from inspector.study.metrics.probes import LOSSES
 from inspector.study.table import subjects
@@ -45,8 +45,7 @@ def connectivity(context: Context) -> Section:
         )
         parts.append(Note(text, caution=True))
     about = "Whether the loss stays low on the straight way from one adapter to the other, or rises to a barrier."
-    missing = measured_by("--probe lmc --base BASE")
-    return Section("lmc", "Basins: loss between adapters", about, tuple(parts or missing), tuple(metrics))
+    return Section("lmc", "Basins: loss between adapters", about, tuple(parts), tuple(metrics), "lmc")
 
 
 def _barriers(context: Context, suffix: str) -> Table | None:
@@ -99,8 +98,7 @@ def states(context: Context) -> Section:
         parts.append(Note(text, caution=True))
     about = "Whether two adapters still represent the same prompts alike, layer by layer."
     metrics = tuple(f"{kind}{part}" for kind in ("cka_debiased", "cka") for part in ("", "_null", "_null_sd", "_base"))
-    missing = measured_by("--probe cka --base BASE")
-    return Section("cka", "Hidden states: CKA", about, tuple(parts or missing), metrics if parts else ())
+    return Section("cka", "Hidden states: CKA", about, tuple(parts), metrics if parts else (), "cka")
 
 
 def _shuffled(context: Context, metric: str) -> tuple[Level, ...]:
@@ -124,7 +122,7 @@ def _extreme(of_pairs: Floats, extreme: np.ufunc) -> tuple[float, ...]:
 def depth(context: Context) -> Section:
     """Logit lens."""
     shown = [metric for metric in ("lens_depth", "lens_depth_last") if context.values(metric) is not None]
-    parts: tuple[Part, ...] = measured_by("--probe lens --base BASE")
+    parts: tuple[Part, ...] = ()
     if shown:
         base = [context.level(f"{metric}_base") for metric in shown]
         cells = [cell for level in base for cell in (number(level, 2), "")]
@@ -140,7 +138,7 @@ def depth(context: Context) -> Section:
         parts = (where, Table("lens", caption, ("", *columns[: 2 * len(shown)]), tuple(rows)))
     about = "The first layer from which on the model's own top token is already there."
     metrics = tuple(metric for name in shown for metric in (name, f"{name}_base"))
-    return Section("lens", "Logit lens", about, parts, metrics)
+    return Section("lens", "Logit lens", about, parts, metrics, "lens")
 
 
 def _against(value: float, base: float) -> tuple[str, str]:
@@ -151,7 +149,7 @@ def _against(value: float, base: float) -> tuple[str, str]:
 def intruders(context: Context) -> Section:
     """Top singular vectors of W₀+ΔW that resemble none of the base's."""
     plainly, outside = (context.values(f"intruder_dimensions{suffix}") for suffix in ("", "_subspace"))
-    parts: tuple[Part, ...] = measured_by("--probe intruders --base BASE")
+    parts: tuple[Part, ...] = ()
     if plainly is not None:
         rows = []
         for adapter in context.adapters:
@@ -161,4 +159,4 @@ def intruders(context: Context) -> Section:
         parts = (Table("intruders", "Intruder dimensions, mean over modules", columns, tuple(rows)),)
     about = "New strong directions that the base did not have."
     metrics = ("intruder_dimensions", "intruder_dimensions_subspace") if plainly is not None else ()
-    return Section("intruders", "Intruder dimensions", about, parts, metrics)
+    return Section("intruders", "Intruder dimensions", about, parts, metrics, "intruders")

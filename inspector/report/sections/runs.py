@@ -10,8 +10,8 @@ from inspector.insights.pairwise import pair_interference
 from inspector.insights.sensitivity import GROUPINGS, spreads, variations
 from inspector.insights.verdict import verdict
 from inspector.report.chart_subjects import label
-from inspector.report.context import Context, measured_by
-from inspector.report.document import Matrix, Note, Part, Section, Table
+from inspector.report.context import Context
+from inspector.report.document import Note, Part, Section, Table
 from inspector.study.metrics import INTERFERENCE
 from inspector.study.table import subjects
 from inspector.tables.tables import number
@@ -23,7 +23,7 @@ def merging(context: Context) -> Section:
     about = "What is known of two adapters that might be added: what running the base showed first, then their weights."
     metrics = ("cosine", "subspace_overlap", "subspace_overlap_chance", "energy_ratio")
     if cosine is None or overlap is None or energy is None or len(context.adapters) < 2:
-        return Section("merging", "Merging", about, measured_by("", what="Needs two adapters"))
+        return Section("merging", "Merging", about, (), missing="two adapters")
     rows, words = [], []
     for a, b, (i, j) in subjects(context.study, "pair"):
         told = verdict(context.study, i, j)
@@ -87,9 +87,9 @@ def kin(context: Context) -> Section:
     found = lineage(context.study)
     about = "Whether two adapters grew from one random start, or are one run, from what their A still spans."
     if found is None or len(context.adapters) < 2:
-        return Section("lineage", "Lineage", about, measured_by("", what="Needs two adapters"))
+        return Section("lineage", "Lineage", about, (), missing="two adapters")
     caption = f"Row-space overlap, mean over modules; {found.by_chance} by chance"
-    table = Matrix("lineage", caption, tuple(a.label for a in context.adapters), found.overlap)
+    table = context.matrix("lineage", caption, found.overlap)
     groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
     told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two are known to share a start or a run."
     return Section(

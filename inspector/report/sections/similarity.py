@@ -6,9 +6,9 @@ from itertools import combinations
 
 from inspector.common.text import some
 from inspector.insights.lineage import lineage
-from inspector.report.context import Context, measured_by
-from inspector.report.document import Matrix, Note, Part, Section
-from inspector.study.metrics import charted
+from inspector.report.context import Context
+from inspector.report.document import Beside, Matrix, Note, Part, Section
+from inspector.study.metrics import DEFINITIONS, charted
 
 _PAIRS = "Two adapters are needed to compare any."
 
@@ -19,12 +19,20 @@ def matrix(context: Context) -> Section:
     parts = [part for d in shown for part in context.of_pairs(d)]
     if len(context.adapters) < 2:
         parts = [Note(_PAIRS)]
+    elif (outputs := _matrix_of(context, "u1")) is not None and isinstance(first := parts[0], Matrix):
+        parts[0] = Beside((first, outputs))
     apart = [at for at, part in enumerate(parts) if isinstance(part, Matrix) and part.apart]
     if len(apart) > 1:
         text = "The two orthogonal fractions are different numbers: compare only like with like."
         parts.insert(apart[0], Note(text))
-    metrics = tuple(d.metric for d in shown)
-    return Section("matrix", "Who is alike", "1 one direction, 0 orthogonal, −1 opposite.", tuple(parts), metrics)
+    metrics = ("cosine", "u1", *(d.metric for d in shown if d.metric != "cosine"))
+    about = "1 one direction, 0 orthogonal, −1 opposite. Beside it whether the top output directions agree, up to sign."
+    return Section("matrix", "Who is alike", about, tuple(parts), metrics)
+
+
+def _matrix_of(context: Context, metric: str) -> Matrix | None:
+    """The matrix of a metric alone."""
+    return next((part for part in context.of_pairs(DEFINITIONS[metric]) if isinstance(part, Matrix)), None)
 
 
 def layers(context: Context) -> Section:
@@ -40,14 +48,12 @@ def directions(context: Context) -> Section:
     """u₁ and v₁, with who shares a start."""
     shown, parts = charted("directions"), list[Part]()
     for d in shown if len(context.adapters) > 1 else ():
-        found = context.of_pairs(d)
+        found = context.of_pairs(d)[d.metric == "u1" :]  # its matrix stands beside the cosines
         if found and d.side == "right":
             found.insert(1, Note(_shared_starts(context), caution=True))
         parts += found
     about = "Whether the strongest direction each update writes to (u₁) and reads from (v₁) is the same, up to sign."
-    return Section(
-        "directions", "Top directions", about, tuple(parts or measured_by("")), tuple(d.metric for d in shown)
-    )
+    return Section("directions", "Top directions", about, tuple(parts), tuple(d.metric for d in shown))
 
 
 def _shared_starts(context: Context) -> str:

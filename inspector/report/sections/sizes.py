@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 
 from inspector.common.arrays import Floats
-from inspector.report.context import Context, measured_by
-from inspector.report.document import Fold, Lines, Note, Part, Section, Table
+from inspector.report.context import Context
+from inspector.report.document import Bar, Bars, Fold, Lines, Note, Part, Section, Table
 from inspector.study.metrics import DEFINITIONS, shown_in
-from inspector.tables.tables import number
+from inspector.tables.tables import in_digits
 
 
 def sizes(context: Context) -> Section:
@@ -20,7 +20,7 @@ def sizes(context: Context) -> Section:
     rows = []
     for adapter in context.adapters:
         values = [float(context.study.blocks[metric, "global"][adapter.at][0]) for metric in shown]
-        rows.append((adapter.label, *(number(v, _digits(m)) for m, v in zip(shown, values, strict=True))))
+        rows.append((adapter.label, *(in_digits(m, v) for m, v in zip(shown, values, strict=True))))
     columns = ("adapter", *(DEFINITIONS[metric].title for metric in shown))
     parts: list[Part] = []
     if shown:
@@ -30,6 +30,7 @@ def sizes(context: Context) -> Section:
         text = "The definitions of effective rank differ by 3 to 5 times: compare only like with like"
         text += ", and adapters of different ranks by the share alone." if _ranks_differ(context) else "."
         parts.append(Note(text, caution=True))
+    parts[:0] = _bars(context)
     norm = context.layers("norm", "Norm ‖ΔW‖ by layer", log=_far_apart(context.values("norm", "layer")))
     effective = context.layers(
         "effective_rank", "Effective rank exp(H(σ/Σσ)) by layer, mean over its modules", digits=2
@@ -41,7 +42,7 @@ def sizes(context: Context) -> Section:
     if known := tuple(chart for chart in others if chart):
         parts.append(Fold("The other definitions of rank by layer", known))
     about = "How far training moved the weights, and in how many dimensions."
-    return Section("size", "Norm and effective rank", about, tuple(parts or measured_by("")), tuple(shown))
+    return Section("size", "Norm and effective rank", about, tuple(parts), tuple(shown))
 
 
 def _ranks_differ(context: Context) -> bool:
@@ -56,8 +57,21 @@ def _far_apart(values: Floats | None) -> bool:
     return bool(known.size and known.max() > 10 * known.min())
 
 
-def _digits(metric: str) -> int:
-    return {"norm": 3, "norm_relative": 5}.get(metric, 2)
+def _bars(context: Context) -> list[Part]:
+    """Norms on a log axis, and effective ranks."""
+    found: list[Part] = []
+    for metric, caption in (
+        ("norm", "Norm ‖ΔW‖ over all modules"),
+        ("effective_rank", "Effective rank, mean over modules"),
+    ):
+        if (block := context.values(metric)) is None:
+            continue
+        values = [(adapter, float(block[adapter.at][0])) for adapter in context.adapters]
+        bars = tuple(Bar(adapter, value) for adapter, value in values if np.isfinite(value))
+        log = metric == "norm" and any(bar.value > 0 for bar in bars)
+        name = f"{metric.replace('_', '-')}-bars"
+        found.append(Bars(name, caption, DEFINITIONS[metric].title, bars, digits=1 + 2 * log, log=log))
+    return found
 
 
 def spectra(context: Context) -> Section:
@@ -65,7 +79,7 @@ def spectra(context: Context) -> Section:
     share = context.values("singular_value_share", "module")
     metric, symbol = ("singular_value", "σ_k") if share is None else ("singular_value_share", "σ_k/‖ΔW‖")
     sigma = context.values(metric, "module")
-    parts: tuple[Part, ...] = measured_by("")
+    parts: tuple[Part, ...] = ()
     if sigma is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a k that no module reaches is n/a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.insights.pairwise import pair_chance
-from inspector.report.context import Context, measured_by
+from inspector.report.context import Context
 from inspector.report.document import Bar, Bars, Note, Part, Section
 from inspector.study.metrics import Definition, charted, family
 
@@ -26,7 +26,7 @@ def angles(context: Context) -> Section:
         text = "The largest of k angles is near 90° for random subspaces too: read each end against its chance level."
         parts.insert(1, Note(text, caution=True))
     about = "Angles between the top-k subspaces of two updates: 0° shared, 90° apart."
-    return Section("angles", "Principal angles", about, tuple(parts or measured_by("--sides both")), tuple(metrics))
+    return Section("angles", "Principal angles", about, tuple(parts), tuple(metrics))
 
 
 def _bars(context: Context, definition: Definition, which: str) -> Bars | None:
@@ -80,4 +80,4 @@ def overlap(context: Context) -> Section:
             parts += found
             metrics += [d.metric, f"{d.metric}_chance"]
     about = "The share of one top-k subspace that lies in the other's: all angles in one number."
-    return Section("overlap", "Subspace overlap", about, tuple(parts or measured_by("")), tuple(metrics))
+    return Section("overlap", "Subspace overlap", about, tuple(parts), tuple(metrics))

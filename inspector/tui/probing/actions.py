@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from inspector.base_model.smollm2 import NAME
 from inspector.tui import workers
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
@@ -56,10 +57,10 @@ def _ask(app: AdapterList) -> None:
         app.say("everything is measured: p asks what to run")
         return
     state = app.state
-    names = [info.name for info in state.infos]
+    names, named = [info.name for info in state.infos], next((info.base for info in state.infos if info.base), "")
     scene = Scene(
         preset=app.view.preset(state),
-        named=next((info.base for info in state.infos if info.base), ""),
+        named=NAME if any(probe.base == NAME for probe in state.study.probes) else named,
         plotted=tuple((names[a], names[b]) for a, b in items(state)),
         every=tuple((names[a], names[b]) for a, b in state.every_pair),
         adapters=len(names),

@@ -92,8 +92,8 @@ class AccuracyView(View):
         line.add(fit("base" if at is None else state.name(at), label - 3), style).to(label)
         width = area.width - label - _NUMBERS
         reference = value(state, "accuracy_base")
-        line.segments += _marked(bar(share, width), reference, width, area, dim=at is None).segments
-        line.width += width
+        colour = ink.dim if at is None else ink.line(state.order[at])
+        line.append(_marked(bar(share, width), reference, width, colour, area))
         line.add(f" {unsigned(share):>4}", style)
         line.add(f" [{unsigned(low)}, {unsigned(high)}]" if math.isfinite(low) else "", ink.dim)
         p = value(state, "mcnemar_base_p_holm", *where) if at is not None else math.nan
@@ -153,9 +153,8 @@ def _so_far(state: AppState, at: int | None) -> str:
     return f"{answered:.0f} of {info.examples}" if info is not None and answered < info.examples else ""
 
 
-def _marked(text: str, reference: float, width: int, area: Area, *, dim: bool) -> Line:
+def _marked(text: str, reference: float, width: int, style: Style, area: Area) -> Line:
     """A bar with the base's value marked where the bar does not reach it, and by a gap where it does."""
-    style = area.ink.dim if dim else area.ink.line(0)
     at = min(max(round(reference * width), 0), width - 1) if math.isfinite(reference) else -1
     if at < 0:
         return Line(text, style)

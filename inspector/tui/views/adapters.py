@@ -92,7 +92,11 @@ class AdaptersView(View):
     title = "Adapters"
     need = 1
     hint = "who is open: ranks, scales, targets, norms, health"
-    about = "Who is open. Numbers follow the layer slider and the projection filter."
+    about = (
+        "Who is open. scale is what B·A is multiplied by, ‖ΔW‖ how far that moves the weights, eff.rank over how many "
+        "directions; both follow the layer slider and the projection. health is what was found wrong in the files or "
+        "the numbers. Below stands all about the adapter under the cursor, its faults first."
+    )
     actions = (
         *SCRUBBED,
         FILTER,

@@ -13,8 +13,8 @@ from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_label
-from inspector.tui.text import Line, degrees, fit, page, plural
+from inspector.tui.subjects import pair_labels
+from inspector.tui.text import Line, degrees, left, page, plural
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -52,7 +52,9 @@ class AnglesView(View):
         room = max(area.height - 4, 1)
         here = state.pair_at or 0
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, room, len(pairs))
-        label = min(max((cell_len(pair_label(state, p)) for p in pairs[top : top + room]), default=8), area.width // 3)
+        seen = pairs[top : top + room]
+        names = dict(zip(seen, pair_labels(state, seen, area.width // 3), strict=True))
+        label = max((cell_len(names[p]) for p in seen), default=8)
         wide = area.width >= 100
         fewer = any(0 < worst(state.indexed("principal_angle", p)) < k - 1 for p in pairs[top : top + room])
         span = area.width - label - 4 - (36 if wide else 15) - (4 if fewer else 0)
@@ -62,7 +64,7 @@ class AnglesView(View):
         said = f" · k = {asked}{rank}{extent} · {self.place(state)}"
         title.add(said if title.width + cell_len(said) <= area.width else said.rpartition(" · ")[0], ink.dim)
         lines = [title, self._scale(label, span, k, area, wide=wide)]
-        lines += [self._row(state, p, label, span, area, wide=wide) for p in pairs[top : top + room]]
+        lines += [self._row(state, p, left(names[p], label), span, area, wide=wide) for p in pairs[top : top + room]]
         lines += [Line()] * (area.height - 1 - len(lines))
         return page([*lines, self._key(state, k, area)], area.width, area.height)
 
@@ -89,14 +91,14 @@ class AnglesView(View):
         names = f"{theta(1):>6} {theta(k):>7}" + (f"  {'middle half of ' + theta(1):<18}" if wide else "")
         return line.add(names, area.ink.dim)
 
-    def _row(self, state: AppState, pair: Pair, label: int, span: int, area: Area, *, wide: bool) -> Line:
+    def _row(self, state: AppState, pair: Pair, name: str, span: int, area: Area, *, wide: bool) -> Line:
         ink = area.ink
         here = state.pair is not None and pair == (min(state.pair), max(state.pair))
         angles = state.indexed("principal_angle", pair)
         low, high = (float(state.indexed(f"principal_angle_{q}", pair)[0]) for q in ("q25", "q75"))
         last = worst(angles)
         line = Line("▸" if here else " ", ink.accent)
-        line.add(fit(pair_label(state, pair), label), ink.bold if here else ink.plain).to(label + 3)
+        line.add(name, ink.bold if here else ink.plain).add("  ")
         chars = whiskers(float(angles[0]), low, high, float(angles[last]), span)
         marks = {_column(c, span) for c in _ends(state.pair_chance("principal_angle", pair)) if math.isfinite(c)}
         for x, char in enumerate(chars):

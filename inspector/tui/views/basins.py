@@ -25,8 +25,8 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_label
-from inspector.tui.text import Line, fit, page, plural, right
+from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.text import Line, page, plural, right
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
@@ -159,7 +159,7 @@ class BasinsView(View):
         curves = tuple(as_curve(self._path(state, pair)) for pair in shown)
         base = (value(state, f"lmc_loss_base{suffix}"),) * len(alphas)
         seen = [*curves, *([] if state.zoom else [base])]
-        return Lines(alphas, curves, base, limits_of(seen), None, strong)
+        return Lines(alphas, curves, base, limits_of(seen), None, strong, colours=pair_colours(state, shown))
 
     def _path(self, state: AppState, pair: Pair) -> Floats:
         """The losses of a pair; a path still being measured is not drawn as if it were straight."""
@@ -183,7 +183,9 @@ class BasinsView(View):
         ink, pair = area.ink, shown[n]
         style = ink.bold if self._here(state, pair) else ink.plain
         line = Line("▸" if self._here(state, pair) else " ", ink.accent)
-        line.add(f"{LETTERS[n % 26]} ", ink.line(n) + ink.bold).add(fit(pair_label(state, pair), label), style)
+        line.add(f"{LETTERS[n % 26]} ", ink.line(pair_colours(state, shown)[n]) + ink.bold).add(
+            pair_labels(state, shown, label)[n], style
+        )
         line.to(label + 4)
         for kind, _ in KINDS:
             found = barrier(state, kind, pair)

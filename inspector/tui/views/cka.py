@@ -22,7 +22,7 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_label
+from inspector.tui.subjects import pair_colours, pair_label
 from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.curves import MOST
@@ -54,15 +54,22 @@ def lettered(state: AppState) -> list[Subject]:
     return sorted(set[Subject](chosen_pairs(state, state.cka_metric)) | mine)
 
 
+def _colours(state: AppState, plotted: list[Subject]) -> tuple[int, ...]:
+    """Of each line: an adapter has its own."""
+    if to_base(state):
+        return tuple(state.order[at] for (at,) in plotted)
+    return pair_colours(state, [(subject[0], subject[1]) for subject in plotted])
+
+
 def _cursor(state: AppState) -> Subject:
     return (state.row,) if to_base(state) or state.pair is None else (min(state.pair), max(state.pair))
 
 
-def track(state: AppState, subject: Subject, letter: int) -> Track:
+def track(state: AppState, subject: Subject, letter: int, colour: int = 0) -> Track:
     """A pair or an adapter as a row of the map."""
     label = state.name(subject[0]) if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
     values, number = along_layers(state, state.cka_metric, *subject), here(state, state.cka_metric, *subject)
-    return Track(label, values, number, subject == _cursor(state), letter)
+    return Track(label, values, number, subject == _cursor(state), letter, colour)
 
 
 class CkaView(View):
@@ -105,7 +112,8 @@ class CkaView(View):
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), at, height, len(rows))
         extent = rows_shown(top, height, len(rows), "adapters" if to_base(state) else "pairs")
         letters = {subject: n for n, subject in enumerate(plotted)}
-        seen = [track(state, subject, letters.get(subject, -1)) for subject in rows[top : top + height]]
+        colours = dict(zip(plotted, _colours(state, plotted), strict=True))
+        seen = [track(state, s, letters.get(s, -1), colours.get(s, 0)) for s in rows[top : top + height]]
         form = grid(seen, len(state.layers), state.layer, area.width)
         where = "mean" if state.scope == "global" else f"L{state.layers[state.layer]}"
         table = paint(seen, state.layers, state.layer, form, where, area)
@@ -142,7 +150,7 @@ class CkaView(View):
         xs = tuple(float(layer) for layer in state.layers)
         at = float(state.layers[state.layer])
         limits = _limits([*curves, *([] if state.zoom else [null])])
-        return Lines(xs, curves, null, limits, at, strong, spread=spread)
+        return Lines(xs, curves, null, limits, at, strong, spread=spread, colours=_colours(state, plotted))
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
         """The cursor's pair in every kind: both CKAs with their nulls, both ends against the base, lens depth."""

@@ -13,7 +13,7 @@ from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_colours, pair_label
+from inspector.tui.subjects import pair_colours, pair_labels
 from inspector.tui.text import Line, clean, degrees, fit, page, plural, small
 from inspector.tui.values import number, of_adapters
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
@@ -33,20 +33,22 @@ class Item:
     chosen: bool = True
 
 
-def items(state: AppState) -> list[Item]:
-    """What is plotted, the cursor's own line always among it."""
+def items(state: AppState, width: int = 1000) -> list[Item]:
+    """What is plotted, the cursor's own line always among it; names in at most `width` cells."""
     metric = state.layers_metric
     if of_adapters(metric):
         first = min(max(state.row - MOST + 1, 0), max(state.size - MOST, 0))
         shown = range(first, min(first + MOST, state.size))
-        names = labels(state.names).short
+        names = labels(state.names).at(width)
         return [Item(names[i], state.series(metric, i), state.order[i], i == state.row) for i in shown]
     here = None if state.pair is None else (min(state.pair), max(state.pair))
     toggled = state.plotted
     pairs = toggled if here is None or here in toggled else [*toggled, here]
     return [
-        Item(pair_label(state, p, metric), state.series(metric, *p), colour, p == here, p in toggled)
-        for p, colour in zip(pairs, pair_colours(state, pairs), strict=True)
+        Item(name, state.series(metric, *p), colour, p == here, p in toggled)
+        for p, name, colour in zip(
+            pairs, pair_labels(state, pairs, width, metric), pair_colours(state, pairs), strict=True
+        )
     ]
 
 
@@ -65,7 +67,7 @@ class CurvesView(View):
             return nothing
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
-        shown = items(state)
+        shown = items(state, 28 if area.width >= 100 else (area.width - 2) // 2 - 12)
         title = self._title(state, shown, area)
         beside = area.width >= 100
         side = min(max(cell_len(item.label) for item in shown) + 12, 40) if shown and beside else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from textual.strip import Strip
 from inspector.common.arrays import Floats
 from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
+from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
@@ -25,7 +27,7 @@ from inspector.tui.widgets.strips import Form, form, legend, numbers, strip
 
 MOST = 8
 """Lines of one chart."""
-_BESIDE = 45
+_BESIDE = 42
 """Columns kept for the name and the numbers beside a strip."""
 _CHART = 9
 _LEAST = 14
@@ -53,6 +55,27 @@ def rows(state: AppState) -> list[Row]:
     return sorted(found, key=lambda row: (math.isnan(row.whole), sign * row.whole if row.whole == row.whole else 0))
 
 
+@dataclass(slots=True)
+class _Rows:
+    """The rows, kept until study, metric or list change: the slider moves none of them."""
+
+    source: Study | None = None
+    of: tuple[object, ...] = ()
+    found: tuple[Row, ...] = ()
+
+    def here(self, state: AppState) -> tuple[Row, ...]:
+        what = (state.layers_metric, state.order, tuple(state.pairs[:1]), len(state.pairs))
+        if self.source is not state.shown or self.of != what:
+            self.source, self.of, self.found = state.shown, what, tuple(rows(state))
+        return self.found
+
+    @property
+    def largest(self) -> float:
+        """Of all values along the layers."""
+        known = [float(np.nanmax(row.values)) for row in self.found if np.isfinite(row.values).any()]
+        return max(known, default=0.0)
+
+
 def marked(state: AppState) -> Subject:
     """The subject under the cursor."""
     if of_adapters(state.layers_metric) or state.pair is None:
@@ -73,19 +96,22 @@ class LayersView(View):
     actions = (*SCRUBBED, *METRIC, FILTER, OPEN_PAIR, *PAIRS)
     remembered = (("layers_metric", shown_in("layers")),)
 
+    def __init__(self) -> None:
+        self._rows = _Rows()
+
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not of_adapters(state.layers_metric) and (nothing := self.empty(state, area, 2)) is not None:
             return nothing
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
-        every = rows(state)
+        every = self._rows.here(state)
         here = next((n for n, row in enumerate(every) if row.subject == marked(state)), 0)
         chart = max(area.height - 2 - len(every), _CHART) if area.height >= _LEAST else 0
         chart = min(chart, max(area.height // 2, _CHART))
         height = max(area.height - 2 - chart, 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), here, height, len(every))
         shown = every[top : top + height]
-        lines = [self._title(state, (top, len(shown), len(every)), area), *self._strips(state, every, shown, area)]
+        lines = [self._title(state, (top, len(shown), len(every)), area), *self._strips(state, shown, area)]
         drawn = self._chart(state, area, chart) if chart else []
         return page([*lines, *drawn], area.width, area.height)
 
@@ -107,7 +133,7 @@ class LayersView(View):
     def _form(self, state: AppState, area: Area) -> Form:
         return form(len(state.layers), area.width - _BESIDE)
 
-    def _strips(self, state: AppState, every: list[Row], shown: list[Row], area: Area) -> list[Line]:
+    def _strips(self, state: AppState, shown: Sequence[Row], area: Area) -> list[Line]:
         """The layers' numbers, then a strip a row with its name and its numbers over all, here and at the end."""
         ink, metric, of = area.ink, state.layers_metric, self._form(state, area)
         heads = ("all", f"at {state.layers[state.layer]}", "highest" if _highest(metric) else "lowest")
@@ -117,7 +143,7 @@ class LayersView(View):
         label = max(map(cell_len, names), default=0) + 3
         head = Line().to(label).append(numbers(state.layers, state.layer, of, ink))
         head.add("".join(map(right, heads, widths)), ink.dim)
-        largest = max((float(np.nanmax(row.values)) for row in every if np.isfinite(row.values).any()), default=0.0)
+        largest = self._rows.largest if of_adapters(metric) else 1.0
         lines = [head]
         for row, name, texts in zip(shown, names, cells, strict=True):
             here = row.subject == marked(state)
@@ -127,7 +153,7 @@ class LayersView(View):
             lines.append(line.add("".join(map(right, texts, widths)), style))
         return lines
 
-    def _names(self, state: AppState, shown: list[Row], width: int) -> list[str]:
+    def _names(self, state: AppState, shown: Sequence[Row], width: int) -> list[str]:
         if of_adapters(state.layers_metric):
             found = labels(state.names).at(width)
             return [found[row.subject[0]] for row in shown]
@@ -164,13 +190,13 @@ class LayersView(View):
         """The next row, as they are shown."""
         if of_adapters(state.layers_metric):
             super().move(state, step)
-        elif found := [row.subject for row in rows(state)]:
+        elif found := [row.subject for row in self._rows.here(state)]:
             at = found.index(marked(state)) if marked(state) in found else 0
             state.row, state.col = found[min(max(at + step, 0), len(found) - 1)]
 
     def table(self, state: AppState) -> Table:
         """A column a row of the view, a row a layer."""
-        metric, every = state.layers_metric, rows(state)
+        metric, every = state.layers_metric, self._rows.here(state)
         names = [
             state.name(row.subject[0]) if len(row.subject) == 1 else " ↔ ".join(map(state.name, row.subject))
             for row in every

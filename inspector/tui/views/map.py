@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from inspector.common.labels import labels
 from inspector.insights.order import blocks
-from inspector.insights.pairwise import MOSTLY
 from inspector.insights.verdict import verdict
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
@@ -86,11 +85,11 @@ class _Blocks:
     found: tuple[tuple[int, ...], ...] = ()
 
     def of(self, state: AppState) -> tuple[tuple[int, ...], ...]:
-        """Positions in blocks of one direction, by the cosine over all layers and modules."""
+        """Positions in the blocks of the overview, by the cosine over all layers and modules."""
         if self.source is not state.study or self.order != state.order:
-            cosine = state.study.block("cosine", "global")
-            alike = np.eye(state.size) if cosine is None else cosine[:, :, 0][np.ix_(state.order, state.order)]
-            self.source, self.order, self.found = state.study, state.order, blocks(alike, MOSTLY)
+            found = blocks(state.study, state.order)
+            self.found = tuple(tuple(state.order.index(i) for i in block) for block in found)
+            self.source, self.order = state.study, state.order
         return self.found
 
 
@@ -101,12 +100,12 @@ class MapView(View):
     need = 2
     hint = "one number for every pair of adapters"
     about = (
-        "One number for every pair, in blocks: between adapters of one block the cosine is at least "
-        f"{MOSTLY:g} on average; s shows them as they are listed. Row is a, column is b where the two differ."
+        "One number for every pair, in the groups of the overview, those alone last; s shows them as they are listed. "
+        "Row is a, column is b where the two differ."
     )
     actions = (
         *CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, RENAME, REMOVE,
-        Action("blocks", "s", "blocks / list", "in blocks of one direction, or as they are listed",
+        Action("blocks", "s", "blocks / list", "in the groups of the overview, or as they are listed",
                lambda view, app: view.choose(app.state, "in_blocks", not view.in_blocks), 45),
     )  # fmt: skip
     shows = shown_in("map")
@@ -125,7 +124,7 @@ class MapView(View):
         rows = [at for block in self.blocks(state) for at in block]
         starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
         short = labels(state.names).at(_NAME)
-        names = tuple(short[at] for at in rows)
+        names = tuple(("*" if at == state.reference_at else "") + short[at] for at in rows)
         panels = [self._panel(state, state.metric, rows)]
         if area.width >= TWO_PANES and (beside := _beside(state)):
             both = [*panels, self._panel(state, beside, rows)]
@@ -153,7 +152,7 @@ class MapView(View):
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
         parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
         for part in (*parts, shared(state)):
-            title.add(part if title.width + cell_len(part) <= end else "", area.ink.dim)
+            title.add(part if title.width + cell_len(part) < end - 1 else "", area.ink.dim)
         if len(panels) > 1:
             title.to(end).add(panels[1].title, area.ink.bold)
         if title.width + legend.width + 3 <= area.width:

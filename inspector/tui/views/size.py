@@ -19,7 +19,7 @@ from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
-from inspector.tui.text import Line, clean, general, page, plural, wrap
+from inspector.tui.text import Line, clean, general, page, plural, times, wrap
 from inspector.tui.values import number
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.curves import MOST
@@ -43,7 +43,11 @@ class SizeView(View):
     title = "Size & rank"
     need = 1
     hint = "norms, effective ranks, singular spectra"
-    about = "Norms include the scale. The definitions of rank differ by 3–5×: m goes through them."
+    about = (
+        "Left: how far each adapter moved, ‖ΔW‖ with the scale in it, on a log scale. Right: over how many "
+        "directions; the definitions of rank differ by 3–5×, m goes through them. "
+        "Below: the singular values of one module, a line an adapter; a line that falls fast has few directions."
+    )
     actions = (
         *SCRUBBED,
         *METRIC,
@@ -89,14 +93,18 @@ class SizeView(View):
         width = half - (17 if mixed else 11)
         norms = [state.own("norm", i) for i in range(state.size)]
         sizes = [state.own(ranks, i) for i in range(state.size)]
+        beside = norms[state.reference_at] if state.reference_at is not None else math.nan
+        tail = 11 if math.isnan(beside) else 17
         ends, most = decades(norms), max((v for v in sizes if math.isfinite(v)), default=0.0)
         title = Line().to(label).add("norm ‖ΔW‖, log scale", ink.dim).to(label + half).add(metric_title(ranks), ink.dim)
-        lines = [title, Line().to(label).add(log_axis(ends, half - 11), ink.dim)]
+        lines = [title, Line().to(label).add(log_axis(ends, half - tail), ink.dim)]
         for i in range(top, min(top + height, state.size)):
             here, colour = i == state.row, ink.line(state.order[i])
             style = ink.bold if here else ink.plain
             line = Line("▸ " if here else "  ", ink.accent).add(shown[i], style).pad(label)
-            line.add(bar(log_share(norms[i], ends), half - 11), colour).add(f" {general(norms[i])}", style)
+            line.add(bar(log_share(norms[i], ends), half - tail), colour).add(f" {general(norms[i])}", style)
+            if beside > 0 and i != state.reference_at:
+                line.add(f" {times(norms[i] / beside)}", ink.dim)
             part, text = sizes[i] / most if most else math.nan, number(ranks, sizes[i])
             if mixed:  # across ranks, shares are compared
                 part, text = state.own("effective_rank_share", i), f"{text} of {state.infos[i].rank}"
@@ -133,21 +141,22 @@ class SizeView(View):
         title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
             return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
-        legend, names = Line(" "), _fitting(state, shown, area.width - 1)
-        for n, i in enumerate(shown):
-            here = i == state.row
-            legend.add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold).add(
-                names[i], ink.bold if here else ink.plain
-            )
+        legend = self._legend(state, shown, area)
         cut = values[:, : max(_used(values), 2)]
         strong = shown.index(state.row) if state.row in shown else -1
-        drawn = plot(
-            replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown)),
-            ink,
-            area.width - 1,
-            room - 2,
-        )
-        return [title, *drawn, legend]
+        lines = replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown))
+        drawn = plot(lines, ink, area.width - 1, room - 1 - len(legend))
+        return [title, *drawn, *legend]
+
+    def _legend(self, state: AppState, shown: Sequence[int], area: Area) -> list[Line]:
+        """The letters of the adapters, in as many lines as they need."""
+        ink, names, lines = area.ink, labels(state.names).at(18), [Line(" ")]
+        for n, i in enumerate(shown):
+            if lines[-1].width + cell_len(names[i]) + 3 > area.width:
+                lines.append(Line(" "))
+            lines[-1].add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold)
+            lines[-1].add(names[i], ink.bold if i == state.row else ink.plain)
+        return lines
 
     def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int) -> Lines:
         xs = tuple(float(n + 1) for n in range(values.shape[1]))
@@ -186,16 +195,6 @@ def spectrum_metric(state: AppState) -> str:
     """Shares if the scale of an adapter is unknown: only these stand beside each other then."""
     share = "singular_value_share"
     return "singular_value" if state.study.block(share, "module") is None else share
-
-
-def _fitting(state: AppState, shown: Sequence[int], width: int) -> tuple[str, ...]:
-    """All names, cut until those of a legend fit into one line with their letters."""
-    found = labels(state.names)
-    for room in range(18, 3, -1):
-        names = found.at(room)
-        if sum(cell_len(names[i]) + 3 for i in shown) <= width:
-            break
-    return names
 
 
 def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:

@@ -72,7 +72,7 @@ def layout(names: Sequence[str], starts: frozenset[int], area: Area, panels: int
     """The roomiest layout that fits: all rows first, then names above the columns, then gaps between blocks."""
     n = max(len(names), 1)
     label = min(max((cell_len(name) for name in names), default=1), _LABEL, max(area.width // 4, 8)) + 3
-    room = (area.width - label - 1 - _APART * (panels - 1)) // panels
+    room = (area.width - label - len(str(n)) - _APART * (panels - 1)) // panels
     gaps = starts if (room - len(starts)) // n >= _LEAST else frozenset[int]()
     cell = min((room - len(gaps)) // n, 12)
     cell = cell if cell >= _LEAST else _NARROWEST

@@ -25,6 +25,7 @@ class Track:
     number: float
     here: bool = False
     letter: int = -1
+    colour: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _row(track: Track, current: int, form: Grid, area: Area) -> Line:
     style = ink.bold if track.here else ink.plain
     line = Line("▸" if track.here else " ", ink.accent)
     if track.letter >= 0:
-        line.add(f"{LETTERS[track.letter % 26]} ", ink.line(track.letter) + ink.bold)
+        line.add(f"{LETTERS[track.letter % 26]} ", ink.line(track.colour) + ink.bold)
     else:
         line.add("  ")
     line.add(fit(track.label, form.label - 3), style).to(form.label).add(right(signed(track.number), _VALUE), style)

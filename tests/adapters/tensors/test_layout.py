@@ -7,7 +7,7 @@ from inspector.adapters.tensors.layout import CONV1D_MODELS, stored_in_out
 CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "attn.q_attn")
 
 
-@pytest.mark.parametrize("model", [*CONV1D_MODELS, "llama", "gpt_bigcode", "starcoder2", ""])
+@pytest.mark.parametrize("model", [*sorted(CONV1D_MODELS), "llama", "gpt_bigcode", "starcoder2", ""])
 def test_a_conv1d_is_one_by_the_model_and_its_own_name(model):
     """StarCoder's c_attn, c_proj and c_fc are linear maps, and so is the head of GPT-2."""
     stored = [stored_in_out(f"transformer.h.0.{name}", model) for name in CONV1D]

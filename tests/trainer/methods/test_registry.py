@@ -13,7 +13,7 @@ from tests.trainer.methods.graded import Graded
 from tests.trainer.saving.test_checkpoints import guard_at
 from tests.trainer.small import adapter_of, equal, options, rollouts, tiny, trained
 from tests.tui.factory import make_study
-from tests.tui.helpers import body
+from tests.tui.helpers import body, visit
 from trainer.methods import METHODS, register
 from trainer.methods.base import Method, setting
 from trainer.methods.page import page
@@ -81,7 +81,7 @@ async def test_planned_trained_resumed_recorded_and_shown(base, tmp_path, capsys
     opened = replace(study, adapters=(replace(study.adapters[0], source=str(folder)),))
     app = InspectorApp(study=opened)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7")
+        await visit(pilot, "objectives")
         assert "above, as its run recorded it" in body(app)
         assert FORMULA in body(app)
 

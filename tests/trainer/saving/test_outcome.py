@@ -71,7 +71,13 @@ def test_run_json(every, name):
     read = 4 if METHODS[name].data == "prompts" else 32
     assert (run["examples"], run["epochs"]) == (examples, pytest.approx(read / examples))
     assert set(run["settings"]) == {f.name for f in METHODS[name].variants[0].settings()}
-    assert {"torch", "trl", "peft", "transformers"} <= set(run["versions"])
+    assert {"torch", "trl", "peft", "transformers", "math-verify"} <= set(run["versions"])
+    assert run["hardware"] == {"attention": "sdpa"}
+    assert run["optimizer"]["name"].startswith("adamw_torch")
+    assert run["optimizer"]["betas"] == [0.9, 0.999]
+    assert run["sampling"] == {"teacher": [], "source": [], "temperature": [], "top_p": [], "max_tokens": []}
+    assert run["template_date"] == "2024-07-26"
+    assert run["seconds_in_all"] == pytest.approx(run["seconds"], abs=0.1)
     assert math.isfinite(run["loss"])
     assert run["tokens"] > 0
     norm = sum(float(t.double().square().sum()) for n, t in adapters[name].items() if "lora_B" in n) ** 0.5

@@ -1,4 +1,4 @@
-"""Keys of the Merge view, and the thread that finds the rank of what it shows."""
+"""Keys of the views of sums, and the thread that finds the rank of what they show."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ def _step_rank(app: Work, step: int) -> None:
         app.state.mixture.step_rank(preview, step)
 
 
+def _step_share(app: Work, step: int) -> None:
+    app.state.mixture.step_share(step)
+
+
+def _list_modules(_view: object, app: Work) -> None:
+    app.state.mixture.modules = not app.state.mixture.modules
+    app.state.tops["merge"] = 0
+
+
+SHARE = (
+    Action("more_of_first", "+ =", "share +", "0.1 more of the first in the sum, and less of the second",
+           lambda _, app: _step_share(app, 1)),
+    Action("less_of_first", "-", "share −", "0.1 less of the first, and more of the second",
+           lambda _, app: _step_share(app, -1), 90, "+/-", "share"),
+    Action("list_modules", "enter", "modules", "the modules of the sum, or the evidence again", _list_modules, 88),
+    Action("rank_up", "R", "rank +1", "the energy that one rank more keeps", lambda _, app: _step_rank(app, 1)),
+    Action("rank_down", "r", "rank −1", "the energy that one rank less keeps", lambda _, app: _step_rank(app, -1), 65,
+           "r/R", "rank"),
+)  # fmt: skip
 WEIGHTS = (
     Action("heavier", "+ =", "weight +", "0.1 more of the adapter under the cursor in the sum",
            lambda _, app: _step_weight(app, 1)),

@@ -105,7 +105,7 @@ class OverviewView(View):
     def _beside(self, state: AppState) -> int | None:
         """The id of the adapter that the one under the cursor is shown against: the reference, or its nearest."""
         found = self.answer.of(state)
-        if state.reference is not None and state.reference_at != state.row:
+        if state.reference_at not in {None, state.row}:
             return state.reference
         entry = None if found is None else self._entry(state, found)
         return None if entry is None or entry.nearest is None else state.arrangement[entry.nearest]

@@ -20,6 +20,8 @@ from inspector.tui.widgets.strips import form, numbers, strip
 _GAP = 1e-3
 _STEEP = 0.9
 _WHAT, _CHANCE = 12, 8
+_LEAST = 15
+"""Cells of a strip at least."""
 _METRIC, _LOWEST = 11, 10
 
 
@@ -39,7 +41,7 @@ def evidence(state: AppState, pair: Pair, found: Verdict, ink: Ink, width: int) 
     value = max((cell_len(row.value) for row in found.evidence), default=10) + 2
     start = 3 + _WHAT + value + _CHANCE
     of = form(len(state.layers), max(width - start - 1, 1)) if state.layers else None
-    strips = of is not None and of.folded == 1
+    strips = of is not None and of.width >= _LEAST
     head = rule("evidence", ink, width if not strips else start - _CHANCE)
     if strips and of is not None:
         head.pad(start - _CHANCE).add("chance", ink.dim).pad(start).append(numbers(state.layers, state.layer, of, ink))

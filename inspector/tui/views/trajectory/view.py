@@ -191,7 +191,8 @@ def _waiting(watched: Watched, area: Area) -> list[Line]:
     elif watched.missing:
         what = "Measuring …"
     elif not watched.curves:
-        what = f"Waiting for the first run in {clean(some(watched.roots))}."
+        where = clean(some(watched.roots))
+        what = f"Waiting for the first run in {where}: a folder that inspector train began, or with checkpoint-N in it."
     elif watched.metric.startswith("cosine_other") and len(watched.curves) < 2:
         what = "There is one run here: a second one is needed to compare with."
     elif watched.metric == "loss":
@@ -199,7 +200,8 @@ def _waiting(watched: Watched, area: Area) -> list[Line]:
     elif watched.steps:
         what = "Not defined for any checkpoint so far."
     else:
-        what = "Waiting for the first checkpoint. M shows the loss meanwhile."
+        names = clean(some([f"{curve.run.name} ({_progress(curve, wide=True)})" for curve in watched.curves]))
+        what = f"Waiting for the first checkpoint of {names}. M shows the loss meanwhile."
     return [Line(), *(Line("  " + part, area.ink.bold) for part in wrap(what, area.width - 4))]
 
 

@@ -147,7 +147,7 @@ class Watcher:
             if curve.run.state == "finished" and (old is None or old.run.state != "finished"):
                 app.say(f"{name} has finished: {curve.run.step} steps", "good")
             elif len(curve.run.points) > len(old.run.points if old else ()):
-                app.say(f"{name}: step {curve.run.points[-1].step} landed · ⏎ takes it to views 1–6")
+                app.say(f"{name}: step {curve.run.points[-1].step} landed · ⏎ opens it in the other tabs")
         _tell_new(app, before, message.trajectory)
         if watched.against != against:
             self.look(app, anew=True)
@@ -209,7 +209,7 @@ KEYS = (
            lambda view, app: view.watcher.step_other(app, 1), 70, "n/N"),
     Action("previous_other", "N", "previous other run", "the one before",
            lambda view, app: view.watcher.step_other(app, -1)),
-    Action("take_newest", "enter", "newest to 1–6",
-           "open the newest adapter of every run in the other views, in place of older ones of the same runs",
+    Action("take_newest", "enter", "open newest",
+           "open the newest adapter of every run in the other tabs, in place of older ones of the same runs",
            lambda view, app: view.watcher.take_newest(app), 90),
 )  # fmt: skip
