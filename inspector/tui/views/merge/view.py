@@ -36,6 +36,7 @@ class MergeView(View):
     tab = "5"
     title = "Merge"
     scrolls = True
+    lists = "modules"
     need = 2
     hint = "the verdict on two adapters, and what their average would be"
     about = (
@@ -58,14 +59,14 @@ class MergeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
-        found = verdict(state.study, a, b)
+        found, wanted = verdict(state.study, a, b), state.finds.get(self.lists, "")
         lines = [Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)]
         lines += said(found, ink, width)
         if not state.mixture.modules:
             lines += evidence(found, ink, width)
         lines += self._merged(state, (a, b), area)
-        if state.mixture.modules and (preview := state.preview) is not None:
-            lines += _modules(state, preview, (a, b), ink)
+        if (state.mixture.modules or wanted) and (preview := state.preview) is not None:
+            lines += _modules(state, preview, (a, b), wanted, ink)
         return scrolled(lines, state, self.id, area)
 
     def _merged(self, state: AppState, two: tuple[int, int], area: Area) -> list[Line]:
@@ -129,10 +130,11 @@ def _projections(state: AppState, preview: Preview, ink: Ink, width: int) -> lis
 _COLUMNS, _WIDE = ("‖ΔW_a‖", "‖ΔW_b‖", "cosine", "‖sum‖", "cancels", "kept"), 8
 
 
-def _modules(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink) -> list[Line]:
-    """A row a module of the sum: the sizes of both, their cosine, and what becomes of them."""
+def _modules(state: AppState, preview: Preview, two: tuple[int, int], wanted: str, ink: Ink) -> list[Line]:
+    """A row a module of those searched for: the sizes of both, their cosine, and what becomes of them."""
     study, sums, target = preview.study, preview.sums, state.mixture.target(preview)
     shown = np.flatnonzero(preview.scope(state.counted())).tolist()
+    shown = [m for m in shown if wanted.casefold() in str(study.modules[m]).casefold()]
     names = [clean(str(study.modules[m])) for m in shown]
     label = max(map(cell_len, names), default=8) + 2
     norms, cosines = study.blocks["norm", "module"], study.blocks["cosine", "module"][two]
