@@ -8,19 +8,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "assets" / "pictures"
-VIEWS = {"map": ["2"], "layers": ["3"], "angles": ["4"], "pair": ["6"]}
+VIEWS = {"overview": [], "map": ["2"], "layers": ["3"], "pair": ["4"], "angles": ["v"]}
 SIZE = (96, 28)
 
 
 async def take() -> None:
-    from inspector.common.assets import demo_sources
     from inspector.tui.app import InspectorApp
 
-    app = InspectorApp(demo_sources())
+    app = InspectorApp(demo=True)
     async with app.run_test(size=SIZE) as pilot:
         while app.progress is not None or not app.state.study.blocks:
             await pilot.pause(0.2)
-        await pilot.press("2", "s", *["right"] * 3)
         for name, keys in VIEWS.items():
             await pilot.press(*keys)
             await pilot.pause(0.3)
