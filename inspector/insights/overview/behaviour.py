@@ -60,9 +60,10 @@ def _lowest_loss(study: Study, group: Group, names: Names) -> Finding | None:
     best, *others = sorted(losses, key=lambda i: losses[i])
     metric = f"lmc_ends{next(iter(paths.values())).suffix}"
     highest = [float(pair_values(study, f"{metric}_high")[best, other]) for other in others]
-    clear = all(high < 0 for high in highest)
+    close = [names[other] for other, high in zip(others, highest, strict=True) if not high < 0]
     how = f"has the lowest loss ({losses[best]:.2f}, next {losses[others[0]]:.2f})"
-    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{KEEP if clear else ', not clearly so.'}"
+    end = f"; no difference shown to {listed(close)}." if close else KEEP
+    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{end}"
     return Finding("loss", text, tuple(of_pair(study, metric, best, other) for other in others))
 
 
