@@ -199,7 +199,8 @@ def _geometry(
     if all(norm > 0 for norm in norms):
         times = max(norms) / min(norms)
         note = f"{times:.3g} times" if times >= UNEQUAL else ""
-        rows.append(Evidence("size", f"‖ΔW‖ {norms[0]:.3g} : {norms[1]:.3g}", "", "norm", note))
+        sizes = " : ".join(f"{norm:#.3g}".rstrip(".") for norm in norms)
+        rows.append(Evidence("size", f"‖ΔW‖ {sizes}", "", "norm", note))
     if not math.isnan(cancelled):
         rows.append(Evidence("opposed", f"{100 * cancelled:.1f} % of the energy", "", "energy_ratio"))
     if one_sided := study.one_sided(i, j):
