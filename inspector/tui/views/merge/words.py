@@ -8,7 +8,7 @@ from inspector.insights.verdict import Verdict
 from inspector.tui.text import Line, clean, fit, left, wrap
 from inspector.tui.theme import Ink
 
-_WHAT, _CHANCE = 12, 8
+_WHAT, _CHANCE = 14, 8
 
 
 def rule(title: str, ink: Ink, width: int) -> Line:
@@ -28,8 +28,8 @@ def said(found: Verdict, ink: Ink, width: int) -> list[Line]:
 def evidence(found: Verdict, ink: Ink, width: int) -> list[Line]:
     """A row a piece of evidence, with its level by chance."""
     value = max((cell_len(row.value) for row in found.evidence), default=0) + 2
-    head = rule("evidence", ink, 3 + _WHAT + value)
-    lines = [head.add("chance ", ink.dim).add("─" * (width - head.width - 7), ink.dim)]
+    head = rule("evidence", ink, 2 + _WHAT + value)
+    lines = [head.add(" chance ", ink.dim).add("─" * (width - head.width - 7), ink.dim)]
     for row in found.evidence:
         line = Line("   ").add(left(row.what, _WHAT), ink.dim).add(left(row.value, value), ink.bold)
         line.add(left(row.chance, _CHANCE), ink.dim)
