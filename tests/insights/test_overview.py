@@ -130,7 +130,7 @@ def test_measured_accuracy_decides_which_to_keep(p, sentence):
     assert first.numbers[0].metric == "accuracy"
 
 
-@pytest.mark.parametrize(("high", "end"), [(-0.1, ": keep it."), (0.1, "; no difference shown.")])
+@pytest.mark.parametrize(("high", "end"), [(-0.1, ": keep it."), (0.1, "; no difference shown to b.")])
 def test_without_a_difference_in_accuracy_the_lowest_loss_decides(high, end):
     path = [1.5, 1.4, 1.3]
     of = {name: {("a", "b"): value} for name, value in barriers(path).items()}
@@ -143,6 +143,17 @@ def test_without_a_difference_in_accuracy_the_lowest_loss_decides(high, end):
     wanted = "lowest loss" if end == ": keep it." else "none solves the most"
     assert wanted in first.text
     assert first.text.endswith(end) == (end == ": keep it.")
+
+
+def test_a_loss_whose_difference_may_be_chance_keeps_none():
+    path = [1.5, 1.4, 1.3]
+    of = {name: {("a", "b"): value} for name, value in barriers(path).items()}
+    made = study(
+        ("a", "b"), alphas=(0.0, 0.5, 1.0), cosine={("a", "b"): 0.9}, lmc_loss={("a", "b"): path},
+        lmc_ends={("a", "b"): -0.2}, lmc_ends_high={("a", "b"): 0.1}, **of,
+    )  # fmt: skip
+    wanted = "Of A's 2 variants a has the lowest loss (1.30, next 1.50); no difference shown to b."
+    assert overview(measured_by(made, "lmc")).so_what[0].text == wanted
 
 
 @pytest.mark.parametrize(

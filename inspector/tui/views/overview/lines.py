@@ -31,15 +31,14 @@ class Shown:
     below: Sequence[OverviewLine]
 
     def fits(self, height: int) -> bool:
-        """Whether all lines fit, without the blank one above what follows if need be."""
-        return len(self.above) + len(self.below) - bool(self.below) <= height
+        """Whether all lines fit."""
+        return len(self.above) + len(self.below) <= height
 
     def fitted(self, item: Item, top: int, height: int) -> tuple[list[OverviewLine], int]:
         """Both if they fit, else as much of each as keeps the cursor in sight; and the first line of the list shown."""
         room = max(height - min(len(self.below), height // 2), 1)
         if self.fits(height):
-            spare = height - len(self.above) - len(self.below)
-            return [*self.above, *(self.below if spare >= 0 else self.below[1:])], 0
+            return [*self.above, *self.below], 0
         top = window(top, _at(self.above, item), room, len(self.above)) if item[0] == "adapter" else top
         top = max(min(top, len(self.above) - room), 0)
         rest = height - min(room, len(self.above))

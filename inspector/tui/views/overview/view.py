@@ -167,7 +167,7 @@ class OverviewView(View):
 
     def _panel(self, state: AppState, found: Overview, area: Area, width: int, height: int) -> list[Line]:
         if self.sentence is not None:
-            return of_sentence(found.so_what[self.sentence], area.ink, width, height)
+            return of_sentence(state, found.so_what[self.sentence], area.ink, width, height)
         entry = self._entry(state, found)
         why = "" if entry is None else ", ".join(entry.why)
         return of_adapter(state, why, self._of_pair(state, self._beside(state)), area.ink, width)
