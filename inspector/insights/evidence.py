@@ -90,6 +90,11 @@ class Path:
         return self.chord[0] > self.floor
 
     @property
+    def better(self) -> bool:
+        """Whether the average of the two has a lower loss than either."""
+        return self.middle < min(self.a, self.b) - self.floor
+
+    @property
     def level(self) -> bool:
         """Whether the ends themselves are alike: half their difference is no barrier above their mean."""
         return abs(self.a - self.b) <= 2 * self.floor
@@ -102,6 +107,8 @@ class Path:
             return f"{sure} ({ends}, up to {interval(self.strict)} above both)"
         if self.bulge:
             return f"no barrier above both, but a bulge ({ends}, up to {interval(self.chord)} above a straight line)"
+        if self.better:
+            return f"no barrier, and averaged a lower loss than either ({ends})"
         return f"no barrier ({ends})" if self.level else f"no barrier, only unequal ends ({ends})"
 
     @property
@@ -140,7 +147,7 @@ class States:
     @property
     def row(self) -> Evidence:
         value = f"CKA ≥ {floored(self.least)}" if self.alike else f"CKA {self.least:.2f}"
-        return Evidence("hidden states", value, level(self.chance), self.metric, f"lowest in layer {self.layer}")
+        return Evidence("states", value, level(self.chance), self.metric, f"lowest in layer {self.layer}")
 
 
 def answers(study: Study, i: int, j: int) -> Answers | None:
@@ -202,8 +209,9 @@ def floored(value: float) -> str:
 
 
 def level(chance: float) -> str:
-    """A level by chance, empty if there is none."""
-    return "" if math.isnan(chance) else f"{chance:.2f}" if abs(chance) >= 0.1 else f"{chance:z.2g}"
+    """A level by chance, empty if there is none: two digits of small ones, `0.00` of none."""
+    digits = "z.2f" if abs(chance) >= 0.1 or abs(chance) < 0.0005 else ".2g"
+    return "" if math.isnan(chance) else f"{chance:{digits}}"
 
 
 def _interval(study: Study, metric: str, suffix: str, i: int, j: int) -> tuple[float, float, float]:

@@ -194,8 +194,3 @@ def _wrapped(text: str, width: int, style: str) -> Iterable[Text]:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
-
-
-def plain_lines(found: Overview, width: int) -> Iterable[str]:
-    """The lines as text alone."""
-    return (line.text.plain for line in overview_lines(found, width))

@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 
+from inspector.insights.first_pairs import first_pairs
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
 from inspector.tui.numbers import Numbers, Pair
@@ -156,21 +157,21 @@ class AppState(Numbers):
 
     @property
     def plotted(self) -> list[Pair]:
-        """The toggled pairs as positions; without a choice the first adapter against the next ones.
+        """The toggled pairs as positions; without a choice those that reports begin with, or the reference's.
 
         Where a probe ran over other pairs alone, its view begins with those.
         """
         if self.chosen is None:
             block = self.study.block(self.pairwise, "global")
             few = min(DEFAULT_PAIRS, max(self.size - 1, 0))
-            first = list(islice(filter(self.comparable, self.pairs), few)) or self.pairs[:few]
+            first = first_pairs(self.ordered, few) if self.reference_at is None else []
+            first = first or list(islice(filter(self.comparable, self.pairs), few)) or self.pairs[:few]
 
             def measured(pair: Pair) -> bool:
                 return block is not None and bool(np.isfinite(block[self.id_pair(pair)]).any())
 
-            if block is None or any(map(measured, first)):
-                return first
-            return list(islice(filter(measured, self.pairs), few)) or first
+            known = list(islice(filter(measured, dict.fromkeys((*first, *self.pairs))), few))
+            return sorted(known) or first
         where = {adapter: at for at, adapter in enumerate(self.order)}
         known = [(where[a], where[b]) for a, b in self.chosen if a in where and b in where]
         return sorted((min(pair), max(pair)) for pair in known)

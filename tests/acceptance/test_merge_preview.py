@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from inspector.tables.tables import significant
 from inspector.workflows.merge_preview import weighted
 from tests.acceptance.command import DEMO, inspector
 from tests.makers import random_factors, write_adapter, write_random
@@ -82,7 +83,7 @@ def test_stdout_says_the_same_in_80_columns(run, dense):
     done, _ = run
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
     assert done.stdout.startswith("sft ↔ dpo: Weights only: a little alike (cosine 0.21)")
-    assert f"norm of the sum   {norm(dense['sum']):.3g}\n" in done.stdout
+    assert f"norm of the sum   {significant(norm(dense['sum']))}\n" in done.stdout
     assert "at rank 4" in done.stdout
     for title in "by projection", "by layer", "energy ratio of the sum:", "interference:":
         assert title in done.stdout

@@ -219,10 +219,10 @@ async def test_the_merge_view_leaves_it_out_and_says_so(place):
     adapters = [opened(place), opened(place, "plain")]
     app = InspectorApp(study=analyse(adapters, Settings()))
     async with app.run_test(size=(100, 24)) as pilot:
-        await visit(pilot, "merge")
+        await visit(pilot, "sum")
         assert "Σ w·ΔW of 1 adapter" in body(app)
         assert "called is an activated LoRA" in body(app)
-        assert "called=" not in shlex.join(app.views["merge"].shell_command(app.state))
+        assert "called=" not in shlex.join(app.views["sum"].shell_command(app.state))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 
 from inspector.analysis.analyse import analyse
 from inspector.insights.verdict import verdict
+from inspector.study.export import load
 from inspector.study.module_id import ModuleId
 from inspector.study.study import ProbeInfo, Settings
+from tests.acceptance.command import DEMO
 from tests.insights.findings.published import barriers, study, with_layers
 from tests.memory import adapter
 
@@ -181,6 +184,10 @@ WEIGHTS = " In weights: different directions (cosine 0.06) yet the same outputs 
     [
         ((1.46, 1.468, 1.47), "No barrier (loss 1.47 and 1.46, 1.47 averaged)."),
         ((1.50, 1.56, 1.79), "No barrier, only unequal ends (loss 1.79 and 1.50, 1.56 averaged)."),
+        (
+            (1.77, 1.58, 1.79),
+            "No barrier, and averaged a lower loss than either (loss 1.79 and 1.77, 1.58 averaged).",
+        ),
         ((2.0, 4.0, 2.1), "A barrier parts them (loss 2.10 and 2.00, 4.00 averaged, up to 1.90 above both)."),
         (
             (1.0, 4.5, 5.0),
@@ -242,3 +249,21 @@ def test_a_pair_without_common_modules_still_has_its_measured_loss():
     assert headline(found).endswith(
         "In weights: they change different modules, none in common: a sum holds both side by side, unchanged."
     )
+
+
+def test_the_verdicts_of_the_demo_agree_with_what_was_measured():
+    """What running the base showed comes first in each; no word of a barrier without a measured one."""
+    demo = load(DEMO / "study.parquet")
+    for i, j in combinations(range(len(demo.names)), 2):
+        found = verdict(demo, i, j)
+        path = demo.blocks["lmc_loss", "global"][i, j, 0]
+        rise = np.nanmax(path) - max(path[0], path[-1])
+        assert found.measured
+        assert found.headline.index("oss ") < found.headline.index("In weights")
+        assert ("a barrier parts them" in found.headline) == (rise > 0.01 * max(path[0], path[-1])), found.headline
+    seeds = verdict(demo, demo.index("sft"), demo.index("sft_s123"))
+    assert "no barrier" in seeds.behaviour
+    assert "hidden states alike in every layer" in seeds.behaviour
+    assert "different directions (cosine 0.06) yet the same outputs (u₁ 0.81" in seeds.weights
+    small = verdict(demo, demo.index("sft"), demo.index("dpo"))
+    assert "dpo moved 14.6 times less far: adding it changes next to nothing of sft" in small.weights

@@ -15,6 +15,7 @@ from inspector.merging.spectra import parents, spectra, terms
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Settings
 from inspector.tables.merging import print_preview
+from inspector.tables.tables import significant
 from tests.memory import adapter
 
 Q, V = "self_attn.q_proj", "mlp.v_proj"
@@ -222,9 +223,9 @@ def test_the_tables_say_the_numbers(four, capsys):
     }
     assert [rows[name][:2] for name in ("a", "b", "zero", "c")] == [["0.5", "2"], ["-2", "3"], ["0", "4"], ["1.5", "1"]]
     own = np.sqrt(sum((W**2).sum() for W in parts[1].values()))
-    assert rows["b"][2:4] == [f"{own / 2:.3g}", f"{own:.3g}"]
+    assert rows["b"][2:4] == [significant(own / 2), significant(own)]
     assert float(rows["b"][4]) == pytest.approx(float(preview.sums.cosines(preview.scope())[1]), abs=6e-4)
-    assert f"norm of the sum   {norm:.3g}\n" in out
+    assert f"norm of the sum   {significant(norm)}\n" in out
     assert f"energy ratio      {ratio:.3f} (" in out
     assert f"interference      {conflict:.3f} (" in out
     assert f"rank of the sum   {float(preview.ranks(preview.scope())):.1f} on average, at most 6\n" in out
@@ -232,7 +233,7 @@ def test_the_tables_say_the_numbers(four, capsys):
     steps = ", ".join(f"{k}: {100 * kept[k - 1]:.1f} %" for k in (1, 2, 4, 6))
     assert f"    by rank       {steps}\n" in out
     layer, *_, of_layer = numbers(parts, whole, [m for m in study.modules if m.layer == 2])
-    assert rows["2"][:2] == ["2", f"{layer:.3g}"]
+    assert rows["2"][:2] == ["2", significant(layer)]
     assert rows["2"][-2] == f"{100 * of_layer[1]:.1f}"
     assert rows["7"] == ["1", "0", "n/a", "n/a", "n/a"]
     assert rows["q_proj"][0] == "3"

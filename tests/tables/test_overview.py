@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from inspector.insights.overview import overview
-from inspector.tables.overview import overview_lines, plain_lines
+from inspector.tables.overview import overview_lines
 from tests.insights.findings.published import COSINE, EIGHT, study
 from tests.report.studies import full_study
 
@@ -14,6 +14,10 @@ NORMS = dict(zip(EIGHT, (1.4, 1.7, 1.3, 1.9, 1.1, 0.1, 0.5, 0.6), strict=True))
 LONG = tuple(
     f"run1-qwen3-4b-lora-r32-math-{method}-lr2e-4-s{seed}" for method in ("sft", "dpo") for seed in (1, 2, 42, 7)
 )
+
+
+def plain_lines(found, width):
+    return [line.text.plain for line in overview_lines(found, width)]
 
 
 def of_the_study():
@@ -69,5 +73,5 @@ def test_a_norm_that_is_not_known_has_no_bar():
 
 def test_what_is_measured_so_far_is_said():
     found = replace(of_the_study(), known=60, total=120)
-    assert "  ! 60 of 120 modules measured so far: all numbers are of these" in list(plain_lines(found, 80))
+    assert "  ! 60 of 120 modules measured so far: all numbers are of these" in plain_lines(found, 80)
     assert not any("so far" in line for line in plain_lines(of_the_study(), 80))

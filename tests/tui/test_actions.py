@@ -67,7 +67,7 @@ async def test_palette_finds_and_runs_an_action():
 async def test_help_names_keys_and_definitions_of_the_view():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
+        await visit(pilot, "pair")
         await pilot.press("?")
         await pilot.pause()
         text = help_text(app.view, app.everywhere, app.state, app.ink, 300).plain

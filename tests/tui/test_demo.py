@@ -27,7 +27,7 @@ async def main():
         while app.progress is not None or not app.state.study.blocks:
             await pilot.pause(0.05)
         for view in app.views.values():
-            if view.id == "merge" or not view.there(app.state):  # a sum is of the adapters' own weights
+            if view.tab == "5" or not view.there(app.state):  # a sum is of the adapters' own weights
                 continue
             app.go(view.id)
             app.repaint()

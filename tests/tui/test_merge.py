@@ -13,6 +13,7 @@ from inspector.analysis.analyse import analyse
 from inspector.insights.verdict import verdict
 from inspector.study.study import Settings
 from inspector.tui.app import InspectorApp
+from inspector.tui.subjects import pair_label
 from inspector.tui.views.merge.sums import percent, significant
 from tests.memory import random_adapter
 from tests.tui.factory import make_study
@@ -60,7 +61,7 @@ async def test_keys_change_share_rank_pair_and_place(adapters):
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "merge")
         await pilot.press("+", "+", "R", "n")
-        assert "one ↔ three" in body(app)
+        assert pair_label(app.state, (0, 2)) in body(app)
         assert "if merged 0.7 : 0.3" in body(app)
         await settle(pilot, lambda: "kept at rank 5" in body(app))
         assert shlex.join(app.view.shell_command(app.state)) == (
@@ -96,8 +97,9 @@ async def test_enter_lists_the_modules_and_back(adapters, tmp_path):
 
 async def test_what_was_measured_on_the_base_comes_first():
     app = InspectorApp(study=probed_study(3))
-    async with app.run_test(size=(80, 40)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "merge")
+        assert "↓" not in body(app)
         said = verdict(app.state.study, 0, 1).headline
         assert said.startswith("Accuracy d")
         assert " In weights: " in said

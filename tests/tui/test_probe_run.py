@@ -104,7 +104,7 @@ async def test_other_work_takes_over_and_says_so(prober, monkeypatch):
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
         await visit(pilot, "angles")
-        await pilot.press("+")
+        await pilot.press("-")
         await pilot.pause()
         assert ("the probe gave way: what it measured so far stays", "warn") in app.log_lines
         assert not app.state.probing

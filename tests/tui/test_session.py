@@ -81,7 +81,7 @@ async def test_weights_and_claims_come_back(monkeypatch):
     monkeypatch.setattr(workers, "open_all", lambda *_rest: None)
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "merge")
+        await visit(pilot, "sum")
         await pilot.press("-", "-")
         await visit(pilot, "claims")
         await pilot.press("c", *"demo", "enter")

@@ -249,7 +249,7 @@ def test_a_probe_of_few_pairs_is_drawn_for_those():
     state.pairwise = BasinsView.pairwise
     assert state.plotted == [(1, 3)]
     state.pairwise = LayersView.pairwise
-    assert state.plotted[:2] == [(0, 1), (0, 2)]
+    assert len(state.plotted) == 4
 
 
 async def test_ctrl_c_says_what_stops_and_what_leaves():

@@ -27,7 +27,7 @@ def study(tmp_path_factory):
     [
         ("adapters", ["unknown (no α", "‖ΔW‖ · ·"]),
         ("size", ["singular values σ/‖ΔW‖", "a unscaled b known"]),
-        ("merge", ["Left out, their scale is unknown: unscaled (--alpha gives it)", "Σ w·ΔW of 1 adapter"]),
+        ("sum", ["Left out, their scale is unknown: unscaled (--alpha gives it)", "Σ w·ΔW of 1 adapter"]),
     ],
 )
 async def test_what_depends_on_the_scale_is_not_shown(study, view, says):

@@ -92,7 +92,7 @@ def same_rows(folder: Path, key: str, digest: str) -> None:
 
     Raises InspectorError if they are others than those that a run of the set was begun with.
     """
-    path = folder / f"rows-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    path = folder / f"rows-{hashlib.sha256(key.encode()).hexdigest()[:16]}.sha256"
     try:
         before = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:

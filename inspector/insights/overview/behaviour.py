@@ -102,8 +102,8 @@ def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]
         text = f"{names[i]} and {names[j]}: {found[far]}."
     else:
         which = f"all {len(found)}" if alike == len(found) else f"{alike or 'none'} of {len(found)}"
-        farthest = f"farthest {names[i]} and {names[j]}: {found[far].least:.2f}"
-        text = f"Hidden states stay alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {farthest}."
+        least = f"the least is {found[far].least:.2f}"
+        text = f"Hidden states are alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {least}."
     yield Finding("states", text, (of_pair(study, found[far].metric, i, j, found[far].layer),))
 
 

@@ -64,7 +64,9 @@ class AnglesView(View):
         said = f" · k = {asked}{rank}{extent} · {self.place(state)}"
         title.add(said if title.width + cell_len(said) <= area.width else said.rpartition(" · ")[0], ink.dim)
         lines = [title, self._scale(label, span, k, area, wide=wide)]
-        lines += [self._row(state, p, left(names[p], label), span, area, wide=wide) for p in pairs[top : top + room]]
+        lines += [
+            self._row(state, p, left(names[p], label), (span, k), area, wide=wide) for p in pairs[top : top + room]
+        ]
         lines += [Line()] * (area.height - 1 - len(lines))
         return page([*lines, self._key(state, k, area)], area.width, area.height)
 
@@ -91,7 +93,9 @@ class AnglesView(View):
         names = f"{theta(1):>6} {theta(k):>7}" + (f"  {'middle half of ' + theta(1):<18}" if wide else "")
         return line.add(names, area.ink.dim)
 
-    def _row(self, state: AppState, pair: Pair, name: str, span: int, area: Area, *, wide: bool) -> Line:
+    def _row(self, state: AppState, pair: Pair, name: str, of: tuple[int, int], area: Area, *, wide: bool) -> Line:
+        """`of`: columns of the bar, and how many angles the ranks allow."""
+        span, k = of
         ink = area.ink
         here = state.pair is not None and pair == (min(state.pair), max(state.pair))
         angles = state.indexed("principal_angle", pair)
@@ -109,7 +113,7 @@ class AnglesView(View):
         line.add(f" {degrees(float(angles[0])):>6} {degrees(float(angles[last])):>7}", ink.bold if here else ink.plain)
         if wide:
             line.add(f"  {degrees(low)}–{degrees(high)}", ink.dim)
-        if last + 1 < depth(state) and np.isfinite(angles[last]):
+        if last + 1 < k and np.isfinite(angles[last]):
             line.add(f" {theta(last + 1)}", ink.warn)
         return line
 

@@ -123,7 +123,9 @@ class LayersView(View):
         title, colours = Line(f" {metric_title(metric)} by layer", area.ink.bold), legend(metric, area.ink)
         folds = self._form(state, area).caption
         filtered = f" · {clean(state.filter)} only" if state.filter else ""
-        for part in (f" · {which}", filtered, folds, shared(state)):
+        at = state.reference_at
+        against = "" if at is None or of_adapters(metric) else f" · against {labels(state.names).short[at]}"
+        for part in (f" · {which}", against, filtered, folds, shared(state)):
             title.add(part if title.width + cell_len(part) <= area.width else "", area.ink.dim)
         if title.width + colours.width + 2 <= area.width:
             title.to(area.width - colours.width - 1).segments.extend(colours.segments)

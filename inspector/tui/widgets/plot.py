@@ -69,6 +69,8 @@ def plot(lines: Lines, ink: Ink, width: int, height: int) -> list[Line]:
     chance = _chance_rows(lines, frame)
     out = []
     zero = frame.row(0.0) if low <= 0 < high and not lines.log else -1
+    if zero >= 0:
+        labels.setdefault(zero, "0 ")
     for y, row in enumerate(rows):
         line = Line(right(labels.get(y, ""), AXIS), ink.dim).add("┤" if y in labels else "│", ink.dim)
         blank = "──" if y == zero else "· " if y in labels else "  "

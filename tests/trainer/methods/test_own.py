@@ -78,6 +78,8 @@ def test_it_is_planned_trained_and_another_one_once_its_file_changed(mine, tmp_p
             "put @dataclass",
         ),
         (HEAD + "class Best(Weighted):\n  'w'", "give it a name"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = 'all'", "give it a name"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = '../x'", "give it a name"),
         (HEAD + "class Best(Weighted):\n  name = 'x'", "give it a docstring"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: int", "its setting k needs a default"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: list = ()", "and a type of bool, float"),

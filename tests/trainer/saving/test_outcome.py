@@ -43,7 +43,7 @@ def test_every_method_from_the_same_start_and_ids(every, base):
     for key in ("a0", "rows_digest", "rollouts", "base_weights", "base_digest"):
         assert len({run[key] for run in told}) == 1
         assert len(told[0][key]) == 64
-    assert len(list((out / ".start").glob("*.safetensors"))) == len(list((out / ".start").glob("rows-*.json"))) == 1
+    assert len(list((out / ".start").glob("*.safetensors"))) == len(list((out / ".start").glob("rows-*.sha256"))) == 1
     model = AutoModelForCausalLM.from_pretrained(base)
     assert start.base_digest(model) == told[0]["base_weights"]
 

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from inspector.common.arrays import Floats
 from inspector.merging.preview import Flags, Preview, refused
 from inspector.study.study import Study
+from inspector.tables import tables
 from inspector.tui.state import AppState
 from inspector.tui.text import NA, Line, clean, plural, wrap
 from inspector.tui.theme import Ink
@@ -34,8 +35,8 @@ def percent(share: float) -> str:
 
 
 def significant(value: float) -> str:
-    """A size in three significant digits: `1.44`, `0.0985`."""
-    return NA if math.isnan(value) else f"{value:.3g}" if 1e-4 <= value < 1e5 or not value else f"{value:.2e}"
+    """A size in three significant digits: `1.70`, `0.0985`."""
+    return NA if math.isnan(value) else tables.significant(value)
 
 
 def along_layers(state: AppState, preview: Preview, metric: str) -> Floats:

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.insights.evidence import Evidence
 from inspector.insights.verdict import verdict
 from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label
-from inspector.tui.text import NA, Line, clean, left, right, wrap
+from inspector.tui.text import NA, Line, beside, clean, left, right, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, scrolled
+from inspector.tui.views.map import TWO_PANES
 from inspector.tui.views.merge.actions import SHARE, Adder
 from inspector.tui.views.merge.sums import (
     METRICS,
     UNFINISHED,
+    along_layers,
     missing,
     percent,
     ranks,
     significant,
     sum_table,
 )
-from inspector.tui.views.merge.words import evidence, rule, said
+from inspector.tui.views.pair.evidence import evidence, rule, said
 from inspector.tui.work import Work
+
+_LEFT_OUT = ("energy_ratio", "output_similarity", "v1", "subspace_overlap")
+"""Evidence for which there may be no room, in this order."""
+_COLUMNS, _WIDE = ("‖ΔW_a‖", "‖ΔW_b‖", "cosine", "‖sum‖", "cancels", "kept"), 8
+_ASIDE = 5 + 4 * _WIDE + 3
+"""Columns of the right pane."""
 
 
 class MergeView(View):
@@ -36,6 +46,7 @@ class MergeView(View):
     tab = "5"
     title = "Merge"
     scrolls = True
+    lists = "modules"
     need = 2
     hint = "the verdict on two adapters, and what their average would be"
     about = (
@@ -58,19 +69,23 @@ class MergeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
-        found = verdict(state.study, a, b)
-        lines = [Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)]
-        lines += said(found, ink, width)
+        found, wanted = verdict(state.study, a, b), state.finds.get(self.lists, "")
+        head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
+        preview = state.preview
+        aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []
+        width -= _ASIDE if aside else 0
+        lines, merged = said(found, ink, width), self._merged(state, (a, b), ink, width)
         if not state.mixture.modules:
-            lines += evidence(found, ink, width)
-        lines += self._merged(state, (a, b), area)
-        if state.mixture.modules and (preview := state.preview) is not None:
-            lines += _modules(state, preview, (a, b), ink)
-        return scrolled(lines, state, self.id, area)
+            room = area.height - len(lines) - len(merged) - 2
+            lines += evidence(state, pair, replace(found, evidence=_fitting(found.evidence, room)), ink, width)
+        lines += merged
+        if (state.mixture.modules or wanted) and preview is not None:
+            lines += _modules(state, preview, (a, b), wanted, ink)
+        return scrolled([head, *(beside(lines, aside, width + 2) if aside else lines)], state, self.id, area)
 
-    def _merged(self, state: AppState, two: tuple[int, int], area: Area) -> list[Line]:
+    def _merged(self, state: AppState, two: tuple[int, int], ink: Ink, width: int) -> list[Line]:
         """Norm, cosines, what cancels and what a rank keeps of the sum at the slider's place; or why there is none."""
-        ink, width, preview = area.ink, area.width, state.preview
+        preview = state.preview
         share = state.mixture.share
         narrowed = f" · {self.place(state)}" if state.filter or state.scope == "layer" else ""
         head = rule(f"if merged {share:g} : {round(1 - share, 10):g}{narrowed}", ink, width)
@@ -107,6 +122,15 @@ class MergeView(View):
         return ("cosine", "u1", "v1", "subspace_overlap", "output_similarity", *METRICS)
 
 
+def _fitting(rows: tuple[Evidence, ...], room: int) -> tuple[Evidence, ...]:
+    """As many rows as there is room for: what the Pair shows as well, and says least of a sum, is left out first."""
+    kept = list(rows)
+    for metric in _LEFT_OUT:
+        if len(kept) > room:
+            kept = [row for row in kept if row.metric != metric]
+    return tuple(kept)
+
+
 def _cosine(value: float) -> str:
     return NA if math.isnan(value) else f"{value:z.2f}"
 
@@ -126,13 +150,11 @@ def _projections(state: AppState, preview: Preview, ink: Ink, width: int) -> lis
     return [line]
 
 
-_COLUMNS, _WIDE = ("‖ΔW_a‖", "‖ΔW_b‖", "cosine", "‖sum‖", "cancels", "kept"), 8
-
-
-def _modules(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink) -> list[Line]:
-    """A row a module of the sum: the sizes of both, their cosine, and what becomes of them."""
+def _modules(state: AppState, preview: Preview, two: tuple[int, int], wanted: str, ink: Ink) -> list[Line]:
+    """A row a module of those searched for: the sizes of both, their cosine, and what becomes of them."""
     study, sums, target = preview.study, preview.sums, state.mixture.target(preview)
     shown = np.flatnonzero(preview.scope(state.counted())).tolist()
+    shown = [m for m in shown if wanted.casefold() in str(study.modules[m]).casefold()]
     names = [clean(str(study.modules[m])) for m in shown]
     label = max(map(cell_len, names), default=8) + 2
     norms, cosines = study.blocks["norm", "module"], study.blocks["cosine", "module"][two]
@@ -144,6 +166,22 @@ def _modules(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink) 
             squares = preview.spectra[m] ** 2
             cells.append(percent(_share(squares[:target].sum(), squares.sum())))
         lines.append(Line("   ").add(left(name, label)).add("".join(right(cell, _WIDE) for cell in cells)))
+    return lines
+
+
+def _by_layer(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink) -> list[Line]:
+    """A row a layer: the cosine of both, and what becomes of them in the sum."""
+    cosines = state.shown.block("cosine", "layer")
+    if not state.layers or cosines is None:
+        return []
+    columns = [along_layers(state, preview, m) for m in ("sum_norm", "sum_interference", "sum_energy_kept")]
+    lines = [Line("layer", ink.dim).add("".join(right(c, _WIDE) for c in ("cosine", *_COLUMNS[3:])), ink.dim)]
+    for at, layer in enumerate(state.layers):
+        here = state.one_layer and at == state.layer
+        norm, conflict, kept = (float(values[at]) for values in columns)
+        cells = (_cosine(float(cosines[two][at])), significant(norm), percent(conflict), percent(kept))
+        line = Line(right(str(layer), 4), ink.accent if here else ink.dim).add(" ")
+        lines.append(line.add("".join(right(cell, _WIDE) for cell in cells), ink.bold if here else ink.plain))
     return lines
 
 

@@ -9,7 +9,6 @@ from textual.strip import Strip
 
 from inspector.study.study import Study
 from inspector.tui.actions import Action
-from inspector.tui.adapter_list import AdapterList
 from inspector.tui.answers import Answer
 from inspector.tui.editing import LIST
 from inspector.tui.messages import ForView
@@ -62,12 +61,8 @@ class OverviewView(View):
         if app.state.study.blocks:
             self.answer.keep_up(app)
 
-    def receive(self, app: AdapterList, message: ForView) -> None:
-        """The first answer to a start without a past puts the cursor on its first line."""
-        first = self.answer.of(app.state) is None and app.session.cursor is None
+    def receive(self, app: Work, message: ForView) -> None:
         self.answer.take(message)
-        if app.view is self and (items := self._items(app.state)):
-            self._point_at(app.state, items[0] if first else self._item() or ("adapter", app.state.row))
         app.repaint()
 
     # The cursor
@@ -139,13 +134,11 @@ class OverviewView(View):
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
-        if not state.study.blocks:
+        if found is None and self.answer.newest(state):
+            words = "  No rule could be applied to these numbers."
+            return page([Line(), Line(words, area.ink.bold)], area.width, area.height)
+        if found is None or not state.study.blocks:
             return page(_headers(state, area), area.width, area.height)
-        if found is None:
-            words = (
-                "No rule could be applied to these numbers." if self.answer.newest(state) else "Reading the numbers …"
-            )
-            return page([Line(), Line(f"  {words}", area.ink.bold)], area.width, area.height)
         wide = area.width >= TWO_PANES
         width = min(max(area.width - 46, 64), 100) if wide else area.width
         if self.sentence is not None and self.sentence >= len(found.so_what):
@@ -214,9 +207,10 @@ class OverviewView(View):
 
 
 def _headers(state: AppState, area: Area) -> list[Line]:
-    """Who is open, while nothing is measured."""
+    """Who is open, until the first answer is there."""
     top = window(0, state.row, area.height - 1, state.size)
-    what = f"Reading {clean(state.opening)} …" if state.opening else "Measuring …"
+    what = "Reading the numbers …" if state.study.blocks else "Measuring …"
+    what = f"Reading {clean(state.opening)} …" if state.opening else what
     lines = [Line(f"  {plural(state.size, 'adapter')}", area.ink.bold)]
     lines[0].add(rows_shown(top, area.height - 1, state.size, "rows") + f" · {what}", area.ink.dim)
     name = min(max(map(cell_len, state.names), default=0), area.width // 2) + 2
