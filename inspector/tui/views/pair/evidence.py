@@ -19,7 +19,7 @@ from inspector.tui.widgets.strips import form, numbers, strip
 
 _GAP = 1e-3
 _STEEP = 0.9
-_WHAT, _CHANCE = 14, 8
+_WHAT, _CHANCE = 12, 8
 _LEAST = 15
 """Cells of a strip at least."""
 _METRIC, _LOWEST = 11, 10
