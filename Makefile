@@ -6,7 +6,7 @@ PIP := PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) PIP_DIS
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow newest fuzz check bench stress pictures man guides constraints format clean
+.PHONY: demo test test-slow newest fuzz check bench stress pictures man guides demo-study constraints format clean
 
 demo: $(VENV)/installed  ## set up and open the app on the bundled adapters
 	@$(BIN)/inspector demo
@@ -47,6 +47,9 @@ man: $(VENV)/installed  ## the man pages, from the commands
 
 guides: $(VENV)/installed  ## the guides that repeat the code: definitions, methods, commands
 	@$(BIN)/python -m tests.guides
+
+demo-study: $(VENV)/installed  ## the study that ships with the demo: an hour or two of CPU the first time
+	@$(BIN)/python -m tests.demo_study
 
 constraints: $(VENV)/installed  ## constraints.txt from this environment: run the tests in it first
 	@$(MAKE) --no-print-directory versions > constraints.new

@@ -199,7 +199,8 @@ def _geometry(
     if all(norm > 0 for norm in norms):
         times = max(norms) / min(norms)
         note = f"{times:.3g} times" if times >= UNEQUAL else ""
-        rows.append(Evidence("size", f"‖ΔW‖ {_size(norms[0])} : {_size(norms[1])}", "", "norm", note))
+        sizes = " : ".join(f"{norm:#.3g}".rstrip(".") for norm in norms)
+        rows.append(Evidence("size", f"‖ΔW‖ {sizes}", "", "norm", note))
     if not math.isnan(cancelled):
         rows.append(Evidence("opposed", f"{100 * cancelled:.1f} % of the energy", "", "energy_ratio"))
     if one_sided := study.one_sided(i, j):
@@ -220,7 +221,3 @@ def _so_far(study: Study, i: int, j: int, text: str) -> str:
 
 def _by_chance(chance: float) -> str:
     return "" if math.isnan(chance) else f", {level(chance)} by chance"
-
-
-def _size(norm: float) -> str:
-    return f"{norm:#.3g}".rstrip(".")

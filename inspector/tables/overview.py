@@ -47,16 +47,22 @@ class _Columns:
     high: float
 
 
-def overview_lines(found: Overview, width: int) -> list[OverviewLine]:
-    """Facts, groups, who stands alone, then what follows. No line is wider than `width`, from 60 cells on."""
+def overview_lines(found: Overview, width: int, *, brief: bool = False) -> list[OverviewLine]:
+    """Facts, groups, who stands alone, then what follows. No line is wider than `width`, from 60 cells on.
+
+    `brief`: those alone share one line, if it fits and there are groups above it.
+    """
     columns = _columns(found, width)
     lines = [*_title(found, width), *_head(columns)]
     for group in found.groups:
         lines += [_group(group), *(_entry(entry, columns) for entry in group.entries)]
         lines += [_entry(entry, columns, "~") for entry in group.partly]
-    if found.alone and found.groups:
-        lines.append(OverviewLine(Text("  alone", "heading")))
-    lines += [_entry(entry, columns) for entry in found.alone]
+    line = _alone(found, columns, width) if brief and found.alone and found.groups else None
+    if line is not None:
+        lines.append(line)
+    else:
+        lines += [OverviewLine(Text("  alone", "heading"))] if found.alone and found.groups else []
+        lines += [_entry(entry, columns) for entry in found.alone]
     if found.so_what:
         lines += [OverviewLine(Text()), OverviewLine(Text("  So what", "heading")), *so_what_lines(found, width)]
     return lines
@@ -108,6 +114,19 @@ def _group(group: Group) -> OverviewLine:
     if group.partly:
         text.append(" · ~ in part", "quiet")
     return OverviewLine(text)
+
+
+def _alone(found: Overview, columns: _Columns, width: int) -> OverviewLine | None:
+    """`alone: online-grpo 0.21 · sft_s123 0.06 (other seed)`, the cosine to the nearest; None if it does not fit."""
+    for most in range(max(len(entry.why) for entry in found.alone), -1, -1):
+        parts = []
+        for entry in found.alone:
+            why = f" ({', '.join(entry.why[:most])})" if entry.why[:most] else ""
+            parts.append(f"{columns.names[entry.index]} {number(entry.cosine, 2)}{why}")
+        text = Text.assemble("  ", ("alone: ", "heading"), " · ".join(parts))
+        if cell_len(text.plain) <= width:
+            return OverviewLine(text, "adapter", found.alone[0].index)
+    return None
 
 
 def _to(low: float, high: float) -> str:
@@ -175,8 +194,3 @@ def _wrapped(text: str, width: int, style: str) -> Iterable[Text]:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
-
-
-def plain_lines(found: Overview, width: int) -> Iterable[str]:
-    """The lines as text alone."""
-    return (line.text.plain for line in overview_lines(found, width))

@@ -170,8 +170,10 @@ class AppState(Numbers):
             def measured(pair: Pair) -> bool:
                 return block is not None and bool(np.isfinite(block[self.id_pair(pair)]).any())
 
-            known = list(islice(filter(measured, dict.fromkeys((*first, *self.pairs))), few))
-            return sorted(known) or first
+            known = list(filter(measured, dict.fromkeys((*first, *self.pairs))))
+            if set(known) <= set(first):  # a run over these may still go on, or was cancelled
+                return first
+            return sorted(known[:few])
         where = {adapter: at for at, adapter in enumerate(self.order)}
         known = [(where[a], where[b]) for a, b in self.chosen if a in where and b in where]
         return sorted((min(pair), max(pair)) for pair in known)

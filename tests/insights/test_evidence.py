@@ -134,8 +134,14 @@ def test_states_of_layers_that_do_not_begin_at_zero(values, least, layer, first)
         got = states(found, i, j)
         assert (got.metric, got.least, got.layer, got.first) == ("cka", least, layer, first)
         assert got.chance == (0.1, 0.2, 0.3, 0.4)[layer - 5]
-        assert got.row.value == f"CKA ≥ {floored(least)}"
+        assert got.row.value == f"CKA {least:.2f}"
         assert (got.row.chance, got.row.note) == (level(got.chance), f"lowest in layer {layer}")
+
+
+def test_the_row_of_states_says_at_least_only_if_all_are_alike():
+    assert States("cka", 0.95, 7, nan, 5).row.value == "CKA ≥ 0.95"
+    assert States("cka", 0.999, 7, nan, 5).row.value == "CKA ≥ 0.99"
+    assert States("cka", below(0.95), 7, nan, 5).row.value == "CKA 0.95"
 
 
 def test_debiased_states_come_before_plain_ones_unless_they_say_nothing():

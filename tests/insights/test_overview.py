@@ -130,7 +130,7 @@ def test_measured_accuracy_decides_which_to_keep(p, sentence):
     assert first.numbers[0].metric == "accuracy"
 
 
-@pytest.mark.parametrize(("high", "end"), [(-0.1, ": keep it."), (0.1, ", not clearly so.")])
+@pytest.mark.parametrize(("high", "end"), [(-0.1, ": keep it."), (0.1, "; no difference shown to b.")])
 def test_without_a_difference_in_accuracy_the_lowest_loss_decides(high, end):
     path = [1.5, 1.4, 1.3]
     of = {name: {("a", "b"): value} for name, value in barriers(path).items()}
@@ -143,6 +143,17 @@ def test_without_a_difference_in_accuracy_the_lowest_loss_decides(high, end):
     wanted = "lowest loss" if end == ": keep it." else "none solves the most"
     assert wanted in first.text
     assert first.text.endswith(end) == (end == ": keep it.")
+
+
+def test_a_loss_whose_difference_may_be_chance_keeps_none():
+    path = [1.5, 1.4, 1.3]
+    of = {name: {("a", "b"): value} for name, value in barriers(path).items()}
+    made = study(
+        ("a", "b"), alphas=(0.0, 0.5, 1.0), cosine={("a", "b"): 0.9}, lmc_loss={("a", "b"): path},
+        lmc_ends={("a", "b"): -0.2}, lmc_ends_high={("a", "b"): 0.1}, **of,
+    )  # fmt: skip
+    wanted = "Of A's 2 variants a has the lowest loss (1.30, next 1.50); no difference shown to b."
+    assert overview(measured_by(made, "lmc")).so_what[0].text == wanted
 
 
 @pytest.mark.parametrize(
@@ -185,7 +196,10 @@ def test_of_many_paths_and_states_the_worst_is_named():
     made = with_layers(made, "cka_debiased", {("a", "b"): [0.99] * 36, ("b", "c"): [0.99] * 35 + [0.4]})
     found = said(overview(measured_by(made, "lmc", "cka", "accuracy")))
     assert "On 1 of 2 paths the loss rises above both ends, most between a and c (+0.50)." in found
-    assert "Hidden states stay alike in 1 of 2 pairs (CKA ≥ 0.95); farthest b and c: 0.40." in found
+    states = "Hidden states are alike in 1 of 2 pairs (CKA ≥ 0.95); the least is 0.40."
+    assert states in found
+    number = next(told for told in overview(made).so_what if told.text == states).numbers[0]
+    assert (number.a, number.b, number.layer) == ("b", "c", 35)
 
 
 def test_weights_alone_are_said_to_be_all():

@@ -99,8 +99,8 @@ def with_losses(pairs, high, *, accuracy=False, suffix=""):
 @pytest.mark.parametrize("suffix", ["", "_rollouts"])
 @pytest.mark.parametrize(
     ("high", "end"),
-    [((-0.1, -1e-9), ": keep it."), ((-0.1, 0.0), ", not clearly so."), ((0.0, -0.1), ", not clearly so."),
-     ((nan, -0.1), ", not clearly so.")],
+    [((-0.1, -1e-9), ": keep it."), ((-0.1, 0.0), "; no difference shown to c."),
+     ((0.0, -0.1), "; no difference shown to a."), ((nan, 0.1), "; no difference shown to c and a.")],
 )  # fmt: skip
 def test_the_variant_to_keep_by_loss(high, end, suffix):
     first = overview(with_losses(("ab", "ac", "bc"), high, suffix=suffix)).so_what[0]
@@ -210,9 +210,9 @@ def test_what_the_loss_says_of_averaging(strict, text):
 @pytest.mark.parametrize(
     ("least", "text"),
     [
-        ((0.95, 0.96, 0.97), "Hidden states stay alike in all 3 pairs (CKA ≥ 0.95); farthest a and b: 0.95."),
-        ((0.96, below(0.95), 0.97), "Hidden states stay alike in 2 of 3 pairs (CKA ≥ 0.95); farthest a and c: 0.95."),
-        ((0.5, 0.5, 0.4), "Hidden states stay alike in none of 3 pairs (CKA ≥ 0.95); farthest b and c: 0.40."),
+        ((0.95, 0.96, 0.97), "Hidden states are alike in all 3 pairs (CKA ≥ 0.95); the least is 0.95."),
+        ((0.96, below(0.95), 0.97), "Hidden states are alike in 2 of 3 pairs (CKA ≥ 0.95); the least is 0.95."),
+        ((0.5, 0.5, 0.4), "Hidden states are alike in none of 3 pairs (CKA ≥ 0.95); the least is 0.40."),
         ((nan, nan, 0.9), "b and c: hidden states differ somewhat (CKA 0.90 in layer 6)."),
     ],
 )
@@ -221,13 +221,14 @@ def test_what_hidden_states_say(least, text):
     found = from_layer(made("abc", cosine=0.1, layers=3, probes=("cka",)), 5)
     found = one_with("idden states", with_layers(found, "cka", {pair: [low + 0.01, low, nan] for pair, low in pairs}))
     assert found.text == text
+    assert found.numbers[0].value == np.nanmin(least)
 
 
 @pytest.mark.parametrize(
     ("accuracy", "p", "text"),
     [
         ({"a": 0.2, "b": 0.4, "c": 0.3}, 0.05, "Accuracy 20 to 40 %: no two differ beyond chance."),
-        ({"a": 0.2, "b": 0.4, "c": 0.3}, below(0.05), "Accuracy 20 to 40 %: b solves the most; 1 pair differ beyond chance."),
+        ({"a": 0.2, "b": 0.4, "c": 0.3}, below(0.05), "Accuracy 20 to 40 %: b solves the most; 1 pair differs beyond chance."),
         ({"a": 0.2, "c": 0.3}, 0.01, "Accuracy 20 to 30 %: no two differ beyond chance."),
         ({"b": 0.2}, 0.01, None),
     ],

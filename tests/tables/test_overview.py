@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from inspector.insights.overview import overview
-from inspector.tables.overview import group_rows, groups_caption, overview_lines, plain_lines, so_what_lines
+from inspector.tables.overview import group_rows, groups_caption, overview_lines, so_what_lines
 from tests.insights.findings.published import COSINE, EIGHT, study
 from tests.report.studies import full_study
 
@@ -16,6 +16,10 @@ NORMS = dict(zip(EIGHT, (1.4, 1.7, 1.3, 1.9, 1.1, 0.1, 0.5, 0.6), strict=True))
 LONG = tuple(
     f"run1-qwen3-4b-lora-r32-math-{method}-lr2e-4-s{seed}" for method in ("sft", "dpo") for seed in (1, 2, 42, 7)
 )
+
+
+def plain_lines(found, width):
+    return [line.text.plain for line in overview_lines(found, width)]
 
 
 def of_the_study():
@@ -71,7 +75,7 @@ def test_a_norm_that_is_not_known_has_no_bar():
 
 def test_what_is_measured_so_far_is_said():
     found = replace(of_the_study(), known=60, total=120)
-    assert "  ! 60 of 120 modules measured so far: all numbers are of these" in list(plain_lines(found, 80))
+    assert "  ! 60 of 120 modules measured so far: all numbers are of these" in plain_lines(found, 80)
     assert not any("so far" in line for line in plain_lines(of_the_study(), 80))
 
 
@@ -87,8 +91,8 @@ def of_norms(norms, *, groups=(), partly=(), **more):
     return overview(made)
 
 
-def cells(found, width=80):
-    return {line.index: line.text.plain for line in overview_lines(found, width) if line.about == "adapter"}
+def cells(found, width=80, **more):
+    return {line.index: line.text.plain for line in overview_lines(found, width, **more) if line.about == "adapter"}
 
 
 def bar(line):
@@ -185,3 +189,31 @@ def test_sentences_are_numbered_and_cautions_are_marked():
     assert len(wrapped) > 1
     assert all(line.startswith("    ") for line in wrapped[1:])
     assert max(map(cell_len, wrapped)) <= 40 - 1
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (80, "  alone: d 0.00 · c 0.00 (other seed, u₁ 0.81)"),
+        (46, "  alone: d 0.00 · c 0.00 (other seed, u₁ 0.81)"),
+        (45, "  alone: d 0.00 · c 0.00 (other seed)"),
+        (37, "  alone: d 0.00 · c 0.00 (other seed)"),
+        (36, "  alone: d 0.00 · c 0.00"),
+        (24, "  alone: d 0.00 · c 0.00"),
+        (23, None),
+    ],
+)
+def test_those_alone_share_a_line_in_brief_if_they_fit(width, line):
+    found = of_norms((1.0, 2.0, 3.0, 4.0), groups=["ab"])
+    found = replace(found, alone=(found.alone[0], replace(found.alone[1], why=("other seed", "u₁ 0.81"))))
+    brief = [one for one in overview_lines(found, width, brief=True) if "alone" in one.text.plain]
+    assert [(one.text.plain, one.about, one.index) for one in brief] == (
+        [("  alone", "", -1)] if line is None else [(line, "adapter", 3)]
+    )
+    assert ({2, 3} <= cells(found, width, brief=True).keys()) is (line is None)
+    assert len(cells(of_norms((1.0, 2.0)), width, brief=True)) == 2, "no group to be out of"
+
+
+def test_nobody_alone_has_no_line():
+    found = of_norms((1.0, 2.0), groups=["ab"])
+    assert not any("alone" in line for brief in (False, True) for line in plain_lines(found, 80, brief=brief))

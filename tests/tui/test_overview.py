@@ -179,6 +179,22 @@ async def test_names_that_begin_alike_are_told_apart_at_80_columns():
             assert row(app, name)
 
 
+async def test_those_alone_share_a_line_if_there_is_no_room_until_the_cursor_is_on_one():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 16)) as pilot:
+        await opened(app, pilot)
+        await pilot.press("home")
+        line = next(line for line in body(app).splitlines() if "alone" in line)
+        assert "alone: grpo 0.05 · dpo 0.05" in line
+        assert "more adapter" not in body(app)
+        for _ in range(3):
+            await pilot.press("down")
+        assert cursor(app)[4:].startswith("grpo ")
+        assert "alone:" not in body(app)
+        await pilot.press("end")
+        assert "alone: grpo 0.05 · dpo 0.05" in body(app)
+
+
 async def test_more_adapters_than_lines_are_counted_and_reached():
     app = InspectorApp(study=make_study(64, layers=2))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -177,6 +177,18 @@ async def test_claims_are_searched_by_name_and_sentence():
         assert app.state.names == NAMES
 
 
+async def test_the_modules_of_a_merge_are_searched():
+    app = app_with()
+    async with app.run_test(size=(80, 60)) as pilot:
+        await visit(pilot, "merge")
+        await pilot.press("slash", *"3.self_attn.Q", "enter")
+        found = [line.split()[0] for line in body(app).splitlines() if "self_attn" in line]
+        assert found == ["3.self_attn.q_proj", "13.self_attn.q_proj", "23.self_attn.q_proj"]
+        assert app.state.names == NAMES
+        await pilot.press("escape")
+        assert "self_attn" not in body(app)
+
+
 async def test_what_lists_nothing_cannot_be_searched():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:

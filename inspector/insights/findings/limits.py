@@ -37,7 +37,7 @@ def limits(study: Study) -> Iterator[Finding]:
     groups = by_base(study)
     if len(groups) > 1:
         bases = [base for group in groups if (base := study.adapters[group[0]].base)]
-        text = f"{BASES} ({listed(bases, 4)}): they are told of one base after the other."
+        text = f"{BASES} ({listed(bases, 4)}): they are compared within each base alone."
         if unnamed := [adapter.name for adapter in study.adapters if not adapter.base]:
             text += f" Not compared with them, since their base is not known: {listed(unnamed)}."
         yield Finding("limit", text, caution=True)

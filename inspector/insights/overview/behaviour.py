@@ -60,9 +60,10 @@ def _lowest_loss(study: Study, group: Group, names: Names) -> Finding | None:
     best, *others = sorted(losses, key=lambda i: losses[i])
     metric = f"lmc_ends{next(iter(paths.values())).suffix}"
     highest = [float(pair_values(study, f"{metric}_high")[best, other]) for other in others]
-    clear = all(high < 0 for high in highest)
+    close = [names[other] for other, high in zip(others, highest, strict=True) if not high < 0]
     how = f"has the lowest loss ({losses[best]:.2f}, next {losses[others[0]]:.2f})"
-    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{KEEP if clear else ', not clearly so.'}"
+    end = f"; no difference shown to {listed(close)}." if close else KEEP
+    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{end}"
     return Finding("loss", text, tuple(of_pair(study, metric, best, other) for other in others))
 
 
@@ -101,8 +102,8 @@ def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]
         text = f"{names[i]} and {names[j]}: {found[far]}."
     else:
         which = f"all {len(found)}" if alike == len(found) else f"{alike or 'none'} of {len(found)}"
-        farthest = f"farthest {names[i]} and {names[j]}: {found[far].least:.2f}"
-        text = f"Hidden states stay alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {farthest}."
+        least = f"the least is {found[far].least:.2f}"
+        text = f"Hidden states are alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {least}."
     yield Finding("states", text, (of_pair(study, found[far].metric, i, j, found[far].layer),))
 
 
@@ -117,7 +118,8 @@ def _accuracy(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
     differ = [pair for pair in combinations(known, 2) if p[pair] < SIGNIFICANT]
     numbers: list[Number] = [of_adapter(study, "accuracy", i) for i in (best, worst)]
     if differ:
-        text = f"Accuracy {spread}: {names[best]} solves the most; {count(len(differ), 'pair')} differ beyond chance."
+        pairs = f"{count(len(differ), 'pair')} differ{'s' * (len(differ) == 1)}"
+        text = f"Accuracy {spread}: {names[best]} solves the most; {pairs} beyond chance."
         numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in differ]
     else:
         text = f"Accuracy {spread}: no two differ beyond chance."

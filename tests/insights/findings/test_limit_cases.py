@@ -66,7 +66,7 @@ def with_bases(found, *bases):
 def test_bases_by_name(bases, named):
     found = with_bases(quiet("abcde"[: len(bases)]), *bases)
     assert marked(found) == [
-        f"! The adapters name different bases ({named}): they are told of one base after the other."
+        f"! The adapters name different bases ({named}): they are compared within each base alone."
     ] * bool(named)
 
 

@@ -62,7 +62,7 @@ def test_an_adapter_of_no_known_base_is_not_of_another():
     assert not [text for text in texts(one) if "bases" in text]
     two = replace(one, adapters=(one.adapters[0], replace(one.adapters[1], base="org/else"), one.adapters[2]))
     assert texts(two)[0] == (
-        "The adapters name different bases (Qwen/Qwen3-4B and org/else): they are told of one base after the other. Not "
+        "The adapters name different bases (Qwen/Qwen3-4B and org/else): they are compared within each base alone. Not "
         "compared with them, since their base is not known: c."
     )
 
@@ -156,7 +156,7 @@ def test_adapters_of_other_bases_are_told_apart():
     found = replace(found, adapters=tuple(replace(a, base=b) for a, b in zip(found.adapters, bases, strict=True)))
     said = texts(found)
     assert (
-        said[0] == "The adapters name different bases (org/one and org/two): they are told of one base after the other."
+        said[0] == "The adapters name different bases (org/one and org/two): they are compared within each base alone."
     )
     assert said[1:3] == ["a and b are one direction: cosine 0.95.", "c and d are one direction: cosine 0.95."]
     assert not [text for text in said if "moved" in text]

@@ -46,6 +46,7 @@ class MergeView(View):
     tab = "5"
     title = "Merge"
     scrolls = True
+    lists = "modules"
     need = 2
     hint = "the verdict on two adapters, and what their average would be"
     about = (
@@ -68,7 +69,7 @@ class MergeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
-        found = verdict(state.study, a, b)
+        found, wanted = verdict(state.study, a, b), state.finds.get(self.lists, "")
         head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
         preview = state.preview
         aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []
@@ -78,8 +79,8 @@ class MergeView(View):
             room = area.height - len(lines) - len(merged) - 2
             lines += evidence(state, pair, replace(found, evidence=_fitting(found.evidence, room)), ink, width)
         lines += merged
-        if state.mixture.modules and preview is not None:
-            lines += _modules(state, preview, (a, b), ink)
+        if (state.mixture.modules or wanted) and preview is not None:
+            lines += _modules(state, preview, (a, b), wanted, ink)
         return scrolled([head, *(beside(lines, aside, width + 2) if aside else lines)], state, self.id, area)
 
     def _merged(self, state: AppState, two: tuple[int, int], ink: Ink, width: int) -> list[Line]:
@@ -149,10 +150,11 @@ def _projections(state: AppState, preview: Preview, ink: Ink, width: int) -> lis
     return [line]
 
 
-def _modules(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink) -> list[Line]:
-    """A row a module of the sum: the sizes of both, their cosine, and what becomes of them."""
+def _modules(state: AppState, preview: Preview, two: tuple[int, int], wanted: str, ink: Ink) -> list[Line]:
+    """A row a module of those searched for: the sizes of both, their cosine, and what becomes of them."""
     study, sums, target = preview.study, preview.sums, state.mixture.target(preview)
     shown = np.flatnonzero(preview.scope(state.counted())).tolist()
+    shown = [m for m in shown if wanted.casefold() in str(study.modules[m]).casefold()]
     names = [clean(str(study.modules[m])) for m in shown]
     label = max(map(cell_len, names), default=8) + 2
     norms, cosines = study.blocks["norm", "module"], study.blocks["cosine", "module"][two]

@@ -16,6 +16,7 @@ from inspector.tui.theme import Ink
 from inspector.tui.views.base import window
 
 if TYPE_CHECKING:
+    from inspector.insights.overview import Overview
     from inspector.tables.overview import OverviewLine
 
 Item = tuple[str, int]
@@ -29,10 +30,14 @@ class Shown:
     above: Sequence[OverviewLine]
     below: Sequence[OverviewLine]
 
+    def fits(self, height: int) -> bool:
+        """Whether all lines fit."""
+        return len(self.above) + len(self.below) <= height
+
     def fitted(self, item: Item, top: int, height: int) -> tuple[list[OverviewLine], int]:
         """Both if they fit, else as much of each as keeps the cursor in sight; and the first line of the list shown."""
         room = max(height - min(len(self.below), height // 2), 1)
-        if len(self.above) + len(self.below) <= height:
+        if self.fits(height):
             return [*self.above, *self.below], 0
         top = window(top, _at(self.above, item), room, len(self.above)) if item[0] == "adapter" else top
         top = max(min(top, len(self.above) - room), 0)
@@ -55,6 +60,18 @@ def _at(lines: Sequence[OverviewLine], item: Item, *, last: bool = False) -> int
     """The first or the last line about an item; 0 without any."""
     found = [n for n, line in enumerate(lines) if (line.about, line.index) == item]
     return (found[-1] if last else found[0]) if found else 0
+
+
+def shown_of(found: Overview, state: AppState, width: int, height: int | None = None, here: Item = ("", -1)) -> Shown:
+    """All lines; those alone in one if there is no room, the cursor is elsewhere and nobody is filtered out."""
+    from inspector.tables.overview import overview_lines
+
+    whole = listed(overview_lines(found, width), state, grouped=bool(found.groups))
+    alone = {state.arrangement[entry.index] for entry in found.alone}
+    on_one = here[0] == "adapter" and state.order[here[1]] in alone
+    if height is None or whole.fits(height) or on_one or len(state.order) < len(state.arrangement):
+        return whole
+    return listed(overview_lines(found, width, brief=True), state, grouped=bool(found.groups))
 
 
 def listed(lines: Sequence[OverviewLine], state: AppState, *, grouped: bool) -> Shown:

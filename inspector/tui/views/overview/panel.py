@@ -47,13 +47,13 @@ def evidence(verdict: Verdict, ink: Ink, width: int) -> list[Line]:
     return lines
 
 
-def of_sentence(found: Finding, ink: Ink, width: int, height: int) -> list[Line]:
+def of_sentence(state: AppState, found: Finding, ink: Ink, width: int, height: int) -> list[Line]:
     """The sentence, and the numbers it was made from."""
     lines = [*_wrapped(found.text, ink, width), Line()]
     if found.numbers:
         lines += [Line("⏎", ink.accent).add(" opens the view of these numbers", ink.dim), Line()]
     room = max(height - len(lines) - 1, 1)
-    lines += [Line(fit(in_words(number), width), ink.dim) for number in found.numbers[:room]]
+    lines += [Line(fit(in_words(number, state), width), ink.dim) for number in found.numbers[:room]]
     if len(found.numbers) > room:
         lines.append(Line(f"… {plural(len(found.numbers) - room, 'more number')}: e exports", ink.dim))
     return lines

@@ -16,7 +16,7 @@ from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
 from inspector.tui.text import Line, clean, left, page, plural
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
-from inspector.tui.views.overview.lines import Item, Shown, listed, painted
+from inspector.tui.views.overview.lines import Item, painted, shown_of
 from inspector.tui.views.overview.panel import of_adapter, of_sentence
 from inspector.tui.views.summary.view import open_finding
 from inspector.tui.work import Work
@@ -72,7 +72,7 @@ class OverviewView(View):
         found = self.answer.of(state)
         if found is None:
             return [("adapter", at) for at in range(state.size)]
-        shown = self._shown(found, state, TWO_PANES)
+        shown = shown_of(found, state, TWO_PANES)
         return list(dict.fromkeys((x.about, x.index) for x in (*shown.above, *shown.below) if x.about))
 
     def _item(self) -> Item | None:
@@ -132,11 +132,6 @@ class OverviewView(View):
 
     # Painting
 
-    def _shown(self, found: Overview, state: AppState, width: int) -> Shown:
-        from inspector.tables.overview import overview_lines
-
-        return listed(overview_lines(found, width), state, grouped=bool(found.groups))
-
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         found = self.answer.of(state)
         if found is None and self.answer.newest(state):
@@ -146,10 +141,10 @@ class OverviewView(View):
             return page(_headers(state, area), area.width, area.height)
         wide = area.width >= TWO_PANES
         width = min(max(area.width - 46, 64), 100) if wide else area.width
-        shown = self._shown(found, state, width)
         if self.sentence is not None and self.sentence >= len(found.so_what):
             self.sentence = None
         here = self._item() or ("adapter", state.row)
+        shown = shown_of(found, state, width, area.height, here)
         lines, state.tops[self.id] = shown.fitted(here, state.tops.get(self.id, 0), area.height)
         self._lines = [(line.about, line.index) for line in lines]
         cursor = self._lines.index(here) if here in self._lines else -1
@@ -172,7 +167,7 @@ class OverviewView(View):
 
     def _panel(self, state: AppState, found: Overview, area: Area, width: int, height: int) -> list[Line]:
         if self.sentence is not None:
-            return of_sentence(found.so_what[self.sentence], area.ink, width, height)
+            return of_sentence(state, found.so_what[self.sentence], area.ink, width, height)
         entry = self._entry(state, found)
         why = "" if entry is None else ", ".join(entry.why)
         return of_adapter(state, why, self._of_pair(state, self._beside(state)), area.ink, width)

@@ -23,6 +23,8 @@ _WHAT, _CHANCE = 12, 8
 _LEAST = 15
 """Cells of a strip at least."""
 _METRIC, _LOWEST = 11, 10
+_OWN = {"energy_ratio": "ratio"}
+"""What a strip is called, as in the table of modules, if its evidence is worked out of it."""
 
 
 def said(found: Verdict, ink: Ink, width: int) -> list[Line]:
@@ -77,7 +79,7 @@ def by_layer(state: AppState, pair: Pair, found: Verdict, ink: Ink, width: int) 
     for row in found.evidence:
         values = layered(state, pair, row)
         if values is not None:
-            name = row.value.split(" ")[0] if not row.value[0].isdigit() else row.what
+            name = row.value.split(" ")[0] if not row.value[0].isdigit() else _OWN.get(row.metric, row.what)
             line = Line("   ").add(left(name, _METRIC), ink.dim)
             strip(line, values, row.metric, float("nan"), of, ink, state.layer)
             at = int(np.nanargmin(values))

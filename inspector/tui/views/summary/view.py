@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.insights import findings
 from inspector.insights.findings import Finding
+from inspector.insights.short_names import in_short
 from inspector.study.study import Study
 from inspector.tui.actions import Action
 from inspector.tui.answers import Answer
@@ -15,6 +18,7 @@ from inspector.tui.go_to import jump
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
+from inspector.tui.subjects import shared
 from inspector.tui.text import Line, clean, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy
 from inspector.tui.views.summary.numbers import in_words
@@ -79,7 +83,7 @@ class SummaryView(View):
             return page([Line(), Line("  " + told)], area.width, area.height)
         self.row = min(self.row, len(found) - 1)
         spare = area.height - 2 - len(self._sentence(found[self.row], area, chosen=True))
-        below = self._numbers(found[self.row], area, min(max(spare, 0), _NUMBERS))
+        below = self._numbers(found[self.row], state, area, min(max(spare, 0), _NUMBERS))
         room = area.height - len(below) - 2
 
         def sentence(at: int) -> list[Line]:
@@ -96,6 +100,7 @@ class SummaryView(View):
             last += 1
         title = Line(f" {plural(len(found), 'finding')}", area.ink.bold)
         title.add(rows_shown(top, max(last - top, 1), len(found), "findings"), area.ink.dim)
+        title.add(shared(state), area.ink.dim)
         if state.filter:
             title.add(" · of all modules, whatever is filtered", area.ink.dim)
         lines += [Line() for _ in range(room - len(lines))]
@@ -112,9 +117,9 @@ class SummaryView(View):
             lines.append(line)
         return lines
 
-    def _numbers(self, found: Finding, area: Area, most: int) -> list[Line]:
+    def _numbers(self, found: Finding, state: AppState, area: Area, most: int) -> list[Line]:
         """The numbers behind the finding under the cursor."""
-        lines = [Line("   ").add(in_words(number), area.ink.dim) for number in found.numbers[:most]]
+        lines = [Line("   ").add(in_words(number, state), area.ink.dim) for number in found.numbers[:most]]
         if len(found.numbers) > most > 0:
             more = plural(len(found.numbers) - most, "more number")
             lines[-1].end(f"… {more}: e exports, y copies all ", area.width, area.ink.dim)
@@ -145,7 +150,15 @@ class SummaryView(View):
 
 
 def _found(study: Study) -> tuple[Finding, ...]:
-    return findings.findings_of(study)
+    """Sentences with short names; their numbers keep the names that the views find adapters by."""
+    if not labels(study.names).shared:
+        return findings.findings_of(study)
+    short, _ = in_short(study)
+    whole = dict(zip(short.names, study.names, strict=True))
+    return tuple(
+        replace(one, numbers=tuple(replace(x, a=whole.get(x.a, x.a), b=whole.get(x.b, x.b)) for x in one.numbers))
+        for one in findings.findings_of(short)
+    )
 
 
 def open_finding(app: Work, found: Finding) -> None:
