@@ -96,6 +96,7 @@ def test_overlapping_outputs(cosine, overlap, chance, words):
         (0.9, -0.5, ""),
         (0.0, 0.5, "; nothing cancels in a sum"),
         (0.0, -0.0049, "; nothing cancels in a sum"),
+        (0.0, -0.005, "; nothing cancels in a sum"),
         (0.0, -0.0051, "; opposed modules cancel 1 % of their energy in a sum"),
         (0.0, -0.5, "; opposed modules cancel 50 % of their energy in a sum"),
         (0.0, nan, "; nothing cancels in a sum"),

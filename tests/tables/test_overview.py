@@ -18,8 +18,8 @@ LONG = tuple(
 )
 
 
-def plain_lines(found, width):
-    return [line.text.plain for line in overview_lines(found, width)]
+def plain_lines(found, width, **more):
+    return [line.text.plain for line in overview_lines(found, width, **more)]
 
 
 def of_the_study():
