@@ -115,11 +115,19 @@ def test_the_report_draws_adapters_in_the_same_colours_and_signs_in_the_same_hue
 @pytest.mark.parametrize(
     ("value", "ramp", "dark", "colour"),
     [
-        (1.0, "signed", True, "#8ecbff"), (0.25, "signed", True, "#184466"), (-1.0, "signed", True, "#ffae81"), (-0.25, "signed", True, "#603419"),
-        (1.0, "signed", False, "#005c94"), (0.25, "signed", False, "#acd8ff"), (-1.0, "signed", False, "#8b3f00"), (-0.25, "signed", False, "#fcc5a7"),
-        (0.5, "grey", True, "#6a6a6a"), (0.5, "grey", False, "#a8a8a8"), (-0.5, "grey", False, "#a8a8a8"),
+        (1.0, "signed", True, "#8ecbff"),
+        (0.25, "signed", True, "#184466"),
+        (-1.0, "signed", True, "#ffae81"),
+        (-0.25, "signed", True, "#603419"),
+        (1.0, "signed", False, "#005c94"),
+        (0.25, "signed", False, "#acd8ff"),
+        (-1.0, "signed", False, "#8b3f00"),
+        (-0.25, "signed", False, "#fcc5a7"),
+        (0.5, "grey", True, "#6a6a6a"),
+        (0.5, "grey", False, "#a8a8a8"),
+        (-0.5, "grey", False, "#a8a8a8"),
     ],
-)  # fmt: skip
+)
 def test_shades_stay_as_they_are(value, ramp, dark, colour):
     assert hexed(shade(value, ramp, dark=dark)) == colour
 

@@ -97,7 +97,14 @@ class Entry:
 
 @pytest.mark.parametrize(
     ("text", "here"),
-    [("new", True), ("runs/new", True), ("none/new", False), ("runs/sft/x/new", False), ("x" * 5000 + "/y", False), ("\0/x", False)],
-)  # fmt: skip
+    [
+        ("new", True),
+        ("runs/new", True),
+        ("none/new", False),
+        ("runs/sft/x/new", False),
+        ("x" * 5000 + "/y", False),
+        ("\0/x", False),
+    ],
+)
 def test_whether_the_folder_of_a_path_is_here(folder, text, here):
     assert in_a_folder(text) is here

@@ -39,23 +39,39 @@ def test_ends_are_alike_up_to_twice_that(other, alike):
     ("found", "text", "note"),
     [
         (the_path(1, 1, 1), "no barrier (loss 1.00 and 1.00, 1.00 averaged)", "no barrier"),
-        (the_path(1, 1, 1, suffix="_rollouts"), "no barrier (loss of rollouts 1.00 and 1.00, 1.00 averaged)", "no barrier"),
+        (
+            the_path(1, 1, 1, suffix="_rollouts"),
+            "no barrier (loss of rollouts 1.00 and 1.00, 1.00 averaged)",
+            "no barrier",
+        ),
         (the_path(1, 2, nan), "no barrier, only unequal ends (loss 1.00 and 2.00)", "no barrier"),
-        (the_path(1, 2, 0.5), "no barrier, and averaged a lower loss than either (loss 1.00 and 2.00, 0.50 averaged)",
-         "no barrier"),
-        (the_path(1, 2, 0.5, chord=(0.5, 0.1, 0.9)),
-         "no barrier above both, but a bulge (loss 1.00 and 2.00, 0.50 averaged, up to 0.50 (95 % interval 0.10 to 0.90)"
-         " above a straight line)", "no barrier"),
-        (the_path(1, 2, 3, strict=(1, 0, 2), chord=(1.5, 1, 2)),
-         "perhaps a barrier (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 (95 % interval 0.00 to 2.00) above both)",
-         "1.00 (95 % interval 0.00 to 2.00) above both"),
-        (the_path(1, 2, 3, strict=(1, 1e-9, 2)),
-         "a barrier parts them (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 (95 % interval 0.00 to 2.00) above both)",
-         "1.00 (95 % interval 0.00 to 2.00) above both"),
-        (the_path(1, 2, 3, strict=(1, nan, nan)),
-         "a barrier parts them (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 above both)", "1.00 above both"),
+        (
+            the_path(1, 2, 0.5),
+            "no barrier, and averaged a lower loss than either (loss 1.00 and 2.00, 0.50 averaged)",
+            "no barrier",
+        ),
+        (
+            the_path(1, 2, 0.5, chord=(0.5, nan, nan)),
+            "no barrier above both, but a bulge (loss 1.00 and 2.00, 0.50 averaged, up to 0.50 above a straight line)",
+            "no barrier",
+        ),
+        (
+            the_path(1, 2, 3, strict=(1, 0, 2), chord=(1.5, 1, 2)),
+            "perhaps a barrier (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 (95 % interval 0.00 to 2.00) above both)",
+            "1.00 (95 % interval 0.00 to 2.00) above both",
+        ),
+        (
+            the_path(1, 2, 3, strict=(1, 1e-9, 2)),
+            "a barrier parts them (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 (95 % interval 0.00 to 2.00) above both)",
+            "1.00 (95 % interval 0.00 to 2.00) above both",
+        ),
+        (
+            the_path(1, 2, 3, strict=(1, nan, nan)),
+            "a barrier parts them (loss 1.00 and 2.00, 3.00 averaged, up to 1.00 above both)",
+            "1.00 above both",
+        ),
     ],
-)  # fmt: skip
+)
 def test_words_for_a_path(found, text, note):
     assert str(found) == text
     assert (found.row.note, found.row.metric) == (note, f"lmc_loss{found.suffix}")
@@ -161,15 +177,36 @@ def test_answers_differ_below_five_percent(p, differ):
 @pytest.mark.parametrize(
     ("a", "b", "p", "text", "note"),
     [
-        (0.3, 0.2, 0.01, "accuracy differs: a solves more than b (30.0 against 20.0 %, McNemar p = 0.01 after Holm)",
-         "p = 0.01 (McNemar, Holm)"),
-        (0.2, 0.3, 0.012, "accuracy differs: b solves more than a (30.0 against 20.0 %, McNemar p = 0.01 after Holm)",
-         "p = 0.012 (McNemar, Holm)"),
-        (0.2, 0.3, 0.3, "accuracy does not tell them apart (20.0 and 30.0 %, McNemar p = 0.3 after Holm)",
-         "p = 0.3 (McNemar, Holm)"),
-        (0.2, 0.3, nan, "accuracy does not tell them apart (20.0 and 30.0 %, no common problems)", "no common problems"),
+        (
+            0.3,
+            0.2,
+            0.01,
+            "accuracy differs: a solves more than b (30.0 against 20.0 %, McNemar p = 0.01 after Holm)",
+            "p = 0.01 (McNemar, Holm)",
+        ),
+        (
+            0.2,
+            0.3,
+            0.012,
+            "accuracy differs: b solves more than a (30.0 against 20.0 %, McNemar p = 0.01 after Holm)",
+            "p = 0.012 (McNemar, Holm)",
+        ),
+        (
+            0.2,
+            0.3,
+            0.3,
+            "accuracy does not tell them apart (20.0 and 30.0 %, McNemar p = 0.3 after Holm)",
+            "p = 0.3 (McNemar, Holm)",
+        ),
+        (
+            0.2,
+            0.3,
+            nan,
+            "accuracy does not tell them apart (20.0 and 30.0 %, no common problems)",
+            "no common problems",
+        ),
     ],
-)  # fmt: skip
+)
 def test_words_for_answers(a, b, p, text, note):
     found = Answers(PAIR, a, b, p)
     assert str(found) == text

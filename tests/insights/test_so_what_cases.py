@@ -59,13 +59,21 @@ def test_groups_without_a_measurement(groups, text):
 @pytest.mark.parametrize(
     ("accuracy", "p", "text"),
     [
-        ((0.2, 0.4, 0.3), {"ab": 0.01, "bc": 0.01}, "b solves the most (20 to 40 %), beyond chance more than c and a: keep it."),
-        ((0.2, 0.4, 0.3), {"ab": below(0.05), "bc": 0.05}, "b solves the most (20 to 40 %), beyond chance more than a: keep it."),
+        (
+            (0.2, 0.4, 0.3),
+            {"ab": 0.01, "bc": 0.01},
+            "b solves the most (20 to 40 %), beyond chance more than c and a: keep it.",
+        ),
+        (
+            (0.2, 0.4, 0.3),
+            {"ab": below(0.05), "bc": 0.05},
+            "b solves the most (20 to 40 %), beyond chance more than a: keep it.",
+        ),
         ((0.2, 0.4, 0.3), {"ab": 0.05}, "none solves the most beyond chance (accuracy 20 to 40 %)."),
         ((0.2, 0.4, 0.3), {"ac": 0.01}, "none solves the most beyond chance (accuracy 20 to 40 %)."),
         ((0.3, 0.3, 0.3), {}, "none solves the most beyond chance (accuracy 30 to 30 %)."),
     ],
-)  # fmt: skip
+)
 def test_the_variant_to_keep_by_accuracy(accuracy, p, text):
     found = made(
         "abc", accuracy=dict(zip("abc", accuracy, strict=True)), probes=("accuracy",),
@@ -228,11 +236,15 @@ def test_what_hidden_states_say(least, text):
     ("accuracy", "p", "text"),
     [
         ({"a": 0.2, "b": 0.4, "c": 0.3}, 0.05, "Accuracy 20 to 40 %: no two differ beyond chance."),
-        ({"a": 0.2, "b": 0.4, "c": 0.3}, below(0.05), "Accuracy 20 to 40 %: b solves the most; 1 pair differs beyond chance."),
+        (
+            {"a": 0.2, "b": 0.4, "c": 0.3},
+            below(0.05),
+            "Accuracy 20 to 40 %: b solves the most; 1 pair differs beyond chance.",
+        ),
         ({"a": 0.2, "c": 0.3}, 0.01, "Accuracy 20 to 30 %: no two differ beyond chance."),
         ({"b": 0.2}, 0.01, None),
     ],
-)  # fmt: skip
+)
 def test_what_accuracy_says(accuracy, p, text):
     found = made("abc", cosine=0.1, probes=("accuracy",), accuracy=accuracy, mcnemar_p_holm={PAIR: p})
     found = one_with("Accuracy", found)
@@ -264,9 +276,13 @@ def test_another_seed_with_the_same_outputs(u1, cosine, there):
     [
         ((1.0, 5.0), "b moved 5 times as far as a, which changes little in their sum."),
         ((5.0, 1.0), "a moved 5 times as far as b, which changes little in their sum."),
-        ((1.0, below(5.0)), None), ((below(5.0), 1.0), None), ((0.0, 5.0), None), ((5.0, 0.0), None), ((nan, 5.0), None),
+        ((1.0, below(5.0)), None),
+        ((below(5.0), 1.0), None),
+        ((0.0, 5.0), None),
+        ((5.0, 0.0), None),
+        ((nan, 5.0), None),
     ],
-)  # fmt: skip
+)
 def test_who_changes_little_in_a_sum(norms, text):
     found = one_with("times as far", made(norm=dict(zip("ab", norms, strict=True))))
     assert (found and found.text) == text

@@ -199,8 +199,14 @@ def test_modules_of_one_side(modules, note):
 
 @pytest.mark.parametrize(
     ("bases", "comparable"),
-    [(("x/one", "y/two"), False), (("x/one", "z/One"), True), (("", "y/two"), True), (("x/one", ""), True), (("", ""), True)],
-)  # fmt: skip
+    [
+        (("x/one", "y/two"), False),
+        (("x/one", "z/One"), True),
+        (("", "y/two"), True),
+        (("x/one", ""), True),
+        (("", ""), True),
+    ],
+)
 def test_two_bases_only_if_both_are_named(bases, comparable):
     found = made(0.95)
     infos = tuple(replace(info, base=base) for info, base in zip(found.adapters, bases, strict=True))

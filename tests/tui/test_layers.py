@@ -29,11 +29,14 @@ def made(
 @pytest.mark.parametrize(
     ("metric", "whole", "order"),
     [
-        ("cosine", (0.5, 0.9, 0.7), "ac bc ab"), ("cosine", (0.5, 0.5, 0.5), "ab ac bc"), ("cosine", (nan, -1.0, 0.0), "bc ac ab"),
-        ("cosine", (nan, nan, 0.1), "bc ab ac"), ("orthogonal_fraction_global", (0.5, 0.9, 0.7), "ab bc ac"),
+        ("cosine", (0.5, 0.9, 0.7), "ac bc ab"),
+        ("cosine", (0.5, 0.5, 0.5), "ab ac bc"),
+        ("cosine", (nan, -1.0, 0.0), "bc ac ab"),
+        ("cosine", (nan, nan, 0.1), "bc ab ac"),
+        ("orthogonal_fraction_global", (0.5, 0.9, 0.7), "ab bc ac"),
         ("orthogonal_fraction_global", (nan, 0.9, 0.7), "bc ac ab"),
     ],
-)  # fmt: skip
+)
 def test_the_most_alike_come_first_and_those_not_known_last(metric, whole, order):
     state = AppState.of(made(metric, whole))
     state.layers_metric = metric
@@ -89,10 +92,16 @@ def of(names):
 @pytest.mark.parametrize(
     ("pairs", "colours"),
     [
-        ([], ()), ([(1, 2)], (0,)), ([(0, 1), (0, 2)], (11, 12)), ([(1, 0), (1, 2)], (10, 12)), ([(0, 2), (1, 2)], (10, 11)),
-        ([(0, 1), (2, 3)], (0, 1)), ([(0, 1), (1, 2), (0, 2)], (0, 1, 2)), ([(0, 1), (0, 1)], (0, 1)),
+        ([], ()),
+        ([(1, 2)], (0,)),
+        ([(0, 1), (0, 2)], (11, 12)),
+        ([(1, 0), (1, 2)], (10, 12)),
+        ([(0, 2), (1, 2)], (10, 11)),
+        ([(0, 1), (2, 3)], (0, 1)),
+        ([(0, 1), (1, 2), (0, 2)], (0, 1, 2)),
+        ([(0, 1), (0, 1)], (0, 1)),
     ],
-)  # fmt: skip
+)
 def test_a_pair_has_the_colour_of_the_one_that_is_not_in_all(pairs, colours):
     assert pair_colours(State((10, 11, 12, 13)), pairs) == colours
 
