@@ -24,7 +24,7 @@ def first_pairs(study: Study, most: int = SHOWN) -> list[Pair]:
     rest = [pair for pair in _star(study) if pair not in found]
     free = most - len(found)
     if len(rest) > free:
-        rest = [rest[round(at)] for at in np.linspace(0, len(rest) - 1, free)] if free else []
+        rest = [rest[round(at)] for at in np.linspace(0, len(rest) - 1, free)]
     return [*found, *rest]
 
 

@@ -139,7 +139,9 @@ def _weights(study: Study, i: int, j: int) -> tuple[str, list[Evidence]]:
         text += _outputs(study, i, j, cosine)
     if not math.isnan(both.cancelled) and cosine < ONE:
         share = f"{100 * both.cancelled:.0f} % of their energy"
-        text += "; nothing cancels in a sum" if both.cancelled < _NONE else f"; opposed modules cancel {share} in a sum"
+        text += (
+            "; nothing cancels in a sum" if both.cancelled <= _NONE else f"; opposed modules cancel {share} in a sum"
+        )
     text += f"{_sizes(study, (i, j), norms, (both.to_a, both.to_b))}."
     if unscaled := [named(study, at) for at in (i, j) if not study.scaled[at]]:
         text += f" The scale of {' and '.join(unscaled)} is unknown: no size, no sum (--alpha gives it)."

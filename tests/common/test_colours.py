@@ -110,3 +110,33 @@ def test_the_report_draws_adapters_in_the_same_colours_and_signs_in_the_same_hue
     assert turn(hue(rgb(style.POSITIVE)), POSITIVE_HUE) < 10
     assert turn(hue(rgb(style.NEGATIVE)), NEGATIVE_HUE) < 10
     assert drawing.shade is shade
+
+
+@pytest.mark.parametrize(
+    ("value", "ramp", "dark", "colour"),
+    [
+        (1.0, "signed", True, "#8ecbff"),
+        (0.25, "signed", True, "#184466"),
+        (-1.0, "signed", True, "#ffae81"),
+        (-0.25, "signed", True, "#603419"),
+        (1.0, "signed", False, "#005c94"),
+        (0.25, "signed", False, "#acd8ff"),
+        (-1.0, "signed", False, "#8b3f00"),
+        (-0.25, "signed", False, "#fcc5a7"),
+        (0.5, "grey", True, "#6a6a6a"),
+        (0.5, "grey", False, "#a8a8a8"),
+        (-0.5, "grey", False, "#a8a8a8"),
+    ],
+)
+def test_shades_stay_as_they_are(value, ramp, dark, colour):
+    assert hexed(shade(value, ramp, dark=dark)) == colour
+
+
+@pytest.mark.parametrize(("grey", "ink"), [(0, 255), (117, 255), (118, 0), (255, 0)])
+def test_ink_is_what_contrasts_more(grey, ink):
+    assert ink_on((grey,) * 3) == (ink,) * 3
+
+
+def test_hues_turn_from_red_to_blue():
+    assert [round(hue(colour)) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))] == [29, 142, 264]
+    assert rgb("#0172b3") == (1, 0x72, 0xB3)

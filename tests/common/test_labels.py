@@ -50,6 +50,41 @@ def test_little_is_not_worth_leaving_out() -> None:
     assert labels(["run-sft", "run-dpo"]).shared == ""
 
 
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (("runa-sft", "runa-dpo"), ""),
+        (("runab-sft", "runab-dpo"), "runab-…"),
+        (("r-sft-abcd", "r-dpo-abcd"), "r-…-abcd"),
+        (("r-sft-ab", "r-dpo-ab"), ""),
+        (("sft-abcde", "dpo-abcde"), "…-abcde"),
+        (("数学-sft", "数学-dpo"), ""),
+        (("数学数-sft", "数学数-dpo"), "数学数-…"),
+        (("same-name-x", "same-name-x"), ""),
+        *((f"runab{at}sft runab{at}dpo".split(), f"runab{at}…") for at in "-_./=:"),
+        (("runab+sft", "runab+dpo"), ""),
+        (("long-1e-4-a", "long-1e-4-b"), "long-1e-4-…"),
+        (("long-run-1-2-x", "long-run-1-3-y"), "long-run-1-…"),
+    ],
+)
+def test_six_shared_cells_are_left_out_at_either_end(names: tuple[str, ...], shared: str) -> None:
+    assert labels(names).shared == shared
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "shown"),
+    [
+        (("offline-grpo", "x"), 12, ("offline-grpo", "x")),
+        (("offline-grpo", "x"), 11, ("offli…-grpo", "x")),
+        (("offline-grpo", "x"), 4, ("of…o", "x")),
+        (("offline-grpo", "x"), 1, ("of…o", "x")),
+        (("aaaaaaaaaa", "aaaaaaaaab"), 4, ("aa…a", "aa…b")),
+    ],
+)
+def test_names_are_cut_in_the_middle(names: tuple[str, ...], width: int, shown: tuple[str, ...]) -> None:
+    assert labels(names).at(width) == shown
+
+
 @pytest.mark.parametrize("names", [(), ("run1-qwen3-4b-sft",)])
 def test_one_name_is_its_own_label(names: tuple[str, ...]) -> None:
     assert labels(names).short == names

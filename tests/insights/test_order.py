@@ -47,3 +47,36 @@ def test_pairs_whose_paths_were_measured_come_before():
     assert with_paths(found) == [(0, 1), (1, 3)]
     assert first_pairs(found) == [(0, 1), (1, 3), (0, 2), (2, 3), (1, 2)]
     assert first_pairs(found, 1) == [(0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("measured", "first"), [(7, [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (0, 6), (0, 7)]), (8, [])]
+)
+def test_paths_of_more_than_a_chart_shows_were_asked_of_many(measured, first):
+    names = tuple("abcdefghi")
+    paths = {("a", other): [1.0, 1.0] for other in names[1 : measured + 1]}
+    found = study(names, lmc_loss=paths, alphas=(0.0, 1.0))
+    assert with_paths(found) == first
+    assert first_pairs(found)[:7] == first or not first
+
+
+def test_of_more_than_fit_they_are_spread_from_the_nearest_to_the_farthest():
+    names = tuple("abcdefghi")
+    cosines = {("a", other): 0.9 - n / 10 for n, other in enumerate(names[1:])}
+    found = study(names, cosine=cosines)
+    assert centre(found) == 0
+    assert first_pairs(found) == [(0, j) for j in (1, 2, 3, 5, 6, 7, 8)]
+    assert first_pairs(found, 1) == [(0, 1)]
+    assert first_pairs(found, 0) == []
+    assert first_pairs(found, 8) == [(0, j) for j in range(1, 9)]
+
+
+def test_without_cosines_all_are_pairs_with_the_first():
+    assert first_pairs(study(tuple("abc"), norm={"a": 1.0})) == [(0, 1), (0, 2)]
+    assert with_paths(study(tuple("abc"), norm={"a": 1.0})) == []
+
+
+def test_two_directions_of_a_similarity_count_alike():
+    """a ↔ c has .9 one way and .1 the other: .5 in the mean, less than b ↔ c with .6."""
+    assert similarity_order(np.array([[1, 0.2, 0.9], [0.2, 1, 0.6], [0.1, 0.6, 1]])) == (0, 2, 1)
+    assert similarity_order(np.array([[1, 0.55, 0.9], [0.55, 1, 0.6], [0.1, 0.6, 1]])) == (0, 1, 2)

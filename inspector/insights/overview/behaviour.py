@@ -118,7 +118,8 @@ def _accuracy(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
     differ = [pair for pair in combinations(known, 2) if p[pair] < SIGNIFICANT]
     numbers: list[Number] = [of_adapter(study, "accuracy", i) for i in (best, worst)]
     if differ:
-        text = f"Accuracy {spread}: {names[best]} solves the most; {count(len(differ), 'pair')} differ beyond chance."
+        pairs = f"{count(len(differ), 'pair')} differ{'s' * (len(differ) == 1)}"
+        text = f"Accuracy {spread}: {names[best]} solves the most; {pairs} beyond chance."
         numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in differ]
     else:
         text = f"Accuracy {spread}: no two differ beyond chance."

@@ -29,6 +29,9 @@ def groups(study: Study, who: Sequence[int], note: Note) -> tuple[tuple[Group, .
         value = float("nan") if nearest is None else float(cosine[i, nearest])
         return Entry(i, float(norms[i]), float(ranks[i]), nearest, value, note(i, nearest))
 
+    def mean(i: int, group: Sequence[int]) -> float:
+        return float(cosine[i, list(group)].mean())
+
     def far_first(members: Sequence[int]) -> list[int]:
         return sorted(members, key=lambda i: (-np.nan_to_num(norms[i], nan=-1.0), i))
 
@@ -38,15 +41,15 @@ def groups(study: Study, who: Sequence[int], note: Note) -> tuple[tuple[Group, .
     for i in who:
         if any(i in group for group in found):
             continue
-        means = [float(cosine[i, list(group)].mean()) if _part(cosine, i, group) else -1.0 for group in found]
-        if means and max(means) >= PART:
-            partly[int(np.argmax(means))].append(i)
+        near = [at for at, group in enumerate(found) if _part(cosine, i, group)]
+        if near:
+            partly[max(near, key=lambda at: mean(i, found[at]))].append(i)
         else:
             alone.append(i)
     made = []
     for at, group in enumerate(found):
         inside = [float(cosine[pair]) for pair in combinations(group, 2)]
-        near = sorted(partly[at], key=lambda i: -float(cosine[i, list(group)].mean()))
+        near = sorted(partly[at], key=lambda i: -mean(i, group))
         made.append(
             Group(
                 _letter(at), tuple(map(entry, far_first(group))), tuple(map(entry, near)), min(inside), max(inside),

@@ -71,6 +71,16 @@ def test_as_many_arrays_as_are_read(tmp_path, monkeypatch):
         npz_weights(tmp_path / "x.npz")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("arrays", "words"), [(100_000, "is cut off"), (100_001, "too many arrays")])
+def test_the_most_arrays_that_are_read(tmp_path, arrays, words):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for n in range(arrays):
+            archive.writestr(f"{n}.npy", b"")
+    with pytest.raises(InspectorError, match=words):
+        npz_weights(tmp_path / "x.npz")
+
+
 @pytest.mark.parametrize("size", [-4, 4])
 def test_an_array_is_as_long_as_its_shape_says(tmp_path, size):
     np.savez(tmp_path / "x.npz", a=VALUES)

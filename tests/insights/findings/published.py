@@ -56,6 +56,12 @@ def with_layers(found, metric, values):
     return replace(found, blocks={**found.blocks, (metric, "layer"): block})
 
 
+def from_layer(found, first):
+    """The study with its layers numbered from another one on."""
+    modules = tuple(ModuleId(first + module.layer, module.path) for module in found.modules)
+    return replace(found, modules=modules)
+
+
 def takeaways_of(found, kind=""):
     return [t for t in findings_of(found) if kind in {"", t.kind}]
 

@@ -6,7 +6,7 @@ import pytest
 
 from inspector.common.errors import InspectorError
 from tests.trainer.small import options, rollouts, tiny
-from tests.trainer.vllm_server import VllmServer
+from tests.trainer.vllm_server import Fault, VllmServer
 from trainer.objectives.vllm_sampler import Place
 from trainer.train import train
 
@@ -51,6 +51,15 @@ def test_another_base(vllm):
 def test_a_server_that_loads_no_adapters(vllm):
     vllm.updating = False
     assert "loads no adapters (it answers 404): start it with `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" in refused(vllm)
+
+
+@pytest.mark.parametrize(("status", "loads"), [(400, True), (422, True), (403, False), (423, False)])
+def test_a_refusal_of_empty_names_is_no_fault(vllm, status, loads):
+    vllm.faults = [Fault("/load_lora_adapter", status)]
+    if loads:
+        Place(vllm.url, NAME, 4).check()
+    else:
+        assert f"loads no adapters (it answers {status}" in refused(vllm)
 
 
 def test_a_server_too_old_for_token_ids(vllm):
