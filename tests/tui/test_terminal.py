@@ -69,7 +69,7 @@ def test_without_sources_it_opens_where_one_was(state, key, tab):
     """A set of claims that is remembered is no request to see it."""
     for words, keys in ((["demo"], key), ([], "")):
         with Terminal("-m", "inspector", *words, **state) as terminal:
-            terminal.shows("quit", "11 adapters")
+            terminal.shows("quit", "55 pairs")
             terminal.until(lambda: "loading" not in terminal.text, 60)
             terminal.type(keys)
             terminal.shows(tab)
