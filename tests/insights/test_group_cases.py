@@ -7,9 +7,9 @@ from math import inf, nan, nextafter
 import numpy as np
 import pytest
 
+from inspector.insights.order import blocks, similarity_order
 from inspector.insights.overview import facts, in_blocks, measured, overview
 from inspector.insights.overview.groups import comparable_cosines, groups, nearest_to
-from inspector.insights.order import blocks, similarity_order
 from inspector.study.module_id import ModuleId
 from inspector.study.study import HealthIssue
 from tests.insights.findings.published import below, study
@@ -63,7 +63,7 @@ def test_a_group_is_tight_by_its_least_cosine(least, tight):
 @pytest.mark.parametrize("cosine", [0.9, 0.0])
 def test_those_that_moved_farthest_come_first(norms, order, cosine):
     found = of("ab.0 bc.0", norm=dict(zip("abc", norms, strict=True)))
-    pairs = {pair: cosine for pair in combinations("abc", 2)}
+    pairs = dict.fromkeys(combinations("abc", 2), cosine)
     assert shape(replace(found, blocks=found.blocks | study("abc", cosine=pairs).blocks)) == (
         "-" * (cosine < 0.7) + order
     )
