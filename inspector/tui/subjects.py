@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from inspector.common.labels import labels
+from inspector.common.labels import NARROWEST, labels
 from inspector.study.metrics import DEFINITIONS
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
@@ -21,12 +21,12 @@ def pair_label(state: AppState, pair: Pair, metric: str = "") -> str:
 def pair_labels(state: AppState, pairs: Sequence[Pair], width: int, metric: str = "") -> list[str]:
     """The same of many, in at most `width` cells: no two alike, each name everywhere the same."""
     found = labels(state.names)
-    for room in range(max(map(cell_len, found.short), default=4), 3, -1) or (4,):
+    for room in range(max((NARROWEST, *map(cell_len, found.short))), NARROWEST - 1, -1):
         names = found.at(room)
         shown = [f"{names[a]}{_arrow(metric)}{names[b]}" for a, b in pairs]
         if all(cell_len(label) <= width for label in shown):
             break
-    return shown if state.size else []
+    return shown
 
 
 def shared(state: AppState) -> str:

@@ -61,9 +61,8 @@ def test_ends_are_alike_up_to_twice_that(other, alike):
             "1.00 (95 % interval 0.00 to 2.00) above both",
         ),
         (
-            the_path(1, 2, 3, strict=(1, 1e-9, 2)),
-            "a barrier parts them (loss 1.00 and 2.00, 3.00 averaged, "
-            "up to 1.00 (95 % interval 0.00 to 2.00) above both)",
+            the_path(1, 2, nan, strict=(1, 1e-9, 2)),
+            "a barrier parts them (loss 1.00 and 2.00, up to 1.00 (95 % interval 0.00 to 2.00) above both)",
             "1.00 (95 % interval 0.00 to 2.00) above both",
         ),
         (

@@ -81,6 +81,31 @@ async def test_of_distances_the_highest():
     assert found[2][2] == "8"
 
 
+async def test_the_title_counts_rows_and_the_chart_has_chance_of_pairs_alone():
+    names = tuple("abcdefgh")
+    found = from_layer(study(names, layers=4, u1={(a, b): 0.5 for a in names for b in names if a < b}), 5)
+    found = with_layers(found, "u1", {(a, b): [0.5] * 4 for a in names for b in names if a < b})
+    blocks = {("u1_chance", "layer"): np.full(4, 0.25), ("u1_chance", "global"): np.array([0.25])}
+    blocks |= {("norm", "layer"): np.ones((8, 4)), ("norm", "global"): np.ones((8, 1))}
+    app = InspectorApp(study=replace(found, blocks=found.blocks | blocks))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.state.layers_metric = "u1"
+        await visit(pilot, "layers")
+        title = body(app).splitlines()[0]
+        shown = sum("↔" in line[:5] for line in body(app).splitlines()[2:-9])
+        assert f"pairs 1–{shown} of 28" in title
+        assert "╌ chance .25" in body(app)
+        await pilot.press(*["down"] * 30)
+        assert f"pairs {29 - shown}–28 of 28" in body(app).splitlines()[0]
+        assert app.state.pair == (6, 7)
+        await pilot.press("up")
+        assert app.state.pair == (5, 7)
+        app.state.layers_metric = "norm"
+        app.repaint()
+        assert "· 8 adapters" in body(app)
+        assert "chance" not in body(app)
+
+
 # Names and colours
 
 
