@@ -147,7 +147,7 @@ class States:
     @property
     def row(self) -> Evidence:
         value = f"CKA ≥ {floored(self.least)}" if self.alike else f"CKA {self.least:.2f}"
-        return Evidence("hidden states", value, level(self.chance), self.metric, f"lowest in layer {self.layer}")
+        return Evidence("states", value, level(self.chance), self.metric, f"lowest in layer {self.layer}")
 
 
 def answers(study: Study, i: int, j: int) -> Answers | None:

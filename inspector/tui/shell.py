@@ -30,8 +30,9 @@ from inspector.tui.widgets.painted import Painted
 
 def _tab(key: str, title: str, views: Sequence[View]) -> Action:
     """The digit of a tab."""
-    held = ", ".join(view.title for view in views if view.tab == key)
-    return Action(f"tab_{key}", key, title, f"{held}; again: the next of them", lambda _view, app: app.open_tab(key))
+    held = [view.title for view in views if view.tab == key]
+    again = "; again: the next of them" if len(held) > 1 else ""
+    return Action(f"tab_{key}", key, title, ", ".join(held) + again, lambda _view, app: app.open_tab(key))
 
 
 class MainScreen(Screen[None]):

@@ -237,6 +237,13 @@ def test_hidden_states(values, said):
     assert headline(with_layers(probed(), "cka_debiased", {PAIR: values})) == said + WEIGHTS
 
 
+@pytest.mark.parametrize(("least", "shown"), [(0.998, "CKA ≥ 0.99"), (0.798, "CKA 0.80")])
+def test_a_least_cka_that_is_not_alike_reads_as_in_the_sentence(least, shown):
+    found = verdict(with_layers(probed(), "cka_debiased", {PAIR: np.linspace(1, least, 36)}), 0, 1)
+    assert next(row.value for row in found.evidence if row.metric == "cka_debiased") == shown
+    assert shown.split()[-1] in found.headline
+
+
 def test_too_few_prompts_say_nothing():
     found = replace(probed((2.0, 4.0, 2.1)), probes=(ProbeInfo("lmc", "base", examples=4),))
     assert headline(found).startswith("Weights only (4 prompts are too few to say more): different directions")

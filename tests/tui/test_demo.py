@@ -49,6 +49,8 @@ def test_every_view_has_its_numbers_without_torch(tmp_path):
     assert "above chord" in seen["basins"]
     assert "CKA" in seen["cka"]
     assert "McNemar" in seen["accuracy"]
+    for label in ("accuracy", "loss", "states", "direction", "size", "opposed"):
+        assert f"\n   {label} " in seen["pair"]
     for view, text in seen.items():
         assert "runs the base model" not in text, view
         assert "is open" not in text, view

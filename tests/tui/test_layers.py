@@ -1,6 +1,5 @@
 """The numbers of the layers' strips, names and colours of pairs: hand-made values in layers that do not begin at 0."""
 
-from dataclasses import replace
 from math import inf, nan
 
 import numpy as np

@@ -64,12 +64,12 @@ def go_on(terminal: Terminal, *words: str) -> None:
     assert not terminal.modes[25]
 
 
-@pytest.mark.parametrize(("key", "tab"), [("3", "[3 Laye]"), ("8", "[8 Clai]")])
+@pytest.mark.parametrize(("key", "tab"), [("3", "[3 Layers]"), ("8", "[8 Claims]")])
 def test_without_sources_it_opens_where_one_was(state, key, tab):
     """A set of claims that is remembered is no request to see it."""
     for words, keys in ((["demo"], key), ([], "")):
         with Terminal("-m", "inspector", *words, **state) as terminal:
-            terminal.shows("quit", "11 adapters")
+            terminal.shows("quit", "55 pairs")
             terminal.until(lambda: "loading" not in terminal.text, 60)
             terminal.type(keys)
             terminal.shows(tab)

@@ -323,6 +323,8 @@ async def test_pair_has_two_panes_from_110_columns():
         assert any("layer 0, module by module" in line for line in lines)
         low = app.state.series("cosine", 0, 1).min()
         assert any(line.rstrip().endswith(signed(low).strip()) for line in lines)
+        ratio = f"{app.state.series('energy_ratio', 0, 1).min():.2f}"
+        assert any(" ratio " in line and line.rstrip().endswith(ratio) for line in lines)
 
 
 async def test_objectives_scroll_to_the_end():
