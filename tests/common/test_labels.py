@@ -82,6 +82,7 @@ def test_six_shared_cells_are_left_out_at_either_end(names: tuple[str, ...], sha
         (("offline-grpo", "x"), 11, ("offli…-grpo", "x")),
         (("offline-grpo", "x"), 4, ("of…o", "x")),
         (("offline-grpo", "x"), 1, ("of…o", "x")),
+        (("数学数学数学甲", "x"), 11, ("数学数…学甲", "x")),
         (("aaaaaaaaaa", "aaaaaaaaab"), 4, ("aa…a", "aa…b")),
     ],
 )

@@ -1,5 +1,6 @@
 """The numbers of the layers' strips, names and colours of pairs: hand-made values in layers that do not begin at 0."""
 
+from dataclasses import replace
 from math import inf, nan
 
 import numpy as np
@@ -100,6 +101,11 @@ async def test_the_title_counts_rows_and_the_chart_has_chance_of_pairs_alone():
         assert app.state.pair == (6, 7)
         await pilot.press("up")
         assert app.state.pair == (5, 7)
+        (head,) = [line for line in body(app).splitlines() if "╌ chance" in line]
+        assert head.startswith(" f↔h  ")
+        await pilot.press("space")
+        (head,) = [line for line in body(app).splitlines() if "╌ chance" in line]
+        assert head.startswith(" a f↔h  b ")
         app.state.layers_metric = "norm"
         app.repaint()
         assert "· 8 adapters" in body(app)

@@ -53,7 +53,7 @@ def test_a_server_that_loads_no_adapters(vllm):
     assert "loads no adapters (it answers 404): start it with `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" in refused(vllm)
 
 
-@pytest.mark.parametrize(("status", "loads"), [(400, True), (422, True), (403, False), (423, False)])
+@pytest.mark.parametrize(("status", "loads"), [(400, True), (422, True), (404, False), (423, False)])
 def test_a_refusal_of_empty_names_is_no_fault(vllm, status, loads):
     vllm.faults = [Fault("/load_lora_adapter", status)]
     if loads:
