@@ -95,7 +95,7 @@ def test_a_study_in_a_file(place, evaluated, capsys):
     study = json.loads((place / "study.json").read_text())
     assert {"accuracy", "cosine"} < set(study["table"]["metric"])
     assert study["probes"][0]["examples"] == SIZE
-    assert main.run(lambda: main.cli.main(["analyze", "study.json"], standalone_mode=False)) == 0
+    assert main.run(lambda: main.cli.main(["analyze", "study.json", "--tables"], standalone_mode=False)) == 0
     assert "80.0%" in capsys.readouterr().out
 
 

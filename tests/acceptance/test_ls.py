@@ -208,5 +208,5 @@ def test_without_a_terminal_every_adapter_is_opened_and_a_broken_one_is_said(hub
     assert "dft_lr2e-4_s42" in done.stderr
     assert "Traceback" not in done.stderr
     assert f"Downloading {STUDY}@{hub.study.commit[:7]}: " in done.stderr
-    assert "sft_lr2e-4_s42" in done.stdout
+    assert "names: …_lr2e-4_s42\n2 adapters" in done.stdout
     assert inspector("analyze", f"{STUDY}:adapters/dft_lr2e-4_s42", **here).returncode == 2

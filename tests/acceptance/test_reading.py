@@ -184,7 +184,7 @@ def test_the_published_adapters_are_read_with_the_same_options(tmp_path, place):
         (("report", "s.json", "--md", "x.md", "--modules", "union"), "--modules says how adapters are read"),
         (("s.json", "--allow-pickle"), "--allow-pickle says how adapters are read"),
         (("serve", "demo", "--base", ""), "--base says how adapters are read"),
-        (("watch", "run", "--table", "--k", "10"), "--k is the size of the subspaces in the app"),
+        (("watch", "run", "--table", "--k", "10"), "--k is of the app, and --table opens none"),
     ],
 )
 def test_an_option_that_nothing_reads_is_refused_whatever_its_value(place, args, said):

@@ -117,10 +117,11 @@ def test_other_causes_stay_apart(tmp_path):
     sources = ("a=org/one", "b=org/two", "org/one:sub", tmp_path / "empty", DEMO / "sft")
     done = inspector("analyze", *sources, **AWAY, HF_HOME=str(tmp_path))
     assert done.returncode == 3
-    hub, measuring, empty = sorted(done.stderr.splitlines())
+    hub, measuring, more, empty = sorted(done.stderr.splitlines())
     assert hub.startswith("3 adapters (a, b, org/one:sub): Cannot reach http://127.0.0.1:9 for org/one, org/two,")
     assert empty.startswith(f"No adapter in {tmp_path / 'empty'}")
     assert measuring.startswith("Measuring 1 adapter")
+    assert more.startswith("More: --tables")
 
 
 def set_file(tmp_path, fields, name="toy.yaml"):
