@@ -83,6 +83,7 @@ def test_six_shared_cells_are_left_out_at_either_end(names: tuple[str, ...], sha
         (("offline-grpo", "x"), 4, ("of…o", "x")),
         (("offline-grpo", "x"), 1, ("of…o", "x")),
         (("数学数学数学甲", "x"), 11, ("数学数…学甲", "x")),
+        (("x", "alpha-beta-gamma-delta-one", "alpha-beta-gamma-delta-ore"), 12, ("x", "alpha-be…one", "alpha-be…ore")),
         (("aaaaaaaaaa", "aaaaaaaaab"), 4, ("aa…a", "aa…b")),
     ],
 )

@@ -10,7 +10,7 @@ from inspector.study.study import Study
 from inspector.tui.app import InspectorApp
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
-from inspector.tui.views.layers import rows
+from inspector.tui.views.layers import LayersView, rows
 from tests.insights.findings.published import from_layer, study, with_layers
 from tests.tui.helpers import body, visit
 
@@ -110,6 +110,17 @@ async def test_the_title_counts_rows_and_the_chart_has_chance_of_pairs_alone():
         app.repaint()
         assert "· 8 adapters" in body(app)
         assert "chance" not in body(app)
+
+
+def test_the_table_has_a_column_a_row_of_the_view():
+    found = made()
+    found.blocks["norm", "layer"], found.blocks["norm", "global"] = np.ones((3, 4)), np.ones((3, 1))
+    state = AppState.of(found)
+    state.layers_metric = "cosine"
+    assert LayersView().table(state).columns == ("layer", "a ↔ c", "a ↔ b", "b ↔ c")
+    assert [line[0] for line in LayersView().table(state).rows] == ["5", "6", "7", "8"]
+    state.layers_metric = "norm"
+    assert LayersView().table(state).columns == ("layer", "a", "b", "c")
 
 
 # Names and colours
