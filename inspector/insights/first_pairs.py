@@ -51,6 +51,8 @@ def _cosines(study: Study) -> Floats:
 
 def _star(study: Study) -> list[Pair]:
     """The centre with every other adapter it can be compared with, the nearest first."""
+    if not study.adapters:
+        return []
     near, middle = _cosines(study), centre(study)
     others = [j for j in range(len(near)) if j != middle and np.isfinite(near[middle, j])]
     return [(min(middle, j), max(middle, j)) for j in sorted(others, key=lambda j: -float(near[middle, j]))]

@@ -63,7 +63,7 @@ def measured_pairs(state: AppState, metric: str) -> set[tuple[int, int]]:
     if values is None:
         return set()
     order = list(state.order)
-    some = np.isfinite(values[np.ix_(order, order)]).reshape(len(order), len(order), -1).any(axis=-1)
+    some = np.isfinite(values[np.ix_(order, order)]).any(axis=tuple(range(2, values.ndim)))
     return {(int(i), int(j)) for i, j in zip(*np.nonzero(np.triu(some | some.T, 1)), strict=True)}
 
 
