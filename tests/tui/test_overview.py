@@ -150,6 +150,17 @@ async def test_a_search_keeps_the_groups_of_all():
         assert len(app.state.names) == 5  # its nearest is shown again
 
 
+async def test_a_search_that_finds_nobody_has_no_evidence():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        await pilot.press("slash", *"zzz", "enter", "enter")
+        assert app.state.names == ()
+        assert app.state.view == "overview"
+        await pilot.press("escape")
+        assert len(app.state.names) == 5
+
+
 async def test_the_reference_is_marked():
     app = InspectorApp(study=made())
     async with app.run_test(size=(80, 24)) as pilot:

@@ -126,7 +126,9 @@ class OverviewView(View):
             app.go("pair")
 
     def _entry(self, state: AppState, found: Overview) -> Entry | None:
-        """That of the adapter under the cursor."""
+        """That of the adapter under the cursor; none if a search finds nobody."""
+        if not state.order:
+            return None
         here = state.arrangement.index(state.order[state.row])
         return next((entry for entry in found.entries if entry.index == here), None)
 
