@@ -80,7 +80,7 @@ def test_the_energy_left_out_of_modules_layers_and_the_whole(folders):
 def test_analyze_shows_what_is_left_out(folders, tmp_path):
     out = tmp_path / "study.csv"
     command = "analyze", folders / "lora", folders / "dora", "--base", folders / "base", "--svd-rank", "2"
-    done = inspector(*command)
+    done = inspector(*command, "--tables")
     assert done.returncode == 0, done.stderr
     assert "energy left out" in done.stdout
     done = inspector(*command, "--out", out)
