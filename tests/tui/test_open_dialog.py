@@ -66,8 +66,8 @@ def test_home_stays_as_it_is_typed(runs, monkeypatch):
 def test_what_was_opened_before_and_the_cache_are_offered_by_any_part(runs):
     known = ["/data/math/sft", "org/other"]
     assert [offer.text for offer in offers("", known, ["org/cached"])] == ["demo", *known, "org/cached"]
-    assert offers("MATH", known, []) == [Offer("/data/math/sft", "opened before")]
-    assert offers("org/", known, ["org/other", "org/cached"])[0] == Offer("org/other", "opened before")
+    assert offers("MATH", known, []) == [Offer("/data/math/sft", "recent")]
+    assert offers("org/", known, ["org/other", "org/cached"])[0] == Offer("org/other", "recent")
     assert len(offers("org/", known, ["org/other", "org/cached"])) == 2
     assert [offer.text for offer in offers("x=runs/d", [], [])] == ["x=runs/dpo/"]
     assert offers("de", [], [])[0].text == "demo"
@@ -138,10 +138,10 @@ async def test_what_was_opened_is_listed_by_the_next_start(runs):
     async with again.run_test(size=(80, 24)) as pilot:
         again.state.opening = ""
         again.repaint()
-        assert "Opened before, and listed by o:" in body(again)
+        assert "Recent, and listed by o:" in body(again)
         await pilot.press("o")
         text = await listing(pilot, again)
-        assert "opened before" in text
+        assert "recent" in text
 
 
 async def test_an_empty_start_offers_demo_and_open(runs):

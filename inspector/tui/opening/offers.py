@@ -40,7 +40,7 @@ def offers(typed: str, recent: Sequence[str], cached: Sequence[str]) -> list[Off
     """
     name, equals, rest = typed.partition("=")
     front, words = (f"{name}=", rest) if equals and "/" not in name else ("", typed)
-    known = [Offer(text, "opened before") for text in recent] + [Offer(repo, "in the Hub's cache") for repo in cached]
+    known = [Offer(text, "recent") for text in recent] + [Offer(repo, "in the Hub's cache") for repo in cached]
     if not typed:
         return _apart([_DEMO, *known])
     found = [Offer(f"{front}{path.text}", path.note) for path in paths(words)]

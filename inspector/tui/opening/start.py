@@ -26,6 +26,6 @@ def nothing_open(state: AppState, ink: Ink, width: int) -> list[Line]:
         parts = wrap(text, width - 6)
         lines += [Line("  ").add(key, ink.accent).add(f"  {parts[0]}"), *(Line(f"     {part}") for part in parts[1:])]
     if state.recent:
-        lines += [Line(), Line("  Opened before, and listed by o:", ink.dim)]
+        lines += [Line(), Line("  Recent, and listed by o:", ink.dim)]
         lines += [Line("     " + fit_left(clean(source), width - 7), ink.dim) for source in state.recent[:_RECENT]]
     return lines

@@ -25,7 +25,7 @@ from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label
 from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.curves import MOST
+from inspector.tui.views.layers import MOST
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 

@@ -9,17 +9,14 @@ from textual.strip import Strip
 
 from inspector.common.arrays import Floats
 from inspector.common.labels import labels
-from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
-from inspector.tui.actions import cycled
-from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
+from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_labels
 from inspector.tui.text import Line, clean, degrees, fit, page, plural, small
 from inspector.tui.values import number, of_adapters
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy
+from inspector.tui.views.base import Area, Table, metric_title, tidy
+from inspector.tui.views.layers import MOST, LayersView
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
-
-MOST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,11 @@ def items(state: AppState, width: int = 1000) -> list[Item]:
     ]
 
 
-class CurvesView(View):
+class CurvesView(LayersView):
     id = "curves"
-    tab = "3"
     title = "Curves"
-    need = 1
     hint = "a metric along the layers, the lines of chosen pairs over each other"
     about = "A metric per layer. Dashes mark chance where it is defined; the column is the layer slider."
-    actions = (*SCRUBBED, *METRIC, FILTER, OPEN_PAIR, *PAIRS)
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink = area.ink
@@ -68,7 +62,7 @@ class CurvesView(View):
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
         shown = items(state, 28 if area.width >= 100 else (area.width - 2) // 2 - 12)
-        title = self._title(state, shown, area)
+        title = self._heading(state, shown, area)
         beside = area.width >= 100
         side = min(max(cell_len(item.label) for item in shown) + 12, 40) if shown and beside else 0
         entries = self._legend(state, shown, area, side or (area.width - 2) // 2)
@@ -90,7 +84,7 @@ class CurvesView(View):
         at = f" · values at layer {state.layers[state.layer]}"
         return f"{what}{at}{f' · {clean(state.filter)} only' if state.filter else ''}"
 
-    def _title(self, state: AppState, shown: list[Item], area: Area) -> Line:
+    def _heading(self, state: AppState, shown: list[Item], area: Area) -> Line:
         """The metric and what is shown of it, in fewer words where they do not fit."""
         name, what = f" {metric_title(state.layers_metric)}", self._what(state, shown)
         for words in (f"{name} per layer", f" · {what}"), (name, f" · {what.replace('showing ', '')}"):
@@ -141,21 +135,6 @@ class CurvesView(View):
         )
         title = f"{metric_title(metric)} per layer · {state.filter or 'all projections'}"
         return Table(title, ("layer", *(item.label for item in shown)), rows)
-
-    def cycle(self, state: AppState, step: int) -> None:
-        """The map follows where it can."""
-        state.layers_metric = cycled(state.available(shown_in("layers")), state.layers_metric, step)
-        if state.layers_metric in shown_in("map"):
-            state.metric = state.layers_metric
-
-    def shell_command(self, state: AppState) -> list[str]:
-        return self.analyze(state, state.layers_metric)
-
-    def preset(self, state: AppState) -> str:
-        return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder")) else ""
-
-    def metrics(self, state: AppState, /) -> tuple[str, ...]:
-        return (state.layers_metric,)
 
 
 def _columns(entries: list[Line], width: int) -> list[Line]:
