@@ -34,7 +34,7 @@ class Reader(Protocol):
     def places(self, folder: Folder) -> list[Path]:
         """The adapters of this format in a folder, without those below it: the folder itself, or files of it."""
 
-    def read(self, path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+    def read(self, path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
@@ -67,7 +67,7 @@ def named(name: str) -> str:
 
 
 def read_adapter(
-    path: Path, name: str, source: str, given: ReadOptions = DEFAULTS, *, listed: Collection[str] = ()
+    path: Path, name: str, source: str, read_options: ReadOptions = DEFAULTS, *, listed: Collection[str] = ()
 ) -> Adapter:
     """Read the folder or file with its reader; `listed`: what lies beside it, but on the Hub.
 
@@ -76,7 +76,7 @@ def read_adapter(
     folder = Folder(path.parent, only=path.name) if path.is_file() else Folder(path)
     for found, reader in places(folder):
         if found == path:
-            adapter = reader.read(path, name, source, given)
+            adapter = reader.read(path, name, source, read_options)
             unread = [] if reader is full else _unread(path, adapter, listed)
             return adapter if not unread else _with(adapter, unread)
     if path.is_file():

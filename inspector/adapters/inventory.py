@@ -69,17 +69,17 @@ class Inventory:
 
 
 def inventory(
-    source: str, *, given: ReadOptions = DEFAULTS, cancelled: Callable[[], bool] = lambda: False
+    source: str, *, read_options: ReadOptions = DEFAULTS, cancelled: Callable[[], bool] = lambda: False
 ) -> Inventory:
     """What a path or a repo holds. Raises InspectorError where there is no adapter, and CancelledError."""
     found = parse(source)
-    return _local(found, source, given) if isinstance(found, Local) else _remote(found, given, cancelled)
+    return _local(found, source, read_options) if isinstance(found, Local) else _remote(found, read_options, cancelled)
 
 
-def _remote(remote: Remote, given: ReadOptions, cancelled: Callable[[], bool]) -> Inventory:
+def _remote(remote: Remote, read_options: ReadOptions, cancelled: Callable[[], bool]) -> Inventory:
     from inspector.adapters.hub.fetch import survey
 
-    offer = survey(remote, given=replace(given, checkpoints=True), cancelled=cancelled)
+    offer = survey(remote, read_options=replace(read_options, checkpoints=True), cancelled=cancelled)
     alone = len(offer.choices) == 1
     names = name_places([offer.place(choice, alone=alone) for choice in offer.choices])
     items = tuple(
@@ -99,8 +99,8 @@ def _remote(remote: Remote, given: ReadOptions, cancelled: Callable[[], bool]) -
     return Inventory(offer.source(), items, offer.listing.cached, note)
 
 
-def _local(local: Local, source: str, given: ReadOptions) -> Inventory:
-    adapters, failures = open_sources([source], given=replace(given, checkpoints=True))
+def _local(local: Local, source: str, read_options: ReadOptions) -> Inventory:
+    adapters, failures = open_sources([source], read_options=replace(read_options, checkpoints=True))
     items = [_opened(adapter, local.path) for adapter in adapters]
     items += [_unopened(failure, local.path) for failure in failures]
     if len(items) == 1 and items[0].fault:

@@ -49,22 +49,22 @@ def fixed(pattern: str) -> PurePath:
     return PurePath(*parts[: next((n for n, part in enumerate(parts) if has_magic(part)), len(parts))])
 
 
-def expand(local: Local, given: ReadOptions = DEFAULTS) -> list[Place]:
+def expand(local: Local, read_options: ReadOptions = DEFAULTS) -> list[Place]:
     """The adapters at a path: the file's folder; the folder itself, or those below it, in natural order.
 
-    A folder that is an adapter stands for that one alone, with `given.checkpoints` for those beside it too. Raises
+    A folder that is an adapter stands for that one alone, with `read_options.checkpoints` for those beside it too. Raises
     InspectorError where there is none.
     """
     if local.path.is_file():
         return [_place(_adapter_of(local.path), local.name)]
-    spots = list(_adapters_below(local.path, given))
+    spots = list(_adapters_below(local.path, read_options))
     if not spots:
         known = found_instead(local.path, DEPTH) or (
             f"an adapter is a folder with {CONFIG} and adapter_model.safetensors, or a file of one of the formats in "
             "assets/guide/formats.md"
         )
         raise InspectorError(f"No adapter in {plain(local.path)} (looked {DEPTH} levels deep): {known}")
-    opened = list(standing(spots, checkpoints=given.checkpoints))
+    opened = list(standing(spots, checkpoints=read_options.checkpoints))
     places = []
     for n, beside in opened:
         path = Path(spots[n].path)
@@ -111,7 +111,7 @@ def _at_home(pattern: str) -> str:
     return os.path.expanduser(pattern)  # noqa: PTH111 - a pattern is no path
 
 
-def _adapters_below(root: Path, given: ReadOptions) -> Iterator[Spot]:
+def _adapters_below(root: Path, read_options: ReadOptions) -> Iterator[Spot]:
     """Adapters of a folder, then those of the folders below it; a folder reached twice counts once."""
     seen: set[str] = set()
     todo = [(root, 0)]
@@ -123,15 +123,15 @@ def _adapters_below(root: Path, given: ReadOptions) -> Iterator[Spot]:
         seen.add(real)
         if len(seen) > _MOST_FOLDERS:
             raise InspectorError(f"{plain(root)} has more than {_MOST_FOLDERS} folders: name the adapters themselves.")
-        spots = _adapters_in(folder, given)
+        spots = _adapters_in(folder, read_options)
         yield from spots
         if depth < DEPTH:
-            hidden = given.checkpoints or any(spot.whole for spot in spots)
+            hidden = read_options.checkpoints or any(spot.whole for spot in spots)
             below = sorted(_sub_folders(folder, hidden=hidden), key=lambda path: natural(path.name))
             todo.extend((path, depth + 1) for path in reversed(below))
 
 
-def _adapters_in(folder: Path, given: ReadOptions) -> list[Spot]:
+def _adapters_in(folder: Path, read_options: ReadOptions) -> list[Spot]:
     """The adapters at the root of a folder: itself, or files of it."""
     try:
         listed = Folder(folder)
@@ -143,7 +143,7 @@ def _adapters_in(folder: Path, given: ReadOptions) -> list[Spot]:
         if path != folder:
             spots.append(Spot(folder, path.name, path.stem in NAMELESS))
         elif reader is full:
-            spots.append(Spot(folder, whole=given.base is not None, model=given.base is None))
+            spots.append(Spot(folder, whole=read_options.base is not None, model=read_options.base is None))
         else:  # a config whose weights are not there (yet) is no adapter
             spots.append(Spot(folder, whole=has_weights(listed.names)))
     return spots

@@ -55,14 +55,14 @@ def _silent(_progress: Progress) -> None:
 def open_sources(
     sources: Sequence[str],
     *,
-    given: ReadOptions = DEFAULTS,
+    read_options: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Adapter], list[Failure]]:
     """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
     opened = sorted(
-        iterate(sources, given=given, taken=taken, progress=progress, cancelled=cancelled),
+        iterate(sources, read_options=read_options, taken=taken, progress=progress, cancelled=cancelled),
         key=lambda opened: opened.order,
     )
     adapters = [found.result for found in opened if isinstance(found.result, Adapter)]
@@ -73,7 +73,7 @@ def open_sources(
 def iterate(
     sources: Sequence[str],
     *,
-    given: ReadOptions = DEFAULTS,
+    read_options: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
     progress: Callable[[Progress], None] = _silent,
     cancelled: Callable[[], bool] = lambda: False,
@@ -93,7 +93,7 @@ def iterate(
             source = parse(text)
             if isinstance(source, Local):
                 local.append(source)
-                places += [(i, place) for place in interruptible(partial(expand, source, given), cancelled)]
+                places += [(i, place) for place in interruptible(partial(expand, source, read_options), cancelled)]
             else:
                 remote.append((i, source))
         except CancelledError:
@@ -102,7 +102,7 @@ def iterate(
             skipped = isinstance(error, NotAnAdapterError)
             yield Opened((i, 0), Failure(text, str(error), skipped=skipped))
     named = {source.path for source in local}
-    yield from _read(places, given, names, cancelled, named)
+    yield from _read(places, read_options, names, cancelled, named)
     for i, source in remote:
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
@@ -110,18 +110,18 @@ def iterate(
             from inspector.adapters.hub.fetch import everything, fetch
 
             chosen = choose or everything
-            found = fetch(source, given=given, choose=chosen, progress=progress, cancelled=cancelled)
+            found = fetch(source, read_options=read_options, choose=chosen, progress=progress, cancelled=cancelled)
         except CancelledError:
             raise
         except InspectorError as error:
             yield Opened((i, 0), Failure(sources[i], str(error)))
         else:
-            yield from _read([(i, place) for place in found], given, names, cancelled)
+            yield from _read([(i, place) for place in found], read_options, names, cancelled)
 
 
 def _read(
     places: Sequence[tuple[int, Place]],
-    given: ReadOptions,
+    read_options: ReadOptions,
     names: set[str],
     cancelled: Callable[[], bool],
     named: Collection[Path] = (),
@@ -138,7 +138,7 @@ def _read(
         try:
             # A disk may be slow to answer, and a hundred thousand modules take seconds.
             adapter = interruptible(
-                partial(read_adapter, place.path, name, place.source, given, listed=place.listed), cancelled
+                partial(read_adapter, place.path, name, place.source, read_options, listed=place.listed), cancelled
             )
             found = (*adapter.info.findings, *beside(place.beside))
             info = replace(adapter.info, findings=found, origin=origin_of(place.path, *place.components[:-3:-1]))

@@ -45,8 +45,8 @@ def load(
     from inspector.adapters.opening import open_sources
     from inspector.base_model.base import base_weights
 
-    given = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
-    adapters, failures = open_sources([str(source) for source in sources], given=given)
+    read_options = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
+    adapters, failures = open_sources([str(source) for source in sources], read_options=read_options)
     told = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:
         raise InspectorError(" ".join(told) or "No source was named.")

@@ -69,7 +69,7 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
 @click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
 @DEBUG
 def analyze(
-    sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], given: ReadOptions, **more: Any
+    sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], read_options: ReadOptions, **more: Any
 ) -> int:
     """Measure adapters: an overview on stdout (--tables has all numbers), or every number to a file with --out.
 
@@ -92,7 +92,7 @@ def analyze(
         out=out,
         parts=parts,
         settings=analyze.settings(device=more["device"], **measuring),
-        request=analyze.request(base=given.base_name, **more),
-        given=given,
+        request=analyze.request(base=read_options.base_name, **more),
+        read_options=read_options,
         against=claim_set(against) if against else None,
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--tensors", is_flag=True, help="List every tensor with its class: used, ignored (why), unknown (why).")
 @reading()
 @DEBUG
-def check(sources: tuple[str, ...], as_json: bool, tensors: bool, given: ReadOptions) -> int:
+def check(sources: tuple[str, ...], as_json: bool, tensors: bool, read_options: ReadOptions) -> int:
     """Tell what is wrong, or odd, with adapters: nothing is compared.
 
     Every tensor's class, where the scale comes from, targets and patterns that meet nothing, modules never trained,
@@ -33,4 +33,4 @@ def check(sources: tuple[str, ...], as_json: bool, tensors: bool, given: ReadOpt
     """
     from inspector.workflows import check
 
-    return check.check(sources, given=given, as_text=not as_json, tensors=tensors)
+    return check.check(sources, read_options=read_options, as_text=not as_json, tensors=tensors)

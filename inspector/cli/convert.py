@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("dest", type=click.Path(path_type=Path))
 @reading(checkpoints=False)
 @DEBUG
-def convert(source: str, dest: Path, given: ReadOptions) -> int:
+def convert(source: str, dest: Path, read_options: ReadOptions) -> int:
     """Write an adapter of any format as an ordinary PEFT folder DEST.
 
     The same ΔW, bit for bit where the source stores factors: B and A keep their type, and α makes the scale exact.
@@ -28,4 +28,4 @@ def convert(source: str, dest: Path, given: ReadOptions) -> int:
     """
     from inspector.workflows import convert
 
-    return convert.convert(source, dest, given)
+    return convert.convert(source, dest, read_options)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--records", type=click.Path(path_type=Path), help="Where answers are kept. Default: the cache folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a study: FILE.json, FILE.csv or FILE.parquet.")
 @DEBUG
-def eval_(sources: tuple[str, ...], *, given: ReadOptions, **options: Any) -> int:
+def eval_(sources: tuple[str, ...], *, read_options: ReadOptions, **options: Any) -> int:
     """Solve problems with the base and every adapter: accuracy, and which pairs differ.
 
     Greedy answers, graded by math-verify. Every answer is kept as it comes: an interrupted run goes on
@@ -52,4 +52,4 @@ def eval_(sources: tuple[str, ...], *, given: ReadOptions, **options: Any) -> in
         refuse_unread(("device", "dtype", "batch"), "says how to run a base here, and --server runs it.")
     else:
         refuse_unread(("concurrency",), "says how to ask a server, and no --server is named.")
-    return evaluate.evaluate(sources, evaluate.Options(**options), given)
+    return evaluate.evaluate(sources, evaluate.Options(**options), read_options)

@@ -30,7 +30,7 @@ _GAP = "  "
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: sources, their adapters, files and bytes.")
 @reading(checkpoints=False)
 @DEBUG
-def ls(sources: tuple[str, ...], as_json: bool, given: ReadOptions) -> int:
+def ls(sources: tuple[str, ...], as_json: bool, read_options: ReadOptions) -> int:
     """List the adapters of a folder or a repo on the Hub, and their sizes. No weights are downloaded.
 
     What stands in the first column opens after a colon: inspector org/repo:PATH.
@@ -42,7 +42,7 @@ def ls(sources: tuple[str, ...], as_json: bool, given: ReadOptions) -> int:
     sources = tuple(chain.from_iterable(map(matches, sources)))
     for source in sources:
         try:
-            found.append(inventory(source, given=given))
+            found.append(inventory(source, read_options=read_options))
         except CancelledError:
             raise
         except NotAnAdapterError as error:

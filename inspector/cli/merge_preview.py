@@ -35,7 +35,7 @@ def merge_preview(
     dest: Path | None,
     out: Path | None,
     device: str,
-    given: ReadOptions,
+    read_options: ReadOptions,
 ) -> int:
     """Report what a weighted sum of adapters would be, before it is made.
 
@@ -51,4 +51,6 @@ def merge_preview(
     """
     from inspector.workflows import merge_preview
 
-    return merge_preview.merge_preview(sources, rank=rank, dest=dest, out=out, device=device, by=by, given=given)
+    return merge_preview.merge_preview(
+        sources, rank=rank, dest=dest, out=out, device=device, by=by, read_options=read_options
+    )

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @AGAINST
 @MOUSE
 @DEBUG
-def open_(sources: tuple[str, ...], k: int, claims: str, against: str, *, mouse: bool, given: ReadOptions) -> int:
+def open_(
+    sources: tuple[str, ...], k: int, claims: str, against: str, *, mouse: bool, read_options: ReadOptions
+) -> int:
     """Open adapters in the app (the default command)."""
     from inspector.claims.bundled import claim_set
     from inspector.tui.views.claims.state import Published
@@ -41,7 +43,7 @@ def open_(sources: tuple[str, ...], k: int, claims: str, against: str, *, mouse:
         claim_set(claims)  # what is wrong in it is said before the app opens
     refuse_for_study(sources)
     published = Published(claims, show=bool(claims), reference=claim_set(against) if against else None)
-    return _open(sources, k, given, published, mouse=mouse)
+    return _open(sources, k, read_options, published, mouse=mouse)
 
 
 @click.command(context_settings=SETTINGS)
@@ -73,7 +75,7 @@ def demo(k: int, *, measure: bool, mouse: bool) -> int:
 def _open(
     sources: Sequence[str],
     k: int,
-    given: ReadOptions | None = None,
+    read_options: ReadOptions | None = None,
     published: Published | None = None,
     *,
     mouse: bool,
@@ -86,7 +88,10 @@ def _open(
         if not sources:
             raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
         return analyze.analyze(
-            sources, settings=analyze.settings(k=k), given=given, against=published.reference if published else None
+            sources,
+            settings=analyze.settings(k=k),
+            read_options=read_options,
+            against=published.reference if published else None,
         )
     from inspector.study.export import is_study, load
     from inspector.tui.app import InspectorApp
@@ -96,7 +101,7 @@ def _open(
 
     if is_study(sources):
         return InspectorApp(study=load(sources[0]), k=k, published=published).run_to_end(mouse=mouse)
-    return InspectorApp(sources, k=k, given=given, published=published).run_to_end(mouse=mouse)
+    return InspectorApp(sources, k=k, read_options=read_options, published=published).run_to_end(mouse=mouse)
 
 
 def _suggest_command(sources: Sequence[str]) -> None:

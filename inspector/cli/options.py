@@ -54,7 +54,7 @@ OPENING = (*READING, "checkpoints")
 
 
 def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options of every command that opens adapters; the command receives them as `given`.
+    """The options of every command that opens adapters; the command receives them as `read_options`.
 
     `run`: when the base is also run, a key of `_RUN`. `checkpoints`: whether it may open what lies beside an adapter.
     """
@@ -82,7 +82,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def with_given(
+        def with_options(
             *args: Any,
             base: str,
             allow_pickle: bool,
@@ -102,9 +102,9 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, given=ReadOptions(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
+            return command(*args, read_options=ReadOptions(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
 
-        called: Callable[..., Any] = with_given
+        called: Callable[..., Any] = with_options
         for option in reversed(options):
             called = option(called)
         return called

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @DEVICE
 @reading()
 @DEBUG
-def report(sources: tuple[str, ...], claims: str, given: ReadOptions, **more: Any) -> int:
+def report(sources: tuple[str, ...], claims: str, read_options: ReadOptions, **more: Any) -> int:
     """Write a study as a web page, as figures and tables for papers, as Markdown.
 
     STUDY is a file that `inspector analyze --out` wrote (.json, .parquet), with what its probes measured; other
@@ -56,4 +56,4 @@ def report(sources: tuple[str, ...], claims: str, given: ReadOptions, **more: An
 
     refuse_for_study(sources)
     outputs = Outputs(*(more.pop(name) for name in ("page", "figures", "markdown")))
-    return write_report(sources, outputs, settings=analyze.settings(**more), claims=claims, given=given)
+    return write_report(sources, outputs, settings=analyze.settings(**more), claims=claims, read_options=read_options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--expose", is_flag=True, help="Allow a --host that other machines reach.")
 @reading(run="always")
 @DEBUG
-def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given: ReadOptions) -> None:
+def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, read_options: ReadOptions) -> None:
     """The app in a browser, on this machine's own interface.
 
     Sources are those of `inspector SOURCE…`; `demo` alone opens the bundled adapters.
@@ -35,5 +35,5 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, given
     else:
         for source in chain.from_iterable(map(matches, sources)):
             parse(source)  # what is no source is said before anything listens
-    beside = ("--checkpoints",) if given.checkpoints else ()
-    run((*sources, *given.words, *beside), host, port, expose=expose)
+    beside = ("--checkpoints",) if read_options.checkpoints else ()
+    run((*sources, *read_options.words, *beside), host, port, expose=expose)

@@ -42,7 +42,7 @@ def verify(
     form: str | None,
     out: Path | None,
     *,
-    given: ReadOptions,
+    read_options: ReadOptions,
     **options: Any,
 ) -> int:
     """Check published claims: does each hold for the published adapters, or for yours?
@@ -57,10 +57,10 @@ def verify(
     if options["studies"]:
         unread = ("adapters", "limit", "device", *OPENING)
         refuse_unread(unread, "says what to measure, and --study has its numbers already: leave out one of them.")
-    elif given.base is None:
+    elif read_options.base is None:
         refuse_unread(("limit",), "says how many prompts to run, and nothing runs: add --base.")
     form = form or {".json": "json", ".xml": "junit"}.get(out.suffix.lower() if out else "", "table")
-    return verify.verify(claims, verify.Options((*adapters, *more), form=form, out=out, **options), given)
+    return verify.verify(claims, verify.Options((*adapters, *more), form=form, out=out, **options), read_options)
 
 
 @click.group("claims", invoke_without_command=True, context_settings=SETTINGS)
@@ -83,7 +83,7 @@ def claims_(context: click.Context) -> None:
 @DEVICE
 @reading()
 @DEBUG
-def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given: ReadOptions) -> int:
+def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, read_options: ReadOptions) -> int:
     """Write a first set of claims about adapters, to FILE or to stdout (-).
 
     The SOURCEs are measured, and one claim of each kind is written with their names and numbers: it holds until you
@@ -105,7 +105,9 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, given:
             raise InspectorError(f"{shown!r} is there already: name another file.")
         refuse_place(to_file)
     bundled = [source for source in demo_sources() if Path(source).name in {"sft", "dpo"}]
-    study, complete = analyze.measured(sources or bundled, analyze.settings(k=k, device=device), given=given)
+    study, complete = analyze.measured(
+        sources or bundled, analyze.settings(k=k, device=device), read_options=read_options
+    )
     text = template(study, to_file.parent if to_file is not None else Path())
     if to_file is None:
         click.echo(text, nl=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @MOUSE
 @reading(checkpoints=False)
 @DEBUG
-def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, *, mouse: bool, given: ReadOptions) -> int:
+def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, *, mouse: bool, read_options: ReadOptions) -> int:
     """Watch a training: norm, effective rank, cosines and loss over its steps.
 
     RUN is the --out of a training, or one run in it; files among several (runs/*) are passed over. The app waits for
@@ -36,10 +36,10 @@ def watch(runs: tuple[Path, ...], against: str, table: bool, k: int, *, mouse: b
     if table or not on_terminal():
         from inspector.workflows.watch import print_once
 
-        return print_once(folders, against, given)
+        return print_once(folders, against, read_options)
     from inspector.tui.app import InspectorApp
     from inspector.workflows.watch import refuse_unknown
 
     refuse_unknown(folders, against)
-    app = InspectorApp(k=k, watch=[str(run) for run in folders], against=against, given=given)
+    app = InspectorApp(k=k, watch=[str(run) for run in folders], against=against, read_options=read_options)
     return app.run_to_end(mouse=mouse)

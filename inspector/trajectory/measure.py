@@ -47,8 +47,8 @@ class _Own:
 class Meter:
     """Keeps every number of every checkpoint it has seen."""
 
-    def __init__(self, given: ReadOptions = DEFAULTS) -> None:
-        self._given = given
+    def __init__(self, read_options: ReadOptions = DEFAULTS) -> None:
+        self._read_options = read_options
         self._lock = threading.Lock()
         self._own: dict[Key, _Own] = {}
         self._cosines: dict[frozenset[Key], float] = {}
@@ -132,7 +132,9 @@ class Meter:
 
     def _opened(self, point: Point) -> Adapter | None:
         try:
-            adapter = read_adapter(point.folder, f"{point.run}@{point.step}", as_source(point.folder), self._given)
+            adapter = read_adapter(
+                point.folder, f"{point.run}@{point.step}", as_source(point.folder), self._read_options
+            )
         except InspectorError as error:
             self._failed[key(point)] = str(error)
             return None

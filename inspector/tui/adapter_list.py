@@ -56,9 +56,9 @@ class AdapterList(Work):
         self.forget_removed()
         if self.state.study.adapters and not self.loaded:
             sources = [f"{info.name}={info.source}" for info in self.state.infos] + sources
-        self._begin(named(sources), partial(workers.open_all, sources, self.given, tuple(self.loaded)))
-        if self.given is not None:
-            self.given = replace(self.given, checkpoints=False)  # what is opened from now on is named
+        self._begin(named(sources), partial(workers.open_all, sources, self.read_options, tuple(self.loaded)))
+        if self.read_options is not None:
+            self.read_options = replace(self.read_options, checkpoints=False)  # what is opened from now on is named
 
     def open_demo(self) -> None:
         """The bundled adapters with the study that ships; beside others they are measured with them."""

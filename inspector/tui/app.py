@@ -43,7 +43,7 @@ class InspectorApp(AdapterList):
         k: int = 10,
         watch: Sequence[str] = (),
         against: str = "",
-        given: ReadOptions | None = None,
+        read_options: ReadOptions | None = None,
         published: Published = NOTHING,
         demo: bool = False,
     ) -> None:
@@ -57,7 +57,7 @@ class InspectorApp(AdapterList):
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)
-        self.given = given
+        self.read_options = read_options
         self.published, self.reference = published, published.reference
         self.asked = list(sources) or ([] if study is not None or watch or demo else self.session.sources)
         self.demo = demo or (not sources and bool(self.asked) and is_demo(self.session.adapters or []))

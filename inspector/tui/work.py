@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Work(Shell):
     """Workers compute and post messages; what they bring is shown here."""
 
-    given: ReadOptions | None = None
+    read_options: ReadOptions | None = None
     """What the readers may need beside the sources."""
     loaded: Mapping[str, Adapter] = MappingProxyType({})
     """Adapters whose weights can be measured again, by name; empty for a saved study."""
@@ -60,7 +60,7 @@ class Work(Shell):
     def measure_again(self) -> None:
         """Measure every loaded adapter in the background; what is shown stays until the result is complete."""
         adapters = list(self.loaded.values())
-        settings = Settings(k=self.state.k, device="auto", reading=self.given.words if self.given else ())
+        settings = Settings(k=self.state.k, device="auto", reading=self.read_options.words if self.read_options else ())
         self.progress = ("starting", 0, 0)
         self.start_work(partial(workers.measure, adapters, settings))
         self.repaint("status")

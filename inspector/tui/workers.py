@@ -94,7 +94,7 @@ def filter_study(study: Study, projection: str, serial: int, post: Post) -> None
 
 def open_all(
     sources: Sequence[str],
-    given: ReadOptions | None,
+    read_options: ReadOptions | None,
     taken: Sequence[str],
     generation: int,
     post: Post,
@@ -114,7 +114,12 @@ def open_all(
 
         choose = chooser(generation, post, cancelled)
         for found in iterate(
-            sources, given=given or DEFAULTS, taken=taken, progress=progress, cancelled=cancelled, choose=choose
+            sources,
+            read_options=read_options or DEFAULTS,
+            taken=taken,
+            progress=progress,
+            cancelled=cancelled,
+            choose=choose,
         ):
             if isinstance(found.result, Failure) and found.result.skipped:
                 post(Noted(str(found.result), "info"))

@@ -43,8 +43,8 @@ class Parts:
             "--group-by": self.by,
             "--metric": self.metrics,
         }
-        if len(given := [option for option, value in asked.items() if value]) > 1:
-            raise InspectorError(f"{' and '.join(given)} print different things: give one of them.")
+        if len(chosen := [option for option, value in asked.items() if value]) > 1:
+            raise InspectorError(f"{' and '.join(chosen)} print different things: give one of them.")
 
 
 def analyze(
@@ -54,7 +54,7 @@ def analyze(
     out: Path | None = None,
     parts: Parts = Parts(),
     request: Request | None = None,
-    given: ReadOptions | None = None,
+    read_options: ReadOptions | None = None,
     against: ClaimSet | None = None,
 ) -> int:
     """Measure the sources and print or write the result; 3 when something could not be analysed.
@@ -67,7 +67,7 @@ def analyze(
         if printing := [option for option, value in asked.items() if value]:
             raise InspectorError(f"--{printing[0]} prints: leave out --out.")
     parts.refuse_several()
-    study, complete = measured(sources, settings, request, given, against)
+    study, complete = measured(sources, settings, request, read_options, against)
     if out is None:
         _print(study, parts, against, probed=request is not None)
     else:
@@ -96,9 +96,9 @@ def _print(study: Study, parts: Parts, against: ClaimSet | None, *, probed: bool
         say("More: --tables, all numbers; --summary, all findings; --metric NAME; --out FILE.")
 
 
-def metric_names(given: Sequence[str]) -> tuple[str, ...]:
+def metric_names(words: Sequence[str]) -> tuple[str, ...]:
     """The metrics asked for, each known; commas separate too."""
-    names = tuple(name.strip() for word in given for name in word.split(",") if name.strip())
+    names = tuple(name.strip() for word in words for name in word.split(",") if name.strip())
     if unknown := [name for name in names if name not in DEFINITIONS]:
         close = difflib.get_close_matches(unknown[0], DEFINITIONS, n=3)
         hint = (
@@ -157,7 +157,7 @@ def measured(
     sources: Sequence[str],
     settings: Settings,
     request: Request | None = None,
-    given: ReadOptions | None = None,
+    read_options: ReadOptions | None = None,
     against: ClaimSet | None = None,
 ) -> tuple[Study, bool]:
     """The study of these sources and whether all of it could be analysed."""
@@ -168,13 +168,15 @@ def measured(
         study = load(sources[0])
         tell_findings(study.adapters)
         return study, all(a.health != "error" for a in study.adapters)
-    adapters, failures = _opened(sources, given, against)
+    adapters, failures = _opened(sources, read_options, against)
     from inspector.adapters.alignment import aligned
     from inspector.analysis.analyse import analyse, device_named
 
     if request is not None:
         request.refuse_unknown(adapters)
-    settings = replace(settings, device=device_named(settings.device), reading=given.words if given else ())
+    settings = replace(
+        settings, device=device_named(settings.device), reading=read_options.words if read_options else ()
+    )
     adapters = aligned(adapters)
     total = sum(a.info.parameters for a in adapters)
     say(f"Measuring {count(len(adapters), 'adapter')} ({rounded(total)} parameters) on {settings.device} …")
@@ -191,19 +193,19 @@ def measured(
 
 
 def _opened(
-    sources: Sequence[str], given: ReadOptions | None, against: ClaimSet | None
+    sources: Sequence[str], read_options: ReadOptions | None, against: ClaimSet | None
 ) -> tuple[list[Adapter], list[Failure]]:
     """The adapters, those of the set beside them, and what could not be opened, which is told."""
     from inspector.adapters.options import DEFAULTS
 
-    given = given or DEFAULTS
-    adapters, failures = opened(sources, given)
+    read_options = read_options or DEFAULTS
+    adapters, failures = opened(sources, read_options)
     if against is None:
         return adapters, failures
     from inspector.workflows.reference import compared
 
     adapters, more = compared(against, adapters, lambda _text: None)  # the findings say it
-    published, missed = opened(more, given, taken=[adapter.info.name for adapter in adapters])
+    published, missed = opened(more, read_options, taken=[adapter.info.name for adapter in adapters])
     return adapters + published, failures + missed
 
 

@@ -21,16 +21,18 @@ from inspector.tables import checks
 from inspector.workflows.failures import opened
 
 
-def check(sources: Sequence[str], *, given: ReadOptions, as_text: bool = True, tensors: bool = False) -> int:
+def check(sources: Sequence[str], *, read_options: ReadOptions, as_text: bool = True, tensors: bool = False) -> int:
     """Check the sources; 0 where nothing is wrong, 1 where an adapter is, 3 where only a source could not be opened.
 
     Raises InspectorError where none could be opened.
     """
-    adapters, failures = opened(sources, given)
+    adapters, failures = opened(sources, read_options)
     adapters = [_whole(adapter) for adapter in aligned(adapters)]
-    if given.base is not None and not given.base.weights.headers:
-        raise InspectorError(f"The base {plain(given.base.name)} has no tensor in its files: give another with --base.")
-    found, unread = _checked(adapters, given)
+    if read_options.base is not None and not read_options.base.weights.headers:
+        raise InspectorError(
+            f"The base {plain(read_options.base.name)} has no tensor in its files: give another with --base."
+        )
+    found, unread = _checked(adapters, read_options)
     failures += unread
     if not found:
         raise InspectorError(unread[0].message)
@@ -39,7 +41,7 @@ def check(sources: Sequence[str], *, given: ReadOptions, as_text: bool = True, t
         unopened = sum(not failure.skipped for failure in failures)
         sys.stdout.write(checks.text(found, side_by_side, unopened=unopened, tensors=tensors))
     else:
-        report = as_json.report(found, side_by_side, failures, base=given.base_name, tensors=tensors)
+        report = as_json.report(found, side_by_side, failures, base=read_options.base_name, tensors=tensors)
         sys.stdout.write(json.dumps(report, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
     if not all(one.holds for one in found):
         return 1
@@ -51,12 +53,12 @@ def _whole(adapter: Adapter) -> Adapter:
     return adapter if adapter.stored is None else replace(adapter.stored, info=adapter.info)
 
 
-def _checked(adapters: Sequence[Adapter], given: ReadOptions) -> tuple[list[Checked], list[Failure]]:
+def _checked(adapters: Sequence[Adapter], read_options: ReadOptions) -> tuple[list[Checked], list[Failure]]:
     """The adapters checked, and those whose values could not be read: one bad file does not stop the others."""
     tell, found, unread = Progress(), [], []
     for adapter in adapters:
         try:
-            found.append(checked(adapter, given.base, progress=tell))
+            found.append(checked(adapter, read_options.base, progress=tell))
         except CancelledError:
             raise
         except InspectorError as error:

@@ -29,16 +29,16 @@ from inspector.workflows.failures import opened, tell_findings
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
 
 
-def convert(source: str, dest: Path, given: ReadOptions = DEFAULTS) -> int:
+def convert(source: str, dest: Path, read_options: ReadOptions = DEFAULTS) -> int:
     """Write the one adapter of a source as a PEFT folder, and tell what is left out; 3 where that is of the update.
 
     Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
     """
     refuse_destination(dest)
-    adapter, beside = _apart(_opened(source, given))
+    adapter, beside = _apart(_opened(source, read_options))
     adapter.refuse_unscaled("converted")
     directions = _directions(adapter)
-    factors = _factors(adapter, directions, given)
+    factors = _factors(adapter, directions, read_options)
     findings = checked(adapter, None).findings
     if directions:
         tensors = tuple(t for t in adapter.tensors if not t.reason.startswith(DORA))
@@ -64,10 +64,10 @@ def convert(source: str, dest: Path, given: ReadOptions = DEFAULTS) -> int:
         invocation=adapter.invocation,
     )
     tell_findings([replace(info, findings=_untold(findings))])
-    if given.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
+    if read_options.base is None and (alone := [p for p, f in factors.items() if is_expert(p) and f.parameter is None]):
         what = f"{count(len(alone), 'module')} of single experts, under the names of the source, such as"
         notes = (*notes, f"{what} {plain(alone[0], 80)}: with --base they are written as that base has them")
-    if given.base is None:
+    if read_options.base is None:
         notes = (*notes, *cautions(factors, adapter.modules.values()))
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
@@ -91,10 +91,12 @@ def _directions(adapter: Adapter) -> dict[ModuleId, Direction]:
     return found if len(found) == len(adapter.modules) else {}
 
 
-def _factors(adapter: Adapter, directions: Mapping[ModuleId, Direction], given: ReadOptions) -> dict[str, Factors]:
+def _factors(
+    adapter: Adapter, directions: Mapping[ModuleId, Direction], read_options: ReadOptions
+) -> dict[str, Factors]:
     """Path in the folder -> factors."""
     paths, tell, factors = written_paths(adapter), Progress(), {}
-    base = Base(given.base) if given.base else None
+    base = Base(read_options.base) if read_options.base else None
     for n, (id_, module) in enumerate(adapter.modules.items(), 1):
         place = placed(replace(module, path=paths[module.path]), base)
         if direction := directions.get(id_):
@@ -115,8 +117,8 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
     return {path: path.partition(".")[2] if alone else path for path in paths}
 
 
-def _opened(source: str, given: ReadOptions) -> Adapter:
-    adapters, failures = opened([source], given)
+def _opened(source: str, read_options: ReadOptions) -> Adapter:
+    adapters, failures = opened([source], read_options)
     if len(adapters) + len(failures) > 1:
         what = f"{plain(source, 300)} holds {len(adapters) + len(failures)} adapters"
         names = [a.info.source for a in adapters] or [f.source for f in failures]

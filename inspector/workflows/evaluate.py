@@ -46,7 +46,7 @@ class Options:
     out: Path | None = None
 
 
-def evaluate(sources: Sequence[str], options: Options, given: ReadOptions) -> int:
+def evaluate(sources: Sequence[str], options: Options, read_options: ReadOptions) -> int:
     """Answer the task with the base and every source, then print or write; 3 when something has no answer."""
     from inspector.probes.accuracy import measure
     from inspector.probes.accuracy.records import folder_of
@@ -55,12 +55,12 @@ def evaluate(sources: Sequence[str], options: Options, given: ReadOptions) -> in
     if options.out is not None:
         refuse_unwritable(options.out)
     problems = load_problems(options.task).first(options.limit)
-    adapters, failures = opened(sources, given)
+    adapters, failures = opened(sources, read_options)
     whole = all(failure.skipped for failure in failures)
     tell_findings([adapter.info if options.server else _with_values(adapter) for adapter in adapters])
     folder = folder_of(options.records)
     try:
-        engine, able = _engine(adapters, options, given.base_name)
+        engine, able = _engine(adapters, options, read_options.base_name)
         models = count(len(able) + (not options.no_base), "model")
         say(f"{count(len(problems.problems), 'problem')} of {problems.name}, {models}; kept in {folder}.")
         watch = measure.Watch(progress=_Answers(), note=say)
@@ -72,11 +72,11 @@ def evaluate(sources: Sequence[str], options: Options, given: ReadOptions) -> in
     clear()
     for failure in results.failures.values():
         say(failure)
-    _deliver(able, results, options, given)
+    _deliver(able, results, options, read_options)
     return 0 if whole and len(able) == len(adapters) and results.complete else 3
 
 
-def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, given: ReadOptions) -> None:
+def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, read_options: ReadOptions) -> None:
     """The tables, or the file."""
     if options.out is None:
         from inspector.tables.accuracy import print_results
@@ -87,7 +87,7 @@ def _deliver(adapters: Sequence[Adapter], results: Results, options: Options, gi
     from inspector.study.probe_results import merged
 
     # With the weights' numbers beside the answers', the file opens in the app as a whole study.
-    measured = analyse(adapters, Settings(device="cpu", reading=given.words))
+    measured = analyse(adapters, Settings(device="cpu", reading=read_options.words))
     if options.server:
         known = {adapter.info.name: adapter.info.findings for adapter in adapters}
         fresh = (tuple(f for f in info.findings if f not in known[info.name]) for info in measured.adapters)

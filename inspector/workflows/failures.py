@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 def opened(
-    sources: Sequence[str], given: ReadOptions, *, taken: Sequence[str] = (), instead: str = ""
+    sources: Sequence[str], read_options: ReadOptions, *, taken: Sequence[str] = (), instead: str = ""
 ) -> tuple[list[Adapter], list[Failure]]:
     """The adapters at these sources, and what could not be opened, which is reported.
 
@@ -32,7 +32,7 @@ def opened(
     """
     from inspector.adapters.opening import open_sources
 
-    adapters, failures = open_sources(sources, given=given, taken=taken, progress=Downloads())
+    adapters, failures = open_sources(sources, read_options=read_options, taken=taken, progress=Downloads())
     tell_causes(failures, opened=len(adapters) + len(taken), instead=instead)
     return adapters, failures
 

@@ -74,7 +74,7 @@ def merge_preview(
     out: Path | None,
     device: str,
     by: Sequence[str] = (),
-    given: ReadOptions = DEFAULTS,
+    read_options: ReadOptions = DEFAULTS,
 ) -> int:
     """Print what Σ w·ΔW would be; write the numbers to `out`, the sum itself to `dest`, where these are given.
 
@@ -90,13 +90,13 @@ def merge_preview(
     def telling(what: str) -> Callable[[int, int], None]:
         return lambda done, total: tell(f"{done}/{total} {what}", done, total)
 
-    adapters, weights = _opened(sources, given)
+    adapters, weights = _opened(sources, read_options)
     refuse_activated([adapter.info for adapter in adapters], weights)
     if dest is not None:
         refuse_to_write_other_bases(adapters, weights)
     refuse_other_bases([adapter.info for adapter in adapters], weights)
     adapters = aligned(adapters)
-    study = analyse(adapters, Settings(device=device, reading=given.words), progress=telling("modules measured"))
+    study = analyse(adapters, Settings(device=device, reading=read_options.words), progress=telling("modules measured"))
     if not study.modules:
         raise InspectorError(f"No module can be added: {_first_error(adapters)}")
     if dest is not None:
@@ -114,19 +114,21 @@ def merge_preview(
     if out is not None:
         wrote(*save(preview.in_study(), out))
     if dest is not None:
-        written = write(dest, adapters, preview, rank, base=given.base, device=device, progress=telling("modules made"))
+        written = write(
+            dest, adapters, preview, rank, base=read_options.base, device=device, progress=telling("modules made")
+        )
         say("\n".join((*written.lost, *written.notes, written.text)))
         lost = bool(written.lost)
     print_preview(preview, rank or preview.default_rank, by)  # last: whoever reads it may leave before its end
     return 3 if lost else 0
 
 
-def _opened(sources: Sequence[str], given: ReadOptions) -> tuple[list[Adapter], tuple[float, ...]]:
+def _opened(sources: Sequence[str], read_options: ReadOptions) -> tuple[list[Adapter], tuple[float, ...]]:
     """Every source, each with its weight: a sum that lacks a part is another sum."""
     for text in sources:
         _refuse_no_weight(text)
     wanted = [weighted(text) for text in sources]
-    opened = iterate([source for source, _ in wanted], given=given, progress=Downloads())
+    opened = iterate([source for source, _ in wanted], read_options=read_options, progress=Downloads())
     adapters, weights, parts = [], [], Counter[int]()
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):

@@ -38,12 +38,12 @@ def write_report(
     *,
     settings: Settings,
     claims: str = "",
-    given: ReadOptions | None = None,
+    read_options: ReadOptions | None = None,
 ) -> int:
     """Measure the sources, or open the saved study, and write what is asked for; 3 where something is missing."""
     _refuse(outputs)
     claimed = claim_set(claims) if claims else None
-    study, complete = analyze.measured(sources, settings, given=given)
+    study, complete = analyze.measured(sources, settings, read_options=read_options)
     outcomes = evaluate(claimed, [study], remedy="it is not in this study") if claimed else ()
     made = report(study, claimed, outcomes, __version__)
     if outputs.page is not None:

@@ -44,7 +44,7 @@ class Options:
     out: Path | None = None
 
 
-def verify(name: str, options: Options, given: ReadOptions) -> int:
+def verify(name: str, options: Options, read_options: ReadOptions) -> int:
     """Measure, judge, print or write; 1 when a claim does not hold, else 3 when an adapter could not be opened."""
     claims = claim_set(name)
     if options.out is not None:
@@ -55,7 +55,7 @@ def verify(name: str, options: Options, given: ReadOptions) -> int:
         tell_findings([adapter for study in studies for adapter in study.adapters])
         _warn(elsewhere(claims, studies))
     else:
-        studies, remedy, complete = _measured(name, claims, options, given)
+        studies, remedy, complete = _measured(name, claims, options, read_options)
     outcomes = evaluate(claims, studies, remedy=remedy)
     _deliver(claims, outcomes, options, cautions(claims, studies))
     found = counts(outcomes)
@@ -83,7 +83,9 @@ def _warn(warning: str) -> None:
         say(warning)
 
 
-def _measured(name: str, claims: ClaimSet, options: Options, given: ReadOptions) -> tuple[list[Study], str, bool]:
+def _measured(
+    name: str, claims: ClaimSet, options: Options, read_options: ReadOptions
+) -> tuple[list[Study], str, bool]:
     """The studies that claims are checked against, what is said where the base is missing, and whether all opened."""
     from inspector.adapters.alignment import aligned
     from inspector.analysis.analyse import analyse, device_named
@@ -92,14 +94,14 @@ def _measured(name: str, claims: ClaimSet, options: Options, given: ReadOptions)
     sources = list(options.adapters) or claims.sources(wanted)
     if not sources:
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
-    adapters, failures = opened(sources, given, instead="" if options.adapters else _INSTEAD)
+    adapters, failures = opened(sources, read_options, instead="" if options.adapters else _INSTEAD)
     adapters = aligned(adapters)
     aliases = claims.aliases()
     if not any(adapter.info.name in {*wanted, *aliases} for adapter in adapters):
         which = some([adapter.info.name for adapter in adapters])
         raise InspectorError(f"No claim names {which}. {_NAMES} {', '.join(wanted)}.")
     sizes = needs.top_ks(claims)
-    settings = Settings(sides=needs.sides(claims), device=device_named(options.device), reading=given.words)
+    settings = Settings(sides=needs.sides(claims), device=device_named(options.device), reading=read_options.words)
     say(f"Measuring {count(len(adapters), 'adapter')} for {count(len(claims.claims), 'claim')} …")
     tell = Progress()
     geometry = list[Study]()
@@ -114,9 +116,9 @@ def _measured(name: str, claims: ClaimSet, options: Options, given: ReadOptions)
     tell_findings(study.adapters)
     _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
-    if given.base is None:
+    if read_options.base is None:
         return geometry, "add --base", complete
-    studies, remedy = _probed(claims, adapters, study, where, options, given.base_name)
+    studies, remedy = _probed(claims, adapters, study, where, options, read_options.base_name)
     return [*studies, *geometry], remedy or "it was not run", complete and not remedy
 
 

@@ -15,7 +15,7 @@ from inspector.trajectory.result import COLUMNS, Trajectory, cells, rows
 from inspector.trajectory.runs import Run, Scanner
 
 
-def print_once(roots: Sequence[Path], against: str = "", given: ReadOptions = DEFAULTS) -> int:
+def print_once(roots: Sequence[Path], against: str = "", read_options: ReadOptions = DEFAULTS) -> int:
     """The table on stdout, on stderr what limits it and what was left out; 3 if something was.
 
     Raises InspectorError where there is no such folder or run, or no checkpoint in any.
@@ -27,7 +27,7 @@ def print_once(roots: Sequence[Path], against: str = "", given: ReadOptions = DE
     if not any(run.points for run in runs):
         what = f"of {some([run.name for run in runs])} " if runs else ""
         raise InspectorError(f"No checkpoint {what}in {some(roots)} yet: on a terminal `inspector watch` waits for it.")
-    trajectory = Meter(given).update(runs, against)
+    trajectory = Meter(read_options).update(runs, against)
     for note in (*trajectory.findings, *trajectory.notes):
         sys.stderr.write(f"{note}\n")
     if not any(curve.points for curve in trajectory.curves):

@@ -183,8 +183,8 @@ def test_underscores_become_the_bases_dots_or_are_said(tmp_path, dotted, capsys)
     assert f"{said}unet.double_blocks.0.img_attn_qkv: " in capsys.readouterr().err
     assert merge_preview([f"{source}:0.5"], rank=None, dest=tmp_path / "sum", out=None, device="cpu") == 0
     assert said in capsys.readouterr().err
-    given = ReadOptions(base_weights(str(base)))
-    assert convert(str(source), tmp_path / "out", given) == 0
+    read_options = ReadOptions(base_weights(str(base)))
+    assert convert(str(source), tmp_path / "out", read_options) == 0
     assert said not in capsys.readouterr().err
     loaded = PeftModel.from_pretrained(net, tmp_path / "out").base_model.model
     delta = loaded.get_submodule(path).get_delta_weight("default")

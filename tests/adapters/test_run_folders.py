@@ -27,14 +27,14 @@ from tests.makers import write_random
 ALL = ReadOptions(checkpoints=True)
 
 
-def opened(*sources, **given):
-    adapters, failures = open_sources([str(source) for source in sources], given=ReadOptions(**given))
+def opened(*sources, **read_options):
+    adapters, failures = open_sources([str(source) for source in sources], read_options=ReadOptions(**read_options))
     assert all(failure.skipped for failure in failures)
     return adapters
 
 
-def names(*sources, **given):
-    return [adapter.info.name for adapter in opened(*sources, **given)]
+def names(*sources, **read_options):
+    return [adapter.info.name for adapter in opened(*sources, **read_options)]
 
 
 def norm(*weighted):
@@ -219,7 +219,7 @@ def study(tmp_path, request):
     for seed, name in enumerate(("dpo_lr2e-4_s1", "sft_lr2e-4_s1", "sft_lr2e-4_s2")):
         transformers(tmp_path / name, 1000 * seed)
     sources = [str(path) for path in sorted(tmp_path.iterdir())]
-    return analyse(open_sources(sources, given=request.param)[0], Settings(device="cpu", k=2))
+    return analyse(open_sources(sources, read_options=request.param)[0], Settings(device="cpu", k=2))
 
 
 @pytest.mark.parametrize("study", [ReadOptions(), ALL], indirect=True)

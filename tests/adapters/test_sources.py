@@ -16,8 +16,8 @@ from tests.makers import write_random
 
 
 def names(*sources, taken=(), checkpoints=False):
-    given = ReadOptions(checkpoints=checkpoints)
-    adapters, failures = open_sources([str(source) for source in sources], taken=taken, given=given)
+    read_options = ReadOptions(checkpoints=checkpoints)
+    adapters, failures = open_sources([str(source) for source in sources], taken=taken, read_options=read_options)
     assert not failures
     return [adapter.info.name for adapter in adapters]
 

@@ -76,8 +76,8 @@ def test_other_shapes_are_named(tmp_path):
 def test_the_base_given_for_a_full_fine_tune_is_no_other_base(tmp_path):
     base = saved_base(tmp_path / "base")
     tiny_model(tiny_tokenizer(), seed=1).save_pretrained(tmp_path / "tuned")
-    given = ReadOptions(BaseWeights("some/name", lambda: base))
-    tuned = read_adapter(tmp_path / "tuned", "tuned", "tuned", given)
+    read_options = ReadOptions(BaseWeights("some/name", lambda: base))
+    tuned = read_adapter(tmp_path / "tuned", "tuned", "tuned", read_options)
     found = together([tuned, adapter(tmp_path / "a", toy(d_out=32, layers=2), base="org/tiny")])
     assert found.bases == {"org/tiny": ("a",)}
     assert len(found.families) == 1

@@ -28,10 +28,10 @@ def adapters_of(study) -> list[Adapter]:
 def backstage(monkeypatch):
     """Stand-ins for opening and measuring, held back until released."""
     study = make_study(3, layers=4)
-    stage = SimpleNamespace(study=study, measured=[], given=[], release=threading.Event(), failures=[])
+    stage = SimpleNamespace(study=study, measured=[], read_options=[], release=threading.Event(), failures=[])
 
-    def open_all(sources, given, taken, generation, post, cancelled):
-        stage.given.append(given)
+    def open_all(sources, read_options, taken, generation, post, cancelled):
+        stage.read_options.append(read_options)
         for n, adapter in enumerate(adapters_of(study)):
             name = adapter.info.name + ("-2" if adapter.info.name in taken else "")
             post(Opened(generation, replace(adapter, info=replace(adapter.info, name=name)), (0, n)))
@@ -81,7 +81,7 @@ async def test_list_then_numbers_then_done(backstage):
 async def test_what_is_being_opened_is_said(monkeypatch):
     opened, may = threading.Event(), threading.Event()
 
-    def open_all(sources, given, taken, generation, post, cancelled):
+    def open_all(sources, read_options, taken, generation, post, cancelled):
         may.wait(30)
         post(Opened(generation, adapters_of(make_study(1, layers=4))[0], (0, 0)))
         opened.wait(30)
@@ -215,13 +215,13 @@ async def test_what_was_undone_stays_undone_when_another_is_opened(backstage):
 
 
 async def test_the_checkpoints_asked_for_are_those_of_the_first_sources(backstage):
-    app = InspectorApp(["a"], given=ReadOptions(rank=3, checkpoints=True))
+    app = InspectorApp(["a"], read_options=ReadOptions(rank=3, checkpoints=True))
     backstage.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: app.progress is None and app.state.study.blocks)
         await pilot.press("o", *"b", "enter")
         await settle(pilot, lambda: len(backstage.measured) == 2 and app.progress is None)
-        assert backstage.given == [ReadOptions(rank=3, checkpoints=True), ReadOptions(rank=3)]
+        assert backstage.read_options == [ReadOptions(rank=3, checkpoints=True), ReadOptions(rank=3)]
 
 
 async def test_a_rename_keeps_its_place_when_another_is_opened(backstage):

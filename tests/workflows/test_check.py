@@ -30,7 +30,7 @@ def rewritten(monkeypatch):
 
 def test_the_others_are_checked(tmp_path, capsys, rewritten):
     sources = [str(write_random(tmp_path / name)) for name in ("one", "gone", "two")]
-    assert check.check(sources, given=DEFAULTS, as_text=False) == 3
+    assert check.check(sources, read_options=DEFAULTS, as_text=False) == 3
     out, err = capsys.readouterr()
     report = json.loads(out)
     assert [a["name"] for a in report["adapters"]] == ["one", "two"]
@@ -41,15 +41,15 @@ def test_the_others_are_checked(tmp_path, capsys, rewritten):
 def test_the_last_line_counts_what_could_not_be_opened(tmp_path, capsys):
     sources = [str(write_random(tmp_path / name)) for name in ("one", "bad")]
     (tmp_path / "bad" / "adapter_model.safetensors").write_bytes(b"12")
-    assert check.check([*sources, str(tmp_path / "gone")], given=DEFAULTS) == 3
+    assert check.check([*sources, str(tmp_path / "gone")], read_options=DEFAULTS) == 3
     assert capsys.readouterr().out.splitlines()[-1] == "1 adapter: 1 ok; 2 could not be opened."
-    assert check.check(sources[:1], given=DEFAULTS) == 0
+    assert check.check(sources[:1], read_options=DEFAULTS) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 adapter: 1 ok."
 
 
 def test_none_is_bad_input(tmp_path, rewritten):
     with pytest.raises(InspectorError, match="changed since it was opened"):
-        check.check([str(write_random(tmp_path / "gone"))], given=DEFAULTS)
+        check.check([str(write_random(tmp_path / "gone"))], read_options=DEFAULTS)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def zoo(tmp_path):
     ],
 )
 def test_exit_codes_and_what_is_reported(zoo, names, code, capsys):
-    assert check.check(zoo(*names), given=DEFAULTS, as_text=False) == code
+    assert check.check(zoo(*names), read_options=DEFAULTS, as_text=False) == code
     out, err = capsys.readouterr()
     report = json.loads(out)
     opened = [name for name in names if name in {"one", "two", "nan"}]
@@ -89,17 +89,17 @@ def test_exit_codes_and_what_is_reported(zoo, names, code, capsys):
 
 def test_without_any_adapter_the_one_cause_or_that_there_is_none(zoo, capsys):
     with pytest.raises(InspectorError, match="gone"):
-        check.check(zoo("gone"), given=DEFAULTS)
+        check.check(zoo("gone"), read_options=DEFAULTS)
     assert capsys.readouterr().err == ""
     with pytest.raises(InspectorError, match=r"No adapter could be opened\."):
-        check.check(zoo("gone", "away"), given=DEFAULTS)
+        check.check(zoo("gone", "away"), read_options=DEFAULTS)
     assert capsys.readouterr().err.count("\n") == 2
 
 
 def test_text_is_the_default_and_lists_tensors_if_asked(zoo, capsys):
-    check.check(zoo("one", "two"), given=DEFAULTS)
+    check.check(zoo("one", "two"), read_options=DEFAULTS)
     text = capsys.readouterr().out
     assert text.splitlines()[0] == "one"
     assert "lora_A" not in text
-    check.check(zoo("one"), given=DEFAULTS, tensors=True)
+    check.check(zoo("one"), read_options=DEFAULTS, tensors=True)
     assert "lora_A" in capsys.readouterr().out

@@ -35,7 +35,7 @@ def place(tmp_path, monkeypatch):
 
 
 def run(*sources, rank=None, dest=None, out=None):
-    return merge_preview(sources, rank=rank, dest=dest, out=out, device="cpu", given=DEFAULTS)
+    return merge_preview(sources, rank=rank, dest=dest, out=out, device="cpu", read_options=DEFAULTS)
 
 
 def test_parents_without_a_module_in_common_are_said(tmp_path, capsys):

@@ -56,7 +56,7 @@ class Choice:
         return f"{self.folder}/{self.file}".strip("/")
 
 
-def choices(files: Iterable[str], top: str, given: ReadOptions) -> list[Choice]:
+def choices(files: Iterable[str], top: str, read_options: ReadOptions) -> list[Choice]:
     """The adapters that `top` stands for, a folder, a file or a pattern, in natural order, as `expand` has it here.
 
     Models only where there is no adapter. Raises InspectorError where there is nothing, as `holds no …`.
@@ -64,25 +64,25 @@ def choices(files: Iterable[str], top: str, given: ReadOptions) -> list[Choice]:
     folders = _folders(files)
     parent, _, name = top.rpartition("/")
     if top and name in folders.get(parent, ()):
-        return [_named(parent, name, folders[parent], given)]
+        return [_named(parent, name, folders[parent], read_options)]
     inside = {f: names for f, names in folders.items() if not top or f == top or f.startswith(f"{top}/")}
     if not inside and has_magic(top):
-        return _matching(folders, top, given)
+        return _matching(folders, top, read_options)
     if not inside:
         raise InspectorError("is not there" if top else "holds no files")
     near = [f for f in inside if _depth(f) <= _depth(top) + DEPTH]
-    found = [choice for f in near for choice in _adapters(f, inside[f], given)]
+    found = [choice for f in near for choice in _adapters(f, inside[f], read_options)]
     alone = [Choice(f, "", (), PEFT, _WITHOUT_WEIGHTS) for f in near if CONFIG in inside[f]]
     if found:
         used = {choice.folder for choice in found}
         found += [choice for choice in alone if choice.folder not in used]
     else:
-        found = [choice for f in near for choice in _models(f, inside[f], given)] or alone
+        found = [choice for f in near for choice in _models(f, inside[f], read_options)] or alone
     if not found:
         raise InspectorError(_nothing(inside.values()))
     found.sort(key=lambda choice: (natural(choice.folder), natural(choice.file)))
     spots = [Spot(PurePosixPath(c.folder), c.file, _is_whole(c)) for c in found]
-    return [replace(found[n], beside=beside) for n, beside in standing(spots, checkpoints=given.checkpoints)]
+    return [replace(found[n], beside=beside) for n, beside in standing(spots, checkpoints=read_options.checkpoints)]
 
 
 def _is_whole(choice: Choice) -> bool:
@@ -90,7 +90,7 @@ def _is_whole(choice: Choice) -> bool:
     return PurePosixPath(choice.file).stem in NAMELESS if choice.file else bool(choice.files)
 
 
-def _matching(folders: Mapping[str, set[str]], pattern: str, given: ReadOptions) -> list[Choice]:
+def _matching(folders: Mapping[str, set[str]], pattern: str, read_options: ReadOptions) -> list[Choice]:
     """What the folders and files stand for that a pattern matches, each part of their paths a part of it."""
     files = [f"{folder}/{name}".lstrip("/") for folder, names in folders.items() for name in names]
     above = {str(parent) for folder in folders for parent in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
@@ -100,7 +100,7 @@ def _matching(folders: Mapping[str, set[str]], pattern: str, given: ReadOptions)
         parts = path.split("/")
         if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
             with suppress(InspectorError):  # what is no adapter
-                found |= {choice.path: choice for choice in choices(files, path, given)}
+                found |= {choice.path: choice for choice in choices(files, path, read_options)}
     if not found:
         raise InspectorError("holds no adapter, or is not there")
     return list(found.values())
@@ -118,14 +118,14 @@ def _folders(files: Iterable[str]) -> dict[str, set[str]]:
     return folders
 
 
-def _adapters(folder: str, names: set[str], given: ReadOptions) -> list[Choice]:
+def _adapters(folder: str, names: set[str], read_options: ReadOptions) -> list[Choice]:
     """PEFT's folder, or the single files that may be adapters."""
     if weights := weight_files(names):
-        refused = _WITHOUT_LEAVE if weights == [PICKLE] and not given.allow_pickle else ""
+        refused = _WITHOUT_LEAVE if weights == [PICKLE] and not read_options.allow_pickle else ""
         return [Choice(folder, "", _paths(folder, sorted({CONFIG} & names) + weights), PEFT, refused)]
     tensors = [name for name in names if _may_be_adapter(name, of_model=bool(_MODEL_CONFIGS & names))]
     pickles = [n for n in names if n.endswith(_PICKLES) and _OF_AN_ADAPTER.fullmatch(n) and not _SHARD.fullmatch(n)]
-    return [_single(folder, name, names, given) for name in tensors or pickles]
+    return [_single(folder, name, names, read_options) for name in tensors or pickles]
 
 
 def _may_be_adapter(name: str, *, of_model: bool) -> bool:
@@ -136,8 +136,8 @@ def _may_be_adapter(name: str, *, of_model: bool) -> bool:
     return not (of_model and _OF_A_MODEL.fullmatch(name))
 
 
-def _single(folder: str, name: str, names: set[str], given: ReadOptions) -> Choice:
-    refused = _WITHOUT_LEAVE if name.endswith(_PICKLES) and not given.allow_pickle else ""
+def _single(folder: str, name: str, names: set[str], read_options: ReadOptions) -> Choice:
+    refused = _WITHOUT_LEAVE if name.endswith(_PICKLES) and not read_options.allow_pickle else ""
     return Choice(folder, name, _paths(folder, [*sorted({CONFIG, PARAMS} & names), name]), _format(name), refused)
 
 
@@ -145,23 +145,23 @@ def _format(name: str) -> str:
     return named(name) or (WHOLE_FILE if name.endswith(_SAFETENSORS) else "pickle")
 
 
-def _models(folder: str, names: set[str], given: ReadOptions) -> list[Choice]:
+def _models(folder: str, names: set[str], read_options: ReadOptions) -> list[Choice]:
     """A model in safetensors, which is downloaded only to be compared with its base."""
     weights = [n for n in names if n.endswith(_SAFETENSORS) and n.startswith("model") and _OF_A_MODEL.fullmatch(n)]
     if "config.json" not in names or not weights:
         return []
     whole = {"model.safetensors"} if "model.safetensors" in weights else {*weights, *({_MODEL_INDEX} & names)}
     files = _paths(folder, ["config.json", *sorted(whole)])
-    return [Choice(folder, "", files, FULL, "" if given.base else _WITHOUT_BASE)]
+    return [Choice(folder, "", files, FULL, "" if read_options.base else _WITHOUT_BASE)]
 
 
-def _named(folder: str, name: str, names: set[str], given: ReadOptions) -> Choice:
+def _named(folder: str, name: str, names: set[str], read_options: ReadOptions) -> Choice:
     """The adapter that a file named by the user stands for."""
     if name == CONFIG or has_weights({name}):
-        if found := _adapters(folder, names, given):
+        if found := _adapters(folder, names, read_options):
             return found[0]
     elif name.endswith(OF_WEIGHTS):
-        return _single(folder, name, names, given)
+        return _single(folder, name, names, read_options)
     known = by_name(name)
     raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is no file of an adapter")
 

@@ -95,19 +95,19 @@ def everything(offer: Offer) -> Sequence[Choice]:
     return offer.choices
 
 
-def survey(remote: Remote, *, given: ReadOptions = DEFAULTS, cancelled: Callable[[], bool]) -> Offer:
+def survey(remote: Remote, *, read_options: ReadOptions = DEFAULTS, cancelled: Callable[[], bool]) -> Offer:
     """What a repo (or its subfolder) offers, without downloading weights; from the cache where the Hub is away.
 
     Raises InspectorError with what to do, and CancelledError.
     """
-    if (kept := _pinned(remote, given)) is not None:
+    if (kept := _pinned(remote, read_options)) is not None:
         return kept
     try:
-        return _offer(remote, listing(remote, cancelled), given, cancelled)
+        return _offer(remote, listing(remote, cancelled), read_options, cancelled)
     except InspectorError:
         raise
     except Exception as error:
-        if unreachable(error) and (kept := _kept(remote, given)) is not None:
+        if unreachable(error) and (kept := _kept(remote, read_options)) is not None:
             return kept
         raise explain(error, remote) from error
 
@@ -115,7 +115,7 @@ def survey(remote: Remote, *, given: ReadOptions = DEFAULTS, cancelled: Callable
 def fetch(
     remote: Remote,
     *,
-    given: ReadOptions = DEFAULTS,
+    read_options: ReadOptions = DEFAULTS,
     choose: Choose = everything,
     progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
@@ -124,7 +124,7 @@ def fetch(
 
     Raises InspectorError with what to do where none can be had, and CancelledError.
     """
-    offer = survey(remote, given=given, cancelled=cancelled)
+    offer = survey(remote, read_options=read_options, cancelled=cancelled)
     chosen = choose(offer)
     wanted = [choice for choice in chosen if not choice.refused]
     downloads = Downloads(remote, offer.listing, progress, cancelled)
@@ -153,9 +153,9 @@ def fetch(
     return [*_recognised(found), *offer.left_out]
 
 
-def _pinned(remote: Remote, given: ReadOptions) -> Offer | None:
+def _pinned(remote: Remote, read_options: ReadOptions) -> Offer | None:
     """One adapter at a full commit, by its folder or its weights, all of it in the cache: nothing to ask."""
-    kept = _kept(remote, given) if COMMIT.fullmatch(remote.revision) else None
+    kept = _kept(remote, read_options) if COMMIT.fullmatch(remote.revision) else None
     if kept is None or not remote.subfolder or len(kept.choices) != 1:
         return None
     one = kept.choices[0]
@@ -164,19 +164,21 @@ def _pinned(remote: Remote, given: ReadOptions) -> Offer | None:
     return kept if one.format != FULL and not any("-of-" in file for file in one.files) else None
 
 
-def _kept(remote: Remote, given: ReadOptions) -> Offer | None:
+def _kept(remote: Remote, read_options: ReadOptions) -> Offer | None:
     """What the cache offers of a repo, or None."""
     found = cached_listing(remote)
     try:
-        return None if found is None else Offer(remote, found, tuple(choices(found.files, remote.subfolder, given)))
+        return (
+            None if found is None else Offer(remote, found, tuple(choices(found.files, remote.subfolder, read_options)))
+        )
     except InspectorError:
         return None
 
 
-def _offer(remote: Remote, found: Listing, given: ReadOptions, cancelled: Callable[[], bool]) -> Offer:
+def _offer(remote: Remote, found: Listing, read_options: ReadOptions, cancelled: Callable[[], bool]) -> Offer:
     """The choices of a listing, without large files that only look like adapters by their names."""
     try:
-        chosen = choices(found.files, remote.subfolder, given)
+        chosen = choices(found.files, remote.subfolder, read_options)
     except InspectorError as error:
         where = _inside(remote, remote.subfolder)
         also = f" It {found.account}." if found.left_out else ""

@@ -41,6 +41,6 @@ def _is_peft(folder: Folder, name: str) -> bool:
     return any(is_factor(key) or key.endswith(f".{EMBEDDING_A}") for key in folder.headers(name))
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter as PEFT would read it with the config that stands beside."""
-    return read_folder(path, name, source, given)
+    return read_folder(path, name, source, read_options)

@@ -54,26 +54,26 @@ def places(folder: Folder) -> list[Path]:
         return [folder.path]  # damaged: reading it tells the error
 
 
-def read(folder: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(folder: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a folder, from its headers. One that cannot be analysed is returned without modules.
 
     Raises InspectorError where config or weights are missing, damaged, or of a method without ΔW from factors.
     """
     config = read_config(folder)
-    weights = open_weights(folder, allow_pickle=given.allow_pickle)
+    weights = open_weights(folder, allow_pickle=read_options.allow_pickle)
     if config.alpha is None and image.holds(weights.files[0], weights.headers):
-        return image.adapter_of(weights, name, source, given)
+        return image.adapter_of(weights, name, source, read_options)
     floats = multiplied(weights)
     found = sort(floats.headers, config)
     upon, misplaced = upright(floats, [] if config.enabled else _pairs(found), config.r)
     if upon is floats and config.stated.where == MLX:
         config = replace(config, stated=UNSTATED)
-    scaling = Scaling(config, given)
-    base = Base(given.base, config.layer_replication) if given.base is not None else None
+    scaling = Scaling(config, read_options)
+    base = Base(read_options.base, config.layer_replication) if read_options.base is not None else None
     if upon is not floats:
         found = sort(upon.headers, config)
     recent = lru_cache(maxsize=4)(upon.tensor)
-    file = PeftFile(config, upon, scaling, base, given.rank, recent)
+    file = PeftFile(config, upon, scaling, base, read_options.rank, recent)
     made = vera.account(found, file) if config.peft_type == "VERA" else account(found, file)
     facts = Facts(
         _format(config),
@@ -81,12 +81,12 @@ def read(folder: Path, name: str, source: str, given: ReadOptions) -> Adapter:
         scaling.alphas,
         config.targets,
         made.excluded,
-        misplaced or _refusal(config, found, given),
-        _depends_on(config, found, given),
+        misplaced or _refusal(config, found, read_options),
+        _depends_on(config, found, read_options),
         config.layer_replication,
         config.invocation,
     )
-    notes = _notes(config, weights, found, made, given)
+    notes = _notes(config, weights, found, made, read_options)
     notes += [TURNED] if upon is not floats else []
     paths = [group.path for group in found.groups.values()] or map(strip_wrappers, found.others)
     said = [*config.findings, *scaling.findings(), *untouched(config, paths), *notes]
@@ -108,7 +108,7 @@ def _format(config: PeftConfig) -> str:
     return "PEFT DoRA" if config.dora else METHODS[config.peft_type]
 
 
-def _depends_on(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
+def _depends_on(config: PeftConfig, found: Sorted, read_options: ReadOptions) -> str:
     """The base and the rank kept, where any update was told with them."""
     told = (
         config.peft_type == "VERA"
@@ -117,21 +117,21 @@ def _depends_on(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
         or not NEED_BASE.isdisjoint(found.others.values())
     )
     magnitudes = any(MAGNITUDE in group.slots for group in found.groups.values())
-    return f"{given.base.name} at rank {given.rank}" if given.base and (told or magnitudes) else ""
+    return f"{read_options.base.name} at rank {read_options.rank}" if read_options.base and (told or magnitudes) else ""
 
 
-def _refusal(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
+def _refusal(config: PeftConfig, found: Sorted, read_options: ReadOptions) -> str:
     """Why no module of this adapter may be analysed as s·B·A, or nothing."""
     if len(found.adapters) > 1:
         names = some(sorted(name or "one without a name" for name in found.adapters))
         return f"the file holds {len(found.adapters)} adapters ({names}): save each into a folder of its own"
-    if config.init.startswith(_BASE_CHANGING) and not (config.init in STARTS and given.base):
+    if config.init.startswith(_BASE_CHANGING) and not (config.init in STARTS and read_options.base):
         told = "give the base with --base, or save it" if config.init in STARTS else "save it"
         return (
             f"init_lora_weights {plain(config.init, 40)!r} changed the base weights: ΔW = s·(BA − B₀A₀), and B₀A₀ is "
             f"not in the file; {told} with path_initial_model_for_weight_conversion"
         )
-    if config.peft_type == "VERA" and given.base is None:
+    if config.peft_type == "VERA" and read_options.base is None:
         return "VeRA: only the base's shapes tell the width of a module's input; give the base with --base"
     unsupported = {
         "KaSA: ΔW = s·B·diag(λ)·A on a truncated base": config.kasa,
@@ -141,7 +141,9 @@ def _refusal(config: PeftConfig, found: Sorted, given: ReadOptions) -> str:
     return next((f"{method}, which is not supported yet" for method, is_it in unsupported.items() if is_it), "")
 
 
-def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, given: ReadOptions) -> list[HealthIssue]:
+def _notes(
+    config: PeftConfig, weights: Weights, found: Sorted, made: Account, read_options: ReadOptions
+) -> list[HealthIssue]:
     """What the reader of the numbers should know of this adapter."""
     notes = []
     if config.invocation:
@@ -153,7 +155,7 @@ def _notes(config: PeftConfig, weights: Weights, found: Sorted, made: Account, g
     if config.init not in _NEUTRAL and not config.init.startswith(_BASE_CHANGING):
         unknown = f"init_lora_weights {plain(config.init, 40)!r} is unknown: if it changed the base, ΔW is not s·B·A"
         notes.append(HealthIssue("warning", unknown))
-    if config.init in STARTS and given.base and made.parts:
+    if config.init in STARTS and read_options.base and made.parts:
         start = f"{config.init}: ΔW = s·(BA − B₀A₀) with B₀A₀ from the base, up to the rounding of what was left of it"
         notes.append(HealthIssue("info", start))
     if config.layer_replication:

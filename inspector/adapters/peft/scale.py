@@ -21,8 +21,8 @@ class Scaling:
     module with theirs and fail to load the tensors.
     """
 
-    def __init__(self, config: PeftConfig, given: ReadOptions) -> None:
-        self._config, self._given = config, given
+    def __init__(self, config: PeftConfig, read_options: ReadOptions) -> None:
+        self._config, self._read_options = config, read_options
         self._alphas, self._ranks = Patterns(config.alpha_pattern), Patterns(config.rank_pattern)
         self._ambiguous: dict[str, list[tuple[str, str]]] = {"alpha_pattern": [], "rank_pattern": []}
         self._other_rank: list[tuple[str, int, float]] = []
@@ -42,7 +42,7 @@ class Scaling:
         if expected is not None and expected != r:
             self._other_rank.append((path, r, expected))
         if alpha is None:
-            return self._config.stated.of(r, self._given)
+            return self._config.stated.of(r, self._read_options)
         self.alphas.add(alpha)
         return _scale(alpha, r, origin, rslora=self._config.rslora)
 
@@ -64,7 +64,7 @@ class Scaling:
         """
         start = self._config.r if self._config.r is not None and self._config.r > 0 else r
         if (alpha := self._config.alpha) is None:
-            return self._given.scale(r)
+            return self._read_options.scale(r)
         self.alphas.add(alpha)
         alpha = alpha if alpha > 0 else float(r)
         return Scale(alpha / (start + 1e-5), f"α/(r + 1e-5) = {alpha:g}/({start:g} + 1e-5)")

@@ -56,31 +56,31 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path] if files and not any(adapters) else []
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The update of every matrix the model shares with the base, from the headers of both.
 
     Values are read when a module is measured, one matrix of each model at a time; a matrix that training left alone
     has ΔW = 0 there. Raises NotAnAdapterError without a base and for the base itself, and InspectorError for
     damaged files.
     """
-    if given.base is None:
+    if read_options.base is None:
         raise NotAnAdapterError(
             f"{plain(path)} is a whole model, no adapter: name the base it was tuned from with --base "
             "(Hub id or folder), and its update W − W₀ is measured."
         )
     weights = safetensors_weights(tuple(path / file for file in model_files(Folder(path).names)))
-    base = given.base
+    base = read_options.base
     if {file.resolve() for file in weights.files} == {file.resolve() for file in base.weights.files}:
         raise NotAnAdapterError(f"{plain(path)} is the base itself: its update is zero.")
     verdicts = _verdicts(weights.headers, base)
     model_type = str(read_json_object(path / CONFIG)[0].get("model_type"))
     used = [key for key, verdict in verdicts.items() if verdict is USED]
-    parts = [_part(key, weights, base, rank=given.rank, model_type=model_type) for key in used]
+    parts = [_part(key, weights, base, rank=read_options.rank, model_type=model_type) for key in used]
     excluded = tuple(
         canonical(_module(key)) for key, v in verdicts.items() if v is not USED and len(weights.headers[key].shape) == 2
     )
     refusal = "" if parts else f"no matrix of it has the shape it has in the base {plain(base.name)}: is that its base?"
-    depends_on = f"{base.name} at rank {given.rank}"
+    depends_on = f"{base.name} at rank {read_options.rank}"
     facts = Facts(FORMAT, base.name, excluded=excluded, refusal=refusal, depends_on=depends_on)
     return assemble(name, source, facts, parts, weights, verdicts, _notes(weights.headers, used, base))
 

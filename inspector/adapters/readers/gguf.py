@@ -62,7 +62,7 @@ def places(folder: Folder) -> list[Path]:
     return [path for path in paths if is_adapter(path)]
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a file, from its header. Raises InspectorError for a damaged file and another method than LoRA."""
     weights, metadata = gguf_weights(path)
     if (kind := metadata.get("adapter.type")) != "lora":
@@ -70,10 +70,10 @@ def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
     architecture = str(metadata.get("general.architecture", ""))
     alpha = metadata.get("adapter.lora.alpha")
     alpha = float(alpha) if is_number(alpha) else None
-    heads = head_counts(path.parent, given) if architecture in PERMUTED else None
+    heads = head_counts(path.parent, read_options) if architecture in PERMUTED else None
     unnamed: list[str] = []
     place = partial(_place, architecture, unnamed)
-    found = understand(weights.headers, place, partial(_parts, weights, given, alpha, heads), {"norm": NORM})
+    found = understand(weights.headers, place, partial(_parts, weights, read_options, alpha, heads), {"norm": NORM})
     alphas = {alpha} if alpha is not None else ()
     facts = Facts(FORMAT, _base(metadata), alphas, excluded=found.excluded, depends_on=str(heads or ""))
     said = []
@@ -106,7 +106,12 @@ def _place(architecture: str, unnamed: list[str], key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, given: ReadOptions, alpha: float | None, heads: Mapping[str, int] | None, path: str, slots: Slots
+    weights: Weights,
+    read_options: ReadOptions,
+    alpha: float | None,
+    heads: Mapping[str, int] | None,
+    path: str,
+    slots: Slots,
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B), is_value):
         return wrong
@@ -114,7 +119,7 @@ def _parts(
     # An embedding's rows are looked up: its lora_a is stored transposed.
     turned = path.endswith("embed_tokens")
     if is_stack(a.shape, b.shape):
-        read, scale = lru_cache(maxsize=2)(weights.tensor), _scale(alpha, a.shape[1], given)
+        read, scale = lru_cache(maxsize=2)(weights.tensor), _scale(alpha, a.shape[1], read_options)
         return stacked(path, slots, (A, B), scale, read, is_parameter=path.endswith(FUSED))
     if len(a.shape) != 2 or len(b.shape) != 2:
         return STACKED if 3 in {len(a.shape), len(b.shape)} else MISFIT
@@ -130,11 +135,13 @@ def _parts(
         up, down = weights.tensor(b.key), weights.tensor(a.key)
         return halves(up, count) if rotary else up, down.T.contiguous() if turned else down
 
-    module = LoraModule(canonical(path), b.shape[0], d_in, r, _scale(alpha, r, given), dtypes(slots, (A, B)), path)
+    module = LoraModule(
+        canonical(path), b.shape[0], d_in, r, _scale(alpha, r, read_options), dtypes(slots, (A, B)), path
+    )
     return Made([Part(module, load, a.numel + b.numel)])
 
 
-def _scale(alpha: float | None, r: int, given: ReadOptions) -> Scale:
+def _scale(alpha: float | None, r: int, read_options: ReadOptions) -> Scale:
     if alpha is None:
-        return given.scale(r)
+        return read_options.scale(r)
     return Scale(alpha / r, f"α/r = {alpha:g}/{r}") if alpha else Scale(1.0, "α 0: 1")

@@ -78,12 +78,12 @@ def _has_alpha(headers: Headers) -> bool:
     return not {p.path for p in places_ if p.slot == ALPHA}.isdisjoint(p.path for p in places_ if p.slot in UPDATES)
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a file, from its headers and its alphas. Raises InspectorError for a damaged file."""
-    return adapter_of(safetensors_weights((path,)), name, source, given)
+    return adapter_of(safetensors_weights((path,)), name, source, read_options)
 
 
-def adapter_of(weights: Weights, name: str, source: str, given: ReadOptions) -> Adapter:
+def adapter_of(weights: Weights, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter whose tensors these are, whatever their file is called."""
     path = weights.files[0]
     metadata, beside = read_metadata(path), stated(path)
@@ -94,8 +94,8 @@ def adapter_of(weights: Weights, name: str, source: str, given: ReadOptions) -> 
         for key in weights.headers
         if (at := raw_place(key))
     )
-    scales = Scales(components_of(metadata, given), by_loader, beside)
-    found = understand(upon.headers, _place, partial(_parts, upon, given, scales), ASIDE)
+    scales = Scales(components_of(metadata, read_options), by_loader, beside)
+    found = understand(upon.headers, _place, partial(_parts, upon, read_options, scales), ASIDE)
     scalings = (scales.components or {}).values()
     said = [*dora_notes(found.verdicts), *(finding for scaling in scalings for finding in scaling.findings())]
     if scales.components is None:
@@ -108,7 +108,7 @@ def adapter_of(weights: Weights, name: str, source: str, given: ReadOptions) -> 
         alphas={alpha for scaling in scalings for alpha in scaling.alphas},
         excluded=found.excluded,
         refusal=misplaced or _refusal(found.verdicts),
-        depends_on=depends_on(found, given),
+        depends_on=depends_on(found, read_options),
     )
     return assemble(name, source, facts, found.parts, weights, {**found.verdicts, **upon.aside}, said)
 
@@ -138,12 +138,12 @@ def _pairs(headers: Headers) -> list[tuple[str, str]]:
     return [(keys[DOWN], keys[UP]) for keys in modules.values() if keys.keys() == {DOWN, UP}]
 
 
-def _parts(weights: Weights, given: ReadOptions, scales: Scales, path: str, slots: Slots) -> Made | Verdict:
+def _parts(weights: Weights, read_options: ReadOptions, scales: Scales, path: str, slots: Slots) -> Made | Verdict:
     """The part of one module."""
-    made = lycoris.update(slots, weights.tensor, given.rank)
+    made = lycoris.update(slots, weights.tensor, read_options.rank)
     if isinstance(made, Verdict):
         return made
-    scale = scale_of(path, slots, made, weights, scales, given)
+    scale = scale_of(path, slots, made, weights, scales, read_options)
     if scale is None:
         return NO_ALPHA
     factors = sorted(slots.keys() & UPDATES)
@@ -154,7 +154,7 @@ def _parts(weights: Weights, given: ReadOptions, scales: Scales, path: str, slot
     )
     numel = sum(slots[slot].numel for slot in factors)
     part = Part(module, made.factors, numel, made.left_out or float)
-    return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, given)
+    return Made([part]) if DORA not in slots else dora_made(part, slots, DORA, weights.tensor, read_options)
 
 
 def _kind(verdicts: Mapping[str, Verdict]) -> str:

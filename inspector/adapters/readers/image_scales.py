@@ -45,23 +45,23 @@ class Scales:
                 return scaling.of(at, r)
         return None
 
-    def without_alpha(self, r: int, given: ReadOptions) -> Scale:
+    def without_alpha(self, r: int, read_options: ReadOptions) -> Scale:
         """Of a module without an α of its own."""
         if self.by_loader and self.components is not None:
-            stated = self.beside.of(r, given)
+            stated = self.beside.of(r, read_options)
             differs = self.beside.alpha is not None and stated.value not in {None, 1.0}
             return Scale(1.0, f"no alpha: 1, though {stated.origin}" if differs else "no alpha: 1")
-        return self.beside.of(r, given)
+        return self.beside.of(r, read_options)
 
 
 def scale_of(
-    path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: Scales, given: ReadOptions
+    path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: Scales, read_options: ReadOptions
 ) -> Scale | None:
     """By the header, by the module's own α (0 counts as r), else by what holds of the file; None if α is no number."""
     if made.r is None:
         return Scale(1.0, f"{made.method} without factors: 1")
     if (scale := scales.of_header(path, made.r)) or ALPHA not in slots:
-        return scale or scales.without_alpha(made.r, given)
+        return scale or scales.without_alpha(made.r, read_options)
     if slots[ALPHA].numel != 1 or slots[ALPHA].dtype.startswith("C"):
         return None
     alpha = float(weights.tensor(slots[ALPHA].key))
@@ -70,7 +70,7 @@ def scale_of(
     return Scale(alpha / made.r, f"α/r = {alpha:g}/{made.r}") if abs(alpha) < 1e18 else None
 
 
-def components_of(metadata: Mapping[str, str], given: ReadOptions) -> dict[str, Scaling] | None:
+def components_of(metadata: Mapping[str, str], read_options: ReadOptions) -> dict[str, Scaling] | None:
     """How PEFT scales each component, by its name; by "" where the file is of one component, without its name."""
     try:
         table = json.loads(metadata.get(METADATA, "{}"))
@@ -80,7 +80,7 @@ def components_of(metadata: Mapping[str, str], given: ReadOptions) -> dict[str, 
     for key, value in table.items() if isinstance(table, dict) else ():
         component, _, field = key.rpartition(".")
         components.setdefault(component, {})[field] = value
-    found = {component: Scaling(_config(of), given) for component, of in components.items() if "r" in of}
+    found = {component: Scaling(_config(of), read_options) for component, of in components.items() if "r" in of}
     return found if found or METADATA not in metadata else None
 
 

@@ -52,7 +52,7 @@ def _holds(keys: Collection[str]) -> bool:
     return any(k.endswith(_ENDS) or (k.endswith(".A") and f"{k[:-1]}B" in keys) for k in keys)
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a file, from its headers. Raises InspectorError for a damaged file or config."""
     weights = npz_weights(path) if is_npz(path) else safetensors_weights((path,))
     config: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
         config, _ = read_json_object(file)
     beside = stated(path)
     upon, misplaced = upright(weights, _pairs(weights.headers), beside.rank)
-    found = understand(upon.headers, _place, partial(_parts, upon, beside, given), {})
+    found = understand(upon.headers, _place, partial(_parts, upon, beside, read_options), {})
     said = _notes(config, beside, weights.headers, found)
     base = config.get("model")
     facts = Facts(
@@ -69,7 +69,7 @@ def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
         base if isinstance(base, str) else "",
         excluded=found.excluded,
         refusal=misplaced,
-        depends_on=depends_on(found, given),
+        depends_on=depends_on(found, read_options),
     )
     return assemble(name, source, facts, found.parts, weights, found.verdicts, said)
 
@@ -89,21 +89,21 @@ def _pairs(headers: Mapping[str, TensorHeader]) -> list[tuple[str, str]]:
     ]
 
 
-def _parts(weights: Weights, beside: Stated, given: ReadOptions, path: str, slots: Slots) -> Made | Verdict:
+def _parts(weights: Weights, beside: Stated, read_options: ReadOptions, path: str, slots: Slots) -> Made | Verdict:
     if wrong := fault(slots, ("lora_a", "lora_b")):
         return wrong
     a, b = slots["lora_a"], slots["lora_b"]
     if is_stack(a.shape, b.shape):
-        scale = beside.of(a.shape[1], given)
+        scale = beside.of(a.shape[1], read_options)
         return stacked(path, slots, ("lora_a", "lora_b"), scale, lru_cache(maxsize=2)(weights.tensor))
     if not len(a.shape) == len(b.shape) == 2:
         return STACKED if 3 in {len(a.shape), len(b.shape)} else MISFIT
     if a.shape[1] != b.shape[0]:
         return MISFIT
-    dtype, scale = dtypes(slots, ("lora_a", "lora_b")), beside.of(a.shape[1], given)
+    dtype, scale = dtypes(slots, ("lora_a", "lora_b")), beside.of(a.shape[1], read_options)
     module = LoraModule(canonical(path), b.shape[1], a.shape[0], a.shape[1], scale, dtype, path)
     part = Part(module, lambda: (_flipped(weights, b.key), _flipped(weights, a.key)), a.numel + b.numel)
-    return Made([part]) if "m" not in slots else dora_made(part, slots, "m", weights.tensor, given)
+    return Made([part]) if "m" not in slots else dora_made(part, slots, "m", weights.tensor, read_options)
 
 
 def _flipped(weights: Weights, key: str) -> Tensor:

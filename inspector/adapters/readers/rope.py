@@ -22,9 +22,9 @@ def halves(rows: Tensor, heads: int) -> Tensor:
     return rows.reshape(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def head_counts(folder: Path, given: ReadOptions) -> Mapping[str, int]:
+def head_counts(folder: Path, read_options: ReadOptions) -> Mapping[str, int]:
     """`q_proj` and `k_proj` -> heads, by the config.json beside the adapter or in the given base; else empty."""
-    for whole in _configs(folder, given):
+    for whole in _configs(folder, read_options):
         text = whole.get("text_config")
         config = text if isinstance(text, dict) else whole
         q, k = config.get("num_attention_heads"), config.get("num_key_value_heads")
@@ -37,10 +37,10 @@ def _counts(value: object) -> TypeGuard[float]:
     return is_number(value) and value > 0 and value == int(value)
 
 
-def _configs(folder: Path, given: ReadOptions) -> list[dict[str, Any]]:
+def _configs(folder: Path, read_options: ReadOptions) -> list[dict[str, Any]]:
     paths = [folder / "config.json"]
-    if given.base is not None:
-        paths.append(given.base.folder / "config.json")
+    if read_options.base is not None:
+        paths.append(read_options.base.folder / "config.json")
     found = []
     for path in paths:
         try:

@@ -51,13 +51,13 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path / name for name in files if b".lora_a.weight" in pickled(folder.path / name)]
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a checkpoint. Raises InspectorError without leave to unpickle and for a damaged file."""
-    weights = pickle_weights(path, allow_pickle=given.allow_pickle)
+    weights = pickle_weights(path, allow_pickle=read_options.allow_pickle)
     alpha, base = _config(path.parent)
-    heads = head_counts(path.parent, given)
-    found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads, given), {})
-    depends = f"{depends_on(found, given)} {dict(heads)}"
+    heads = head_counts(path.parent, read_options)
+    found = understand(weights.headers, _place, partial(_parts, weights, alpha, heads, read_options), {})
+    depends = f"{depends_on(found, read_options)} {dict(heads)}"
     alphas = {alpha} if alpha is not None else ()
     facts = Facts(FORMAT, base, alphas, excluded=found.excluded, depends_on=depends)
     said = [HealthIssue("info", "a pickle, read with weights_only: nothing in it was run"), *dora_notes(found.verdicts)]
@@ -80,7 +80,7 @@ def _place(key: str) -> Place | None:
 
 
 def _parts(
-    weights: Weights, alpha: float | None, heads: Mapping[str, int], given: ReadOptions, path: str, slots: Slots
+    weights: Weights, alpha: float | None, heads: Mapping[str, int], read_options: ReadOptions, path: str, slots: Slots
 ) -> Made | Verdict:
     if wrong := fault(slots, (A, B)):
         return wrong
@@ -96,7 +96,7 @@ def _parts(
         return halves(weights.tensor(key), count) if rotary else weights.tensor(key)
 
     r = a.shape[0]
-    scale = given.scale(r) if alpha is None else Scale(alpha / r, f"α/r = {alpha:g}/{r}")
+    scale = read_options.scale(r) if alpha is None else Scale(alpha / r, f"α/r = {alpha:g}/{r}")
     module = LoraModule(canonical(path), b.shape[0], a.shape[1], r, scale, dtypes(slots, (A, B)), path)
     part = Part(module, lambda: (rows(b.key), weights.tensor(a.key)), a.numel + b.numel)
-    return Made([part]) if M not in slots else dora_made(part, slots, M, rows, given)
+    return Made([part]) if M not in slots else dora_made(part, slots, M, rows, read_options)

@@ -33,13 +33,13 @@ class Stated:
     rank: float | None = None
     where: str = ""
 
-    def of(self, r: int, given: ReadOptions) -> Scale:
+    def of(self, r: int, read_options: ReadOptions) -> Scale:
         """The scale of a module of rank r: by these, else by the user, else unknown."""
         if self.scale is not None:
             return Scale(self.scale, f"{self.where} {self.scale:g} as is")
         if self.alpha is not None and self.rank in {r, None}:  # modules of another rank may have an α of their own
             return Scale(self.alpha / r, f"α/r = {self.alpha:g}/{r}, {self.where}")
-        return given.scale(r)
+        return read_options.scale(r)
 
 
 UNSTATED = Stated()

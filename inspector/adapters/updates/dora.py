@@ -56,13 +56,13 @@ def with_magnitudes(part: Part, m: Magnitudes, base: Base | None, rank: int) -> 
     return replace(part, module=whole, load=update, left_out=update.left_out), USED
 
 
-def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], given: ReadOptions) -> Made:
+def dora_made(part: Part, slots: Slots, slot: str, read: Callable[[str], Tensor], read_options: ReadOptions) -> Made:
     """A module with magnitudes in this slot, which `read` gives in the base's order of rows."""
     header = slots[slot]
     # LyCORIS may norm over outputs, one magnitude per input: (1, d_in), which is another formula.
     numel = header.numel if len(header.shape) < 2 or header.shape[0] != 1 else -1
-    base = Base(given.base) if given.base is not None else None
-    part, verdict = with_magnitudes(part, Magnitudes(numel, lambda: read(header.key)), base, given.rank)
+    base = Base(read_options.base) if read_options.base is not None else None
+    part, verdict = with_magnitudes(part, Magnitudes(numel, lambda: read(header.key)), base, read_options.rank)
     return Made([part], {} if verdict is USED else {slot: verdict})
 
 
@@ -79,8 +79,8 @@ def direction_only(why: str) -> HealthIssue:
     return HealthIssue("warning", f"DoRA: {why}; only the direction part s·B·A is analysed")
 
 
-def depends_on(found: Understood, given: ReadOptions) -> str:
+def depends_on(found: Understood, read_options: ReadOptions) -> str:
     """What ΔW depends on beside the files: the base and the rank kept of dense updates, where there are such."""
     dense = any(isinstance(part.load, Dense) for part in found.parts)
-    base = given.base.name if given.base is not None else ""
-    return f"{base} at rank {given.rank}" if dense else ""
+    base = read_options.base.name if read_options.base is not None else ""
+    return f"{base} at rank {read_options.rank}" if dense else ""

@@ -28,8 +28,8 @@ FIRST = ModuleId(0, "self_attn.q_proj")
 PICKLES = ReadOptions(allow_pickle=True)
 
 
-def read(folder, given=DEFAULTS):
-    return read_adapter(folder, "a", str(folder), given)
+def read(folder, read_options=DEFAULTS):
+    return read_adapter(folder, "a", str(folder), read_options)
 
 
 def header(**tensors):

@@ -43,9 +43,9 @@ X, A, B = torch.zeros(4, 4), torch.zeros(2, 4), torch.zeros(4, 2)
 PICKLED = ReadOptions(allow_pickle=True)
 
 
-def opened(path, given=PICKLED):
+def opened(path, read_options=PICKLED):
     """(the only adapter, "") or (None, why there is none)."""
-    adapters, failures = open_sources([str(path)], given=given)
+    adapters, failures = open_sources([str(path)], read_options=read_options)
     return (adapters[0], "") if adapters else (None, failures[0].message)
 
 

@@ -14,13 +14,15 @@ from tests.makers import write_random
 LEAVE = ReadOptions(allow_pickle=True)
 
 
-def files(names: str, top: str = "", given: ReadOptions = DEFAULTS) -> dict[str, list[str]]:
+def files(names: str, top: str = "", read_options: ReadOptions = DEFAULTS) -> dict[str, list[str]]:
     """Path of each choice -> its files."""
-    return {choice.path: list(choice.files) for choice in choices(names.split(), top, given) if not choice.refused}
+    return {
+        choice.path: list(choice.files) for choice in choices(names.split(), top, read_options) if not choice.refused
+    }
 
 
-def refusals(names: str, given: ReadOptions = DEFAULTS) -> list[str]:
-    return [choice.refused for choice in choices(names.split(), "", given)]
+def refusals(names: str, read_options: ReadOptions = DEFAULTS) -> list[str]:
+    return [choice.refused for choice in choices(names.split(), "", read_options)]
 
 
 def test_peft_folders_and_only_their_files():
@@ -52,22 +54,24 @@ def test_a_models_own_files_are_no_adapters():
 
 def test_pickles_with_leave_alone_and_never_beside_safetensors():
     assert refusals("adapter_config.json adapter_model.bin") != [""]
-    assert files("adapter_config.json adapter_model.bin", given=LEAVE) == {
+    assert files("adapter_config.json adapter_model.bin", read_options=LEAVE) == {
         "": ["adapter_config.json", "adapter_model.bin"]
     }
-    assert files("adapter_0.pt optimizer.pt training_args.bin scheduler.pt", given=LEAVE) == {
+    assert files("adapter_0.pt optimizer.pt training_args.bin scheduler.pt", read_options=LEAVE) == {
         "adapter_0.pt": ["adapter_0.pt"]
     }
     assert "--allow-pickle" in refusals("adapter_0.pt")[0]
-    assert files("my_lora.pt my_lora.safetensors", given=LEAVE) == {"my_lora.safetensors": ["my_lora.safetensors"]}
+    assert files("my_lora.pt my_lora.safetensors", read_options=LEAVE) == {
+        "my_lora.safetensors": ["my_lora.safetensors"]
+    }
 
 
 def test_a_full_model_only_against_a_base_and_only_where_there_is_no_adapter():
     model = "config.json model.safetensors tokenizer.json generation_config.json"
     assert "--base" in refusals(model)[0]
     based = ReadOptions(base=object())
-    assert files(model, given=based) == {"": ["config.json", "model.safetensors"]}
-    assert files(f"{model} adapter_config.json adapter_model.safetensors", given=based) == {
+    assert files(model, read_options=based) == {"": ["config.json", "model.safetensors"]}
+    assert files(f"{model} adapter_config.json adapter_model.safetensors", read_options=based) == {
         "": ["adapter_config.json", "adapter_model.safetensors"]
     }
 

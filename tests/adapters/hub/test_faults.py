@@ -224,7 +224,7 @@ def test_odd_names_are_shown_as_plain_text(hub, repo, folder):
     for name in ("adapter_config.json", WEIGHTS):
         repo.files[f"{folder}/{name}"] = repo.files[name]
     alone, _ = open_sources(["org/one"])
-    adapters, failures = open_sources(["org/one"], given=ReadOptions(checkpoints=True))
+    adapters, failures = open_sources(["org/one"], read_options=ReadOptions(checkpoints=True))
     assert (len(alone), len(adapters) + len(failures)) == (1, 2)
     adapters += alone
     shown = [a.info.name for a in adapters] + [str(f) for f in failures]

@@ -86,9 +86,9 @@ def test_several_adapters_in_natural_order(hub, tmp_path):
         write_random(folder / f"checkpoint-{step}")
     hub.add("org/run", folder)
     every = ReadOptions(checkpoints=True)
-    names = [a.info.name for a in open_sources(["org/run"], given=every)[0]]
+    names = [a.info.name for a in open_sources(["org/run"], read_options=every)[0]]
     assert names == ["run", "run/checkpoint-500", "run/checkpoint-1000"]
-    named = [a.info.name for a in open_sources(["x=org/run"], given=every)[0]]
+    named = [a.info.name for a in open_sources(["x=org/run"], read_options=every)[0]]
     assert named == ["x", "x/checkpoint-500", "x/checkpoint-1000"]
     for info in (a.info for a in open_sources(["org/run:checkpoint-*"])[0]):
         assert only(f"{info.name}={info.source}").info == info

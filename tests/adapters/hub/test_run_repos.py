@@ -12,8 +12,8 @@ from tests.adapters.run_folders import LAYOUTS, transformers
 ALL = ReadOptions(checkpoints=True)
 
 
-def names(source, given):
-    adapters, failures = open_sources([source], given=given)
+def names(source, read_options):
+    adapters, failures = open_sources([source], read_options=read_options)
     assert all(failure.skipped for failure in failures)
     return [adapter.info.name for adapter in adapters]
 

@@ -14,9 +14,9 @@ from tests.makers import lora_tensors, random_factors
 from tests.shown import shown
 
 
-def read(path, given=DEFAULTS):
+def read(path, read_options=DEFAULTS):
     (place,) = expand(Local(path))
-    return read_adapter(place.path, "a", str(path), given)
+    return read_adapter(place.path, "a", str(path), read_options)
 
 
 def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
@@ -26,9 +26,9 @@ def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
     assert {module.scale.value for module in adapter.modules.values()} == {None}
     (warning,) = [f.text for f in adapter.info.findings if f.severity == "warning"]
     assert "the scale of ΔW is unknown" in warning
-    given = read(tmp_path, ReadOptions(alpha=8))
-    assert_same(our_deltas(given), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
-    assert given.info.scale == "2 (α/r = 8/4, α as given)"
+    read_options = read(tmp_path, ReadOptions(alpha=8))
+    assert_same(our_deltas(read_options), {shown(path): 2 * B @ A for path, (B, A) in factors.items()})
+    assert read_options.info.scale == "2 (α/r = 8/4, α as given)"
     assert name_places(expand(Local(tmp_path))) == ["my_lora"]
 
 

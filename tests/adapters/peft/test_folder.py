@@ -19,8 +19,8 @@ from tests.makers import lora_tensors, random_factors, write_adapter
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
 
-def read(folder, given=DEFAULTS):
-    return read_adapter(folder, folder.name, str(folder), given)
+def read(folder, read_options=DEFAULTS):
+    return read_adapter(folder, folder.name, str(folder), read_options)
 
 
 def texts(adapter, severity):

@@ -72,8 +72,8 @@ def test_peft_loads_the_same_model(tmp_path, case, with_base):
         if p.requires_grad and "lora_A" not in name and "lora_B.default.weight" not in name:
             p.data += torch.rand(p.shape, generator=generator, dtype=torch.float64)
     source = saved(model, tmp_path / "in")
-    given = ReadOptions(stored(make(), tmp_path / "base")) if with_base else ReadOptions()
-    assert convert(str(source), tmp_path / "out", given) == 0
+    read_options = ReadOptions(stored(make(), tmp_path / "base")) if with_base else ReadOptions()
+    assert convert(str(source), tmp_path / "out", read_options) == 0
     ids = torch.arange(1, 9)[None]
     again = PeftModel.from_pretrained(make(), tmp_path / "out")
     torch.testing.assert_close(again(ids).logits, model.eval()(ids).logits, rtol=1e-12, atol=1e-12)

@@ -73,8 +73,8 @@ def linear(base):
 
 
 def converted(source, dest, base=None):
-    given = ReadOptions(base) if base else DEFAULTS
-    assert convert(str(source), dest, given) == 0
+    read_options = ReadOptions(base) if base else DEFAULTS
+    assert convert(str(source), dest, read_options) == 0
     return dest
 
 
@@ -212,7 +212,7 @@ def test_a_sum_of_stacks_loads(tmp_path):
             want[path] = want.get(path, 0) + weight * delta
     sources = [f"{tmp_path / 'a'}:0.5", f"{tmp_path / 'b'}:-2"]
     made = merge_preview(
-        sources, rank=None, dest=tmp_path / "sum", out=None, device="cpu", given=ReadOptions(base, rank=64)
+        sources, rank=None, dest=tmp_path / "sum", out=None, device="cpu", read_options=ReadOptions(base, rank=64)
     )
     assert made == 0
     assert_same_deltas(loaded_deltas(qwen3_moe(), tmp_path / "sum"), want, atol=1e-12)

@@ -25,7 +25,7 @@ def places(folder: Folder) -> list[Path]:
     return [folder.path / name for name in files if any(key.endswith(".U") for key in folder.headers(name))]
 
 
-def read(path: Path, name: str, source: str, given: ReadOptions) -> Adapter:
+def read(path: Path, name: str, source: str, read_options: ReadOptions) -> Adapter:
     """The adapter of a file, from its header."""
     weights = safetensors_weights((path,))
     found = understand(weights.headers, _place, partial(_part, weights), {})

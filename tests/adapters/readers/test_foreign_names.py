@@ -157,5 +157,5 @@ def test_the_config_beside_the_adapter_comes_before_the_bases(tmp_path, beside, 
         (tmp_path / name).mkdir()
         if text is not None:
             (tmp_path / name / "config.json").write_text(text)
-    given = ReadOptions(BaseWeights("base", lambda: tmp_path / "base"))
-    assert head_counts(tmp_path / "a", given) == {"q_proj": heads, "k_proj": heads}
+    read_options = ReadOptions(BaseWeights("base", lambda: tmp_path / "base"))
+    assert head_counts(tmp_path / "a", read_options) == {"q_proj": heads, "k_proj": heads}

@@ -50,8 +50,8 @@ def against(folder, rank=64):
     return ReadOptions(BaseWeights("tiny/base", lambda: folder), rank=rank)
 
 
-def read(folder, given):
-    return read_adapter(folder, "tuned", str(folder), given)
+def read(folder, read_options):
+    return read_adapter(folder, "tuned", str(folder), read_options)
 
 
 def tensors(folder):
@@ -245,7 +245,7 @@ def test_a_model_among_adapters_is_skipped_with_a_word(tmp_path, pair):
     assert [a.info.name for a in adapters] == ["one"]
     assert str(failures[0]).startswith("Skipped: ")
     named = BaseWeights("runs/base", lambda: tmp_path / "runs" / "base")
-    adapters, failures = open_sources([str(tmp_path / "runs")], given=ReadOptions(named))
+    adapters, failures = open_sources([str(tmp_path / "runs")], read_options=ReadOptions(named))
     assert [a.info.name for a in adapters] == ["one"]
     assert "is the base itself" in str(failures[0])
 
@@ -265,6 +265,6 @@ def test_an_adapter_beside_a_model_config_is_no_model(tmp_path):
 
 def test_opening_reads_no_value(pair, monkeypatch):
     base, folder = pair
-    given = against(base)
-    monkeypatch.setattr(type(given.base), "tensor", lambda *_: pytest.fail("a tensor was read"))
-    assert len(read(folder, given).modules) == 7 * 3 + 2
+    read_options = against(base)
+    monkeypatch.setattr(type(read_options.base), "tensor", lambda *_: pytest.fail("a tensor was read"))
+    assert len(read(folder, read_options).modules) == 7 * 3 + 2

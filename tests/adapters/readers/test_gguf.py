@@ -70,8 +70,8 @@ def config(folder, **more):
     return folder
 
 
-def read(path, given=DEFAULTS):
-    return read_adapter(path, "a", str(path), given)
+def read(path, read_options=DEFAULTS):
+    return read_adapter(path, "a", str(path), read_options)
 
 
 def deltas(factors, scale):

@@ -84,11 +84,11 @@ def test_legacy_npz(tmp_path):
     np.savez(tmp_path / "adapters.npz", **arrays)
     adapter = read(tmp_path)
     assert not adapter.info.scaled
-    given = read_adapter(tmp_path / "adapters.npz", "a", "", ReadOptions(alpha=80))
+    read_options = read_adapter(tmp_path / "adapters.npz", "a", "", ReadOptions(alpha=80))
     assert_same(
-        our_deltas(given), {ModuleId(int(p.split(".")[2]), p[15:]): 20 * B @ A for p, (B, A) in factors.items()}
+        our_deltas(read_options), {ModuleId(int(p.split(".")[2]), p[15:]): 20 * B @ A for p, (B, A) in factors.items()}
     )
-    assert given.info.scale == "20 (α/r = 80/4, α as given)"
+    assert read_options.info.scale == "20 (α/r = 80/4, α as given)"
     assert {t.role for t in adapter.tensors} == {"used"}
 
 
@@ -214,9 +214,9 @@ def test_dora_with_the_base_is_what_mlx_lm_fuses(tmp_path):
     base.mkdir()
     before = torch.tensor(np.array(linear.weight))
     save_file({f"{path}.weight": before}, base / "model.safetensors")
-    given = ReadOptions(base=BaseWeights("base", lambda: base))
+    read_options = ReadOptions(base=BaseWeights("base", lambda: base))
     (place,) = expand(Local(tmp_path / "adapters.safetensors"))
-    adapter = read_adapter(place.path, "a", "", given)
+    adapter = read_adapter(place.path, "a", "", read_options)
     fused = torch.tensor(np.array(layer.fuse().weight))
     torch.testing.assert_close(our_deltas(adapter)[Q0], (fused - before).double(), rtol=0, atol=5e-6)
     assert adapter.info.health == "ok"

@@ -56,9 +56,9 @@ def checkpoint(folder, *, alpha=6, heads=True):
     return tensors, {shown(hf): alpha / 4 * B @ A for hf, (B, A) in factors.items()} if alpha else {}
 
 
-def read(folder, given=PICKLE):
+def read(folder, read_options=PICKLE):
     (place,) = expand(Local(folder))
-    return read_adapter(place.path, "a", str(folder), given)
+    return read_adapter(place.path, "a", str(folder), read_options)
 
 
 def test_rows_come_back_into_hugging_faces_order(tmp_path):
@@ -101,8 +101,8 @@ def test_what_is_missing_is_said(tmp_path):
     assert_same(our_deltas(adapter), {id_: d for id_, d in deltas.items() if id_ not in rotary})
     assert any("--base" in f.text for f in adapter.info.findings if f.severity == "warning")
     checkpoint(tmp_path / "base")
-    given = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
-    assert_same(our_deltas(read(tmp_path / "a", given)), deltas)
+    read_options = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
+    assert_same(our_deltas(read(tmp_path / "a", read_options)), deltas)
     checkpoint(tmp_path / "b", alpha=None)
     adapter = read(tmp_path / "b")
     assert {module.scale.value for module in adapter.modules.values()} == {None}
@@ -153,9 +153,9 @@ def test_magnitudes_are_in_the_order_of_their_rows(tmp_path):
     torch.save(tensors | {f"{name}.magnitude": interleaved(m, HEADS).flatten()}, tmp_path / "a" / "adapter_model.pt")
     (tmp_path / "base").mkdir()
     save_file({f"{path}.weight": W}, tmp_path / "base" / "model.safetensors")
-    given = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
+    read_options = ReadOptions(base=BaseWeights("base", lambda: tmp_path / "base"), allow_pickle=True)
     V = W + deltas[shown(path)]
-    adapter = read(tmp_path / "a", given)
+    adapter = read(tmp_path / "a", read_options)
     whole = our_deltas(adapter)[shown(path)]
     torch.testing.assert_close(whole, m * V / V.norm(dim=1, keepdim=True) - W, rtol=0, atol=1e-12)
     assert adapter.depends_on.startswith("base at rank 64")

@@ -20,9 +20,9 @@ PREFIXES = ["transformer_blocks.0.attn.to_q", "lora_transformer_blocks_0_attn_to
 """diffusers' bare name, OneTrainer's, a dotted one of nobody, and one without any dot."""
 
 
-def read(path, given=DEFAULTS):
+def read(path, read_options=DEFAULTS):
     (found,) = expand(Local(path))
-    return read_adapter(found.path, "a", str(path), given)
+    return read_adapter(found.path, "a", str(path), read_options)
 
 
 def pair(d_out=12, d_in=8, r=4, seed=0):

@@ -16,9 +16,9 @@ from tests.shown import shown
 FACTORS = random_factors({"layers.0.attention.wq": (24, 16), "layers.1.attention.wq": (24, 16)}, r=4)
 
 
-def read(path, given=DEFAULTS):
+def read(path, read_options=DEFAULTS):
     (found,) = expand(Local(path))
-    return read_adapter(found.path, "a", str(path), given)
+    return read_adapter(found.path, "a", str(path), read_options)
 
 
 def peft_names(folder, metadata=None, name="lora.safetensors", prefix=""):

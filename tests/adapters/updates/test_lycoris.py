@@ -40,8 +40,8 @@ def file_of(path, module):
     return save(path, {f"{NAME}.{key}": value.detach() for key, value in module.state_dict().items()})
 
 
-def read(path, given=None):
-    return read_adapter(path, "a", str(path), given or ReadOptions())
+def read(path, read_options=None):
+    return read_adapter(path, "a", str(path), read_options or ReadOptions())
 
 
 CASES = [

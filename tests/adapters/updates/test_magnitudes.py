@@ -106,7 +106,7 @@ def test_what_is_said_of_magnitudes_that_are_not_used(verdicts, said):
 
 def test_only_dense_updates_depend_on_the_base():
     dense = with_magnitudes(part(), Magnitudes(6, lambda: M), base(), 4)[0]
-    given = ReadOptions(base=SimpleNamespace(name="org/base"), rank=4)
-    assert depends_on(Understood([part(), dense], {}, ()), given) == "org/base at rank 4"
+    read_options = ReadOptions(base=SimpleNamespace(name="org/base"), rank=4)
+    assert depends_on(Understood([part(), dense], {}, ()), read_options) == "org/base at rank 4"
     assert depends_on(Understood([dense], {}, ()), DEFAULTS) == " at rank 64"
-    assert depends_on(Understood([part()], {}, ()), given) == ""
+    assert depends_on(Understood([part()], {}, ()), read_options) == ""

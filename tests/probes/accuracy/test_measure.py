@@ -390,7 +390,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     rows = [json.dumps({"id": f"p{n}", "question": f"{n} and {n}", "answer": str(n)}) for n in range(8)]
     (tmp_path / "task.jsonl").write_text("\n".join(rows))
     options = Options(str(tmp_path / "task.jsonl"), device="cpu", batch=2, max_new_tokens=24)
-    given = ReadOptions(base_weights(str(base)))
+    read_options = ReadOptions(base_weights(str(base)))
     records, whole = tmp_path / "killed", tmp_path / "whole"
     command = ["eval", *sources, "--task", options.task, "--base", str(base), "--device", "cpu", "--batch", "2"]
     process = begun("inspector", *command, "--max-new-tokens", "24", "--records", records, cwd=tmp_path)
@@ -405,8 +405,8 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
     before = [line for line in _written(records) if line.endswith(b"}")]
     assert 6 <= len(before) < 24
 
-    assert evaluate_sources(sources, replace(options, records=records), given) == 0
-    assert evaluate_sources(sources, replace(options, records=whole), given) == 0
+    assert evaluate_sources(sources, replace(options, records=records), read_options) == 0
+    assert evaluate_sources(sources, replace(options, records=whole), read_options) == 0
     tables = capsys.readouterr().out.split("pairs, problem by problem")
     assert len(lines(records)) == len(set(lines(records))) == 24
     assert set(before) <= set(_written(records))

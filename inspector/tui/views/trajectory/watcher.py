@@ -57,8 +57,8 @@ class LandingFailed(ForView):
 class Meters:
     """The one Meter of the app, made by the first thread that asks: it keeps what it has measured."""
 
-    def __init__(self, given: ReadOptions | None = None) -> None:
-        self._given = given
+    def __init__(self, read_options: ReadOptions | None = None) -> None:
+        self._read_options = read_options
         self._lock = threading.Lock()
         self._meter: Meter | None = None
 
@@ -67,7 +67,7 @@ class Meters:
         from inspector.trajectory.measure import Meter
 
         with self._lock:
-            self._meter = self._meter or Meter(self._given or DEFAULTS)
+            self._meter = self._meter or Meter(self._read_options or DEFAULTS)
             return self._meter
 
 
@@ -103,7 +103,7 @@ class Watcher:
     def start(self, app: AdapterList) -> None:
         """From now on the folders are looked at."""
         self.scanner = Scanner(*map(Path, app.state.watched.roots), wait=True)
-        self._meters = Meters(app.given)
+        self._meters = Meters(app.read_options)
         app.state.watched.awaited = tuple(map(str, self.scanner.awaited))
         app.set_interval(EVERY, partial(self.look, app))
         app.call_after_refresh(self.look, app)
