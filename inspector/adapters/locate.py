@@ -52,8 +52,8 @@ def fixed(pattern: str) -> PurePath:
 def expand(local: Local, read_options: ReadOptions = DEFAULTS) -> list[Place]:
     """The adapters at a path: the file's folder; the folder itself, or those below it, in natural order.
 
-    A folder that is an adapter stands for that one alone, with `read_options.checkpoints` for those beside it too. Raises
-    InspectorError where there is none.
+    A folder that is an adapter stands for that one alone, with `read_options.checkpoints` for those beside it too.
+    Raises InspectorError if there is none.
     """
     if local.path.is_file():
         return [_place(_adapter_of(local.path), local.name)]
