@@ -113,6 +113,7 @@ def _measured(
     if not options.adapters:
         _refuse_missing_places(name, claims, where)
     _tell_of_names(study, where, wanted)
+    _tell_of_steps(study)
     tell_findings(study.adapters)
     _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
@@ -137,6 +138,13 @@ def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
     used = {where.at[name] for name in wanted if name in where.at}
     if idle := [name for i, name in enumerate(study.names) if i not in used]:
         say(f"{some(idle)}: no claim names it. {_NAMES} {', '.join(wanted)}.")
+
+
+def _tell_of_steps(study: Study) -> None:
+    """Which adapters are of a step before their training's last."""
+    steps = [(a.name, a.origin.step, a.origin.steps) for a in study.adapters if a.origin.step and a.origin.steps]
+    if early := [f"{plain(name)} of step {step:,} of {steps:,}" for name, step, steps in steps if step < steps]:
+        say(f"Before the last step of their training: {some(early)}.")
 
 
 def _probed(

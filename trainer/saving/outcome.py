@@ -56,8 +56,11 @@ class Run:
     a0: str
     """sha256 over A₀; B₀ was checked to be 0."""
     lr: float
+    """The peak."""
     step: int
+    """After which the adapter is as it is here."""
     steps: int
+    """Of the whole training: more where the recipe reports an earlier one."""
     batch: int
     micro_batch: int
     processes: int
@@ -82,7 +85,7 @@ class Run:
     """The attention that was run; on a GPU its name, and the version of CUDA."""
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    """How the rollouts were drawn: teachers, temperatures, top_p, token limits, as the rows say."""
+    """How the rollouts were drawn, as the rows say, and the commit of their file on the Hub."""
     template_date: str = ""
     """What a chat template that prints the date was given for today."""
     sampled_by: str = ""
@@ -146,6 +149,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 def card(run: Run) -> str:
     """The model card."""
     of = "completion" if run.noun == "prompt" else run.noun
+    made = count(run.step, "step") + (f" (of {run.steps:,} trained)" if run.step < run.steps else "")
     settings = "".join(f", {key} {value}" for key, value in run.settings.items())
     return f"""---
 base_model: {run.base}
@@ -160,7 +164,7 @@ A LoRA adapter of [{run.base}](https://huggingface.co/{run.base}), trained by `{
 
     {run.formula}
 
-Reduction: {run.reduction} over the whole optimizer step. {count(run.step, "step")} of {run.batch} {of}s
+Reduction: {run.reduction} over the whole optimizer step. {made} of {run.batch} {of}s
 ({run.epochs:.2f} epochs of {run.examples} {run.noun}s), peak learning rate {run.lr:g}, seeds {run.init_seed} (start)
 and {run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
 

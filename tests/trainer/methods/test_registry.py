@@ -121,9 +121,9 @@ def test_a_name_that_is_taken_is_refused():
     class Other(Above):
         """w"""
 
-        beta: float = 0.5
+        beta: str = "0.5"
 
-    with pytest.raises(InspectorError, match="Another method has a setting 'beta' with another default"):
+    with pytest.raises(InspectorError, match="Another method has a setting 'beta' of another type"):
         register(replace(METHODS["above"], name="other", variants=(Other,)))
 
 
