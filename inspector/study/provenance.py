@@ -30,9 +30,9 @@ class Origin:
     a0: str = ""
     """Digest of the start A₀: equal for runs whose input directions may be compared."""
     step: int | None = None
+    told_by: Literal["", "run.json", "name"] = ""
     steps: int | None = None
     """Of the whole training: more than `step` where an earlier one is reported."""
-    told_by: Literal["", "run.json", "name"] = ""
 
     @property
     def label(self) -> str:
@@ -132,8 +132,8 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         _whole(record.get("init_seed")),
         plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
-        _whole(record.get("steps")),
         "run.json",
+        _whole(record.get("steps")),
     )
 
 
