@@ -148,9 +148,9 @@ def run_json() -> str:
         "`inspector train` writes one beside every adapter, other trainers may: what is missing is not known, what is "
         "there is believed, more fields are left alone. Enough to group, compare and trace an adapter:",
         f"```json\n{json.dumps(_EXAMPLE, indent=2, ensure_ascii=False)}\n```",
-        "`a0` is equal for adapters that began at the same A (any digest of it). Without `base_digest` and `base_weights` "
-        "nobody notices that an adapter is run on another base than its own. The record of a run is also that of its "
-        "checkpoints, in `.checkpoints/checkpoint-N` or `checkpoint-N`.",
+        "`a0` is equal for adapters that began at the same A (any digest of it). Without `base_digest` and "
+        "`base_weights` nobody notices that an adapter is run on another base than its own. A run's record is also "
+        "that of its checkpoints, in `.checkpoints/checkpoint-N` or `checkpoint-N`.",
         "## Fields",
         _table(("field", "type", "", "read by"), rows),
     )

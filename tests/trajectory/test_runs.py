@@ -217,7 +217,7 @@ def test_no_such_folder(tmp_path):
 
 
 def test_an_earlier_step_is_the_runs_own(tmp_path):
-    """While it trains by its recipe, then by its record; the adapter is a point if the checkpoint of its step is gone."""
+    """By its recipe while it trains, then by its record; a point of its own if that step's checkpoint is gone."""
     folder = begin(tmp_path / "sft", report_step=20)
     for step in (10, 20, 40):
         land(folder, step)

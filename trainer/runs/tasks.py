@@ -196,7 +196,8 @@ def _same(task: Task, rollouts: str, there: Mapping[str, Any]) -> None:
         """By name; what an older version did not know yet, it did as is the default now."""
         recipe, settings = by["recipe"], by.get("settings", by["recipe"])
         known = {name: recipe.get(name, value) for name, value in shared.items()}
-        return {**by, **known, **{name: settings.get(name, value) for name, value in own.items()}}
+        mine = {name: value if settings.get(name) is None else settings[name] for name, value in own.items()}
+        return {**by, **known, **mine}
 
     wanted, found = told(mark), told(there)
     keys = (*(mark.keys() - {"recipe", "settings"}), *shared, *own)

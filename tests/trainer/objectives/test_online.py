@@ -60,7 +60,7 @@ def gradient(base, name, file, place, rewards, **more):
 
 
 def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, spread=True, **more):
-    """∇ Σ weigh(advantage of the group, tokens of each) · log π, and of k3 · kl, by plain autograd, at the same point."""
+    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · k3, by plain autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
     scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
     found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
@@ -116,8 +116,7 @@ def test_dr_grpo_is_the_sum_over_tokens_by_the_limit(base, file, tmp_path, micro
 
 
 def test_gspo_is_grpo_until_its_ratio_is_clipped(base, file, tmp_path):
-    """At a ratio of 1 the gradient is GRPO's; in a second step on the completions s leaves 1 ± 3e-4, and GRPO's clips
-    are not met: with all advantages positive or negative by their sign that step has no gradient."""
+    """At a ratio of 1 the gradient is GRPO's."""
     _, found, _ = gradient(base, "online-grpo", file, tmp_path, REWARDS, variant="gspo")
     wanted = by_hand(base, file, tmp_path, REWARDS, lambda a, size, sizes: a / size / len(sizes))
     assert close(wanted, found, EXACT)
@@ -134,8 +133,10 @@ def test_gspos_loss_by_its_formula(base, file, tmp_path, advantage, factor):
     log_p = log_p.gather(2, ids[..., None])[..., 0].detach()
     shift = torch.tensor([3.0, -1.0, 1.0], dtype=torch.float64) * torch.tensor(factor, dtype=torch.float64).log()
     ones = torch.ones_like(ids)
-    given = {"prompt_ids": prompt, "prompt_mask": ones, "completion_ids": ids, "completion_mask": ones,
-             "old_per_token_logps": log_p - shift, "advantages": torch.full((4,), advantage, dtype=torch.float64)}  # fmt: skip
+    given = {
+        "prompt_ids": prompt, "prompt_mask": ones, "completion_ids": ids, "completion_mask": ones,
+        "old_per_token_logps": log_p - shift, "advantages": torch.full((4,), advantage, dtype=torch.float64),
+    }  # fmt: skip
     trainer.current_gradient_accumulation_steps = 1
     found = trainer._compute_loss(trainer.model, given).item()
     s = factor
