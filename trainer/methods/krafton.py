@@ -40,9 +40,9 @@ class _Krafton(OfflineGrpo):
 
 @dataclass(frozen=True)
 class KraftonPost(_Krafton):
-    """(1/|o|) Σ_t −min(π_t·Â, max(π_t, 1 − ε)·Â) + κ·KL(π‖ref), Â = (r − mean_g)/std_g, + b in all-right groups
+    """(1/|o|) Σ_t [−min(π_t·Â, max(π_t, 1 − ε)·Â) + κ·KL_t], Â = (r − mean_g)/std_g, + b in all-right groups
 
-    krafton-post, their post's line: mean over completions o; ε 0.2 (ours), κ 0.1, b 0.5; ref is the model with the
+    krafton-post, their post's line: mean over completions o; ε 0.2 (ours), κ 0.1, b 0.5; KL_t to the model with the
     adapter off.
 
     ! A wrong answer's token is unlearned only if its probability is above 1 − ε.
@@ -69,10 +69,10 @@ class KraftonPost(_Krafton):
 
 @dataclass(frozen=True)
 class KraftonCode(_Krafton):
-    """(1/L) Σ_t −π_t·Â + (1/|o|) Σ_t [κ·KL(π‖ref) − η·H(π)], Â = r − mean_g, + b in all-right groups
+    """(1/L) Σ_t −π_t·Â + (1/|o|) Σ_t [κ·KL_t − η·H_t], Â = r − mean_g, + b in all-right groups
 
     krafton-code, what their code runs: no std, no clip, mean over completions o; L 31,744 (the longest they allow),
-    κ 0.2, b 0.1, η 0.001 of the entropy H. As if each micro-batch of theirs held one answer.
+    κ 0.2, b 0.1, η 0.001 of the entropy H_t. As if each micro-batch of theirs held one answer.
 
     ! L divides the advantages alone: with answers of 1,000 tokens the KL weighs 32 times what it would with their mean.
     """

@@ -35,9 +35,9 @@ class Online(Objective):
 
 @dataclass(frozen=True)
 class OnlineGrpo(Online):
-    """mean over completions of (1/|o|) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â) + κ·KL(π‖ref)], Â = (r − mean_g)/std_g
+    """(1/|o|) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â) + κ·KL_t], Â = (r − mean_g)/std_g, mean over completions
 
-    Fresh completions o, eight a prompt; ρ_t = π_t/π_t(old); ε 0.2, κ 0.
+    Fresh completions o, eight a prompt; ρ_t = π_t/π_t(old); KL_t to the model with the adapter off; ε 0.2, κ 0.
 
     ! Groups whose rewards are all equal carry no gradient, yet cost their samples.
 
@@ -93,7 +93,7 @@ class OnlineGrpo(Online):
 
 @dataclass(frozen=True)
 class DrGrpo(OnlineGrpo):
-    """mean over completions of (1/L) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â) + κ·KL(π‖ref)], Â = r − mean_g
+    """(1/L) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â) + κ·KL_t], Â = r − mean_g, mean over completions
 
     dr-grpo [Liu 2025, arXiv:2503.20783]: divided by the limit L, max_new_tokens, not by a completion's own length, and
     by no spread of the rewards.
@@ -106,7 +106,7 @@ class DrGrpo(OnlineGrpo):
 
 @dataclass(frozen=True)
 class Gspo(OnlineGrpo):
-    """mean over completions of −min(s·Â, clip(s, 1 − ε, 1 + ε')·Â) + κ·KL(π‖ref), s = (Π_t ρ_t)^(1/|o|)
+    """−min(s·Â, clip(s, 1 − ε, 1 + ε')·Â) + (κ/|o|) Σ_t KL_t, s = (Π_t ρ_t)^(1/|o|), mean over completions
 
     gspo [Zheng 2025, arXiv:2507.18071]: one ratio a completion, the geometric mean of its tokens' ones, else
     GRPO; ε 3e-4, ε' 4e-4.
@@ -120,8 +120,8 @@ class Gspo(OnlineGrpo):
 
 @dataclass(frozen=True)
 class OnlineDapo(OnlineGrpo):
-    """(1/Σ|o|) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 − ε, 1 + ε')·Â) + κ·KL(π‖ref)], Â = (r − mean_g)/std_g; groups of equal
-    rewards are drawn again; r falls by up to p over the last part of the length limit
+    """(1/Σ|o|) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 − ε, 1 + ε')·Â) + κ·KL_t], Â = (r − mean_g)/std_g; groups of equal rewards
+    are drawn again; r falls by up to p over the last part of the length limit
 
     GRPO with ε 0.2 below and ε' 0.28 above, the mean over all tokens of the batch; p 0.5, half of what right and wrong
     answers are apart, as published (1, for rewards of ±1).

@@ -46,7 +46,7 @@ class Dpo(Paired):
 
 @dataclass(frozen=True)
 class Ipo(Dpo):
-    """([(log π_w − log ref_w)/|w| − (log π_l − log ref_l)/|l|] − 1/(2β))², length-normalised (TRL), mean over pairs
+    """(log(π_w/ref_w)/|w| − log(π_l/ref_l)/|l| − 1/(2β))², length-normalised (TRL), mean over pairs
 
     DPO's pairs. The margin has a target, so that it does not grow for ever as DPO's may.
 
@@ -62,7 +62,7 @@ class Ipo(Dpo):
 
 @dataclass(frozen=True)
 class IpoSum(Ipo):
-    """([(log π_w − log ref_w) − (log π_l − log ref_l)] − 1/(2β))², summed log-probs, mean over pairs"""
+    """(log(π_w/ref_w) − log(π_l/ref_l) − 1/(2β))², summed log-probs, mean over pairs"""
 
     name = "sum"
     summed = True

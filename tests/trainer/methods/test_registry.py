@@ -112,6 +112,12 @@ def test_its_settings_are_settings(tmp_path):
     assert "\n! Where all are equal" in page(METHODS.values())
 
 
+def test_a_formulas_line_fits_80_columns():
+    formulas = [line for line in page(METHODS.values()).splitlines() if line.startswith("    ")]
+    assert len(formulas) > len(METHODS)
+    assert [line for line in formulas if len(line) > 80] == []
+
+
 @pytest.mark.usefixtures("above")
 def test_a_name_that_is_taken_is_refused():
     with pytest.raises(InspectorError, match="There is a method 'above' already"):
