@@ -60,7 +60,7 @@ def gradient(base, name, file, place, rewards, **more):
 
 
 def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, spread=True, **more):
-    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · ρ · k3, by plain autograd, at the same point."""
+    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · ρ · k3, by autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
     scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
     found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
