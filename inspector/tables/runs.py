@@ -11,7 +11,7 @@ from rich.text import Text
 from inspector.insights.findings import Finding, findings_of
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.nearest import is_reference, own
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.sensitivity import compared_by, spreads, variations
 from inspector.study.study import Study
 from inspector.tables.tables import number, titled
 
@@ -37,7 +37,7 @@ def _of_published(study: Study, found: Finding) -> bool:
 
 
 def group_tables(study: Study, by: str) -> Iterator[Table | str]:
-    """Cosines within and between the groups of method, seed or lr; then pairs of one method; then lineage."""
+    """Similarities within and between the groups of method, seed or lr; then pairs of one method; then lineage."""
     yield _spreads(study, by)
     yield _variations(study)
     if (table := _lineage(study)) is not None:
@@ -46,7 +46,7 @@ def group_tables(study: Study, by: str) -> Iterator[Table | str]:
 
 
 def _spreads(study: Study, by: str) -> Table:
-    table = titled(f"cosines by {by}: mean (least to largest)")
+    table = titled(f"{compared_by(study).replace('_', ' ')} by {by}: mean (least to largest)")
     for heading in (by, "adapters"):
         table.add_column(heading)
     for heading in ("within", "to the others"):
@@ -69,10 +69,10 @@ def _variations(study: Study) -> Table | str:
     table = titled("one method, other seed or rate")
     for heading in ("a", "b", "differ in", "start A₀"):
         table.add_column(heading)
-    for heading in ("cosine", "norm b/a", "u₁", "v₁", "smallest angle", "largest"):
+    for heading in ("cosine", "outputs", "norm b/a", "u₁", "v₁", "smallest angle", "largest"):
         table.add_column(heading, justify="right")
     for v in found:
-        numbers = [number(value, 3) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
+        numbers = [number(value, 3) for value in (v.cosine, v.output_similarity, v.norm_ratio, v.u1, v.v1)]
         angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
         table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
     return table

@@ -7,7 +7,7 @@ import numpy as np
 from inspector.common.text import some
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.pairwise import pair_interference
-from inspector.insights.sensitivity import GROUPINGS, spreads, variations
+from inspector.insights.sensitivity import GROUPINGS, compared_by, spreads, variations
 from inspector.insights.verdict import verdict
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context
@@ -39,8 +39,8 @@ def merging(context: Context) -> Section:
 
 
 def sensitivity(context: Context) -> Section:
-    """Pairs of one method, then cosines within and between groups."""
-    metrics = ("cosine", "norm", "u1", "v1", "principal_angle")
+    """Pairs of one method, then similarities within and between groups."""
+    metrics = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle")
     compared = context.values("cosine") is not None and len(context.adapters) > 1
     pairs = _variations(context) if compared and context.values("norm") is not None else None
     text = (
@@ -56,11 +56,14 @@ def sensitivity(context: Context) -> Section:
 def _variations(context: Context) -> Table | None:
     rows = []
     for v in variations(context.study):
-        numbers = [number(value) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
+        numbers = [number(value) for value in (v.cosine, v.output_similarity, v.norm_ratio, v.u1, v.v1)]
         angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
         names = (label(context.study.names[v.a]), label(context.study.names[v.b]))
         rows.append((*names, v.differs, v.start, *numbers, *angles))
-    columns = ("a", "b", "differ in", "start A₀", "cosine", "norm b/a", "u₁", "v₁", "smallest angle, °", "largest, °")
+    columns = (
+        "a", "b", "differ in", "start A₀", "cosine", "output similarity", "norm b/a", "u₁", "v₁", "smallest angle, °",
+        "largest, °",
+    )  # fmt: skip
     return Table("variations", "One method, other seed or rate", columns, tuple(rows)) if rows else None
 
 
@@ -72,9 +75,8 @@ def _spreads(context: Context, by: str) -> Table | None:
         (label(s.group), some([context.study.names[i] for i in s.members], 8), _range(s.within), _range(s.between))
         for s in found
     )
-    return Table(
-        f"spread-{by}", f"Cosines by {by}: mean (least to largest)", (by, "adapters", "within", "to the others"), rows
-    )
+    caption = f"{compared_by(context.study).replace('_', ' ').capitalize()} by {by}: mean (least to largest)"
+    return Table(f"spread-{by}", caption, (by, "adapters", "within", "to the others"), rows)
 
 
 def _range(values: tuple[float, float, float]) -> str:

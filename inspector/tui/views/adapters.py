@@ -229,7 +229,8 @@ def _alike(state: AppState, name: str) -> str:
     """The published adapters it resembles most, where some are open."""
     found = [] if is_reference(name) else nearest(state.study, name)
     words = [
-        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
+        f"{one.reference} {one.metric.replace('_', ' ')} {signed(one.value).strip()}, "
+        f"‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
         for one in found
     ]
     return " · ".join(words)
