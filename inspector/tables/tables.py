@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -33,10 +33,15 @@ class Page(Console):
         raise BrokenPipeError
 
 
-def titled(title: str) -> Table:
-    """An empty table; a title wider than its columns stays on one line."""
+def titled(title: str, words: Iterable[str] = (), numbers: Iterable[str] = ()) -> Table:
+    """A table with columns of words, then of numbers; a title wider than these stays on one line."""
     heading = Text(title, no_wrap=True, overflow="ignore") if title else None
-    return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in words:
+        table.add_column(Text(name))
+    for name in numbers:
+        table.add_column(Text(name, justify="right"), justify="right")
+    return table
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -52,6 +57,17 @@ def in_digits(metric: str, value: float) -> str:
     if definition.scale is None and definition.range is None:
         return number(value, 1) if definition.metric in RANKS else significant(value)
     return number(value, 3)
+
+
+def p_value(value: float) -> str:
+    """Three digits behind the point, or one that counts: `0.031`, `2.0e-05`; n/a for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def spread(values: tuple[float, float, float]) -> str:
+    """(mean, least, largest) as `0.812 (0.770 to 0.880)`; a dash if nothing is known."""
+    mean, low, high = values
+    return "–" if math.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def significant(value: float, digits: int = 3) -> str:
