@@ -1,7 +1,5 @@
 """`make guides`: the guides that repeat the code, from the code: definitions, methods, commands and exit codes."""
 
-from __future__ import annotations
-
 import inspect
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
