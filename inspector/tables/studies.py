@@ -48,8 +48,15 @@ class _Page:
     def on_terminal(self) -> bool:
         return self._tables.is_terminal
 
+    @property
+    def text_width(self) -> int:
+        return self._text.width
+
     def table(self, table: Table) -> None:
         self._tables.print(table)
+
+    def text(self, text: str | Text) -> None:
+        self._text.print(Text(text) if isinstance(text, str) else text)
 
     def parts(self, parts: Iterable[Table | str], before: str = "") -> None:
         """Tables and lines of text, these after `before`."""
@@ -58,13 +65,6 @@ class _Page:
                 self.text(before + part)
             else:
                 self.table(part)
-
-    def text(self, text: str | Text) -> None:
-        self._text.print(Text(text) if isinstance(text, str) else text)
-
-    @property
-    def text_width(self) -> int:
-        return self._text.width
 
 
 def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False) -> None:
@@ -161,11 +161,7 @@ def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
 def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> None:
     """The published adapters nearest to one's own; nothing where there are none."""
     for part in (parts := list(resemblance_table(study, title))):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.text("")
-            page.table(part)
+        page.parts([part] if isinstance(part, str) else ["", part])
     if parts:
         page.text("")
 
@@ -195,10 +191,8 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    title = (
-        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
-        f"{count(len(study.layers), 'layer')}"
-    )
+    parts = ((len(study.adapters), "adapter"), (len(study.modules), "module"), (len(study.layers), "layer"))
+    title = ", ".join(count(number, noun) for number, noun in parts)
     apart = [name for name, values in columns.items() if name not in shared and any(values)]
     table = titled(title, ("adapter", *apart), [DEFINITIONS[metric].short for metric in numbers])
     for i, adapter in enumerate(study.adapters):
@@ -248,10 +242,8 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
             page.parts(by_layer_tables(study, metric, values, page.width))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
-        if values is None:
-            page.text(f"{metric}: not measured in this study.")
-        else:
-            page.table(listed_table(study, metric, "module", values))
+        lacks = f"{metric}: not measured in this study."
+        page.parts([lacks if values is None else listed_table(study, metric, "module", values)])
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     chance = "n/a" if definition.indexed or definition.subject != "pair" else chance_span(study, metric)

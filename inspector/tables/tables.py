@@ -70,14 +70,14 @@ def spread(values: tuple[float, float, float]) -> str:
     return "–" if math.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A size with so many significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
+def significant(value: float) -> str:
+    """A size with three significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
     if not math.isfinite(value) or value == 0:
         return "n/a" if math.isnan(value) else f"{value:g}"
-    rounded = float(f"{value:.{digits - 1}e}")
+    rounded = float(f"{value:.2e}")
     if not 1e-4 <= abs(rounded) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    return f"{rounded:.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+        return f"{value:.2e}"
+    return f"{rounded:.{max(2 - math.floor(math.log10(abs(rounded))), 0)}f}"
 
 
 def short_targets(targets: Sequence[str]) -> str:
