@@ -127,14 +127,10 @@ class Bars:
         columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
         rows = []
         for bar in self.bars:
-            cells = [bar.subject.label, self.shown(bar.value)]
-            if interval:
-                cells.append(f"{number(bar.low, self.digits)} to {number(bar.high, self.digits)}")
-            if whisker:
-                cells.append(number(bar.whisker, self.digits))
-            rows.append(tuple(cells))
-        for label, level in self.levels:
-            rows.append((label, number(level, self.digits), *("" for _ in columns[2:])))
+            low, high, end = (number(value, self.digits) for value in (bar.low, bar.high, bar.whisker))
+            cells = [*([f"{low} to {high}"] if interval else []), *([end] if whisker else [])]
+            rows.append((bar.subject.label, self.shown(bar.value), *cells))
+        rows += [(label, number(level, self.digits), *[""] * len(columns[2:])) for label, level in self.levels]
         return Table(f"{self.id}-numbers", self.caption, tuple(columns), tuple(rows))
 
 

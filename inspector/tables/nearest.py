@@ -19,11 +19,7 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
     if len(names) == len(study.names) or study.block("cosine", "global") is None:
         return
     yield from (answer(study, name) for name in names)
-    table = titled(f"nearest of {title}")
-    for heading in ("adapter", "nearest"):
-        table.add_column(heading)
-    for heading in ("cosine", "outputs"):
-        table.add_column(heading, justify="right")
+    table = titled(f"nearest of {title}", ("adapter", "nearest"), ("cosine", "outputs"))
     table.add_column("most alike in layers")
     table.add_column("‖ΔW‖ ×", justify="right")
     levels = []

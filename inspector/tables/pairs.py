@@ -19,14 +19,12 @@ def angles_table(study: Study) -> Table:
     off_diagonal = median[np.triu_indices(len(median), 1)]
     k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
     limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
-    table = titled(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
-    for heading in ("a", "b"):
-        table.add_column(heading)
     rows = [(a, b, *_ends(study, i, j)) for a, b, (i, j) in told_subjects(study, "pair")]
     levels = {levels for *_, levels in rows if levels != ("n/a", "n/a")}
     apart = len(levels) > 1
-    for heading in ("smallest", "IQR", *["by chance"] * apart, "largest", "IQR", *["by chance"] * apart):
-        table.add_column(heading, justify="right")
+    title = f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees"
+    numbers = ("smallest", "IQR", *["by chance"] * apart, "largest", "IQR", *["by chance"] * apart)
+    table = titled(title, ("a", "b"), numbers)
     for a, b, ends, chance in rows:
         cells = []
         for at, level in zip(ends, chance, strict=True):
@@ -54,9 +52,7 @@ def _ends(study: Study, i: int, j: int) -> tuple[list[tuple[int, int, int]], tup
 
 def verdict_table(study: Study) -> Table:
     """What is known of every pair, in words: measured evidence first."""
-    table = titled("verdicts")
-    for heading in ("a", "b", "verdict"):
-        table.add_column(heading)
+    table = titled("verdicts", ("a", "b", "verdict"))
     for a, b, (i, j) in told_subjects(study, "pair"):
         table.add_row(Text(a), Text(b), Text(verdict(study, i, j).headline))
     return table
@@ -64,16 +60,14 @@ def verdict_table(study: Study) -> Table:
 
 def interference_table(study: Study) -> Table:
     """How the updates of each pair lie to each other."""
-    table = titled("interference, all modules")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided"):
-        table.add_column(heading, justify="right")
+    numbers = ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided")
+    table = titled("interference, all modules", ("a", "b"), numbers)
     table.add_column("class")
     cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
     for a, b, (i, j) in told_subjects(study, "pair"):
         found = pair_interference(study, i, j)
         values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
-        numbers = (number(float(value), 3) for value in values)
-        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
+        table.add_row(
+            Text(a), Text(b), *(number(float(value), 3) for value in values), str(study.one_sided(i, j)), found.kind
+        )
     return table

@@ -13,7 +13,7 @@ from inspector.common.text import count
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import ProbeInfo, Study
 from inspector.study.table import subjects
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import number, p_value, titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12
@@ -46,8 +46,6 @@ def measured_on(info: ProbeInfo | None) -> str:
 
 def _of_adapters(study: Study) -> Iterator[Table | str]:
     """Per adapter: relative norm, lens depth, intruders."""
-    table = titled("")
-    table.add_column("adapter")
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
         ("lens_depth", "lens depth", 2),
@@ -56,8 +54,7 @@ def _of_adapters(study: Study) -> Iterator[Table | str]:
         ("intruder_dimensions_subspace", "outside the subspace", 3),
     )
     shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
-    for _, title, _ in shown:
-        table.add_column(title, justify="right")
+    table = titled("", ("adapter",), [title for _, title, _ in shown])
     base = [study.block(f"{metric}_base", "global") for metric, _, _ in shown]
     if any(block is not None for block in base):
         digits = [digits for _, _, digits in shown]
@@ -76,11 +73,8 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     base = study.block(f"lmc_loss_base{suffix}", "global")
     known = np.isfinite(curves).any(axis=(0, 1))
     yield f"connectivity: {measured_on(study.probe(f'lmc{suffix}'))}"
-    table = titled("loss along α·a + (1−α)·b")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for alpha in np.array(study.alphas)[known]:
-        table.add_column(f"α={alpha:g}", justify="right")
+    along = [f"α={alpha:g}" for alpha in np.array(study.alphas)[known]]
+    table = titled("loss along α·a + (1−α)·b", ("a", "b"), along)
     for a, b, (i, j) in subjects(study, "pair"):
         if np.isfinite(curves[i, j]).any():
             table.add_row(Text(a), Text(b), *(number(value) for value in curves[i, j][known].tolist()))
@@ -95,10 +89,7 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
 
 
 def _barriers(study: Study, suffix: str) -> Table:
-    table = titled("barriers with 95 % bootstrap intervals over examples")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    headings = (
+    heights = (
         "above endpoints' mean",
         "at α",
         "L(1) − L(0)",
@@ -107,8 +98,7 @@ def _barriers(study: Study, suffix: str) -> Table:
         "above both endpoints",
         "at α",
     )
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table = titled("barriers with 95 % bootstrap intervals over examples", ("a", "b"), heights)
     for a, b, (i, j) in subjects(study, "pair"):
         cells = []
         for kind in _KINDS:
@@ -155,10 +145,7 @@ def _cka(study: Study) -> Iterator[Table | str]:
 
 
 def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:
-    table = titled(title)
-    table.add_column("layer", justify="right")
-    for heading, _ in columns:
-        table.add_column(Text(heading), justify="right")
+    table = titled(title, (), ("layer", *(name for name, _ in columns)))
     for place, layer in enumerate(study.layers):
         if any(np.isfinite(values[place]) for _, values in columns):
             table.add_row(str(layer), *(number(float(values[place])) for _, values in columns))
@@ -168,9 +155,8 @@ def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Ta
 def _accuracy(study: Study) -> Iterator[Table | str]:
     """Shares with Wilson intervals; every comparison with its p-values."""
     yield f"accuracy: {measured_on(study.probe('accuracy'))}"
-    table = titled("share of right answers, greedy")
-    for heading in ("", "accuracy", "95 % interval", "p against the base", "Holm"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    numbers = ("accuracy", "95 % interval", "p against the base", "Holm")
+    table = titled("share of right answers, greedy", ("",), numbers)
     low, high, p, holm = (
         study.block(metric, "global")
         for metric in ("accuracy_low", "accuracy_high", "mcnemar_base_p", "mcnemar_base_p_holm")
@@ -189,11 +175,7 @@ def _accuracy(study: Study) -> Iterator[Table | str]:
 
 
 def _mcnemar(study: Study) -> Table:
-    table = titled("McNemar, exact, two-sided")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("only a", "only b", "p", "Holm"):
-        table.add_column(heading, justify="right")
+    table = titled("McNemar, exact, two-sided", ("a", "b"), ("only a", "only b", "p", "Holm"))
     wins, p, holm = (study.block(m, "global") for m in ("mcnemar_wins", "mcnemar_p", "mcnemar_p_holm"))
     for a, b, (i, j) in subjects(study, "pair"):
         if wins is not None and not np.isnan(wins[i, j, 0]):
@@ -203,6 +185,4 @@ def _mcnemar(study: Study) -> Table:
 
 
 def _p(block: Floats | None, at: tuple[int, ...]) -> str:
-    """A p-value in three significant digits."""
-    value = float("nan") if block is None else float(block[at])
-    return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    return p_value(float("nan") if block is None else float(block[at]))

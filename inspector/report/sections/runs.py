@@ -14,7 +14,7 @@ from inspector.report.context import Context
 from inspector.report.document import Note, Part, Section, Table
 from inspector.study.metrics import INTERFERENCE
 from inspector.study.table import subjects
-from inspector.tables.tables import number
+from inspector.tables.tables import number, spread
 
 
 def merging(context: Context) -> Section:
@@ -69,19 +69,14 @@ def _variations(context: Context) -> Table | None:
 
 def _spreads(context: Context, by: str) -> Table | None:
     found = spreads(context.study, by)
-    if len(found) < 2 or all(np.isnan(spread.within[0]) for spread in found):
+    if len(found) < 2 or all(np.isnan(s.within[0]) for s in found):
         return None
     rows = tuple(
-        (label(s.group), some([context.study.names[i] for i in s.members], 8), _range(s.within), _range(s.between))
+        (label(s.group), some([context.study.names[i] for i in s.members], 8), spread(s.within), spread(s.between))
         for s in found
     )
     caption = f"{compared_by(context.study).replace('_', ' ').capitalize()} by {by}: mean (least to largest)"
     return Table(f"spread-{by}", caption, (by, "adapters", "within", "to the others"), rows)
-
-
-def _range(values: tuple[float, float, float]) -> str:
-    mean, low, high = values
-    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def kin(context: Context) -> Section:
