@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from inspector.insights.first_pairs import first_pairs
+from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
 from inspector.tui.numbers import Numbers, Pair
@@ -70,6 +71,7 @@ class AppState(Numbers):
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
+    _verdicts: tuple[Study, dict[Pair, Verdict]] | None = None
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -93,6 +95,15 @@ class AppState(Numbers):
         if kept is None or kept[0] is not self.study or kept[1] != self.order:
             kept = self._ordered = (self.study, self.order, self.study.subset(self.order))
         return kept[2]
+
+    def verdict(self, a: int, b: int) -> Verdict:
+        """On the adapters of two ids, worked out once for these numbers."""
+        if self._verdicts is None or self._verdicts[0] is not self.study:
+            self._verdicts = (self.study, {})
+        known = self._verdicts[1]
+        if (a, b) not in known:
+            known[a, b] = verdict(self.study, a, b)
+        return known[a, b]
 
     @property
     def measured(self) -> bool:

@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from inspector.common.labels import labels
 from inspector.insights.order import blocks
-from inspector.insights.verdict import verdict
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
 from inspector.tui.actions import Action, cycled
@@ -166,6 +165,13 @@ class MapView(View):
     def across(self, state: AppState, step: int) -> None:
         state.col = self._moved(state, state.col, step)
 
+    def pick(self, state: AppState, x: int, y: int) -> bool:
+        rows = [at for block in self.blocks(state) for at in block]
+        if (cell := self.heatmap.cell(x, y - 1)) is None or max(cell) >= len(rows):
+            return False
+        state.row, state.col = (rows[at] for at in cell)
+        return True
+
     def _moved(self, state: AppState, position: int, step: int) -> int:
         """The position so many rows further, as they are shown."""
         rows = [at for block in self.blocks(state) for at in block]
@@ -180,8 +186,8 @@ class MapView(View):
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
         rows += (read_against_chance(state, d, pair) for d in directions(state))
         head.add(one_sided(state, pair), ink.warn)
-        found = verdict(state.study, state.order[pair[0]], state.order[pair[1]])
-        lines = [Line(), head, *(Line(f"  {part}") for part in _sentences(found.headline, area.width))]
+        said = _sentences(state.verdict(*(state.order[at] for at in pair)).headline, area.width)
+        lines = [Line(), head, *(Line(f"  {part}") for part in said)]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):
             line = Line("  ")

@@ -116,6 +116,9 @@ class Heatmap:
 
     top: int = 0
     first: int = 0
+    form: Layout | None = None
+    """As it was painted last, that many maps side by side."""
+    panels: int = 1
 
     def paint(
         self, panels: Sequence[Panel], names: Sequence[str], cursor: tuple[int, int], form: Layout, area: Area
@@ -123,6 +126,7 @@ class Heatmap:
         """The header and as many rows as fit around the cursor."""
         self.top = window(self.top, cursor[0], form.rows, len(names))
         self.first = window(self.first, cursor[1], form.cols, len(names))
+        self.form, self.panels = form, len(panels)
         lines = self._header(panels, names, cursor[1], form, area.ink)
         rows = range(self.top, min(self.top + form.rows, len(names)))
         for row, part in product(rows, range(form.tall)):
@@ -137,6 +141,24 @@ class Heatmap:
             return ""
         rows = f"rows {self.top + 1}–{self.top + form.rows}"
         return f" · {rows}, columns {self.first + 1}–{self.first + form.cols} of {count}"
+
+    def cell(self, x: int, y: int) -> tuple[int, int] | None:
+        """Row and column of the cell at a place of what was painted; None where there is none."""
+        if (form := self.form) is None:
+            return None
+        line, rows = max(form.header, 1), range(self.top, self.top + form.rows)
+        starts = {row: line + (row - self.top) * form.tall + form.down * sum(self.top <= g <= row for g in form.gaps)
+                  for row in rows}  # fmt: skip
+        columns = [column for panel in range(self.panels) for column in self._columns(panel, form)]
+        return next(
+            (
+                (row, column)
+                for row, start in starts.items()
+                for column, left_ in columns
+                if start <= y < start + form.tall and left_ <= x < left_ + form.cell
+            ),
+            None,
+        )
 
     def _columns(self, panel: int, form: Layout) -> list[tuple[int, int]]:
         """(column of the map, where it begins on the screen)."""

@@ -10,7 +10,6 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.insights.evidence import Evidence
-from inspector.insights.verdict import verdict
 from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
@@ -69,7 +68,7 @@ class MergeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
-        found, wanted = verdict(state.study, a, b), state.finds.get(self.lists, "")
+        found, wanted = state.verdict(a, b), state.finds.get(self.lists, "")
         head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
         preview = state.preview
         aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []

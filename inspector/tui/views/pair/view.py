@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from inspector.insights.verdict import verdict
 from inspector.study.metrics import INTERFERENCE
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
@@ -42,7 +41,7 @@ class PairView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         pair = state.pair or (0, 1)
         ink = area.ink
-        found = verdict(state.study, state.order[pair[0]], state.order[pair[1]])
+        found = state.verdict(*(state.order[at] for at in pair))
         head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
         lonely = one_sided(state, pair)
         top = [head, *([Line(lonely, ink.warn)] if lonely else [])]
