@@ -23,12 +23,12 @@ from inspector.insights.pairwise import (
     OPPOSED,
     PART,
     added,
+    other_base,
     pair_chance,
     pair_interference,
     shared,
 )
 from inspector.insights.sensitivity import difference
-from inspector.study.provenance import base_key
 from inspector.study.study import Study
 
 AGREE = 0.5
@@ -94,12 +94,12 @@ def verdicts(study: Study, parts: Sequence[int]) -> list[str]:
 
 def _incomparable(study: Study, i: int, j: int) -> str:
     """Why nothing can be said of the two; empty if something can."""
-    one, other = study.adapters[i], study.adapters[j]
     for at in (i, j):
         if not (study.present[at] & ~study.excluded[at]).any():
             return f"{named(study, at)} has no usable module: inspector check says why."
-    if one.base and other.base and base_key(one.base) != base_key(other.base):
-        return f"Different bases ({one.base} and {other.base}): a sum fits neither, and no cosine between them counts."
+    if other_base(study, i, j):
+        bases = " and ".join(study.adapters[at].base for at in (i, j))
+        return f"Different bases ({bases}): a sum fits neither, and no cosine between them counts."
     return ""
 
 

@@ -13,7 +13,7 @@ from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
 from inspector.insights.nearest import own
 from inspector.insights.overview import in_blocks, overview
-from inspector.insights.pairwise import chance_span, shared
+from inspector.insights.pairwise import chance_span, shared, within_bases
 from inspector.insights.short_names import in_short
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.study.study import Study
@@ -97,7 +97,7 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
 
 def _short(study: Study, page: _Page) -> Study:
     """The study with the names that tables have; what all of one's own names share is printed."""
-    found, shared = in_short(study, NAME)
+    found, shared = in_short(within_bases(study), NAME)
     if shared:
         page.text(f"names: {shared}")
     return found

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from inspector.insights.first_pairs import first_pairs
+from inspector.insights.pairwise import within_bases
 from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
@@ -75,6 +76,7 @@ class AppState(Numbers):
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
+        study = within_bases(study)
         return cls(study=study, shown=study, arrangement=tuple(range(len(study.adapters))), k=k)
 
     # Who is shown
@@ -225,7 +227,8 @@ class AppState(Numbers):
         self.mixture.renumber({at: ids[name] for at, name in enumerate(before) if name in ids})
         if self.reference is not None:
             self.reference = ids.get(before[self.reference])
-        self.study, self.shown, self.arrangement = study, study, tuple(kept + fresh)
+        self.study = self.shown = within_bases(study)
+        self.arrangement = tuple(kept + fresh)
         if self.layer < len(layers) and layers[self.layer] in self.layers:  # a base has more layers than its adapters
             self.layer = self.layers.index(layers[self.layer])
         self.bound()

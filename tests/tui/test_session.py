@@ -10,7 +10,6 @@ from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, VIEWS, app_with, visit
 from tests.tui.test_workers import settle
 
-
 PLACE = ("view", "layer", "one_layer", "filter", "row", "col")
 CHOICES = ("metric", "order", "chosen", "reference")
 

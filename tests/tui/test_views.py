@@ -455,3 +455,27 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
         await app.workers.wait_for_complete()
         await visit(pilot, "map")
         assert "no numbered layers" in area(app, "slider").text
+
+
+async def test_between_two_bases_no_number_is_shown_beside_the_verdict():
+    study = make_study(3)
+    bases = ("org/one", "org/one", "org/two")
+    infos = tuple(replace(info, base=base) for info, base in zip(study.adapters, bases, strict=True))
+    app = InspectorApp(study=replace(study, adapters=infos))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for view, row, numbers in (("pair", 0, True), ("pair", 2, False), ("map", 2, False)):
+            await visit(pilot, view)
+            app.state.row, app.state.col = row, 1
+            app.repaint()
+            shown = body(app)
+            assert ("Different bases (org/two and org/one)" in shown) is not numbers
+            if view == "pair":
+                assert len(re.findall(r"\d\.?\d*", shown.partition("counts.")[2])) == 0 or numbers
+                assert ("per projection" in shown) is numbers
+        await pilot.press("f")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        for metric in ("cosine", "u1", "subspace_overlap"):
+            values = app.state.matrix(metric)
+            assert np.isnan(values[:2, 2]).all()
+            assert np.isfinite(values[:2, :2]).all()

@@ -185,9 +185,9 @@ class MapView(View):
         head = Line(" ").add(pair_label(state, pair), ink.accent)
         rows = [("cosine", signed(state.number("cosine", pair)), "")]
         rows += (read_against_chance(state, d, pair) for d in directions(state))
-        head.add(one_sided(state, pair), ink.warn)
-        said = _sentences(state.verdict(*(state.order[at] for at in pair)).headline, area.width)
-        lines = [Line(), head, *(Line(f"  {part}") for part in said)]
+        found = state.verdict(*(state.order[at] for at in pair))
+        head.add(one_sided(state, pair) if found.comparable else "", ink.warn)
+        lines = [Line(), head, *(Line(f"  {part}") for part in _sentences(found.headline, area.width))]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):
             line = Line("  ")
