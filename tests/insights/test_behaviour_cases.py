@@ -87,13 +87,14 @@ def test_a_clear_loss_comes_before_an_accuracy_that_parts_nobody():
     ("accuracy", "high", "text"),
     [
         ((0.2, 0.4, 0.3), (-0.1, -0.1),
-         "b solves the most (20 to 40 %), beyond chance more than a, b has the lowest loss (1.30, next 1.40): keep it."),
+         ("b solves the most (20 to 40 %), beyond chance more than a, b has the lowest loss (1.30, next 1.40): "
+          "keep it.")),
         ((0.4, 0.2, 0.3), (-0.1, -0.1),
-         "a solves the most (20 to 40 %), beyond chance more than b, b has the lowest loss (1.30, next 1.40): "
-         "keep a by accuracy or b by loss."),
+         ("a solves the most (20 to 40 %), beyond chance more than b, b has the lowest loss (1.30, next 1.40): "
+         "keep a by accuracy or b by loss.")),
         ((0.4, 0.2, 0.3), (-0.1, 0.1),
-         "a solves the most (20 to 40 %), beyond chance more than b, the lowest loss is not clear: "
-         "keep a by accuracy."),
+         ("a solves the most (20 to 40 %), beyond chance more than b, the lowest loss is not clear: "
+         "keep a by accuracy.")),
     ],
 )  # fmt: skip
 def test_accuracy_and_loss_stand_in_one_sentence(accuracy, high, text):

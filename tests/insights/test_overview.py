@@ -133,8 +133,8 @@ def test_measured_accuracy_decides_which_to_keep(p, sentence):
 @pytest.mark.parametrize(
     ("high", "sentence"),
     [
-        (-0.1, "a has the lowest loss (1.30, 95 % interval 0.10 to 0.30 below the next), accuracy tells none apart: "
-               "keep a by loss."),
+        (-0.1, ("a has the lowest loss (1.30, 95 % interval 0.10 to 0.30 below the next), accuracy tells none apart: "
+               "keep a by loss.")),
         (0.1, "none solves the most beyond chance (accuracy 30 to 30 %)."),
     ],
 )  # fmt: skip
