@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.claims.model import REFERENCE
+from inspector.common.numbers import fixed, level
 from inspector.insights.findings.finding import listed, span
 from inspector.insights.findings.runs import AGREE
 from inspector.insights.pairwise import MOSTLY, ONE, PART, pair_chance
@@ -39,10 +40,10 @@ class Likeness:
 
     @property
     def where(self) -> str:
-        """`12 (.91), 13 (.90)`, or `all (1.00)`."""
+        """`12 (0.91), 13 (0.90)`, or `all (1.00)`."""
         if self.alike:
-            return f"all ({self.layers[0][1]:.2f})"
-        return ", ".join(f"{layer} ({value:.2f})" for layer, value in self.layers)
+            return f"all ({fixed(self.layers[0][1])})"
+        return ", ".join(f"{layer} ({fixed(value)})" for layer, value in self.layers)
 
 
 def nearest(study: Study, name: str, count: int = NEAREST) -> list[Likeness]:
@@ -100,11 +101,11 @@ def answer(study: Study, name: str) -> str:
         return f"{name} has nothing in common with them that could be compared."
     first, by_u1 = found[0], max(found, key=lambda one: np.nan_to_num(one.u1, nan=-1))
     if first.cosine < PART:
-        text = f"{name} is close to none of them: the largest cosine is {first.cosine:.2f}, to {first.reference}"
+        text = f"{name} is close to none of them: the largest cosine is {fixed(first.cosine)}, to {first.reference}"
         alike = [one for one in found if one.u1 >= max(AGREE, by_u1.u1 - TIE)]
         if not alike:
             return f"{text}."
-        chance = f", {by_u1.u1_chance:.2g} by chance" if np.isfinite(by_u1.u1_chance) else ""
+        chance = f", {level(by_u1.u1_chance)} by chance" if np.isfinite(by_u1.u1_chance) else ""
         return (
             f"{text}. Yet it writes to the top directions of {_them(alike)} (u₁ {span([one.u1 for one in alike])}"
             f"{chance}), as another random start of A would{_far(alike)}."

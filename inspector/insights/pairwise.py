@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import level
 from inspector.geometry import cosine
 from inspector.geometry.interference import ALIGNED, classify
 from inspector.geometry.sums import sums
@@ -95,12 +96,12 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
 
 
-def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3) -> str:
+def chance_span(study: Study, metric: str, k: int | None = None) -> str:
     """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known. `k`: 0-based, of an angle."""
     pairs = combinations(range(len(study.adapters)), 2)
     levels = np.array([pair_chance(study, metric, i, j)[k or 0] for i, j in pairs])
     known = levels[np.isfinite(levels)]
-    shown = dict.fromkeys(f"{level:.{digits}f}" for level in (known.min(), known.max())) if known.size else ["n/a"]
+    shown = dict.fromkeys(level(float(end)) for end in (known.min(), known.max())) if known.size else ["n/a"]
     return " to ".join(shown)
 
 

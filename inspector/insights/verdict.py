@@ -13,9 +13,10 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.common.numbers import fixed, level
 from inspector.common.text import count
 from inspector.geometry.interference import CHANCE_RATIO
-from inspector.insights.evidence import Evidence, answers, between, level, named, own, path, states, too_few
+from inspector.insights.evidence import Evidence, answers, between, named, own, path, states, too_few
 from inspector.insights.pairwise import (
     APART,
     MOSTLY,
@@ -134,7 +135,7 @@ def _weights(study: Study, i: int, j: int) -> tuple[str, list[Evidence]]:
     norms = (own(study, "norm", i), own(study, "norm", j))
     both = added(study, i, j)
     same = 1 - cosine <= 1e-12 and abs(norms[0] / norms[1] - 1) <= 1e-9
-    text = "the same update twice" if same else f"{_direction(cosine)} (cosine {cosine:z.2f})"
+    text = "the same update twice" if same else f"{_direction(cosine)} (cosine {fixed(cosine)})"
     if abs(cosine) < PART:
         text += _outputs(study, i, j, cosine)
     if not math.isnan(both.cancelled) and cosine < ONE:
@@ -179,14 +180,14 @@ def _sizes(study: Study, at: tuple[int, int], norms: tuple[float, float], cosine
     if ratio < SMALL or not cosines[large] >= 1 - 2 * _NONE:
         return f"; {names[large]} moved {ratio:.1f} times as far"
     how = f"{names[1 - large]} moved {ratio:.3g} times less far: adding it changes next to nothing of {names[large]}"
-    return f"; {how} (cosine of the sum to it {cosines[large]:.2f})"
+    return f"; {how} (cosine of the sum to it {fixed(cosines[large])})"
 
 
 def _geometry(
     study: Study, i: int, j: int, cosine: float, norms: tuple[float, float], cancelled: float
 ) -> list[Evidence]:
     """The rows of evidence out of the weights."""
-    rows = [Evidence("direction", f"cosine {cosine:z.2f}", "0.00", "cosine")]
+    rows = [Evidence("direction", f"cosine {fixed(cosine)}", fixed(0), "cosine")]
     start = next((part for part in difference(study, i, j).split(", ") if part.endswith("start of A")), "")
     for what, name, metric in (
         ("writes to", "u₁", "u1"),

@@ -8,9 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.insights.nearest import answer, nearest, own
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import titled
 
 
 def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
@@ -29,9 +30,9 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
     levels = []
     for name in names:
         for n, found in enumerate(nearest(study, name)):
-            levels.append(number(found.u1_chance))
+            levels.append(level(found.u1_chance, "n/a"))
             ratio = "n/a" if np.isnan(found.norm_ratio) else f"{found.norm_ratio:.3g}"
-            numbers = (number(found.cosine), number(found.u1), found.where, ratio)
+            numbers = (fixed(found.cosine), fixed(found.u1), found.where, ratio)
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
     if not levels:
         return

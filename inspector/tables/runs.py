@@ -8,12 +8,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed
 from inspector.insights.findings import Finding, findings_of
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.nearest import is_reference, own
 from inspector.insights.sensitivity import spreads, variations
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import significant, titled
 
 
 def summary_lines(study: Study) -> Iterator[str]:
@@ -59,7 +60,7 @@ def _spreads(study: Study, by: str) -> Table:
 
 def _range(values: tuple[float, float, float]) -> str:
     mean, low, high = values
-    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    return "–" if np.isnan(mean) else f"{fixed(mean)} ({fixed(low)} to {fixed(high)})"
 
 
 def _variations(study: Study) -> Table | str:
@@ -72,8 +73,8 @@ def _variations(study: Study) -> Table | str:
     for heading in ("cosine", "norm b/a", "u₁", "v₁", "smallest angle", "largest"):
         table.add_column(heading, justify="right")
     for v in found:
-        numbers = [number(value, 3) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
-        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
+        numbers = [fixed(v.cosine), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
         table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
     return table
 
@@ -90,5 +91,5 @@ def _lineage(study: Study) -> Table | None:
         table.add_column(Text(name), justify="right")
     for at, group in enumerate(found.groups):
         for i in group:
-            table.add_row(Text(study.names[i]), str(at + 1), *(number(v, 2) for v in found.overlap[i].tolist()))
+            table.add_row(Text(study.names[i]), str(at + 1), *(fixed(v, 2) for v in found.overlap[i].tolist()))
     return table

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
@@ -25,7 +26,7 @@ from inspector.tables.overview import STYLES, overview_lines
 from inspector.tables.pairs import angles_table, interference_table, verdict_table
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
-from inspector.tables.tables import UNLIMITED, Page, in_digits, number, short_targets, titled
+from inspector.tables.tables import UNLIMITED, Page, in_digits, short_targets, titled
 
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
@@ -136,7 +137,7 @@ def _print_pairs(page: _Page, study: Study) -> None:
     mixed = len(own(study)) < len(study.adapters)
     if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
         ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
-        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {fixed(ratio)}")
 
 
 def _has(study: Study, *metrics: str) -> bool:

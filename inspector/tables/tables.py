@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.spectra import RANKS
 from inspector.study.module_id import module_ids
@@ -39,19 +40,17 @@ def titled(title: str) -> Table:
     return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with fixed digits; n/a for NaN."""
-    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def in_digits(metric: str, value: float) -> str:
-    """A number of a metric with the digits it deserves: three that count of sizes, one place of ranks and angles."""
+    """A number of a metric with the digits it deserves.
+
+    One place of ranks and angles, two of what is bounded, two that count of levels by chance, three of sizes.
+    """
     definition = DEFINITIONS[metric]
     if definition.unit == "°":
-        return number(value, 1)
+        return fixed(value, 1)
     if definition.scale is None and definition.range is None:
-        return number(value, 1) if definition.metric in RANKS else significant(value)
-    return number(value, 3)
+        return fixed(value, 1) if definition.metric in RANKS else significant(value)
+    return level(value, "n/a") if metric.endswith("_chance") else fixed(value)
 
 
 def significant(value: float, digits: int = 3) -> str:

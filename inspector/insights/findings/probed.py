@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.insights.evidence import ALIKE, FLAT, PARTED, SIGNIFICANT, too_few
 from inspector.insights.findings.finding import (
@@ -127,7 +128,7 @@ def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list
     if not np.isfinite([number.value for number in found]).all():
         return ""
     numbers += [number for number in found if number not in numbers]
-    value, low, high = (f"{number.value:z.2f}" for number in found)
+    value, low, high = (fixed(number.value) for number in found)
     return f"{value} (95 % interval {low} to {high})"
 
 
@@ -160,7 +161,7 @@ def states(study: Study) -> Iterator[Finding]:
         first = next(n for n in range(len(block[i, j])) if block[i, j, n] < ALIKE - (ALIKE - PARTED) / 2)
         text = (
             f"The hidden states of {study.names[i]} and {study.names[j]} part from layer {study.layers[first]} on: "
-            f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
+            f"{name} falls to {fixed(block[i, j, at])} in layer {study.layers[at]}."
         )
         numbers = (of_pair(study, metric, i, j, study.layers[n]) for n in dict.fromkeys((at, first)))
         yield Finding("states", text, tuple(numbers))

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.insights.evidence import ALIKE, SIGNIFICANT, path, states
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, pair_values
@@ -129,7 +130,7 @@ def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]
         text = f"{names[i]} and {names[j]}: {found[far]}."
     else:
         which = f"all {len(found)}" if alike == len(found) else f"{alike or 'none'} of {len(found)}"
-        least = f"the least is {found[far].least:.2f}"
+        least = f"the least is {fixed(found[far].least)}"
         text = f"Hidden states are alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {least}."
     yield Finding("states", text, (of_pair(study, found[far].metric, i, j, found[far].layer),))
 

@@ -15,13 +15,13 @@ from textual.strip import Strip
 from inspector.common.arrays import Floats
 from inspector.common.colours import Ramp
 from inspector.common.labels import labels
-from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
+from inspector.tui.text import Line, bracketed, centre, decimal, left, page, right
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, window
 
 _LABEL = 22
 _NARROWEST, _LEAST = 5, 4
-"""Columns of a cell; where these do not suffice for all adapters, fewer, which have no room for a `+`."""
+"""Columns of a cell; where these do not suffice for all adapters, fewer, which have no room for the zero of `0.86`."""
 _APART = 3
 _ROOMY = 7
 """Cells from which numbers stand in the middle."""
@@ -35,9 +35,6 @@ class Panel:
     values: Floats
     shade: Callable[[float], tuple[float, Ramp]]
     signed: bool
-
-    def text(self, value: float) -> str:
-        return signed(value) if self.signed else unsigned(value)
 
     def style(self, value: float, ink: Ink) -> Style:
         return ink.cell(*self.shade(value))
@@ -199,7 +196,7 @@ class Heatmap:
         for number, panel in enumerate(panels):
             for c, start in self._columns(number, form):
                 value = float(panel.values[row, c])
-                text = panel.text(value) if middle else ""
+                text = decimal(value) if middle else ""
                 look = panel.style(value, ink)
                 if (row, c) == cursor and middle:
                     line.pad(start).add(_marked(text, form.cell), look + ink.bold)
@@ -211,19 +208,23 @@ class Heatmap:
 def _placed(text: str, width: int) -> str:
     """In the middle; in narrow cells at the right, where the cursor's mark leaves it."""
     if width == _LEAST:
-        text = text.removeprefix("+").strip()
-        return right(text[:3] if text[0] in "01" else text, width)
+        text = _brief(text)
     return right(text, width) if width < _ROOMY else centre(text, width)
 
 
 def _marked(text: str, width: int) -> str:
-    """The cursor's cell: `[.86]`, or `▸.86`, `▸−.2` where a cell has four columns."""
-    if width > _LEAST:
+    """The cursor's cell: `[0.86]`, or `▸0.86`, `▸−.16` where a cell has five columns, `▸.86`, `▸−.2` where four."""
+    if cell_len(text) + 2 <= width:
         return bracketed(text, width)
-    text = text.removeprefix("+").strip()
-    if cell_len(text) >= _LEAST:
-        text = text[:3] if text[0] != "−" else f"−.{min(round(float(text[1:]) * 10), 9)}"
+    text = text if cell_len(text) < width else _brief(text)
+    if cell_len(text) >= width:
+        text = f"−.{min(round(abs(float(text[1:])) * 10), 9)}"
     return left("▸" + text, width)
+
+
+def _brief(text: str) -> str:
+    """Without the zero before the point, or the second place of `1.00`: `.86`, `−.16`, `1.0`."""
+    return text[:-1] if text.lstrip("−").startswith("1") else text.replace("0.", ".", 1)
 
 
 def ramp_legend(panel: Panel, ink: Ink) -> Line:
