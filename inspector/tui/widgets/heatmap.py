@@ -15,6 +15,7 @@ from textual.strip import Strip
 from inspector.common.arrays import Floats
 from inspector.common.colours import Ramp
 from inspector.common.labels import labels
+from inspector.common.numbers import fixed
 from inspector.tui.text import Line, bracketed, centre, decimal, left, page, right
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, window
@@ -207,8 +208,7 @@ class Heatmap:
 
 def _placed(text: str, width: int) -> str:
     """In the middle; in narrow cells at the right, where the cursor's mark leaves it."""
-    if width == _LEAST:
-        text = _brief(text)
+    text = text if cell_len(text) < width else _brief(text)
     return right(text, width) if width < _ROOMY else centre(text, width)
 
 
@@ -218,7 +218,7 @@ def _marked(text: str, width: int) -> str:
         return bracketed(text, width)
     text = text if cell_len(text) < width else _brief(text)
     if cell_len(text) >= width:
-        text = f"−.{min(round(abs(float(text[1:])) * 10), 9)}"
+        text = _brief(fixed(float(text.replace("−", "-")), 1)).removesuffix(".")
     return left("▸" + text, width)
 
 
