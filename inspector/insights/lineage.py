@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import level
 from inspector.insights.pairwise import pair_chance
 from inspector.study.study import Study
 
@@ -51,9 +52,8 @@ class Lineage:
     def by_chance(self) -> str:
         """`0.014`, or `0.014 to 0.111` where pairs differ."""
         known = self.levels[np.isfinite(self.levels)]
-        return (
-            " to ".join(dict.fromkeys(f"{level:.3f}" for level in (known.min(), known.max()))) if known.size else "n/a"
-        )
+        ends = (known.min(), known.max()) if known.size else ()
+        return " to ".join(dict.fromkeys(level(float(end)) for end in ends)) or "n/a"
 
     def kinship(self, i: int, j: int) -> Kinship | None:
         """In words, None where it was not measured: never a verdict of identity. Digests decide what is unclear.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.claims.model import REFERENCE
+from inspector.common.numbers import fixed, level
 from inspector.geometry.interference import CHANCE_RATIO
 from inspector.insights.findings.finding import listed, span
 from inspector.insights.lineage import Similarity, fitting
@@ -48,10 +49,10 @@ class Likeness:
 
     @property
     def where(self) -> str:
-        """`12 (.91), 13 (.90)`, or `all (1.00)`."""
+        """`12 (0.91), 13 (0.90)`, or `all (1.00)`."""
         if self.alike:
-            return f"all ({self.layers[0][1]:.2f})"
-        return ", ".join(f"{layer} ({value:.2f})" for layer, value in self.layers)
+            return f"all ({fixed(self.layers[0][1])})"
+        return ", ".join(f"{layer} ({fixed(value)})" for layer, value in self.layers)
 
 
 def nearest(study: Study, name: str, count: int = NEAREST) -> list[Likeness]:
@@ -122,10 +123,8 @@ def answer(study: Study, name: str) -> str:
     first = found[0]
     what = first.metric.replace("_", " ")
     if not (how := _how(first)):
-        chance = "" if np.isnan(first.chance) else f", {first.chance:.2g} by chance"
-        return (
-            f"{name} is close to none of them: the largest {what} is {first.value:.2f}, to {first.reference}{chance}."
-        )
+        chance = "" if np.isnan(first.chance) else f", {level(first.chance)} by chance"
+        return f"{name} is close to none of them: the largest {what} is {fixed(first.value)}, to {first.reference}{chance}."
     alike = [one for one in found if one.value >= first.value - np.fmax(TIE, first.error)]
     most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
     most = ", alike in all layers" if first.alike else most
@@ -138,7 +137,7 @@ def answer(study: Study, name: str) -> str:
 
 def interval(one: Likeness) -> str:
     """` ± 0.02`, or nothing if it is not known."""
-    return "" if np.isnan(one.error) else f" ± {one.error:.2f}"
+    return "" if np.isnan(one.error) else f" ± {fixed(one.error)}"
 
 
 def _how(first: Likeness) -> str:

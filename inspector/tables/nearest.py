@@ -8,9 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.insights.nearest import answer, interval, nearest, own
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import titled
 
 
 def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
@@ -26,10 +27,10 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
     for name in names:
         for n, found in enumerate(nearest(study, name)):
             by_outputs = found.metric == "output_similarity"
-            levels += [number(found.chance)] if by_outputs else []
+            levels += [level(found.chance, "n/a")] if by_outputs else []
             ratio = "n/a" if np.isnan(found.norm_ratio) else f"{found.norm_ratio:.3g}"
-            outputs = number(found.value) + interval(found) if by_outputs else "–"
-            numbers = (number(found.cosine), outputs, found.where, ratio)
+            outputs = fixed(found.value) + interval(found) if by_outputs else "–"
+            numbers = (fixed(found.cosine), outputs, found.where, ratio)
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
     if not table.row_count:
         return

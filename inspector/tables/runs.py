@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed
 from inspector.insights.findings import Finding, findings_of
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.nearest import is_reference, own
 from inspector.insights.sensitivity import compared_by, spreads, variations
 from inspector.study.study import Study
-from inspector.tables.tables import number, spread, titled
+from inspector.tables.tables import significant, spread, titled
 
 
 def summary_lines(study: Study) -> Iterator[str]:
@@ -66,9 +67,9 @@ def _variations(study: Study) -> Table | str:
     )
     table = titled("one method, other seed or rate", words, numbers)
     for v in found:
-        cells = [number(value, 3) for value in (v.cosine, v.output_similarity, v.norm_ratio, v.u1, v.v1)]
-        cells += [number(value, 1) for value in (v.angle, v.worst_angle)]
-        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *cells)
+        numbers = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
+        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
     return table
 
 
@@ -80,5 +81,5 @@ def _lineage(study: Study) -> Table | None:
     table = titled(f"lineage: row-space overlap ({found.by_chance} by chance)", ("",), ("group", *study.names))
     for at, group in enumerate(found.groups):
         for i in group:
-            table.add_row(Text(study.names[i]), str(at + 1), *(number(v, 2) for v in found.overlap[i].tolist()))
+            table.add_row(Text(study.names[i]), str(at + 1), *(fixed(v, 2) for v in found.overlap[i].tolist()))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.common.numbers import fixed, level
 from inspector.common.text import some
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.pairwise import pair_interference
@@ -14,7 +15,7 @@ from inspector.report.context import Context
 from inspector.report.document import Note, Part, Section, Table
 from inspector.study.metrics import INTERFERENCE
 from inspector.study.table import subjects
-from inspector.tables.tables import number, spread
+from inspector.tables.tables import significant, spread
 
 
 def merging(context: Context) -> Section:
@@ -29,8 +30,8 @@ def merging(context: Context) -> Section:
         told = verdict(context.study, i, j)
         words.append((label(a), label(b), told.kin, told.headline))
         found = pair_interference(context.study, i, j)
-        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
-        numbers = (number(float(value)) for value in values)
+        numbers = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
+        numbers.insert(3, level(found.chance, "n/a"))
         rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), found.kind))
     columns = ("a", "b", "cosine", "cosine of both", "overlap", "by chance", "energy ratio", "modules of one side")
     table = Table("interference", "Interference of every pair, over all modules", (*columns, "class"), tuple(rows))
@@ -56,8 +57,8 @@ def sensitivity(context: Context) -> Section:
 def _variations(context: Context) -> Table | None:
     rows = []
     for v in variations(context.study):
-        numbers = [number(value) for value in (v.cosine, v.output_similarity, v.norm_ratio, v.u1, v.v1)]
-        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
+        numbers = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
         names = (label(context.study.names[v.a]), label(context.study.names[v.b]))
         rows.append((*names, v.differs, v.start, *numbers, *angles))
     columns = (

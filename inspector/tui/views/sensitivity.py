@@ -13,7 +13,7 @@ from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, clean, fit, left, plural, right, signed, times, unsigned, wrap
+from inspector.tui.text import NA, Line, clean, decimal, fit, left, plural, right, times, wrap
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 
 _METRICS = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
@@ -93,7 +93,7 @@ def _groups(study: Study, by: str, area: Area) -> list[Line]:
 
 def _range(values: tuple[float, float, float]) -> str:
     mean, low, high = values
-    return NA if mean != mean else f"{signed(mean)} ({signed(low).strip()}…{signed(high).strip()})"  # noqa: PLR0124 - NaN
+    return NA if mean != mean else f"{decimal(mean)} ({decimal(low)}…{decimal(high)})"  # noqa: PLR0124 - NaN
 
 
 def _pairs(study: Study, area: Area) -> list[Line]:
@@ -104,8 +104,8 @@ def _pairs(study: Study, area: Area) -> list[Line]:
         text = "No two adapters are known to be of one method: run.json, or names such as sft_lr2e-4_s42, would tell."
         return [head, *(Line("   " + part, ink.dim) for part in wrap(text, area.width - 5))]
     names = [f"{clean(study.names[v.a])} → {clean(study.names[v.b])}" for v in found]
-    width = min(max(map(cell_len, names)), max(area.width - 60, 12))
-    title = left("", width) + "  differ     A₀      cos  out  ‖b‖/‖a‖  u₁    v₁  angles"
+    width = min(max(map(cell_len, names)), max(area.width - 63, 12))
+    title = left("", width) + "  differ     A₀       cos   out ‖b‖/‖a‖    u₁     v₁  angles"
     return [
         head,
         Line("   ").add(title, ink.dim),
@@ -118,11 +118,11 @@ def _pair(name: str, v: Variation, width: int, area: Area) -> Line:
     brief = brief if brief != "seed?, lr?" else "?"
     line = Line("   ").add(left(fit(name, width), width) + "  ").add(left(brief or "–", 9) + "  ")
     line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 6))
-    line.add(right(signed(v.cosine), 5)).add(right(unsigned(v.output_similarity), 5)).add(
+    line.add(right(decimal(v.cosine), 6)).add(right(decimal(v.output_similarity), 6)).add(
         right(times(v.norm_ratio), 8)
-    ).add(right(unsigned(v.u1), 5))
+    ).add(right(decimal(v.u1), 6))
     comparable = area.ink.plain if v.start == "same" else area.ink.dim
-    line.add(right(unsigned(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
+    line.add(right(decimal(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
     return line.add(f"  {_whole(v.angle)}…{_whole(v.worst_angle)}")
 
 
@@ -145,7 +145,7 @@ def _kin(study: Study, area: Area) -> list[Line]:
             lines.append(Line("   ").add(str(at + 1) if not n else "", ink.accent).to(6).add(part))
     order = [i for group in found.groups for i in group]
     width = min(max(cell_len(clean(study.names[i])) for i in order), 20)
-    if 3 + width + 5 * len(order) > area.width:
+    if 3 + width + 6 * len(order) > area.width:
         return [
             *lines,
             Line(f"   The matrix of {plural(len(order), 'adapter')} needs a wider screen: e exports it.", ink.dim),
@@ -154,6 +154,6 @@ def _kin(study: Study, area: Area) -> list[Line]:
         line = Line("   ").add(left(clean(study.names[i]), width))
         for j in order:
             value = float(found.overlap[i, j])
-            line.add(right(unsigned(value), 5), ink.plain if found.kinship(i, j) != "different" else ink.dim)
+            line.add(right(decimal(value), 6), ink.plain if found.kinship(i, j) != "different" else ink.dim)
         lines.append(line)
     return [*lines, *(Line("   " + part, ink.dim) for part in wrap(RULE, area.width - 5))]
