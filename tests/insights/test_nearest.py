@@ -71,7 +71,7 @@ def test_those_as_near_are_named_with_it(cosine, named):
         ((0.5, 0.3), " Yet it writes to the top directions of ref.a (u₁ 0.50, 0.062 by chance), as another random start of A would."),
         ((below(0.5), 0.3), ""),
         ((0.6, 0.585, 0.57), " Yet it writes to the top directions of ref.a and ref.b (u₁ 0.58 to 0.60, 0.062 by chance), as another random start of A would."),
-        ((0.2, NAN, 0.9), " Yet it writes to the top directions of ref.c (u₁ 0.90, 0.062 by chance), as another random start of A would."),
+        ((0.6, NAN, 0.9), " Yet it writes to the top directions of ref.c (u₁ 0.90, 0.062 by chance), as another random start of A would."),
         ((0.51, 0.495, 0.1), " Yet it writes to the top directions of ref.a (u₁ 0.51, 0.062 by chance), as another random start of A would."),
         ((), ""),
     ],
