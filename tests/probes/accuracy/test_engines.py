@@ -7,6 +7,7 @@ import pytest
 
 from inspector.base_model.served import Served
 from inspector.common.errors import InspectorError
+from inspector.probes.accuracy import measure
 from inspector.probes.accuracy.engines import Local, Remote, token_limit
 
 
@@ -87,3 +88,32 @@ def test_another_server_in_its_place_is_not_asked(name):
     with pytest.raises(InspectorError, match=f"says something else of '{other.name}' than when this began"):
         list(engine.answers(name, ["x"], None))
     assert engine.server.asked == []
+
+
+@pytest.mark.parametrize(("asked", "tokens"), [(0, 128), (12, 12)])
+def test_without_a_limit_it_is_the_tasks(monkeypatch, tmp_path, asked, tokens):
+    seen = []
+
+    def evaluate(engine, adapters, problems, folder, _watch, *, with_base):
+        seen.append((engine.max_new_tokens, engine.batch, adapters, problems.name, folder, with_base))
+        return SimpleNamespace(info="info", blocks=lambda: "blocks")
+
+    monkeypatch.setattr(measure, "evaluate", evaluate)
+    hooks = dict.fromkeys(("progress", "partial", "note", "cancelled"))
+    more = {"max_new_tokens": asked, "batch": 3, "records_folder": tmp_path, "with_base": False}
+    found = measure.measure(None, ["a"], SimpleNamespace(name="arithmetic"), **more, **hooks)
+    assert (found, seen) == (("info", "blocks"), [(tokens, 3, ["a"], "arithmetic", tmp_path, False)])
+    measure.measure(None, ["a"], SimpleNamespace(name="arithmetic"), **hooks)
+    assert (seen[1][1], seen[1][4].name, seen[1][5]) == (0, "records", True)
+
+
+def test_tokens_a_second(monkeypatch):
+    now = iter((10.0, 10.0, 10.0, 12.5, 14.0))
+    monkeypatch.setattr(measure.time, "monotonic", lambda: next(now))
+    speed = measure._Speed()
+    assert speed.text == "", "no token yet"
+    speed.add(20)
+    assert speed.text == "", "no time yet"
+    speed.add(30)
+    assert speed.text == ", 20 tokens/s"
+    assert speed.text == ", 12 tokens/s"

@@ -138,6 +138,9 @@ def test_prompts_that_can_be_graded_and_fit():
     found = examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), given)
     assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
     assert (found.noun, found.tokens) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)))
+    thirds = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 2), prompts=PROMPTS)
+    found = examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), thirds)
+    assert repr(found.tokens) == "(23, 39)", "4·(3 + 8/3) and 4·(7 + 8/3), whole"
     masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
     assert examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), masked).tokens == (12, 28)
     with pytest.raises(InspectorError, match="Every prompt is longer than max_length, 3 tokens: raise it"):
