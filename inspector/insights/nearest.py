@@ -124,7 +124,8 @@ def answer(study: Study, name: str) -> str:
     what = first.metric.replace("_", " ")
     if not (how := _how(first)):
         chance = "" if np.isnan(first.chance) else f", {level(first.chance)} by chance"
-        return f"{name} is close to none of them: the largest {what} is {fixed(first.value)}, to {first.reference}{chance}."
+        largest = f"the largest {what} is {fixed(first.value)}, to {first.reference}{chance}"
+        return f"{name} is close to none of them: {largest}."
     alike = [one for one in found if one.value >= first.value - np.fmax(TIE, first.error)]
     most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
     most = ", alike in all layers" if first.alike else most

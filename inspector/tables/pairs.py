@@ -67,7 +67,7 @@ def interference_table(study: Study) -> Table:
     cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
     for a, b, (i, j) in told_subjects(study, "pair"):
         found = pair_interference(study, i, j)
-        numbers = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
-        numbers.insert(3, level(found.chance, "n/a"))
-        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
+        values = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
+        values.insert(3, level(found.chance, "n/a"))
+        table.add_row(Text(a), Text(b), *values, str(study.one_sided(i, j)), found.kind)
     return table

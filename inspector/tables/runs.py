@@ -67,9 +67,9 @@ def _variations(study: Study) -> Table | str:
     )
     table = titled("one method, other seed or rate", words, numbers)
     for v in found:
-        numbers = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        cells = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
         angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
-        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
+        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *cells, *angles)
     return table
 
 

@@ -24,7 +24,7 @@ def clicked(app: Shell, area: str, text: str, x: int, y: int) -> None:
     if area == "tabs":
         _press(app, _tab(line, at))
     elif area == "views":
-        _show(app, line, at)
+        _turn(app, line, at)
     elif area == "keys":
         _run(app, _entry(app, line, at))
     elif area == "slider":
@@ -53,6 +53,16 @@ def _tab(line: str, at: int) -> str:
 def _press(app: Shell, key: str) -> None:
     if key:
         _run(app, next((action for action in app.everywhere if key in action.keys.split()), None))
+
+
+def _turn(app: Shell, line: str, at: int) -> None:
+    """To the view of the tab whose title is on the character."""
+    for view in app.views_of(app.view.tab):
+        start = max(line.find(f"[{view.title}]"), line.find(f" {view.title} "))
+        if 0 <= start <= at <= start + len(view.title) + 1:
+            app.go(view.id)
+            app.repaint()
+            return
 
 
 def _run(app: Shell, action: Action | None) -> None:
