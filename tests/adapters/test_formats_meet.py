@@ -119,7 +119,9 @@ def test_modules_of_one_side_are_zeros_or_left_out_and_counted(tmp_path, modules
     assert study.modules == (ModuleId(0, "self_attn.k_proj"), ModuleId(0, "self_attn.q_proj"))
 
 
-@pytest.mark.parametrize("kind", ["peft", "peft_pickle", "mlx", "kohya", "diffusers", "lycoris", "gguf_lora", "torchtune"])
+@pytest.mark.parametrize(
+    "kind", ["peft", "peft_pickle", "mlx", "kohya", "diffusers", "lycoris", "gguf_lora", "torchtune"]
+)
 def test_parameters_are_those_of_its_factors(tmp_path, kind):
     adapter = opened(getattr(valid, kind)(tmp_path / "a"), "a")
     factors = [t for t in adapter.tensors if t.role == "used" and not t.key.endswith("alpha")]

@@ -316,5 +316,10 @@ def test_a_base_stays_loaded_until_another_one_or_other_contents_are_wanted(monk
     others = [{"base": "c"}, {"device": "cuda"}, {"dtype": "float16"}]
     found = [attached({"y": "3"}, **other) for other in others]
     assert len({id(one) for one in (first, second, *found)}) == 5
-    assert loads[1:] == [("b", "cpu", "float32"), ("c", "cpu", "float32"), ("b", "cuda", "float32"), ("b", "cpu", "float16")]
+    assert loads[1:] == [
+        ("b", "cpu", "float32"),
+        ("c", "cpu", "float32"),
+        ("b", "cuda", "float32"),
+        ("b", "cpu", "float16"),
+    ]
     assert told.count(("attaching the adapters", 0, 0)) == 5

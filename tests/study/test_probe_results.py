@@ -1,6 +1,7 @@
-"""What probes measured, set into a study and carried into the next: by place, by α, by content; NaN leaves what is there."""
+"""What probes measured, set into a study and carried into the next: by place, by α, by content."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def made(names="ab", layers=(1, 3), **more):
 def pairs(n, *shape, first=1.0):
     """(n, n, …) of different numbers, alike for both orders of a pair."""
     block = np.full((n, n, *shape), N)
-    for at, (i, j) in enumerate((i, j) for i in range(n) for j in range(i + 1, n)):
+    for at, (i, j) in enumerate(combinations(range(n), 2)):
         block[i, j] = block[j, i] = first + at + np.arange(np.prod(shape)).reshape(shape) / 100
     return block
 
@@ -42,10 +43,16 @@ def test_what_is_not_known_leaves_what_is_there():
     assert study.block("cka", "global") is not None
 
 
-@pytest.mark.parametrize("other", [{"base": "another"}, {"prompts": "y"}, {"examples": 31}, {"detail": "z"}, {"dtype": "F32"}])
+@pytest.mark.parametrize(
+    "other", [{"base": "another"}, {"prompts": "y"}, {"examples": 31}, {"detail": "z"}, {"dtype": "F32"}]
+)
 def test_numbers_that_were_measured_otherwise_are_dropped(other):
     """Of this probe alone."""
-    blocks = {("barrier_mean", "global"): pairs(2, 1), ("cka", "global"): pairs(2, 1), ("cosine", "global"): pairs(2, 1)}
+    blocks = {
+        ("barrier_mean", "global"): pairs(2, 1),
+        ("cka", "global"): pairs(2, 1),
+        ("cosine", "global"): pairs(2, 1),
+    }
     study = made(blocks=blocks, probes=(LMC, CKA))
     found = merged(study, replace(LMC, **other), {("barrier_chord", "global"): pairs(2, 1)})
     assert {metric for metric, _ in found.blocks} == {"cka", "barrier_chord"}, "a cosine follows from its modules"
@@ -64,9 +71,7 @@ def test_curves_run_over_all_alphas():
     assert merged(study, LMC, {}).alphas == study.alphas
 
 
-@pytest.mark.parametrize(
-    ("depth", "layers"), [(0, (1, 3)), (2, (0, 1, 3)), (4, (0, 1, 2, 3)), (5, (0, 1, 2, 3, 4))]
-)
+@pytest.mark.parametrize(("depth", "layers"), [(0, (1, 3)), (2, (0, 1, 3)), (4, (0, 1, 2, 3)), (5, (0, 1, 2, 3, 4))])
 def test_layers_of_the_base_beside_those_of_the_modules(depth, layers):
     """Numbers of probes stay with their layer; those of modules are summed up anew."""
     study = merged(made(), CKA, {("cka", "layer"): pairs(2, 2), ("norm", "module"): np.array([[3.0, 4], [5, 12]])})
@@ -79,7 +84,9 @@ def test_layers_of_the_base_beside_those_of_the_modules(depth, layers):
     assert deeper.block("norm", "layer")[0, [layers.index(1), layers.index(3)]].tolist() == [3, 4]
     assert merged(deeper, LMC, {}, depth=max(depth - 1, 0)).depth == depth
     whole = {("cka", "layer"): pairs(2, len(layers), first=7)}
-    np.testing.assert_array_equal(merged(deeper, CKA, whole).block("cka", "layer")[0, 1], 7 + np.arange(len(layers)) / 100)
+    np.testing.assert_array_equal(
+        merged(deeper, CKA, whole).block("cka", "layer")[0, 1], 7 + np.arange(len(layers)) / 100
+    )
 
 
 def measured():
@@ -94,7 +101,7 @@ def measured():
 
 
 def test_numbers_follow_their_adapters():
-    """Known by content, whatever they are called now and wherever they stand; of what was not there nothing is known."""
+    """Known by content, whatever they are called now and wherever they stand; of the others nothing is known."""
     new = made("dcza")
     new = replace(new, adapters=(*new.adapters[:2], replace(new.adapters[2], name="b", digest=""), new.adapters[3]))
     old = measured()

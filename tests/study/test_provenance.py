@@ -1,7 +1,6 @@
 """Where adapters come from: run.json, else names."""
 
 import json
-
 from dataclasses import replace
 
 import pytest
@@ -111,8 +110,8 @@ def test_a_checkpoint_is_of_its_run_and_step(tmp_path, below):
 @pytest.mark.parametrize(
     ("value", "lr", "whole"),
     [
-        (2, 2.0, 2), (0.5, 0.5, None), (True, None, None), ("2", None, None), (None, None, None), (0, None, 0), (-1, None, -1),
-        (10**17, 1e17, 10**17), (10**18, None, None), (-(10**18), None, None),
+        (2, 2.0, 2), (0.5, 0.5, None), (True, None, None), ("2", None, None), (None, None, None), (0, None, 0),
+        (-1, None, -1), (10**17, 1e17, 10**17), (10**18, None, None), (-(10**18), None, None),
     ],
 )  # fmt: skip
 def test_which_numbers_of_a_record_count(tmp_path, value, lr, whole):

@@ -46,14 +46,20 @@ def test_the_worst_finding_is_the_health(severities, health):
 
 
 def test_known_scales_and_adapters_of_every_token():
-    assert [info(scale=scale).scaled for scale in ("2 (α/r)", "", "unknown (no α)", "unknown")] == [True, True, False, False]
+    assert [info(scale=scale).scaled for scale in ("2 (α/r)", "", "unknown (no α)", "unknown")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert [replace(info(), format=of).everywhere for of in (ACTIVATED, "PEFT LoRA")] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("other", "alike"),
     [({"note": "x"}, True), ({"version": "2"}, True), ({"base": "c"}, False), ({"base_digest": "d"}, False),
-     ({"device": "cuda"}, False), ({"dtype": "F16"}, False), ({"prompts_digest": "p"}, False), ({"examples": 3}, False)],
+     ({"device": "cuda"}, False), ({"dtype": "F16"}, False), ({"prompts_digest": "p"}, False),
+     ({"examples": 3}, False)],
 )  # fmt: skip
 def test_which_numbers_may_stand_side_by_side(other, alike):
     one = ProbeInfo("cka", "b", examples=4)
@@ -62,7 +68,11 @@ def test_which_numbers_may_stand_side_by_side(other, alike):
 
 def test_layers_are_those_of_modules_and_of_the_base():
     found = made([[SQUARE] * 3])
-    assert (found.layers, replace(found, depth=3).layers, found.projections) == ((1, 3), (0, 1, 2, 3), ("q_proj", "v_proj", "lm_head"))
+    assert (found.layers, replace(found, depth=3).layers, found.projections) == (
+        (1, 3),
+        (0, 1, 2, 3),
+        ("q_proj", "v_proj", "lm_head"),
+    )
     assert found.places("module") == MODULES
     assert found.places("layer") == (ModuleId(1, ""), ModuleId(3, ""))
     assert found.places("global") == (ModuleId(None, ""),)
@@ -77,7 +87,10 @@ def test_where_a_pair_may_be_summed():
     assert found.usable[1, 2].tolist() == found.usable[2, 1].tolist() == [True, False, True]
     assert found.usable[0, 0].all()
     assert [found.one_sided(*pair) for pair in ((0, 1), (1, 2), (0, 2), (0, 0))] == [1, 2, 1, 0]
-    out = replace(found, adapters=(found.adapters[0], replace(found.adapters[1], excluded=(HEAD, ModuleId(9, "x"))), found.adapters[2]))
+    out = replace(
+        found,
+        adapters=(found.adapters[0], replace(found.adapters[1], excluded=(HEAD, ModuleId(9, "x"))), found.adapters[2]),
+    )
     assert out.excluded.tolist() == [[False] * 3, [False, False, True], [False] * 3]
     assert out.usable[0, 1].tolist() == out.usable[1, 0].tolist() == [True, False, False]
     assert out.usable[0, 2].tolist() == [True, False, True]
@@ -92,7 +105,9 @@ def test_sizes_of_what_has_no_known_scale():
         ("singular_value", "module"): np.full((3, 3, 1), 5.0),
     }
     found = made([[SQUARE] * 3] * 3, blocks=blocks)
-    unknown = tuple(replace(one, scale=scale) for one, scale in zip(found.adapters, ("2", "unknown", "unknown"), strict=True))
+    unknown = tuple(
+        replace(one, scale=scale) for one, scale in zip(found.adapters, ("2", "unknown", "unknown"), strict=True)
+    )
     found = replace(found, adapters=unknown)
     assert (found.scaled.tolist(), found.weighed.tolist()) == ([True, False, False], [True, True, False])
     np.testing.assert_array_equal(found.sizes, [[1, 2, N], [0.6, 0.8, N], [1, 0, N]])
@@ -108,8 +123,8 @@ def test_sizes_of_what_has_no_known_scale():
 def test_a_part_of_the_adapters_in_another_order():
     pairs = np.arange(9.0).reshape(3, 3, 1)
     blocks = {
-        ("norm", "global"): np.array([[1.0], [2], [3]]), ("cosine", "global"): pairs, ("orthogonal_fraction_module", "global"): 2 * pairs,
-        ("u1_chance", "global"): np.array([0.5]),
+        ("norm", "global"): np.array([[1.0], [2], [3]]), ("cosine", "global"): pairs,
+        ("orthogonal_fraction_module", "global"): 2 * pairs, ("u1_chance", "global"): np.array([0.5]),
     }  # fmt: skip
     found = made([[SQUARE] * 3, [SQUARE, NONE, SQUARE], [NONE] * 3], blocks=blocks).subset((2, 0))
     assert found.names == ("c", "a")
@@ -124,7 +139,8 @@ def test_a_part_of_the_adapters_in_another_order():
 def test_diagonals_are_of_updates_that_are_not_zero():
     """Of some the norm has no known scale, and the effective rank shows that they are there."""
     blocks = {
-        ("norm", "global"): np.array([[2.0], [0], [N], [N]]), ("effective_rank", "global"): np.array([[N], [N], [3.0], [N]]),
+        ("norm", "global"): np.array([[2.0], [0], [N], [N]]),
+        ("effective_rank", "global"): np.array([[N], [N], [3.0], [N]]),
         ("cosine", "global"): np.full((4, 4, 1), 0.5), ("principal_angle", "global"): np.full((4, 4, 1, 2), 9.0),
         ("energy_ratio", "global"): np.full((4, 4, 1), 0.5), ("barrier_mean", "global"): np.full((4, 4, 1), 0.5),
         ("cosine", "layer"): np.full((4, 4, 1), 0.5),

@@ -36,7 +36,9 @@ def test_kronecker(r1, r2, rank):
     close(factors.kronecker(one, other), torch.kron(product(one), product(other)), rank)
 
 
-@pytest.mark.parametrize(("rank", "stored", "larger"), [(2**20, 1, False), (2**20 + 1, 1, True), (2**20 + 1, 2**29 + 512, False)])
+@pytest.mark.parametrize(
+    ("rank", "stored", "larger"), [(2**20, 1, False), (2**20 + 1, 1, True), (2**20 + 1, 2**29 + 512, False)]
+)
 def test_a_pair_far_larger_than_its_file(rank, stored, larger):
     """Of 1,024 rows and columns together: 2³⁰ numbers at rank 2²⁰."""
     assert factors.unfolds(rank, 1000, 24, stored) == larger

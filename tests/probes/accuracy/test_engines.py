@@ -42,7 +42,9 @@ def local(device="cuda:1", **more):
     return Local(SimpleNamespace(base=base, other_bases={"a": "a: other base", "b": "b: other base"}), 64)
 
 
-@pytest.mark.parametrize(("task", "tokens"), [("arithmetic", 128), ("aime24", 16384), ("aime26", 16384), ("gsm8k", 512)])
+@pytest.mark.parametrize(
+    ("task", "tokens"), [("arithmetic", 128), ("aime24", 16384), ("aime26", 16384), ("gsm8k", 512)]
+)
 def test_the_longest_answer(task, tokens):
     assert token_limit(task) == tokens
 
