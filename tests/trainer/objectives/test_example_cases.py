@@ -144,6 +144,9 @@ def test_prompts_that_can_be_graded_and_fit():
     assert widest(method("online-grpo"), Recipe().where(**how), found) == 7 + 4
     short = examples(method("online-grpo"), Recipe().where(**how | {"max_new_tokens": 2}), given)
     assert short.tokens == (4 * (3 + 2), 4 * (7 + 2), 4 * (8 + 2)), "an answer is not longer than the limit"
+    thirds = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 2), prompts=PROMPTS)
+    found = examples(method("online-grpo"), Recipe().where(**how), thirds)
+    assert repr(found.tokens) == "(23, 39)", "4·(3 + 8/3) and 4·(7 + 8/3), whole"
     masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
     assert examples(method("online-grpo"), Recipe().where(**how), masked).tokens == (12, 28)
     with pytest.raises(
