@@ -7,9 +7,9 @@ from trainer.methods import METHODS, method
 NONE = {"choices": (), "least": None, "above": None, "most": None}
 BETA, PAIRS = (0.1, {"above": 0}), ("one", {"choices": ("one", "all")})
 ONLINE = {
-    "generations": (8, {"least": 2}), "max_new_tokens": (0, {"least": 0}), "temperature": (1, {"above": 0}),
+    "generations": (8, {"least": 2}), "max_new_tokens": (2048, {"least": 1}), "temperature": (1, {"above": 0}),
     "top_p": (1, {"above": 0, "most": 1}), "iterations": (1, {"least": 1}), "clip_low": (0.2, {}),
-    "clip_high": (None, {}),
+    "clip_high": (0.2, {}), "kl": (0, {}), "mask_truncated": (False, {}),
 }  # fmt: skip
 SETTINGS = {
     "sft": {},
@@ -21,18 +21,28 @@ SETTINGS = {
     },
     "rift-linear": {"rift_lambda": (None, {})},
     "study": {"b": (0.1, {})},
-    "krafton": {"b": (0.1, {}), "kl": (0.1, {})},
+    "krafton-post": {"b": (0.5, {}), "kl": (0.1, {}), "clip_low": (0.2, {})},
+    "krafton-code": {
+        "b": (0.1, {}), "kl": (0.2, {}), "entropy": (0.001, {}), "response_length": (31744, {"least": 1}),
+    },
     "dpo": {"beta": BETA, "pairs": PAIRS},
     "ipo": {"beta": BETA, "pairs": PAIRS},
+    "sum": {"beta": BETA, "pairs": PAIRS},
     "simpo": {"simpo_beta": (2, {"above": 0}), "gamma": (1, {}), "pairs": PAIRS},
     "kto": {"beta": BETA, "weight_right": (1, {}), "weight_wrong": (1, {})},
     "grpo": ONLINE,
-    "dapo": ONLINE | {"redraws": (3, {"least": 0}), "overlong": (0.2, {"above": 0, "most": 1})},
+    "dr-grpo": ONLINE,
+    "gspo": ONLINE | {"clip_low": (3e-4, {}), "clip_high": (4e-4, {})},
+    "dapo": ONLINE | {
+        "clip_high": (0.28, {}), "redraws": (3, {"least": 0}), "overlong": (0.2, {"above": 0, "most": 1}),
+        "overlong_penalty": (0.5, {"least": 0}),
+    },
 }  # fmt: skip
 VARIANTS = {variant.name: variant for of in METHODS.values() for variant in of.variants}
 GRPO = {
     "loss_type": "grpo", "scale_rewards": "group", "beta": 0.0, "epsilon": 0.2, "epsilon_high": 0.2,
-    "num_generations": 8, "num_iterations": 1, "temperature": 1.0, "top_p": 1.0,
+    "num_generations": 8, "num_iterations": 1, "temperature": 1.0, "top_p": 1.0, "max_completion_length": 2048,
+    "importance_sampling_level": "token", "mask_truncated_completions": False,
 }  # fmt: skip
 
 
@@ -60,6 +70,10 @@ def test_settings_and_their_limits():
             {"beta": 0.3, "desirable_weight": 2.0, "undesirable_weight": 3.0},
         ),
         ("grpo", {}, GRPO),
+        ("grpo", {"kl": 0.1, "mask_truncated": True}, GRPO | {"beta": 0.1, "mask_truncated_completions": True}),
+        ("dr-grpo", {"max_new_tokens": 9}, GRPO | {"loss_type": "dr_grpo", "scale_rewards": "none",
+                                                   "max_completion_length": 9}),
+        ("gspo", {}, GRPO | {"importance_sampling_level": "sequence", "epsilon": 3e-4, "epsilon_high": 4e-4}),
         ("dapo", {}, GRPO | {"loss_type": "dapo", "epsilon_high": 0.28}),
         (
             "dapo",
@@ -81,10 +95,12 @@ def test_the_margin_of_simpo_is_in_nats():
 @pytest.mark.parametrize(
     ("data", "reduction", "names"),
     [
-        ("rows", "token-mean", {"sft", "rft", "dft", "rift", "rift-linear", "study", "krafton"}),
-        ("pairs", "example-mean", {"dpo", "ipo", "simpo"}),
+        ("rows", "token-mean", {"sft", "rft", "dft", "rift", "rift-linear", "study"}),
+        ("rows", "completion-mean", {"krafton-post", "krafton-code"}),
+        ("pairs", "example-mean", {"dpo", "ipo", "sum", "simpo"}),
         ("unpaired", "example-mean", {"kto"}),
-        ("prompts", "completion-mean", {"grpo"}),
+        ("prompts", "completion-mean", {"grpo", "gspo"}),
+        ("prompts", "limit-mean", {"dr-grpo"}),
         ("prompts", "token-mean", {"dapo"}),
     ],
 )
