@@ -114,5 +114,5 @@ class Server(Endpoint):
             tokens, before = (field(found, int, "usage", f"{of}_tokens", default=0) for of in ("completion", "prompt"))
             field(found, dict, "choices", 0, "message")
         except ForeignError as error:
-            raise ProblemError(f"its answer is no chat completion: {error}") from error
+            raise ProblemError(f"its answer is not a chat completion: {error}") from error
         return Answer(index, text, tokens, "length" if reason == "length" else "stop", before)

@@ -22,7 +22,7 @@ DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
 
 class _SourcesFirst(click.Group):
-    """`inspector SOURCE…` is `inspector open SOURCE…`: what is no command is a source."""
+    """`inspector SOURCE…` is `inspector open SOURCE…`: what is not a command is a source."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # the shell asks what could follow
@@ -121,7 +121,7 @@ def run(command: Callable[[], Any]) -> int:
         return INTERRUPTED
     except InspectorError as error:
         return _failed(str(error))
-    except UnwritableError as error:  # where the reader left (`| head`), that is no failure
+    except UnwritableError as error:  # where the reader left (`| head`), that is not a failure
         return DONE if error.reader_left else _failed(str(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, not a traceback
         return _failed(f"Unexpected {type(error).__name__}: {error}. Run again with --debug and report the traceback.")

@@ -69,7 +69,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
         ),
         click.option(
             "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
-            help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
+            help="Rank kept of updates that are not a product of factors: full fine-tunes, DoRA.",
         ),
         click.option(
             "--alpha", type=click.FloatRange(0, 1e6, min_open=True),

@@ -149,7 +149,7 @@ def request(
     try:
         points = tuple(float(word) for word in alphas.split(",") if word.strip())
     except ValueError as error:
-        raise InspectorError(f"--alphas {alphas!r} is no list of numbers: write 0,0.5,1.") from error
+        raise InspectorError(f"--alphas {alphas!r} is not a list of numbers: write 0,0.5,1.") from error
     return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
 
 

@@ -105,7 +105,7 @@ def _told(cause: str, group: Sequence[tuple[Failure, str, str]]) -> str:
 
 
 def _called(source: str) -> tuple[str, str]:
-    """The name it goes by in a list, and its repo; no repo where it is no Hub id."""
+    """The name it goes by in a list, and its repo; no repo where it is not a Hub id."""
     from inspector.adapters.sources import Remote, parse
 
     try:

@@ -121,8 +121,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"limit": "many"}, "no whole number above 0"),
-        ({"limit": "0"}, "no whole number above 0"),
+        ({"limit": "many"}, "not a whole number above 0"),
+        ({"limit": "0"}, "not a whole number above 0"),
         ({"device": "gpu"}, "none of auto, cpu, cuda"),
         ({"file": "no/such.jsonl"}, "there is no file"),
         ({"file": "x.txt"}, "ending in .jsonl or .parquet"),

@@ -178,7 +178,7 @@ async def test_a_weight_is_typed_and_what_is_none_is_said():
         for wrong in "x", "nan", "1e9":
             await pilot.press("enter", "ctrl+a", "ctrl+k", *wrong, "enter")
             await pilot.pause()
-            assert f"{wrong} is no weight" in app.note[0]
+            assert f"{wrong} is not a weight" in app.note[0]
         assert app.state.mixture.weight(1) == -0.25
         await pilot.press("space", "down", "space")
         assert shlex.join(app.view.shell_command(app.state)) == (

@@ -176,7 +176,7 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
     ("args", "said"),
     [
         (("nothing.yaml",), "No claims 'nothing.yaml': name a .yaml file, or one of"),
-        (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
+        (("demo", "extra"), "'extra' is not an option: name adapters after --adapters"),
         (
             ("demo", "--study", "x.json", "--base", "smollm2"),
             "--base says what to measure, and --study has its numbers already",

@@ -51,7 +51,7 @@ class Values:
     collapsed: tuple[ModuleId, ...]
     """One direction holds nearly all of ΔW though the rank would allow more."""
     whole_model: bool
-    """Whether it is a full fine-tune: there a module without an update was frozen, and that is no fault."""
+    """Whether it is a full fine-tune: there a module without an update was frozen, and that is not a fault."""
     left_out: float
     """The share of ‖ΔW‖²_F of the whole that the rank kept of it leaves out."""
 

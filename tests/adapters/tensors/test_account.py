@@ -120,7 +120,7 @@ def test_every_command_says_why_there_is_no_module(tmp_path):
         (
             torch.zeros(24, 4, dtype=torch.int8),
             torch.zeros(4, 16, dtype=torch.int8),
-            "factors of a type that is no float",
+            "factors of a type that is not a float",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Slots, not prefixes, tell a format: whatever stands before them, LoRA is read, and what is no LoRA is named."""
+"""Slots, not prefixes, tell a format: whatever stands before them, LoRA is read, and what is not an LoRA is named."""
 
 import pytest
 import torch
