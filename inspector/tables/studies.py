@@ -8,12 +8,13 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
 from inspector.insights.nearest import own
 from inspector.insights.overview import in_blocks, overview
-from inspector.insights.pairwise import chance_span, shared
+from inspector.insights.pairwise import chance_span, shared, within_bases
 from inspector.insights.short_names import in_short
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.study.study import Study
@@ -25,7 +26,7 @@ from inspector.tables.overview import STYLES, overview_lines
 from inspector.tables.pairs import angles_table, interference_table, verdict_table
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
-from inspector.tables.tables import UNLIMITED, Page, in_digits, number, short_targets, titled
+from inspector.tables.tables import UNLIMITED, Page, in_digits, short_targets, titled
 
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
@@ -101,7 +102,7 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
 
 def _short(study: Study, page: _Page) -> Study:
     """The study with the names that tables have; what all of one's own names share is printed."""
-    found, shared = in_short(study, NAME)
+    found, shared = in_short(within_bases(study), NAME)
     if shared:
         page.text(f"names: {shared}")
     return found
@@ -136,7 +137,7 @@ def _print_pairs(page: _Page, study: Study) -> None:
     mixed = len(own(study)) < len(study.adapters)
     if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
         ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
-        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {fixed(ratio)}")
 
 
 def _has(study: Study, *metrics: str) -> bool:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.spectra import RANKS
 from inspector.study.module_id import module_ids
@@ -44,19 +45,17 @@ def titled(title: str, words: Iterable[str] = (), numbers: Iterable[str] = ()) -
     return table
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with fixed digits; n/a for NaN."""
-    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def in_digits(metric: str, value: float) -> str:
-    """A number of a metric with the digits it deserves: three that count of sizes, one place of ranks and angles."""
+    """A number of a metric with the digits it deserves.
+
+    One place of ranks and angles, two of what is bounded, two that count of levels by chance, three of sizes.
+    """
     definition = DEFINITIONS[metric]
     if definition.unit == "°":
-        return number(value, 1)
+        return fixed(value, 1)
     if definition.scale is None and definition.range is None:
-        return number(value, 1) if definition.metric in RANKS else significant(value)
-    return number(value, 3)
+        return fixed(value, 1) if definition.metric in RANKS else significant(value)
+    return level(value, "n/a") if metric.endswith("_chance") else fixed(value)
 
 
 def p_value(value: float) -> str:
@@ -65,9 +64,9 @@ def p_value(value: float) -> str:
 
 
 def spread(values: tuple[float, float, float]) -> str:
-    """(mean, least, largest) as `0.812 (0.770 to 0.880)`; a dash if nothing is known."""
+    """(mean, least, largest) as `0.81 (0.77 to 0.88)`; a dash if nothing is known."""
     mean, low, high = values
-    return "–" if math.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    return "–" if math.isnan(mean) else f"{fixed(mean)} ({fixed(low)} to {fixed(high)})"
 
 
 def significant(value: float) -> str:
