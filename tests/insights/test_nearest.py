@@ -45,7 +45,7 @@ def beside(cosine, norms=(), layers=None, mine=1.0):
         (below(0.7), "goes part of the way with ref.a: cosine 0.70."),
         (0.4, "goes part of the way with ref.a: cosine 0.40."),
         (below(0.4), "is close to none of them: the largest cosine is 0.40, to ref.a."),
-        (-0.9, "is close to none of them: the largest cosine is -0.90, to ref.a."),
+        (-0.9, "is close to none of them: the largest cosine is −0.90, to ref.a."),
         (NAN, "has nothing in common with them that could be compared."),
     ],
 )
