@@ -62,7 +62,7 @@ def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
 
 def named(name: str) -> str:
     """The format that a file's name alone tells, or nothing."""
-    found = (told for reader in READERS for pattern, told in reader.NAMES.items() if re.fullmatch(pattern, name))
+    found = (kind for reader in READERS for pattern, kind in reader.NAMES.items() if re.fullmatch(pattern, name))
     return next(found, "")
 
 

@@ -16,7 +16,7 @@ from inspector._version import __version__
 from inspector.common.addresses import without_password
 from inspector.common.cores import settle
 from inspector.common.errors import CancelledError, InspectorError
-from inspector.common.streams import UnwritableError, told
+from inspector.common.streams import UnwritableError, guarded
 
 DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
@@ -93,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 a check failed, 2 bad input, 3 incomplete, 130 interrupted."""
     settle()
     _reopen_closed()
-    with told():
+    with guarded():
         code = run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False))
     sys.exit(code)
 

@@ -77,8 +77,8 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
         ),
     ]  # fmt: skip
     if checkpoints:
-        told = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
-        options.append(click.option("--checkpoints", is_flag=True, help=told))
+        text = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
+        options.append(click.option("--checkpoints", is_flag=True, help=text))
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)

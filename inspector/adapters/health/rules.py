@@ -124,8 +124,8 @@ def values(study: Study, i: int, adapter: Adapter | None = None) -> Values:
 def with_value_findings(study: Study, adapters: Sequence[Adapter]) -> Study:
     """The study of these adapters whose findings hold what their values show as well."""
     found = [values(study, i, adapter).findings() for i, adapter in enumerate(adapters)]
-    told = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
-    return replace(study, adapters=tuple(told))
+    infos = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
+    return replace(study, adapters=tuple(infos))
 
 
 def _outliers(norms: Mapping[ModuleId, float]) -> dict[ModuleId, float]:
