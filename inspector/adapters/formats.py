@@ -38,15 +38,7 @@ class Reader(Protocol):
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
-READERS: tuple[Reader, ...] = (
-    mlx,
-    image,
-    gguf,
-    torchtune,
-    peft_folder,
-    full,
-    peft_file,
-)
+READERS: tuple[Reader, ...] = (mlx, image, gguf, torchtune, peft_folder, full, peft_file)
 """The first that finds the folder, or a file, has it."""
 
 

@@ -164,12 +164,7 @@ def cases() -> Iterator[Case]:
     for name, tensor in {"meta": lambda: torch.ones(10**6, 10**6, device="meta"),
                          "sparse": lambda: torch.ones(2, 2).to_sparse()}.items():  # fmt: skip
         yield Case(
-            f"pickle: {name}",
-            partial(_loaded, lambda t=tensor: {KEY: t()}),
-            2,
-            "not a flat table",
-            None,
-            PICKLES,
+            f"pickle: {name}", partial(_loaded, lambda t=tensor: {KEY: t()}), 2, "not a flat table", None, PICKLES
         )
     yield Case(
         "pickle: 10^12 numbers of one", partial(_loaded, Huge((10**6, 10**6))), 2, "more than|flat table", None, PICKLES

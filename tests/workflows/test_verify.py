@@ -182,10 +182,7 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
             "--base says what to measure, and --study has its numbers already",
         ),
         (("demo", "--adapters", "nowhere/at/all"), "No file or folder 'nowhere/at/all' here"),
-        (
-            ("demo", "--adapters", f"else={DEMO / 'sft'}"),
-            "No claim names else. NAME=SOURCE gives one of",
-        ),
+        (("demo", "--adapters", f"else={DEMO / 'sft'}"), "No claim names else. NAME=SOURCE gives one of"),
         (("demo", "--out", "no/such/folder.json"), "there is no folder"),
     ],
 )

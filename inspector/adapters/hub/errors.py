@@ -87,10 +87,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             type(error) is TimeoutError,
             f"{way} stopped answering for {remote.repo} ({error}), and it is not in the cache: {network.advice()}.",
         ),
-        (
-            unreachable(error),
-            f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {network.advice()}.",
-        ),
+        (unreachable(error), f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {network.advice()}."),
         (
             "CAS Client" in str(error),
             f"hf_xet cannot fetch {repo}: {plain(error)}. Set HF_HUB_DISABLE_XET=1 to have it over plain HTTP.",

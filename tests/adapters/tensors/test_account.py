@@ -301,14 +301,7 @@ def test_keys_twice_in_the_config(tmp_path):
 
 @pytest.mark.parametrize(
     "pattern",
-    [
-        r"((((a+)+)+)+)+q_pro",
-        r"(.*)*(.*)*(.*)*x",
-        r"(((x{999}){999}){999}){999}",
-        "(" * 400,
-        "q_proj" * 1000,
-        "[",
-    ],
+    [r"((((a+)+)+)+)+q_pro", r"(.*)*(.*)*(.*)*x", r"(((x{999}){999}){999}){999}", "(" * 400, "q_proj" * 1000, "["],
 )
 def test_hostile_patterns_take_no_time(tmp_path, pattern):
     started = time.process_time()
