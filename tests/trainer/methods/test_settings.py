@@ -8,7 +8,8 @@ NONE = {"choices": (), "least": None, "above": None, "most": None}
 BETA, PAIRS = (0.1, {"above": 0}), ("one", {"choices": ("one", "all")})
 ONLINE = {
     "generations": (8, {"least": 2}), "max_new_tokens": (0, {"least": 0}), "temperature": (1, {"above": 0}),
-    "top_p": (1, {"above": 0, "most": 1}), "iterations": (1, {"least": 1}), "clip_low": (0.2, {}), "clip_high": (None, {}),
+    "top_p": (1, {"above": 0, "most": 1}), "iterations": (1, {"least": 1}), "clip_low": (0.2, {}),
+    "clip_high": (None, {}),
 }  # fmt: skip
 SETTINGS = {
     "sft": {},
@@ -30,8 +31,8 @@ SETTINGS = {
 }  # fmt: skip
 VARIANTS = {variant.name: variant for of in METHODS.values() for variant in of.variants}
 GRPO = {
-    "loss_type": "grpo", "scale_rewards": "group", "beta": 0.0, "epsilon": 0.2, "epsilon_high": 0.2, "num_generations": 8,
-    "num_iterations": 1, "temperature": 1.0, "top_p": 1.0,
+    "loss_type": "grpo", "scale_rewards": "group", "beta": 0.0, "epsilon": 0.2, "epsilon_high": 0.2,
+    "num_generations": 8, "num_iterations": 1, "temperature": 1.0, "top_p": 1.0,
 }  # fmt: skip
 
 
@@ -61,7 +62,8 @@ def test_settings_and_their_limits():
         ("grpo", {}, GRPO),
         ("dapo", {}, GRPO | {"loss_type": "dapo", "epsilon_high": 0.28}),
         (
-            "dapo", {"clip_high": 0.0, "clip_low": 0.3, "generations": 4, "iterations": 2, "temperature": 0.7, "top_p": 0.9},
+            "dapo",
+            {"clip_high": 0.0, "clip_low": 0.3, "generations": 4, "iterations": 2, "temperature": 0.7, "top_p": 0.9},
             GRPO | {"loss_type": "dapo", "epsilon": 0.3, "epsilon_high": 0.0, "num_generations": 4, "num_iterations": 2,
                     "temperature": 0.7, "top_p": 0.9},
         ),
@@ -92,7 +94,8 @@ def test_what_is_read_and_averaged_over(data, reduction, names):
 
 def test_what_a_method_needs():
     assert {name: of.needs for name, of in METHODS.items() if of.needs} == {
-        "rft": ("positive",), "dpo": ("mixed",), "kto": ("positive", "negative"), "ipo": ("mixed",), "simpo": ("mixed",),
+        "rft": ("positive",), "dpo": ("mixed",), "kto": ("positive", "negative"), "ipo": ("mixed",),
+        "simpo": ("mixed",),
     }  # fmt: skip
     assert method("rift").variant("") is VARIANTS["rift"]
     assert method("rift").variant("rift-linear") is VARIANTS["rift-linear"]
