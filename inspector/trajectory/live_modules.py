@@ -17,7 +17,11 @@ _STARTS = ("pissa", "olora", "corda", "lora_ga", "loftq", "eva")
 
 @dataclass(frozen=True, slots=True)
 class LiveModules:
-    """The modules of one adapter by their paths, without wrappers; `left_out`: sentences on what is not measured."""
+    """The modules of one adapter by their paths, without wrappers; none if nothing of it is trained.
+
+    `base_norm`: ‖W₀‖_F of each, NaN where its numbers are packed, or where B·A starts as a part of it. `left_out`:
+    what is not measured.
+    """
 
     adapter: str
     updates: Mapping[str, Update]
@@ -32,6 +36,7 @@ def live_modules(model: Any, adapter: str = "") -> LiveModules:
     if adapter and adapter not in names:
         raise InspectorError(f"The model has no adapter {plain(adapter)!r}: it has {some(names, 8) or 'none'}.")
     chosen = adapter or _active(layers)
+    start = _start(model, chosen)
     updates, norms, left_out, seen, sharded = {}, [], [], set(), 0
     for path, layer in layers.items():
         if chosen not in _adapters(layer):
@@ -39,12 +44,12 @@ def live_modules(model: Any, adapter: str = "") -> LiveModules:
         sharded += any(_is_sharded(factor) for factor in _factors(layer, chosen))
         if (update := _update(layer, chosen)) is not None:
             updates[strip_wrappers(path)] = update
-            norms.append(_base_norm(layer))
+            norms.append(_base_norm(layer) if start not in _STARTS else math.nan)
             seen |= {id(factor) for factor in _factors(layer, chosen)}
     if sharded:
         left_out.append(f"{count(sharded, 'module')} cannot be read while they are sharded over processes")
-    if chosen and _start(model, chosen) in _STARTS:
-        left_out.append(f"the start ({_start(model, chosen)}) is part of the base: the numbers are of s·B·A as it is")
+    if start in _STARTS:
+        left_out.append(f"the start ({start}) is part of the base: the numbers are of s·B·A as it is")
     left_out += _beside(model, seen)
     return LiveModules(chosen, updates, tuple(norms), tuple(left_out))
 
@@ -79,8 +84,7 @@ def _factors(layer: Any, adapter: str) -> list[Any]:
 def _update(layer: Any, adapter: str) -> Update | None:
     """Its factors, None where they are no plain product: experts, AdaLoRA, shards."""
     factors = _factors(layer, adapter)
-    whole = len(factors) == 2 and not any(map(_is_sharded, factors)) and any(map(_trained, factors))
-    if not whole or getattr(layer, "num_experts", 1) > 1:
+    if len(factors) != 2 or any(map(_is_sharded, factors)) or getattr(layer, "num_experts", 1) > 1:
         return None
     B, A = factors
     return Update(B, A, float(layer.scaling[adapter])) if B.shape[1] == A.shape[0] else None

@@ -45,11 +45,12 @@ class Recorder:
             left_out=self.live.left_out,
             reference=reference.info.source if reference is not None else "",
         )
-        self._known = self._begun(step)
         self._last: tuple[int, list[Update], float] | None = None
-        self.step = -1
-        """Of the newest record."""
+        known = self._begun(step).records
+        self.step, self._square = known[-1].step if known else -1, math.nan
+        """Of the newest record, and ‖ΔW‖² there."""
         if self.live.updates and step:
+            self._square = _square(list(self.live.updates.values()))
             self.keep(step)
 
     def _begun(self, step: int) -> WeightsLog:
@@ -85,7 +86,7 @@ class Recorder:
         ranks = [float(effective_rank(sigma)) for sigma in whole if sigma.size]
         made = Record(
             step,
-            math.sqrt(square),
+            math.nan if all(found.broken) else math.sqrt(square),
             float(np.nanmean(ranks)) if np.isfinite(ranks).any() else math.nan,
             cosine_last,
             last[0] if last else 0,
@@ -97,14 +98,13 @@ class Recorder:
             tuple(m for m, broken in enumerate(found.broken) if broken),
             round(time.perf_counter() - begun, 4),
         )
-        self._before, self.step = found, step
+        self._before, self.step, self._square = found, step, square
         self._append(asdict(made))
         return made
 
     def keep(self, step: int) -> None:
-        """From here on `cosine_last` is with the factors of now: those of the checkpoint of this step."""
-        updates = [update.copy() for update in self.live.updates.values()]
-        self._last = step, updates, float((read(updates).norms ** 2).sum())
+        """From here on `cosine_last` is with the factors of now: the checkpoint just recorded."""
+        self._last = step, [update.copy() for update in self.live.updates.values()], self._square
 
     def loss(self, step: int, value: float) -> None:
         """Write a loss that was logged."""
@@ -125,7 +125,7 @@ class _Reference:
         sizes = {path: update.B.shape[0] * update.A.shape[1] for path, update in live.updates.items()}
         ids = module_ids(sizes)
         loaded = {id_: Update(*adapter.load(id_), adapter.modules[id_].scale.known) for id_ in adapter.modules}
-        self.square = float((read(list(loaded.values())).norms ** 2).sum())
+        self.square = _square(list(loaded.values()))
         self.updates: list[Update | None] = [
             _fitting(loaded.get(ids[path]), update) for path, update in live.updates.items()
         ]
@@ -138,6 +138,11 @@ def _fitting(other: Update | None, own: Update) -> Update | None:
     if other is None or (other.B.shape[0], other.A.shape[1]) != (own.B.shape[0], own.A.shape[1]):
         return None
     return Update(other.B.to(own.B.device), other.A.to(own.A.device), other.scale)
+
+
+def _square(updates: Sequence[Update]) -> float:
+    """‖ΔW‖² over all modules."""
+    return float((read(updates).norms ** 2).sum())
 
 
 def _cosine(inner: float, square: float, other: float) -> float:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.common.text import some
-from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
+from inspector.trajectory.result import COLUMNS, Curve, Trajectory, cells, rows
 from inspector.trajectory.runs import Run
 from inspector.tui.actions import cycled
 from inspector.tui.adapter_list import AdapterList
@@ -28,6 +28,8 @@ _TITLES = {
     "cosine_final": "cosine to its own last checkpoint",
     "cosine_other_final": "cosine to the last of {}",
     "cosine_other_step": "cosine to {} at the same step",
+    "cosine_last": "cosine to its checkpoint before",
+    "cosine_reference": "cosine to the reference adapter",
     "loss": "loss",
 }
 _CELL = 8
@@ -69,7 +71,8 @@ class TrajectoryView(View):
         self.watcher.take(app, message)
 
     def cycle(self, state: AppState, step: int) -> None:
-        state.watched.metric = cycled(METRICS, state.watched.metric, step)
+        trajectory = state.watched.trajectory or Trajectory(())
+        state.watched.metric = cycled(trajectory.metrics, state.watched.metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         against = ["--against", state.watched.against] if state.watched.against else []
