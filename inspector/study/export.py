@@ -246,7 +246,9 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
         scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(HealthIssue(f.severity, plain(f.text, 1000)) for f in info.findings),
         excluded=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in info.excluded),
-        origin=replace(info.origin, method=plain(info.origin.method, 380), a0=plain(info.origin.a0, 380)),
+        origin=replace(
+            info.origin, **{name: plain(getattr(info.origin, name), 380) for name in ("method", "a0", "told_by")}
+        ),
     )
 
 
