@@ -73,6 +73,7 @@ def test_the_header_of_recorded_weights_comes_first(tmp_path):
     assert origin_of(tmp_path, "x") == Origin("sft", 3e-4, 1, steps=50, told_by="weights.jsonl")
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_arguments_are_read_with_leave_only_and_by_no_class_of_theirs(tmp_path):
     from trl import DPOConfig
 
