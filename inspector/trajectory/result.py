@@ -118,7 +118,7 @@ def rows(trajectory: Trajectory) -> Iterator[Row]:
             if metric.startswith("cosine_") and (other == "" or (other == name and "other" in metric)):
                 continue
             for step, value in curve.values(metric):
-                if metric != "cosine_other_step" or step in steps:
+                if metric not in {"cosine_other_step", "cosine_last"} or step in steps:
                     yield Row(name, step, metric, other, steps.get(step), None if math.isnan(value) else value)
 
 
@@ -128,7 +128,8 @@ def _against(trajectory: Trajectory, curve: Curve, metric: str) -> tuple[str, di
     if metric == "cosine_reference":
         return curve.history.header.reference if curve.history else "", {}
     if metric == "cosine_last":
-        return name, {record.step: record.last_step for record in curve.history.records} if curve.history else {}
+        records = curve.history.records if curve.history else ()
+        return name, {record.step: record.last_step for record in records if record.last_step}
     if metric == "cosine_final":
         return name, dict.fromkeys(steps, trajectory.final_step(name))
     if metric == "cosine_other_final":

@@ -66,7 +66,7 @@ def print_alarms(roots: Sequence[Path], kinds: Sequence[str], read_options: Read
             continue
         found += [f"{curve.run.name}: {alarm}" for alarm in alarms(curve.history, kinds)]
         records += len(curve.history.records)
-        if "spike" in kinds and len(curve.history.records) <= SPIKE_AFTER:
+        if "spike" in kinds and curve.history.header.modules and len(curve.history.records) <= SPIKE_AFTER:
             sys.stderr.write(f"{plain(curve.run.name)}: too few records, or checkpoints, to tell a spike.\n")
     for note in trajectory.notes:
         sys.stderr.write(f"{plain(note)}\n")

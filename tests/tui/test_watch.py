@@ -278,13 +278,13 @@ async def test_milestones_and_what_goes_wrong_are_said(tmp_path):
     app = watching(run)
     async with app.run_test(size=(100, 30)) as pilot:
         await measured(pilot, app, 2)
-        assert "steps to keep" not in body(app)
+        assert "Keep steps" not in body(app)
         factors = drift(30)
         path, (B, A) = next(iter(factors.items()))
         land(run, 30, factors | {path: (B * 40, A)})
         land(run, 40, factors | {path: (B * float("nan"), A)})
         await measured(pilot, app, 4)
-        assert "the direction has settled from step 30 on" in body(app)
-        assert "steps to keep: 10, 20, 30, 40" in body(app)
+        assert "The direction has settled from step 30 on" in body(app)
+        assert "Keep steps 10, 20, 30, 40: over 10% of ‖ΔW‖" in " ".join(body(app).split())
         said = " ".join(text for text, _ in app.log_lines)
         assert "a: nan at step 40" in said

@@ -156,7 +156,7 @@ class TrajectoryView(View):
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
         lines = [first, Line(f" cosine: {' · '.join(cosines)}")]
-        if area.height > 14 and (told := milestones(curve)):
+        if area.height > 14 and not watched.missing and (told := milestones(curve)):
             lines += [Line(" " + part) for part in wrap(clean(" ".join(told)), area.width - 2)[:2]]
         return lines
 
