@@ -1,7 +1,7 @@
 """`weights.jsonl`: what WeightsCallback records in a training's output folder, one JSON object a line. No torch.
 
 The first line is the header, every other a record of one step, or a loss. A guide describes the fields:
-assets/guide/others-trainings.md.
+assets/guide/other-trainers.md.
 """
 
 from __future__ import annotations
