@@ -34,7 +34,7 @@ class Origin:
     told_by: str = ""
     """The files, or `name`: the facts are read there, not measured."""
     steps: int | None = None
-    """How many were planned."""
+    """Of the whole training: more than `step` where an earlier one is reported."""
     logged_lr: float | None = None
     """The highest rate that a log shows, where nothing tells the one configured: that is at least as high."""
 
@@ -164,7 +164,8 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         _whole(record.get("init_seed")),
         plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
-        told_by=RECORD,
+        RECORD,
+        _whole(record.get("steps")),
     )
 
 

@@ -41,10 +41,8 @@ def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iter
     heads = labels([study.names[j] for j in columns]).at(_HEAD)
     side = max(map(cell_len, study.names))
     for part in _parts([max(cell_len(head), _NUMBER) for head in heads], width - side - _GAP):
-        table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else "")
-        table.add_column("")
-        for head in heads[part]:
-            table.add_column(Text(head), justify="right")
+        title = f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else ""
+        table = titled(title, ("",), heads[part])
         for i, name in enumerate(study.names):
             cells = (in_digits(metric, value) for value in shown[i, columns[part]].tolist())
             table.add_row(Text(name), *cells)
@@ -60,10 +58,8 @@ def by_layer_tables(study: Study, metric: str, values: Floats, width: int) -> It
     for part in _parts(
         [max(cell_len(names[i]), cell_len(names[j]), _NUMBER) for i, j in shown], width - len("layer") - _GAP
     ):
-        table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}" if part.start == 0 else "")
-        table.add_column("layer", justify="right")
-        for i, j in shown[part]:
-            table.add_column(Text(f"{names[i]}\n{names[j]}", justify="right"), justify="right")
+        title = f"{DEFINITIONS[metric].title} by layer{left_out}" if part.start == 0 else ""
+        table = titled(title, (), ("layer", *(f"{names[i]}\n{names[j]}" for i, j in shown[part])))
         for place, layer in enumerate(study.layers):
             table.add_row(str(layer), *(in_digits(metric, values[i, j, place]) for i, j in shown[part]))
         yield table
@@ -83,9 +79,7 @@ def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
 def listed_table(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
     """One row per subject and place, with k across where the metric has an index."""
     definition = DEFINITIONS[metric]
-    table = titled(f"{definition.title}, {scope}")
-    for heading in ("a", "b", "layer", "module"):
-        table.add_column(heading)
+    table = titled(f"{definition.title}, {scope}", ("a", "b", "layer", "module"))
     numbers = values if definition.indexed else values[..., None]
     along = [f"α {alpha:g}" for alpha in study.alphas] if definition.index == "alpha" else map(str, count_from(1))
     for _, heading in zip(range(numbers.shape[-1]), along, strict=False):

@@ -6,11 +6,12 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.insights.nearest import told_subjects
 from inspector.insights.pairwise import pair_chance, pair_interference
 from inspector.insights.verdict import verdict
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import titled
 
 
 def angles_table(study: Study) -> Table:
@@ -19,24 +20,22 @@ def angles_table(study: Study) -> Table:
     off_diagonal = median[np.triu_indices(len(median), 1)]
     k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
     limited = f" (rank limits the asked {study.settings.k})" if k < study.settings.k else ""
-    table = titled(f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees")
-    for heading in ("a", "b"):
-        table.add_column(heading)
     rows = [(a, b, *_ends(study, i, j)) for a, b, (i, j) in told_subjects(study, "pair")]
     levels = {levels for *_, levels in rows if levels != ("n/a", "n/a")}
     apart = len(levels) > 1
-    for heading in ("smallest", "IQR", *["by chance"] * apart, "largest", "IQR", *["by chance"] * apart):
-        table.add_column(heading, justify="right")
+    title = f"principal angles of the top-{k} output subspaces{limited}, median over modules, degrees"
+    numbers = ("smallest", "IQR", *["by chance"] * apart, "largest", "IQR", *["by chance"] * apart)
+    table = titled(title, ("a", "b"), numbers)
     for a, b, ends, chance in rows:
         cells = []
-        for at, level in zip(ends, chance, strict=True):
+        for at, random in zip(ends, chance, strict=True):
             i, j, k = at
             known = not np.isnan(median[i, j, 0, k])
             cells += [
-                number(median[i, j, 0, k], 1),
+                fixed(median[i, j, 0, k], 1),
                 f"{low[i, j, 0, k]:.1f}-{high[i, j, 0, k]:.1f}" if known else "n/a",
             ]
-            cells += [level] * apart
+            cells += [random] * apart
         table.add_row(Text(a), Text(b), *cells)
     for smallest, largest in () if apart else levels:
         table.add_row("random", "random", smallest, "", largest, "")
@@ -48,15 +47,13 @@ def _ends(study: Study, i: int, j: int) -> tuple[list[tuple[int, int, int]], tup
     known = np.flatnonzero(~np.isnan(study.blocks["principal_angle", "global"][i, j, 0]))
     chance = pair_chance(study, "principal_angle", i, j)
     last = int(known[-1]) if known.size else 0
-    level = [number(float(chance[k]), 1) if known.size and k < len(chance) else "n/a" for k in (0, last)]
-    return [(i, j, 0), (i, j, last)], (level[0], level[1])
+    first, end = (fixed(float(chance[k]), 1) if known.size and k < len(chance) else "n/a" for k in (0, last))
+    return [(i, j, 0), (i, j, last)], (first, end)
 
 
 def verdict_table(study: Study) -> Table:
     """What is known of every pair, in words: measured evidence first."""
-    table = titled("verdicts")
-    for heading in ("a", "b", "verdict"):
-        table.add_column(heading)
+    table = titled("verdicts", ("a", "b", "verdict"))
     for a, b, (i, j) in told_subjects(study, "pair"):
         table.add_row(Text(a), Text(b), Text(verdict(study, i, j).headline))
     return table
@@ -64,16 +61,13 @@ def verdict_table(study: Study) -> Table:
 
 def interference_table(study: Study) -> Table:
     """How the updates of each pair lie to each other."""
-    table = titled("interference, all modules")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided"):
-        table.add_column(heading, justify="right")
+    numbers = ("cosine", "cosine of both", "overlap", "by chance", "energy ratio", "one-sided")
+    table = titled("interference, all modules", ("a", "b"), numbers)
     table.add_column("class")
     cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
     for a, b, (i, j) in told_subjects(study, "pair"):
         found = pair_interference(study, i, j)
-        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
-        numbers = (number(float(value), 3) for value in values)
-        table.add_row(Text(a), Text(b), *numbers, str(study.one_sided(i, j)), found.kind)
+        values = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
+        values.insert(3, level(found.chance, "n/a"))
+        table.add_row(Text(a), Text(b), *values, str(study.one_sided(i, j)), found.kind)
     return table

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import fixed, level
 from inspector.common.text import count
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import ProbeInfo, Study
 from inspector.study.table import subjects
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import p_value, titled
 
 _KINDS = ("mean", "chord", "strict")
 _MOST_PAIRS = 12
@@ -46,8 +47,6 @@ def measured_on(info: ProbeInfo | None) -> str:
 
 def _of_adapters(study: Study) -> Iterator[Table | str]:
     """Per adapter: relative norm, lens depth, intruders."""
-    table = titled("")
-    table.add_column("adapter")
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
         ("lens_depth", "lens depth", 2),
@@ -56,15 +55,14 @@ def _of_adapters(study: Study) -> Iterator[Table | str]:
         ("intruder_dimensions_subspace", "outside the subspace", 3),
     )
     shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
-    for _, title, _ in shown:
-        table.add_column(title, justify="right")
+    table = titled("", ("adapter",), [title for _, title, _ in shown])
     base = [study.block(f"{metric}_base", "global") for metric, _, _ in shown]
     if any(block is not None for block in base):
         digits = [digits for _, _, digits in shown]
-        cells = ["" if block is None else number(float(block[0]), n) for block, n in zip(base, digits, strict=True)]
+        cells = ["" if block is None else fixed(float(block[0]), n) for block, n in zip(base, digits, strict=True)]
         table.add_row("(base)", *cells)
     for i, name in enumerate(study.names):
-        cells = [number(float(study.blocks[metric, "global"][i, 0]), digits) for metric, _, digits in shown]
+        cells = [fixed(float(study.blocks[metric, "global"][i, 0]), digits) for metric, _, digits in shown]
         table.add_row(Text(name), *cells)
     yield f"against the base: {measured_on(study.probe('weights'))}"
     yield table
@@ -76,17 +74,14 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     base = study.block(f"lmc_loss_base{suffix}", "global")
     known = np.isfinite(curves).any(axis=(0, 1))
     yield f"connectivity: {measured_on(study.probe(f'lmc{suffix}'))}"
-    table = titled("loss along α·a + (1−α)·b")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for alpha in np.array(study.alphas)[known]:
-        table.add_column(f"α={alpha:g}", justify="right")
+    along = [f"α={alpha:g}" for alpha in np.array(study.alphas)[known]]
+    table = titled("loss along α·a + (1−α)·b", ("a", "b"), along)
     for a, b, (i, j) in subjects(study, "pair"):
         if np.isfinite(curves[i, j]).any():
-            table.add_row(Text(a), Text(b), *(number(value) for value in curves[i, j][known].tolist()))
+            table.add_row(Text(a), Text(b), *(fixed(value, 3) for value in curves[i, j][known].tolist()))
     yield table
     if base is not None:
-        yield f"the base alone (ΔW = 0): {number(float(base[0]))}"
+        yield f"the base alone (ΔW = 0): {fixed(float(base[0]), 3)}"
     info = study.probe(f"lmc{suffix}")
     if info is not None and 0 < info.examples < FEW_PROMPTS:
         few = f"{count(info.examples, 'prompt')}, below {FEW_PROMPTS}"
@@ -95,10 +90,7 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
 
 
 def _barriers(study: Study, suffix: str) -> Table:
-    table = titled("barriers with 95 % bootstrap intervals over examples")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    headings = (
+    heights = (
         "above endpoints' mean",
         "at α",
         "L(1) − L(0)",
@@ -107,8 +99,7 @@ def _barriers(study: Study, suffix: str) -> Table:
         "above both endpoints",
         "at α",
     )
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table = titled("barriers with 95 % bootstrap intervals over examples", ("a", "b"), heights)
     for a, b, (i, j) in subjects(study, "pair"):
         cells = []
         for kind in _KINDS:
@@ -117,7 +108,7 @@ def _barriers(study: Study, suffix: str) -> Table:
                 for bound in ("", "_low", "_high", "_at")
             )
             if not np.isnan(value):
-                cells += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{at:g}" if value > _NONE else "–"]
+                cells += [_bounded(value, low, high), f"{at:g}" if value > _NONE else "–"]
                 cells += [_ends(study, suffix, i, j)] if kind == "mean" else []
         if cells:
             table.add_row(Text(a), Text(b), *cells)
@@ -125,10 +116,15 @@ def _barriers(study: Study, suffix: str) -> Table:
 
 
 def _ends(study: Study, suffix: str, i: int, j: int) -> str:
-    """`-0.312 [-0.400, -0.221]`, without an interval in studies of older versions."""
+    """`−0.312 [−0.400, −0.221]`, without an interval in studies of older versions."""
     blocks = (study.block(f"lmc_ends{bound}{suffix}", "global") for bound in ("", "_low", "_high"))
     value, low, high = (float("nan") if block is None else float(block[i, j, 0]) for block in blocks)
-    return number(value) if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return fixed(value, 3) if np.isnan(low) else _bounded(value, low, high)
+
+
+def _bounded(value: float, low: float, high: float) -> str:
+    """A loss with its interval."""
+    return f"{fixed(value, 3)} [{fixed(low, 3)}, {fixed(high, 3)}]"
 
 
 def _cka(study: Study) -> Iterator[Table | str]:
@@ -149,28 +145,25 @@ def _cka(study: Study) -> Iterator[Table | str]:
     if null is not None and np.isfinite(null).any():
         shuffled, most = "with the prompts of one side shuffled", np.nanmax(np.abs(null))
         if sd is None:
-            yield f"{shuffled} once: at most {most:.3f}"
+            yield f"{shuffled} once: at most {level(float(most))}"
         else:
-            yield f"{shuffled}: {most:.3f} ± {np.nanmax(sd):.3f} (mean ± sd over all orders, the largest of any pair)"
+            found = f"{level(float(most))} ± {level(float(np.nanmax(sd)))}"
+            yield f"{shuffled}: {found} (mean ± sd over all orders, the largest of any pair)"
 
 
 def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:
-    table = titled(title)
-    table.add_column("layer", justify="right")
-    for heading, _ in columns:
-        table.add_column(Text(heading), justify="right")
+    table = titled(title, (), ("layer", *(name for name, _ in columns)))
     for place, layer in enumerate(study.layers):
         if any(np.isfinite(values[place]) for _, values in columns):
-            table.add_row(str(layer), *(number(float(values[place])) for _, values in columns))
+            table.add_row(str(layer), *(fixed(float(values[place])) for _, values in columns))
     return table
 
 
 def _accuracy(study: Study) -> Iterator[Table | str]:
     """Shares with Wilson intervals; every comparison with its p-values."""
     yield f"accuracy: {measured_on(study.probe('accuracy'))}"
-    table = titled("share of right answers, greedy")
-    for heading in ("", "accuracy", "95 % interval", "p against the base", "Holm"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    numbers = ("accuracy", "95 % interval", "p against the base", "Holm")
+    table = titled("share of right answers, greedy", ("",), numbers)
     low, high, p, holm = (
         study.block(metric, "global")
         for metric in ("accuracy_low", "accuracy_high", "mcnemar_base_p", "mcnemar_base_p_holm")
@@ -189,11 +182,7 @@ def _accuracy(study: Study) -> Iterator[Table | str]:
 
 
 def _mcnemar(study: Study) -> Table:
-    table = titled("McNemar, exact, two-sided")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("only a", "only b", "p", "Holm"):
-        table.add_column(heading, justify="right")
+    table = titled("McNemar, exact, two-sided", ("a", "b"), ("only a", "only b", "p", "Holm"))
     wins, p, holm = (study.block(m, "global") for m in ("mcnemar_wins", "mcnemar_p", "mcnemar_p_holm"))
     for a, b, (i, j) in subjects(study, "pair"):
         if wins is not None and not np.isnan(wins[i, j, 0]):
@@ -203,6 +192,4 @@ def _mcnemar(study: Study) -> Table:
 
 
 def _p(block: Floats | None, at: tuple[int, ...]) -> str:
-    """A p-value in three significant digits."""
-    value = float("nan") if block is None else float(block[at])
-    return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    return p_value(float("nan") if block is None else float(block[at]))

@@ -30,6 +30,7 @@ def print_once(roots: Sequence[Path], against: str = "", read_options: ReadOptio
         raise InspectorError(f"No checkpoint {what}in {some(roots)} yet: on a terminal `inspector watch` waits for it.")
     trajectory = Meter(read_options).update(runs, against)
     told = [f"{curve.run.name}: {text}" for curve in trajectory.curves for text in milestones(curve)]
+    told += [f"{run.name}: {run.own}." for run in runs if run.own]
     for note in (*trajectory.findings, *trajectory.notes, *told):
         sys.stderr.write(f"{plain(note)}\n")
     if not trajectory.steps:

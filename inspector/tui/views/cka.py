@@ -23,7 +23,7 @@ from inspector.tui.probing.views import (
 )
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label
-from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
+from inspector.tui.text import NA, Line, decimal, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers import MOST
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
@@ -162,8 +162,8 @@ class CkaView(View):
             kinds = []
             for metric, label in (("cka_debiased", "debiased"), ("cka", "plain")):
                 number, null, sd = (here(state, f"{metric}{part}", *pair) for part in ("", "_null", "_null_sd"))
-                scatter = f" ± {unsigned(sd)}" if math.isfinite(sd) else ""
-                kinds.append(f"{label} {signed(number).strip()} (shuffled {signed(null).strip()}{scatter})")
+                scatter = f" ± {decimal(sd)}" if math.isfinite(sd) else ""
+                kinds.append(f"{label} {decimal(number)} (shuffled {decimal(null)}{scatter})")
             text = f"{pair_label(state, pair)}, {where}: {', '.join(kinds)}; {_of_base(state, pair)}"
         positions = tuple(sorted(state.pair)) if state.pair else (state.row,)
         if any(math.isfinite(value(state, "lens_depth", at)) for at in positions):
@@ -221,9 +221,9 @@ def _depths(state: AppState, metric: str, positions: tuple[int, ...]) -> str:
 
 
 def _of_base(state: AppState, positions: tuple[int, ...]) -> str:
-    """`to the base (plain) .98, .97`, of the kind that is shown."""
+    """`to the base (plain) 0.98, 0.97`, of the kind that is shown."""
     debiased = "debiased" in state.cka_metric
     metric = "cka_debiased_base" if debiased else "cka_base"
     return f"to the base{'' if debiased else ' (plain)'} " + ", ".join(
-        signed(here(state, metric, at)).strip() for at in positions
+        decimal(here(state, metric, at)) for at in positions
     )
