@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from inspector import WeightsCallback
 from inspector.common.errors import InspectorError
 from inspector.trajectory.weights_log import parse
 from tests.acceptance.command import ROOT
+from tests.guides import FOLDER
 from tests.trajectory.live import At, arguments, attached, base, dense, layers, lines, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -202,38 +204,21 @@ def test_importing_the_package_loads_neither_torch_nor_transformers():
     assert done.returncode == 0, done.stderr
 
 
-SCRIPT = """
-import sys
-from datasets import Dataset
-from peft import LoraConfig
-from trl import SFTConfig, SFTTrainer
-from transformers import AutoTokenizer
-from inspector import WeightsCallback
-
-folder, out = sys.argv[1:]
-rows = Dataset.from_list([{"prompt": f"{n} + 1 is ", "completion": f"{n + 1}"} for n in range(32)])
-config = SFTConfig(out, max_steps=6, learning_rate=1e-3, save_steps=3, logging_steps=1, report_to=[], use_cpu=True,
-                   per_device_train_batch_size=4, seed=7)
-lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
-trainer = SFTTrainer(folder, config, train_dataset=rows, peft_config=lora, callbacks=[WeightsCallback(every=2)])
-trainer.train()
-"""
-
-
 def test_one_line_in_a_script_of_trl(tmp_path):
+    """The guide's own example, on a tiny base."""
     from tests.base_model.tiny_model import saved_base
 
     saved_base(tmp_path / "base")
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (script,) = re.findall(r"```python\n(.*?)```", (FOLDER / "other-trainers.md").read_text(), re.DOTALL)
+    script = script.replace("Qwen/Qwen3-0.6B", "base").replace("seed=7", "seed=7, use_cpu=True, report_to=[]")
     env = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, tmp_path / "script.py", tmp_path / "base", tmp_path / "out"],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    header, records, losses = lines(tmp_path / "out")
+    header, records, losses = lines(tmp_path / "out" / "sft")
     assert (header["method"], header["seed"], header["lr"], len(header["modules"])) == ("sft", 7, 1e-3, 4)
-    assert header["base"] == str(tmp_path / "base")
+    assert header["base"] == "base"
     assert [record["step"] for record in records] == [0, 2, 3, 4, 6]
     assert [record["last_step"] for record in records] == [0, 0, 0, 3, 3]
     assert len(losses) == 6
