@@ -105,7 +105,7 @@ def parse(text: str) -> WeightsLog | None:
                     return None
                 header = _header(found)
             elif "norm" in found:
-                records.append(_record(found))
+                records.append(_record(found, len(header.modules)))
             else:
                 losses.append((field(found, int, "step"), field(found, float, "loss", default=math.nan)))
         except (ForeignError, TypeError):
@@ -129,9 +129,10 @@ def _header(found: Any) -> Header:
     )
 
 
-def _record(found: Any) -> Record:
+def _record(found: Any, modules: int) -> Record:
+    """Raises ForeignError if its lists are not of these modules."""
     names = ("norm", "effective_rank", "cosine_last", "cosine_reference", "learning_rate", "seconds")
-    return Record(
+    made = Record(
         step=field(found, int, "step"),
         last_step=field(found, int, "last_step", default=0),
         module_norm=_numbers(found, "module_norm"),
@@ -140,6 +141,10 @@ def _record(found: Any) -> Record:
         broken=field(found, tuple[int, ...], "broken", default=()),
         **{name: field(found, float, name, default=math.nan) for name in names},
     )
+    sizes = {len(made.module_norm), len(made.module_sigma1)}
+    if sizes != {modules} or not all(0 <= m < modules for m in (*made.still, *made.broken)):
+        raise ForeignError("its lists are not of the modules of the header")
+    return made
 
 
 def _numbers(found: Any, name: str) -> Numbers:

@@ -61,10 +61,11 @@ def print_alarms(roots: Sequence[Path], kinds: Sequence[str], read_options: Read
     if not any(run.points or run.weights for run in runs):
         raise InspectorError(f"Nothing to judge in {some(roots)}: no checkpoint, and no record of WeightsCallback.")
     trajectory = Meter(read_options).update(runs)
-    found, records = [], 0
+    found, records, judged = [], 0, 0
     for curve in trajectory.curves:
         if curve.history is None:
             continue
+        judged += 1
         found += [f"{curve.run.name}: {alarm}" for alarm in alarms(curve.history, kinds)]
         records += len(curve.history.records)
         if "spike" in kinds and curve.history.header.modules and len(curve.history.records) <= SPIKE_AFTER:
@@ -73,7 +74,7 @@ def print_alarms(roots: Sequence[Path], kinds: Sequence[str], read_options: Read
         sys.stderr.write(f"{plain(note)}\n")
     if not found and trajectory.notes:
         return 3
-    nothing = f"No {', '.join(kinds)} in {count(len(runs), 'run')}, {count(records, 'record')}."
+    nothing = f"No {', '.join(kinds)} in {count(judged, 'run')}, {count(records, 'record')}."
     sys.stdout.write("".join(f"{plain(line, 1000)}\n" for line in found or [nothing]))
     return 1 if found else 0
 
