@@ -51,17 +51,26 @@ def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iter
 
 def by_layer_tables(study: Study, metric: str, values: Floats, width: int) -> Iterator[Table]:
     """Layers × pairs, the names of a pair one above the other, in as many tables as the width asks for."""
-    pairs = [at for _, _, at in told_subjects(study, "pair")]
-    shown = pairs if len(pairs) <= MOST_PAIRS else [pair for pair in first_pairs(study) if pair in pairs]
+    pairs = [at for _, _, at in told_subjects(study, "pair") if np.isfinite(values[at]).any()]
+    few = [pair for pair in first_pairs(study) if pair in pairs] or pairs[:MOST_PAIRS]
+    shown = pairs if len(pairs) <= MOST_PAIRS else few
     left_out = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
     names = labels(study.names).at(_HEAD)
-    for part in _parts(
-        [max(cell_len(names[i]), cell_len(names[j]), _NUMBER) for i, j in shown], width - len("layer") - _GAP
-    ):
-        title = f"{DEFINITIONS[metric].title} by layer{left_out}" if part.start == 0 else ""
-        table = titled(title, (), ("layer", *(f"{names[i]}\n{names[j]}" for i, j in shown[part])))
+    columns = [(f"{names[i]}\n{names[j]}", values[i, j]) for i, j in shown]
+    yield from along_layers(study, metric, f" by layer{left_out}", columns, width)
+
+
+def along_layers(
+    study: Study, metric: str, title: str, columns: Sequence[tuple[str, Floats]], width: int
+) -> Iterator[Table]:
+    """A row a layer of which anything is known, the columns in as many tables as the width asks for."""
+    widths = [max(_NUMBER, *map(cell_len, head.split("\n"))) for head, _ in columns]
+    for part in _parts(widths, width - len("layer") - _GAP):
+        heading = f"{DEFINITIONS[metric].title}{title}" if part.start == 0 else ""
+        table = titled(heading, (), ("layer", *(head for head, _ in columns[part])))
         for place, layer in enumerate(study.layers):
-            table.add_row(str(layer), *(in_digits(metric, values[i, j, place]) for i, j in shown[part]))
+            if any(np.isfinite(values[place]) for _, values in columns):
+                table.add_row(str(layer), *(in_digits(metric, float(values[place])) for _, values in columns[part]))
         yield table
 
 

@@ -9,20 +9,22 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.common.arrays import Floats
+from inspector.common.labels import labels
 from inspector.common.numbers import fixed, level
 from inspector.common.text import count
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import ProbeInfo, Study
 from inspector.study.table import subjects
+from inspector.tables.numbers import along_layers, by_layer_tables
+from inspector.tables.pairs import NAME
 from inspector.tables.tables import p_value, titled
 
-_KINDS = ("mean", "chord", "strict")
-_MOST_PAIRS = 12
+_KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
 _NONE = 1e-9
 """What rounding leaves of no barrier."""
 
 
-def probe_tables(study: Study) -> Iterator[Table | str]:
+def probe_tables(study: Study, width: int = 80) -> Iterator[Table | str]:
     """Tables and lines of text, in the order of the probes; nothing for a study without any."""
     if study.block("norm_relative", "global") is not None:
         yield from _of_adapters(study)
@@ -30,7 +32,7 @@ def probe_tables(study: Study) -> Iterator[Table | str]:
         if study.block(f"lmc_loss{suffix}", "global") is not None:
             yield from _connectivity(study, suffix)
     if study.block("cka_debiased", "layer") is not None:
-        yield from _cka(study)
+        yield from _cka(study, width)
     if study.block("accuracy", "global") is not None:
         yield from _accuracy(study)
 
@@ -50,9 +52,9 @@ def _of_adapters(study: Study) -> Iterator[Table | str]:
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
         ("lens_depth", "lens depth", 2),
-        ("lens_depth_last", "at the last position", 2),
-        ("intruder_dimensions", "intruders of 10", 3),
-        ("intruder_dimensions_subspace", "outside the subspace", 3),
+        ("lens_depth_last", "at the last\nposition", 2),
+        ("intruder_dimensions", "intruders\nof 10", 2),
+        ("intruder_dimensions_subspace", "outside the\nsubspace", 2),
     )
     shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
     table = titled("", ("adapter",), [title for _, title, _ in shown])
@@ -86,33 +88,25 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     if info is not None and 0 < info.examples < FEW_PROMPTS:
         few = f"{count(info.examples, 'prompt')}, below {FEW_PROMPTS}"
         yield f"caution: {few}: so few scatter more than adapters differ, and the intervals cannot show it."
-    yield _barriers(study, suffix)
+    yield from _barriers(study, suffix)
 
 
-def _barriers(study: Study, suffix: str) -> Table:
-    heights = (
-        "above endpoints' mean",
-        "at α",
-        "L(1) − L(0)",
-        "above the chord",
-        "at α",
-        "above both endpoints",
-        "at α",
-    )
-    table = titled("barriers with 95 % bootstrap intervals over examples", ("a", "b"), heights)
-    for a, b, (i, j) in subjects(study, "pair"):
-        cells = []
-        for kind in _KINDS:
+def _barriers(study: Study, suffix: str) -> Iterator[Table]:
+    """A table for each definition, the difference of the ends beside the height above their mean."""
+    names = labels(study.names).at(NAME)
+    for kind, title in _KINDS.items():
+        heights = ("height", "at α", *["L(1) − L(0)"] * (kind == "mean"))
+        table = titled(f"barrier {title}, with 95 % bootstrap intervals over examples", ("a", "b"), heights)
+        for _, _, (i, j) in subjects(study, "pair"):
             value, low, high, at = (
                 float(study.blocks[f"barrier_{kind}{bound}{suffix}", "global"][i, j, 0])
                 for bound in ("", "_low", "_high", "_at")
             )
             if not np.isnan(value):
-                cells += [_bounded(value, low, high), f"{at:g}" if value > _NONE else "–"]
-                cells += [_ends(study, suffix, i, j)] if kind == "mean" else []
-        if cells:
-            table.add_row(Text(a), Text(b), *cells)
-    return table
+                ends = [_ends(study, suffix, i, j)] if kind == "mean" else []
+                where = f"{at:g}" if value > _NONE else "–"
+                table.add_row(Text(names[i]), Text(names[j]), _bounded(value, low, high), where, *ends)
+        yield table
 
 
 def _ends(study: Study, suffix: str, i: int, j: int) -> str:
@@ -127,20 +121,15 @@ def _bounded(value: float, low: float, high: float) -> str:
     return f"{fixed(value, 3)} [{fixed(low, 3)}, {fixed(high, 3)}]"
 
 
-def _cka(study: Study) -> Iterator[Table | str]:
+def _cka(study: Study, width: int) -> Iterator[Table | str]:
     """Debiased CKA by layer, a column a pair, then to the base."""
     values = study.blocks["cka_debiased", "layer"]
-    pairs = [(a, b, at) for a, b, at in subjects(study, "pair") if np.isfinite(values[at]).any()]
-    shown = pairs[:_MOST_PAIRS]
-    cut = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
-    columns = [(f"{a} · {b}", values[at]) for a, b, at in shown]
     yield f"CKA: {measured_on(study.probe('cka'))}"
-    if columns:
-        yield _by_layer(study, f"CKA (debiased) by layer{cut}", columns)
-    to_base = study.block("cka_debiased_base", "layer")
-    if to_base is not None:
-        columns = [(name, to_base[i]) for i, name in enumerate(study.names)]
-        yield _by_layer(study, "CKA (debiased) to the base by layer", columns)
+    yield from by_layer_tables(study, "cka_debiased", values, width)
+    if (to_base := study.block("cka_debiased_base", "layer")) is not None:
+        names = labels(study.names).at(NAME)
+        columns = list(zip(names, to_base, strict=True))
+        yield from along_layers(study, "cka_debiased_base", " by layer", columns, width)
     null, sd = (study.block(f"cka_debiased_null{part}", "layer") for part in ("", "_sd"))
     if null is not None and np.isfinite(null).any():
         shuffled, most = "with the prompts of one side shuffled", np.nanmax(np.abs(null))
@@ -149,14 +138,6 @@ def _cka(study: Study) -> Iterator[Table | str]:
         else:
             found = f"{level(float(most))} ± {level(float(np.nanmax(sd)))}"
             yield f"{shuffled}: {found} (mean ± sd over all orders, the largest of any pair)"
-
-
-def _by_layer(study: Study, title: str, columns: list[tuple[str, Floats]]) -> Table:
-    table = titled(title, (), ("layer", *(name for name, _ in columns)))
-    for place, layer in enumerate(study.layers):
-        if any(np.isfinite(values[place]) for _, values in columns):
-            table.add_row(str(layer), *(fixed(float(values[place])) for _, values in columns))
-    return table
 
 
 def _accuracy(study: Study) -> Iterator[Table | str]:

@@ -23,7 +23,7 @@ from inspector.study.warnings import finding_lines
 from inspector.tables.nearest import resemblance_table
 from inspector.tables.numbers import by_layer_tables, listed_table, matrix_tables
 from inspector.tables.overview import STYLES, overview_lines
-from inspector.tables.pairs import angles_table, interference_table, verdict_table
+from inspector.tables.pairs import angles_table, interference_table, verdict_lines
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
 from inspector.tables.tables import UNLIMITED, Page, in_digits, short_targets, titled
@@ -109,7 +109,7 @@ def _short(study: Study, page: _Page) -> Study:
 
 
 def _print_probes(page: _Page, study: Study) -> None:
-    page.parts(probe_tables(study), before="\n")
+    page.parts(probe_tables(study, page.width), before="\n")
 
 
 def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
@@ -123,7 +123,10 @@ def _print_pairs(page: _Page, study: Study) -> None:
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
         page.text(f"{who} module of the same name and shape to compare.")
         return
-    page.table(verdict_table(study))
+    page.text("verdicts")
+    for line in verdict_lines(study):
+        page.text(line)
+    page.text("")
     for metric in (metric for metric in at_a_glance(of_pairs=True) if _has(study, metric)):
         _print_metric(page, study, metric, layers=False)
     if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):

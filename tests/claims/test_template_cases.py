@@ -145,8 +145,8 @@ def test_a_first_set_is_of_what_moved_and_can_be_compared(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "y", "yes", "n", "No", "TRUE", "false", "on", "OFF", "null", "~", "1e3", "12", "a: b", "a b", "-a", "a#b", "ü", "'",
-        "a,b", "[a", "a.b-c@d", "x:y", "x:y:z", "@a", "*a",
+        "y", "yes", "n", "No", "TRUE", "false", "on", "OFF", "null", "~", "1e3", "12", "a: b", "a b", "-a", "a#b", "ü",
+        "'", "a,b", "[a", "a.b-c@d", "x:y", "x:y:z", "@a", "*a",
     ],
 )  # fmt: skip
 def test_names_are_read_back_as_they_were(tmp_path, name):

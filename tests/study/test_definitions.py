@@ -37,7 +37,9 @@ def where(**fields):
     [
         ({"scale": 90}, (*ANGLES, *chances(*ANGLES), *QUARTILES)),
         ({"scale": 10}, INTRUDERS),
-        ({"scale": None}, (*NORMS, *SPECTRUM, *RANKS, "effective_rank_share", *chances(*ALIKE), *MERGED, *LENS, "mcnemar_wins")),
+        ({"scale": None}, (
+            *NORMS, *SPECTRUM, *RANKS, "effective_rank_share", *chances(*ALIKE), *MERGED, *LENS, "mcnemar_wins",
+        )),
         ({"range": (-1, 1)}, ("cosine",)),
         ({"range": (0, 1)}, ("energy_left_out", "effective_rank_share", *ALIKE, *ORTHOGONAL)),
         ({"range": (0, 2)}, ("energy_ratio",)),
@@ -78,8 +80,8 @@ def test_a_chance_level_is_of_its_metric(metric):
     [
         ("map", ("cosine", *ALIKE[:4], *ALIKE[5:], *ORTHOGONAL)),
         ("layers", (
-            "cosine", "u1", "v1", "principal_angle", *ALIKE[2:4], *ALIKE[5:], *ORTHOGONAL, "energy_ratio", "norm", *RANKS,
-            "norm_relative", *INTRUDERS, "effective_rank_share",
+            "cosine", "u1", "v1", "principal_angle", *ALIKE[2:4], *ALIKE[5:], *ORTHOGONAL, "energy_ratio", "norm",
+            *RANKS, "norm_relative", *INTRUDERS, "effective_rank_share",
         )),
         ("size", (*RANKS, "effective_rank_share")),
         ("base", ("norm_relative", *INTRUDERS)),

@@ -1,6 +1,7 @@
-"""What probes measured, set into a study and carried into the next: by place, by α, by content; NaN leaves what is there."""
+"""What probes measured, set into a study and carried into the next: by place, by α, by content."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def made(names="ab", layers=(1, 3), **more):
 def pairs(n, *shape, first=1.0):
     """(n, n, …) of different numbers, alike for both orders of a pair."""
     block = np.full((n, n, *shape), N)
-    for at, (i, j) in enumerate((i, j) for i in range(n) for j in range(i + 1, n)):
+    for at, (i, j) in enumerate(combinations(range(n), 2)):
         block[i, j] = block[j, i] = first + at + np.arange(np.prod(shape)).reshape(shape) / 100
     return block
 
@@ -100,7 +101,7 @@ def measured():
 
 
 def test_numbers_follow_their_adapters():
-    """Known by content, whatever they are called now and wherever they stand; of what was not there nothing is known."""
+    """Known by content, whatever they are called now and wherever they stand; of the others nothing is known."""
     new = made("dcza")
     new = replace(new, adapters=(*new.adapters[:2], replace(new.adapters[2], name="b", digest=""), new.adapters[3]))
     old = measured()

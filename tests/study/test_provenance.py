@@ -80,16 +80,6 @@ def test_a_record_counts_before_the_name_and_survives_saving(tmp_path):
         assert load(tmp_path / name).adapters[0].origin == told
 
 
-def test_the_example_of_the_guide_is_read(tmp_path):
-    """What others are told to write is what is read of it."""
-    (example,) = re.findall(r"```json\n(.*?)```", (FOLDER / "run-json.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "run.json").write_text(example, encoding="utf-8")
-    wanted = Origin("sft", 5e-6, 42, 42, "9f86d081884c7d65", 1000, "run.json", 1500)
-    assert origin_of(tmp_path, "mine") == wanted
-    assert origin_of(tmp_path / "checkpoint-200", "mine") == replace(wanted, step=200)
-    assert "−log π(y | x)" in recorded_objective(str(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("origin", "label"),
     [
@@ -122,8 +112,8 @@ def test_a_checkpoint_is_of_its_run_and_step(tmp_path, below):
 @pytest.mark.parametrize(
     ("value", "lr", "whole"),
     [
-        (2, 2.0, 2), (0.5, 0.5, None), (True, None, None), ("2", None, None), (None, None, None), (0, None, 0), (-1, None, -1),
-        (10**17, 1e17, 10**17), (10**18, None, None), (-(10**18), None, None),
+        (2, 2.0, 2), (0.5, 0.5, None), (True, None, None), ("2", None, None), (None, None, None), (0, None, 0),
+        (-1, None, -1), (10**17, 1e17, 10**17), (10**18, None, None), (-(10**18), None, None),
     ],
 )  # fmt: skip
 def test_which_numbers_of_a_record_count(tmp_path, value, lr, whole):
@@ -158,3 +148,13 @@ def test_the_objective_a_record_names(tmp_path):
     assert recorded_objective(str(folder)) == recorded_objective(f"{folder}/checkpoint-3") == text
     for gone in ({"method": "m"}, {"formula": "f"}, {"method": 1, "formula": "f"}, {"method": "m", "formula": 1}):
         assert recorded_objective(str(recorded(tmp_path / "y", **gone))) == ""
+
+
+def test_the_example_of_the_guide_is_read(tmp_path):
+    """What others are told to write is what is read of it."""
+    (example,) = re.findall(r"```json\n(.*?)```", (FOLDER / "run-json.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "run.json").write_text(example, encoding="utf-8")
+    wanted = Origin("sft", 5e-6, 42, 42, "9f86d081884c7d65", 1000, "run.json", 1500)
+    assert origin_of(tmp_path, "mine") == wanted
+    assert origin_of(tmp_path / "checkpoint-200", "mine") == replace(wanted, step=200)
+    assert "−log π(y | x)" in recorded_objective(str(tmp_path))

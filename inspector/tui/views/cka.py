@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.study.metrics import shown_in
 from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.actions import cycled
@@ -22,7 +24,7 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_colours, pair_label
+from inspector.tui.subjects import pair_colours, pair_label, pair_labels
 from inspector.tui.text import NA, Line, decimal, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers import MOST
@@ -54,6 +56,14 @@ def lettered(state: AppState) -> list[Subject]:
     return sorted(set[Subject](chosen_pairs(state, state.cka_metric)) | mine)
 
 
+def _labels(state: AppState, rows: Sequence[Subject], width: int) -> list[str]:
+    """Names of the rows, within so many cells and no two alike."""
+    if to_base(state):
+        names = labels(state.names).at(width)
+        return [names[row[0]] for row in rows]
+    return pair_labels(state, [(row[0], row[1]) for row in rows], width)
+
+
 def _colours(state: AppState, plotted: list[Subject]) -> tuple[int, ...]:
     """Of each line: an adapter has its own."""
     if to_base(state):
@@ -65,9 +75,8 @@ def _cursor(state: AppState) -> Subject:
     return (state.row,) if to_base(state) or state.pair is None else (min(state.pair), max(state.pair))
 
 
-def track(state: AppState, subject: Subject, letter: int, colour: int = 0) -> Track:
+def track(state: AppState, subject: Subject, label: str, letter: int, colour: int = 0) -> Track:
     """A pair or an adapter as a row of the map."""
-    label = state.name(subject[0]) if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
     values, number = along_layers(state, state.cka_metric, *subject), here(state, state.cka_metric, *subject)
     return Track(label, values, number, subject == _cursor(state), letter, colour)
 
@@ -113,7 +122,9 @@ class CkaView(View):
         extent = rows_shown(top, height, len(rows), "adapters" if to_base(state) else "pairs")
         letters = {subject: n for n, subject in enumerate(plotted)}
         colours = dict(zip(plotted, _colours(state, plotted), strict=True))
-        seen = [track(state, s, letters.get(s, -1), colours.get(s, 0)) for s in rows[top : top + height]]
+        shown = rows[top : top + height]
+        names = _labels(state, shown, max(area.width // 3, 10))
+        seen = [track(state, s, n, letters.get(s, -1), colours.get(s, 0)) for s, n in zip(shown, names, strict=True)]
         form = grid(seen, len(state.layers), state.layer, area.width)
         where = "mean" if state.scope == "global" else f"L{state.layers[state.layer]}"
         table = paint(seen, state.layers, state.layer, form, where, area)
