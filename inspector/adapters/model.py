@@ -126,7 +126,7 @@ class Adapter:
     beside: Beside | None = None
     """What PEFT saves beside LoRAs and would load again."""
     dense: Callable[[ModuleId], Tensor | None] = field(default=lambda _id: None, repr=False)
-    """All of ΔW, its scale aside, of a module whose factors are its low-rank part; None where they are the update itself."""
+    """All of ΔW of a module whose factors are its low-rank part, its scale aside; None if they are all of it."""
     direction: Callable[[ModuleId], Direction | None] = field(default=lambda _id: None, repr=False)
     """The factors and magnitudes of a module with DoRA, whose ΔW needs the base."""
     replication: tuple[tuple[int, int], ...] = ()

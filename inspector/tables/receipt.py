@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import sqrt
+from math import hypot
 
 from rich.text import Text
 
@@ -43,8 +43,8 @@ def _table(page: Page, modules: Sequence[tuple[Place, Fit | None]]) -> None:
             continue
         values = sorted(fit.strength for fit in fits)
         span = number(values[0], 2) if values[-1] - values[0] < 0.005 else f"{values[0]:.2f} to {values[-1]:.2f}"
-        sizes = [significant(sqrt(sum(x**2 for x in of))) for of in zip(*((f.left_over, f.expected) for f in fits))]
-        table.add_row(Text(path), str(len(those)), span, *sizes)
+        sizes = ([fit.left_over for fit in fits], [fit.expected for fit in fits])
+        table.add_row(Text(path), str(len(those)), span, *(significant(hypot(*of)) for of in sizes))
     page.print(table)
     if len(rows) > _MOST:
         page.print(f"… and {len(rows) - _MOST} more: --json lists all.")

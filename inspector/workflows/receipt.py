@@ -22,12 +22,14 @@ from inspector.checking.receipt.places import Place, matrix, others, places
 from inspector.checking.receipt.stored import Model
 from inspector.checking.receipt.strength import Fit, Matrix, fitted
 from inspector.checking.receipt.verdict import Evidence, Receipt, decided
-from inspector.common.console import Progress
+from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 from inspector.tables import receipt as tables
 from inspector.workflows.failures import opened
 
+_TEXTS = 24
+"""Problems whose log-probabilities a server is asked for."""
 _CLOSE, _LOOKED_AT = 0.5, 6
 """Share of a change that an adapter must explain to be named, and the matrices on which that is measured."""
 
@@ -47,17 +49,72 @@ def receipt(
     """
     if read_options.base is None:
         raise InspectorError("What was merged is told by the base: name it with --base (Hub id, folder, or smollm2).")
-    adapters, unopened = opened(sources, read_options)
-    if unopened:
-        raise InspectorError(f"{plain(unopened[0].source)} could not be opened, and the sum of all is looked for.")
-    strangers = opened(near, read_options)[0] if near else []
+    adapters = _opened(sources, read_options)
+    strangers = _opened(near, read_options) if near else []
     search = _Search(adapters, strangers, Model(read_options.base), Model(merged_weights(folder)), strength)
     found = search.receipt()
+    return _delivered(found, as_text=as_text)
+
+
+def served(
+    sources: Sequence[str],
+    url: str,
+    read_options: ReadOptions,
+    *,
+    name: str = "",
+    strength: float = 1.0,
+    task: str = "arithmetic",
+    as_text: bool = True,
+) -> int:
+    """Ask a server for log-probabilities, and compare them with those of base and adapter run here; 0 if it has it.
+
+    Raises InspectorError if the base cannot be run, or the server does not say what is needed.
+    """
+    from inspector.base_model.attach import attach
+    from inspector.base_model.base import load_base
+    from inspector.base_model.encode import answers
+    from inspector.base_model.logprobs import local
+    from inspector.base_model.logprobs import served as echoed
+    from inspector.base_model.server import Server
+    from inspector.checking.receipt.served import compared
+    from inspector.tasks.problems import load_problems
+
+    adapters = _opened(sources, read_options)
+    names = [adapter.info.name for adapter in adapters]
+    if not name and len(names) > 1:
+        raise InspectorError("Several adapters are looked for as their sum: say with --name what that is called there.")
+    server, problems, tell = Server(url, 1), load_problems(task).first(_TEXTS), Progress()
+    server.refuse_unknown(name or names[0])
+    base = load_base(read_options.base_name or adapters[0].base, note=say, progress=tell)
+    attached = attach(base, adapters)
+    texts = answers(base.tokenizer, problems, "boxed")
+    theirs = echoed(server, name or names[0], texts)
+    own = local(attached, texts)
+    attached.mix(dict.fromkeys(names, strength))
+    changed = local(attached, texts)
+    found = compared(name or names[0], _sum_of(names), theirs, own, changed, strength)
+    return _delivered(found, as_text=as_text)
+
+
+def _opened(sources: Sequence[str], read_options: ReadOptions) -> list[Adapter]:
+    """All of them. Raises InspectorError if one could not be opened."""
+    adapters, unopened = opened(sources, read_options)
+    if unopened:
+        raise InspectorError(f"{plain(unopened[0].source)} could not be opened: leave it out, or mend it.")
+    return adapters
+
+
+def _delivered(found: Receipt, *, as_text: bool) -> int:
+    """The answer on stdout, and the exit code that says it."""
     if as_text:
         sys.stdout.write(tables.text(found))
     else:
         sys.stdout.write(json.dumps(as_json(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
     return 0 if found.verdict == "contained" else 1
+
+
+def _sum_of(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"the sum of {', '.join(names[:-1])} and {names[-1]}"
 
 
 def merged_weights(folder: str) -> BaseWeights:
@@ -100,7 +157,7 @@ class _Search:
         scale, rank = Counter((m.scale.known, m.rank) for m in modules).most_common(1)[0][0]
         names = [adapter.info.name for adapter in self.adapters]
         known = Evidence(
-            names[0] if len(names) == 1 else f"the sum of {', '.join(names[:-1])} and {names[-1]}",
+            _sum_of(names),
             self.asked, found, changes, dict(zip(names, each, strict=False)), scale, rank,
             spread_inside=lambda indices: self._inside(found, indices),
             spread_outside=lambda keys: self._outside(there, keys),
@@ -111,10 +168,13 @@ class _Search:
     def _fits(self, there: Sequence[Place], weights: Sequence[float] = ()) -> list[Fit | None]:
         tell, fits = Progress(), []
         for n, place in enumerate(there, 1):
-            whole = None if place.fault else matrix(place, self.adapters, self.base, self.merged, weights)
-            fits.append(fitted(whole, self.asked) if whole is not None and whole.updates else None)
+            fits.append(self._fit(place, weights))
             tell(f"{n}/{len(there)} modules", n, len(there))
         return fits
+
+    def _fit(self, place: Place, weights: Sequence[float]) -> Fit | None:
+        whole = None if place.fault else matrix(place, self.adapters, self.base, self.merged, weights)
+        return fitted(whole, self.asked) if whole is not None and whole.updates else None
 
     def _each(self, there: Sequence[Place], fits: Sequence[Fit | None]) -> list[float]:
         """The strengths of the adapters of a sum, 0 of those that are not in it; empty if they are one."""

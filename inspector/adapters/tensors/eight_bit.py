@@ -32,7 +32,7 @@ _ROW_MAXIMA = ".SCB"
 
 
 def scales(headers: Mapping[str, TensorHeader]) -> tuple[dict[str, TensorHeader], dict[str, Verdict]]:
-    """The scale of each 8-bit tensor that has one, by its key, and the verdicts of all that only serves such tensors."""
+    """The scale of each 8-bit tensor that has one, by its key, and the verdicts of what only serves such tensors."""
     found: dict[str, TensorHeader] = {}
     aside: dict[str, Verdict] = {_MARK: INFERENCE} if _MARK in headers else {}
     for key, header in headers.items():

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
-from inspector.checking.receipt.stored import Stored
-from inspector.checking.receipt.strength import Matrix, read, square, total, ways
+from inspector.checking.receipt.stored import Stored, square
+from inspector.checking.receipt.strength import Matrix, read, total, ways
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_BLOCK, _SIDE = 2**20, 512
-_NOTICED = 1e-3
-"""Share of a rounding's own energy: less is a value halfway between two of the grid, rounded the other way."""
+_BLOCK, _SIDE = 2**18, 512
+_NOTICED = 0.01
+"""Share of entries a step away: fewer are values halfway between two of the grid, rounded the other way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +34,25 @@ def change(name: str, base: Stored, merged: Stored) -> Change:
     """Compare a matrix with the base's, rounded as a merge would have rounded it."""
     import torch
 
-    if base.raw.dtype == merged.raw.dtype and base.scale is None and merged.scale is None:
-        if torch.equal(base.raw, merged.raw):
-            return Change(name, changed=False, size=0.0, weight=float(torch.linalg.vector_norm(base.raw.float())))
-    grid = merged.grid()
     height, width = base.raw.shape
     step = max(1, _BLOCK // width)
+    bare = base.raw.dtype == merged.raw.dtype and base.scale is None and merged.scale is None
+    if bare and torch.equal(base.raw, merged.raw):
+        weight = sum(square(base.values(slice(top, top + step))) for top in range(0, height, step))
+        return Change(name, changed=False, size=0.0, weight=sqrt(weight))
+    grid = merged.grid()
     size = weight = steps = 0.0
     rests = [0.0 for _ in ways(base, grid)]
     for top in range(0, height, step):
         rows = slice(top, top + step)
         W0, W, _ = read(Matrix(base, merged, ()), rows)
         size, weight = size + square(W - W0), weight + square(W0)
-        steps += square(grid.steps(W, rows))
+        steps += grid.steps(W, rows)
         rests = [
             rest + square(W - way(W0, torch.zeros_like(W0), rows))
             for rest, way in zip(rests, ways(base, grid), strict=True)
         ]
-    return Change(name, min(rests) > _NOTICED * steps / 12, sqrt(size), sqrt(weight))
+    return Change(name, min(rests) > _NOTICED * steps, sqrt(size), sqrt(weight))
 
 
 def participation(left: Tensor, noise: float) -> float:
@@ -87,5 +88,4 @@ def spread_of(matrix: Matrix, strength: float) -> float:
     left = W - W0
     if parts:
         left = left - strength * total(parts)
-    steps = matrix.merged.grid().steps(W, rows)[:, columns]
-    return participation(left[:, columns], square(steps) / steps.numel() / 12)
+    return participation(left[:, columns], matrix.merged.grid().steps(W, rows) / W.numel() / 12)

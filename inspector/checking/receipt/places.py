@@ -58,7 +58,7 @@ def places(adapters: Sequence[Adapter], base: Model, merged: Model) -> list[Plac
             )
         if fits.quantised:
             raise InspectorError(
-                f"{plain(base.name)} stores {some(fits.quantised)} in codes that are not read: name the unquantised base."
+                f"{plain(base.name)} stores {some(fits.quantised)} in codes that are not read: give it unquantised."
             )
         lookup = Base(merged, adapter.replication)
         for id_, weight in fits.weights.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.files.headers import TensorHeader
-from inspector.adapters.files.weights import Weights
+from inspector.adapters.files.weights import Weights, safetensors_weights
 from inspector.adapters.tensors.base_experts import Piece, Weight
 from inspector.adapters.tensors.eight_bit import EIGHT_BIT, fits, scales, spread
 
@@ -65,16 +65,20 @@ class Model(BaseWeights):
 
     def _piece(self, piece: Piece) -> Stored:
         key, header = piece.header.key, self._scales.get(piece.header.key)
-        raw = self._tensor(key)
+        raw = self._read(key) if piece.expert is None else self._stack(key)
         scale = None if header is None else spread(self._files.weights, header, tuple(raw.shape))
         if scale is not None and scale.dim():
             scale = piece.read(scale.expand_as(raw))
         return Stored(piece.read(raw), scale)
 
     @cached_property
-    def _tensor(self) -> Callable[[str], Tensor]:
-        """A tensor by its key, the last kept: stacks of experts are not read for each of them."""
-        return lru_cache(maxsize=1)(self._files.weights.tensor)
+    def _stack(self) -> Callable[[str], Tensor]:
+        """A tensor of all experts by its key, the last kept: it is not read for each of them."""
+        return lru_cache(maxsize=1)(self._read)
+
+    def _read(self, key: str) -> Tensor:
+        """Through a handle of its own: what one that stays open has read counts as memory of this process."""
+        return safetensors_weights((self._files.weights.headers[key].file,)).tensor(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Stored:
         return (scale if scale.shape[0] == 1 else scale[rows]).to(like.dtype)
 
 
-_BLOCK = 2**20
+_BLOCK = 2**18
 """Entries at a time."""
 
 
@@ -164,14 +168,31 @@ class Grid:
                 x = x.to(kind).to(x.dtype)
         return x if self.of.scale is None else x * scale
 
-    def steps(self, values: Tensor, rows: Rows) -> Tensor:
-        """The distance between neighbours on the grid at these values, at most."""
+    def step(self, largest: float) -> float:
+        """The distance between two neighbours among values of up to this size, without a scale."""
         import torch
 
-        scale = self.of.scaling(rows, values)
         if self.kinds[-1] == torch.int8:
-            return scale.expand_as(values)
+            return 1.0
         kinds = [torch.finfo(kind) for kind in self.kinds]
-        eps = max(kind.eps for kind in kinds)
-        least = max(kind.smallest_normal * kind.eps for kind in kinds)
-        return values.abs().mul_(eps).add_(least * scale)
+        return float(max(kind.eps for kind in kinds) * largest + max(kind.tiny * kind.eps for kind in kinds))
+
+    def steps(self, values: Tensor, rows: Rows) -> float:
+        """Σ of the squared distances between neighbours at these values, at most; of squares as large as they are."""
+        scale = self.of.scaling(rows, values)
+        sizes = square(values if self.of.scale is None else values / scale)
+        least, growth = self.step(0.0), self.step(1.0)
+        scaled = 1.0 if self.of.scale is None else square(scale) / scale.numel()
+        return scaled * ((growth - least) ** 2 * sizes + least**2 * values.numel())
+
+
+def square(x: Tensor) -> float:
+    """Σ x²."""
+    return dot(x, x)
+
+
+def dot(x: Tensor, y: Tensor) -> float:
+    """Σ x∘y, of a block of rows: float32 is enough for so many, and the blocks are added up in float64."""
+    import torch
+
+    return float(torch.dot(x.flatten(), y.flatten()))

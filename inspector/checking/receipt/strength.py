@@ -18,20 +18,22 @@ from functools import partial
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
-from inspector.checking.receipt.stored import Grid, Rows, Stored
+from inspector.checking.receipt.stored import Grid, Rows, Stored, dot, square
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_BLOCK, _SAMPLE = 2**20, 2**16
+_BLOCK, _SAMPLE = 2**18, 2**16
 """Entries at a time, and of the rows on which g is inverted."""
 ARITHMETIC = 2.0**-8
 """ΔW may have been computed in bfloat16: B, A and their product are each rounded by up to 2⁻⁹."""
-ERRORS = 3
+ERRORS = 4
 """Standard errors on either side of a strength."""
 _MOST = 1024.0
 """No strength above this is looked for."""
+_HALFWAY = 0.01
+"""Share of the entries of 8-bit matrices."""
 _DEPENDENT = 1e3
 """Condition of updates that cannot be told apart."""
 
@@ -142,6 +144,8 @@ class _Sample:
     delta: Tensor
     steps: float
     """√Σ(step of the grid)²."""
+    largest: float
+    """Of the steps."""
 
     @classmethod
     def of(cls, matrix: Matrix, grid: Grid) -> _Sample:
@@ -151,7 +155,7 @@ class _Sample:
         n = min(height, max(1, _SAMPLE // width))
         rows = torch.linspace(0, height - 1, n).round().long()
         W0, W, parts = read(matrix, rows)
-        return cls(rows, W0, W, total(parts), _norm(grid.steps(W, rows)))
+        return cls(rows, W0, W, total(parts), sqrt(grid.steps(W, rows)), _largest_step(grid, W, rows))
 
     @property
     def energy(self) -> float:
@@ -174,7 +178,7 @@ class _Solved:
         if not energy:
             rest = _norm(sample.W - way(sample.W0, sample.delta, sample.rows))
             return cls(way, 0.0, rest, rest == 0)
-        target = _dot(sample.W - sample.W0, sample.delta) / energy
+        target = dot(sample.W - sample.W0, sample.delta) / energy
         strength = inverse(partial(_g, way, sample), target, target, 1e-4 * asked)
         rest = _norm(sample.W - way(sample.W0, strength * sample.delta, sample.rows))
         weight = _norm(sample.W0) if of_weight else 0.0
@@ -193,7 +197,7 @@ def arithmetic(steps: float, size: float, weight: float) -> float:
 
 def _g(way: Round, sample: _Sample, strength: float) -> float:
     made = way(sample.W0, strength * sample.delta, sample.rows)
-    return _dot(made - sample.W0, sample.delta) / sample.energy
+    return dot(made - sample.W0, sample.delta) / sample.energy
 
 
 def inverse(g: Callable[[float], float], target: float, start: float, tolerance: float) -> float:
@@ -227,7 +231,6 @@ class _Sums:
     change: float = 0.0
     weight: float = 0.0
     steps: float = 0.0
-    largest: float = 0.0
     left: float = 0.0
     rounding: float = 0.0
     rest: float = 0.0
@@ -257,15 +260,13 @@ def _summed(matrix: Matrix, grid: Grid, solved: _Solved) -> tuple[_Sums, Tensor,
         sums.size += square(delta)
         sums.change += square(change)
         sums.weight += square(W0)
-        steps = grid.steps(W, rows)
-        sums.steps += square(steps)
-        sums.largest = max(sums.largest, float(steps.max()))
+        sums.steps += grid.steps(W, rows)
         sums.left += square(left)
         sums.rest += square(rest)
-        sums.along += _dot(left, delta)
+        sums.along += dot(left, delta)
         sums.spread += square(left.mul_(delta))
-        sums.equal = sums.equal and bool((change == 0).all() or (W == grid.rounded(W0, rows)).all())
-        inner += torch.stack([(rest * part).sum(dtype=torch.float64) for part in parts])
+        sums.equal = sums.equal and bool((change == 0).all() or (grid.rounded(W0, rows) == W).all())
+        inner += torch.tensor([dot(rest, part) for part in parts], dtype=torch.float64)
         if k > 1:
             flat = torch.stack([part.flatten() for part in parts]).double()
             gram += flat @ flat.T
@@ -278,8 +279,10 @@ def _whole(matrix: Matrix, grid: Grid, sample: _Sample, solved: _Solved, asked: 
     alpha, low, high, kept, telling = solved.strength, -inf, inf, 0.0, False
     size = sqrt(sums.size)
     allowed = arithmetic(sqrt(sums.steps), abs(alpha) * size, sqrt(sums.weight) * matrix.of_weight)
-    # Few entries that move are a Poisson variable; and of several updates that are merged one by one, each rounds.
-    allowed += ERRORS * sums.largest * (sqrt(allowed) + ERRORS * sums.largest)
+    # Few entries that move are a Poisson variable. Quantisers differ in what is halfway between two of their values.
+    # Of several updates that are merged one by one, each rounds.
+    allowed += ERRORS * sample.largest * (sqrt(allowed) + ERRORS * sample.largest)
+    allowed += _HALFWAY * grid.eight_bit * sums.steps
     allowed += (len(inner) - 1) * sums.steps / 12 + 2.0**-44 * sums.weight
     if sample.energy:
         error = ERRORS * sqrt(sums.spread) / sums.size
@@ -290,8 +293,8 @@ def _whole(matrix: Matrix, grid: Grid, sample: _Sample, solved: _Solved, asked: 
         alpha = inverse(g, goal, near, tolerance)
         low, high = (inverse(g, goal + e, alpha + e, tolerance) for e in (-error, error))
         made = solved.way(sample.W0, asked * sample.delta, sample.rows) - sample.W0
-        kept = _dot(made, sample.delta) / ((_norm(made) or 1.0) * sqrt(sample.energy))
-        telling = g(asked) - g(0.0) > 2 * error
+        kept = dot(made, sample.delta) / ((_norm(made) or 1.0) * sqrt(sample.energy))
+        telling = g(asked) - g(0.0) > 1.5 * error
     moved = alpha - solved.strength
     left = max(0.0, sums.left - 2 * moved * sums.along + moved**2 * sums.size)
     systematic = ARITHMETIC / 2 * max(abs(alpha), asked)
@@ -338,16 +341,10 @@ def total(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
 
 
-def _dot(x: Tensor, y: Tensor) -> float:
-    """Σ x∘y, summed in float64."""
-    import torch
-
-    return float((x * y).sum(dtype=torch.float64))
-
-
-def square(x: Tensor) -> float:
-    return _dot(x, x)
+def _largest_step(grid: Grid, W: Tensor, rows: Rows) -> float:
+    scale = float(grid.of.scaling(rows, W).max())
+    return scale * grid.step(float(W.abs().max()) / scale)
 
 
 def _norm(x: Tensor) -> float:
-    return sqrt(_dot(x, x))
+    return sqrt(square(x))

@@ -73,7 +73,7 @@ class _Reading:
         told = self.at or self.without or [n for n, _ in self.fits]
         self.strength = combined([self.by_index[n] for n in told])
 
-    def receipt(self) -> Receipt:
+    def receipt(self) -> Receipt:  # noqa: PLR0911 - the order of the questions
         if not self.fits:
             return self._unfit()
         if self._strangers():
@@ -106,7 +106,7 @@ class _Reading:
         return _share((c.size for c in self.known.changes), (c.weight for c in self.known.changes)) > _FAR
 
     def _strangers(self) -> bool:
-        """Whether most of what no adapter changes is far from the base; of what all change, if nothing else is there."""
+        """Whether most of what no adapter changes is far from the base; if there is none, of what adapters change."""
         if self.known.changes:
             return self._far()
         fits = self.by_index.values()
