@@ -20,7 +20,7 @@ def text(found: Receipt) -> str:
     """The sentence, the strength, and the modules that say it: a row a projection."""
     page = Page()
     with page.capture() as captured:
-        page.print(Text(found.sentence))
+        page.print(Text(found.sentence), soft_wrap=True)
         if found.modules:
             strength = found.strength
             page.print(f"strength {number(strength.value)} ({number(strength.low)} to {number(strength.high)})")

@@ -12,6 +12,9 @@ from inspector.checking.receipt.strength import ARITHMETIC, ERRORS, Fit
 SAME = 0.01
 """Strengths that differ by less are one, whatever their errors: nobody merges at .99."""
 
+_TRACE = 0.1
+"""Of the strength, and of the matrices: less of both is what another update has in common with this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strength:
@@ -64,6 +67,8 @@ def groups(fits: Sequence[tuple[int, Fit]], asked: float) -> tuple[list[int], li
     without = [n for n, fit in told if near(fit, 0.0, asked)]
     rest = [(n, fit) for n, fit in told if n not in without]
     centre = median(fit.strength for _, fit in rest) if rest else 0.0
+    if abs(centre) < _TRACE * asked and len(rest) < _TRACE * len(told):
+        return [], [n for n, _ in told], [], untold, 0.0
     at = [n for n, fit in rest if near(fit, centre, asked)]
     return at, without, [n for n, _ in rest if n not in at], untold, centre
 
