@@ -10,13 +10,13 @@ from html import escape
 from typing import Any
 
 from inspector.common.errors import InspectorError
+from inspector.common.numbers import fixed
 from inspector.insights.overview import Overview, overview
 from inspector.study.html import html_table
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Study
 from inspector.study.table import COLUMNS, rows
 from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
-from inspector.tables.tables import number
 
 
 class NotebookStudy(Study):
@@ -61,7 +61,7 @@ def study_html(study: Study) -> str:
     facts = [*found.facts, *([f"names: {found.labels.shared}"] if found.labels.shared else [])]
     if not found.whole:
         facts.append(f"{found.known} of {found.total} modules measured so far")
-    said = "".join(f"<li>{'<strong>!</strong> ' * told.caution}{escape(told.text)}</li>" for told in found.so_what)
+    said = "".join(f"<li>{'<strong>!</strong> ' * part.caution}{escape(part.text)}</li>" for part in found.so_what)
     groups = html_table(groups_caption(found), GROUP_COLUMNS, group_rows(found))
     return f"<p><strong>{escape(' · '.join(facts))}</strong></p><ol>{said}</ol>{groups}{_cosines(study, found)}"
 
@@ -73,6 +73,6 @@ def _cosines(study: Study, found: Overview) -> str:
         return ""
     short = dict(zip(found.who, found.labels.short, strict=True))
     names = [short[i] for i in order]
-    rows = [(name, *(number(float(block[i, j, 0])) for j in order)) for name, i in zip(names, order, strict=True)]
+    rows = [(name, *(fixed(float(block[i, j, 0])) for j in order)) for name, i in zip(names, order, strict=True)]
     table = html_table("cosines over all modules", ("", *names), rows)
     return f"<details><summary>Cosines</summary>{table}</details>"

@@ -10,6 +10,7 @@ from inspector.claims.verdicts import Outcome
 from inspector.common.text import count, plain, some
 from inspector.insights.overview import Overview, in_blocks
 from inspector.insights.overview import overview as overview_of
+from inspector.insights.pairwise import within_bases
 from inspector.insights.short_names import in_short
 from inspector.report.anonymise import published
 from inspector.report.chart_subjects import drawn_first
@@ -27,10 +28,10 @@ def report(
     Without the paths of this machine: people publish reports.
     """
     whole = published(study)
-    study, shared = in_short(whole)
+    study, shared = in_short(within_bases(whole))
     found = overview_of(study)
     context = Context.of(in_blocks(study, found), found.order, _breaks(found))
-    told, missing = _measured(
+    known, missing = _measured(
         (
             overview.measured(context),
             similarity.matrix(context),
@@ -52,7 +53,7 @@ def report(
         ),
         alone=len(study.adapters) < 2,
     )
-    sections = (overview.overview(context, missing), overview.findings(context), *told, reference.objectives())
+    sections = (overview.overview(context, missing), overview.findings(context), *known, reference.objectives())
     bases = sorted({plain(a.base, 120) for a in study.adapters if a.base})
     subtitle = f"{count(len(study.adapters), 'adapter')} of {some(bases) or 'an unnamed base'}"
     return Report(

@@ -31,14 +31,13 @@ class Origin:
     """Digest of the start A₀: equal for runs whose input directions may be compared."""
     step: int | None = None
     told_by: Literal["", "run.json", "name"] = ""
+    steps: int | None = None
+    """Of the whole training: more than `step` where an earlier one is reported."""
 
     @property
     def label(self) -> str:
         """`lr 0.0002, seed 42`: what tells the runs of one method apart."""
-        parts = (
-            "" if self.lr is None else f"lr {self.lr:g}",
-            "" if self.seed is None else f"seed {self.seed}",
-        )
+        parts = ("" if self.lr is None else f"lr {self.lr:g}", "" if self.seed is None else f"seed {self.seed}")
         return ", ".join(part for part in parts if part)
 
 
@@ -131,6 +130,7 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
         "run.json",
+        _whole(record.get("steps")),
     )
 
 

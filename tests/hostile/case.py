@@ -1,7 +1,5 @@
 """What a hostile case is: how its files are made, and how the commands must end on them."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -34,8 +32,8 @@ class Case:
 
 
 _LOST = (
-    "no float",
-    "no finite number",
+    "not a float",
+    "not a finite number",
     "1-D or zero-size",
     "does not multiply",
     "not fit into memory",

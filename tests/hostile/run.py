@@ -7,8 +7,6 @@ computes, which other work on the machine does not change, and a wide one of the
 address space than the process had and `ROOM` beside it, and its own peak of memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -37,12 +35,7 @@ def run(args: list[str], computing: float = COMPUTING) -> dict[str, object]:
     except SystemExit as end:
         code = end.code
     _deadlines(0, 0)
-    return {
-        "code": code,
-        "out": out.getvalue(),
-        "err": err.getvalue(),
-        "grown": memory("VmHWM") - before,
-    }
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "grown": memory("VmHWM") - before}
 
 
 def _deadlines(computing: float, waiting: float) -> None:

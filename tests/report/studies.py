@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from inspector.study.aggregate import fill_diagonals
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study, fill_diagonals
+from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
 
 METHODS = ("sft", "rft", "rift", "dft", "dpo", "offline-grpo", "online-grpo", "online-dapo")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -18,7 +19,7 @@ HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a\u20
 def full_study(names=METHODS, layers=36, *, probes=PROBES, k=10, rank=16, seed=0, base="org/base"):
     """Every metric of the weights and of these probes, random within its range; NaN of an adapter with itself.
 
-    Scales are known: shares in place of norms are no part of it.
+    Scales are known: shares in place of norms are not part of it.
     """
     rng = np.random.default_rng(seed)
     modules = tuple(ModuleId(layer, f"mlp.{p}") for layer in range(layers) for p in PROJECTIONS)

@@ -136,8 +136,7 @@ def test_nothing_half_written(study, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"format": "other"}', '{"format": "adapter-inspector study", "version": 1}', "\x00\xff"],
+    "text", ["", "[]", "{}", '{"format": "other"}', '{"format": "adapter-inspector study", "version": 1}', "\x00\xff"]
 )
 def test_what_is_no_study_is_refused_in_a_sentence(tmp_path, text):
     path = tmp_path / "s.json"

@@ -1,7 +1,5 @@
 """`inspector demo`: everything that was measured of the bundled adapters, at once and without torch."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -10,8 +8,7 @@ from pathlib import Path
 from inspector.common.assets import DEMO
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
-from tests.tui.helpers import area, body
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, body, settle
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,7 +1,5 @@
 """A training is watched: what lands appears, what is damaged is said, what has finished is named."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest
@@ -9,8 +7,7 @@ import pytest
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.trajectory import watcher
 from tests.trajectory.training import begin, damage, finish, land, log, trained
-from tests.tui.helpers import area, body, everything, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, body, everything, settle, visit
 
 
 @pytest.fixture(autouse=True)

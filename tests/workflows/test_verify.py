@@ -176,16 +176,13 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
     ("args", "said"),
     [
         (("nothing.yaml",), "No claims 'nothing.yaml': name a .yaml file, or one of"),
-        (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
+        (("demo", "extra"), "'extra' is not an option: name adapters after --adapters"),
         (
             ("demo", "--study", "x.json", "--base", "smollm2"),
             "--base says what to measure, and --study has its numbers already",
         ),
         (("demo", "--adapters", "nowhere/at/all"), "No file or folder 'nowhere/at/all' here"),
-        (
-            ("demo", "--adapters", f"else={DEMO / 'sft'}"),
-            "No claim names else. NAME=SOURCE gives one of",
-        ),
+        (("demo", "--adapters", f"else={DEMO / 'sft'}"), "No claim names else. NAME=SOURCE gives one of"),
         (("demo", "--out", "no/such/folder.json"), "there is no folder"),
     ],
 )
@@ -276,3 +273,15 @@ def test_a_place_that_none_of_the_sets_adapters_has(tmp_path, fields, said):
 def test_the_bundled_sets_are_listed():
     listed = inspector("claims").stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [STUDY, "demo"]
+
+
+def test_adapters_of_a_step_before_the_last_are_named(tmp_path):
+    """One reports step 1,000 of 1,500, one its last."""
+    for name, step in (("sft", 1000), ("rft", 1500)):
+        folder = write_adapter(tmp_path / name, random_factors(SHAPES, r=10, seed=step))
+        (folder / "run.json").write_text(json.dumps({"method": name, "step": step, "steps": 1500}))
+    made = inspector("claims", "new", tmp_path / "claims.yaml", tmp_path / "sft", tmp_path / "rft")
+    assert made.returncode == 0, made.stderr
+    done = run(tmp_path / "claims.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "Before the last step of their training: sft of step 1,000 of 1,500." in done.stderr

@@ -10,13 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import (
-    constants,
-    get_hf_file_metadata,
-    hf_hub_download,
-    hf_hub_url,
-    try_to_load_from_cache,
-)
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
 from inspector.adapters.hub.asking import asked, patience
 from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
@@ -38,8 +32,8 @@ class Downloads:
         self,
         remote: Remote,
         listing: Listing,
-        progress: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
+        progress: Callable[[Progress], None] = lambda _progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._remote, self._listing = remote, listing
         self._progress, self._cancelled = progress, cancelled

@@ -1,4 +1,4 @@
-"""8-bit numbers whose scale stands in a tensor beside them: multiplied in, and a factor without its own is no float.
+"""8-bit numbers whose scale stands in a tensor beside them: multiplied in, and a factor without its own is not a float.
 
 W = scale·W₈ with one scale for a tensor, one for each row, group of a row or block of 128×128, under the names of
 ComfyUI (`scale_weight`), compressed-tensors (`weight_scale`), DeepSeek (`weight_scale_inv`, multiplied as well) and
@@ -44,7 +44,7 @@ def scales(headers: Mapping[str, TensorHeader]) -> tuple[dict[str, TensorHeader]
 
 
 def multiplied(weights: Weights) -> Weights:
-    """The weights with every 8-bit tensor times the scale beside it, which is no tensor of its own any more."""
+    """The weights with every 8-bit tensor times the scale beside it, which is not a tensor of its own any more."""
     beside, aside = scales(weights.headers)
     if not aside:
         return weights
@@ -65,7 +65,7 @@ def _owner(name: str, headers: Mapping[str, TensorHeader]) -> str:
 
 
 def _readable(header: TensorHeader, scale: TensorHeader | None) -> TensorHeader:
-    """The header, of a type that is no float if the scale is missing or does not fit."""
+    """The header, of a type that is not a float if the scale is missing or does not fit."""
     return header if fits(scale, header.shape) else header._replace(dtype=f"{header.dtype} without its scale")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count, plain
 from inspector.insights.findings import Finding as Told
 from inspector.insights.findings import Number, findings_of
@@ -14,7 +15,7 @@ from inspector.report.document import Finding, Heading, Note, Part, Section, Tab
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.provenance import Origin
 from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
-from inspector.tables.tables import in_digits, number, significant
+from inspector.tables.tables import in_digits, significant
 
 _COLUMNS = (
     "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",
@@ -94,14 +95,14 @@ def measured(context: Context) -> Section:
     for i, adapter in enumerate(study.adapters):
         own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
         cells = (
-            label(adapter.name), *_made(adapter.origin), significant(own[0]), number(own[1], 1), adapter.format,
+            label(adapter.name), *_made(adapter.origin), significant(own[0]), fixed(own[1], 1), adapter.format,
             adapter.base or "?", adapter.rank, adapter.scale, ", ".join(adapter.targets), str(adapter.modules),
             f"{adapter.parameters:,}", adapter.dtype, adapter.health,
         )  # fmt: skip
         lines.append(tuple(plain(cell) for cell in cells))
-    told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in lines)]
-    alike = [n for n in told[1:] if len(lines) > 1 and len({line[n] for line in lines}) == 1]
-    kept = [n for n in told if n not in alike]
+    known = [n for n in range(len(_COLUMNS)) if any(line[n] for line in lines)]
+    alike = [n for n in known[1:] if len(lines) > 1 and len({line[n] for line in lines}) == 1]
+    kept = [n for n in known if n not in alike]
     caption = (
         f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')} in "
         f"{count(len(study.layers), 'layer')}; ΔW = s·B·A"
@@ -120,11 +121,11 @@ def _made(origin: Origin) -> tuple[str, ...]:
 
 
 def _health(context: Context) -> Iterator[Note]:
-    told = False
+    any_issue = False
     for adapter in context.study.adapters:
         for finding in adapter.findings:
-            told = True
+            any_issue = True
             severe = finding.severity != "info"
             yield Note(plain(f"{finding.severity}: {adapter.name}: {finding.text}", 1200), caution=severe)
-    if not told:
+    if not any_issue:
         yield Note("Nothing is odd about their files: every tensor is accounted for.")

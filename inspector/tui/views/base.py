@@ -70,7 +70,7 @@ class View(ABC):
     lists: str = "adapters"
     """What is listed, that can be searched: adapters, modules or claims."""
     terms: tuple[tuple[str, str], ...] = ()
-    """Words on it that are no metrics, with their meaning."""
+    """Words on it that are not metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
     """Beside those of every view."""
     first: tuple[str, ...] = ()
@@ -109,6 +109,10 @@ class View(ABC):
     def reach(self, state: AppState, line: int, here: int) -> None:
         """The cursor to a line of the view that was pointed at, from the line it is on."""
         self.move(state, line - here)
+
+    def pick(self, state: AppState, x: int, y: int) -> bool:  # noqa: ARG002
+        """The cursor to the cell of a map that was pointed at; whether one was."""
+        return False
 
     def across(self, state: AppState, step: int) -> None:
         """Cursor to the right for positive steps."""
