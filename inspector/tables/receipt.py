@@ -11,7 +11,8 @@ from rich.text import Text
 from inspector.checking.receipt.places import Place
 from inspector.checking.receipt.strength import Fit
 from inspector.checking.receipt.verdict import Receipt
-from inspector.tables.tables import Page, number, significant, titled
+from inspector.common.numbers import fixed
+from inspector.tables.tables import Page, significant, titled
 
 _MOST = 12
 
@@ -23,7 +24,7 @@ def text(found: Receipt) -> str:
         page.print(Text(found.sentence), soft_wrap=True)
         if found.modules:
             strength = found.strength
-            page.print(f"strength {number(strength.value)} ({number(strength.low)} to {number(strength.high)})")
+            page.print(f"strength {fixed(strength.value, 3)} ({fixed(strength.low, 3)} to {fixed(strength.high, 3)})")
             _table(page, found.modules)
     return captured.get()
 
@@ -32,17 +33,14 @@ def _table(page: Page, modules: Sequence[tuple[Place, Fit | None]]) -> None:
     rows: dict[str, list[tuple[Place, Fit | None]]] = defaultdict(list)
     for place, fit in modules:
         rows[place.id.path].append((place, fit))
-    table = titled("")
-    table.add_column("module")
-    for heading in ("layers", "strength", "left over", "expected"):
-        table.add_column(heading, justify="right")
+    table = titled("", ("module",), ("layers", "strength", "left over", "expected"))
     for path, those in list(rows.items())[:_MOST]:
         fits = [fit for _, fit in those if fit is not None]
         if not fits:
             table.add_row(Text(path), str(len(those)), Text(those[0][0].fault), "", "")
             continue
         values = sorted(fit.strength for fit in fits)
-        span = number(values[0], 2) if values[-1] - values[0] < 0.005 else f"{values[0]:.2f} to {values[-1]:.2f}"
+        span = fixed(values[0]) if values[-1] - values[0] < 0.005 else f"{values[0]:.2f} to {values[-1]:.2f}"
         sizes = ([fit.left_over for fit in fits], [fit.expected for fit in fits])
         table.add_row(Text(path), str(len(those)), span, *(significant(hypot(*of)) for of in sizes))
     page.print(table)
