@@ -1,6 +1,6 @@
 """What LoRA training did to the weights: open adapters, see their weight-space geometry.
 
-In a notebook: `load`, `compare`, `probe`, `summary`, `open_study`, `save_study`; see `inspector.api.library`.
+In a notebook: `load`, `compare`, `probe`, `sketch`, `summary`, `open_study`, `save_study`; see `inspector.api.library`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from inspector._version import __version__
 
-__all__ = ["__version__", "compare", "load", "open_study", "probe", "save_study", "summary"]
+__all__ = ["__version__", "compare", "load", "open_study", "probe", "save_study", "sketch", "summary"]
 
 if TYPE_CHECKING:
-    from inspector.api.library import compare, load, open_study, probe, save_study, summary
+    from inspector.api.library import compare, load, open_study, probe, save_study, sketch, summary
 
 
 def __getattr__(name: str) -> Any:

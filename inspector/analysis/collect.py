@@ -124,7 +124,7 @@ class Table:
         """B, A and s, or 1 where that is not known: `_unscale` takes out what depends on it."""
         adapter = self.adapters[i]
         s = adapter.modules[module].scale.value
-        return *_bounded(*adapter.load(module)), 1.0 if s is None else s
+        return *bounded(*adapter.load(module)), 1.0 if s is None else s
 
     def _enter(self, batch: Batch, found: ModuleGeometry) -> None:
         """Write the numbers of a batch into the blocks."""
@@ -217,7 +217,7 @@ def _values(module: LoraModule) -> int:
     return min(module.rank, module.d_out, module.d_in)
 
 
-def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
+def bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     """The factors, multiplied out where their r×r Gram matrices would be far larger than they themselves."""
     from inspector.adapters.updates.factors import whole
 

@@ -10,6 +10,10 @@ from torch import Tensor
 from inspector.geometry.directions import Crossings
 from inspector.geometry.factorise import Factorised
 from inspector.geometry.gram import Grams, products_in_panels
+from inspector.geometry.stack import Stack
+
+_AT_ONCE = 2**22
+"""Numbers of the factors of pairs that are gathered at once."""
 
 
 def inner_products(f: Factorised, g: Grams, c: Crossings) -> Tensor:
@@ -26,13 +30,29 @@ def inner_products(f: Factorised, g: Grams, c: Crossings) -> Tensor:
 
 
 def inner_products_alone(f: Factorised) -> Tensor:
-    """The same without Gram matrices in memory; updates whose basis is a QR factor enter as UΣ and Vᵀ, with s = 1."""
+    """The same without Gram matrices in memory."""
+    return products_in_panels(well_conditioned(f))
+
+
+def well_conditioned(f: Factorised) -> Stack:
+    """The stack of factors whose products are exact: where a basis is a QR factor, UΣ and Vᵀ, with s = 1."""
     if not f.by_qr:
-        return products_in_panels(f.stack)
+        return f.stack
     at, i = f.orthonormal.nonzero().mT
     stack = replace(f.stack, scale=f.stack.scale.clone())
     outputs, inputs = stack.outputs(), stack.inputs()
     outputs[at, i] = outputs[at, i] @ (f.X[at, i] * f.sigma[at, i][:, None, :])
     inputs[at, i] = inputs[at, i] @ f.Y[at, i]
     stack.scale[at, i] = 1.0
-    return products_in_panels(stack)
+    return stack
+
+
+def inner_products_of(stack: Stack, i: Tensor, j: Tensor) -> Tensor:
+    """⟨ΔW_i,ΔW_j⟩_F of these pairs at the one module of a stack, (P,)."""
+    outputs, inputs, scale = stack.outputs()[0], stack.inputs()[0], stack.scale[0]
+    found = []
+    few = max(1, _AT_ONCE // (outputs[0].numel() + inputs[0].numel()))
+    for one, other in zip(torch.split(i, few), torch.split(j, few), strict=True):
+        G = (outputs[one].mT @ outputs[other]) * (inputs[one].mT @ inputs[other])
+        found.append(G.sum((-2, -1)) * scale[one] * scale[other])
+    return torch.cat(found) if found else stack.scale.new_zeros(0)
