@@ -109,7 +109,8 @@ class Sketches:
     def estimate(self, kind: Kind, i: int) -> Estimate:
         """Of adapter i beside each: the cosine, the mean output similarity, or the mean row-space overlap.
 
-        The means are over the modules that both adapt.
+        The means are over the modules that both adapt. The overlap of ranks r and r' is ‖VᵀV'‖²/√(rr'), that of an
+        analysis if the two are equal.
         """
         found = (self._of[kind] @ self._of[kind][i]).astype(np.float64)
         spread = self._spread[kind]
