@@ -25,13 +25,11 @@ def write_pool(root: Path, n: int, *, layers: int = 30, r: int = 8, run: int = 2
         end = {path: torch.randn(d_out, r, generator=own) * fall / 50 for path, (d_out, _) in shapes.items()}
         for step in range(min(run, n - len(folders))):
             grown = (step + 1) / run
-            factors = {
-                path: (
-                    (grown * (end[path] + 0.006 * (1 - grown) * torch.randn(end[path].shape, generator=own))).bfloat16(),
-                    (A0[path] + 0.02 * grown * torch.randn(A0[path].shape, generator=own) / 24).bfloat16(),
-                )
-                for path in shapes
-            }
+            factors = {}
+            for path in shapes:
+                noise, drift = (torch.randn(x.shape, generator=own) for x in (end[path], A0[path]))
+                B, A = grown * (end[path] + 0.006 * (1 - grown) * noise), A0[path] + 8e-4 * grown * drift
+                factors[path] = B.bfloat16(), A.bfloat16()
             folder = root / f"run{number:03}" / f"checkpoint-{100 * (step + 1)}"
             folders.append(write_adapter(folder, factors, alpha=2 * r, base="HuggingFaceTB/SmolLM2-135M-Instruct"))
     shutil.copytree(folders[0], folders[-1], dirs_exist_ok=True)
