@@ -51,9 +51,8 @@ def save(
     are.
     """
     path = Path(path)
+    _refuse_suffix(path)
     writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
-    if path.suffix.lower() not in writers:
-        raise InspectorError(f"Cannot write {path.name!r}: the name must end in {', '.join(SUFFIXES)}.")
     with ExitStack() as files:
         temporary = files.enter_context(replacing(path))
         writers[path.suffix.lower()](study, temporary, metrics, scopes)
@@ -67,18 +66,20 @@ def save(
 
 def _findings(study: Study) -> dict[str, Any]:
     """What a CSV has no column for. Written without any too: one of an earlier table would be believed."""
-    adapters = [
-        {"name": a.name, "source": a.source, "health": a.health, "findings": [asdict(f) for f in a.findings]}
-        for a in study.adapters
-    ]
+    known = [(a, [asdict(finding) for finding in a.findings]) for a in study.adapters]
+    adapters = [{"name": a.name, "source": a.source, "health": a.health, "findings": own} for a, own in known]
     return {"format": "adapter-inspector findings", "version": VERSION, "adapters": adapters}
 
 
 def refuse_unwritable(path: Path) -> None:
     """Raise InspectorError where `save` could not write: said before the work, not after it."""
+    _refuse_suffix(path)
+    refuse_place(path)
+
+
+def _refuse_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot write {str(path)!r}: the name must end in {', '.join(SUFFIXES)}.")
-    refuse_place(path)
 
 
 def is_study(sources: Sequence[str]) -> bool:
@@ -189,9 +190,8 @@ def _coded(column: Any) -> Coded:
 
 
 def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Floats, values: Floats) -> Study:
-    if head["version"] > VERSION:
-        newer = f"{plain(path, 400)} is of format version {head['version']}"
-        raise InspectorError(f"{newer}: update adapter-inspector to open it.")
+    if (version := head["version"]) > VERSION:
+        raise InspectorError(f"{plain(path, 400)} is of format version {version}: update adapter-inspector to open it.")
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
         typed(tuple[AdapterInfo, ...], head["adapters"]),

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.common.labels import labels
+from inspector.common.numbers import fixed
 from inspector.common.text import count, plain, some
 from inspector.insights.atlas import TWIN, Atlas
-from inspector.tables.tables import UNLIMITED, Page, number, significant, titled
+from inspector.tables.tables import UNLIMITED, Page, significant, titled
 
 ROWS = 20
 """Of a table on stdout; the page has all."""
@@ -119,7 +120,7 @@ def _lonely(name: str) -> Text:
 
 
 def _with_error(value: float, error: float) -> str:
-    return number(value) if not error > 0 else f"{number(value)} ± {number(error)}"
+    return fixed(value, 3) if not error > 0 else f"{fixed(value, 3)} ± {fixed(error, 3)}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Rows, most: int = ROWS) -> Table:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.numbers import fixed
 from inspector.common.text import some
 from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
 from inspector.trajectory.runs import Run
@@ -148,6 +149,7 @@ class TrajectoryView(View):
         first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
+        first.add(" · the run's own" if step == curve.run.reported else "")
         return [first, Line(f" cosine: {' · '.join(cosines)}")]
 
     def move(self, state: AppState, step: int) -> None:
@@ -175,7 +177,7 @@ def shown(metric: str, value: float) -> str:
     if math.isnan(value):
         return NA
     if metric.startswith("cosine"):
-        return f"{value:.3f}".replace("-", "−")
+        return fixed(value, 3)
     return f"{value:.3g}".replace("-", "−") if metric == "loss" else general(value)
 
 
