@@ -72,6 +72,8 @@ for _name, _module, _help in (
     ("open", "inspector.cli.open", "Open adapters in the app (the default command)."),
     ("demo", "inspector.cli.open", "Open the bundled adapters."),
     ("analyze", "inspector.cli.analyze", "Measure adapters: tables on stdout, or every number to a file."),
+    ("sketch", "inspector.cli.sketch", "Sketch many adapters into a file that grows, for the atlas."),
+    ("atlas", "inspector.cli.atlas", "Hundreds of adapters: groups, duplicates, outliers, neighbours, what to keep."),
     ("check", "inspector.cli.check", "Tell what is wrong, or odd, with adapters and their files."),
     ("receipt", "inspector.cli.receipt", "Tell whether a merged model, or a server, has an adapter in it."),
     ("ls", "inspector.cli.ls", "List the adapters of a folder or a repo, and their sizes; download nothing."),

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "busy",
     "many_modules",
     "receipt",
+    "atlas",
     "dense_svd",
     "start",
     "scrub",
