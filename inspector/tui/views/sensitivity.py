@@ -7,6 +7,7 @@ from itertools import combinations
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.sensitivity import GROUPINGS, Variation, spreads, variations
 from inspector.study.study import Study
@@ -78,8 +79,8 @@ def _groups(study: Study, by: str, area: Area) -> list[Line]:
     width = min(max([cell_len(clean(s.group)) for s in found] + [6]), max(area.width - 56, 8))
     head = Line(f" Cosines within and between groups, by {by}", ink.bold)
     lines = [head, Line("   ").add(left(by, width) + "  runs       within            to the others", ink.dim)]
-    for spread in found:
-        line = Line("   ").add(left(clean(spread.group), width)).add(right(str(len(spread.members)), 6) + "   ")
+    for spread, name in zip(found, labels([s.group for s in found]).at(width), strict=True):
+        line = Line("   ").add(left(name, width)).add(right(str(len(spread.members)), 6) + "   ")
         lines.append(line.add(left(_range(spread.within), 19)).add(_range(spread.between)))
     return lines
 
