@@ -96,10 +96,10 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
 
 
-def chance_span(study: Study, metric: str, k: int | None = None) -> str:
-    """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known. `k`: 0-based, of an angle."""
+def chance_span(study: Study, metric: str) -> str:
+    """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known."""
     pairs = combinations(range(len(study.adapters)), 2)
-    levels = np.array([pair_chance(study, metric, i, j)[k or 0] for i, j in pairs])
+    levels = np.array([pair_chance(study, metric, i, j)[0] for i, j in pairs])
     known = levels[np.isfinite(levels)]
     shown = dict.fromkeys(level(float(end)) for end in (known.min(), known.max())) if known.size else ["n/a"]
     return " to ".join(shown)

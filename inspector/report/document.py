@@ -128,14 +128,10 @@ class Bars:
         columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
         rows = []
         for bar in self.bars:
-            cells = [bar.subject.label, self.shown(bar.value)]
-            if interval:
-                cells.append(f"{fixed(bar.low, self.digits)} to {fixed(bar.high, self.digits)}")
-            if whisker:
-                cells.append(fixed(bar.whisker, self.digits))
-            rows.append(tuple(cells))
-        for label, level in self.levels:
-            rows.append((label, fixed(level, self.digits), *("" for _ in columns[2:])))
+            low, high, end = (fixed(value, self.digits) for value in (bar.low, bar.high, bar.whisker))
+            cells = [*([f"{low} to {high}"] if interval else []), *([end] if whisker else [])]
+            rows.append((bar.subject.label, self.shown(bar.value), *cells))
+        rows += [(label, fixed(level, self.digits), *[""] * len(columns[2:])) for label, level in self.levels]
         return Table(f"{self.id}-numbers", self.caption, tuple(columns), tuple(rows))
 
 

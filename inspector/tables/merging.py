@@ -52,10 +52,9 @@ def _parents(preview: Preview) -> Table:
     """Who is added, how much of it, and how far the sum points its way."""
     study, scope = preview.study, preview.scope()
     added = sum(w != 0 for w in preview.weights)
-    table = titled(f"Σ w·ΔW of {count(added, 'adapter')}, {count(int(scope.sum()), 'module')}")
-    table.add_column("adapter", overflow="fold", max_width=30)
-    for heading in ("weight", "rank", "‖ΔW‖", "‖w·ΔW‖", "cosine to sum"):
-        table.add_column(heading, justify="right")
+    title = f"Σ w·ΔW of {count(added, 'adapter')}, {count(int(scope.sum()), 'module')}"
+    table = titled(title, ("adapter",), ("weight", "rank", "‖ΔW‖", "‖w·ΔW‖", "cosine to sum"))
+    table.columns[0].overflow, table.columns[0].max_width = "fold", 30
     norms, cosines = preview.sums.own_norms(scope).tolist(), preview.sums.cosines(scope).tolist()
     for info, w, norm, cosine in zip(study.adapters, preview.weights, norms, cosines, strict=True):
         cells = (f"{w:g}", info.rank, significant(norm), significant(abs(w) * norm), fixed(cosine))
@@ -92,10 +91,9 @@ def _steps(held: Floats, top: int) -> list[int]:
 
 def _places(preview: Preview, rank: int, what: str, names: Sequence[object], at: Floats) -> Table:
     """One row per projection or layer."""
-    table = titled(f"by {what}")
-    table.add_column(what, overflow="fold", max_width=24)
-    for heading in ("modules", "‖sum‖", "energy ratio", "interference", f"kept at {rank}"):
-        table.add_column(heading, justify="right")
+    numbers = ("modules", "‖sum‖", "energy ratio", "interference", f"kept at {rank}")
+    table = titled(f"by {what}", (what,), numbers)
+    table.columns[0].overflow, table.columns[0].max_width = "fold", 24
     sums = preview.sums
     columns = (sums.norm(at), sums.energy_ratio(at), sums.interference(at), preview.kept(at, rank), at.sum(0))
     for name, norm, ratio, conflict, kept, modules in zip(names, *columns, strict=True):

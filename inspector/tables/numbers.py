@@ -41,10 +41,8 @@ def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iter
     heads = labels([study.names[j] for j in columns]).at(_HEAD)
     side = max(map(cell_len, study.names))
     for part in _parts([max(cell_len(head), _NUMBER) for head in heads], width - side - _GAP):
-        table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else "")
-        table.add_column("")
-        for head in heads[part]:
-            table.add_column(Text(head), justify="right")
+        title = f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else ""
+        table = titled(title, ("",), heads[part])
         for i, name in enumerate(study.names):
             cells = (in_digits(metric, value) for value in shown[i, columns[part]].tolist())
             table.add_row(Text(name), *cells)
@@ -68,10 +66,8 @@ def along_layers(
     """A row a layer of which anything is known, the columns in as many tables as the width asks for."""
     widths = [max(_NUMBER, *map(cell_len, head.split("\n"))) for head, _ in columns]
     for part in _parts(widths, width - len("layer") - _GAP):
-        table = titled(f"{DEFINITIONS[metric].title}{title}" if part.start == 0 else "")
-        table.add_column("layer", justify="right")
-        for head, _ in columns[part]:
-            table.add_column(Text(head, justify="right"), justify="right")
+        heading = f"{DEFINITIONS[metric].title}{title}" if part.start == 0 else ""
+        table = titled(heading, (), ("layer", *(head for head, _ in columns[part])))
         for place, layer in enumerate(study.layers):
             if any(np.isfinite(values[place]) for _, values in columns):
                 table.add_row(str(layer), *(in_digits(metric, float(values[place])) for _, values in columns[part]))
@@ -92,9 +88,7 @@ def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
 def listed_table(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
     """One row per subject and place, with k across where the metric has an index."""
     definition = DEFINITIONS[metric]
-    table = titled(f"{definition.title}, {scope}")
-    for heading in ("a", "b", "layer", "module"):
-        table.add_column(heading)
+    table = titled(f"{definition.title}, {scope}", ("a", "b", "layer", "module"))
     numbers = values if definition.indexed else values[..., None]
     along = [f"α {alpha:g}" for alpha in study.alphas] if definition.index == "alpha" else map(str, count_from(1))
     for _, heading in zip(range(numbers.shape[-1]), along, strict=False):

@@ -26,15 +26,13 @@ def angles_table(study: Study) -> Table:
     off_diagonal = median[np.triu_indices(len(median), 1)]
     k = int((~np.isnan(off_diagonal)).any(axis=(0, 1)).sum())
     limited = " (limit: rank)" if k < study.settings.k else ""
-    table = titled(f"principal angles of top-{k} output subspaces{limited}, medians, degrees")
-    for heading in ("a", "b"):
-        table.add_column(heading)
     names = labels(study.names).at(NAME)
     rows = [(names[i], names[j], *_ends(study, i, j)) for _, _, (i, j) in told_subjects(study, "pair")]
     levels = {levels for *_, levels in rows if levels != ("n/a", "n/a")}
     apart = len(levels) > 1
-    for heading in ("smallest", "IQR", *["by\nchance"] * apart, "largest", "IQR", *["by\nchance"] * apart):
-        table.add_column(heading, justify="right")
+    numbers = ("smallest", "IQR", *["by\nchance"] * apart, "largest", "IQR", *["by\nchance"] * apart)
+    title = f"principal angles of top-{k} output subspaces{limited}, medians, degrees"
+    table = titled(title, ("a", "b"), numbers)
     for a, b, ends, chance in rows:
         cells = []
         for at, random in zip(ends, chance, strict=True):
@@ -70,11 +68,9 @@ def interference_table(study: Study) -> Table:
     """How the updates of each pair lie to each other; of modules that one side lacks only where there are such."""
     pairs = list(told_subjects(study, "pair"))
     apart = any(study.one_sided(*at) for _, _, at in pairs)
-    table = titled("interference, all modules")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("cosine", *["of both"] * apart, "overlap", "by\nchance", "energy\nratio", *["one-\nsided"] * apart):
-        table.add_column(heading, justify="right")
+    sides = ["one-\nsided"] * apart
+    headings = ("cosine", *["of both"] * apart, "overlap", "by\nchance", "energy\nratio", *sides)
+    table = titled("interference, all modules", ("a", "b"), headings)
     table.add_column("class")
     cosine, energy = study.blocks["cosine", "global"], study.blocks["energy_ratio", "global"]
     names = labels(study.names).at(NAME)

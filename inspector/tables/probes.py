@@ -17,7 +17,7 @@ from inspector.study.study import ProbeInfo, Study
 from inspector.study.table import subjects
 from inspector.tables.numbers import along_layers, by_layer_tables
 from inspector.tables.pairs import NAME
-from inspector.tables.tables import titled
+from inspector.tables.tables import p_value, titled
 
 _KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
 _NONE = 1e-9
@@ -49,8 +49,6 @@ def measured_on(info: ProbeInfo | None) -> str:
 
 def _of_adapters(study: Study) -> Iterator[Table | str]:
     """Per adapter: relative norm, lens depth, intruders."""
-    table = titled("")
-    table.add_column("adapter")
     columns = (
         ("norm_relative", "‖ΔW‖/‖W₀‖", 5),
         ("lens_depth", "lens depth", 2),
@@ -59,8 +57,7 @@ def _of_adapters(study: Study) -> Iterator[Table | str]:
         ("intruder_dimensions_subspace", "outside the\nsubspace", 2),
     )
     shown = [(metric, title, digits) for metric, title, digits in columns if (metric, "global") in study.blocks]
-    for _, title, _ in shown:
-        table.add_column(title, justify="right")
+    table = titled("", ("adapter",), [title for _, title, _ in shown])
     base = [study.block(f"{metric}_base", "global") for metric, _, _ in shown]
     if any(block is not None for block in base):
         digits = [digits for _, _, digits in shown]
@@ -79,11 +76,8 @@ def _connectivity(study: Study, suffix: str) -> Iterator[Table | str]:
     base = study.block(f"lmc_loss_base{suffix}", "global")
     known = np.isfinite(curves).any(axis=(0, 1))
     yield f"connectivity: {measured_on(study.probe(f'lmc{suffix}'))}"
-    table = titled("loss along α·a + (1−α)·b")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for alpha in np.array(study.alphas)[known]:
-        table.add_column(f"α={alpha:g}", justify="right")
+    along = [f"α={alpha:g}" for alpha in np.array(study.alphas)[known]]
+    table = titled("loss along α·a + (1−α)·b", ("a", "b"), along)
     for a, b, (i, j) in subjects(study, "pair"):
         if np.isfinite(curves[i, j]).any():
             table.add_row(Text(a), Text(b), *(fixed(value, 3) for value in curves[i, j][known].tolist()))
@@ -101,11 +95,8 @@ def _barriers(study: Study, suffix: str) -> Iterator[Table]:
     """A table for each definition, the difference of the ends beside the height above their mean."""
     names = labels(study.names).at(NAME)
     for kind, title in _KINDS.items():
-        table = titled(f"barrier {title}, with 95 % bootstrap intervals over examples")
-        for heading in ("a", "b"):
-            table.add_column(heading)
-        for heading in ("height", "at α", *["L(1) − L(0)"] * (kind == "mean")):
-            table.add_column(heading, justify="right")
+        heights = ("height", "at α", *["L(1) − L(0)"] * (kind == "mean"))
+        table = titled(f"barrier {title}, with 95 % bootstrap intervals over examples", ("a", "b"), heights)
         for _, _, (i, j) in subjects(study, "pair"):
             value, low, high, at = (
                 float(study.blocks[f"barrier_{kind}{bound}{suffix}", "global"][i, j, 0])
@@ -152,9 +143,8 @@ def _cka(study: Study, width: int) -> Iterator[Table | str]:
 def _accuracy(study: Study) -> Iterator[Table | str]:
     """Shares with Wilson intervals; every comparison with its p-values."""
     yield f"accuracy: {measured_on(study.probe('accuracy'))}"
-    table = titled("share of right answers, greedy")
-    for heading in ("", "accuracy", "95 % interval", "p against the base", "Holm"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    numbers = ("accuracy", "95 % interval", "p against the base", "Holm")
+    table = titled("share of right answers, greedy", ("",), numbers)
     low, high, p, holm = (
         study.block(metric, "global")
         for metric in ("accuracy_low", "accuracy_high", "mcnemar_base_p", "mcnemar_base_p_holm")
@@ -173,11 +163,7 @@ def _accuracy(study: Study) -> Iterator[Table | str]:
 
 
 def _mcnemar(study: Study) -> Table:
-    table = titled("McNemar, exact, two-sided")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("only a", "only b", "p", "Holm"):
-        table.add_column(heading, justify="right")
+    table = titled("McNemar, exact, two-sided", ("a", "b"), ("only a", "only b", "p", "Holm"))
     wins, p, holm = (study.block(m, "global") for m in ("mcnemar_wins", "mcnemar_p", "mcnemar_p_holm"))
     for a, b, (i, j) in subjects(study, "pair"):
         if wins is not None and not np.isnan(wins[i, j, 0]):
@@ -187,6 +173,4 @@ def _mcnemar(study: Study) -> Table:
 
 
 def _p(block: Floats | None, at: tuple[int, ...]) -> str:
-    """A p-value in three significant digits."""
-    value = float("nan") if block is None else float(block[at])
-    return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    return p_value(float("nan") if block is None else float(block[at]))

@@ -49,19 +49,23 @@ class _Page:
     def on_terminal(self) -> bool:
         return self._tables.is_terminal
 
+    @property
+    def text_width(self) -> int:
+        return self._text.width
+
     def table(self, table: Table) -> None:
         self._tables.print(table)
-
-    def tables(self, tables: Iterable[Table]) -> None:
-        for table in tables:
-            self.table(table)
 
     def text(self, text: str | Text) -> None:
         self._text.print(Text(text) if isinstance(text, str) else text)
 
-    @property
-    def text_width(self) -> int:
-        return self._text.width
+    def parts(self, parts: Iterable[Table | str], before: str = "") -> None:
+        """Tables and lines of text, these after `before`."""
+        for part in parts:
+            if isinstance(part, str):
+                self.text(before + part)
+            else:
+                self.table(part)
 
 
 def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False) -> None:
@@ -105,11 +109,7 @@ def _short(study: Study, page: _Page) -> Study:
 
 
 def _print_probes(page: _Page, study: Study) -> None:
-    for part in probe_tables(study, page.width):
-        if isinstance(part, str):
-            page.text(f"\n{part}")
-        else:
-            page.table(part)
+    page.parts(probe_tables(study, page.width), before="\n")
 
 
 def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
@@ -152,29 +152,20 @@ def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for line in summary_lines(_short(study, page)):
-        page.text(line)
+    page.parts(summary_lines(_short(study, page)))
 
 
 def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for part in group_tables(_short(study, page), by):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.table(part)
+    page.parts(group_tables(_short(study, page), by))
 
 
 def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> None:
     """The published adapters nearest to one's own; nothing where there are none."""
     for part in (parts := list(resemblance_table(study, title))):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.text("")
-            page.table(part)
+        page.parts([part] if isinstance(part, str) else ["", part])
     if parts:
         page.text("")
 
@@ -204,21 +195,14 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    title = (
-        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
-        f"{count(len(study.layers), 'layer')}"
-    )
-    table = titled(title)
-    table.add_column("adapter")
+    parts = ((len(study.adapters), "adapter"), (len(study.modules), "module"), (len(study.layers), "layer"))
+    title = ", ".join(count(number, noun) for number, noun in parts)
     apart = [name for name, values in columns.items() if name not in shared and any(values)]
-    for name in apart:
-        table.add_column(name)
-    for metric in numbers:
-        table.add_column(DEFINITIONS[metric].short, justify="right")
+    table = titled(title, ("adapter", *apart), [DEFINITIONS[metric].short for metric in numbers])
     for i, adapter in enumerate(study.adapters):
-        told = [Text(columns[name][i]) for name in apart]
+        facts = [Text(columns[name][i]) for name in apart]
         sizes = (in_digits(metric, values[i]) for metric, values in numbers.items())
-        table.add_row(Text(adapter.name), *told, *sizes)
+        table.add_row(Text(adapter.name), *facts, *sizes)
     if len(table.columns) > 1:
         page.table(table)
     else:
@@ -231,8 +215,7 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
 def _print_health(page: _Page, study: Study) -> None:
     """What was found in files; on a terminal it stands already, on stderr."""
     if not page.on_terminal:
-        for line in finding_lines({adapter.name: adapter.findings for adapter in study.adapters}):
-            page.text(line)
+        page.parts(finding_lines({adapter.name: adapter.findings for adapter in study.adapters}))
 
 
 def unstable_directions(study: Study) -> list[str]:
@@ -258,15 +241,13 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
         if definition.subject in {"adapter", "none"} or definition.indexed:
             page.table(listed_table(study, metric, scope, values))
         elif scope == "global":
-            page.tables(matrix_tables(study, metric, values[:, :, 0], page.width))
+            page.parts(matrix_tables(study, metric, values[:, :, 0], page.width))
         else:
-            page.tables(by_layer_tables(study, metric, values, page.width))
+            page.parts(by_layer_tables(study, metric, values, page.width))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
-        if values is None:
-            page.text(f"{metric}: not measured in this study.")
-        else:
-            page.table(listed_table(study, metric, "module", values))
+        lacks = f"{metric}: not measured in this study."
+        page.parts([lacks if values is None else listed_table(study, metric, "module", values)])
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     chance = "n/a" if definition.indexed or definition.subject != "pair" else chance_span(study, metric)

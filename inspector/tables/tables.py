@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -34,10 +34,15 @@ class Page(Console):
         raise BrokenPipeError
 
 
-def titled(title: str) -> Table:
-    """An empty table; a title wider than its columns stays on one line."""
+def titled(title: str, words: Iterable[str] = (), numbers: Iterable[str] = ()) -> Table:
+    """A table with columns of words, then of numbers; a title wider than these stays on one line."""
     heading = Text(title, no_wrap=True, overflow="ignore") if title else None
-    return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in words:
+        table.add_column(Text(name))
+    for name in numbers:
+        table.add_column(Text(name, justify="right"), justify="right")
+    return table
 
 
 def in_digits(metric: str, value: float) -> str:
@@ -53,14 +58,25 @@ def in_digits(metric: str, value: float) -> str:
     return level(value, "n/a") if metric.endswith("_chance") else fixed(value)
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A size with so many significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
+def p_value(value: float) -> str:
+    """Three digits behind the point, or one that counts: `0.031`, `2.0e-05`; n/a for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def spread(values: tuple[float, float, float]) -> str:
+    """(mean, least, largest) as `0.81 (0.77 to 0.88)`; a dash if nothing is known."""
+    mean, low, high = values
+    return "–" if math.isnan(mean) else f"{fixed(mean)} ({fixed(low)} to {fixed(high)})"
+
+
+def significant(value: float) -> str:
+    """A size with three significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
     if not math.isfinite(value) or value == 0:
         return "n/a" if math.isnan(value) else f"{value:g}"
-    rounded = float(f"{value:.{digits - 1}e}")
+    rounded = float(f"{value:.2e}")
     if not 1e-4 <= abs(rounded) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    return f"{rounded:.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+        return f"{value:.2e}"
+    return f"{rounded:.{max(2 - math.floor(math.log10(abs(rounded))), 0)}f}"
 
 
 def short_targets(targets: Sequence[str]) -> str:

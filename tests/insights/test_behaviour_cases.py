@@ -130,6 +130,18 @@ def test_what_the_loss_says_of_averaging(strict, text):
     assert len(found.numbers) == sum(value is not None for value in strict)
 
 
+def test_what_is_flat_by_its_own_ends_is_not_the_steepest():
+    """+0.09 between losses of 10 is below their hundredth, +0.02 between losses of 1 is not."""
+    pairs = {("a", "b"): (10.0, 0.09), ("a", "c"): (1.0, 0.02), ("b", "c"): (1.0, 0.0)}
+    found = made(
+        "abc", cosine=0.1, alphas=(0.0, 1.0), probes=("lmc",),
+        lmc_loss={pair: np.array([loss, loss]) for pair, (loss, _) in pairs.items()},
+        barrier_strict={pair: rise for pair, (_, rise) in pairs.items()},
+    )  # fmt: skip
+    text = one_with("above both ends", found).text
+    assert text == "On 1 of 3 paths the loss rises above both ends, most between a and c (+0.02)."
+
+
 @pytest.mark.parametrize(
     ("least", "text"),
     [

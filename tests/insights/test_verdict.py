@@ -1,7 +1,5 @@
 """The verdict on two adapters: a table of kinds of pairs, from factors made for them and from fabricated probes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import combinations
 

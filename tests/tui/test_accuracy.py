@@ -1,7 +1,5 @@
 """Accuracy: bars with intervals, the base, discordant counts and corrected p."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

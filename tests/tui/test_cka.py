@@ -1,7 +1,5 @@
 """CKA: lines under the slider, the map of pairs and layers, shuffled prompts, the base."""
 
-from __future__ import annotations
-
 import csv
 import io
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Clicks and the wheel do what keys do: on tabs, keys, rows, the slider, and in the dialog that opens things."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The braille canvas, and what must never reach plotext's kernel."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """What one run leaves for the next."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from inspector.tui import session, workers

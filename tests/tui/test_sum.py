@@ -1,7 +1,5 @@
 """The sum of several: its numbers, the keys that weigh, and the thread that finds its rank."""
 
-from __future__ import annotations
-
 import csv
 import re
 import shlex

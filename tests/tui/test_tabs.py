@@ -1,7 +1,5 @@
 """Eight tabs, the views inside them, and what finds and narrows the lists."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

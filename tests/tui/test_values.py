@@ -1,7 +1,5 @@
 """How numbers look: digits, colours, characters without colour, bars on a logarithmic scale, strips, names of pairs."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

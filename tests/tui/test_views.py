@@ -1,7 +1,5 @@
 """What each view shows, at three sizes, against the study's own numbers."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -38,6 +38,8 @@ class Examples:
     """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of rows: least, largest, mean and standard deviation of their weights, and how many groups were cut by length."""
+    left_out: int = 0
+    """Prompts that leave no room for a completion."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -61,6 +63,16 @@ def taken(method: Method, recipe: Recipe) -> int:
         online: Online = recipe.objective(method)
         return -(-recipe.steps // online.iterations) * (recipe.batch // online.generations)
     return recipe.steps * recipe.batch
+
+
+def widest(method: Method, recipe: Recipe, found: Examples) -> int:
+    """Tokens of the longest example with its padding; of a prompt with one completion."""
+    if method.data == "pairs":
+        sides = (found.columns[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
+        return max(2 * (len(prompt) + max(len(right), len(wrong))) for prompt, right, wrong in zip(*sides, strict=True))
+    if method.data == "prompts":
+        return max(map(len, found.columns["ids"])) + int(recipe.objective(method).max_new_tokens)
+    return max(found.tokens)
 
 
 def order(size: int, length: int, seed: int) -> list[int]:
@@ -153,9 +165,14 @@ def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
             "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
             "offline methods can learn from them."
         )
-    chosen = [prompt for prompt in graded if len(prompt.ids) < max_length]
+    limit = objective.max_new_tokens
+    chosen = [prompt for prompt in graded if len(prompt.ids) + limit <= max_length]
     if not chosen:
-        raise InspectorError(f"Every prompt is longer than max_length, {max_length} tokens: raise it.")
+        raise InspectorError(
+            f"Every prompt is longer than the {max_length - limit} tokens that max_new_tokens, {limit}, leaves of "
+            f"max_length, {max_length}: raise that, or lower max_new_tokens."
+        )
     answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
     columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
-    return Examples(columns, "prompt", tuple(round(objective.generations * (len(p.ids) + answer)) for p in chosen))
+    tokens = tuple(round(objective.generations * (len(p.ids) + min(answer, limit))) for p in chosen)
+    return Examples(columns, "prompt", tokens, left_out=len(graded) - len(chosen))

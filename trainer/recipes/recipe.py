@@ -52,7 +52,7 @@ class Recipe:
     clip: float = setting(1.0, "Largest norm of the gradient.")
     reduction: str = setting(
         "token-mean",
-        "What the loss of rows is divided by: the completion tokens of the whole step.",
+        "What the loss of rows is divided by: the completion tokens of the whole step (KRAFTON's lines: completions).",
         choices=("token-mean",),
     )
     max_length: int = setting(4096, "Tokens of a row, or of a prompt with its completion.", least=2)
@@ -78,6 +78,9 @@ class Recipe:
     )
     save_steps: int = setting(100, "Steps from one checkpoint to the next; 0: the last step alone.", least=0)
     keep: int = setting(2, "How many checkpoints can be resumed from; of the others the adapter stays.", least=1)
+    report_step: int = setting(
+        0, "The step whose adapter is the run's own, though training goes on after it; 0: the last.", least=0
+    )
     save_dtype: str = setting("float32", "Of the final adapter.", choices=("float32", "bfloat16"))
     variant: str = setting("", "The line of a method that is written down in several ways; unset: its first.")
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -88,6 +91,11 @@ class Recipe:
         if unknown := self.own.keys() - known.keys():
             raise TypeError(f"no method has a setting {min(unknown)}")
         object.__setattr__(self, "own", {name: self.own.get(name, f.default) for name, f in known.items()})
+
+    @property
+    def reported(self) -> int:
+        """The step whose adapter is the run's own."""
+        return self.report_step or self.steps
 
     @property
     def flat(self) -> dict[str, Any]:
@@ -102,7 +110,7 @@ class Recipe:
     def objective(self, method: Method) -> Any:
         """What this method trains: its variant, with the settings that it reads. Raises InspectorError."""
         variant = method.variant(self.variant)
-        return variant(**{f.name: self.own[f.name] for f in variant.settings()})
+        return variant(**{f.name: self.own[f.name] for f in variant.settings() if self.own[f.name] is not None})
 
 
 _SHARED = tuple(f for f in fields(Recipe) if f.name != "own")
@@ -124,6 +132,11 @@ def checked(recipe: Recipe) -> Recipe:
             _check(name, values[name], **f.metadata)
     if not recipe.targets:
         raise InspectorError("targets is empty: name the projections that get an adapter, such as q_proj.")
+    if recipe.report_step > recipe.steps:
+        raise InspectorError(
+            f"report_step is {recipe.report_step}, and there are {recipe.steps} steps: set it to one of them, or to 0 "
+            "for the last."
+        )
     return recipe
 
 

@@ -65,8 +65,9 @@ def run(
     trackers: Sequence[str],
     vllm: str,
     note: Callable[[str], None],
+    revision: str = "",
 ) -> None:
-    """Make the adapter; `note` is told what holds for other runs too.
+    """Make the adapter; `note` is told what holds for other runs too, `revision` is the Hub's commit of the rollouts.
 
     Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt.
     """
@@ -75,9 +76,8 @@ def run(
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
-    setup = Setup(
-        task, base, rows, examples(task.method, recipe, rows), digest, drawn(rollouts), vllm if task.online else ""
-    )
+    sampling, found = drawn(rollouts) | {"revision": revision}, examples(task.method, recipe, rows)
+    setup = Setup(task, base, rows, found, digest, sampling, vllm if task.online else "")
     odd = task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), odd)):
         note(text)
@@ -85,7 +85,7 @@ def run(
         begin(task, digest)
         made_by = json.dumps([digest, task.base_id, recipe.max_length, recipe.cut])
         start.same_rows(task.folder.parent / STARTS, made_by, rows.digest)
-    guard = checkpoints.Guard()
+    guard = checkpoints.Guard(recipe.report_step)
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
         if main_process():
@@ -128,6 +128,8 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         place = Place(setup.vllm, task.base_id, recipe.rank)
         trainer.elsewhere = sampler(trainer, place, task.folder.name, setup.checkpoints / "vllm")
     resumed = checkpoints.newest(setup.checkpoints)
+    if resumed and checkpoints.step_of(resumed) >= recipe.report_step > 0:
+        checkpoints.adapter_of(setup.checkpoints, recipe.report_step)  # rather than after all the other steps
     _announce(setup, trainer, resumed)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -147,20 +149,24 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
 
 def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict[str, Any]) -> None:
     """The adapter, then its card and record; what only resuming needed goes."""
-    task = setup.task
-    outcome.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype, tensors)
-    told = _record(setup, read_log(task.folder / outcome.LOG), trainer)
+    task, recipe = setup.task, setup.task.recipe
+    if recipe.report_step:
+        tensors = checkpoints.adapter_of(setup.checkpoints, recipe.report_step)
+    outcome.save_adapter(trainer.model, task.folder, task.base_id, recipe.save_dtype, tensors)
+    log = [line for line in read_log(task.folder / outcome.LOG) if line["step"] <= recipe.reported]
+    told = _record(setup, log, trainer)
     told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
     if text := task.objective.afterword(record.diagnostics):
         say(text)
-    say(f"{task.folder.name}: {count(record.step, 'step')} in {duration(record.seconds)}, in {task.folder}.")
+    reported = "" if record.step == record.steps else f" the adapter of step {record.step}"
+    say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)},{reported} in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
-    """The fields of run.json that the set-up, the log and the adapter tell."""
+    """The fields of run.json that the set-up, the log up to the reported step and the trainer tell."""
     task, recipe, method, objective = setup.task, setup.task.recipe, setup.task.method, setup.task.objective
     cut = split(recipe, trainer.accelerator.num_processes)
     last = [line["loss"] for line in log[-10:] if "loss" in line]
@@ -173,9 +179,9 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "weights": dict(setup.found.weights), "examples": len(setup.found), "noun": setup.found.noun,
         "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
         "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
-        "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
+        "lr": recipe.lr, "step": recipe.reported, "steps": recipe.steps, "batch": recipe.batch,
         "micro_batch": cut.micro_batch, "processes": cut.processes,
-        "epochs": taken(method, recipe) / len(setup.found),
+        "epochs": taken(method, recipe) / len(setup.found) * (recipe.reported / recipe.steps),
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
         "settings": asdict(objective), "recipe": task.settings,
@@ -216,13 +222,15 @@ def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:
     narrate(
         f"{setup.task.folder.name}: {count(len(found), found.noun)}, {count(recipe.steps, 'step')} of {recipe.batch} "
         f"({epochs:.2f} epochs), lr {recipe.lr:g}."
+        + (f" Its adapter is that of step {recipe.reported}." if recipe.reported < recipe.steps else "")
         + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
     )
     if trainer.plan.bytes:
         narrate(f"On the GPU: {trainer.plan}.")
     if setup.task.online:
         limit = trainer.sampling.max_tokens
-        narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …")
+        out = f" {count(found.left_out, 'prompt')} too long for that left out." if found.left_out else ""
+        narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …{out}")
 
 
 def _silence(trainer: Any) -> None:

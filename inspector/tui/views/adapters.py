@@ -229,7 +229,9 @@ def _alike(state: AppState, name: str) -> str:
     """The published adapters it resembles most, where some are open."""
     found = [] if is_reference(name) else nearest(state.study, name)
     words = [
-        f"{one.reference} {decimal(one.cosine)}, ‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}" for one in found
+        f"{one.reference} {one.metric.replace('_', ' ')} {decimal(one.value)}, "
+        f"‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
+        for one in found
     ]
     return " · ".join(words)
 
