@@ -38,15 +38,7 @@ class Reader(Protocol):
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
-READERS: tuple[Reader, ...] = (
-    mlx,
-    image,
-    gguf,
-    torchtune,
-    peft_folder,
-    full,
-    peft_file,
-)
+READERS: tuple[Reader, ...] = (mlx, image, gguf, torchtune, peft_folder, full, peft_file)
 """The first that finds the folder, or a file, has it."""
 
 
@@ -62,7 +54,7 @@ def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
 
 def named(name: str) -> str:
     """The format that a file's name alone tells, or nothing."""
-    found = (told for reader in READERS for pattern, told in reader.NAMES.items() if re.fullmatch(pattern, name))
+    found = (kind for reader in READERS for pattern, kind in reader.NAMES.items() if re.fullmatch(pattern, name))
     return next(found, "")
 
 

@@ -47,10 +47,10 @@ def load(
 
     read_options = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
     adapters, failures = open_sources([str(source) for source in sources], read_options=read_options)
-    told = [str(failure) for failure in failures if not failure.skipped]
+    reasons = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:
-        raise InspectorError(" ".join(told) or "No source was named.")
-    for text in told:
+        raise InspectorError(" ".join(reasons) or "No source was named.")
+    for text in reasons:
         warnings.warn(text, stacklevel=2)
     return adapters
 

@@ -69,7 +69,7 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
         ),
         click.option(
             "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
-            help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
+            help="Rank kept of updates that are not a product of factors: full fine-tunes, DoRA.",
         ),
         click.option(
             "--alpha", type=click.FloatRange(0, 1e6, min_open=True),
@@ -77,8 +77,8 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
         ),
     ]  # fmt: skip
     if checkpoints:
-        told = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
-        options.append(click.option("--checkpoints", is_flag=True, help=told))
+        text = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
+        options.append(click.option("--checkpoints", is_flag=True, help=text))
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)

@@ -179,11 +179,11 @@ def _reason(study: Study, parents: Sequence[int], m: int) -> str:
     for i in parents:
         if study.present[i, m]:
             shapes.setdefault("{}×{}".format(*study.shapes[i, m]), []).append(plain(study.names[i], 40))
-    told: list[str] = []
+    parts: list[str] = []
     for shape, names in sorted(shapes.items(), key=lambda item: -len(item[1])):
-        many = f"{len(names)} adapters" if not told else f"{len(names)} ({names[0]}, …)"
-        told.append(f"{shape} in {names[0] if len(names) == 1 else many}")
-    return ", ".join(told)
+        many = f"{len(names)} adapters" if not parts else f"{len(names)} ({names[0]}, …)"
+        parts.append(f"{shape} in {names[0] if len(names) == 1 else many}")
+    return ", ".join(parts)
 
 
 def _inner(study: Study) -> Floats:

@@ -37,10 +37,7 @@ class Origin:
     @property
     def label(self) -> str:
         """`lr 0.0002, seed 42`: what tells the runs of one method apart."""
-        parts = (
-            "" if self.lr is None else f"lr {self.lr:g}",
-            "" if self.seed is None else f"seed {self.seed}",
-        )
+        parts = ("" if self.lr is None else f"lr {self.lr:g}", "" if self.seed is None else f"seed {self.seed}")
         return ", ".join(part for part in parts if part)
 
 

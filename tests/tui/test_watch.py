@@ -7,8 +7,7 @@ import pytest
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.trajectory import watcher
 from tests.trajectory.training import begin, damage, finish, land, log, trained
-from tests.tui.helpers import area, body, everything, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, body, everything, settle, visit
 
 
 @pytest.fixture(autouse=True)
