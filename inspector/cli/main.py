@@ -73,6 +73,7 @@ for _name, _module, _help in (
     ("demo", "inspector.cli.open", "Open the bundled adapters."),
     ("analyze", "inspector.cli.analyze", "Measure adapters: tables on stdout, or every number to a file."),
     ("check", "inspector.cli.check", "Tell what is wrong, or odd, with adapters and their files."),
+    ("receipt", "inspector.cli.receipt", "Tell whether a merged model, or a server, has an adapter in it."),
     ("ls", "inspector.cli.ls", "List the adapters of a folder or a repo, and their sizes; download nothing."),
     ("eval", "inspector.cli.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.cli.verify", "Check published claims against adapters: holds, does not hold."),
