@@ -14,7 +14,8 @@ from rich.text import Text
 
 from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
-from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits, published, quantity
+from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits
+from inspector.claims.words import published, quantity
 from inspector.common.text import count
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
@@ -183,6 +184,7 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
                 "measured": list(found.values),
                 "against": list(found.other),
                 "holds": found.holds,
+                "broken": list(found.broken),
                 "reason": found.reason,
             }
             for found in outcome.measured

@@ -9,7 +9,8 @@ import pytest
 
 from inspector.claims.needs import names, runs, sides, top_ks
 from inspector.claims.selection import Where, missing_places
-from inspector.claims.verdicts import cautions, evaluate, listed, number, published
+from inspector.claims.verdicts import cautions, evaluate
+from inspector.claims.words import listed, number, published
 from inspector.study.module_id import ModuleId
 from inspector.study.study import ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
