@@ -129,7 +129,7 @@ def other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> st
         return ""
     one, other = list(named.values())[:2]
     bases = f"{plain(one.name)} names the base {plain(one.base, 80)}, {plain(other.name)} names {plain(other.base, 80)}"
-    more = "If both are one model, give their configs the same base_model_name_or_path."
+    more = "If both are one model, say so with --same-base NAME=OTHER."
     return f"{bases}, and their sum fits neither. {more}"
 
 

@@ -57,7 +57,7 @@ def refuse_to_write_other_bases(adapters: Sequence[Adapter], weights: Sequence[f
         (base, name), (other, theirs) = list(named.items())[:2]
         raise InspectorError(
             f"{name} names the base {plain(base, 80)}, {theirs} names {plain(other, 80)}, and their sum fits neither: "
-            "nothing was written (if both are one model, give the adapters' configs the same base_model_name_or_path)."
+            "nothing was written (if both are one model, say so with --same-base NAME=OTHER)."
         )
 
 
