@@ -11,10 +11,11 @@ from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain
 from trainer.methods import METHODS
 from trainer.methods.rewards import statistics
-from trainer.objectives.examples import examples, refuse_unlearnable
+from trainer.objectives.examples import examples, refuse_unlearnable, weight_note
 from trainer.progress import once
-from trainer.rollouts.rows import tokenised
+from trainer.rollouts.rows import held_out, tokenised
 from trainer.rollouts.schema import Rollout, digest, read_rollouts
+from trainer.runs.held_out import plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
 from trainer.runs.tasks import Options, Task, done, refuse_taken, tasks
@@ -65,11 +66,14 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
     for task in asked:
         refuse_uncut(task.method, task.recipe, process_count())
+    for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
+        problems(recipe)
     rollouts = read_rollouts(options.rollouts)
     data = digest(rollouts)
     rewards, groups = [row.reward for row in rollouts], [row.group_id for row in rollouts]
     for task in asked:
         refuse_taken(task, data)
+        refuse_unmeasured(task.recipe, rollouts)
         if done(task, data) is None:
             refuse_unlearnable(task.method, rewards, groups)
     return asked, rollouts, data
@@ -96,10 +100,13 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
             text, account = [f"  done before ({count(record['step'], 'step')}): it stays as it is"], ""
         else:
             shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, say)
-            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
+            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
             text = estimates.lines(task.method, recipe, shape, found, told, process_count())
+            scored = held_out(rollouts, shape.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
+            text += plan(recipe, scored, problems(recipe))
+            text += [f"  ! {note}" for note in [weight_note(task.method, rows)] if note]
             account = "" if task.online else rows.account()
         if main_process():
             print(task.folder, *text, sep="\n")  # noqa: T201 - the answer

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from inspector.trajectory.runs import Run
+from inspector.trajectory.runs import LOGGED, Run
 
-METRICS = ("norm", "effective_rank", "cosine_final", "cosine_other_final", "cosine_other_step", "loss")
+METRICS = ("norm", "effective_rank", "cosine_final", "cosine_other_final", "cosine_other_step", *LOGGED)
 COLUMNS = ("run", "step", "metric", "against", "against_step", "value")
 
 
@@ -38,9 +38,9 @@ class Curve:
     points: tuple[Measured, ...]
 
     def values(self, metric: str) -> tuple[tuple[int, float], ...]:
-        """(step, value) of one metric: at the checkpoints, for the loss at every step logged."""
-        if metric == "loss":
-            return self.run.losses
+        """(step, value) of one metric: at the checkpoints, for what is logged at every step logged."""
+        if metric in LOGGED:
+            return self.run.losses if metric == "loss" else dict(self.run.held_out).get(metric, ())
         return tuple((point.step, getattr(point, metric)) for point in self.points)
 
     def at(self, metric: str, step: int) -> float:
@@ -57,6 +57,12 @@ class Trajectory:
     notes: tuple[str, ...] = field(default=())
     findings: tuple[str, ...] = ()
     """What limits how the numbers may be read, a line each."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those to look at: of what is held out only what some run has measured."""
+        held_out = {name for curve in self.curves for name, _ in curve.run.held_out}
+        return tuple(metric for metric in METRICS if metric not in LOGGED[1:] or metric in held_out)
 
     @property
     def steps(self) -> tuple[int, ...]:

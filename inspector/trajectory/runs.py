@@ -27,6 +27,8 @@ from inspector.common.nearby import nearby
 from inspector.common.text import plain
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
+LOGGED = ("loss", "nll_right", "nll_wrong", "accuracy")
+"""What a run's log may hold: of every step, and of what is held out, at checkpoints."""
 _STATE = "trainer_state.json"
 _MOST_STEPS = 10**12
 _NAME = re.compile(r"checkpoint-(\d{1,9})")
@@ -71,6 +73,8 @@ class Run:
     losses: Losses = ()
     newest: Path | None = None
     """The adapter to look at: the finished one, else the last checkpoint."""
+    held_out: tuple[tuple[str, Losses], ...] = ()
+    """Name -> (step, value) of what was measured at checkpoints."""
 
 
 class Scanner:
@@ -98,15 +102,17 @@ class Scanner:
         if own and record and (folder / CONFIG).is_file() and done > max((p.step for p in points), default=0):
             points += (Point(name, done, folder, own),)
         hugging = self._json(points[-1].folder / _STATE) if points else {}
-        losses = self._read(folder / LOG, _losses) or _history(hugging)
+        log: dict[str, Losses] = self._read(folder / LOG, _logged) or {}
+        losses = log.get("loss", ()) or _history(hugging)
+        held_out = tuple((metric, values) for metric, values in log.items() if metric != "loss")
         recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
         steps = _whole(recipe.get("steps")) if isinstance(recipe, dict) else 0
-        steps = done or steps or _whole(hugging.get("max_steps"))
+        steps = _whole(record.get("steps")) or done or steps or _whole(hugging.get("max_steps"))
         step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
         newest = folder if own and over else points[-1].folder if points else None
-        return Run(name, folder, points, state, step, steps, losses, newest)
+        return Run(name, folder, points, state, step, steps, losses, newest, held_out)
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""
@@ -193,15 +199,15 @@ def _busy(folder: Path, points: tuple[Point, ...], now: float) -> bool:
     return now - last < (max(_QUIET_GAPS * max(gaps), _QUIET_LEAST) if gaps else _QUIET_FIRST)
 
 
-def _losses(text: str) -> Losses:
-    """(step, loss) of log.jsonl; a last line still being written is left out."""
+def _logged(text: str) -> dict[str, Losses]:
+    """Name -> (step, value) of log.jsonl, for what is there; a last line still being written is left out."""
     lines = []
     for line in text.splitlines():
         try:
             lines.append(parse_json(line, float))
         except ForeignError:
             break
-    return _pairs(lines)
+    return {name: found for name in LOGGED if (found := _pairs(lines, name))}
 
 
 def _history(state: dict[str, Any]) -> Losses:
@@ -210,9 +216,9 @@ def _history(state: dict[str, Any]) -> Losses:
     return _pairs(history) if isinstance(history, list) else ()
 
 
-def _pairs(lines: list[Any]) -> Losses:
-    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get("loss"), int | float)]
-    return tuple((_whole(line.get("step")), float(line["loss"])) for line in known if math.isfinite(line["loss"]))
+def _pairs(lines: list[Any], name: str = "loss") -> Losses:
+    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get(name), int | float)]
+    return tuple((_whole(line.get("step")), float(line[name])) for line in known if math.isfinite(line[name]))
 
 
 def _whole(value: Any) -> int:

@@ -61,6 +61,11 @@ class Recipe:
         "Rows cut by length, which have no end of text: left out, or kept in their group without a loss.",
         choices=("drop", "mask"),
     )
+    reasoning: str = setting(
+        "wrap",
+        "A reasoning teacher's reasoning: learned in <think> tags before its answer, or as text there, or not.",
+        choices=("wrap", "keep", "drop"),
+    )
     gradient_checkpointing: int | None = setting(
         None,
         "Keep nothing of every k-th block for the backward pass; 0: of none; unset: of as few as memory lets.",
@@ -78,6 +83,19 @@ class Recipe:
     )
     save_steps: int = setting(100, "Steps from one checkpoint to the next; 0: the last step alone.", least=0)
     keep: int = setting(2, "How many checkpoints can be resumed from; of the others the adapter stays.", least=1)
+    eval_rows: int = setting(
+        1000,
+        "Held-out rows (of any split but train) that are scored before training and at each checkpoint; 0: none.",
+        least=0,
+    )
+    eval_task: str = setting("", "Problems that are answered there, greedily: a task or file as of `inspector eval`.")
+    eval_limit: int = setting(100, "The first so many of them; 0: all.", least=0)
+    keep_best: str = setting(
+        "none",
+        "The checkpoint that is the run's own adapter, not the last one: of the lowest nll_right of held-out rows, or "
+        "of the highest accuracy on eval_task.",
+        choices=("none", "nll_right", "accuracy"),
+    )
     save_dtype: str = setting("float32", "Of the final adapter.", choices=("float32", "bfloat16"))
     variant: str = setting("", "The line of a method that is written down in several ways; unset: its first.")
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +142,10 @@ def checked(recipe: Recipe) -> Recipe:
             _check(name, values[name], **f.metadata)
     if not recipe.targets:
         raise InspectorError("targets is empty: name the projections that get an adapter, such as q_proj.")
+    if recipe.keep_best == "accuracy" and not recipe.eval_task:
+        raise InspectorError("keep_best=accuracy needs problems to answer: name them with --eval-task.")
+    if recipe.eval_task and recipe.compile_blocks:
+        raise InspectorError("compile_blocks is not for a run with --eval-task, which samples with the blocks.")
     return recipe
 
 

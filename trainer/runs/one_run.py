@@ -21,15 +21,18 @@ from inspector.base_model.encode import TODAY
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
+from inspector.tasks.problems import Problems
 from trainer.methods.rewards import statistics
-from trainer.objectives.examples import Examples, examples, taken
+from trainer.objectives.examples import Examples, examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.rollouts.rows import Rows, tokenised
+from trainer.rollouts.rows import Rows, held_out, tokenised
 from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
+from trainer.runs.evaluation import Evaluation
+from trainer.runs.held_out import problems
 from trainer.runs.launchers import main_process, split
-from trainer.runs.log import TrainingLog, diagnostics, read_log
+from trainer.runs.log import TrainingLog, best, diagnostics, evaluations, read_log
 from trainer.runs.tasks import CHECKPOINTS, Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
@@ -46,6 +49,8 @@ class Setup:
     base: Base
     rows: Rows
     found: Examples
+    held_out: Rows
+    problems: Problems | None
     rollouts: str
     """Their digest."""
     sampling: Mapping[str, Any]
@@ -74,17 +79,19 @@ def run(
     _keep_freed_memory()
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
-    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
+    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+    scored = held_out(rollouts, base.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
     setup = Setup(
-        task, base, rows, examples(task.method, recipe, rows), digest, drawn(rollouts), vllm if task.online else ""
-    )
-    odd = task.objective.remark(rows)
-    for text in filter(None, ("" if task.online else rows.account(), odd)):
+        task, base, rows, examples(task.method, recipe, rows), scored, problems(recipe, note), digest, drawn(rollouts),
+        vllm if task.online else "",
+    )  # fmt: skip
+    told = "" if task.online else rows.account(), weight_note(task.method, rows), task.objective.remark(rows)
+    for text in filter(None, told):
         note(text)
     if main_process():
         begin(task, digest)
-        made_by = json.dumps([digest, task.base_id, recipe.max_length, recipe.cut])
-        start.same_rows(task.folder.parent / STARTS, made_by, rows.digest)
+        made_by = [digest, task.base_id, recipe.max_length, recipe.cut, *([recipe.reasoning] if rows.reasoned else [])]
+        start.same_rows(task.folder.parent / STARTS, json.dumps(made_by), rows.digest)
     guard = checkpoints.Guard()
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
@@ -122,6 +129,11 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     _silence(trainer)
     training_log = TrainingLog(task.folder.name, task.folder / outcome.LOG, setup.checkpoints / "seconds")
     trainer.add_callback(training_log)
+    evaluation = Evaluation(
+        trainer, setup.held_out, setup.problems, free=task.method.data == "rows" and trainer.limits.free
+    )
+    if setup.held_out.rows or setup.problems:
+        trainer.add_callback(evaluation)
     with trainer.accelerator.main_process_first():
         a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors, narrate))
     if setup.vllm:
@@ -140,23 +152,31 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     if main_process():
         spent = time.monotonic() - began
         in_all = {"seconds": round(spent, 1), "seconds_in_all": round(spent + training_log.before, 1)}
-        more = {"base_weights": before, "a0": a0, **in_all}
+        more = {"base_weights": before, "a0": a0, "evaluation": evaluation.record(), **in_all}
         _write(setup, trainer, tensors, more)
     trainer.accelerator.wait_for_everyone()
 
 
 def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict[str, Any]) -> None:
     """The adapter, then its card and record; what only resuming needed goes."""
-    task = setup.task
+    task, log = setup.task, read_log(setup.task.folder / outcome.LOG)
+    told = _record(setup, log, trainer)
+    if (metric := task.recipe.keep_best) != "none":
+        step, value = best(log, metric)
+        tensors = checkpoints.adapter_at(setup.checkpoints, step)
+        told |= {"step": step, "kept": {"metric": metric, "value": value}}
     outcome.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype, tensors)
-    told = _record(setup, read_log(task.folder / outcome.LOG), trainer)
+    if evaluated := evaluations(log):
+        more["evaluation"] |= {"at": evaluated}
     told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
     if text := task.objective.afterword(record.diagnostics):
         say(text)
-    say(f"{task.folder.name}: {count(record.step, 'step')} in {duration(record.seconds)}, in {task.folder}.")
+    if record.kept:
+        say(f"{task.folder.name}: its adapter is that of step {record.step}, the best {metric} ({value:.4g}).")
+    say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)}, in {task.folder}.")
 
 
 def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
@@ -170,7 +190,8 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
         "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
         "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
-        "weights": dict(setup.found.weights), "examples": len(setup.found), "noun": setup.found.noun,
+        "weights": dict(setup.found.weights), "columns": _columns(setup),
+        "examples": len(setup.found), "noun": setup.found.noun,
         "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
         "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
         "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
@@ -183,6 +204,12 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "sampling": setup.sampling, "memory": _memory(trainer),
         "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
     }  # fmt: skip
+
+
+def _columns(setup: Setup) -> dict[str, Any]:
+    rows, weighted = setup.rows, sum(row.weight != 1 for row in setup.rows.rows)
+    reasoning = {"reasoning": rows.reasoning, "reasoned": rows.reasoned, "reasoning_not_sent": rows.hidden}
+    return {**reasoning, "weighted": weighted, "weights_read": setup.task.method.data == "rows"}
 
 
 def _hardware(trainer: Any) -> dict[str, str]:

@@ -11,13 +11,14 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
@@ -52,6 +53,11 @@ def newest(folder: Path) -> Path | None:
     return able[-1] if able else None
 
 
+def adapter_at(folder: Path, step: int) -> dict[str, Tensor]:
+    """The adapter of the checkpoint of a step, float32."""
+    return load_file(folder / f"checkpoint-{step}" / "adapter_model.safetensors")
+
+
 def thin(folder: Path, keep: int) -> None:
     """Leave the state to resume from in the last `keep` checkpoints only; the adapters stay."""
     for path in complete(folder)[: -keep or None]:
@@ -67,8 +73,12 @@ class Durable(Sharded):
     state: Any
     model: Any
     accelerator: Any
+    control: Any
+    callback_handler: Any
     keep: int = 2
     base_id: str = ""
+    held_out: Callable[[], dict[str, float]] | None = None
+    """What a checkpoint is worth, by name: measured right before it is written."""
     _loss: Tensor | None = None
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -90,6 +100,13 @@ class Durable(Sharded):
             f"The loss is not finite at step {self.state.global_step + 1}: stopped before it reached the weights. "
             f"{kept}; lower lr, or see log.jsonl for where it began."
         )
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """What is held out, logged as `eval_…` by transformers alone: TRL's log adds the averages of the training."""
+        found = self.held_out() if self.held_out else {}
+        Trainer.log(self, {f"eval_{name}": value for name, value in found.items()})  # type: ignore[arg-type]
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)

@@ -83,6 +83,12 @@ class Run:
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
     """How the rollouts were drawn: teachers, temperatures, top_p, token limits, as the rows say."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What became of the rollouts' reasoning and weights."""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """Held-out rows and problems, and what was measured of them at each checkpoint."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """By which metric, of which value, the adapter is of `step` and not of the last one."""
     template_date: str = ""
     """What a chat template that prints the date was given for today."""
     sampled_by: str = ""
@@ -160,12 +166,21 @@ A LoRA adapter of [{run.base}](https://huggingface.co/{run.base}), trained by `{
 
     {run.formula}
 
-Reduction: {run.reduction} over the whole optimizer step. {count(run.step, "step")} of {run.batch} {of}s
+{_kept(run)}Reduction: {run.reduction} over the whole optimizer step. {count(run.step, "step")} of {run.batch} {of}s
 ({run.epochs:.2f} epochs of {run.examples} {run.noun}s), peak learning rate {run.lr:g}, seeds {run.init_seed} (start)
 and {run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
 
 `{FILE}` holds every setting, digest and version. Look at it with `inspector`.
 """
+
+
+def _kept(run: Run) -> str:
+    if not run.kept:
+        return ""
+    metric, value = run.kept["metric"], run.kept["value"]
+    return (
+        f"The adapter is that of step {run.step} of {run.steps}, the checkpoint of the best {metric} ({value:.4g}).\n\n"
+    )
 
 
 def _config(model: Any, base_id: str) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from inspector.base_model.attach import Attached
 from inspector.base_model.generation import Answer, Hooks
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count
-from inspector.probes.accuracy.engines import Engine, Local, token_limit
+from inspector.probes.accuracy.engines import Engine, Local
 from inspector.probes.accuracy.records import Record, Records, folder_of, key_of
 from inspector.probes.accuracy.solved import Blocks, Results
 from inspector.study.study import ProbeInfo
 from inspector.tasks.grading import Grader
-from inspector.tasks.problems import Problem, Problems
+from inspector.tasks.problems import Problem, Problems, token_limit
 
 _EVERY = 1.0
 """Seconds between two partial results."""

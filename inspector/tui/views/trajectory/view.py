@@ -29,6 +29,9 @@ _TITLES = {
     "cosine_other_final": "cosine to the last of {}",
     "cosine_other_step": "cosine to {} at the same step",
     "loss": "loss",
+    "nll_right": "held-out right answers, nats a token",
+    "nll_wrong": "held-out wrong answers, nats a token",
+    "accuracy": "share of held-out problems solved",
 }
 _CELL = 8
 _LEAST_PLOT = 6
@@ -43,7 +46,8 @@ class TrajectoryView(View):
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
         "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
-        "as means where there are more steps than columns. A run without its record that has written nothing for "
+        "as means where there are more steps than columns; held-out NLL and accuracy are there if the training measures "
+        "them. A run without its record that has written nothing for "
         "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
         "views show the adapters that were newest at the start; enter takes the newest again."
     )
@@ -69,7 +73,8 @@ class TrajectoryView(View):
         self.watcher.take(app, message)
 
     def cycle(self, state: AppState, step: int) -> None:
-        state.watched.metric = cycled(METRICS, state.watched.metric, step)
+        found = state.watched.trajectory
+        state.watched.metric = cycled(found.metrics if found else METRICS, state.watched.metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         against = ["--against", state.watched.against] if state.watched.against else []
