@@ -45,11 +45,11 @@ class TrajectoryView(View):
     hint = "a training over its steps, where one is watched (inspector watch RUN)"
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
-        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
-        "as means where there are more steps than columns; held-out NLL and accuracy are there if the training measures "
-        "them. A run without its record that has written nothing for "
-        "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
-        "views show the adapters that were newest at the start; enter takes the newest again."
+        "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, "
+        "drawn as means where there are more steps than columns; held-out NLL and accuracy are there if the training "
+        "measures them. A run without its record that has written nothing for three times the longest gap between its "
+        "checkpoints (at least two minutes) is called stopped. The other views show the adapters that were newest at "
+        "the start; enter takes the newest again."
     )
     actions = (*METRIC, *KEYS)
 
