@@ -1,8 +1,10 @@
-"""`make guides`: the guides that repeat the code, from the code: definitions, methods, commands and exit codes."""
+"""`make guides`: the guides that repeat the code, from the code: definitions, methods, commands, run.json."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from importlib.resources import files
@@ -16,6 +18,7 @@ from inspector.study.metrics import DEFINITIONS, INTERFERENCE, Definition
 from trainer.methods import METHODS, STUDY, own_settings
 from trainer.methods.page import page
 from trainer.recipes.recipe import settings
+from trainer.saving import outcome
 
 FOLDER = Path(__file__).parent.parent / "assets" / "guide"
 _WRITTEN = "<!-- Written by `make guides`: change the code, not this file. -->"
@@ -47,6 +50,18 @@ _READS = {
     "unpaired": "every shared rollout, each right or wrong",
     "prompts": "the prompts alone, answered anew",
 }
+_JSON = {"str": "text", "int": "whole number", "float": "number", "Mapping": "object"}
+_ORIGIN = "groups, Sensitivity, reports"
+_READERS = {
+    "method": f"{_ORIGIN}, Objectives", "formula": "Objectives", "lr": _ORIGIN, "data_seed": _ORIGIN,
+    "init_seed": _ORIGIN, "a0": "lineage, what of two starts is comparable", "step": f"{_ORIGIN}, `watch`, `verify`",
+    "steps": "`watch`, `verify`", "base_digest": "probes of the base", "base_weights": "probes of the base",
+    "dtype": "probes of the base",
+}  # fmt: skip
+_EXAMPLE = {
+    "method": "sft", "formula": "−log π(y | x)", "lr": 5e-6, "data_seed": 42, "init_seed": 42, "a0": "9f86d081884c7d65",
+    "step": 1000, "steps": 1500,
+}  # fmt: skip
 _EXITS = {
     main.DONE: "done",
     1: "a check did not hold: `check` found an error, `verify` a claim that holds under none of its definitions",
@@ -113,6 +128,32 @@ def methods() -> str:
 def objectives() -> str:
     """What the app and reports show of the methods."""
     return page(METHODS.values())
+
+
+def run_json() -> str:
+    """Every field of a run's record, by its class; who reads which."""
+    (body,) = (node.body for node in ast.parse(Path(outcome.__file__).read_text(encoding="utf-8")).body
+               if isinstance(node, ast.ClassDef) and node.name == outcome.Run.__name__)  # fmt: skip
+    rows = []
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            words = ast.literal_eval(after.value) if isinstance(after, ast.Expr) else ""
+            name = node.target.id
+            rows.append(
+                (f"`{name}`", _JSON[ast.unparse(node.annotation).partition("[")[0]], words, _READERS.get(name, ""))
+            )
+    return _joined(
+        "# run.json",
+        _WRITTEN,
+        "`inspector train` writes one beside every adapter, other trainers may: what is missing is not known, what is "
+        "there is believed, more fields are left alone. Enough to group, compare and trace an adapter:",
+        f"```json\n{json.dumps(_EXAMPLE, indent=2, ensure_ascii=False)}\n```",
+        "`a0` is equal for adapters that began at the same A (any digest of it). Without `base_digest` and "
+        "`base_weights` nobody notices that an adapter is run on another base than its own. A run's record is also "
+        "that of its checkpoints, in `.checkpoints/checkpoint-N` or `checkpoint-N`.",
+        "## Fields",
+        _table(("field", "type", "", "read by"), rows),
+    )
 
 
 def _own_settings(name: str) -> str:
@@ -233,7 +274,9 @@ def _joined(*blocks: str) -> str:
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
 
-GUIDES: dict[str, Callable[[], str]] = {"definitions.md": definitions, "methods.md": methods, "commands.md": commands}
+GUIDES: dict[str, Callable[[], str]] = {
+    "definitions.md": definitions, "methods.md": methods, "commands.md": commands, "run-json.md": run_json,
+}  # fmt: skip
 OBJECTIVES = Path(str(files("inspector.study.metrics"))) / "objectives.md"
 """The inspector does not import the trainer: what it shows of the methods is written here too."""
 

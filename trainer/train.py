@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inspector.common.console import say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain
+from inspector.tasks.datasets import commit_of
 from trainer.methods import METHODS
 from trainer.methods.rewards import statistics
 from trainer.objectives.examples import examples, refuse_unlearnable, weight_note
@@ -44,9 +46,9 @@ def train(options: Options) -> int:
     note = once(narrate)
     for task in asked:
         if record := done(task, data):
-            narrate(f"{task.folder.name}: done before ({count(record['step'], 'step')}).")
+            narrate(f"{task.folder.name}: {_done(record)}.")
         else:
-            run(task, rollouts, data, options.trackers, options.vllm, note)
+            run(task, rollouts, data, options.trackers, options.vllm, note, commit_of(options.rollouts))
         if main_process():
             uploads.push(task.folder)
     uploads.close()
@@ -87,6 +89,11 @@ def _trackers(names: Sequence[str]) -> None:
             raise InspectorError(f"The tracker {name} needs the package {_TRACKERS[name]}: pip install it first.")
 
 
+def _done(record: Mapping[str, Any]) -> str:
+    of = f"step {record['step']} of {record['steps']}" if record["step"] != record["steps"] else ""
+    return f"done before ({of or count(record['step'], 'step')})"
+
+
 def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     """Print what would be done."""
     from trainer.runs import estimates
@@ -97,7 +104,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
     for task in asked:
         recipe = task.recipe
         if record := done(task, data):
-            text, account = [f"  done before ({count(record['step'], 'step')}): it stays as it is"], ""
+            text, account = [f"  {_done(record)}: it stays as it is"], ""
         else:
             shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, say)
             rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)

@@ -31,6 +31,8 @@ class Origin:
     """Digest of the start A₀: equal for runs whose input directions may be compared."""
     step: int | None = None
     told_by: Literal["", "run.json", "name"] = ""
+    steps: int | None = None
+    """Of the whole training: more than `step` where an earlier one is reported."""
 
     @property
     def label(self) -> str:
@@ -131,6 +133,7 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
         "run.json",
+        _whole(record.get("steps")),
     )
 
 

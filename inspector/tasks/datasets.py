@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
@@ -13,6 +14,20 @@ from inspector.adapters.sources import Remote
 from inspector.common.errors import InspectorError
 from inspector.common.hub_library import quiet_hub
 from inspector.common.hub_token import AGENT
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def commit_of(path: Path) -> str:
+    """The commit that a file downloaded from the Hub is of, in its cache or in a folder; empty for any other file."""
+    path = path.absolute()
+    for above in path.parents:
+        if above.parent.name == "snapshots" and _COMMIT.fullmatch(above.name):
+            return above.name
+        record = above / ".cache" / "huggingface" / "download" / f"{path.relative_to(above)}.metadata"
+        if record.is_file() and _COMMIT.fullmatch(first := record.read_text(errors="replace").partition("\n")[0]):
+            return first
+    return ""
 
 
 @quiet_hub()

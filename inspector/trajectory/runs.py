@@ -75,6 +75,13 @@ class Run:
     """The adapter to look at: the finished one, else the last checkpoint."""
     held_out: tuple[tuple[str, Losses], ...] = ()
     """Name -> (step, value) of what was measured at checkpoints."""
+    reported: int = 0
+    """The step whose adapter is the run's own, if that is not the last."""
+
+    @property
+    def own(self) -> str:
+        """`its adapter is that of step 1,000 of 1,500`, empty if it is that of the last."""
+        return f"its adapter is that of step {self.reported:,} of {self.steps:,}" if self.reported else ""
 
 
 class Scanner:
@@ -99,20 +106,22 @@ class Scanner:
         points = _points(name, folder)
         own = stamp_of(folder / SAFETENSORS)
         done = _whole(record.get("step"))
-        if own and record and (folder / CONFIG).is_file() and done > max((p.step for p in points), default=0):
-            points += (Point(name, done, folder, own),)
+        if own and done and (folder / CONFIG).is_file() and done not in {p.step for p in points}:
+            points = tuple(sorted((*points, Point(name, done, folder, own)), key=lambda point: point.step))
         hugging = self._json(points[-1].folder / _STATE) if points else {}
         log: dict[str, Losses] = self._read(folder / LOG, _logged) or {}
         losses = log.get("loss", ()) or _history(hugging)
         held_out = tuple((metric, values) for metric, values in log.items() if metric != "loss")
         recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
-        steps = _whole(recipe.get("steps")) if isinstance(recipe, dict) else 0
-        steps = _whole(record.get("steps")) or done or steps or _whole(hugging.get("max_steps"))
+        recipe = recipe if isinstance(recipe, dict) else {}
+        steps = _whole(record.get("steps")) or done or _whole(recipe.get("steps")) or _whole(hugging.get("max_steps"))
+        reported = done or _whole(recipe.get("report_step"))
         step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
         newest = folder if own and over else points[-1].folder if points else None
-        return Run(name, folder, points, state, step, steps, losses, newest, held_out)
+        reported = reported if reported < steps else 0
+        return Run(name, folder, points, state, step, steps, losses, newest, held_out, reported)
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""

@@ -19,7 +19,7 @@ from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.files import refuse_place, replacing
 from inspector.common.text import count, plain, some
 from inspector.study.export import load
-from inspector.study.study import Settings, Study
+from inspector.study.study import AdapterInfo, Settings, Study
 from inspector.tables.claims import counts, print_table, summary, written
 from inspector.workflows.failures import opened, tell_findings
 
@@ -52,7 +52,9 @@ def verify(name: str, options: Options, read_options: ReadOptions) -> int:
     remedy, complete = "add --base", True
     if options.studies:
         studies, remedy = [load(path) for path in options.studies], "it is in no --study"
-        tell_findings([adapter for study in studies for adapter in study.adapters])
+        saved = [adapter for study in studies for adapter in study.adapters]
+        tell_findings(saved)
+        _tell_of_steps(saved)
         _warn(elsewhere(claims, studies))
     else:
         studies, remedy, complete = _measured(name, claims, options, read_options)
@@ -113,6 +115,7 @@ def _measured(
     if not options.adapters:
         _refuse_missing_places(name, claims, where)
     _tell_of_names(study, where, wanted)
+    _tell_of_steps(study.adapters)
     tell_findings(study.adapters)
     _warn(elsewhere(claims, geometry))
     complete = all(failure.skipped for failure in failures) and all(a.health != "error" for a in study.adapters)
@@ -137,6 +140,15 @@ def _tell_of_names(study: Study, where: Where, wanted: Sequence[str]) -> None:
     used = {where.at[name] for name in wanted if name in where.at}
     if idle := [name for i, name in enumerate(study.names) if i not in used]:
         say(f"{some(idle)}: no claim names it. {_NAMES} {', '.join(wanted)}.")
+
+
+def _tell_of_steps(adapters: Sequence[AdapterInfo]) -> None:
+    """Which adapters are of a step before their training's last."""
+    steps = {plain(a.name): (a.origin.step, a.origin.steps) for a in adapters}
+    if early := [
+        f"{name} of step {at:,} of {last:,}" for name, (at, last) in steps.items() if at and last and at < last
+    ]:
+        say(f"Before the last step of their training: {some(early)}.")
 
 
 def _probed(

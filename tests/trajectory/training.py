@@ -20,10 +20,10 @@ def drift(step: int, seed: int = 0) -> Factors:
     }
 
 
-def begin(folder: Path, steps: int = 40) -> Path:
+def begin(folder: Path, steps: int = 40, **recipe: int) -> Path:
     """A run that has begun and landed nothing."""
     (folder / ".checkpoints" / ".writing").mkdir(parents=True)
-    (folder / ".checkpoints" / "started.json").write_text(json.dumps({"recipe": {"steps": steps}}))
+    (folder / ".checkpoints" / "started.json").write_text(json.dumps({"recipe": {"steps": steps, **recipe}}))
     return folder
 
 
@@ -43,10 +43,10 @@ def land(folder: Path, step: int, factors: Factors | None = None, seed: int = 0)
     return target
 
 
-def finish(folder: Path, step: int, seed: int = 0) -> None:
+def finish(folder: Path, step: int, seed: int = 0, **more: int) -> None:
     """The adapter and its record."""
     write_adapter(folder, drift(step, seed), alpha=ALPHA)
-    (folder / "run.json").write_text(json.dumps({"format": "adapter-inspector run", "step": step}))
+    (folder / "run.json").write_text(json.dumps({"format": "adapter-inspector run", "step": step, **more}))
 
 
 def trained(folder: Path, *steps: int, seed: int = 0, done: bool = False) -> Path:

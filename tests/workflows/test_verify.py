@@ -276,3 +276,15 @@ def test_a_place_that_none_of_the_sets_adapters_has(tmp_path, fields, said):
 def test_the_bundled_sets_are_listed():
     listed = inspector("claims").stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [STUDY, "demo"]
+
+
+def test_adapters_of_a_step_before_the_last_are_named(tmp_path):
+    """One reports step 1,000 of 1,500, one its last."""
+    for name, step in (("sft", 1000), ("rft", 1500)):
+        folder = write_adapter(tmp_path / name, random_factors(SHAPES, r=10, seed=step))
+        (folder / "run.json").write_text(json.dumps({"method": name, "step": step, "steps": 1500}))
+    made = inspector("claims", "new", tmp_path / "claims.yaml", tmp_path / "sft", tmp_path / "rft")
+    assert made.returncode == 0, made.stderr
+    done = run(tmp_path / "claims.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "Before the last step of their training: sft of step 1,000 of 1,500." in done.stderr

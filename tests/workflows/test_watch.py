@@ -8,7 +8,7 @@ import pytest
 from inspector.common.errors import InspectorError
 from inspector.workflows.watch import print_once, refuse_unknown
 from tests.acceptance.command import inspector
-from tests.trajectory.training import begin, damage, trained
+from tests.trajectory.training import begin, damage, finish, trained
 
 
 def table(text):
@@ -26,6 +26,13 @@ def test_prints_every_number_once(tmp_path):
     (last,) = [r for r in found if (r["run"], r["step"], r["metric"]) == ("sft", "20", "cosine_final")]
     assert (last["against"], last["against_step"], last["value"]) == ("sft", "20", "1.0")
     assert any(row["metric"] == "cosine_other_step" and row["against"] == "dpo" for row in found)
+
+
+def test_a_run_that_reports_an_earlier_step_is_named(tmp_path):
+    folder = trained(tmp_path / "sft", 10, 20)
+    finish(folder, 10, steps=20)
+    done = inspector("watch", folder, "--table")
+    assert (done.returncode, done.stderr) == (0, "sft: its adapter is that of step 10 of 20.\n")
 
 
 def test_a_damaged_checkpoint_is_told_on_stderr_and_by_the_code(tmp_path):

@@ -9,6 +9,10 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 
+BELOW = "ε below: the ratio is clipped at 1 − ε."
+KL = "κ, how many times the KL to the base is added."
+"""What settings mean that are those of several methods."""
+
 Data = Literal["rows", "pairs", "unpaired", "prompts"]
 """What a step reads: of the shared rollouts, or their prompts alone, which are answered anew."""
 
@@ -55,7 +59,7 @@ class Objective:
     """A recipe's `variant`."""
     data: ClassVar[Data]
     reduction: ClassVar[str]
-    """What the losses of a step are averaged over: token-mean, completion-mean or example-mean."""
+    """What the losses of a step are averaged over: token-mean, completion-mean, limit-mean or example-mean."""
     formula: ClassVar[str]
     words: ClassVar[tuple[str, ...]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from trainer.methods.base import Objective, setting
 
@@ -16,6 +16,8 @@ class Paired(Objective):
     data = "pairs"
     reduction = "example-mean"
     pairs: str
+    summed: ClassVar[bool] = False
+    """IPO's loss of whole log-probabilities, which is not TRL's."""
 
     @property
     def margin(self) -> float | None:
@@ -44,18 +46,26 @@ class Dpo(Paired):
 
 @dataclass(frozen=True)
 class Ipo(Dpo):
-    """([(log π_w − log ref_w)/|w| − (log π_l − log ref_l)/|l|] − 1/(2β))², mean over pairs
+    """(log(π_w/ref_w)/|w| − log(π_l/ref_l)/|l| − 1/(2β))², length-normalised (TRL), mean over pairs
 
     DPO's pairs. The margin has a target, so that it does not grow for ever as DPO's may.
 
-    ! Published with summed log-probabilities; here they are per token, as TRL has them: the target 1/(2β) then means
-    another margin.
+    ! The target 1/(2β) means another margin per token (ipo, as TRL has it and, it says, the authors had) than of whole
+    answers (sum, as the paper's formula reads).
     """
 
     name = "ipo"
 
     def arguments(self) -> dict[str, Any]:
         return {"loss_type": ["ipo"], "beta": self.beta}
+
+
+@dataclass(frozen=True)
+class IpoSum(Ipo):
+    """(log(π_w/ref_w) − log(π_l/ref_l) − 1/(2β))², summed log-probs, mean over pairs"""
+
+    name = "sum"
+    summed = True
 
 
 @dataclass(frozen=True)

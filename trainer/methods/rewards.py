@@ -17,6 +17,11 @@ def group_means(rewards: Sequence[float], groups: Sequence[str]) -> dict[str, fl
     return {g: sum(r for r, _ in members) / len(members) for g, members in _members(rewards, groups).items()}
 
 
+def binary(rewards: Sequence[float]) -> bool:
+    """Whether there is nothing but right (1) and wrong (0)."""
+    return set(rewards) <= {0.0, 1.0}
+
+
 def pairs(rewards: Sequence[float], groups: Sequence[str], *, every: bool = False) -> list[tuple[int, int]]:
     """(right, wrong) rows of the mixed groups: the first of each, or every pair of them."""
     found = []

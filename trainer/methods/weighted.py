@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, ClassVar
 
 from inspector.common.errors import InspectorError
 from trainer.methods.base import Graded, Objective, setting
-from trainer.methods.rewards import group_means, statistics
+from trainer.methods.rewards import binary, group_means, statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+ADDED = "b, added to every advantage; by KRAFTON's lines where all answers of a group are right."
 _PROBABILITIES = ("token", "geo-mean", "sequence")
 
 
 class Weighted(Objective):
-    """Of rows, each with a weight. The loss of a step: Σ_t w·ℓ_t over its rows / all of its completion tokens."""
+    """Of rows, each with a weight. The loss of a step: Σ_t w·ℓ_t over its rows / all of its completion tokens.
+
+    With the reduction completion-mean it is the mean over its rows of their Σ_t / their own completion tokens.
+    """
 
     data = "rows"
     reduction = "token-mean"
@@ -28,6 +32,8 @@ class Weighted(Objective):
     """Whether rows of weight 0 are left out; else they stay in their steps and teach nothing."""
     kl: float = 0.0
     """How many times the KL to the base is added."""
+    entropy: float = 0.0
+    """How many times the entropy of the next token is subtracted."""
 
     def weights(self, rows: Graded) -> list[float]:
         """A weight for each row."""
@@ -95,30 +101,40 @@ class _Informed(Weighted):
 
     def remark(self, rows: Graded) -> str:
         """If nothing is wrong."""
-        return super().remark(rows) if any(r <= 0 for r in rows.rewards) else "Every answer is right: RIFT is SFT here."
+        right = all(r > 0 for r in rows.rewards) and binary(rows.graded[0])
+        return "Every answer is right: RIFT is SFT here." if right else super().remark(rows)
 
 
 @dataclass(frozen=True)
 class Rift(_Informed):
     """r>0: r·Σ_t ℓ_t; r<0: |r|·π, linear in the probability of the negative
 
-    rift: rewards +1 and −0.2, a negative counts by its probability: of each token (default), their geometric mean, or
-    the whole sequence. With all rewards 1 it is SFT.
+    rift: rewards 1 and 0 count +1 and −0.2, any others as they are. A negative counts by its probability: of each token
+    (default), their geometric mean, or the whole sequence. With all rewards 1 it is SFT.
 
     ! The literal sequence probability underflows float32 beyond about 100 nats: negatives then vanish without a word,
     and RIFT becomes RFT.
     """
 
     name = "rift"
-    reward_right: float = setting(1.0, "What a right answer counts.")
-    reward_wrong: float = setting(-0.2, "What a wrong answer counts.")
+    reward_right: float = setting(1.0, "What a right answer counts, if rewards are 1 and 0 alone.")
+    reward_wrong: float = setting(-0.2, "What a wrong answer counts, if rewards are 1 and 0 alone.")
     probability: str = setting(
         "token", "Of a negative: of each token, their geometric mean, or the whole sequence.", choices=_PROBABILITIES
     )
 
     def weights(self, rows: Graded) -> list[float]:
-        """`reward_right` for a right answer, `reward_wrong` for a wrong one."""
+        """`reward_right` or `reward_wrong` if rewards are 1 and 0 alone, else the row's own."""
+        if not binary(rows.graded[0]):
+            return list(rows.rewards)
         return [self.reward_right if r > 0 else self.reward_wrong for r in rows.rewards]
+
+    def remark(self, rows: Graded) -> str:
+        """If rewards are graded."""
+        if binary(rewards := rows.graded[0]) or not any(r > 0 for r in rewards):
+            return super().remark(rows)
+        none = "" if min(rewards) < 0 else ": none is negative, so that nothing is unlearned"
+        return f"Rewards are not 1 and 0 alone: RIFT takes each row's own, {min(rewards):g} to {max(rewards):g}{none}."
 
     def loss(self, log_p: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
         """w·ℓ_t where w > 0, |w|·π where w < 0: linear in the probability, so bounded.
@@ -191,7 +207,8 @@ class OfflineGrpo(Weighted):
     """
 
     name = "study"
-    b: float = setting(0.1, "Added to every advantage; by krafton where all answers are right.")
+    without_mixed: ClassVar[str] = "Offline GRPO is b times SFT here"
+    b: float = setting(0.1, ADDED)
 
     def weights(self, rows: Graded) -> list[float]:
         """Â = r − mean_g + b, for every group alike: equal rewards give b·SFT. The mean is over all graded rows."""
@@ -200,27 +217,5 @@ class OfflineGrpo(Weighted):
 
     def remark(self, rows: Graded) -> str:
         """If no group has both."""
-        if not statistics(*rows.graded).mixed:
-            return "No group has right and wrong answers: Offline GRPO is b times SFT here."
-        return super().remark(rows)
-
-
-@dataclass(frozen=True)
-class Krafton(OfflineGrpo):
-    """Σ_t −π_t·Â + κ·KL(π‖ref), Â = r − mean_g, + b in all-right groups
-
-    krafton: ref is the model with the adapter off.
-    """
-
-    name = "krafton"
-    kl: float = setting(0.1, "κ, how many times the KL to the base is added.")
-
-    def weights(self, rows: Graded) -> list[float]:
-        """Â = r − mean_g, plus b in groups whose answers are all right."""
-        means = group_means(*rows.graded)
-        mixed = {g for r, g in zip(*rows.graded, strict=True) if r <= 0}
-        return [r - means[g] + (0.0 if g in mixed else self.b) for r, g in zip(rows.rewards, rows.groups, strict=True)]
-
-    def loss(self, log_p: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-        """−Â·π_t."""
-        return (-log_p.exp() * weight[:, None]).masked_fill(~mask, 0)
+        mixed = statistics(*rows.graded).mixed
+        return super().remark(rows) if mixed else f"No group has right and wrong answers: {self.without_mixed}."

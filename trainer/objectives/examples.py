@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ class Examples:
     """row, pair or prompt."""
     tokens: tuple[int, ...]
     """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
+    widest: int
+    """Tokens of the longest example; of a prompt with one completion."""
+    left_out: int = 0
+    """Prompts that leave no room for a completion."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of rows: least, largest, mean and standard deviation of their weights, and how many groups were cut by length."""
 
@@ -131,7 +136,12 @@ def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
         "least": min(learned), "largest": max(learned), "mean": float(np.mean(learned)), "std": float(np.std(learned)),
         "groups_cut": rows.groups_cut,
     }  # fmt: skip
-    return Examples(columns, "row", tuple(len(row.ids) for row in chosen), spread)
+    return _of_rows(columns, chosen, spread)
+
+
+def _of_rows(columns: Columns, rows: Sequence[Row], spread: Mapping[str, float] = MappingProxyType({})) -> Examples:
+    tokens = tuple(len(row.ids) for row in rows)
+    return Examples(columns, "row", tokens, max(tokens), weights=spread)
 
 
 def _pairs(objective: Paired, rows: Rows) -> Examples:
@@ -146,7 +156,8 @@ def _pairs(objective: Paired, rows: Rows) -> Examples:
         "chosen_ids": [right.completion for right, _ in both],
         "rejected_ids": [wrong.completion for _, wrong in both],
     }
-    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both))
+    padded = max(2 * max(len(right.ids), len(wrong.ids)) for right, wrong in both)
+    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both), padded)
 
 
 def _labelled(rows: Rows) -> Examples:
@@ -156,7 +167,7 @@ def _labelled(rows: Rows) -> Examples:
         "completion_ids": [row.completion for row in learned],
         "label": [row.reward > 0 for row in learned],
     }
-    return Examples(columns, "row", tuple(len(row.ids) for row in learned))
+    return _of_rows(columns, learned)
 
 
 def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
@@ -166,9 +177,15 @@ def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
             "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
             "offline methods can learn from them."
         )
-    chosen = [prompt for prompt in graded if len(prompt.ids) < max_length]
+    limit = objective.max_new_tokens
+    chosen = [prompt for prompt in graded if len(prompt.ids) + limit <= max_length]
     if not chosen:
-        raise InspectorError(f"Every prompt is longer than max_length, {max_length} tokens: raise it.")
+        raise InspectorError(
+            f"Every prompt is longer than the {max_length - limit} tokens that max_new_tokens, {limit}, leaves of "
+            f"max_length, {max_length}: raise that, or lower max_new_tokens."
+        )
     answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
+    widest, each = max(len(prompt.ids) for prompt in chosen) + limit, min(answer, limit)
     columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
-    return Examples(columns, "prompt", tuple(round(objective.generations * (len(p.ids) + answer)) for p in chosen))
+    tokens = tuple(round(objective.generations * (len(p.ids) + each)) for p in chosen)
+    return Examples(columns, "prompt", tokens, widest, len(graded) - len(chosen))

@@ -34,19 +34,27 @@ _SUMS = ("groups_drawn", "groups_learned", "groups", "reward_sum")
 class OnlineTrainer(Durable, GRPOTrainer):
     """TRL's losses; prompts, sampling, grading and dynamic sampling are ours.
 
-    `overlong` is the number of last tokens of the limit over which DAPO's reward falls, 0 for GRPO. Completions are
-    drawn by the model here, or by `elsewhere` where that is set before training.
+    `overlong` is the number of last tokens of the limit over which DAPO's reward falls by `penalty`, 0 for GRPO.
+    Completions are drawn by the model here, or by `elsewhere` where that is set before training.
     """
 
     elsewhere: VllmSampler | None = None
     _buffered_inputs: Any
 
     def __init__(
-        self, *, args: Any, prompts: Sequence[Prompt], sampling: Sampling, redraws: int, overlong: int, **more: Any
+        self,
+        *,
+        args: Any,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        redraws: int,
+        overlong: int,
+        penalty: float,
+        **more: Any,
     ) -> None:
         rewards: list[Any] = [_graded]
         if overlong:
-            rewards.append(get_soft_overlong_punishment(sampling.max_tokens, overlong))
+            rewards.append(_overlong(sampling.max_tokens, overlong, penalty))
         more |= {"reward_funcs": rewards, "rollout_func": lambda given, _: self._rollouts(given)}
         super().__init__(args=args, **more)
         self.prompts, self.sampling = prompts, sampling
@@ -169,3 +177,13 @@ def _graded(graded: Sequence[float], **_: Any) -> list[float]:
 
 
 _graded.__name__ = "right"
+
+
+def _overlong(limit: int, last: int, penalty: float) -> Any:
+    """TRL's punishment, which is 1 at the limit, times `penalty`."""
+    soft = get_soft_overlong_punishment(limit, last)
+
+    def overlong(completion_ids: Sequence[Sequence[int]], **_: Any) -> list[float]:
+        return [penalty * value for value in soft(completion_ids=completion_ids)]
+
+    return overlong

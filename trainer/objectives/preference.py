@@ -28,12 +28,30 @@ class PairTrainer(Durable, DPOTrainer):
     log ref_w := (γ/β)|w| and log ref_l := 0 is SimPO, β·log π_w/|w| − β·log π_l/|l| − γ.
     """
 
-    def __init__(self, *args: Any, order: Sequence[int], margin: float | None = None, **more: Any) -> None:
-        self._order, self._margin = list(order), margin
+    def __init__(
+        self, *args: Any, order: Sequence[int], margin: float | None = None, summed: bool = False, **more: Any
+    ) -> None:
+        self._order, self._margin, self._summed = list(order), margin, summed
         super().__init__(*args, **more)
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        """TRL's; with `summed` IPO's of whole log-probabilities, (Δ − 1/(2β))², which TRL has per token alone."""
+        if not self._summed:
+            return super()._compute_loss(model, inputs, return_outputs)  # type: ignore[no-untyped-call]
+        given = {key: inputs[key] for key in ("input_ids", "attention_mask")}
+        labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
+        log_p = model(**given, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(dim=1)
+        references = inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]
+        right, wrong = (ours - theirs for ours, theirs in zip(log_p.chunk(2), references, strict=True))
+        apart = (right - wrong).detach()
+        self._total_train_tokens += int(self.accelerator.gather(inputs["attention_mask"].sum()).sum())
+        self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        for name, value in (("accuracies", (apart > 0).float()), ("margins", self.beta * apart)):
+            self._metrics["train"][f"rewards/{name}"].append(self.accelerator.gather(value).mean().item())
+        return ((right - wrong - 1 / (2 * self.beta)) ** 2).mean()
 
     def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002 - TRL's signature
         """The reference's log-probs of every pair, once, then the pairs in the order of the steps.

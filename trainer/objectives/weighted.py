@@ -51,7 +51,8 @@ class WeightedTrainer(Durable, SFTTrainer):
     def __init__(self, *args: Any, objective: Weighted, **more: Any) -> None:
         super().__init__(*args, **more)
         # TRL also asks for entropy and the top token, for metrics that are not read here.
-        add_fused_lm_head(self.model.get_base_model(), outputs=("log_probs",))
+        wanted = ("log_probs", "entropy") if objective.entropy else ("log_probs",)
+        add_fused_lm_head(self.model.get_base_model(), outputs=wanted)
         self._objective, self._counts_vanished = objective, False
         self._sums = torch.zeros(len(_SUMS), dtype=torch.float64)
         self._first: float | None = None
@@ -72,7 +73,7 @@ class WeightedTrainer(Durable, SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Σ over this pass, divided by the completion tokens of the whole step on all ranks."""
+        """Σ over this pass, divided by what the whole step holds on all ranks: completion tokens, or completions."""
         given = {key: value for key, value in inputs.items() if key not in {"weight", "lengths"}}
         weight = inputs["weight"]
         outputs = model(**given, use_cache=False, fused_lm_head=True)
@@ -86,10 +87,16 @@ class WeightedTrainer(Durable, SFTTrainer):
         if self._objective.kl:
             reference = passes.by_row(self._reference(given), inputs)
             per_token = per_token + self._objective.kl * kl(log_p, reference, mask)
-        tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = token_mean(per_token, tokens)
-        if num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # DDP averages over ranks; N counts all of theirs
+        if self._objective.entropy:
+            per_token = per_token - self._objective.entropy * passes.by_row(outputs.entropy, inputs)
+        whole, processes = num_items_in_batch is not None, self.accelerator.num_processes
+        if self._objective.reduction == "completion-mean":
+            rows = self.args.per_device_train_batch_size * processes if whole else len(mask)
+            loss = token_mean(per_token / mask.sum(dim=1, keepdim=True).clamp(min=1), rows)
+        else:
+            loss = token_mean(per_token, num_items_in_batch if whole else mask.sum())
+        if whole:
+            loss = loss * processes  # DDP averages over ranks; N counts all of theirs
         if self.model.training:
             self._watch(log_p.detach(), mask, weight, sum(inputs["lengths"]))
         return (loss, outputs) if return_outputs else loss
@@ -157,7 +164,7 @@ def kl(log_p: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
 
 
 def token_mean(per_token: Tensor, tokens: Tensor | int) -> Tensor:
-    """Σ / N, where N counts the completion tokens of the whole optimizer step: all micro-batches, all ranks.
+    """Σ / N, where N counts the completion tokens (or rows) of the whole optimizer step: all micro-batches, all ranks.
 
     A step without one is 0, not 0/0.
     """

@@ -52,7 +52,7 @@ class Recipe:
     clip: float = setting(1.0, "Largest norm of the gradient.")
     reduction: str = setting(
         "token-mean",
-        "What the loss of rows is divided by: the completion tokens of the whole step.",
+        "What the loss of rows is divided by: the completion tokens of the whole step (KRAFTON's lines: completions).",
         choices=("token-mean",),
     )
     max_length: int = setting(4096, "Tokens of a row, or of a prompt with its completion.", least=2)
@@ -83,18 +83,25 @@ class Recipe:
     )
     save_steps: int = setting(100, "Steps from one checkpoint to the next; 0: the last step alone.", least=0)
     keep: int = setting(2, "How many checkpoints can be resumed from; of the others the adapter stays.", least=1)
+    report_step: int = setting(
+        0, "The step whose adapter is the run's own, though training goes on after it; 0: the last.", least=0
+    )
+    keep_best: str = setting(
+        "none",
+        "The checkpoint that is the run's own adapter instead of a fixed step: of the lowest nll_right of held-out "
+        "rows, or of the highest accuracy on eval_task.",
+        choices=("none", "nll_right", "accuracy"),
+    )
     eval_rows: int = setting(
         1000,
         "Held-out rows (of any split but train) that are scored before training and at each checkpoint; 0: none.",
         least=0,
     )
     eval_task: str = setting("", "Problems that are answered there, greedily: a task or file as of `inspector eval`.")
-    eval_limit: int = setting(100, "The first so many of them; 0: all.", least=0)
-    keep_best: str = setting(
-        "none",
-        "The checkpoint that is the run's own adapter, not the last one: of the lowest nll_right of held-out rows, or "
-        "of the highest accuracy on eval_task.",
-        choices=("none", "nll_right", "accuracy"),
+    eval_limit: int = setting(
+        100,
+        "The first so many of them; 0: all.",
+        least=0,
     )
     save_dtype: str = setting("float32", "Of the final adapter.", choices=("float32", "bfloat16"))
     variant: str = setting("", "The line of a method that is written down in several ways; unset: its first.")
@@ -106,6 +113,11 @@ class Recipe:
         if unknown := self.own.keys() - known.keys():
             raise TypeError(f"no method has a setting {min(unknown)}")
         object.__setattr__(self, "own", {name: self.own.get(name, f.default) for name, f in known.items()})
+
+    @property
+    def reported(self) -> int:
+        """The step whose adapter is the run's own."""
+        return self.report_step or self.steps
 
     @property
     def flat(self) -> dict[str, Any]:
@@ -120,7 +132,7 @@ class Recipe:
     def objective(self, method: Method) -> Any:
         """What this method trains: its variant, with the settings that it reads. Raises InspectorError."""
         variant = method.variant(self.variant)
-        return variant(**{f.name: self.own[f.name] for f in variant.settings()})
+        return variant(**{f.name: self.own[f.name] for f in variant.settings() if self.own[f.name] is not None})
 
 
 _SHARED = tuple(f for f in fields(Recipe) if f.name != "own")
@@ -142,6 +154,15 @@ def checked(recipe: Recipe) -> Recipe:
             _check(name, values[name], **f.metadata)
     if not recipe.targets:
         raise InspectorError("targets is empty: name the projections that get an adapter, such as q_proj.")
+    if recipe.report_step > recipe.steps:
+        raise InspectorError(
+            f"report_step is {recipe.report_step}, and there are {recipe.steps} steps: set it to one of them, or to 0 "
+            "for the last."
+        )
+    if recipe.keep_best != "none" and recipe.report_step:
+        raise InspectorError(
+            f"keep_best and report_step ({recipe.report_step}) both say whose adapter is the run's own: leave one out."
+        )
     if recipe.keep_best == "accuracy" and not recipe.eval_task:
         raise InspectorError("keep_best=accuracy needs problems to answer: name them with --eval-task.")
     if recipe.eval_task and recipe.compile_blocks:

@@ -41,10 +41,7 @@ def build(
         laid = by_length(laid, found.tokens, recipe.batch, cut.processes, together)
     if method.data == "pairs":  # KTO's reference point is estimated within a micro-batch
         laid = by_length(laid, found.tokens, recipe.batch)
-    if method.data == "prompts":  # which are padded on the left
-        most = recipe.max_length - max(map(len, found.columns["ids"]))
-        common["max_completion_length"] = objective.max_new_tokens or most
-    else:
+    if method.data != "prompts":  # which are padded on the left
         passes.unmask(base.model)
     free = method.data == "rows" and passes.end_to_end(base.model, recipe.padding)
     with warnings.catch_warnings():
@@ -70,7 +67,7 @@ def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Spli
     if model.device.type != "cuda" or sharded(os.environ):
         every = recipe.gradient_checkpointing
         return memory.Plan(1 if every is None else every, recipe.micro_tokens)
-    need = cut.micro_batch * _widest(method, recipe, found)
+    need = cut.micro_batch * found.widest
     if by_tokens := method.data == "rows":
         step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
         need = recipe.micro_tokens or max(min(step, memory.ENOUGH), *found.tokens)
@@ -78,14 +75,6 @@ def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Spli
     plan = memory.planned(kept, memory.unused(model.device), need, recipe.gradient_checkpointing)
     tokens = recipe.micro_tokens or plan.tokens if by_tokens else need
     return memory.Plan(plan.every, tokens, before + kept.bytes(plan.every, tokens))
-
-
-def _widest(method: Method, recipe: Recipe, found: Examples) -> int:
-    """Tokens of the longest example with its padding."""
-    if method.data == "pairs":
-        sides = (found.columns[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
-        return max(2 * (len(prompt) + max(len(right), len(wrong))) for prompt, right, wrong in zip(*sides, strict=True))
-    return recipe.max_length if method.data == "prompts" else max(found.tokens)
 
 
 def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str, Any]:
@@ -140,6 +129,7 @@ def _pairs(objective: Paired, found: Examples, laid: list[int], common: dict[str
         train_dataset=Dataset.from_dict(found.columns),
         order=laid,
         margin=objective.margin,
+        summed=objective.summed,
         **more,
     )
 
@@ -171,14 +161,14 @@ def _online(objective: Online, found: Examples, laid: list[int], common: dict[st
     prompts = [
         Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
     ]
-    limit = common["max_completion_length"]
     return OnlineTrainer(
         args=GRPOConfig(**common, shuffle_dataset=False, disable_dropout=False),
         train_dataset=Dataset.from_dict({"prompt": [str(n) for n in laid]}),
         prompts=prompts,
-        sampling=Sampling(objective.temperature, objective.top_p, limit, common["data_seed"]),
+        sampling=Sampling(objective.temperature, objective.top_p, objective.max_new_tokens, common["data_seed"]),
         redraws=objective.redraws,
-        overlong=round(objective.overlong * limit),
+        overlong=round(objective.overlong * objective.max_new_tokens),
+        penalty=objective.overlong_penalty,
         **more,
     )
 

@@ -9,6 +9,7 @@ import torch
 
 from inspector.common.text import count, duration
 from trainer.methods.base import Method
+from trainer.methods.online import Online
 from trainer.methods.rewards import RewardStatistics
 from trainer.objectives.examples import Examples, order, taken
 from trainer.recipes.recipe import Recipe
@@ -28,17 +29,18 @@ def lines(
     tokens = sum(found.tokens[n] for n in order(len(found), seen, recipe.data_seed))
     objective = recipe.objective(method)
     tokens *= objective.iterations if online else 1
-    widest = recipe.max_length if online else max(found.tokens)
     trained = sum(t.numel() for t in _adapter(shape, recipe))
+    reported = "" if recipe.reported == recipe.steps else f"; its adapter is that of step {recipe.reported:,}"
     shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
-    needed, every = _memory(shape, recipe, trained, cut.micro_batch * widest)
+    needed, every = _memory(shape, recipe, trained, cut.micro_batch * found.widest)
     seconds, flops = _time(shape, _dtype(recipe), tokens, method, every)
     return [
         f"{method.name} ({objective.name}): {objective.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
         f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
         *([_weights(found)] if found.weights else []),
-        f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens",
+        *([_limit(objective, found)] if online else []),
+        f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens{reported}",
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
         f"  memory    about {needed / 1e9:.1f} GB a process",
@@ -53,6 +55,13 @@ def _weights(found: Examples) -> str:
     return (
         f"  weights   {told['least']:.3g} to {told['largest']:.3g}, mean {told['mean']:.3g}, standard deviation "
         f"{told['std']:.3g}{cut}"
+    )
+
+
+def _limit(objective: Online, found: Examples) -> str:
+    out = f"; {count(found.left_out, 'prompt')} left out, too long for max_length with it" if found.left_out else ""
+    return (
+        f"  limit     {objective.max_new_tokens:,} tokens a completion, {objective.generations} of them a prompt{out}"
     )
 
 

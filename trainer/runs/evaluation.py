@@ -36,6 +36,8 @@ class Evaluation(TrainerCallback):
     rows: Rows
     """Held out."""
     problems: Problems | None
+    reported: int
+    """The step after which there is a checkpoint in any case."""
     free: bool
     """Whether the base's attention takes rows end to end alone."""
     _prompts: list[tuple[list[int], str]] = field(init=False)
@@ -55,7 +57,8 @@ class Evaluation(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """transformers evaluates after the step is logged, before its checkpoint is written."""
-        control.should_evaluate = state.global_step % args.save_steps == 0 or state.global_step == state.max_steps
+        step = state.global_step
+        control.should_evaluate = step % args.save_steps == 0 or step in {self.reported, state.max_steps}
 
     def measure(self) -> dict[str, float]:
         """`nll_right` and `nll_wrong` in nats a token, `accuracy` as a share; each if there is something for it."""

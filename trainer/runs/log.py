@@ -123,9 +123,10 @@ def best(log: list[dict[str, float]], metric: str) -> tuple[int, float]:
 
 
 def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:
-    """Of the whole run: negatives seen and vanished, steps in which the loss ran away, groups drawn and learned from.
+    """Of a log: negatives seen and vanished, steps in which the loss ran away, groups drawn and learned from.
 
-    `right_first` and `right_last` are the mean share of right answers among the first and last `_ENDS` steps' draws.
+    `right_first` and `right_last` are the mean share of right answers among the first and last `_ENDS` steps' draws,
+    `clipped` that of completions cut by the limit among all of them.
     """
     found = {}
     for key in ("negatives", "vanished", "runaway", "groups_drawn", "groups_learned"):
@@ -134,4 +135,6 @@ def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:
     if right := [line["right"] for line in log if "right" in line]:
         first, last = right[:_ENDS], right[-_ENDS:]
         found |= {"right_first": sum(first) / len(first), "right_last": sum(last) / len(last)}
+    if clipped := [line["completions/clipped_ratio"] for line in log if "completions/clipped_ratio" in line]:
+        found["clipped"] = sum(clipped) / len(clipped)
     return found

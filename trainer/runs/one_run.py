@@ -70,8 +70,9 @@ def run(
     trackers: Sequence[str],
     vllm: str,
     note: Callable[[str], None],
+    revision: str = "",
 ) -> None:
-    """Make the adapter; `note` is told what holds for other runs too.
+    """Make the adapter; `note` is told what holds for other runs too, `revision` is the Hub's commit of the rollouts.
 
     Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt.
     """
@@ -81,10 +82,10 @@ def run(
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
     scored = held_out(rollouts, base.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
+    sampling, found = drawn(rollouts) | {"revision": revision}, examples(task.method, recipe, rows)
     setup = Setup(
-        task, base, rows, examples(task.method, recipe, rows), scored, problems(recipe, note), digest, drawn(rollouts),
-        vllm if task.online else "",
-    )  # fmt: skip
+        task, base, rows, found, scored, problems(recipe, note), digest, sampling, vllm if task.online else ""
+    )
     told = "" if task.online else rows.account(), weight_note(task.method, rows), task.objective.remark(rows)
     for text in filter(None, told):
         note(text)
@@ -92,7 +93,7 @@ def run(
         begin(task, digest)
         made_by = [digest, task.base_id, recipe.max_length, recipe.cut, *([recipe.reasoning] if rows.reasoned else [])]
         start.same_rows(task.folder.parent / STARTS, json.dumps(made_by), rows.digest)
-    guard = checkpoints.Guard()
+    guard = checkpoints.Guard(recipe.report_step)
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
         if main_process():
@@ -129,9 +130,8 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     _silence(trainer)
     training_log = TrainingLog(task.folder.name, task.folder / outcome.LOG, setup.checkpoints / "seconds")
     trainer.add_callback(training_log)
-    evaluation = Evaluation(
-        trainer, setup.held_out, setup.problems, free=task.method.data == "rows" and trainer.limits.free
-    )
+    free = task.method.data == "rows" and trainer.limits.free
+    evaluation = Evaluation(trainer, setup.held_out, setup.problems, recipe.reported, free=free)
     if setup.held_out.rows or setup.problems:
         trainer.add_callback(evaluation)
     with trainer.accelerator.main_process_first():
@@ -140,6 +140,8 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
         place = Place(setup.vllm, task.base_id, recipe.rank)
         trainer.elsewhere = sampler(trainer, place, task.folder.name, setup.checkpoints / "vllm")
     resumed = checkpoints.newest(setup.checkpoints)
+    if resumed and checkpoints.step_of(resumed) >= recipe.report_step > 0:
+        checkpoints.adapter_of(setup.checkpoints, recipe.report_step)  # rather than after all the other steps
     _announce(setup, trainer, resumed)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -159,31 +161,33 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
 
 def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict[str, Any]) -> None:
     """The adapter, then its card and record; what only resuming needed goes."""
-    task, log = setup.task, read_log(setup.task.folder / outcome.LOG)
-    told = _record(setup, log, trainer)
-    if (metric := task.recipe.keep_best) != "none":
+    task, recipe = setup.task, setup.task.recipe
+    log, step = read_log(task.folder / outcome.LOG), recipe.reported
+    if (metric := recipe.keep_best) != "none":
         step, value = best(log, metric)
-        tensors = checkpoints.adapter_at(setup.checkpoints, step)
-        told |= {"step": step, "kept": {"metric": metric, "value": value}}
-    outcome.save_adapter(trainer.model, task.folder, task.base_id, task.recipe.save_dtype, tensors)
+        more["kept"] = {"metric": metric, "value": value}
+    if step != recipe.steps:
+        tensors = checkpoints.adapter_of(setup.checkpoints, step)
+    outcome.save_adapter(trainer.model, task.folder, task.base_id, recipe.save_dtype, tensors)
     if evaluated := evaluations(log):
         more["evaluation"] |= {"at": evaluated}
+    told = _record(setup, [line for line in log if line["step"] <= step], trainer, step)
     told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
     if text := task.objective.afterword(record.diagnostics):
         say(text)
-    if record.kept:
-        say(f"{task.folder.name}: its adapter is that of step {record.step}, the best {metric} ({value:.4g}).")
-    say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)}, in {task.folder}.")
+    best_by = f", the best {metric} ({value:.4g})," if record.kept else ""
+    reported = f" the adapter of step {record.step}{best_by}" if best_by or record.step != record.steps else ""
+    say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)},{reported} in {task.folder}.")
 
 
-def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
-    """The fields of run.json that the set-up, the log and the adapter tell."""
+def _record(setup: Setup, log: list[dict[str, float]], trainer: Any, step: int) -> dict[str, Any]:
+    """The fields of run.json that the set-up, the log up to the reported step and the trainer tell."""
     task, recipe, method, objective = setup.task, setup.task.recipe, setup.task.method, setup.task.objective
     cut = split(recipe, trainer.accelerator.num_processes)
-    last = [line["loss"] for line in log[-10:] if "loss" in line]
+    last = [line["loss"] for line in log if "loss" in line][-10:]
     return {
         "name": task.folder.name, "method": method.name, "variant": objective.name, "formula": objective.formula,
         "source": method.source, "reduction": objective.reduction,
@@ -194,9 +198,9 @@ def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str
         "examples": len(setup.found), "noun": setup.found.noun,
         "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
         "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
-        "lr": recipe.lr, "step": trainer.state.global_step, "steps": recipe.steps, "batch": recipe.batch,
+        "lr": recipe.lr, "step": step, "steps": recipe.steps, "batch": recipe.batch,
         "micro_batch": cut.micro_batch, "processes": cut.processes,
-        "epochs": taken(method, recipe) / len(setup.found),
+        "epochs": taken(method, recipe) / len(setup.found) * (step / recipe.steps),
         "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
         "diagnostics": diagnostics(log),
         "settings": asdict(objective), "recipe": task.settings,
@@ -243,13 +247,15 @@ def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:
     narrate(
         f"{setup.task.folder.name}: {count(len(found), found.noun)}, {count(recipe.steps, 'step')} of {recipe.batch} "
         f"({epochs:.2f} epochs), lr {recipe.lr:g}."
+        + (f" Its adapter is that of step {recipe.reported}." if recipe.reported < recipe.steps else "")
         + (f" Going on after step {checkpoints.step_of(resumed)}." if resumed else "")
     )
     if trainer.plan.bytes:
         narrate(f"On the GPU: {trainer.plan}.")
     if setup.task.online:
         limit = trainer.sampling.max_tokens
-        narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …")
+        out = f" {count(found.left_out, 'prompt')} too long for that left out." if found.left_out else ""
+        narrate(f"Sampling {recipe.batch} completions of up to {limit} tokens, which the first step learns from …{out}")
 
 
 def _silence(trainer: Any) -> None:

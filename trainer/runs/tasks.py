@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,10 @@ class Task:
     def mark(self, rollouts: str) -> dict[str, Any]:
         """What makes this run this run; `rollouts` is their digest."""
         source = {"source": self.method.source} if self.method.own else {}
-        return {"method": self.method.name, **source, "rollouts": rollouts, "recipe": self.settings}
+        return {
+            "method": self.method.name, **source, "rollouts": rollouts, "recipe": self.settings,
+            "settings": asdict(self.objective),
+        }  # fmt: skip
 
 
 def tasks(options: Options) -> list[Task]:
@@ -104,8 +107,7 @@ def tasks(options: Options) -> list[Task]:
     found = []
     for method in chosen(options.method):
         for name, recipe in resolve(source, method.name, options.settings):
-            recipe.objective(method)
-            _paddable(method, recipe)
+            _fitting(method, recipe)
             found.append(Task(method, recipe, options.out / (options.name or name)))
     if options.name and len(found) > 1:
         raise InspectorError(f"--name names one run, and these are {len(found)}: leave it out.")
@@ -113,8 +115,14 @@ def tasks(options: Options) -> list[Task]:
     return found
 
 
-def _paddable(method: Method, recipe: Recipe) -> None:
-    """Raises InspectorError for the methods whose rows cannot stand end to end."""
+def _fitting(method: Method, recipe: Recipe) -> None:
+    """Raises InspectorError for settings that this method cannot have together."""
+    limit = getattr(recipe.objective(method), "max_new_tokens", 0)
+    if limit >= recipe.max_length:
+        raise InspectorError(
+            f"{method.name}: max_new_tokens, {limit}, leaves no room for a prompt in max_length, {recipe.max_length}: "
+            "lower it, or raise max_length."
+        )
     if recipe.padding == "free" and method.data != "rows":
         raise InspectorError(
             f"padding=free is not for {method.name}, which TRL scores a padded row at a time: leave it padded, or set "
@@ -126,7 +134,7 @@ def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:
     """The record of a finished run, None where it is not finished; refused where it is another run's."""
     record = outcome.read(task.folder)
     if record is not None:
-        _same(task.mark(rollouts), record, task.folder)
+        _same(task, rollouts, record)
     return record
 
 
@@ -141,7 +149,7 @@ def refuse_taken(task: Task, rollouts: str) -> None:
         return
     started = task.folder / CHECKPOINTS / _STARTED
     try:
-        _same(task.mark(rollouts), parse_json(started.read_bytes(), float), task.folder)
+        _same(task, rollouts, parse_json(started.read_bytes(), float))
     except FileNotFoundError:
         if (task.folder / _ADAPTER).exists():
             raise InspectorError(
@@ -178,14 +186,26 @@ def claimed(task: Task) -> Iterator[None]:
         os.close(lock)
 
 
-def _same(mark: Mapping[str, Any], there: Mapping[str, Any], folder: Path) -> None:
-    # What an older version did not know yet, it did as is the default now.
-    wanted, found = {**mark, **mark["recipe"]}, {**Recipe().flat, **there, **there["recipe"]}
-    keys = (*(mark.keys() - {"recipe"}), *mark["recipe"])
-    differs = [key for key in keys if wanted[key] != found.get(key)]
-    if not differs:
+def _same(task: Task, rollouts: str, there: Mapping[str, Any]) -> None:
+    """Raise InspectorError if the folder's run is another one; settings that this method does not read do not count."""
+    mark, defaults = task.mark(rollouts), Recipe()
+    shared = {name: value for name, value in defaults.flat.items() if name not in {*defaults.own, *_LOOSE}}
+    own = {f.name: f.default for f in task.objective.settings()}
+
+    def told(by: Mapping[str, Any]) -> dict[str, Any]:
+        """By name; what an older version did not know yet, it did as is the default now."""
+        recipe, settings = by["recipe"], by.get("settings", by["recipe"])
+        known = {name: recipe.get(name, value) for name, value in shared.items()}
+        mine = {name: value if settings.get(name) is None else settings[name] for name, value in own.items()}
+        return {**by, **known, **mine}
+
+    wanted, found = told(mark), told(there)
+    keys = (*(mark.keys() - {"recipe", "settings"}), *shared, *own)
+    key = next((key for key in keys if wanted[key] != found.get(key)), "")
+    if not key:
         return
-    key = differs[0]
     what = f"{key} is {plain(found.get(key), 40)} there and {plain(wanted[key], 40)} here"
     what = "it was trained from other rollouts" if key == "rollouts" else what
-    raise InspectorError(f"{plain(folder)} holds another run: {what}. Choose another --out or --name, or remove it.")
+    raise InspectorError(
+        f"{plain(task.folder)} holds another run: {what}. Choose another --out or --name, or remove it."
+    )

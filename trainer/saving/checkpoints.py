@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
@@ -53,17 +54,24 @@ def newest(folder: Path) -> Path | None:
     return able[-1] if able else None
 
 
-def adapter_at(folder: Path, step: int) -> dict[str, Tensor]:
-    """The adapter of the checkpoint of a step, float32."""
-    return load_file(folder / f"checkpoint-{step}" / "adapter_model.safetensors")
-
-
 def thin(folder: Path, keep: int) -> None:
     """Leave the state to resume from in the last `keep` checkpoints only; the adapters stay."""
     for path in complete(folder)[: -keep or None]:
         for pattern in _STATE:
             for file in path.glob(pattern):
                 file.unlink(missing_ok=True)
+
+
+def adapter_of(folder: Path, step: int) -> dict[str, Tensor]:
+    """The adapter of the checkpoint after a step, float32. Raises InspectorError if it cannot be read."""
+    path = folder / f"checkpoint-{step}" / "adapter_model.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InspectorError(
+            f"The adapter of step {step}, which is the run's own, cannot be read from {plain(path)}: "
+            f"remove {plain(folder.parent)} and train again."
+        ) from error
 
 
 class Durable(Sharded):
@@ -141,10 +149,14 @@ class Durable(Sharded):
 
 
 class Guard(TrainerCallback):
-    """Stops after the step in which a signal came, with a checkpoint; and before a step that is no number."""
+    """Stops after the step in which a signal came, with a checkpoint; and before a step that is no number.
 
-    def __init__(self) -> None:
+    After step `reported` a checkpoint is written in any case.
+    """
+
+    def __init__(self, reported: int = 0) -> None:
         self.trainer: Any = None
+        self._reported = reported
         self.training = False
         self.asked = False
         self.stopped = False
@@ -166,6 +178,7 @@ class Guard(TrainerCallback):
         asked = torch.tensor(float(self.asked), device=self.trainer.accelerator.device)
         if args.world_size > 1:
             asked = self.trainer.accelerator.reduce(asked, "sum")
+        control.should_save = control.should_save or state.global_step == self._reported
         if asked.item() and state.global_step < state.max_steps:
             self.stopped = control.should_save = control.should_training_stop = True
 

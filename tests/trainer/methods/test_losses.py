@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from trainer.methods.weighted import Dft, Krafton, Rift, Sft
+from trainer.methods.krafton import KraftonCode, KraftonPost
+from trainer.methods.weighted import Dft, Rift, Sft
 from trainer.objectives.weighted import kl, token_mean
 
 ROWS, TOKENS, WORDS = 3, 5, 7
 PROBABILITIES = ("token", "geo-mean", "sequence")
-weighted, dft, policy_gradient = Sft().loss, Dft().loss, Krafton().loss
+weighted, dft = Sft().loss, Dft().loss
 
 
 def rift(log_p, mask, reward, kind="token"):
@@ -110,17 +111,9 @@ def test_kl_is_zero_at_the_reference_and_never_negative(free):
     assert (kl(log_p(), other, mask)[mask] > 0).all()
 
 
-def test_policy_gradient_is_advantage_times_the_gradient_of_the_probability(free):
-    logits, log_p, mask = free
-    advantage = rewards(0.7, -0.3, 0.1)
-    found = gradient(policy_gradient(log_p(), mask, advantage).sum(), logits)
-    wanted = gradient((-advantage[:, None] * log_p().exp() * mask).sum(), logits)
-    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-15)
-
-
 def test_nothing_outside_the_mask(free):
     _, log_p, mask = free
-    for loss in (weighted, dft, rift, policy_gradient):
+    for loss in (weighted, dft, rift, KraftonPost().loss, KraftonCode().loss):
         assert loss(log_p(), mask, rewards(1, -1, 0.5))[~mask].abs().sum() == 0
 
 

@@ -84,7 +84,7 @@ def test_it_is_planned_trained_and_another_one_once_its_file_changed(mine, tmp_p
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: int", "its setting k needs a default"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: list = ()", "and a type of bool, float"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'sft'", "There is a method 'sft' already"),
-        (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  b: float = 3", "'b' with another default"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  b: str = ''", "'b' of another type"),
     ],
 )
 def test_what_is_no_objective_is_said(mine, text, says):

@@ -112,6 +112,12 @@ def test_its_settings_are_settings(tmp_path):
     assert "\n! Where all are equal" in page(METHODS.values())
 
 
+def test_a_formulas_line_fits_80_columns():
+    formulas = [line for line in page(METHODS.values()).splitlines() if line.startswith("    ")]
+    assert len(formulas) > len(METHODS)
+    assert [line for line in formulas if len(line) > 80] == []
+
+
 @pytest.mark.usefixtures("above")
 def test_a_name_that_is_taken_is_refused():
     with pytest.raises(InspectorError, match="There is a method 'above' already"):
@@ -121,9 +127,9 @@ def test_a_name_that_is_taken_is_refused():
     class Other(Above):
         """w"""
 
-        beta: float = 0.5
+        beta: str = "0.5"
 
-    with pytest.raises(InspectorError, match="Another method has a setting 'beta' with another default"):
+    with pytest.raises(InspectorError, match="Another method has a setting 'beta' of another type"):
         register(replace(METHODS["above"], name="other", variants=(Other,)))
 
 

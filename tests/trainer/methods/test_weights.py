@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.trainer.methods.graded import Graded
-from trainer.methods.weighted import Krafton, OfflineGrpo, RiftLinear, Sft
+from trainer.methods.weighted import OfflineGrpo, RiftLinear, Sft
 
 REWARDS, GROUPS = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], ["a", "a", "a", "b", "b", "c", "c"]
 
@@ -13,11 +13,6 @@ def test_advantages():
     """Group a has mean 1/3: 1 − 1/3 + b and −1/3 + b; b and c are all equal: b alone, right or wrong."""
     found = OfflineGrpo(0.1).weights(Graded(REWARDS, GROUPS))
     assert found == pytest.approx([2 / 3 + 0.1, -1 / 3 + 0.1, -1 / 3 + 0.1, 0.1, 0.1, 0.1, 0.1])
-
-
-def test_krafton_advantages_give_b_to_right_groups_alone():
-    found = Krafton(0.1).weights(Graded(REWARDS, GROUPS))
-    assert found == pytest.approx([2 / 3, -1 / 3, -1 / 3, 0.1, 0.1, 0, 0])
 
 
 def test_groups_need_not_stand_together():

@@ -9,8 +9,9 @@ from inspector.base_model.generation import Answer
 from inspector.common.errors import InspectorError
 from tests.trainer.methods.graded import Graded
 from trainer.methods import METHODS, method
+from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
-from trainer.methods.weighted import Dft, Krafton, OfflineGrpo, Rft, Rift, RiftLinear, Sft
+from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
 from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
@@ -27,13 +28,14 @@ SAMPLE = Graded(REWARDS, GROUPS)
     ("made", "expected"),
     [
         (Rft().weights(SAMPLE), [1, 1, 0, 0, 1]),
-        (Rift(2.0, -3.0).weights(SAMPLE), [2, 2, -3, -3, 2]),
+        (Rift(2.0, -3.0).weights(SAMPLE), REWARDS),
+        (Rift(2.0, -3.0).weights(Graded([1.0, 0.0], ["a", "a"])), [2, -3]),
         (RiftLinear(0.5).weights(SAMPLE), [0.5, 0.75, 1, 1.5, 0]),
         (OfflineGrpo(0.5).weights(SAMPLE), [0.75, 0.25, 1 / 6, -5 / 6, 13 / 6]),
         (OfflineGrpo().weights(SAMPLE), [0.35, -0.15, -1 / 3 + 0.1, -4 / 3 + 0.1, 5 / 3 + 0.1]),
-        (Krafton(0.5).weights(SAMPLE), [0.75, 0.25, -1 / 3, -4 / 3, 5 / 3]),
-        (Krafton().weights(Graded([1.0, 0.5], ["a", "b"])), [0.1, 0.1]),
-        (Krafton().weights(Graded([1.0, 0.0], ["a", "a"])), [0.5, -0.5]),
+        (KraftonCode(0.5).weights(SAMPLE), [0.75, 0.25, -1 / 3, -4 / 3, 5 / 3]),
+        (KraftonCode().weights(Graded([1.0, 0.5], ["a", "b"])), [0.1, 0.1]),
+        (KraftonCode().weights(Graded([1.0, 0.0], ["a", "a"])), [0.5, -0.5]),
         (list(group_means(REWARDS, GROUPS).values()), [0.75, 1 / 3]),
         (pairs(REWARDS, GROUPS), [(4, 2)]),
         (pairs(REWARDS, GROUPS, every=True), [(4, 2), (4, 3)]),
@@ -79,10 +81,10 @@ SOME = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.5, "b", 2, 5), (-1.0, "b", 2,
         ("sft", {}, [1, 1, 1, 1, 1, 1]),
         ("dft", {}, [1, 1, 1, 1, 1, 1]),
         ("rft", {}, [1, 0, 1, 0, 0, 1]),
-        ("rift", {"reward_right": 0.7, "reward_wrong": -0.4}, [0.7, -0.4, 0.7, -0.4, -0.4, 0.7]),
+        ("rift", {"reward_right": 0.7, "reward_wrong": -0.4}, [1, 0, 0.5, -1, 0, 1]),
         ("rift", {"variant": "rift-linear", "rift_lambda": 0.5}, [0.5, 1, 0.75, 1.5, 1, 0.5]),
         ("offline-grpo", {"b": 0.25}, [0.75, -0.25, 1, -0.5, -0.25, 0.75]),
-        ("offline-grpo", {"variant": "krafton", "b": 0.25}, [0.5, -0.5, 0.75, -0.75, -0.5, 0.5]),
+        ("offline-grpo", {"variant": "krafton-code", "b": 0.25}, [0.5, -0.5, 0.75, -0.75, -0.5, 0.5]),
     ],
 )
 def test_a_weight_for_each_row(name, settings, expected):
@@ -134,16 +136,21 @@ PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, 
 
 def test_prompts_that_can_be_graded_and_fit():
     """Their tokens count G answers each, as long as the shared ones are on average (masked rows left out)."""
+    how = {"generations": 4, "max_length": 11, "max_new_tokens": 4}
     given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 0), prompts=PROMPTS)
-    found = examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), given)
+    found = examples(method("online-grpo"), Recipe().where(**how), given)
     assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
-    assert (found.noun, found.tokens) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)))
+    assert (found.noun, found.tokens, found.widest, found.left_out) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)), 11, 1)
+    short = examples(method("online-grpo"), Recipe().where(**how | {"max_new_tokens": 2}), given)
+    assert short.tokens == (4 * (3 + 2), 4 * (7 + 2), 4 * (8 + 2)), "an answer is not longer than the limit"
     masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
-    assert examples(method("online-grpo"), Recipe().where(generations=4, max_length=8), masked).tokens == (12, 28)
-    with pytest.raises(InspectorError, match="Every prompt is longer than max_length, 3 tokens: raise it"):
-        examples(method("online-grpo"), Recipe().where(max_length=3), given)
+    assert examples(method("online-grpo"), Recipe().where(**how), masked).tokens == (12, 28)
+    with pytest.raises(
+        InspectorError, match="longer than the 2 tokens that max_new_tokens, 4, leaves of max_length, 6"
+    ):
+        examples(method("online-grpo"), Recipe().where(**how | {"max_length": 6}), given)
     with pytest.raises(InspectorError, match="no gold answers"):
-        examples(method("online-grpo"), Recipe(), rows((1.0, "a", 3, 2), prompts=PROMPTS[1:2]))
+        examples(method("online-grpo"), Recipe().where(**how), rows((1.0, "a", 3, 2), prompts=PROMPTS[1:2]))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +282,7 @@ def test_losses_in_numbers():
     for found, expected in (
         (Sft().loss(log_p, mask, w), [[2, 4], [-0.5, 0]]),
         (Dft().loss(log_p, mask, w), [[2 * e[0, 0], 4 * e[0, 1]], [-0.5 * e[1, 0], 0]]),
-        (Krafton().loss(log_p, mask, w), [[-2 * e[0, 0], -2 * e[0, 1]], [e[1, 0], 0]]),
+        (KraftonCode(response_length=4).loss(log_p, mask, w), [[-e[0, 0], -e[0, 1]], [e[1, 0] / 4, 0]]),
         (kl(log_p, log_p + 1, mask), [[e.new_tensor(1).exp() - 2] * 2, [e.new_tensor(1).exp() - 2, 0]]),
     ):
         torch.testing.assert_close(

@@ -1,6 +1,7 @@
 """Online GRPO and DAPO: TRL's losses against the formulas, sampling, dynamic sampling, and going on after a stop."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from inspector.common.errors import InspectorError
 from tests.trainer.saving.test_checkpoints import after, begin, guard_at
 from tests.trainer.small import Catch, close, equal, made, options, rollouts, tiny, trained
 from trainer.objectives.examples import order
-from trainer.objectives.groups import Place
+from trainer.objectives.groups import Group, Place
 from trainer.rollouts.rows import Prompt
 from trainer.runs.log import read_log
 from trainer.saving import checkpoints
@@ -58,24 +59,31 @@ def gradient(base, name, file, place, rewards, **more):
     return trainer, catch.gradient, catch.logs
 
 
-def by_hand(base, file, place, rewards, weigh, **more):
-    """∇ Σ weigh(advantage of the group, tokens of each) · log π by plain autograd, at the same point."""
+def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, spread=True, **more):
+    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · k3, by plain autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
     scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
     found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
     total = 0.0
     for group in found.groups:
         r = torch.tensor(group.rewards)
-        advantage = (r - r.mean()) / (r.std() + 1e-4)
+        advantage = (r - r.mean()) / (r.std() + 1e-4 if spread else 1)
         for a, answer in zip(advantage, group.answers, strict=True):
             ids = torch.tensor([[*group.prompt.ids, *answer.ids]])
-            log_p = trainer.model(ids).logits.log_softmax(-1)[0, len(group.prompt.ids) - 1 : -1]
-            log_p = log_p.gather(1, torch.tensor(answer.ids)[:, None])
-            total = (
-                total - weigh(a, len(answer.ids), [len(x.ids) for g in found.groups for x in g.answers]) * log_p.sum()
-            )
+            log_p = of_answer(trainer, ids, group, answer)
+            with torch.no_grad(), trainer.model.disable_adapter():
+                delta = of_answer(trainer, ids, group, answer)
+            delta = delta - log_p
+            size, sizes = len(answer.ids), [len(x.ids) for g in found.groups for x in g.answers]
+            total = total - weigh(a, size, sizes) * log_p.sum()
+            total = total + kl(size, sizes) * (delta.exp() - delta - 1).sum()
     total.backward()
     return {n: p.grad for n, p in trainer.model.named_parameters() if p.requires_grad}
+
+
+def of_answer(trainer, ids, group, answer):
+    log_p = trainer.model(ids).logits.double().log_softmax(-1)[0, len(group.prompt.ids) - 1 : -1]
+    return log_p.gather(1, torch.tensor(answer.ids)[:, None])
 
 
 @pytest.mark.parametrize("micro", [2, 8])
@@ -95,6 +103,92 @@ def test_dapo_is_the_mean_over_all_tokens(base, file, tmp_path, micro):
     assert logs["groups_drawn"] == logs["groups_learned"] == 2
 
 
+REWARDS = (1, 0, 0, 1, 0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("micro", [2, 8])
+def test_dr_grpo_is_the_sum_over_tokens_by_the_limit(base, file, tmp_path, micro):
+    """No spread, and every completion over the limit of 20 tokens, however long it is."""
+    how = {"variant": "dr-grpo", "max_new_tokens": 20}
+    _, found, _ = gradient(base, "online-grpo", file, tmp_path, REWARDS, micro_batch=micro, **how)
+    wanted = by_hand(base, file, tmp_path, REWARDS, lambda a, _size, sizes: a / 20 / len(sizes), spread=False)
+    assert close(wanted, found, EXACT)
+
+
+def test_gspo_is_grpo_until_its_ratio_is_clipped(base, file, tmp_path):
+    """At a ratio of 1 the gradient is GRPO's."""
+    _, found, _ = gradient(base, "online-grpo", file, tmp_path, REWARDS, variant="gspo")
+    wanted = by_hand(base, file, tmp_path, REWARDS, lambda a, size, sizes: a / size / len(sizes))
+    assert close(wanted, found, EXACT)
+    trainer = made(base, "online-grpo", file, tmp_path, **ONLINE, variant="gspo", iterations=2)
+    assert (trainer.importance_sampling_level, trainer.epsilon_low, trainer.epsilon_high) == ("sequence", 3e-4, 4e-4)
+
+
+@pytest.mark.parametrize(("advantage", "factor"), [(1.0, 1.0003), (1.0, 1.0005), (-1.0, 0.9999), (-1.0, 0.9996)])
+def test_gspos_loss_by_its_formula(base, file, tmp_path, advantage, factor):
+    """−min(s·Â, clip(s)·Â), s the geometric mean ratio, against TRL's own loss of one completion of three tokens."""
+    trainer = made(base, "online-grpo", file, tmp_path, **ONLINE, variant="gspo", batch=4, micro_batch=4)
+    prompt, ids = torch.tensor([[5, 6, 7]] * 4), torch.tensor([[8, 9, 10]] * 4)
+    log_p = trainer.model(torch.cat([prompt, ids], 1)).logits.double().log_softmax(-1)[:, 2:-1]
+    log_p = log_p.gather(2, ids[..., None])[..., 0].detach()
+    shift = torch.tensor([3.0, -1.0, 1.0], dtype=torch.float64) * torch.tensor(factor, dtype=torch.float64).log()
+    ones = torch.ones_like(ids)
+    given = {
+        "prompt_ids": prompt, "prompt_mask": ones, "completion_ids": ids, "completion_mask": ones,
+        "old_per_token_logps": log_p - shift, "advantages": torch.full((4,), advantage, dtype=torch.float64),
+    }  # fmt: skip
+    trainer.current_gradient_accumulation_steps = 1
+    found = trainer._compute_loss(trainer.model, given).item()
+    s = factor
+    assert found == pytest.approx(-min(s * advantage, min(max(s, 1 - 3e-4), 1 + 4e-4) * advantage), abs=2e-6)
+
+
+def test_dapo_and_grpo_pay_for_their_distance_to_the_base(base, file, tmp_path):
+    """κ·k3 a token, averaged as the rest is."""
+    _, found, _ = gradient(base, "online-grpo", file, tmp_path, REWARDS, kl=0.7, shift=0.5)
+    by_size = {"weigh": lambda a, size, sizes: a / size / len(sizes), "kl": lambda size, sizes: 0.7 / size / len(sizes)}
+    assert close(by_hand(base, file, tmp_path, REWARDS, shift=0.5, **by_size), found, EXACT)
+    _, found, _ = gradient(base, "online-dapo", file, tmp_path, REWARDS, kl=0.7, shift=0.5, overlong=1e-3)
+    by_tokens = {"weigh": lambda a, _size, sizes: a / sum(sizes), "kl": lambda _size, sizes: 0.7 / sum(sizes)}
+    assert close(by_hand(base, file, tmp_path, REWARDS, shift=0.5, **by_tokens), found, EXACT)
+
+
+def test_truncated_completions_are_graded_and_not_learned_from(base, file, tmp_path):
+    """Of 3, 5, 7, … tokens none ends with the end of text but those that are made to: the others are masked."""
+
+    def first_step(**more):
+        trainer, catch = made(base, "online-grpo", file, tmp_path, **ONLINE, **more), Catch()
+        scripted(trainer, REWARDS)
+        whole, end = trainer._groups.sample, trainer.processing_class.eos_token_id
+
+        def sample(draws):
+            ended = [replace(answer, ids=(*answer.ids[:-1], end)) for answer in whole(draws)]
+            return [a if n % 3 else replace(a, ids=(*a.ids[:-1], 5), finish="length") for n, a in enumerate(ended)]
+
+        trainer._groups = replace(trainer._groups, sample=sample)
+        trainer.add_callback(catch)
+        trainer.train()
+        return trainer, sample, catch
+
+    trainer, _, kept = first_step()
+    _, sample, masked = first_step(mask_truncated=True)
+    assert kept.logs["completions/clipped_ratio"] == masked.logs["completions/clipped_ratio"] == 3 / 8
+    assert not close(kept.gradient, masked.gradient, 0.05)
+    total, answers = 0.0, sample([None] * 8)
+    trainer = made(base, "online-grpo", file, tmp_path, **ONLINE)
+    prompts = [trainer.prompts[n] for n in order(6, 2, trainer.args.data_seed)]
+    for n, answer in enumerate(answers):
+        r = torch.tensor(REWARDS[4 * (n // 4) : 4 * (n // 4) + 4], dtype=torch.float64)
+        advantage = ((r - r.mean()) / (r.std() + 1e-4))[n % 4]
+        group = Group(prompts[n // 4], (), ())
+        ids = torch.tensor([[*group.prompt.ids, *answer.ids]])
+        if n % 3:
+            total = total - advantage * of_answer(trainer, ids, group, answer).mean() / 8
+    total.backward()
+    wanted = {n: p.grad for n, p in trainer.model.named_parameters() if p.requires_grad}
+    assert close(wanted, masked.gradient, EXACT)
+
+
 def test_groups_that_teach_nothing_do_not_count(base, file, tmp_path):
     """One group of two is mixed: the step is that group's token mean, as if it were alone."""
     rewards = (1, 0, 0, 1, 0, 0, 0, 0)
@@ -110,10 +204,12 @@ def test_a_step_without_a_mixed_group_moves_nothing(base, file, tmp_path):
 
 
 def test_long_answers_lose_reward(base, file, tmp_path):
-    """limit 12, the last 6 of them penalised: 17 tokens lose 1, 7 lose 1/6, 5 nothing."""
+    """limit 12, the last 6 of them penalised by up to ½, half of what right and wrong are apart, or as asked."""
     trainer = made(base, "online-dapo", file, tmp_path, **ONLINE, overlong=0.5)
     punish = trainer.reward_funcs[1]
-    assert punish(completion_ids=[[0] * 5, [0] * 7, [0] * 12, [0] * 17]) == pytest.approx([0, -1 / 6, -1, -1])
+    assert punish(completion_ids=[[0] * 5, [0] * 7, [0] * 12, [0] * 17]) == pytest.approx([0, -1 / 12, -0.5, -0.5])
+    trainer = made(base, "online-dapo", file, tmp_path, **ONLINE, overlong=0.5, overlong_penalty=1)
+    assert trainer.reward_funcs[1](completion_ids=[[0] * 5, [0] * 7, [0] * 12]) == pytest.approx([0, -1 / 6, -1])
     assert len(made(base, "online-grpo", file, tmp_path, **ONLINE).reward_funcs) == 1
 
 
@@ -223,13 +319,18 @@ def test_prompts_are_those_of_the_rollouts(base, file, tmp_path):
     assert [int(row["prompt"]) for row in online.train_dataset] == order(6, 2, 42)
 
 
-def test_the_record(base, file, tmp_path):
+def test_the_record(base, file, tmp_path, capsys):
     trained(base, "online-dapo", file, tmp_path, **ONLINE)
     record = json.loads((tmp_path / "online-dapo" / "run.json").read_text())
     assert (record["reduction"], record["noun"], record["examples"]) == ("token-mean", "prompt", 6)
     assert record["epochs"] == pytest.approx(4 * 2 / 6)
     assert record["settings"]["redraws"] == 3
     assert {"right_first", "right_last", "groups_drawn", "groups_learned"} <= record["diagnostics"].keys()
+    log = [line["completions/clipped_ratio"] for line in read_log(tmp_path / "online-dapo" / "log.jsonl")]
+    assert record["diagnostics"]["clipped"] == pytest.approx(sum(log) / 4)
+    assert record["settings"]["max_new_tokens"] == 12
+    clipped = f"{sum(log) / 4:.0%} of the completions were cut at max_new_tokens, 12, and learned from"
+    assert clipped in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -237,7 +338,8 @@ def test_the_record(base, file, tmp_path):
     [
         ({"generations": 3}, "batch 8 makes no whole groups of 3 completions"),
         ({"generations": 1}, "generations is 1: it must be at least 2"),
-        ({"max_length": 5}, "No row is left"),
+        ({"max_length": 5, "max_new_tokens": 4}, "No row is left"),
+        ({"max_length": 12}, "max_new_tokens, 12, leaves no room for a prompt in max_length, 12: lower it"),
         ({"temperature": 0}, "temperature is 0.0: it must be above 0"),
     ],
 )

@@ -20,7 +20,7 @@ VARIANTS = [
     ("dft", {}),
     ("rift", {"probability": "geo-mean"}),
     ("rift", {"probability": "sequence"}),
-    ("offline-grpo", {"variant": "krafton", "kl": 0.5}),
+    ("offline-grpo", {"variant": "krafton-code", "kl": 0.5}),
     ("sft", {"gradient_checkpointing": "true"}),
 ]
 

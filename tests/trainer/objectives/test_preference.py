@@ -70,23 +70,27 @@ def test_dpo_at_the_start(base, file, tmp_path):
     [
         ("dpo", lambda s: -F.logsigmoid(0.1 * ((s["w"] - s["rw"]) - (s["l"] - s["rl"])))),
         ("ipo", lambda s: ((s["w"] - s["rw"]) / s["nw"] - (s["l"] - s["rl"]) / s["nl"] - 1 / 0.2) ** 2),
+        ("ipo-sum", lambda s: ((s["w"] - s["rw"]) - (s["l"] - s["rl"]) - 1 / 0.2) ** 2),
         ("simpo", lambda s: -F.logsigmoid(2 * s["w"] / s["nw"] - 2 * s["l"] / s["nl"] - 1)),
     ],
 )
 def test_the_published_formula_off_the_start(base, file, tmp_path, name, formula):
-    trainer = made(base, name, file, tmp_path, shift=0.3)
+    name, _, variant = name.partition("-")
+    trainer = made(base, name, file, tmp_path, shift=0.3, variant=variant)
     value = formula(scores(trainer)).mean()
     wanted = gradient(trainer, value)
     caught = run(trainer)
     assert caught.loss == nats(value.item())
     assert close(wanted, caught.gradient)
+    assert {"rewards/margins", "rewards/accuracies", "num_tokens"} <= caught.logs.keys()
 
 
-@pytest.mark.parametrize("name", ["dpo", "ipo", "simpo"])
+@pytest.mark.parametrize("name", ["dpo", "ipo", "ipo-sum", "simpo"])
 @pytest.mark.parametrize("micro", [1, 2])
 def test_a_step_does_not_depend_on_how_it_is_cut(base, file, tmp_path, name, micro):
-    whole = first_step(base, name, file, tmp_path)
-    cut = first_step(base, name, file, tmp_path, micro_batch=micro)
+    name, _, variant = name.partition("-")
+    whole = first_step(base, name, file, tmp_path, variant=variant)
+    cut = first_step(base, name, file, tmp_path, micro_batch=micro, variant=variant)
     assert cut[0] == nats(whole[0])
     assert close(whole[1], cut[1])
 

@@ -141,9 +141,9 @@ def test_checkpointing_of_activations_changes_nothing(step):
 
 def test_krafton_starts_without_kl_and_then_pays_for_it(step):
     """At B = 0 the policy is the reference, and the KL and its gradient are 0."""
-    more = {"variant": "krafton", "shift": 0.0}
+    more = {"variant": "krafton-post", "shift": 0.0}
     assert equal(step("offline-grpo", kl=0.1, **more)[1], step("offline-grpo", kl=1e-9, **more)[1])
-    moved = {"variant": "krafton", "shift": 0.5}
+    moved = {"variant": "krafton-post", "shift": 0.5}
     assert step("offline-grpo", kl=1.0, **moved)[0] > step("offline-grpo", kl=1e-9, **moved)[0]
 
 

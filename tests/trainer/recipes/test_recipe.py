@@ -1,5 +1,6 @@
 """Recipes: what ships, what the command line changes, what is refused."""
 
+import re
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from inspector.common.errors import InspectorError
 from trainer.methods import METHODS, chosen, method
-from trainer.recipes.file import read, recipes, resolve, to_yaml
+from trainer.recipes.file import FOLDER, read, recipes, resolve, to_yaml
 from trainer.recipes.recipe import Recipe
 
 
@@ -26,14 +27,29 @@ def test_the_study():
     assert (recipe.batch, recipe.steps, recipe.lr, recipe.warmup, recipe.weight_decay) == (32, 1500, 5e-6, 0.05, 0.01)
     assert (recipe.clip, recipe.schedule, recipe.dtype) == (1.0, "cosine", "bfloat16")
     assert (recipe.init_seed, recipe.data_seed) == (42, 42)
+    assert (recipe.report_step, one("study-llama-3.2-3b").reported) == (1000, 1000)
     assert one("study-qwen3-4b", "dpo").lr == 5e-7
+    online = one("study-qwen3-4b", "online-dapo")
+    assert (online.steps, online.reported, online.own["generations"]) == (600, 600, 8)
     assert one("study-llama-3.2-3b", "dpo").lr == 5e-7
     assert one("study-llama-3.2-3b").base == "meta-llama/Llama-3.2-3B-Instruct"
     assert one("lr-matched-dpo", "dpo") == one("study-qwen3-4b", "dpo", "lr=5e-6")
 
 
 def test_defaults_are_the_study():
-    assert one("study-qwen3-4b", "sft", "dtype=auto") == Recipe()
+    assert one("study-qwen3-4b", "sft", "dtype=auto", "report_step=0") == Recipe()
+
+
+WHOSE = re.compile(r"(study|ours)(: \S.*|; \S.*)?")
+
+
+@pytest.mark.parametrize("name", [name for name in recipes() if name != "demo-smollm2"])
+def test_every_line_says_whose_it_is(name):
+    """What the study states and what is ours: a word behind each line that sets something."""
+    lines = [line for line in (FOLDER / f"{name}.yaml").read_text().splitlines() if not line.startswith("#")]
+    setting = [line for line in lines if not re.fullmatch(r" *[\w-]+:", line)]
+    assert len(setting) > 1
+    assert [line for line in setting if not WHOSE.fullmatch(line.partition("  # ")[2])] == []
 
 
 def test_the_grid():
@@ -89,6 +105,8 @@ def test_every_how_many_blocks_are_computed_twice(text, found):
         ("lr", "write key=value"),
         ("sfft.lr=1", "'sfft' is no method"),
         ("targets=", "targets is empty"),
+        ("report_step=41", "report_step is 41, and there are 40 steps: set it to one of them, or to 0 for the last"),
+        ("report_step=-1", "report_step is -1: it must be at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused(setting, says):
@@ -153,6 +171,8 @@ def test_methods_by_name():
                                                  "online-grpo", "online-dapo"]  # fmt: skip
     with pytest.raises(InspectorError, match="Did you mean offline-grpo"):
         method("offline_grpo")
-    with pytest.raises(InspectorError, match="offline-grpo has no variant 'best': choose study, krafton"):
+    with pytest.raises(
+        InspectorError, match="offline-grpo has no variant 'best': choose study, krafton-post, krafton-code"
+    ):
         method("offline-grpo").variant("best")
     assert {m.variant("").name for m in METHODS.values()} >= {"sft", "rift", "study"}

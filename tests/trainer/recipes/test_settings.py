@@ -24,7 +24,11 @@ def asked(name, *settings, recipe="demo-smollm2"):
         ("all", ["kto.beta=1"], "kto is not trained here, but sft, rft, dft,"),
         ("all", ["gamma=2"], "online-dapo, but by simpo."),
         ("all", ["sft.beta=2"], "beta is not read by sft, but by dpo, kto, ipo."),
-        ("offline-grpo", ["kl=0.2"], "but by offline-grpo with variant=krafton."),
+        (
+            "offline-grpo",
+            ["kl=0.2"],
+            "but by offline-grpo with variant=krafton-post or krafton-code, online-grpo, online-dapo.",
+        ),
         ("rift", ["rift_lambda=0.2"], "but by rift with variant=rift-linear."),
         ("rift", ["variant=rift-linear", "rift_lambda=0.2", "probability=token"], "but by rift with variant=rift."),
         ("online-grpo", ["redraws=1"], "but by online-dapo."),
@@ -41,7 +45,7 @@ def test_what_nobody_reads_is_refused(name, settings, says):
     ("name", "settings"),
     [
         ("all", ["beta=0.2", "dpo.lr=1e-3", "sft.steps=3", "redraws=1", "b=0.2", "seed=7"]),
-        ("offline-grpo", ["offline-grpo.variant=krafton", "offline-grpo.kl=0.2", "b=0.1"]),
+        ("offline-grpo", ["offline-grpo.variant=krafton-code", "offline-grpo.kl=0.2", "b=0.1"]),
         ("rift", ["rift_lambda=0.2", "variant=rift-linear"]),
     ],
 )
@@ -53,7 +57,7 @@ def test_what_somebody_reads_is_taken(name, settings):
 def test_every_method_takes_its_own_settings(name):
     (task,) = asked(name)
     given = [f"{key}={'null' if value is None else value}" for key, value in asdict(task.objective).items()]
-    assert asked(name, *given) == asked(name)
+    assert [other.objective for other in asked(name, *given)] == [task.objective]
 
 
 def test_a_recipe_file_may_speak_to_every_method(tmp_path):
@@ -68,8 +72,9 @@ def test_the_command_prints_what_a_method_reads():
     assert found.returncode == 0, found.stderr
     text = " ".join(found.stdout.split())
     assert METHODS["offline-grpo"].variants[0].formula in text
-    assert "b = 0.1 Added to every advantage; by krafton where all answers are right. Read by offline-grpo." in text
-    assert "Read by offline-grpo with variant=krafton." in text
+    said = "of a group are right. Unset: 0.1 for study, krafton-code; 0.5 for krafton-post. Read by offline-grpo."
+    assert f"b = unset b, added to every advantage; by KRAFTON's lines where all answers {said}" in text
+    assert "Read by offline-grpo with variant=krafton-code." in text
     assert "lr = 5e-06 The peak learning rate." in text
     assert "beta" not in text
     assert "No method 'x'" in inspector("train", "--settings", "x", known=()).stderr

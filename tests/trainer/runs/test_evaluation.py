@@ -128,10 +128,12 @@ def test_the_best_checkpoint_is_the_runs_own(base, file, tmp_path, capsys, monke
     assert (run["step"], run["steps"], run["kept"]) == (4, 6, {"metric": "accuracy", "value": 0.6})
     norm = sum(float(t.double().square().sum()) for n, t in kept.items() if "lora_B" in n) ** 0.5
     assert run["norms"]["lora_B"] == pytest.approx(norm, rel=1e-6)
-    assert "step 4 of 6, the checkpoint of the best accuracy (0.6)." in (tmp_path / "sft" / "README.md").read_text()
-    assert "sft: its adapter is that of step 4, the best accuracy (0.6)." in capsys.readouterr().err
+    card = (tmp_path / "sft" / "README.md").read_text()
+    assert "The adapter is the checkpoint of the best accuracy (0.6)." in card
+    assert "4 steps (of 6 trained) of 8 rows" in card
+    assert ", the adapter of step 4, the best accuracy (0.6), in " in capsys.readouterr().err
     trained(base, "sft", file, tmp_path, steps=6, keep_best="accuracy", **EVALUATED)
-    assert "sft: done before (4 steps)" in capsys.readouterr().err
+    assert "sft: done before (step 4 of 6)" in capsys.readouterr().err
 
 
 def test_the_best_is_the_first_of_equal_ones():
@@ -175,6 +177,7 @@ def test_the_plan_says_on_what_and_how_often(base, file):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
+        ({"keep_best": "nll_right", "report_step": 2}, r"keep_best and report_step \(2\) both say"),
         ({"keep_best": "accuracy"}, "keep_best=accuracy needs problems to answer: name them with --eval-task"),
         ({"keep_best": "loss"}, "keep_best is 'loss': it must be none or nll_right or accuracy"),
         ({"keep_best": "nll_right", "eval_rows": 0}, r"needs held-out right answers: .* \(eval_rows is 0\)"),

@@ -1,5 +1,6 @@
 """Stopped in any way and resumed: the same bits as a run that was not."""
 
+import json
 import signal
 import time
 
@@ -90,6 +91,41 @@ def test_stopped_at_any_step_is_the_same_bits(base, file, tmp_path, name):
         assert equal(trained(base, name, file, out, save_steps=9, **more), whole)
         one, other = (place / name / ".checkpoints" / f"checkpoint-{stop}" for place in (tmp_path / "whole", out))
         assert equal(adapter_of(one), adapter_of(other))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 4])
+def test_an_earlier_step_is_the_runs_own(base, file, tmp_path, capsys, stop):
+    """Step 2 of 5, between the checkpoints: written, and the same bits if stopped before, at, or behind it."""
+    more = {"steps": 5, "save_steps": 3}
+    plain = trained(base, "sft", file, tmp_path / "plain", save_steps=1, keep=9, steps=5)
+    run = (base, "sft", file, tmp_path / "early")
+    guard_at(stop, lambda: train(options(*run, report_step=2, **more)))
+    assert not (tmp_path / "early" / "sft" / "run.json").exists()
+    own = trained(*run, report_step=2, **more)
+    assert equal(own, adapter_of(tmp_path / "plain" / "sft" / ".checkpoints" / "checkpoint-2"))
+    assert equal(plain, adapter_of(tmp_path / "early" / "sft" / ".checkpoints" / "checkpoint-5"))
+    record = json.loads((tmp_path / "early" / "sft" / "run.json").read_text())
+    log = read_log(tmp_path / "early" / "sft" / "log.jsonl")
+    assert [line["step"] for line in log] == [1, 2, 3, 4, 5]
+    assert (record["step"], record["steps"], record["epochs"]) == (2, 5, pytest.approx(16 / 24))
+    assert record["tokens"] == log[0]["tokens"] + log[1]["tokens"]
+    assert record["loss"] == pytest.approx((log[0]["loss"] + log[1]["loss"]) / 2)
+    assert "2 steps (of 5 trained) of 8 rows" in (tmp_path / "early" / "sft" / "README.md").read_text()
+    train(options(*run, report_step=2, **more))
+    said = capsys.readouterr().err
+    assert "the adapter of step 2 in " in said
+    assert "sft: done before (step 2 of 5)." in said
+    with pytest.raises(InspectorError, match="holds another run: report_step is 2 there and 3 here"):
+        train(options(*run, report_step=3, **more))
+
+
+def test_a_reported_step_that_was_removed_is_said_before_the_other_steps(base, file, tmp_path):
+    run, more = (base, "sft", file, tmp_path), {"steps": 5, "report_step": 2}
+    guard_at(3, lambda: train(options(*run, **more)))
+    (tmp_path / "sft" / ".checkpoints" / "checkpoint-2" / "adapter_model.safetensors").unlink()
+    with pytest.raises(InspectorError, match="The adapter of step 2, which the recipe reports"):
+        train(options(*run, **more))
+    assert [c.name for c in checkpoints.complete(tmp_path / "sft" / ".checkpoints")] == ["checkpoint-2", "checkpoint-3"]
 
 
 def guard_at(stop, run):

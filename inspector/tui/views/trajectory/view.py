@@ -153,6 +153,7 @@ class TrajectoryView(View):
         first = Line(" ").add(f"{name} step {step}", area.ink.bold).add(f" · {size}")
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
+        first.add(" · the run's own" if step == curve.run.reported else "")
         return [first, Line(f" cosine: {' · '.join(cosines)}")]
 
     def move(self, state: AppState, step: int) -> None:
