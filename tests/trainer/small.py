@@ -26,14 +26,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def rollouts(folder: Path, *, groups: int = 6, rewards=(1.0, 0.0, 0.0, 1.0), tail="") -> Path:
-    """`groups` sums, four answers each, of different lengths."""
+def rollouts(folder: Path, *, groups: int = 6, rewards=(1.0, 0.0, 0.0, 1.0), tail="", held_out: int = 0) -> Path:
+    """`groups` sums, four answers each, of different lengths, and as many more as are held out."""
     lines = []
-    for g in range(groups):
+    for g in range(groups + held_out):
         for k, reward in enumerate(rewards):
             text = f"{g} + {k} is {g + k if reward else g - k}" + " so" * ((g + k) % 3) + tail
             row = {"prompt": f"What is {g}?", "completion": text, "answer": str(g), "reward": reward, "group": g}
-            lines.append(json.dumps(row))
+            lines.append(json.dumps(row | ({"split": "test"} if g >= groups else {})))
     path = folder / "rollouts.jsonl"
     path.write_text("\n".join(lines))
     return path

@@ -12,16 +12,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from inspector.base_model.encode import prompt_ids
 from inspector.base_model.generation import generate
 from inspector.common.errors import InspectorError
-from inspector.tasks.grading import correct
+from inspector.tasks.grading import Grader, correct
 from inspector.tasks.problems import Problem, Problems
+from tests.acceptance.command import launched
 from tests.base_model.tiny_model import saved_base
+from tests.trainer.objectives.test_passes import row_by_row
 from tests.trainer.rollout_rows import jsonl
 from tests.trainer.saving.test_checkpoints import guard_at
-from tests.trainer.small import adapter_of, equal, options, rollouts, trained
+from tests.trainer.small import SETTINGS, adapter_of, equal, made, options, rollouts, trained
 from trainer.objectives import passes
 from trainer.recipes.recipe import Recipe, checked
 from trainer.rollouts.rows import held_out
 from trainer.rollouts.schema import read_rollouts
+from trainer.runs.evaluation import Evaluation
 from trainer.runs.held_out import plan
 from trainer.runs.log import best, evaluations, read_log
 from trainer.train import train
@@ -39,10 +42,7 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """Six groups to learn from, two held out."""
-    path = rollouts(tmp_path_factory.mktemp("rows"), groups=8)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("\n".join(json.dumps(row | ({"split": "test"} if row["group"] > 5 else {})) for row in rows))
-    return path
+    return rollouts(tmp_path_factory.mktemp("rows"), held_out=2)
 
 
 def measured(folder):
@@ -116,6 +116,22 @@ def test_a_resumed_run_has_the_same_evaluations(base, file, tmp_path):
         assert measured(out / "sft") == measured(tmp_path / "whole" / "sft")
 
 
+def test_two_processes_measure_what_one_does(base, file, tmp_path):
+    """Rows and problems are dealt to them; of five problems one has three, the other two."""
+    settings = SETTINGS | EVALUATED | {"base": base, "micro_batch": 4}
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    code, said = launched(
+        "trainer", "train", "sft", "--rollouts", file, "--out", tmp_path / "two", "--recipe", "demo-smollm2", *words
+    )
+    assert code == 0, said
+    assert said.count("step 4, held out: right answers ") == 1
+    trained(base, "sft", file, tmp_path / "one", **EVALUATED, micro_batch=4)
+    one, two = (measured(tmp_path / place / "sft") for place in ("one", "two"))
+    assert len(one) == len(two) == 3
+    for a, b in zip(one, two, strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+
+
 def test_the_best_checkpoint_is_the_runs_own(base, file, tmp_path, capsys, monkeypatch):
     """Of accuracies .2, .6, .6 the first .6, at step 4 of 6; the step before training cannot be kept."""
     scores = iter([0.9, 0.2, 0.6, 0.6])
@@ -152,6 +168,26 @@ def test_the_base_is_asked_with_its_mask(base, tmp_path):
     together = sorted(generate(model, tokenizer, prompts, 12), key=lambda answer: answer.index)
     assert [answer.ids for answer in together] == alone
     assert all(len(ids) > 1 for ids in alone)
+
+
+def test_rows_end_to_end_are_scored_as_padded_ones_and_problems_answered_as_ever(base, file, tmp_path, monkeypatch):
+    """The attention for rows of several lengths takes neither a cache nor a second padded row: it is put aside."""
+    monkeypatch.setattr(passes, "_for_rows", lambda _model: passes._VARLEN)
+    monkeypatch.setattr(passes, "varlen_attn", row_by_row)
+    found = []
+    for padding in ("padded", "free"):
+        trainer = made(base, "sft", file, tmp_path / padding, padding=padding)
+        assert trainer.limits.free == (padding == "free")
+        rows = held_out(read_rollouts(file), trainer.processing_class, 200, 1000)
+        asked = Problems("own", tuple(Problem(str(n), f"{n} + {n}?", "2") for n in range(5)))
+        measure = Evaluation(trainer, rows, asked, 0, free=trainer.limits.free)
+        texts = []
+        monkeypatch.setattr(Grader, "grade", lambda _, text, __, texts=texts: texts.append(text) or correct(text, "2"))
+        found.append((measure.measure(), texts))
+        assert trainer.model.training
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert sorted(found[1][1]) == sorted(found[0][1])
+    assert trainer.model.config._attn_implementation == passes._VARLEN
 
 
 def test_an_attention_for_training_alone_is_put_aside():
