@@ -1,7 +1,5 @@
 """`make guides`: the guides that repeat the code, from the code: definitions, methods, commands, run.json."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,18 +68,16 @@ class Inventory:
         return sum(size or 0 for size in {file: size for item in self.items for file, size in item.files}.values())
 
 
-def inventory(
-    source: str, *, read_options: ReadOptions = DEFAULTS, cancelled: Callable[[], bool] = lambda: False
-) -> Inventory:
-    """What a path or a repo holds. Raises InspectorError where there is no adapter, and CancelledError."""
+def inventory(source: str, *, read_options: ReadOptions = DEFAULTS) -> Inventory:
+    """What a path or a repo holds. Raises InspectorError where there is no adapter."""
     found = parse(source)
-    return _local(found, source, read_options) if isinstance(found, Local) else _remote(found, read_options, cancelled)
+    return _local(found, source, read_options) if isinstance(found, Local) else _remote(found, read_options)
 
 
-def _remote(remote: Remote, read_options: ReadOptions, cancelled: Callable[[], bool]) -> Inventory:
+def _remote(remote: Remote, read_options: ReadOptions) -> Inventory:
     from inspector.adapters.hub.fetch import survey
 
-    offer = survey(remote, read_options=replace(read_options, checkpoints=True), cancelled=cancelled)
+    offer = survey(remote, read_options=replace(read_options, checkpoints=True))
     alone = len(offer.choices) == 1
     names = name_places([offer.place(choice, alone=alone) for choice in offer.choices])
     items = tuple(

@@ -48,16 +48,12 @@ class Opened:
     result: Adapter | Failure
 
 
-def _silent(_progress: Progress) -> None:
-    """No progress shown."""
-
-
 def open_sources(
     sources: Sequence[str],
     *,
     read_options: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
-    progress: Callable[[Progress], None] = _silent,
+    progress: Callable[[Progress], None] = lambda _progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Adapter], list[Failure]]:
     """Open all sources, in their order. Raises CancelledError as soon as `cancelled()` holds."""
@@ -75,7 +71,7 @@ def iterate(
     *,
     read_options: ReadOptions = DEFAULTS,
     taken: Iterable[str] = (),
-    progress: Callable[[Progress], None] = _silent,
+    progress: Callable[[Progress], None] = lambda _progress: None,
     cancelled: Callable[[], bool] = lambda: False,
     choose: Choose | None = None,
 ) -> Iterator[Opened]:

@@ -15,11 +15,11 @@ from inspector.adapters.health.rules import with_value_findings
 from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
 from inspector.common.arrays import Floats
-from inspector.study.aggregate import aggregate
+from inspector.study.aggregate import aggregate, fill_diagonals
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.chance import averaged, chance_levels
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Scope, Settings, Study, fill_diagonals
+from inspector.study.study import Scope, Settings, Study
 
 if TYPE_CHECKING:
     from torch import Tensor

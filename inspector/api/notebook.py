@@ -10,13 +10,13 @@ from html import escape
 from typing import Any
 
 from inspector.common.errors import InspectorError
+from inspector.common.numbers import fixed
 from inspector.insights.overview import Overview, overview
 from inspector.study.html import html_table
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Study
 from inspector.study.table import COLUMNS, rows
 from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
-from inspector.tables.tables import number
 
 
 class NotebookStudy(Study):
@@ -73,6 +73,6 @@ def _cosines(study: Study, found: Overview) -> str:
         return ""
     short = dict(zip(found.who, found.labels.short, strict=True))
     names = [short[i] for i in order]
-    rows = [(name, *(number(float(block[i, j, 0])) for j in order)) for name, i in zip(names, order, strict=True)]
+    rows = [(name, *(fixed(float(block[i, j, 0])) for j in order)) for name, i in zip(names, order, strict=True)]
     table = html_table("cosines over all modules", ("", *names), rows)
     return f"<details><summary>Cosines</summary>{table}</details>"

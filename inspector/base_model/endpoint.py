@@ -1,4 +1,4 @@
-"""Requests to an OpenAI-compatible server: retried where it may help, several at a time. No torch."""
+"""Requests to an OpenAI-compatible server, retried where it may help. No torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import json
 import os
 import re
 import socket
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -36,15 +34,6 @@ class ProblemError(Exception):
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
         self.status = status
-
-
-def never() -> bool:
-    """Nobody cancels."""
-    return False
-
-
-def silent(_reason: str) -> None:
-    """Nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +71,8 @@ class Endpoint:
         self,
         path: str,
         body: object,
-        stopped: Callable[[], bool] = never,
-        trying: Callable[[str], None] = silent,
+        stopped: Callable[[], bool] = lambda: False,
+        trying: Callable[[str], None] = lambda _reason: None,
     ) -> Body:
         """One request, again where it may help; `trying` is told why. Raises ProblemError, InspectorError for good."""
         found = self._patiently(path, body, stopped, foreign.parse_json, trying)
@@ -91,7 +80,7 @@ class Endpoint:
 
     def tell(self, path: str, body: object) -> None:
         """The same where nothing but success is to be read from the answer, which may be no JSON."""
-        self._patiently(path, body, never, bytes)
+        self._patiently(path, body, lambda: False, bytes)
 
     def _patiently(
         self,
@@ -99,7 +88,7 @@ class Endpoint:
         body: object,
         stopped: Callable[[], bool],
         read: Callable[[bytes], _T],
-        trying: Callable[[str], None] = silent,
+        trying: Callable[[str], None] = lambda _reason: None,
     ) -> _T:
         reason = ""
         for attempt in range(self.tries):
@@ -197,64 +186,6 @@ class Endpoint:
     def _unreachable(self, cause: object) -> InspectorError:
         reason = plain(getattr(cause, "strerror", None) or cause, 80)
         return InspectorError(f"{self.where} cannot be reached ({reason}): start it, or check the address.")
-
-
-def concurrently(
-    count: int,
-    at_once: int,
-    work: Callable[[int, Callable[[], bool]], _T],
-    cancelled: Callable[[], bool] = never,
-) -> Iterator[_T | Exception]:
-    """`work(n, stopped)` for each n below `count`, `at_once` at a time: what it returns or raises, as it comes.
-
-    Raises CancelledError when cancelled. `stopped` tells the work that nobody waits for it any more.
-    """
-    todo: SimpleQueue[int] = SimpleQueue()
-    for n in range(count):
-        todo.put(n)
-    made: SimpleQueue[_T | Exception] = SimpleQueue()
-    stopped = _Flag(cancelled)
-
-    def worker() -> None:
-        while not stopped():
-            try:
-                n = todo.get_nowait()
-            except Empty:
-                return
-            try:
-                made.put(work(n, stopped))
-            except Exception as error:  # noqa: BLE001 - handed to the thread that waits
-                made.put(error)
-
-    try:
-        # Daemons: a request in flight must not hold up the end of an interrupted program.
-        for _ in range(min(at_once, count)):
-            threading.Thread(target=worker, name="server", daemon=True).start()
-        for _ in range(count):
-            yield _next(made, cancelled)
-    finally:
-        stopped.up = True
-
-
-def _next(made: SimpleQueue[_T | Exception], cancelled: Callable[[], bool]) -> _T | Exception:
-    while True:
-        if cancelled():
-            raise CancelledError("Cancelled between two answers.")
-        try:
-            return made.get(timeout=0.1)
-        except Empty:
-            continue
-
-
-@dataclass(slots=True)
-class _Flag:
-    """Whether workers should stop: the user said so, or nobody waits for them any more."""
-
-    cancelled: Callable[[], bool]
-    up: bool = False
-
-    def __call__(self) -> bool:
-        return self.up or self.cancelled()
 
 
 def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from inspector.base_model.endpoint import Body, Endpoint, ProblemError, concurrently
+from inspector.base_model.at_once import concurrently
+from inspector.base_model.endpoint import Body, Endpoint, ProblemError
 from inspector.base_model.generation import Answer, Hooks
 from inspector.base_model.served import Served
 from inspector.common.errors import InspectorError

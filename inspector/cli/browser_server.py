@@ -85,10 +85,8 @@ def _refuse_taken(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise InspectorError(
-            f"Cannot listen on {plain(host, 80)} port {port} ({why}): choose another --port."
-        ) from error
+        where = f"{plain(host, 80)} port {port} ({error.strerror or error})"
+        raise InspectorError(f"Cannot listen on {where}: choose another --port.") from error
 
 
 class _Session(AppService):
@@ -158,9 +156,8 @@ class _Server(Server):
         lines = [f"Serving on http://{self._shown}:{self.port}/?token={self._token}  (Ctrl-C ends it)"]
         if _loopback(self.host):
             user = f"{getpass.getuser()}@{socket.gethostname()}"
-            lines.append(
-                f"From your own machine: ssh -L {self.port}:localhost:{self.port} {user}, then open that address."
-            )
+            tunnel = f"ssh -L {self.port}:localhost:{self.port} {user}"
+            lines.append(f"From your own machine: {tunnel}, then open that address.")
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.common.labels import labels
+from inspector.common.numbers import fixed, level
 from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Scope, Study
 
@@ -141,12 +142,12 @@ class States:
         if self.alike:
             return f"hidden states alike in every layer ({name} at least {floored(self.least)})"
         if self.parted:
-            return f"hidden states part from layer {self.first} on ({name} {self.least:.2f} in layer {self.layer})"
-        return f"hidden states differ somewhat ({name} {self.least:.2f} in layer {self.layer})"
+            return f"hidden states part from layer {self.first} on ({name} {fixed(self.least)} in layer {self.layer})"
+        return f"hidden states differ somewhat ({name} {fixed(self.least)} in layer {self.layer})"
 
     @property
     def row(self) -> Evidence:
-        value = f"CKA ≥ {floored(self.least)}" if self.alike else f"CKA {self.least:.2f}"
+        value = f"CKA ≥ {floored(self.least)}" if self.alike else f"CKA {fixed(self.least)}"
         return Evidence("states", value, level(self.chance), self.metric, f"lowest in layer {self.layer}")
 
 
@@ -199,19 +200,13 @@ def too_few(study: Study, probe: str) -> int:
 def interval(of: tuple[float, float, float]) -> str:
     """`0.31 (95 % interval -0.02 to 0.55)`; without the interval if there is none."""
     value, low, high = of
-    known = "" if math.isnan(low + high) else f" (95 % interval {low:z.2f} to {high:z.2f})"
-    return f"{value:.2f}{known}"
+    known = "" if math.isnan(low + high) else f" (95 % interval {fixed(low)} to {fixed(high)})"
+    return f"{fixed(value)}{known}"
 
 
 def floored(value: float) -> str:
     """Two digits, rounded down: what is at least so much."""
-    return f"{math.floor(100 * value + 1e-9) / 100:.2f}"
-
-
-def level(chance: float) -> str:
-    """A level by chance, empty if there is none: two digits of small ones, `0.00` of none."""
-    digits = "z.2f" if abs(chance) >= 0.1 or abs(chance) < 0.0005 else ".2g"
-    return "" if math.isnan(chance) else f"{chance:{digits}}"
+    return fixed(math.floor(100 * value + 1e-9) / 100)
 
 
 def _interval(study: Study, metric: str, suffix: str, i: int, j: int) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import level
 from inspector.insights.pairwise import pair_chance
 from inspector.study.study import Study
 
@@ -18,11 +19,12 @@ SAME, DIFFERENT, NEAR = 0.8, 0.3, 5.0
 """Measured on public checkpoints: 0.96-1.00 within a run, 0.85-0.99 with a shared start, 0.03-0.07 across runs, which
 is at most five times chance there."""
 RULE = (
-    f"From {SAME} on the same start or run, up to {NEAR:g} times chance different, unclear between; never a proof of "
-    "identity."
+    f"From {SAME} on the same start or run, up to {NEAR:g} times chance different, unless their output similarity is "
+    f"above {DIFFERENT}, as after a merge or another factorisation; unclear otherwise; never a proof of identity."
 )
 
 Kinship = Literal["same start or run", "unclear", "different"]
+Similarity = Literal["cosine", "output_similarity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,12 @@ class Lineage:
     """`overlap` (N, N): mean row-space overlap over the modules both adapt; `groups`: indices, largest first.
 
     `levels` (N, N): what random row spaces of the pair's shapes and ranks would give over these modules; NaN where
-    there are none.
+    there are none. `outputs` (N, N): output similarity, NaN if it was not measured.
     """
 
     overlap: Floats
     levels: Floats
+    outputs: Floats
     starts: tuple[str, ...]
     """The digests of A₀; empty where one is not known."""
     groups: tuple[tuple[int, ...], ...]
@@ -49,15 +52,17 @@ class Lineage:
     def by_chance(self) -> str:
         """`0.014`, or `0.014 to 0.111` where pairs differ."""
         known = self.levels[np.isfinite(self.levels)]
-        return (
-            " to ".join(dict.fromkeys(f"{level:.3f}" for level in (known.min(), known.max()))) if known.size else "n/a"
-        )
+        ends = (known.min(), known.max()) if known.size else ()
+        return " to ".join(dict.fromkeys(level(float(end)) for end in ends)) or "n/a"
 
     def kinship(self, i: int, j: int) -> Kinship | None:
-        """In words, None where it was not measured: never a verdict of identity. Digests decide what is unclear."""
+        """In words, None where it was not measured: never a verdict of identity. Digests decide what is unclear.
+
+        A run that was merged, or factored anew, and then continued has other row spaces but writes to the same outputs.
+        """
         told = kinship(float(self.overlap[i, j]), float(self.levels[i, j]))
         if not self.starts[i] or not self.starts[j]:
-            return told
+            return "unclear" if told == "different" and self.outputs[i, j] > DIFFERENT else told
         if self.starts[i] == self.starts[j]:
             return "same start or run"
         return "different" if told == "unclear" else told
@@ -81,6 +86,32 @@ def kinship(overlap: float, chance: float) -> Kinship | None:
     return "different" if overlap <= min(DIFFERENT, NEAR * chance) else "unclear"
 
 
+def start(study: Study, i: int, j: int) -> Literal["same", "different", "unknown"]:
+    """By the digests of A₀; if one is missing, by the overlap of the row spaces, which tells them apart as well."""
+    one, other = study.adapters[i].origin.a0, study.adapters[j].origin.a0
+    if one and other:
+        return "same" if one == other else "different"
+    block = study.block("row_space_overlap", "global")
+    overlap = float("nan") if block is None else float(block[i, j, 0])
+    found = kinship(overlap, float(pair_chance(study, "row_space_overlap", i, j)[0]))
+    return "same" if found == "same start or run" else "different" if found == "different" else "unknown"
+
+
+def fitting(study: Study, pairs: Iterable[tuple[int, int]]) -> Similarity:
+    """What ranks these pairs: the cosine if all are known to share a start of A, output similarity otherwise.
+
+    Two runs of one loss from different random A₀ have a cosine near 0 by construction. Pairs without a cosine do not
+    count; if one that has it lacks the output similarity, it is the cosine.
+    """
+    cosines, outputs = study.block("cosine", "global"), study.block("output_similarity", "global")
+    if cosines is None or outputs is None:
+        return "cosine" if outputs is None else "output_similarity"
+    known = [(i, j) for i, j in pairs if np.isfinite(cosines[i, j, 0])]
+    if any(np.isnan(outputs[i, j, 0]) for i, j in known):
+        return "cosine"
+    return "cosine" if all(start(study, i, j) == "same" for i, j in known) else "output_similarity"
+
+
 def lineage(study: Study) -> Lineage | None:
     """The lineage of a study; None where it was not measured.
 
@@ -90,7 +121,9 @@ def lineage(study: Study) -> Lineage | None:
     if block is None:
         return None
     starts = tuple(adapter.origin.a0 for adapter in study.adapters)
-    found = Lineage(np.array(block[:, :, 0], dtype=np.float64), _levels(study), starts, ())
+    written = study.block("output_similarity", "global")
+    outputs = np.full((n, n), np.nan) if written is None else np.array(written[:, :, 0], dtype=np.float64)
+    found = Lineage(np.array(block[:, :, 0], dtype=np.float64), _levels(study), outputs, starts, ())
     near = [[j != i and found.kinship(i, j) == "same start or run" for j in range(n)] for i in range(n)]
     return replace(found, groups=_parts(near))
 

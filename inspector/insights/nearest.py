@@ -8,50 +8,62 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.claims.model import REFERENCE
+from inspector.common.numbers import fixed, level
+from inspector.geometry.interference import CHANCE_RATIO
 from inspector.insights.findings.finding import listed, span
-from inspector.insights.findings.runs import AGREE
-from inspector.insights.pairwise import MOSTLY, ONE, PART, pair_chance
+from inspector.insights.lineage import Similarity, fitting
+from inspector.insights.pairwise import APART, MOSTLY, ONE, PART, pair_chance, shared
 from inspector.study.study import Study
 from inspector.study.table import subjects
 
 NEAREST = 3
 _LAYERS = 3
 TIE = 0.02
-"""Published adapters within so much of the nearest are named with it."""
+"""Published adapters within so much of the nearest are named with it, or within its interval if that is wider."""
+_Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """One's own adapter beside a published one."""
+    """One's own adapter beside a published one.
+
+    `metric` is what fits the pair, and `value` its value over all modules: the cosine of runs that share a start of A,
+    the output similarity of others. `error`: half a 95 % interval of the mean of an output similarity over modules,
+    1.96·s/√m; NaN for a cosine, which is not a mean, or of one module.
+    """
 
     name: str
     reference: str
+    metric: Similarity
+    value: float
+    error: float
+    chance: float
+    """The output similarity of random updates of these ranks, in the modules both adapt; NaN for a cosine."""
     cosine: float
-    u1: float
-    u1_chance: float
-    """Of random directions in the modules both adapt."""
     layers: tuple[tuple[int, float], ...]
-    """Where the cosine is highest, with its value, highest first; of layers alike the first."""
+    """Where `metric` is highest, with its value, highest first; of layers alike the first."""
     alike: bool
-    """Whether the cosine of no layer differs from the highest by more than a `TIE`."""
+    """Whether `metric` at no layer differs from the highest by more than a `TIE`."""
     norm_ratio: float
     """‖ΔW‖ of one's own over that of the published one."""
 
     @property
     def where(self) -> str:
-        """`12 (.91), 13 (.90)`, or `all (1.00)`."""
+        """`12 (0.91), 13 (0.90)`, or `all (1.00)`."""
         if self.alike:
-            return f"all ({self.layers[0][1]:.2f})"
-        return ", ".join(f"{layer} ({value:.2f})" for layer, value in self.layers)
+            return f"all ({fixed(self.layers[0][1])})"
+        return ", ".join(f"{layer} ({fixed(value)})" for layer, value in self.layers)
 
 
 def nearest(study: Study, name: str, count: int = NEAREST) -> list[Likeness]:
-    """The published adapters in a study nearest to one's own, by cosine over all modules."""
+    """The published adapters in a study nearest to one's own, by what fits them all, over all modules."""
     i, cosine = study.index(name), study.block("cosine", "global")
     if cosine is None:
         return []
     others = [j for j, other in enumerate(study.names) if is_reference(other) and not np.isnan(cosine[i, j, 0])]
-    return [_likeness(study, i, j) for j in sorted(others, key=lambda j: -cosine[i, j, 0])[:count]]
+    metric = fitting(study, ((i, j) for j in others))
+    values = study.blocks[metric, "global"][i, :, 0]
+    return [_likeness(study, metric, i, j) for j in sorted(others, key=lambda j: -values[j])[:count]]
 
 
 def comparable(study: Study) -> bool:
@@ -63,21 +75,31 @@ def is_reference(name: str) -> bool:
     return name.startswith(REFERENCE)
 
 
-def _likeness(study: Study, i: int, j: int) -> Likeness:
-    layers, u1, norm = study.block("cosine", "layer"), study.block("u1", "global"), study.block("norm", "global")
+def _likeness(study: Study, metric: Similarity, i: int, j: int) -> Likeness:
+    layers, norm = study.block(metric, "layer"), study.block("norm", "global")
     by_layer = np.full(len(study.layers), np.nan) if layers is None else layers[i, j]
     best = [at for at in np.argsort(-np.nan_to_num(by_layer, nan=-2))[:_LAYERS] if not np.isnan(by_layer[at])]
     norms = np.full(len(study.names), np.nan) if norm is None else norm[:, 0]
     return Likeness(
         study.names[i],
         study.names[j],
+        metric,
+        float(study.blocks[metric, "global"][i, j, 0]),
+        _error(study, i, j) if metric == "output_similarity" else float("nan"),
+        float(pair_chance(study, metric, i, j)[0]),
         float(study.blocks["cosine", "global"][i, j, 0]),
-        float("nan") if u1 is None else float(u1[i, j, 0]),
-        float(pair_chance(study, "u1", i, j)[0]),
         tuple((study.layers[at], float(by_layer[at])) for at in best),
         len(best) > 1 and float(np.nanmax(by_layer) - np.nanmin(by_layer)) <= TIE,
         float(norms[i] / norms[j]) if norms[j] != 0 else float("nan"),
     )
+
+
+def _error(study: Study, i: int, j: int) -> float:
+    """1.96·s/√m of the output similarities of m modules; NaN of less than two."""
+    block = study.block("output_similarity", "module")
+    values = np.full(0, np.nan) if block is None else block[i, j, shared(study, i, j)]
+    values = values[np.isfinite(values)]
+    return _Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
 
 
 def told_subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -98,28 +120,40 @@ def answer(study: Study, name: str) -> str:
     found = nearest(study, name, len(study.adapters))
     if not found:
         return f"{name} has nothing in common with them that could be compared."
-    first, by_u1 = found[0], max(found, key=lambda one: np.nan_to_num(one.u1, nan=-1))
-    if first.cosine < PART:
-        text = f"{name} is close to none of them: the largest cosine is {first.cosine:.2f}, to {first.reference}"
-        alike = [one for one in found if one.u1 >= max(AGREE, by_u1.u1 - TIE)]
-        if not alike:
-            return f"{text}."
-        chance = f", {by_u1.u1_chance:.2g} by chance" if np.isfinite(by_u1.u1_chance) else ""
-        return (
-            f"{text}. Yet it writes to the top directions of {_them(alike)} (u₁ {span([one.u1 for one in alike])}"
-            f"{chance}), as another random start of A would{_far(alike)}."
-        )
-    how = "is one direction with" if first.cosine >= ONE else "goes mostly the same way as"
-    if first.cosine < MOSTLY:
-        how = "goes part of the way with"
-    alike = [one for one in found if one.cosine >= first.cosine - TIE]
+    first = found[0]
+    what = first.metric.replace("_", " ")
+    if not (how := _how(first)):
+        chance = "" if np.isnan(first.chance) else f", {level(first.chance)} by chance"
+        largest = f"the largest {what} is {fixed(first.value)}, to {first.reference}{chance}"
+        return f"{name} is close to none of them: {largest}."
+    alike = [one for one in found if one.value >= first.value - np.fmax(TIE, first.error)]
     most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
     most = ", alike in all layers" if first.alike else most
-    return f"{name} {how} {_them(alike)}: cosine {span([one.cosine for one in alike])}{most}{_far(alike)}."
+    value = span([one.value for one in alike])
+    if first.metric == "output_similarity":
+        value += interval(first)
+        value += f" (cosine {span([one.cosine for one in alike])}, which another start of A makes small)"
+    return f"{name} {how} {listed(one.reference for one in alike)}: {what} {value}{most}{_far(alike)}."
 
 
-def _them(alike: Sequence[Likeness]) -> str:
-    return listed(one.reference for one in alike)
+def interval(one: Likeness) -> str:
+    """` ± 0.02`, or nothing if it is not known."""
+    return "" if np.isnan(one.error) else f" ± {fixed(one.error)}"
+
+
+def _how(first: Likeness) -> str:
+    """How like the nearest one is, in words; empty if it is close to none."""
+    if first.metric == "cosine":
+        words = {ONE: "is one direction with", MOSTLY: "goes mostly the same way as", PART: "goes part of the way with"}
+    else:
+        chance = CHANCE_RATIO * np.nan_to_num(first.chance)
+        words = {
+            ONE: "writes to the same outputs as",
+            MOSTLY: "writes mostly to the same outputs as",
+            PART: "writes in part to the same outputs as",
+            max(APART, float(chance)): "writes a little to the outputs of",
+        }
+    return next((text for least, text in words.items() if first.value >= least), "")
 
 
 def _far(alike: Sequence[Likeness]) -> str:

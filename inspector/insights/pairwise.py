@@ -5,7 +5,7 @@ A study's own chance levels are of all its adapters. What a pair is judged by mu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import level
 from inspector.geometry import cosine
 from inspector.geometry.interference import ALIGNED, classify
 from inspector.geometry.sums import sums
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.chance import averaged, chance_levels
+from inspector.study.provenance import base_key
 from inspector.study.study import Study
 
 Modules = NDArray[np.bool_]
@@ -48,6 +50,26 @@ class Added:
     cancelled: float
 
 
+def other_base(study: Study, i: int, j: int) -> bool:
+    """Whether two adapters name different bases; one that names none may be of any."""
+    one, other = (base_key(study.adapters[at].base) for at in (i, j))
+    return bool(one and other) and one != other
+
+
+def within_bases(study: Study) -> Study:
+    """The study with no number between adapters of different bases: none counts."""
+    if len({base_key(info.base) for info in study.adapters} - {""}) < 2:
+        return study
+    everyone = range(len(study.adapters))
+    apart = np.array([[other_base(study, i, j) for j in everyone] for i in everyone])
+    blocks = dict(study.blocks)
+    for key, values in study.blocks.items():
+        if DEFINITIONS[key[0]].subject in {"pair", "ordered"}:
+            blocks[key] = values.copy()
+            blocks[key][apart] = np.nan
+    return replace(study, blocks=blocks)
+
+
 def shared(study: Study, i: int, j: int, counted: Modules | None = None) -> Modules:
     """(modules,): which of the counted modules (all by default) both adapt, with finite values of one shape."""
     both: Modules = study.present[i] & study.present[j] & study.usable[i, j]
@@ -74,12 +96,12 @@ def pair_chance(study: Study, metric: str, i: int, j: int, counted: Modules | No
     return _level(metric, np.ascontiguousarray(alike, dtype=np.float64).tobytes(), width).copy()
 
 
-def chance_span(study: Study, metric: str, k: int | None = None, digits: int = 3) -> str:
-    """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known. `k`: 0-based, of an angle."""
+def chance_span(study: Study, metric: str) -> str:
+    """`0.014`, or `0.014 to 0.111` where pairs differ; `n/a` where it is not known."""
     pairs = combinations(range(len(study.adapters)), 2)
-    levels = np.array([pair_chance(study, metric, i, j)[k or 0] for i, j in pairs])
+    levels = np.array([pair_chance(study, metric, i, j)[0] for i, j in pairs])
     known = levels[np.isfinite(levels)]
-    shown = dict.fromkeys(f"{level:.{digits}f}" for level in (known.min(), known.max())) if known.size else ["n/a"]
+    shown = dict.fromkeys(level(float(end)) for end in (known.min(), known.max())) if known.size else ["n/a"]
     return " to ".join(shown)
 
 
@@ -96,6 +118,8 @@ def _level(metric: str, modules: bytes, width: int) -> Floats:
 def pair_interference(study: Study, i: int, j: int, counted: Modules | None = None) -> Interference:
     """The pair's cosine, overlap and its chance over the modules both adapt: no zeros of modules that one lacks."""
     level = float(pair_chance(study, "subspace_overlap", i, j, counted)[0])
+    if other_base(study, i, j):
+        return Interference(np.nan, np.nan, level)
     norms, cosines, overlaps = study.sizes, *(study.block(m, "module") for m in ("cosine", "subspace_overlap"))
     if norms is None or cosines is None or overlaps is None:
         at, over = (study.block(m, "global") for m in ("cosine", "subspace_overlap"))

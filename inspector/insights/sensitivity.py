@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from inspector.insights.lineage import kinship
-from inspector.insights.pairwise import pair_chance
+from inspector.insights.lineage import Similarity, fitting, start
 from inspector.study.provenance import Origin, run_of
 from inspector.study.study import AdapterInfo, Study
 
@@ -35,6 +34,7 @@ class Variation:
     unknown: tuple[str, ...]
     start: Literal["same", "different", "unknown"]
     cosine: float
+    output_similarity: float
     norm_ratio: float
     u1: float
     v1: float
@@ -51,7 +51,7 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Cosines of the pairs within a group, and of those between its members and other groups' (mean, least, largest).
+    """Of the pairs within a group, and of those between its members and other groups': mean, least and largest.
 
     NaN where there are none. Those of which nothing tells the group are a group `?`, and compared with none.
     """
@@ -71,8 +71,14 @@ def variations(study: Study) -> tuple[Variation, ...]:
     return tuple(sorted(found, key=lambda v: (order.index(v.change), len(v.unknown), v.a, v.b)))
 
 
+def compared_by(study: Study) -> Similarity:
+    """What `spreads` are of: cosines if all runs share a start of A, output similarities otherwise."""
+    return fitting(study, _of_two_runs(study, range(len(study.adapters))))
+
+
 def spreads(study: Study, by: str) -> tuple[Spread, ...]:
-    """The cosines of runs within and between the groups of `by`: method, seed or lr. Groups of one have no within."""
+    """`compared_by` of runs within and between the groups of `by`: method, seed or lr. Groups of one have no within."""
+    metric = compared_by(study)
     groups: dict[str, list[int]] = {}
     for i, adapter in enumerate(study.adapters):
         groups.setdefault(group_of(adapter, by), []).append(i)
@@ -83,8 +89,8 @@ def spreads(study: Study, by: str) -> tuple[Spread, ...]:
             found.append(Spread(group, tuple(members), _range([]), _range([])))
             continue
         rest = [j for j in known if j not in members]
-        within = [_at(study, "cosine", i, j) for i, j in _of_two_runs(study, members)]
-        between = [_at(study, "cosine", i, j) for i in members for j in rest]
+        within = [_at(study, metric, i, j) for i, j in _of_two_runs(study, members)]
+        between = [_at(study, metric, i, j) for i in members for j in rest]
         found.append(Spread(group, tuple(members), _range(within), _range(between)))
     return tuple(found)
 
@@ -114,8 +120,9 @@ def _variation(study: Study, i: int, j: int) -> Variation:
     a, b = (j, i) if (rates[0], float(norm[i])) > (rates[1], float(norm[j])) else (i, j)
     angles = _angles(study, i, j)
     return Variation(
-        one.method, a, b, *_change(one, other), _start(study, i, j),
-        _at(study, "cosine", i, j), float(norm[b] / norm[a]) if norm[a] > 0 else float("nan"),
+        one.method, a, b, *_change(one, other), start(study, i, j),
+        _at(study, "cosine", i, j), _at(study, "output_similarity", i, j),
+        float(norm[b] / norm[a]) if norm[a] > 0 else float("nan"),
         _at(study, "u1", i, j), _at(study, "v1", i, j), *angles,
     )  # fmt: skip
 
@@ -128,10 +135,9 @@ def difference(study: Study, i: int, j: int) -> str:
         words.append("same method" if one.method == other.method else "other method")
     change, _ = _change(one, other)
     words += [] if change == "nothing told" else [f"other {change}"]
-    start = _start(study, i, j)
-    return ", ".join(
-        [*words, *([] if start == "unknown" else [f"{'same' if start == 'same' else 'other'} start of A"])]
-    )
+    if (begun := start(study, i, j)) != "unknown":
+        words.append(f"{'same' if begun == 'same' else 'other'} start of A")
+    return ", ".join(words)
 
 
 def _change(one: Origin, other: Origin) -> tuple[Change, tuple[str, ...]]:
@@ -149,16 +155,6 @@ def _other_seed(one: Origin, other: Origin) -> bool | None:
     starts = (origin.seed if origin.init_seed is None else origin.init_seed for origin in (one, other))
     known = [a != b for a, b in ((one.seed, other.seed), tuple(starts)) if a is not None and b is not None]
     return True if any(known) else False if len(known) == 2 else None
-
-
-def _start(study: Study, i: int, j: int) -> Literal["same", "different", "unknown"]:
-    """By the digests of A₀; where one is missing, by the overlap of the row spaces, which tells them apart as well."""
-    one, other = study.adapters[i].origin.a0, study.adapters[j].origin.a0
-    if one and other:
-        return "same" if one == other else "different"
-    level = float(pair_chance(study, "row_space_overlap", i, j)[0])
-    told = kinship(_at(study, "row_space_overlap", i, j), level)
-    return "same" if told == "same start or run" else "different" if told == "different" else "unknown"
 
 
 def _at(study: Study, metric: str, i: int, j: int) -> float:

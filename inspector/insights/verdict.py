@@ -13,9 +13,10 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.common.numbers import fixed, level
 from inspector.common.text import count
 from inspector.geometry.interference import CHANCE_RATIO
-from inspector.insights.evidence import Evidence, answers, between, level, named, own, path, states, too_few
+from inspector.insights.evidence import Evidence, answers, between, named, own, path, states, too_few
 from inspector.insights.pairwise import (
     APART,
     MOSTLY,
@@ -23,12 +24,12 @@ from inspector.insights.pairwise import (
     OPPOSED,
     PART,
     added,
+    other_base,
     pair_chance,
     pair_interference,
     shared,
 )
 from inspector.insights.sensitivity import difference
-from inspector.study.provenance import base_key
 from inspector.study.study import Study
 
 AGREE = 0.5
@@ -94,12 +95,12 @@ def verdicts(study: Study, parts: Sequence[int]) -> list[str]:
 
 def _incomparable(study: Study, i: int, j: int) -> str:
     """Why nothing can be said of the two; empty if something can."""
-    one, other = study.adapters[i], study.adapters[j]
     for at in (i, j):
         if not (study.present[at] & ~study.excluded[at]).any():
             return f"{named(study, at)} has no usable module: inspector check says why."
-    if one.base and other.base and base_key(one.base) != base_key(other.base):
-        return f"Different bases ({one.base} and {other.base}): a sum fits neither, and no cosine between them counts."
+    if other_base(study, i, j):
+        bases = " and ".join(study.adapters[at].base for at in (i, j))
+        return f"Different bases ({bases}): a sum fits neither, and no cosine between them counts."
     return ""
 
 
@@ -134,7 +135,7 @@ def _weights(study: Study, i: int, j: int) -> tuple[str, list[Evidence]]:
     norms = (own(study, "norm", i), own(study, "norm", j))
     both = added(study, i, j)
     same = 1 - cosine <= 1e-12 and abs(norms[0] / norms[1] - 1) <= 1e-9
-    text = "the same update twice" if same else f"{_direction(cosine)} (cosine {cosine:z.2f})"
+    text = "the same update twice" if same else f"{_direction(cosine)} (cosine {fixed(cosine)})"
     if abs(cosine) < PART:
         text += _outputs(study, i, j, cosine)
     if not math.isnan(both.cancelled) and cosine < ONE:
@@ -179,14 +180,14 @@ def _sizes(study: Study, at: tuple[int, int], norms: tuple[float, float], cosine
     if ratio < SMALL or not cosines[large] >= 1 - 2 * _NONE:
         return f"; {names[large]} moved {ratio:.1f} times as far"
     how = f"{names[1 - large]} moved {ratio:.3g} times less far: adding it changes next to nothing of {names[large]}"
-    return f"; {how} (cosine of the sum to it {cosines[large]:.2f})"
+    return f"; {how} (cosine of the sum to it {fixed(cosines[large])})"
 
 
 def _geometry(
     study: Study, i: int, j: int, cosine: float, norms: tuple[float, float], cancelled: float
 ) -> list[Evidence]:
     """The rows of evidence out of the weights."""
-    rows = [Evidence("direction", f"cosine {cosine:z.2f}", "0.00", "cosine")]
+    rows = [Evidence("direction", f"cosine {fixed(cosine)}", fixed(0), "cosine")]
     start = next((part for part in difference(study, i, j).split(", ") if part.endswith("start of A")), "")
     for what, name, metric in (
         ("writes to", "u₁", "u1"),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-POOLINGS = ("last", "mean", "all")
-
 
 class Rows:
     """(L, n, d): after each of L blocks one row per prompt (`last`, `mean`) or per token (`all`).

@@ -19,8 +19,6 @@ from inspector.study.study import ProbeInfo, Study
 if TYPE_CHECKING:
     from inspector.base_model.attach import Attached
 
-_BATCH = {"cpu": 16, "cuda": 64}
-
 
 class Prober:
     """Keeps one base in memory from one request to the next."""
@@ -52,15 +50,15 @@ class Prober:
         the cache). Raises CancelledError after `partial` got what is finished, InspectorError with what to do.
         """
         from inspector.base_model.batches import Batches
+        from inspector.base_model.generation import AUTO_BATCH
         from inspector.common.cache import Cache
         from inspector.probes import base_norms, hidden_states, lmc
         from inspector.probes.accuracy import run
         from inspector.probes.job import Job
 
         request = request.checked(adapters)
-        for probe in request.probes:
-            if probe != "intruders":
-                request.problems(probe)  # a prompt file that cannot be read is said before the base is loaded
+        for probe in (probe for probe in request.probes if probe != "intruders"):
+            request.problems(probe)  # a prompt file that cannot be read is said before the base is loaded
         by_name = {adapter.info.name: adapter for adapter in adapters}
         _refuse_lost(study, by_name)
         if few := few_prompts(request):
@@ -84,7 +82,7 @@ class Prober:
             current[0] = merged(current[0], info, blocks, alphas=alphas, depth=attached.base.depth)
             partial(current[0])
 
-        size = request.batch or _BATCH["cuda" if attached.base.device.startswith("cuda") else "cpu"]
+        size = request.batch or AUTO_BATCH["cuda" if attached.base.device.startswith("cuda") else "cpu"]
         parts = _parts(request)
         course = Course(parts, seconds_each(adapters, request), progress)
         batches, cache = Batches(size, noted, cancelled), Cache(note)

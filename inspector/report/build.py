@@ -10,6 +10,7 @@ from inspector.claims.verdicts import Outcome
 from inspector.common.text import count, plain, some
 from inspector.insights.overview import Overview, in_blocks
 from inspector.insights.overview import overview as overview_of
+from inspector.insights.pairwise import within_bases
 from inspector.insights.short_names import in_short
 from inspector.report.anonymise import published
 from inspector.report.chart_subjects import drawn_first
@@ -27,7 +28,7 @@ def report(
     Without the paths of this machine: people publish reports.
     """
     whole = published(study)
-    study, shared = in_short(whole)
+    study, shared = in_short(within_bases(whole))
     found = overview_of(study)
     context = Context.of(in_blocks(study, found), found.order, _breaks(found))
     told, missing = _measured(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.report.document import Lines, Numbers, Table
 from inspector.report.drawing import drawn_at_first
-from inspector.tables.tables import number
 
 _ALL, _POINTS = 11, 7
 """Points of a curve that are all columns; of more of them so many are, its ends among them."""
@@ -31,8 +31,8 @@ def _over_layers(chart: Lines, lines: list[tuple[str, Numbers]]) -> tuple[tuple[
         known = [(v, x) for v, x in zip(values * (len(chart.x) // len(values)), chart.x, strict=True) if np.isfinite(v)]
         if known:
             quartiles = np.quantile([v for v, _ in known], (0.25, 0.5, 0.75)).tolist()
-            low, high = (f"{number(v, chart.digits)} ({x:g})" for v, x in (min(known), max(known)))
-            inner = [number(v, chart.digits) for v in quartiles]
+            low, high = (f"{fixed(v, chart.digits)} ({x:g})" for v, x in (min(known), max(known)))
+            inner = [fixed(v, chart.digits) for v in quartiles]
             flat = min(known)[0] == max(known)[0]
             rows.append((label, "", "", inner[1], "", "") if flat else (label, low, *inner, high))
     return ("least (layer)", "25 %", "median layer", "75 %", "largest (layer)"), rows
@@ -43,7 +43,7 @@ def _at_points(chart: Lines, lines: list[tuple[str, Numbers]]) -> tuple[tuple[st
     space = np.geomspace if chart.log else np.linspace
     at = list(range(n)) if n <= _ALL else sorted({round(at) - 1 for at in space(1, n, _POINTS).tolist()})
     rows = [
-        (label, *(number(values[n] if len(values) > 1 else values[0], chart.digits) for n in at))
+        (label, *(fixed(values[n] if len(values) > 1 else values[0], chart.digits) for n in at))
         for label, values in lines
     ]
     return tuple(f"{chart.titles[0]} = {chart.x[n]:g}" for n in at), rows

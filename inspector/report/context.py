@@ -75,7 +75,7 @@ class Context:
         k: int | None = None,
         levels: Sequence[Level] = (),
         limits: tuple[float, float] | None = None,
-        digits: int = 3,
+        digits: int = 2,
         log: bool = False,
     ) -> Lines | None:
         """A metric along the layers, a line each subject; `k`: 0-based, of an indexed metric."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import fixed
 from inspector.study.metrics import Definition
-from inspector.tables.tables import number, significant
+from inspector.tables.tables import significant
 
 Numbers = tuple[float, ...]
 
@@ -68,7 +69,7 @@ class Lines:
     levels: tuple[Level, ...] = ()
     limits: tuple[float, float] | None = None
     log: bool = False
-    digits: int = 3
+    digits: int = 2
 
     @property
     def by_layer(self) -> bool:
@@ -80,7 +81,7 @@ class Lines:
         levels = [(level.label, level.values) for level in self.levels]
         columns = [*((s.subject.label, s.values) for s in self.series), *levels]
         rows = tuple(
-            (f"{x:g}", *(number(values[n] if len(values) > 1 else values[0], self.digits) for _, values in columns))
+            (f"{x:g}", *(fixed(values[n] if len(values) > 1 else values[0], self.digits) for _, values in columns))
             for n, x in enumerate(self.x)
         )
         return Table(
@@ -114,12 +115,12 @@ class Bars:
     parts: tuple[str, str, str] = ("value", "", "")
     levels: tuple[tuple[str, float], ...] = ()
     limits: tuple[float, float] | None = None
-    digits: int = 3
+    digits: int = 2
     log: bool = False
 
     def shown(self, value: float) -> str:
         """A value as it stands beside its bar; on a log axis with three digits that count."""
-        return significant(value) if self.log else number(value, self.digits)
+        return significant(value) if self.log else fixed(value, self.digits)
 
     def table(self) -> Table:
         """Its numbers, a row a bar."""
@@ -127,14 +128,10 @@ class Bars:
         columns = ["", value, *([interval] if interval else []), *([whisker] if whisker else [])]
         rows = []
         for bar in self.bars:
-            cells = [bar.subject.label, self.shown(bar.value)]
-            if interval:
-                cells.append(f"{number(bar.low, self.digits)} to {number(bar.high, self.digits)}")
-            if whisker:
-                cells.append(number(bar.whisker, self.digits))
-            rows.append(tuple(cells))
-        for label, level in self.levels:
-            rows.append((label, number(level, self.digits), *("" for _ in columns[2:])))
+            low, high, end = (fixed(value, self.digits) for value in (bar.low, bar.high, bar.whisker))
+            cells = [*([f"{low} to {high}"] if interval else []), *([end] if whisker else [])]
+            rows.append((bar.subject.label, self.shown(bar.value), *cells))
+        rows += [(label, fixed(level, self.digits), *[""] * len(columns[2:])) for label, level in self.levels]
         return Table(f"{self.id}-numbers", self.caption, tuple(columns), tuple(rows))
 
 
@@ -156,7 +153,7 @@ class Matrix:
     def table(self) -> Table:
         """Its numbers under the names."""
         rows = (
-            (name, *(number(v, self.digits) for v in line))
+            (name, *(fixed(v, self.digits) for v in line))
             for name, line in zip(self.names, self.values.tolist(), strict=True)
         )
         return Table(self.id, self.caption, ("", *self.names), tuple(rows))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.common.colours import RGB, hexed, ink_on, shade
+from inspector.common.numbers import fixed
 from inspector.report.document import Bar, Bars, Chart, Lines, Matrix, Series
 from inspector.report.style import INK, RC, SOFT, style_of
-from inspector.tables.tables import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ def _bars(part: Bars, *, whole: bool) -> Figure:
             lw=1,
             ls=(0, ((5, 2), (1, 1.5))[n % 2]),
             zorder=3,
-            label=f"{label}: {number(value, part.digits)}",
+            label=f"{label}: {fixed(value, part.digits)}",
         )
     axes.set_ylim(len(part.bars) - 0.4, -0.6)
     axes.set_yticks([])
@@ -183,7 +183,7 @@ def _matrix(part: Matrix) -> Figure:
         axes.axvline(at - 0.5, color="white", lw=3)
     for (i, j), value in np.ndenumerate(part.values):
         colour = hexed(ink_on(_shade(part, float(value))))
-        text = number(float(value), part.digits)
+        text = fixed(float(value), part.digits)
         axes.text(j, i, text, color=colour, ha="center", va="center", fontsize=7 if n < 16 else 5)
     return figure
 

@@ -17,7 +17,7 @@ from inspector.report.style import VARIABLES, style_of
 from inspector.report.svg import Picture, picture
 from inspector.study.metrics import DEFINITIONS
 
-_NUMBER = re.compile(r"[−+-]?[\d.,]+(?:e[+-]?\d+)?( %|°)?|n/a|–|-?[\d.]+ to -?[\d.]+")
+_NUMBER = re.compile(r"[−+-]?[\d.,]+(?:e[+-]?\d+)?( %|°)?|n/a|–|−?[\d.]+ to −?[\d.]+")
 _CODE = re.compile(r"`([^`]*)`")
 _SHADES = 20
 _MARKS = {

@@ -9,7 +9,7 @@ import numpy as np
 from inspector.common.arrays import Floats
 from inspector.geometry import cosine, interference, orthogonal
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import SCOPES, Scope, Study, fill_diagonals
+from inspector.study.study import SCOPES, Scope, Study
 
 Blocks = dict[tuple[str, Scope], Floats]
 Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -165,3 +165,16 @@ def _quantiles(values: Floats, member: Floats, q: tuple[float, ...]) -> list[Flo
             above = np.take_along_axis(chosen, np.minimum(low + 1, np.maximum(last, 0)), axis=-2)
             out[at][..., place, :] = (below + (position - low) * (above - below))[..., 0, :]
     return out
+
+
+def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:
+    """Write what every pair metric is of an adapter with itself, wherever it is not zero."""
+    for (metric, scope), values in blocks.items():
+        diagonal = DEFINITIONS[metric].diagonal
+        norm, rank = blocks.get(("norm", scope)), blocks.get(("effective_rank", scope))
+        if diagonal is None or norm is None:
+            continue
+        at = np.arange(len(norm))
+        known = norm > 0 if rank is None else (norm > 0) | np.isfinite(rank)  # the norm of some has no known scale
+        filled = np.where(known, diagonal, np.nan)
+        values[at, at] = filled[..., None] if values.ndim == 4 else filled

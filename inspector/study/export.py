@@ -50,9 +50,8 @@ def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> tuple[P
     Every format has the findings of the adapters: numbers without them would look better than they are.
     """
     path = Path(path)
+    _refuse_suffix(path)
     writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
-    if path.suffix.lower() not in writers:
-        raise InspectorError(f"Cannot write {path.name!r}: the name must end in {', '.join(SUFFIXES)}.")
     with ExitStack() as files:
         temporary = files.enter_context(replacing(path))
         writers[path.suffix.lower()](study, temporary, metrics)
@@ -66,18 +65,20 @@ def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> tuple[P
 
 def _findings(study: Study) -> dict[str, Any]:
     """What a CSV has no column for. Written without any too: one of an earlier table would be believed."""
-    adapters = [
-        {"name": a.name, "source": a.source, "health": a.health, "findings": [asdict(f) for f in a.findings]}
-        for a in study.adapters
-    ]
+    known = [(a, [asdict(finding) for finding in a.findings]) for a in study.adapters]
+    adapters = [{"name": a.name, "source": a.source, "health": a.health, "findings": own} for a, own in known]
     return {"format": "adapter-inspector findings", "version": VERSION, "adapters": adapters}
 
 
 def refuse_unwritable(path: Path) -> None:
     """Raise InspectorError where `save` could not write: said before the work, not after it."""
+    _refuse_suffix(path)
+    refuse_place(path)
+
+
+def _refuse_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise InspectorError(f"Cannot write {str(path)!r}: the name must end in {', '.join(SUFFIXES)}.")
-    refuse_place(path)
 
 
 def is_study(sources: Sequence[str]) -> bool:
@@ -138,17 +139,13 @@ def _head(study: Study) -> dict[str, Any]:
     }
 
 
-def _columns(study: Study, metrics: Sequence[str]) -> dict[str, list[Any]]:
-    return _transposed(list(rows(study, metrics)))
-
-
 def _transposed(table: Sequence[Row]) -> dict[str, list[Any]]:
     columns = list(zip(*table, strict=True)) or [()] * len(COLUMNS)
     return {name: list(values) for name, values in zip(COLUMNS, columns, strict=True)}
 
 
 def _write_json(study: Study, path: Path, metrics: Sequence[str]) -> None:
-    document = _head(study) | {"table": _columns(study, metrics)}
+    document = _head(study) | {"table": _transposed(list(rows(study, metrics)))}
     path.write_text(json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")), encoding="utf-8")
 
 
@@ -197,9 +194,8 @@ def _coded(column: Any) -> Coded:
 
 
 def _study(path: Path, head: dict[str, Any], words: Mapping[str, Coded], ks: Floats, values: Floats) -> Study:
-    if head["version"] > VERSION:
-        newer = f"{plain(path, 400)} is of format version {head['version']}"
-        raise InspectorError(f"{newer}: update adapter-inspector to open it.")
+    if (version := head["version"]) > VERSION:
+        raise InspectorError(f"{plain(path, 400)} is of format version {version}: update adapter-inspector to open it.")
     shapes = np.array(head["shapes"], dtype=np.int64).reshape(len(head["adapters"]), len(head["modules"]), 2)
     study = Study(
         typed(tuple[AdapterInfo, ...], head["adapters"]),

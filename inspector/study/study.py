@@ -76,8 +76,7 @@ class AdapterInfo:
         """`8`, or `4-16` where modules differ."""
         if not self.ranks:
             return "-"
-        low, high = min(self.ranks), max(self.ranks)
-        return str(low) if low == high else f"{low}-{high}"
+        return "-".join(dict.fromkeys((str(min(self.ranks)), str(max(self.ranks)))))
 
     @property
     def scaled(self) -> bool:
@@ -178,9 +177,7 @@ class Study:
         """What the place axis of a block of this scope runs over."""
         if scope == "module":
             return self.modules
-        if scope == "layer":
-            return tuple(ModuleId(layer, "") for layer in self.layers)
-        return (ModuleId(None, ""),)
+        return tuple(ModuleId(layer, "") for layer in (self.layers if scope == "layer" else (None,)))
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -239,15 +236,11 @@ class Study:
     def subset(self, order: tuple[int, ...]) -> Study:
         """The study of these adapters only, in this order. Levels of no adapter stay as they are."""
         picked = list(order)
+        axes = {"none": 0, "adapter": 1, "pair": 2, "ordered": 2}
         blocks: dict[tuple[str, Scope], Floats] = {}
         for (metric, scope), values in self.blocks.items():
-            subject = DEFINITIONS[metric].subject
-            if subject == "adapter":
-                blocks[metric, scope] = values[picked]
-            elif subject == "none":
-                blocks[metric, scope] = values
-            else:
-                blocks[metric, scope] = values[np.ix_(picked, picked)]
+            chosen = [picked] * axes[DEFINITIONS[metric].subject]
+            blocks[metric, scope] = values[np.ix_(*chosen)] if chosen else values
         adapters = tuple(self.adapters[i] for i in picked)
         return replace(self, adapters=adapters, shapes=self.shapes[picked], blocks=blocks)
 
@@ -259,16 +252,3 @@ class Study:
     def __repr__(self) -> str:
         measured = ", ".join(dict.fromkeys(metric for metric, _ in self.blocks))
         return f"Study of {', '.join(self.names)}: {len(self.modules)} modules; {measured or 'nothing measured'}"
-
-
-def fill_diagonals(blocks: dict[tuple[str, Scope], Floats]) -> None:
-    """Write what every pair metric is of an adapter with itself, wherever it is not zero."""
-    for (metric, scope), values in blocks.items():
-        diagonal = DEFINITIONS[metric].diagonal
-        norm, rank = blocks.get(("norm", scope)), blocks.get(("effective_rank", scope))
-        if diagonal is None or norm is None:
-            continue
-        at = np.arange(len(norm))
-        known = norm > 0 if rank is None else (norm > 0) | np.isfinite(rank)  # the norm of some has no known scale
-        filled = np.where(known, diagonal, np.nan)
-        values[at, at] = filled[..., None] if values.ndim == 4 else filled

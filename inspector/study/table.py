@@ -10,8 +10,9 @@ import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.common.columns import Coded, Codes, coded
+from inspector.study.aggregate import fill_diagonals
 from inspector.study.metrics import DEFINITIONS, Definition
-from inspector.study.study import SCOPES, Scope, Study, fill_diagonals
+from inspector.study.study import SCOPES, Scope, Study
 
 COLUMNS = ("metric", "a", "b", "scope", "layer", "module", "k", "value")
 NUMBERS = ("k", "value")

@@ -40,10 +40,8 @@ def print_results(results: Results) -> None:
 
 
 def _accuracy(results: Results) -> Table:
-    table = titled("right answers")
-    table.add_column("model")
-    for heading in ("right", "of", "accuracy", "95 % interval", "cut", "unread", "tokens"):
-        table.add_column(heading, justify="right")
+    numbers = ("right", "of", "accuracy", "95 % interval", "cut", "unread", "tokens")
+    table = titled("right answers", ("model",), numbers)
     blocks = results.blocks()
     if results.base is not None:
         share = [float(blocks[f"accuracy_base{end}", "global"][0]) for end in ("", "_low", "_high")]
@@ -73,11 +71,8 @@ def _cells(records: Mapping[str, Record], share: list[float]) -> list[str]:
 
 def _pairs(results: Results) -> Table:
     """The base against every adapter, then every pair of adapters."""
-    table = titled("pairs, problem by problem")
-    for heading in ("a", "b"):
-        table.add_column(heading)
-    for heading in ("both", "only a", "only b", "neither", "p", "Holm"):
-        table.add_column(heading, justify="right")
+    numbers = ("both", "only a", "only b", "neither", "p", "Holm")
+    table = titled("pairs, problem by problem", ("a", "b"), numbers)
     blocks = results.blocks()
     marks = [results.marks(records) for records in results.adapters]
     if results.base is not None:

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import fixed
 from inspector.common.text import count, plain
 from inspector.insights.verdict import verdicts
 from inspector.merging.preview import Preview
 from inspector.study.metrics import DEFINITIONS
-from inspector.tables.tables import UNLIMITED, Page, number, significant, titled
+from inspector.tables.tables import UNLIMITED, Page, significant, titled
 
 _ALL = 0.9995
 """Energy from which on more rank is not worth a word."""
@@ -51,13 +52,12 @@ def _parents(preview: Preview) -> Table:
     """Who is added, how much of it, and how far the sum points its way."""
     study, scope = preview.study, preview.scope()
     added = sum(w != 0 for w in preview.weights)
-    table = titled(f"Σ w·ΔW of {count(added, 'adapter')}, {count(int(scope.sum()), 'module')}")
-    table.add_column("adapter", overflow="fold", max_width=30)
-    for heading in ("weight", "rank", "‖ΔW‖", "‖w·ΔW‖", "cosine to sum"):
-        table.add_column(heading, justify="right")
+    title = f"Σ w·ΔW of {count(added, 'adapter')}, {count(int(scope.sum()), 'module')}"
+    table = titled(title, ("adapter",), ("weight", "rank", "‖ΔW‖", "‖w·ΔW‖", "cosine to sum"))
+    table.columns[0].overflow, table.columns[0].max_width = "fold", 30
     norms, cosines = preview.sums.own_norms(scope).tolist(), preview.sums.cosines(scope).tolist()
     for info, w, norm, cosine in zip(study.adapters, preview.weights, norms, cosines, strict=True):
-        cells = (f"{w:g}", info.rank, significant(norm), significant(abs(w) * norm), number(cosine, 3))
+        cells = (f"{w:g}", info.rank, significant(norm), significant(abs(w) * norm), fixed(cosine))
         table.add_row(Text(plain(info.name)), *cells)
     return table
 
@@ -70,9 +70,9 @@ def _whole(preview: Preview, rank: int) -> list[str]:
     top = preview.largest_rank
     lines = [
         f"norm of the sum   {significant(float(sums.norm(scope)))}",
-        f"energy ratio      {number(ratio, 3)} (1 orthogonal, above 1 aligned, below 1 cancelling)",
-        f"interference      {number(float(sums.interference(scope)), 3)} (0: nowhere do two parts oppose each other)",
-        f"rank of the sum   {number(float(preview.ranks(scope)), 1)} on average, at most {top}",
+        f"energy ratio      {fixed(ratio)} (1 orthogonal, above 1 aligned, below 1 cancelling)",
+        f"interference      {fixed(float(sums.interference(scope)))} (0: nowhere do two parts oppose each other)",
+        f"rank of the sum   {fixed(float(preview.ranks(scope)), 1)} on average, at most {top}",
         f"energy kept       {_percent(float(preview.kept(scope, rank)))} at rank {rank}",
     ]
     by_rank = ", ".join(f"{k}: {_percent(float(held[k - 1]))}" for k in _steps(held, top))
@@ -91,14 +91,13 @@ def _steps(held: Floats, top: int) -> list[int]:
 
 def _places(preview: Preview, rank: int, what: str, names: Sequence[object], at: Floats) -> Table:
     """One row per projection or layer."""
-    table = titled(f"by {what}")
-    table.add_column(what, overflow="fold", max_width=24)
-    for heading in ("modules", "‖sum‖", "energy ratio", "interference", f"kept at {rank}"):
-        table.add_column(heading, justify="right")
+    numbers = ("modules", "‖sum‖", "energy ratio", "interference", f"kept at {rank}")
+    table = titled(f"by {what}", (what,), numbers)
+    table.columns[0].overflow, table.columns[0].max_width = "fold", 24
     sums = preview.sums
     columns = (sums.norm(at), sums.energy_ratio(at), sums.interference(at), preview.kept(at, rank), at.sum(0))
     for name, norm, ratio, conflict, kept, modules in zip(names, *columns, strict=True):
-        cells = (f"{modules:.0f}", significant(norm), number(ratio, 3), number(conflict, 3), _percent(kept))
+        cells = (f"{modules:.0f}", significant(norm), fixed(ratio), fixed(conflict), _percent(kept))
         table.add_row(Text(plain(name)), *cells)
     return table
 

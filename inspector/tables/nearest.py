@@ -8,9 +8,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from inspector.insights.nearest import answer, nearest, own
+from inspector.common.numbers import fixed, level
+from inspector.insights.nearest import answer, interval, nearest, own
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import titled
 
 
 def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
@@ -19,25 +20,25 @@ def resemblance_table(study: Study, title: str) -> Iterator[Table | str]:
     if len(names) == len(study.names) or study.block("cosine", "global") is None:
         return
     yield from (answer(study, name) for name in names)
-    table = titled(f"nearest of {title}")
-    for heading in ("adapter", "nearest"):
-        table.add_column(heading)
-    for heading in ("cosine", "u₁"):
-        table.add_column(heading, justify="right")
-    table.add_column("highest cosine in layers")
+    table = titled(f"nearest of {title}", ("adapter", "nearest"), ("cosine", "outputs"))
+    table.add_column("most alike in layers")
     table.add_column("‖ΔW‖ ×", justify="right")
     levels = []
     for name in names:
         for n, found in enumerate(nearest(study, name)):
-            levels.append(number(found.u1_chance))
+            by_outputs = found.metric == "output_similarity"
+            levels += [level(found.chance, "n/a")] if by_outputs else []
             ratio = "n/a" if np.isnan(found.norm_ratio) else f"{found.norm_ratio:.3g}"
-            numbers = (number(found.cosine), number(found.u1), found.where, ratio)
+            outputs = fixed(found.value) + interval(found) if by_outputs else "–"
+            numbers = (fixed(found.cosine), outputs, found.where, ratio)
             table.add_row(Text("" if n else name), Text(found.reference), *numbers)
-    if not levels:
+    if not table.row_count:
         return
     yield table
-    chance = " to ".join(dict.fromkeys((min(levels), max(levels))))
-    yield (
-        f"cosine over all modules; u₁ by chance: {chance}; ‖ΔW‖ ×: how many times as far yours moved. "
-        "A cosine near zero may only be another random start of A: then u₁, the output direction, still agrees."
-    )
+    yield "cosine over all modules; ‖ΔW‖ ×: how many times as far yours moved."
+    if levels:
+        chance = " to ".join(dict.fromkeys((min(levels), max(levels))))
+        yield (
+            "outputs: output similarity, mean over modules and its 95 % interval, by which those are ordered that are "
+            f"not known to share one random start of A; by chance {chance}."
+        )

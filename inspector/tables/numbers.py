@@ -41,10 +41,8 @@ def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iter
     heads = labels([study.names[j] for j in columns]).at(_HEAD)
     side = max(map(cell_len, study.names))
     for part in _parts([max(cell_len(head), _NUMBER) for head in heads], width - side - _GAP):
-        table = titled(f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else "")
-        table.add_column("")
-        for head in heads[part]:
-            table.add_column(Text(head), justify="right")
+        title = f"{DEFINITIONS[metric].title}{ordered}, all modules" if part.start == 0 else ""
+        table = titled(title, ("",), heads[part])
         for i, name in enumerate(study.names):
             cells = (in_digits(metric, value) for value in shown[i, columns[part]].tolist())
             table.add_row(Text(name), *cells)
@@ -53,19 +51,26 @@ def matrix_tables(study: Study, metric: str, values: Floats, width: int) -> Iter
 
 def by_layer_tables(study: Study, metric: str, values: Floats, width: int) -> Iterator[Table]:
     """Layers × pairs, the names of a pair one above the other, in as many tables as the width asks for."""
-    pairs = [at for _, _, at in told_subjects(study, "pair")]
-    shown = pairs if len(pairs) <= MOST_PAIRS else [pair for pair in first_pairs(study) if pair in pairs]
+    pairs = [at for _, _, at in told_subjects(study, "pair") if np.isfinite(values[at]).any()]
+    few = [pair for pair in first_pairs(study) if pair in pairs] or pairs[:MOST_PAIRS]
+    shown = pairs if len(pairs) <= MOST_PAIRS else few
     left_out = f" ({len(shown)} of {len(pairs)} pairs; --out has all)" if len(shown) < len(pairs) else ""
     names = labels(study.names).at(_HEAD)
-    for part in _parts(
-        [max(cell_len(names[i]), cell_len(names[j]), _NUMBER) for i, j in shown], width - len("layer") - _GAP
-    ):
-        table = titled(f"{DEFINITIONS[metric].title} by layer{left_out}" if part.start == 0 else "")
-        table.add_column("layer", justify="right")
-        for i, j in shown[part]:
-            table.add_column(Text(f"{names[i]}\n{names[j]}", justify="right"), justify="right")
+    columns = [(f"{names[i]}\n{names[j]}", values[i, j]) for i, j in shown]
+    yield from along_layers(study, metric, f" by layer{left_out}", columns, width)
+
+
+def along_layers(
+    study: Study, metric: str, title: str, columns: Sequence[tuple[str, Floats]], width: int
+) -> Iterator[Table]:
+    """A row a layer of which anything is known, the columns in as many tables as the width asks for."""
+    widths = [max(_NUMBER, *map(cell_len, head.split("\n"))) for head, _ in columns]
+    for part in _parts(widths, width - len("layer") - _GAP):
+        heading = f"{DEFINITIONS[metric].title}{title}" if part.start == 0 else ""
+        table = titled(heading, (), ("layer", *(head for head, _ in columns[part])))
         for place, layer in enumerate(study.layers):
-            table.add_row(str(layer), *(in_digits(metric, values[i, j, place]) for i, j in shown[part]))
+            if any(np.isfinite(values[place]) for _, values in columns):
+                table.add_row(str(layer), *(in_digits(metric, float(values[place])) for _, values in columns[part]))
         yield table
 
 
@@ -83,9 +88,7 @@ def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
 def listed_table(study: Study, metric: str, scope: Scope, values: Floats) -> Table:
     """One row per subject and place, with k across where the metric has an index."""
     definition = DEFINITIONS[metric]
-    table = titled(f"{definition.title}, {scope}")
-    for heading in ("a", "b", "layer", "module"):
-        table.add_column(heading)
+    table = titled(f"{definition.title}, {scope}", ("a", "b", "layer", "module"))
     numbers = values if definition.indexed else values[..., None]
     along = [f"α {alpha:g}" for alpha in study.alphas] if definition.index == "alpha" else map(str, count_from(1))
     for _, heading in zip(range(numbers.shape[-1]), along, strict=False):

@@ -11,8 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from inspector.common.numbers import fixed
 from inspector.insights.overview import Entry, Group, Overview
-from inspector.tables.tables import number, significant
+from inspector.tables.tables import significant
 
 STYLES = {"heading": "bold", "quiet": "dim", "bar": "cyan", "caution": "yellow"}
 """The styles that lines are marked with, as a terminal shows them; the app has its own."""
@@ -122,7 +123,7 @@ def _alone(found: Overview, columns: _Columns, width: int) -> OverviewLine | Non
         parts = []
         for entry in found.alone:
             why = f" ({', '.join(entry.why[:most])})" if entry.why[:most] else ""
-            parts.append(f"{columns.names[entry.index]} {number(entry.cosine, 2)}{why}")
+            parts.append(f"{columns.names[entry.index]} {fixed(entry.cosine)}{why}")
         text = Text.assemble("  ", ("alone: ", "heading"), " · ".join(parts))
         if cell_len(text.plain) <= width:
             return OverviewLine(text, "adapter", found.alone[0].index)
@@ -130,15 +131,15 @@ def _alone(found: Overview, columns: _Columns, width: int) -> OverviewLine | Non
 
 
 def _to(low: float, high: float) -> str:
-    return " to ".join(dict.fromkeys((f"{low:.2f}", f"{high:.2f}")))
+    return " to ".join(dict.fromkeys((fixed(low), fixed(high))))
 
 
 def _entry(entry: Entry, columns: _Columns, mark: str = " ") -> OverviewLine:
     name, nearest = columns.names[entry.index], columns.names.get(-1 if entry.nearest is None else entry.nearest, "")
     text = Text.assemble(
         f"  {mark} ", _padded(name, columns.name), "  ", (_bar(entry.norm, columns), "bar"),
-        significant(entry.norm).rjust(_NUMBERS), number(entry.rank, 1).rjust(_NUMBERS), "  ",
-        _padded(nearest, columns.name), "  ", (number(entry.cosine, 2) if nearest else "").rjust(_NUMBERS),
+        significant(entry.norm).rjust(_NUMBERS), fixed(entry.rank, 1).rjust(_NUMBERS), "  ",
+        _padded(nearest, columns.name), "  ", (fixed(entry.cosine) if nearest else "").rjust(_NUMBERS),
     )  # fmt: skip
     if why := _fitting(entry.why, columns.why):
         text.append(f"  {why}", "quiet")
@@ -179,8 +180,8 @@ def group_rows(found: Overview) -> list[tuple[str, ...]]:
 
 def _cells(found: Overview, entry: Entry, group: str) -> tuple[str, ...]:
     names = dict(zip(found.who, found.labels.short, strict=True))
-    nearest = ("", "") if entry.nearest is None else (names[entry.nearest], number(entry.cosine, 2))
-    own = (significant(entry.norm), number(entry.rank, 1))
+    nearest = ("", "") if entry.nearest is None else (names[entry.nearest], fixed(entry.cosine))
+    own = (significant(entry.norm), fixed(entry.rank, 1))
     return group, names[entry.index], *own, *nearest, ", ".join(entry.why)
 
 

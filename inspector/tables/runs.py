@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed
 from inspector.insights.findings import Finding, findings_of
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.nearest import is_reference, own
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.sensitivity import compared_by, spreads, variations
 from inspector.study.study import Study
-from inspector.tables.tables import number, titled
+from inspector.tables.tables import significant, spread, titled
 
 
 def summary_lines(study: Study) -> Iterator[str]:
@@ -37,7 +37,7 @@ def _of_published(study: Study, found: Finding) -> bool:
 
 
 def group_tables(study: Study, by: str) -> Iterator[Table | str]:
-    """Cosines within and between the groups of method, seed or lr; then pairs of one method; then lineage."""
+    """Similarities within and between the groups of method, seed or lr; then pairs of one method; then lineage."""
     yield _spreads(study, by)
     yield _variations(study)
     if (table := _lineage(study)) is not None:
@@ -46,35 +46,30 @@ def group_tables(study: Study, by: str) -> Iterator[Table | str]:
 
 
 def _spreads(study: Study, by: str) -> Table:
-    table = titled(f"cosines by {by}: mean (least to largest)")
-    for heading in (by, "adapters"):
-        table.add_column(heading)
-    for heading in ("within", "to the others"):
-        table.add_column(heading, justify="right")
-    for spread in spreads(study, by):
-        names = ", ".join(study.names[i] for i in spread.members)
-        table.add_row(Text(spread.group), Text(names), _range(spread.within), _range(spread.between))
+    table = titled(
+        f"{compared_by(study).replace('_', ' ')} by {by}: mean (least to largest)",
+        (by, "adapters"),
+        ("within", "to the others"),
+    )
+    for found in spreads(study, by):
+        names = ", ".join(study.names[i] for i in found.members)
+        table.add_row(Text(found.group), Text(names), spread(found.within), spread(found.between))
     return table
-
-
-def _range(values: tuple[float, float, float]) -> str:
-    mean, low, high = values
-    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _variations(study: Study) -> Table | str:
     found = variations(study)
     if not found:
         return "No two adapters are of one method: run.json beside them, or names such as sft_lr2e-4_s42, would tell.\n"
-    table = titled("one method, other seed or rate")
-    for heading in ("a", "b", "differ in", "start A₀"):
-        table.add_column(heading)
-    for heading in ("cosine", "norm b/a", "u₁", "v₁", "smallest angle", "largest"):
-        table.add_column(heading, justify="right")
+    words, numbers = (
+        ("a", "b", "differ in", "start A₀"),
+        ("cosine", "outputs", "norm b/a", "u₁", "v₁", "smallest angle", "largest"),
+    )
+    table = titled("one method, other seed or rate", words, numbers)
     for v in found:
-        numbers = [number(value, 3) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
-        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
-        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *numbers, *angles)
+        cells = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
+        table.add_row(Text(study.names[v.a]), Text(study.names[v.b]), v.differs, v.start, *cells, *angles)
     return table
 
 
@@ -83,12 +78,8 @@ def _lineage(study: Study) -> Table | None:
     found = lineage(study)
     if found is None or len(study.adapters) < 2:
         return None
-    table = titled(f"lineage: row-space overlap ({found.by_chance} by chance)")
-    table.add_column("")
-    table.add_column("group", justify="right")
-    for name in study.names:
-        table.add_column(Text(name), justify="right")
+    table = titled(f"lineage: row-space overlap ({found.by_chance} by chance)", ("",), ("group", *study.names))
     for at, group in enumerate(found.groups):
         for i in group:
-            table.add_row(Text(study.names[i]), str(at + 1), *(number(v, 2) for v in found.overlap[i].tolist()))
+            table.add_row(Text(study.names[i]), str(at + 1), *(fixed(v, 2) for v in found.overlap[i].tolist()))
     return table

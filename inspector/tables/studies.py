@@ -8,12 +8,13 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.geometry.interference import energy_ratio_of_sum
 from inspector.insights.findings.limits import by_base
 from inspector.insights.nearest import own
 from inspector.insights.overview import in_blocks, overview
-from inspector.insights.pairwise import chance_span, shared
+from inspector.insights.pairwise import chance_span, shared, within_bases
 from inspector.insights.short_names import in_short
 from inspector.study.metrics import DEFINITIONS, INTERFERENCE, shown_in
 from inspector.study.study import Study
@@ -22,10 +23,10 @@ from inspector.study.warnings import finding_lines
 from inspector.tables.nearest import resemblance_table
 from inspector.tables.numbers import by_layer_tables, listed_table, matrix_tables
 from inspector.tables.overview import STYLES, overview_lines
-from inspector.tables.pairs import angles_table, interference_table, verdict_table
+from inspector.tables.pairs import angles_table, interference_table, verdict_lines
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
-from inspector.tables.tables import UNLIMITED, Page, in_digits, number, short_targets, titled
+from inspector.tables.tables import UNLIMITED, Page, in_digits, short_targets, titled
 
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
@@ -48,19 +49,23 @@ class _Page:
     def on_terminal(self) -> bool:
         return self._tables.is_terminal
 
+    @property
+    def text_width(self) -> int:
+        return self._text.width
+
     def table(self, table: Table) -> None:
         self._tables.print(table)
-
-    def tables(self, tables: Iterable[Table]) -> None:
-        for table in tables:
-            self.table(table)
 
     def text(self, text: str | Text) -> None:
         self._text.print(Text(text) if isinstance(text, str) else text)
 
-    @property
-    def text_width(self) -> int:
-        return self._text.width
+    def parts(self, parts: Iterable[Table | str], before: str = "") -> None:
+        """Tables and lines of text, these after `before`."""
+        for part in parts:
+            if isinstance(part, str):
+                self.text(before + part)
+            else:
+                self.table(part)
 
 
 def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False) -> None:
@@ -97,18 +102,14 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
 
 def _short(study: Study, page: _Page) -> Study:
     """The study with the names that tables have; what all of one's own names share is printed."""
-    found, shared = in_short(study, NAME)
+    found, shared = in_short(within_bases(study), NAME)
     if shared:
         page.text(f"names: {shared}")
     return found
 
 
 def _print_probes(page: _Page, study: Study) -> None:
-    for part in probe_tables(study):
-        if isinstance(part, str):
-            page.text(f"\n{part}")
-        else:
-            page.table(part)
+    page.parts(probe_tables(study, page.width), before="\n")
 
 
 def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
@@ -122,7 +123,10 @@ def _print_pairs(page: _Page, study: Study) -> None:
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
         page.text(f"{who} module of the same name and shape to compare.")
         return
-    page.table(verdict_table(study))
+    page.text("verdicts")
+    for line in verdict_lines(study):
+        page.text(line)
+    page.text("")
     for metric in (metric for metric in at_a_glance(of_pairs=True) if _has(study, metric)):
         _print_metric(page, study, metric, layers=False)
     if _has(study, "principal_angle", "principal_angle_q25", "principal_angle_q75", "principal_angle_chance"):
@@ -136,7 +140,7 @@ def _print_pairs(page: _Page, study: Study) -> None:
     mixed = len(own(study)) < len(study.adapters)
     if study.settings.modules == "union" and study.usable.all() and len(by_base(study)) == 1 and not mixed:
         ratio = energy_ratio_of_sum(study.blocks["cosine", "global"][..., 0], study.blocks["norm", "global"][:, 0])
-        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {number(ratio, 3)}")
+        page.text(f"energy ratio of the sum of all {len(study.adapters)}: {fixed(ratio)}")
 
 
 def _has(study: Study, *metrics: str) -> bool:
@@ -148,29 +152,20 @@ def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for line in summary_lines(_short(study, page)):
-        page.text(line)
+    page.parts(summary_lines(_short(study, page)))
 
 
 def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
     page = _Page()
     _print_resemblance(page, study, title)
-    for part in group_tables(_short(study, page), by):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.table(part)
+    page.parts(group_tables(_short(study, page), by))
 
 
 def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> None:
     """The published adapters nearest to one's own; nothing where there are none."""
     for part in (parts := list(resemblance_table(study, title))):
-        if isinstance(part, str):
-            page.text(part)
-        else:
-            page.text("")
-            page.table(part)
+        page.parts([part] if isinstance(part, str) else ["", part])
     if parts:
         page.text("")
 
@@ -200,21 +195,14 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
         "health": [a.health for a in study.adapters],
     }
     shared = {name: values[0] for name, values in columns.items() if len(set(values)) == 1 and values[0]}
-    title = (
-        f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')}, "
-        f"{count(len(study.layers), 'layer')}"
-    )
-    table = titled(title)
-    table.add_column("adapter")
+    parts = ((len(study.adapters), "adapter"), (len(study.modules), "module"), (len(study.layers), "layer"))
+    title = ", ".join(count(number, noun) for number, noun in parts)
     apart = [name for name, values in columns.items() if name not in shared and any(values)]
-    for name in apart:
-        table.add_column(name)
-    for metric in numbers:
-        table.add_column(DEFINITIONS[metric].short, justify="right")
+    table = titled(title, ("adapter", *apart), [DEFINITIONS[metric].short for metric in numbers])
     for i, adapter in enumerate(study.adapters):
-        told = [Text(columns[name][i]) for name in apart]
+        facts = [Text(columns[name][i]) for name in apart]
         sizes = (in_digits(metric, values[i]) for metric, values in numbers.items())
-        table.add_row(Text(adapter.name), *told, *sizes)
+        table.add_row(Text(adapter.name), *facts, *sizes)
     if len(table.columns) > 1:
         page.table(table)
     else:
@@ -227,8 +215,7 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
 def _print_health(page: _Page, study: Study) -> None:
     """What was found in files; on a terminal it stands already, on stderr."""
     if not page.on_terminal:
-        for line in finding_lines({adapter.name: adapter.findings for adapter in study.adapters}):
-            page.text(line)
+        page.parts(finding_lines({adapter.name: adapter.findings for adapter in study.adapters}))
 
 
 def unstable_directions(study: Study) -> list[str]:
@@ -254,15 +241,13 @@ def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True
         if definition.subject in {"adapter", "none"} or definition.indexed:
             page.table(listed_table(study, metric, scope, values))
         elif scope == "global":
-            page.tables(matrix_tables(study, metric, values[:, :, 0], page.width))
+            page.parts(matrix_tables(study, metric, values[:, :, 0], page.width))
         else:
-            page.tables(by_layer_tables(study, metric, values, page.width))
+            page.parts(by_layer_tables(study, metric, values, page.width))
     if layers and study.block(metric, "global") is None:
         values = study.block(metric, "module")
-        if values is None:
-            page.text(f"{metric}: not measured in this study.")
-        else:
-            page.table(listed_table(study, metric, "module", values))
+        lacks = f"{metric}: not measured in this study."
+        page.parts([lacks if values is None else listed_table(study, metric, "module", values)])
     if metric in {"u1", "v1"} and (unstable := unstable_directions(study)):
         page.text(f"unstable (σ₂/σ₁ > {UNSTABLE}): {', '.join(unstable)}")
     chance = "n/a" if definition.indexed or definition.subject != "pair" else chance_span(study, metric)

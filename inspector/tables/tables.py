@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inspector.common.numbers import fixed, level
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.spectra import RANKS
 from inspector.study.module_id import module_ids
@@ -33,35 +34,49 @@ class Page(Console):
         raise BrokenPipeError
 
 
-def titled(title: str) -> Table:
-    """An empty table; a title wider than its columns stays on one line."""
+def titled(title: str, words: Iterable[str] = (), numbers: Iterable[str] = ()) -> Table:
+    """A table with columns of words, then of numbers; a title wider than these stays on one line."""
     heading = Text(title, no_wrap=True, overflow="ignore") if title else None
-    return Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number with fixed digits; n/a for NaN."""
-    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+    table = Table(title=heading, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in words:
+        table.add_column(Text(name))
+    for name in numbers:
+        table.add_column(Text(name, justify="right"), justify="right")
+    return table
 
 
 def in_digits(metric: str, value: float) -> str:
-    """A number of a metric with the digits it deserves: three that count of sizes, one place of ranks and angles."""
+    """A number of a metric with the digits it deserves.
+
+    One place of ranks and angles, two of what is bounded, two that count of levels by chance, three of sizes.
+    """
     definition = DEFINITIONS[metric]
     if definition.unit == "°":
-        return number(value, 1)
+        return fixed(value, 1)
     if definition.scale is None and definition.range is None:
-        return number(value, 1) if definition.metric in RANKS else significant(value)
-    return number(value, 3)
+        return fixed(value, 1) if definition.metric in RANKS else significant(value)
+    return level(value, "n/a") if metric.endswith("_chance") else fixed(value)
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A size with so many significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
+def p_value(value: float) -> str:
+    """Three digits behind the point, or one that counts: `0.031`, `2.0e-05`; n/a for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def spread(values: tuple[float, float, float]) -> str:
+    """(mean, least, largest) as `0.81 (0.77 to 0.88)`; a dash if nothing is known."""
+    mean, low, high = values
+    return "–" if math.isnan(mean) else f"{fixed(mean)} ({fixed(low)} to {fixed(high)})"
+
+
+def significant(value: float) -> str:
+    """A size with three significant digits, `1.44`, `0.0985`, `1320`; n/a for NaN."""
     if not math.isfinite(value) or value == 0:
         return "n/a" if math.isnan(value) else f"{value:g}"
-    rounded = float(f"{value:.{digits - 1}e}")
+    rounded = float(f"{value:.2e}")
     if not 1e-4 <= abs(rounded) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    return f"{rounded:.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+        return f"{value:.2e}"
+    return f"{rounded:.{max(2 - math.floor(math.log10(abs(rounded))), 0)}f}"
 
 
 def short_targets(targets: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from inspector.tui import session, workers
 from inspector.tui.hub_picker.choose import Pick
 from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Aligned, Opened, OpeningDone, Probed, Snapshot
-from inspector.tui.opening.demo import DemoRead, read_demo
+from inspector.tui.opening.saved import StudyRead, read_demo, read_study
 from inspector.tui.session import Session
 from inspector.tui.text import clean, plural
 from inspector.tui.work import Work
@@ -67,6 +67,13 @@ class AdapterList(Work):
         else:
             self._begin(plural(len(DEMO), "adapter"), read_demo)
 
+    def open_study(self, path: str) -> None:
+        """Show a saved study; beside others it has no place, for its numbers are of its own adapters alone."""
+        if self.state.arrangement or self.progress is not None:
+            self.say(f"others are open: a saved study opens alone, by `inspector {clean(path)}`", "warn")
+        else:
+            self._begin(clean(path), partial(read_study, path))
+
     def _begin(self, what: str, job: Callable[[int, workers.Post, workers.Cancelled], None]) -> None:
         self.arrived = ()
         self.state.search("adapters", "")  # or what is opened may stay out of sight
@@ -75,7 +82,7 @@ class AdapterList(Work):
         self.state.opening = what
         self.repaint()
 
-    def on_demo_read(self, message: DemoRead) -> None:
+    def on_study_read(self, message: StudyRead) -> None:
         if not self.current(message.generation):
             return
         state, shipped = self.state, message.study.settings.k
@@ -84,7 +91,9 @@ class AdapterList(Work):
         state.replace_study(message.study)
         session.restore_adapters(self.session, state)
         self.refilter(self.session.filter if self.session.filter in state.study.projections else "")
-        if state.k == shipped:
+        if not message.adapters:
+            state.k = shipped
+        elif state.k == shipped:
             self.say("every number is of the study that ships with the demo · p runs the base again")
         else:
             self.say(f"the study that ships with the demo has k = {shipped}: measuring with k = {state.k}")

@@ -49,11 +49,9 @@ class InspectorApp(AdapterList):
     ) -> None:
         state = AppState.of(study or nobody(Settings(k=k)), k)
         super().__init__(state, [view() for view in VIEWS], EVERYWHERE)
-        self.session = session.read()
-        asked = sources if study is None else [info.source for info in study.adapters]
-        same = not (asked or watch or demo) or self.session.knows(asked)
-        same = same or (demo and is_demo(self.session.adapters or []))
-        session.restore_choices(self.session, self.state, self.views.values(), same=same)
+        left = session.read()
+        self.session = left.elsewhere if sources or study is not None or watch or demo else left
+        session.restore_choices(self.session, self.state, self.views.values())
         if study is not None:
             self.state.k = study.settings.k
             session.restore_adapters(self.session, self.state)

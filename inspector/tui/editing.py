@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.insights.order import similarity_order
+from inspector.study.export import is_study
 from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
@@ -45,7 +46,10 @@ def _open(_view: object, app: AdapterList) -> None:
         if source == DEMO_WORD and not Path(source).exists():
             app.open_demo()
         elif source:
-            app.open_sources([source])
+            if is_study([source]):
+                app.open_study(source)
+            else:
+                app.open_sources([source])
             app.state.recent = recently(app.state.recent, [source])
 
     app.push_screen(OpenDialog(app.state.recent, app.ink), given)

@@ -88,5 +88,5 @@ EVERYWHERE = (
     Action("help", "?", "help", "the keys of this view, and the definition of every number in it", _help, 99),
     Action("suspend", "ctrl+z", "to the shell", "stop the app, as any program of a terminal; fg brings it back",
            lambda _, app: app.action_suspend_process()),
-    Action("quit", "q", "quit", "leave; the next start shows the same view", lambda _, app: app.exit(0), 98),
+    Action("quit", "q", "quit", "leave; `inspector` without sources opens here again", lambda _, app: app.exit(0), 98),
 )  # fmt: skip

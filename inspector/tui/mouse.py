@@ -24,15 +24,13 @@ def clicked(app: Shell, area: str, text: str, x: int, y: int) -> None:
     if area == "tabs":
         _press(app, _tab(line, at))
     elif area == "views":
-        _show(app, line, at)
-    elif area == "views":
         _turn(app, line, at)
     elif area == "keys":
         _run(app, _entry(app, line, at))
     elif area == "slider":
         _slide(app, line, at)
     elif area == "body":
-        _choose(app, lines, y)
+        _choose(app, lines, x, y)
 
 
 def scrolled(app: Shell, step: int) -> None:
@@ -48,16 +46,8 @@ def _character(line: str, x: int) -> int:
 
 def _tab(line: str, at: int) -> str:
     """The key of the tab on the character: its name follows it."""
-    keys = [found for found in re.finditer(r"(?<![^\s\[\]])\d(?=[\s·A-Z])", line) if found.start() <= at + 1]
+    keys = [found for found in re.finditer(r"(?<![^\s\[])\d(?=\s|$)", line) if found.start() <= at + 1]
     return keys[-1].group() if keys and at < len(line.rstrip()) else ""
-
-
-def _show(app: Shell, line: str, at: int) -> None:
-    """The view of the tab whose title is on the character."""
-    for view in app.views_of(app.view.tab):
-        start = line.find(view.title)
-        if start - 1 <= at <= start + len(view.title):
-            app.action_act(f"go_{view.id}")
 
 
 def _press(app: Shell, key: str) -> None:
@@ -98,11 +88,15 @@ def _slide(app: Shell, line: str, at: int) -> None:
         app.repaint()
 
 
-def _choose(app: Shell, lines: list[str], y: int) -> None:
-    """The cursor to the line; on its own line, what ⏎ does there."""
+def _choose(app: Shell, lines: list[str], x: int, y: int) -> None:
+    """The cursor to the line, or the cell of a map; where it is already, what ⏎ does there."""
+    before = (app.state.row, app.state.col)
+    picked = app.view.pick(app.state, x, y)
     marked = next((n for n, line in enumerate(lines) if line.lstrip().startswith(CURSOR)), None)
-    if marked == y:
+    if before == (app.state.row, app.state.col) if picked else marked == y:
         _run(app, next((action for action in app.view.actions if "enter" in action.keys.split()), None))
+    elif picked:
+        app.repaint()
     elif marked is not None and y < len(lines) and lines[y].strip():
         app.view.reach(app.state, y, marked)
         app.repaint()

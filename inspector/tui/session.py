@@ -40,6 +40,8 @@ class Session:
     """The set that was looked at."""
     weights: dict[str, Any] | None = None
     """Of the sum, by name."""
+    reference: str = ""
+    """The name of the adapter that the others were shown against."""
     recent: list[str] | None = None
     """Sources that were opened, the newest first."""
     choices: dict[str, Any] = field(default_factory=dict)
@@ -50,11 +52,10 @@ class Session:
         """`NAME=SOURCE` of everything that was open."""
         return [f"{name}={source}" for name, source in self.adapters or []]
 
-    def knows(self, sources: Iterable[str]) -> bool:
-        """Whether any of these sources was open, itself or as the folder of one that was."""
-        asked = [_findable(source.partition("=")[2] or source) for source in sources]
-        known = [source for _, source in self.adapters or []]
-        return any(source == one or source.startswith(f"{one.rstrip('/')}/") for source in known for one in asked)
+    @property
+    def elsewhere(self) -> Session:
+        """Without the place that was looked at: what a start on sources of its own takes over."""
+        return replace(self, view=Session.view, layer=0, one_layer=False, filter="", cursor=None)
 
 
 def path() -> Path:
@@ -124,6 +125,7 @@ def now(state: AppState, views: Iterable[View], theme: str) -> Session:
         claims=state.judged.name if state.judged else "",
         recent=[_findable(source) for source in state.recent],
         weights={everyone[at]: weight for at, weight in state.mixture.weights.items()},
+        reference="" if state.reference is None else everyone[state.reference],
         choices={name: value for view in views for name, value in view.chosen(state).items()},
     )
 
@@ -143,30 +145,31 @@ def _findable(source: str) -> str:
         return source
 
 
-def restore_choices(session: Session, state: AppState, views: Iterable[View], *, same: bool) -> None:
-    """What needs no adapters: scope, what the views remember, if it is a choice that there is; the view of the same."""
+def restore_choices(session: Session, state: AppState, views: Iterable[View]) -> None:
+    """What needs no adapters: the view, and what the views remember, if it is a choice that there is."""
     for view in views:
-        if same and view.id == session.view and view.there(state):
+        if view.id == session.view and view.there(state):
             state.view = view.id
         for name, _ in view.remembered:
             view.choose(state, name, session.choices.get(name))
     state.probe, state.recent = _choices(session.probe), tuple(filter(_is_text, session.recent or ()))
-    state.one_layer, state.layer = session.one_layer, max(session.layer, 0)
 
 
 def restore_adapters(session: Session, state: AppState) -> None:
-    """Order, cursor, pairs, weights and filter, as far as they are of adapters that are open again."""
+    """Order, cursor, layer, pairs, reference, weights, filter, as far as they are of adapters that are open again."""
     if state.row == state.col == 0:  # one adapter was there first
         state.col = 1
     ids = {name: at for at, name in enumerate(state.study.names)}
     remembered = [name for name, _ in session.adapters or []]
     open_ = [[info.name, _findable(info.source)] for info in state.study.adapters]
     if not any(adapter in open_ for adapter in session.adapters or []):
-        session.filter, state.one_layer = "", False  # what others were narrowed to
+        session.filter = ""  # what others were narrowed to
         state.bound()
         return
     if session.moved and set(remembered) == set(ids) and len(remembered) == len(ids):
         state.arrangement = tuple(ids[name] for name in remembered)
+    state.reference = ids.get(session.reference)
+    state.one_layer, state.layer = session.one_layer, session.layer
     shown = [info.name for info in state.infos]
     if session.cursor and len(session.cursor) == 2 and all(name in shown for name in session.cursor):
         state.row, state.col = (shown.index(name) for name in session.cursor)

@@ -12,6 +12,8 @@ from itertools import islice
 import numpy as np
 
 from inspector.insights.first_pairs import first_pairs
+from inspector.insights.pairwise import within_bases
+from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
 from inspector.tui.numbers import Numbers, Pair
@@ -70,9 +72,11 @@ class AppState(Numbers):
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
+    _verdicts: tuple[Study, dict[Pair, Verdict]] | None = None
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
+        study = within_bases(study)
         return cls(study=study, shown=study, arrangement=tuple(range(len(study.adapters))), k=k)
 
     # Who is shown
@@ -93,6 +97,15 @@ class AppState(Numbers):
         if kept is None or kept[0] is not self.study or kept[1] != self.order:
             kept = self._ordered = (self.study, self.order, self.study.subset(self.order))
         return kept[2]
+
+    def verdict(self, a: int, b: int) -> Verdict:
+        """On the adapters of two ids, worked out once for these numbers."""
+        if self._verdicts is None or self._verdicts[0] is not self.study:
+            self._verdicts = (self.study, {})
+        known = self._verdicts[1]
+        if (a, b) not in known:
+            known[a, b] = verdict(self.study, a, b)
+        return known[a, b]
 
     @property
     def measured(self) -> bool:
@@ -214,7 +227,8 @@ class AppState(Numbers):
         self.mixture.renumber({at: ids[name] for at, name in enumerate(before) if name in ids})
         if self.reference is not None:
             self.reference = ids.get(before[self.reference])
-        self.study, self.shown, self.arrangement = study, study, tuple(kept + fresh)
+        self.study = self.shown = within_bases(study)
+        self.arrangement = tuple(kept + fresh)
         if self.layer < len(layers) and layers[self.layer] in self.layers:  # a base has more layers than its adapters
             self.layer = self.layers.index(layers[self.layer])
         self.bound()

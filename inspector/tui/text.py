@@ -11,6 +11,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.common.numbers import fixed, level
+
 NA = "·"
 _PLAIN = Style()
 
@@ -59,7 +61,7 @@ def centre(text: str, width: int) -> str:
 
 
 def bracketed(text: str, width: int) -> str:
-    """As `centre` would place it, in brackets that leave no blank: ` [.93] `; `▸+.93` where those do not fit."""
+    """As `centre` would place it, in brackets that leave no blank: ` [0.93] `; `▸0.93` where those do not fit."""
     if cell_len(text.strip()) + 2 > width:
         return left("▸" + text.strip(), width)
     start = max(width - cell_len(centre(text, width).lstrip()) - 1, 0)
@@ -85,30 +87,14 @@ def wrap(text: str, width: int) -> list[str]:
     return [*lines, line] if line or not lines else lines
 
 
-def signed(value: float) -> str:
-    """A cosine in four cells: `+.89`, `−.16`, `1.00`, `·` where there is none."""
-    if math.isnan(value):
-        return NA
-    if abs(value) >= 0.995:
-        return f"{abs(value):.2f}" if value > 0 else f"−{abs(value):.1f}"
-    digits = f"{abs(value):.2f}"[1:]
-    return f" {digits}" if digits == ".00" else ("+" if value > 0 else "−") + digits
+def decimal(value: float) -> str:
+    """A cosine, or a fraction: `0.86`, `−0.16`, `·` where there is none."""
+    return fixed(value, 2, NA)
 
 
-def unsigned(value: float) -> str:
-    """A fraction between 0 and 1: `.93`, `1.00`."""
-    if math.isnan(value):
-        return NA
-    return f"{value:.2f}"[1:] if round(value, 2) < 1 else f"{value:.2f}"
-
-
-def small(value: float) -> str:
-    """A chance level: two significant digits, `.0067`."""
-    if math.isnan(value):
-        return NA
-    if value <= 0 or value >= 0.1:
-        return unsigned(value)
-    return f"{value:.{1 - math.floor(math.log10(value))}f}"[1:]
+def chance_level(value: float) -> str:
+    """A level by chance: `0.0067`."""
+    return level(value, NA)
 
 
 def degrees(value: float) -> str:

@@ -6,7 +6,7 @@ import math
 
 from inspector.common.colours import Ramp
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
-from inspector.tui.text import NA, degrees, general, signed, unsigned
+from inspector.tui.text import NA, decimal, degrees, general
 
 DECADES = 2.0
 """Sizes are coloured by their logarithm, from a hundredth of the largest."""
@@ -24,14 +24,14 @@ def apart(metric: str) -> bool:
 
 
 def number(metric: str, value: float) -> str:
-    """A value in the digits it deserves: `+.86`, `.31`, `41.2°`, ranks `6.1`, sizes `1.44`."""
+    """A value in the digits it deserves: `0.86`, `41.2°`, ranks `6.1`, sizes `1.44`."""
     definition = DEFINITIONS[metric]
     if math.isnan(value):
         return NA
     if definition.unit == "°":
         return degrees(value)
     if definition.range in {SIGNED, FRACTION}:
-        return signed(value) if definition.range == SIGNED else unsigned(value)
+        return decimal(value)
     if definition.subject == "adapter" and (metric in shown_in("size") or definition.range is not None):
         return f"{value:.1f}"
     return general(value) if definition.range is None else f"{value:.2f}"

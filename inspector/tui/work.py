@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from inspector.insights.pairwise import within_bases
 from inspector.study.study import Settings
 from inspector.tui import workers
 from inspector.tui.messages import Filtered, Noted, Progress, Stopped
@@ -93,7 +94,7 @@ class Work(Shell):
     def on_filtered(self, message: Filtered) -> None:
         state = self.state
         if message.serial == self.filterings and message.projection == state.filter:
-            state.shown, state.pending = message.study, False
+            state.shown, state.pending = within_bases(message.study), False
             self.repaint()
 
     def on_stopped(self, message: Stopped) -> None:

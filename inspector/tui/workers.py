@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,7 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
         text = f"analysing {done}/{total} modules" if done < total else f"adding up {total} modules"
         post(Progress(generation, text, done, total))
 
-    post(Progress(generation, "loading torch"))
-    try:
+    with _reported("analysis", generation, post):
         from inspector.adapters.alignment import aligned
         from inspector.analysis.analyse import analyse, device_named
 
@@ -74,12 +74,20 @@ def measure(adapters: Sequence[Adapter], settings: Settings, generation: int, po
             cancelled=cancelled,
         )
         post(Snapshot(generation, study, complete=True))
+
+
+@contextmanager
+def _reported(what: str, generation: int, post: Post) -> Iterator[None]:
+    """Whatever a reader, a model or torch raises is posted as Stopped: it must not end the app."""
+    post(Progress(generation, "loading torch"))
+    try:
+        yield
     except CancelledError:
         post(Stopped(generation, "cancelled: what was measured so far stays", "warn"))
     except InspectorError as error:
         post(Stopped(generation, str(error)))
-    except Exception as error:  # noqa: BLE001 - whatever a reader or torch raises must not end the app
-        post(Stopped(generation, f"The analysis stopped: {type(error).__name__}: {error}"))
+    except Exception as error:  # noqa: BLE001
+        post(Stopped(generation, f"The {what} stopped: {type(error).__name__}: {error}"))
 
 
 def filter_study(study: Study, projection: str, serial: int, post: Post) -> None:
@@ -180,8 +188,7 @@ def probe(
 ) -> None:
     """Run the base model with the adapters; the study as points appear, and at the end."""
     started = time.monotonic()
-    post(Progress(generation, "loading torch"))
-    try:
+    with _reported("probe", generation, post):
         done = probers.get().run(
             adapters,
             study,
@@ -192,9 +199,3 @@ def probe(
             cancelled=cancelled,
         )
         post(Probed(generation, done, complete=True, seconds=time.monotonic() - started))
-    except CancelledError:
-        post(Stopped(generation, "cancelled: what was measured so far stays", "warn"))
-    except InspectorError as error:
-        post(Stopped(generation, str(error)))
-    except Exception as error:  # noqa: BLE001 - whatever a model or torch raises must not end the app
-        post(Stopped(generation, f"The probe stopped: {type(error).__name__}: {error}"))

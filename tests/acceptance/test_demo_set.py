@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
 from inspector.base_model import smollm2
 from inspector.common import assets
+from inspector.insights.nearest import nearest
 from inspector.report.build import report
 from inspector.report.markdown import markdown
 from inspector.study.export import load, save
@@ -179,3 +181,16 @@ def test_a_new_analysis_finds_the_same_numbers(study, adapters, tmp_path):
         shipped = study.block(metric, scope)
         assert shipped is not None, f"{metric} is new: run `make demo-study`"
         np.testing.assert_allclose(shipped, values, rtol=1e-6, atol=1e-6, err_msg=f"{metric} {scope}")
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_another_seed_or_rate_finds_its_own_method_first(name):
+    """By what fits the pair: the rates share the start of the others and are ranked by cosine, the seed is not."""
+    adapters, _ = open_sources([str(DEMO / name), *(str(DEMO / method) for method in STUDY)])
+    infos = [
+        replace(a, info=replace(a.info, name=f"ref.{a.info.name}")) if a.info.name in STUDY else a for a in adapters
+    ]
+    first, second, *_ = nearest(analyse(infos, Settings(device="cpu")), name)
+    assert first.reference == f"ref.{MORE[name]}"
+    assert first.metric == ("output_similarity" if name == "sft_s123" else "cosine")
+    assert not first.value - second.value <= first.error

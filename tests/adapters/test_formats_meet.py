@@ -1,6 +1,7 @@
 """One LoRA in several formats, ranks and prefixes is one update: cosine 1 everywhere; what is one-sided is counted."""
 
 import json
+from math import prod
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from inspector.study.study import Settings
 from tests.adapters.readers import test_gguf as gguf
 from tests.adapters.readers import test_torchtune as torchtune
 from tests.adapters.readers.image_models import kohya_tensors, randomised, save, text_encoder, unet
+from tests.hostile import valid
 from tests.makers import random_factors, write_adapter
 
 
@@ -115,3 +117,13 @@ def test_modules_of_one_side_are_zeros_or_left_out_and_counted(tmp_path, modules
     assert study.one_sided(0, 1) == 1
     assert abs(float(study.blocks["cosine", "global"][0, 1, 0]) - cosine) < 1e-9
     assert study.modules == (ModuleId(0, "self_attn.k_proj"), ModuleId(0, "self_attn.q_proj"))
+
+
+@pytest.mark.parametrize(
+    "kind", ["peft", "peft_pickle", "mlx", "kohya", "diffusers", "lycoris", "gguf_lora", "torchtune"]
+)
+def test_parameters_are_those_of_its_factors(tmp_path, kind):
+    adapter = opened(getattr(valid, kind)(tmp_path / "a"), "a")
+    factors = [t for t in adapter.tensors if t.role == "used" and not t.key.endswith("alpha")]
+    assert len(factors) == (7 if kind == "lycoris" else 4)
+    assert adapter.info.parameters == sum(prod(t.shape) for t in factors)

@@ -46,7 +46,7 @@ def test_what_notebooks_show(folders):
     shown = study.renamed("one", "<b>one</b>")._repr_html_()
     assert "&lt;b&gt;one&lt;/b&gt;" in shown
     assert "<b>" not in shown
-    assert f"{study.blocks['cosine', 'global'][0, 1, 0]:.3f}" in shown
+    assert f"{study.blocks['cosine', 'global'][0, 1, 0]:.2f}" in shown
     assert all(escape(told.text) in study._repr_html_() for told in overview(study).so_what)
     assert "r = " in inspector.load(folders[0])[0]._repr_html_() or "α/r" in inspector.load(folders[0])[0]._repr_html_()
 

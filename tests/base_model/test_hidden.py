@@ -10,6 +10,7 @@ from inspector.base_model.batches import Batches
 from inspector.base_model.encode import Encoded
 from inspector.common.errors import InspectorError
 from inspector.probes import lens, rows
+from inspector.probes.request import POOLINGS
 from tests.base_model.bases import base, fitting
 from tests.launches import Launches
 
@@ -47,7 +48,7 @@ def test_states_are_those_of_transformers_without_padding(family):
         torch.testing.assert_close(normed, expected[-1], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("pooling", rows.POOLINGS)
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooled_rows(pooling):
     onto = base()
     attached = attach(onto, [])

@@ -140,3 +140,35 @@ def test_a_first_set_is_of_what_moved_and_can_be_compared(tmp_path):
         )
     )
     assert (read(tmp_path / "made.yaml").title, read(tmp_path / "made.yaml").base) == ("What solo does", "org/b")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "y", "yes", "n", "No", "TRUE", "false", "on", "OFF", "null", "~", "1e3", "12", "a: b", "a b", "-a", "a#b", "ü",
+        "'", "a,b", "[a", "a.b-c@d", "x:y", "x:y:z", "@a", "*a",
+    ],
+)  # fmt: skip
+def test_names_are_read_back_as_they_were(tmp_path, name):
+    """What YAML takes for a truth, a number or a sign stands in quotes."""
+    first_set(tmp_path, Numbers(names=(name,), layers=1).put("norm", 1, name))
+    assert list(read(tmp_path / "made.yaml").adapters) == [name]
+
+
+@pytest.mark.parametrize("name", ["yes", "No", "null", "on", "a b"])
+def test_a_word_that_means_something_is_quoted(tmp_path, name):
+    assert f'"{name}":' in template(Numbers(names=(name,), layers=1).put("norm", 1, name).study(), tmp_path)
+
+
+def test_the_pair_of_a_first_set_is_the_first_that_was_compared(tmp_path):
+    """The pair a, b has no angle, a, c has no cosine."""
+    numbers = Numbers(names=("a", "b", "c"), layers=1, k=1)
+    for n, name in enumerate("abc", 2):
+        numbers.put("norm", n, name)
+    for a, b, angle, cosine in (("a", "b", np.nan, 0.1), ("a", "c", 30, np.nan), ("b", "c", 40, 0.3)):
+        numbers.put("cosine", cosine, a, b).put("principal_angle", angle, a, b)
+        for metric in ("orthogonal_fraction_global", "orthogonal_fraction_module"):
+            numbers.put(metric, 0.5, a, b).put(metric, 0.5, b, a)
+    assert first_set(tmp_path, numbers)["cosine"].selector.pairs == (("b", "c"),)
+    numbers.put("cosine", np.nan, "b", "c")
+    assert list(first_set(tmp_path, numbers)) == ["moved"]

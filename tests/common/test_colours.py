@@ -1,7 +1,5 @@
 """One hue a sign, lightness that grows away from zero, seen by everybody."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

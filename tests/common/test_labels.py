@@ -1,7 +1,5 @@
 """Names side by side: what all share is left out, the rest is cut in the middle, and no two look the same."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

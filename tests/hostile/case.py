@@ -1,7 +1,5 @@
 """What a hostile case is: how its files are made, and how the commands must end on them."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,5 @@
 """Configs that lie, beside right weights: PEFT's, mlx-lm's, the index of shards, run.json."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """Right files of wrong tensors: types, shapes and values no LoRA has, and module paths that collide."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path

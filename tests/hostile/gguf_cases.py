@@ -1,7 +1,5 @@
 """GGUF files: counts, lengths and offsets that lie."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """kohya's, LyCORIS's and diffusers' files: halves, alphas and shapes that do not fit, products that explode."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial

@@ -3,8 +3,6 @@
 python -m tests.hostile.make FOLDER      writes every case into a folder of its own, and lists them
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whole models against a base, and torchtune's checkpoints: what stands beside the weights lies."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from functools import partial

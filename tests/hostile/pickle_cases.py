@@ -1,7 +1,5 @@
 """Pickles: those that would run code, those that would take all memory, and zip archives that are none."""
 
-from __future__ import annotations
-
 import builtins
 import io
 import os

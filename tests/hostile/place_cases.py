@@ -1,7 +1,5 @@
 """What stands in a file's place: folders, links, pipes, devices, names."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ computes, which other work on the machine does not change, and a wide one of the
 address space than the process had and `ROOM` beside it, and its own peak of memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Saved studies from anyone: sizes, types and texts that lie."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -1,7 +1,5 @@
 """Every hostile case through the commands: the right exit code, one clear sentence, right numbers, no harm done."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, read_options, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspector.adapters.files.base_weights import BaseWeights
@@ -206,7 +206,7 @@ def dumped(document: object) -> bytes:
 
 @pytest.mark.parametrize("name", FORMATS)
 @fuzz(60)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_damaged_bytes(made, name, data):
     with Copy(made / name) as folder:
         path = data.draw(st.sampled_from(files(folder)))
@@ -251,7 +251,7 @@ def retyped(draw, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", IN_SAFETENSORS)
 @fuzz(80)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_other_shapes_types_and_names(made, name, data):
     with Copy(made / name) as folder:
         path = data.draw(st.sampled_from([path for path in files(folder) if path.suffix == ".safetensors"]))
@@ -263,7 +263,7 @@ def test_other_shapes_types_and_names(made, name, data):
     ("name", "file"), [("peft", CONFIG), ("mlx", CONFIG), ("torchtune", CONFIG), ("model", "config.json")]
 )
 @fuzz(60)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_changed_configs(made, name, file, data):
     with Copy(made / name) as folder:
         rich = {
@@ -280,7 +280,7 @@ def test_changed_configs(made, name, file, data):
 
 
 @fuzz(60)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_changed_indices(made, data):
     with Copy(made / "peft") as folder:
         for n in (1, 2):
@@ -292,7 +292,7 @@ def test_changed_indices(made, data):
 
 
 @fuzz(60)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_changed_records(made, data):
     record = {"method": "sft", "lr": 1e-4, "data_seed": 1, "init_seed": 2, "a0": "ab", "step": 5}
     with Copy(made / "peft") as folder:
@@ -313,7 +313,7 @@ def opens(path: Path) -> None:
 
 
 @fuzz(150)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_changed_studies(made, data):
     document = json.loads((made / "study.json").read_text())
     head, table = {k: v for k, v in document.items() if k != "table"}, document["table"]
@@ -326,7 +326,7 @@ def test_changed_studies(made, data):
 
 @pytest.mark.parametrize("name", ["study.json", "study.parquet"])
 @fuzz(60)
-@read_options(data=st.data())
+@given(data=st.data())
 def test_damaged_studies(made, name, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

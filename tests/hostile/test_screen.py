@@ -1,7 +1,5 @@
 """Names and findings of hostile files in the app: text, on every view, and no more than text."""
 
-from __future__ import annotations
-
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
 from inspector.study.study import Settings

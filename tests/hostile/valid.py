@@ -1,7 +1,5 @@
 """One small, valid adapter of every format: what cases and fuzzers damage."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files that say they are safetensors: headers that lie, in a PEFT folder whose config is right."""
 
-from __future__ import annotations
-
 import json
 import os
 import struct

@@ -43,6 +43,7 @@ def test_accuracy_of_all_members_is_needed():
     assert said(found)[0] == "A holds 3 variants of one update: keep one, by accuracy."
 
 
+MEASURED = {"accuracy", "mcnemar_p_holm"}
 LOSSES = {"a": 1.5, "b": 1.3, "c": 1.4}
 
 
@@ -57,7 +58,7 @@ def with_losses(pairs, high, *, accuracy=False, suffix=""):
     block = np.full((3, 3, 1), nan)
     block[1, 0, 0], block[1, 2, 0] = high
     block[0, 1, 0], block[2, 1, 0] = 9.0, 9.0  # the other way round: not b's own difference
-    return replace(found, blocks=found.blocks | {(f"lmc_ends{suffix}_high", "global"): block})
+    return replace(found, blocks=found.blocks | {(f"lmc_ends_high{suffix}", "global"): block})
 
 
 @pytest.mark.parametrize("suffix", ["", "_rollouts"])
@@ -74,11 +75,35 @@ def test_the_variant_to_keep_by_loss(high, end, suffix):
     ]  # fmt: skip
 
 
-def test_a_clear_loss_comes_before_an_accuracy_that_parts_nobody_and_after_one_that_does():
+def test_a_clear_loss_comes_before_an_accuracy_that_parts_nobody():
     pairs, clear = ("ab", "bc"), (-0.1, -0.1)
-    assert said(with_losses(pairs, clear, accuracy=True))[0].startswith("Of A's 3 variants b has the lowest loss")
+    wanted = "b has the lowest loss (1.30, next 1.40), accuracy tells none apart: keep b by loss."
+    assert said(with_losses(pairs, clear, accuracy=True))[0] == f"Of A's 3 variants {wanted}"
     assert "none solves the most" in said(with_losses(pairs, (0.1, 0.1), accuracy=True))[0]
     assert said(with_losses(("ab",), clear))[0].startswith("A holds 3 variants"), "c has no loss"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "high", "text"),
+    [
+        ((0.2, 0.4, 0.3), (-0.1, -0.1),
+         ("b solves the most (20 to 40 %), beyond chance more than a, b has the lowest loss (1.30, next 1.40): "
+          "keep it.")),
+        ((0.4, 0.2, 0.3), (-0.1, -0.1),
+         ("a solves the most (20 to 40 %), beyond chance more than b, b has the lowest loss (1.30, next 1.40): "
+         "keep a by accuracy or b by loss.")),
+        ((0.4, 0.2, 0.3), (-0.1, 0.1),
+         ("a solves the most (20 to 40 %), beyond chance more than b, the lowest loss is not clear: "
+         "keep a by accuracy.")),
+    ],
+)  # fmt: skip
+def test_accuracy_and_loss_stand_in_one_sentence(accuracy, high, text):
+    tested = made("abc", accuracy=dict(zip("abc", accuracy, strict=True)), mcnemar_p_holm={PAIR: 0.01})
+    found = with_losses(("ab", "ac", "bc"), high, accuracy=True)
+    found = replace(found, blocks=found.blocks | {k: v for k, v in tested.blocks.items() if k[0] in MEASURED})
+    first, *rest = overview(found).so_what
+    assert first.text == f"Of A's 3 variants {text}"
+    assert not any("keep" in one.text for one in rest)
 
 
 def with_paths(strict, names="abc"):
@@ -103,6 +128,18 @@ def test_what_the_loss_says_of_averaging(strict, text):
     assert found.text == text
     assert found.numbers[0].value == max(value for value in strict if value is not None)
     assert len(found.numbers) == sum(value is not None for value in strict)
+
+
+def test_what_is_flat_by_its_own_ends_is_not_the_steepest():
+    """+0.09 between losses of 10 is below their hundredth, +0.02 between losses of 1 is not."""
+    pairs = {("a", "b"): (10.0, 0.09), ("a", "c"): (1.0, 0.02), ("b", "c"): (1.0, 0.0)}
+    found = made(
+        "abc", cosine=0.1, alphas=(0.0, 1.0), probes=("lmc",),
+        lmc_loss={pair: np.array([loss, loss]) for pair, (loss, _) in pairs.items()},
+        barrier_strict={pair: rise for pair, (_, rise) in pairs.items()},
+    )  # fmt: skip
+    text = one_with("above both ends", found).text
+    assert text == "On 1 of 3 paths the loss rises above both ends, most between a and c (+0.02)."
 
 
 @pytest.mark.parametrize(

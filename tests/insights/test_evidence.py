@@ -126,7 +126,7 @@ def test_fewer_than_twenty_prompts_say_nothing(prompts, few):
         (below(0.95), "hidden states differ somewhat (CKA 0.95 in layer 7)"),
         (0.7, "hidden states differ somewhat (CKA 0.70 in layer 7)"),
         (below(0.7), "hidden states part from layer 5 on (CKA 0.70 in layer 7)"),
-        (-0.01, "hidden states part from layer 5 on (CKA -0.01 in layer 7)"),
+        (-0.01, "hidden states part from layer 5 on (CKA −0.01 in layer 7)"),
     ],
 )
 def test_words_for_hidden_states(least, text):
@@ -221,8 +221,8 @@ def test_answers_need_both_accuracies():
 
 
 def test_numbers_in_words():
-    assert [floored(value) for value in (0.998, 0.95, 0.29, 1.0, -0.001)] == ["0.99", "0.95", "0.29", "1.00", "-0.01"]
+    assert [floored(value) for value in (0.998, 0.95, 0.29, 1.0, -0.001)] == ["0.99", "0.95", "0.29", "1.00", "−0.01"]
     chances = (nan, 0.0, 0.0004, 0.0005, 0.0999, 0.1, -0.0001, -0.2)
-    assert [level(chance) for chance in chances] == ["", "0.00", "0.00", "0.0005", "0.1", "0.10", "0.00", "-0.20"]
+    assert [level(chance) for chance in chances] == ["", "0.00", "0.00", "0.0005", "0.1", "0.10", "0.00", "−0.20"]
     assert interval((0.5, nan, 1.0)) == interval((0.5, 0.0, nan)) == "0.50"
     assert interval((0.5, -0.001, 1.0)) == "0.50 (95 % interval 0.00 to 1.00)"

@@ -8,7 +8,7 @@ import torch
 
 from inspector.analysis.analyse import analyse
 from inspector.insights.lineage import Lineage, kinship, lineage
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.sensitivity import compared_by, spreads, variations
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
 from inspector.study.study import Settings
@@ -116,10 +116,45 @@ def test_kinship(overlap, chance, said):
 def test_digests_decide_what_row_spaces_leave_unclear():
     overlap = np.array([[1.0, 0.5], [0.5, 1.0]])
     told = [
-        Lineage(overlap, np.full((2, 2), 0.01), starts, ()).kinship(0, 1)
+        Lineage(overlap, np.full((2, 2), 0.01), np.full((2, 2), 0.9), starts, ()).kinship(0, 1)
         for starts in (("f", "f"), ("f", "g"), ("f", ""), ("", ""))
     ]
     assert told == ["same start or run", "different", "unclear", "unclear"]
+
+
+@pytest.mark.parametrize(("alike", "said"), [(0.31, "unclear"), (0.3, "different"), (np.nan, "different")])
+def test_outputs_kept_with_other_row_spaces_are_unclear(alike, said):
+    """A run that was merged, or factored anew, and continued; unless digests tell that its start was another."""
+    overlap, chance, outputs = np.array([[1.0, 0.01], [0.01, 1.0]]), np.full((2, 2), 0.01), np.full((2, 2), alike)
+    assert Lineage(overlap, chance, outputs, ("", "g"), ()).kinship(0, 1) == said
+    assert Lineage(overlap, chance, outputs, ("f", "g"), ()).kinship(0, 1) == "different"
+
+
+def test_a_run_continued_on_another_factorisation():
+    """The same outputs from a new A: output similarity is high, and no word of another run; strangers are different."""
+    B = {
+        n: torch.randn(D, 4, generator=torch.Generator().manual_seed(n)) * torch.tensor([9.0, 3, 2, 1]) for n in (0, 1)
+    }
+    again = {ModuleId(n, "self_attn.q_proj"): (B[n] + 0.05 * start(n).T, start(9)) for n in B}
+    first = {ModuleId(n, "self_attn.q_proj"): (B[n], start(8)) for n in B}
+    found = lineage(measured([Origin()] * 3, {"a": first, "b": again, "c": factors(start(7), 6)}))
+    assert found.outputs[0, 1] > 0.9
+    assert [found.kinship(*pair) for pair in ((0, 1), (0, 2), (1, 2))] == ["unclear", "different", "different"]
+
+
+def test_spreads_are_of_what_fits_the_pairs():
+    """Cosines of runs from one start; output similarities once one has another."""
+    updates = {"a": factors(start(1), 1), "b": factors(start(1), 2), "c": factors(start(2), 1)}
+    study = measured([Origin("sft"), Origin("dpo"), Origin("sft")], updates)
+    sft, dpo = spreads(study, "method")
+    outputs = study.blocks["output_similarity", "global"][:, :, 0]
+    assert compared_by(study) == "output_similarity"
+    assert sft.within == pytest.approx([outputs[0, 2]] * 3)
+    assert dpo.between == pytest.approx([outputs[1, [0, 2]].mean(), outputs[1, [0, 2]].min(), outputs[1, [0, 2]].max()])
+    assert [v.output_similarity for v in variations(study)] == [outputs[0, 2]]
+    near = measured([Origin("sft"), Origin("dpo")], {name: updates[name] for name in "ab"})
+    assert compared_by(near) == "cosine"
+    assert spreads(near, "method")[0].between == pytest.approx([near.blocks["cosine", "global"][0, 1, 0]] * 3)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +191,7 @@ def test_an_adapter_by_the_name_of_a_method_is_not_known_to_be_of_it():
         ("?", (0,), True), ("sft", (1,), False), ("dpo", (2,), False)
     ]  # fmt: skip
     sft = spreads(study, "method")[1]
-    assert sft.between == pytest.approx([study.blocks["cosine", "global"][1, 2, 0]] * 3)
+    assert sft.between == pytest.approx([study.blocks["output_similarity", "global"][1, 2, 0]] * 3)
     assert [(s.group, s.members, np.isnan(s.within[0]), np.isnan(s.between[0])) for s in spreads(study, "seed")] == [
         ("?", (0, 2), True, True), ("seed 42", (1,), True, True)
     ]  # fmt: skip
@@ -187,9 +222,11 @@ def test_what_seed_and_rate_do():
     assert (rate.start, found[0].start) == ("same", "different")
     assert (rate.u1, rate.v1, rate.angle) == pytest.approx((1, 1, 0), abs=1e-5)
     sft, dpo = spreads(study, "method")
-    cosine = study.blocks["cosine", "global"][:, :, 0]
-    assert sft.within == pytest.approx((np.mean([1, cosine[0, 2], cosine[1, 2]]), min(cosine[0, 2], cosine[1, 2]), 1))
+    outputs = study.blocks["output_similarity", "global"][:, :, 0]
+    assert sft.within == pytest.approx(
+        (np.mean([1, outputs[0, 2], outputs[1, 2]]), min(outputs[0, 2], outputs[1, 2]), 1)
+    )
     assert dpo.members == (3,)
     assert np.isnan(dpo.within[0])
-    assert dpo.between == pytest.approx((cosine[3, :3].mean(), cosine[3, :3].min(), cosine[3, :3].max()))
+    assert dpo.between == pytest.approx((outputs[3, :3].mean(), outputs[3, :3].min(), outputs[3, :3].max()))
     assert [s.group for s in spreads(study, "seed")] == ["seed 42", "seed 7"]

@@ -6,32 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
+from inspector.analysis.analyse import analyse
 from inspector.insights.nearest import answer, comparable, nearest, own, told_subjects
+from inspector.study.module_id import ModuleId
+from inspector.study.study import Settings
 from inspector.tables.nearest import resemblance_table
 from tests.claims.studies import Numbers
 from tests.insights.findings.published import below
+from tests.memory import adapter
 
 NAN = np.nan
 
 
-def beside(cosine, u1=(), norms=(), layers=None, mine=1.0):
+def beside(cosine, norms=(), layers=None, mine=1.0):
     """One's own beside as many published ones as there are cosines: `ref.a`, `ref.b` …"""
     names = tuple(f"ref.{letter}" for letter in "abcdef"[: len(cosine)])
     numbers = Numbers(names=("mine", *names), layers=5)
     for name, value in zip(names, cosine, strict=True):
         numbers.put("cosine", value, "mine", name)
-    for name, value in zip(names, u1, strict=False):
-        numbers.put("u1", value, "mine", name)
     for name, value in zip(names, norms, strict=False):
         numbers.put("norm", value, name)
     if norms:
         numbers.put("norm", mine, "mine")
     if layers is not None:
         numbers.put("cosine", layers, "mine", names[0], scope="layer")
-    study = numbers.study()
-    return replace(study, blocks=study.blocks | {("u1_chance", "global"): np.array([0.0625])})
+    return numbers.study()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def beside(cosine, u1=(), norms=(), layers=None, mine=1.0):
         (below(0.7), "goes part of the way with ref.a: cosine 0.70."),
         (0.4, "goes part of the way with ref.a: cosine 0.40."),
         (below(0.4), "is close to none of them: the largest cosine is 0.40, to ref.a."),
-        (-0.9, "is close to none of them: the largest cosine is -0.90, to ref.a."),
+        (-0.9, "is close to none of them: the largest cosine is −0.90, to ref.a."),
         (NAN, "has nothing in common with them that could be compared."),
     ],
 )
@@ -65,22 +67,67 @@ def test_those_as_near_are_named_with_it(cosine, named):
     assert answer(beside(cosine), "mine").endswith(named)
 
 
+def written_alike(outputs, cosine=(0.06, 0.05, 0.01), overlap=0.02, spread=0.0, chance=0.01):
+    """One's own beside published ones of another start of A, by mean output similarities of eight modules each."""
+    names = tuple(f"ref.{letter}" for letter in "abcdef"[: len(outputs)])
+    numbers = Numbers(names=("mine", *names), layers=4)
+    for name, value, of in zip(names, outputs, cosine, strict=False):
+        numbers.put("cosine", of, "mine", name).put("row_space_overlap", overlap, "mine", name)
+        numbers.put("output_similarity", value, "mine", name)
+        numbers.put("output_similarity", value + spread * np.tile([-1, 1], 4), "mine", name, scope="module")
+    study = numbers.study()
+    levels = {
+        (f"{metric}_chance", "global"): np.array([chance]) for metric in ("row_space_overlap", "output_similarity")
+    }
+    return replace(study, blocks=study.blocks | levels)
+
+
+MADE_SMALL = "which another start of A makes small"
+
+
 @pytest.mark.parametrize(
-    ("u1", "words"),
+    ("outputs", "words"),
     [
-        ((0.5, 0.3), " Yet it writes to the top directions of ref.a (u₁ 0.50, 0.062 by chance), as another random start of A would."),
-        ((below(0.5), 0.3), ""),
-        ((0.6, 0.585, 0.57), " Yet it writes to the top directions of ref.a and ref.b (u₁ 0.58 to 0.60, 0.062 by chance), as another random start of A would."),
-        ((0.2, NAN, 0.9), " Yet it writes to the top directions of ref.c (u₁ 0.90, 0.062 by chance), as another random start of A would."),
-        ((0.51, 0.495, 0.1), " Yet it writes to the top directions of ref.a (u₁ 0.51, 0.062 by chance), as another random start of A would."),
-        ((), ""),
+        ((0.3, 0.9, 0.5), f"writes to the same outputs as ref.b: output similarity 0.90 ± 0.00 (cosine 0.05, {MADE_SMALL})."),
+        ((below(0.9), 0.5), f"writes mostly to the same outputs as ref.a: output similarity 0.90 ± 0.00 (cosine 0.06, {MADE_SMALL})."),
+        ((0.2, below(0.7)), f"writes in part to the same outputs as ref.b: output similarity 0.70 ± 0.00 (cosine 0.05, {MADE_SMALL})."),
+        ((below(0.4), 0.1), f"writes a little to the outputs of ref.a: output similarity 0.40 ± 0.00 (cosine 0.06, {MADE_SMALL})."),
+        ((0.1, below(0.2)), "is close to none of them: the largest output similarity is 0.20, to ref.b, 0.01 by chance."),
+        ((0.5, 0.9, 0.88), f"writes to the same outputs as ref.b and ref.c: output similarity 0.88 to 0.90 ± 0.00 (cosine 0.01 to 0.05, {MADE_SMALL})."),
     ],
 )  # fmt: skip
-def test_output_directions_that_agree_all_the_same(u1, words):
-    assert (
-        answer(beside((0.1, 0.05, 0.02), u1), "mine")
-        == f"mine is close to none of them: the largest cosine is 0.10, to ref.a.{words}"
-    )
+def test_another_start_is_ranked_by_output_similarity(outputs, words):
+    assert answer(written_alike(outputs), "mine") == f"mine {words}"
+
+
+def test_little_more_than_chance_is_close_to_none():
+    assert answer(written_alike((0.29, 0.1), chance=0.1), "mine").startswith("mine is close to none of them")
+    assert answer(written_alike((0.31, 0.1), chance=0.1), "mine").startswith("mine writes a little to the outputs")
+
+
+def test_those_within_the_interval_are_named_with_the_nearest():
+    """Eight modules at ±0.1 about the mean: s = 0.1·√(8/7), so that half the interval is 1.96·s/√8 = 0.0741."""
+    study = written_alike((0.70, 0.63, 0.62), spread=0.1)
+    assert nearest(study, "mine")[0].error == pytest.approx(1.96 * 0.1 / 7**0.5)
+    assert "as ref.a and ref.b: output similarity 0.63 to 0.70 ± 0.07 " in answer(study, "mine")
+
+
+def test_a_shared_start_is_ranked_by_the_cosine():
+    """The cosine if every pair is known to share its start; one pair that does not decides for all."""
+    near = written_alike((0.5, 0.6), cosine=(0.8, 0.7), overlap=0.95)
+    assert [(one.metric, one.reference, one.value) for one in nearest(near, "mine")] == [
+        ("cosine", "ref.a", 0.8), ("cosine", "ref.b", 0.7),
+    ]  # fmt: skip
+    assert np.isnan(nearest(near, "mine")[0].error)
+    near.blocks["row_space_overlap", "global"][0, 2] = 0.5
+    assert [(one.metric, one.reference, one.value) for one in nearest(near, "mine")] == [
+        ("output_similarity", "ref.b", 0.6), ("output_similarity", "ref.a", 0.5),
+    ]  # fmt: skip
+    near.blocks["output_similarity", "global"][0, 1] = NAN
+    assert nearest(near, "mine")[0].metric == "cosine", "it was not measured for all"
+    near.blocks["cosine", "global"][0, 1] = NAN
+    assert [one.reference for one in nearest(near, "mine")] == ["ref.b"]
+    assert nearest(near, "mine")[0].metric == "output_similarity", "who has no cosine does not count"
 
 
 @pytest.mark.parametrize(
@@ -133,10 +180,10 @@ def test_layers_that_are_all_alike_are_not_told_apart(lowest, alike):
 
 
 def test_the_nearest_come_first_and_three_of_them():
-    study = beside((0.1, 0.4, NAN, -0.2, 0.3), (0.5, 0.6, 0.7, 0.8, 0.9), (1.0, 4.0, 1.0, 1.0, 0.5), mine=2.0)
+    study = beside((0.1, 0.4, NAN, -0.2, 0.3), (1.0, 4.0, 1.0, 1.0, 0.5), mine=2.0)
     found = nearest(study, "mine")
-    assert [(one.reference, one.cosine, one.u1, one.norm_ratio, one.u1_chance) for one in found] == [
-        ("ref.b", 0.4, 0.6, 0.5, 0.0625), ("ref.e", 0.3, 0.9, 4.0, 0.0625), ("ref.a", 0.1, 0.5, 2.0, 0.0625),
+    assert [(one.reference, one.metric, one.value, one.cosine, one.norm_ratio) for one in found] == [
+        ("ref.b", "cosine", 0.4, 0.4, 0.5), ("ref.e", "cosine", 0.3, 0.3, 4.0), ("ref.a", "cosine", 0.1, 0.1, 2.0),
     ]  # fmt: skip
     assert len(nearest(study, "mine", 9)) == 4
     assert (own(study), comparable(study)) == ([0], True)
@@ -159,19 +206,25 @@ def printed(study):
 
 
 def test_the_table_of_the_nearest():
-    study = beside((0.123, 0.456, 0.3, 0.2), (0.5, 0.6), (2.0, 0.0), layers=[0.5, 0.25, NAN, NAN, NAN], mine=3.0)
+    study = beside((0.123, 0.456, 0.3, 0.2), (2.0, 0.0), layers=[0.5, 0.25, NAN, NAN, NAN], mine=3.0)
     text = printed(study)
     rows = [line.split() for line in text.splitlines()]
     assert "nearest of toy" in text
     assert [row for row in rows if row and row[-1] in {"n/a", "1.5"}] == [
-        ["mine", "ref.b", "0.456", "0.600", "n/a"], ["ref.c", "0.300", "n/a", "n/a"], ["ref.d", "0.200", "n/a", "n/a"],
+        ["mine", "ref.b", "0.456", "–", "n/a"], ["ref.c", "0.300", "–", "n/a"], ["ref.d", "0.200", "–", "n/a"],
     ]  # fmt: skip
-    assert "u₁ by chance: 0.062;" in " ".join(text.split())
-    text = printed(beside((0.9, 0.8), (0.7, 0.6), (2.0, 1.0), layers=[0.5, 0.25, NAN, NAN, NAN], mine=3.0))
-    assert "ref.a 0.900 0.700 0 (0.50), 1 (0.25) 1.5" in " ".join(text.split())
+    assert "by chance" not in text
+    text = printed(beside((0.9, 0.8), (2.0, 1.0), layers=[0.5, 0.25, NAN, NAN, NAN], mine=3.0))
+    assert "ref.a 0.900 – 0 (0.50), 1 (0.25) 1.5" in " ".join(text.split())
     assert text.startswith(
         "mine is one direction with ref.a: cosine 0.90, most alike in layers 0 and 1; it moved 1.5 times as far."
     )
+
+
+def test_the_table_of_another_start():
+    text = " ".join(printed(written_alike((0.70, 0.63), spread=0.1)).split())
+    assert "mine ref.a 0.060 0.700 ± 0.07 n/a ref.b 0.050 0.630 ± 0.07 n/a" in text
+    assert "not known to share one random start of A; by chance 0.010." in text
 
 
 def test_without_anything_to_compare_there_is_no_table():
@@ -186,3 +239,36 @@ def test_pairs_of_published_ones_are_not_told_beside_ones_own():
     assert {a for a, _, _ in told_subjects(study, "adapter")} == {"mine", "ref.a", "ref.b"}
     published = Numbers(names=("ref.a", "ref.b")).study()
     assert [(a, b) for a, b, _ in told_subjects(published, "pair")] == [("ref.a", "ref.b")]
+
+
+def trained(target, seed, steps=20, rate=1e-4):
+    """B, A after gradient descent on ½‖B·A − T‖² from B = 0 and a random A of rank 16, a module each."""
+    made = {}
+    for n, of in enumerate(target):
+        A = torch.randn(16, of.shape[1], generator=torch.Generator().manual_seed(10 * seed + n)) / 8
+        B = torch.zeros(of.shape[0], 16)
+        for _ in range(steps):
+            error = B @ A - of
+            B, A = B - rate * error @ A.T, A - rate * B.T @ error
+        made[ModuleId(n, "self_attn.q_proj")] = (B, A)
+    return made
+
+
+def test_six_runs_find_their_own_method_from_another_start():
+    """Three objectives with most of their gradient in common, each from two more starts of A."""
+    drawn = torch.Generator().manual_seed(5)
+
+    def of_rank_two():
+        return torch.randn(64, 2, generator=drawn) @ torch.randn(2, 256, generator=drawn)
+
+    common = [of_rank_two() for _ in range(6)]
+    targets = {m: [of + 0.6 * of_rank_two() for of in common] for m in ("sft", "dpo", "rift")}
+    published = [adapter(f"ref.{m}", trained(target, 1)) for m, target in targets.items()]
+    own_runs = [adapter(f"{m}-{seed}", trained(target, seed)) for m, target in targets.items() for seed in (2, 3)]
+    study = analyse([*published, *own_runs], Settings(device="cpu"))
+    found = {one.info.name: nearest(study, one.info.name) for one in own_runs}
+    assert {name: (rows[0].reference, rows[0].metric) for name, rows in found.items()} == {
+        name: (f"ref.{name.split('-')[0]}", "output_similarity") for name in found
+    }
+    assert len(found) == 6
+    assert all(abs(row.cosine) < 0.2 for rows in found.values() for row in rows), "the cosine cannot tell them apart"

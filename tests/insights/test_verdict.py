@@ -1,7 +1,5 @@
 """The verdict on two adapters: a table of kinds of pairs, from factors made for them and from fabricated probes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import combinations
 
@@ -64,7 +62,7 @@ def test_one_direction_of_another_size():
 def test_opposite():
     found = of(made("a", 1), made("b", 1, -1.0))
     assert found.headline == (
-        "Weights only: opposed (cosine -1.00); opposed modules cancel 100 % of their energy in a sum."
+        "Weights only: opposed (cosine −1.00); opposed modules cancel 100 % of their energy in a sum."
     )
 
 
@@ -206,7 +204,7 @@ def test_a_measured_loss_comes_first_and_overrules(path, said):
 def test_a_barrier_whose_interval_reaches_zero_is_perhaps_one():
     low, high = {"barrier_strict_low": {PAIR: -0.1}}, {"barrier_strict_high": {PAIR: 2.5}}
     assert headline(probed((2.0, 4.0, 2.1), **low, **high)).startswith(
-        "Perhaps a barrier (loss 2.10 and 2.00, 4.00 averaged, up to 1.90 (95 % interval -0.10 to 2.50) above both)."
+        "Perhaps a barrier (loss 2.10 and 2.00, 4.00 averaged, up to 1.90 (95 % interval −0.10 to 2.50) above both)."
     )
 
 

@@ -6,6 +6,7 @@ from math import inf, nan, nextafter
 import numpy as np
 import pytest
 
+from inspector.common.numbers import fixed
 from inspector.insights.verdict import verdict
 from inspector.study.provenance import Origin
 from inspector.study.study import Settings
@@ -48,7 +49,7 @@ def weights(found, i=0, j=1):
 )  # fmt: skip
 def test_words_for_a_direction(cosine, words):
     for i, j in ((0, 1), (1, 0)):
-        assert weights(made(cosine), i, j) == f"{words} (cosine {cosine:z.2f})."
+        assert weights(made(cosine), i, j) == f"{words} (cosine {fixed(cosine)})."
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_words_for_a_direction(cosine, words):
     ],
 )
 def test_the_same_outputs(cosine, u1, chance, words):
-    assert f"(cosine {cosine:z.2f}){words}." in weights(made(cosine, u1=u1, chances={"u1": chance}))
+    assert f"(cosine {fixed(cosine)}){words}." in weights(made(cosine, u1=u1, chances={"u1": chance}))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_the_same_outputs(cosine, u1, chance, words):
 )
 def test_overlapping_outputs(cosine, overlap, chance, words):
     found = made(cosine, subspace_overlap=overlap, chances={"subspace_overlap": chance})
-    assert f"(cosine {cosine:z.2f}){words}." in weights(found)
+    assert f"(cosine {fixed(cosine)}){words}." in weights(found)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_overlapping_outputs(cosine, overlap, chance, words):
     ],
 )
 def test_what_cancels(cosine, inner, words):
-    assert weights(made(cosine, modules=(1, 1, inner))).endswith(f"(cosine {cosine:z.2f}){words}.")
+    assert weights(made(cosine, modules=(1, 1, inner))).endswith(f"(cosine {fixed(cosine)}){words}.")
 
 
 SIZES = [

@@ -127,7 +127,7 @@ def test_parts_of_a_sum_are_told_by_the_most_and_the_least_alike():
     cosines = {("a", "b"): 0.5, ("a", "c"): 0.95, ("b", "c"): -0.5}
     found = study(("a", "b", "c"), cosine=cosines)
     assert [text.partition(":")[0] for text in verdicts(found, (0, 1, 2))] == ["a ↔ c", "b ↔ c"]
-    assert verdicts(found, (1, 2)) == ["b ↔ c: Weights only: opposed in part (cosine -0.50)."]
+    assert verdicts(found, (1, 2)) == ["b ↔ c: Weights only: opposed in part (cosine −0.50)."]
     one = study(("a", "b", "c"), cosine={("a", "b"): 0.5})
     assert [text.partition(":")[0] for text in verdicts(one, (0, 1, 2))] == ["a ↔ b"], "the only one that is known"
     assert verdicts(study(("a", "b", "c")), (0, 1, 2)) == []

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -283,3 +284,42 @@ def test_numbers_survive_when_another_adapter_is_opened(opened, tmp_path):
     assert np.isnan(carried.block("cka", "layer")[0]).all()
     assert carried.block("lmc_loss_base", "global")[0] == probed.block("lmc_loss_base", "global")[0]
     assert carried.probes == probed.probes
+
+
+def test_a_base_stays_loaded_until_another_one_or_other_contents_are_wanted(monkeypatch):
+    """Adapters that are added, or left out, change nothing."""
+    loads, added, told = [], [], []
+
+    def load_base(*wanted, **_hooks):
+        loads.append(wanted)
+        return "base"
+
+    monkeypatch.setattr("inspector.base_model.base.load_base", load_base)
+    monkeypatch.setattr(
+        "inspector.base_model.attach.attach",
+        lambda base, adapters, **_hooks: SimpleNamespace(base=base, first=adapters, add=added.append),
+    )
+    prober, asked = Prober(), Request((), base="b", device="cpu", dtype="float32")
+
+    def attached(digests, **changes):
+        hooks = (lambda *step: told.append(step), told.append, lambda: False)
+        return prober._attach(list(digests), digests, replace(asked, **changes), *hooks)
+
+    first = attached({"x": "1"})
+    assert (first.base, first.first, added) == ("base", ["x"], ["x"])
+    for digests in ({"x": "1"}, {"x": "1", "y": "2"}, {"y": "2"}, {}, {"x": "1"}):
+        assert attached(digests) is first
+    assert loads == [("b", "cpu", "float32")]
+    second = attached({"x": "1", "y": "3"})
+    assert second is not first
+    assert attached({"y": "3"}) is second
+    others = [{"base": "c"}, {"device": "cuda"}, {"dtype": "float16"}]
+    found = [attached({"y": "3"}, **other) for other in others]
+    assert len({id(one) for one in (first, second, *found)}) == 5
+    assert loads[1:] == [
+        ("b", "cpu", "float32"),
+        ("c", "cpu", "float32"),
+        ("b", "cuda", "float32"),
+        ("b", "cpu", "float16"),
+    ]
+    assert told.count(("attaching the adapters", 0, 0)) == 5

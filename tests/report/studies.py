@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from inspector.study.aggregate import fill_diagonals
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study, fill_diagonals
+from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
 
 METHODS = ("sft", "rft", "rift", "dft", "dpo", "offline-grpo", "online-grpo", "online-dapo")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

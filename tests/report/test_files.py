@@ -138,9 +138,9 @@ def test_a_chart_along_the_layers_is_its_quartiles_with_the_layers_of_its_ends()
     values = study.blocks["cka_debiased", "layer"][0, 1]
     row = next(row for row in table(markdown(report(study)), "Debiased CKA of the") if row[0].strip() == "sft · rft")
     low, q1, median, q3, high = (cell.strip() for cell in row[1:])
-    assert [float(x) for x in (q1, median, q3)] == [round(q, 3) for q in np.quantile(values, (0.25, 0.5, 0.75))]
-    assert low == f"{values.min():.3f} ({values.argmin()})"
-    assert high == f"{values.max():.3f} ({values.argmax()})"
+    assert [float(x) for x in (q1, median, q3)] == [round(q, 2) for q in np.quantile(values, (0.25, 0.5, 0.75))]
+    assert low == f"{values.min():.2f} ({values.argmin()})"
+    assert high == f"{values.max():.2f} ({values.argmax()})"
 
 
 def test_a_spectrum_has_a_few_columns_and_what_is_flat_one_number():
@@ -151,7 +151,7 @@ def test_a_spectrum_has_a_few_columns_and_what_is_flat_one_number():
     sigma = np.median(study.blocks["singular_value", "module"][0], axis=0)
     assert [float(cell) for cell in first[1:]] == [round(sigma[k - 1], 4) for k in ks]
     flat = Lines("x", "x", ("layer", "y"), (0.0, 1.0), (), (Level("by chance", (0.5,)),))
-    assert brief(flat).rows == (("by chance", "", "", "0.500", "", ""),)
+    assert brief(flat).rows == (("by chance", "", "", "0.50", "", ""),)
 
 
 def test_how_adapters_were_made_is_told_where_something_tells(study):

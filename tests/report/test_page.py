@@ -99,7 +99,7 @@ def test_tables_by_layer_hold_every_pair(study, parsed, metric):
     assert rows[0][1 : 1 + len(pairs)] == [f"{study.names[i]} · {study.names[j]}" for i, j in pairs]
     assert [row[0] for row in rows[1:]] == [str(layer) for layer in study.layers]
     expected = [[study.blocks[metric, "layer"][i, j, at] for i, j in pairs] for at in range(5)]
-    np.testing.assert_allclose(np.array(numbers(rows))[:, : len(pairs)], expected, atol=0.00051)
+    np.testing.assert_allclose(np.array(numbers(rows))[:, : len(pairs)], expected, atol=0.0051)
 
 
 def test_angles_are_median_quartiles_and_worst_beside_chance(study, parsed):
@@ -117,7 +117,7 @@ def test_angles_are_median_quartiles_and_worst_beside_chance(study, parsed):
 def test_curves_run_over_alpha_with_the_base(study, parsed):
     rows = parsed.tables["lmc-numbers"]
     assert [float(row[0]) for row in rows[1:]] == list(study.alphas)
-    np.testing.assert_allclose(np.array(numbers(rows))[:, 0], study.blocks["lmc_loss", "global"][0, 1, 0], atol=0.00051)
+    np.testing.assert_allclose(np.array(numbers(rows))[:, 0], study.blocks["lmc_loss", "global"][0, 1, 0], atol=0.0051)
     assert rows[0][-1] == "the base"
     assert {float(row[-1]) for row in rows[1:]} == {round(float(study.blocks["lmc_loss_base", "global"][0]), 3)}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.study.module_id import ModuleId, in_order, strip_wrappers
+from inspector.study.module_id import ModuleId, Names, generic, in_order, module_ids, same_base, split, strip_wrappers
 from tests.shown import shown
 
 
@@ -84,3 +84,71 @@ def test_ids_as_text():
 def test_order_is_by_layer_then_path_and_the_rest_last():
     ids = [ModuleId(None, "lm_head"), ModuleId(10, "a"), ModuleId(2, "b"), ModuleId(2, "a")]
     assert in_order(set(ids)) == (ids[3], ids[2], ids[1], ids[0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"),
+    [
+        ({"a.layers.0.q": 5, "b.layers.0.q": 3}, ["0.q", "0.b.layers.q"]),
+        ({"b.layers.0.q": 3, "a.layers.0.q": 5}, ["0.b.layers.q", "0.q"]),
+        ({"a.layers.0.q": 3, "b.layers.0.q": 3}, ["0.a.layers.q", "0.b.layers.q"]),
+        ({"a.layers.0.q": 1, "b.layers.0.q": 2, "c.layers.0.q": 3}, ["0.a.layers.q", "0.b.layers.q", "0.q"]),
+        ({"a.layers.0.q": 1, "b.h.0.q": 3, "c.blocks.0.q": 3}, ["0.a.layers.q", "0.b.h.q", "0.c.blocks.q"]),
+        ({"a.layers.0.q": 4, "b.layers.0.q": 3, "b.layers.1.q": 3}, ["0.a.layers.q", "0.q", "1.q"]),
+        ({"x.a.layers.0.q": 5, "x.b.layers.0.q": 3}, ["0.q", "0.b.layers.q"]),
+        ({"double_blocks.0.q": 5, "single_blocks.0.q": 3}, ["0.double_blocks.q", "0.single_blocks.q"]),
+        ({"a.up_blocks.0.q": 5, "b.mm_blocks.0.q": 5, "c.mm_blocks.0.q": 3},
+         ["a.up_blocks.0.q", "0.b.mm_blocks.q", "0.c.mm_blocks.q"]),
+        ({"model.encoder.layers.0.q": 5, "model.decoder.layers.0.q": 3}, ["0.encoder.q", "0.decoder.q"]),
+        ({"transformer.blocks.0.q": 5, "layers.0.q": 3}, ["0.q", "0.layers.q"]),
+        ({"layers.0.q": 5, "module.layers.0.q": 3}, ["layers.0.q", "layers.0.q"]),
+        ({"layers.1234567.q": 5, "layers.123456.q": 5, "layers.0": 3}, ["layers.1234567.q", "123456.q", "layers.0"]),
+    ],
+)  # fmt: skip
+def test_stacks_that_would_be_called_alike(sizes, shown):
+    """The largest alone goes without a name, by all weights of its layers; others have theirs as far as it differs."""
+    found = module_ids(sizes)
+    assert list(found) == list(sizes)
+    assert [str(id_) for id_ in found.values()] == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("language_model.model.layers.0.q", "model.language_model.layers.0.q"),
+        ("model.layers.0.q", "model.language_model.layers.0.q"),
+        ("model_language_model_layers_0_q", "model.language_model.layers.0.q"),
+        ("model.lm_head", "lm_head"),
+        ("a.model.layers.1.k", "a.layers.1.k"),
+        ("layers.1.k", None),
+        ("c.layers.1.k", None),
+        ("layers.2.q", None),
+        ("layers.3.v", "layers.3.v"),
+        ("model.layers.3.v", "layers.3.v"),
+        ("model.a.layers.3.v", "a.layers.3.v"),
+        ("layers.4.v", None),
+    ],
+)
+def test_a_path_under_another_name(path, found):
+    """Of several that it could be the one that names the same places; of a tower's no other's."""
+    paths = ["model.language_model.layers.0.q", "vision.layers.0.q", "lm_head", "a.layers.1.k", "b.layers.1.k"]
+    assert Names([*paths, "a.layers.3.v", "layers.3.v", "vision.layers.4.v"]).find(path) == found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a/Base", "c/base", True), ("a/b/", "b", True), ("a/b", "a/c", False), ("", "x", True), ("x", "", True),
+        ("b/x", "b", False),
+    ],
+)  # fmt: skip
+def test_names_of_one_base(one, other, same):
+    assert same_base(one, other) == same
+
+
+def test_a_path_is_cut_before_its_first_number():
+    assert split("model.layers.3.mlp.experts.4.up_proj") == (("model",), "layers.3.mlp.experts.4.up_proj")
+    assert split("visual.proj") == (("visual",), "proj")
+    assert split("lm_head") == ((), "lm_head")
+    assert split("3.x") == (("3",), "x")
+    assert generic("a.3.b.44.c") == "a.N.b.N.c"

@@ -9,7 +9,17 @@ import pytest
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
 from inspector.study.export import load, save
-from inspector.study.provenance import UNKNOWN, Origin, from_name, origin_of, recorded_objective, run_of
+from inspector.study.provenance import (
+    UNKNOWN,
+    Origin,
+    RecordedBase,
+    base_key,
+    from_name,
+    origin_of,
+    recorded_base,
+    recorded_objective,
+    run_of,
+)
 from inspector.study.study import Settings
 from tests.guides import FOLDER
 from tests.makers import write_random
@@ -68,6 +78,76 @@ def test_a_record_counts_before_the_name_and_survives_saving(tmp_path):
     for name in ("x.json", "x.parquet"):
         save(analyse(adapters, Settings(device="cpu")), tmp_path / name)
         assert load(tmp_path / name).adapters[0].origin == told
+
+
+@pytest.mark.parametrize(
+    ("origin", "label"),
+    [
+        (Origin("sft", 2e-4, 42), "lr 0.0002, seed 42"),
+        (Origin("sft", 2e-4), "lr 0.0002"),
+        (Origin("sft", seed=0), "seed 0"),
+        (Origin("sft", init_seed=1, step=9), ""),
+    ],
+)
+def test_what_tells_runs_of_a_method_apart(origin, label):
+    assert origin.label == label
+
+
+def recorded(folder, **record):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.mark.parametrize("below", ["checkpoint-25", ".checkpoints/checkpoint-25"])
+def test_a_checkpoint_is_of_its_run_and_step(tmp_path, below):
+    of_run = recorded(tmp_path / "x", method="dpo", lr=2e-5, step=90)
+    told = Origin("dpo", 2e-5, step=90, told_by="run.json")
+    assert origin_of(of_run, "sft_s1") == told
+    assert origin_of(of_run / below, "sft_s1", "rft_s2") == replace(told, step=25)
+    assert origin_of(tmp_path / "y" / below, "sft_s1", "rft_s2") == Origin("rft", seed=2, step=25, told_by="name")
+    assert origin_of(tmp_path / "y" / below, "sft_s1", "y") == Origin("sft", seed=1, told_by="name")
+
+
+@pytest.mark.parametrize(
+    ("value", "lr", "whole"),
+    [
+        (2, 2.0, 2), (0.5, 0.5, None), (True, None, None), ("2", None, None), (None, None, None), (0, None, 0),
+        (-1, None, -1), (10**17, 1e17, 10**17), (10**18, None, None), (-(10**18), None, None),
+    ],
+)  # fmt: skip
+def test_which_numbers_of_a_record_count(tmp_path, value, lr, whole):
+    fields = dict.fromkeys(("lr", "data_seed", "init_seed", "step"), value)
+    found = origin_of(recorded(tmp_path, method="m", a0=None, **fields), "")
+    assert found == Origin("m", lr, whole, whole, "", whole, "run.json")
+
+
+def test_a_record_of_at_most_a_megabyte_is_read(tmp_path):
+    text = json.dumps({"method": "m"})
+    for size, method in ((2**20, "m"), (2**20 + 1, "")):
+        (tmp_path / "run.json").write_text(text + " " * (size - len(text)))
+        assert origin_of(tmp_path, "").method == method
+
+
+@pytest.mark.parametrize("name", ["sft_lr0_s3", "sft_lr0.0_s3"])
+def test_a_rate_of_nothing_is_none(name):
+    assert from_name(name) == Origin("sft", None, 3, told_by="name")
+
+
+def test_the_base_a_record_names(tmp_path):
+    full = recorded(tmp_path / "a", base_digest="f", base_weights="w", dtype="bfloat16")
+    assert recorded_base(full) == RecordedBase("f", "w", "bfloat16")
+    assert recorded_base(recorded(tmp_path / "b", base_digest=3, dtype="bfloat16")) == RecordedBase(dtype="bfloat16")
+    assert recorded_base(tmp_path) == RecordedBase()
+    assert [base_key(name) for name in ("Org/Base", "/x/base/", "base", "")] == ["base", "base", "base", ""]
+
+
+def test_the_objective_a_record_names(tmp_path):
+    folder = recorded(tmp_path / "x", method="m\x1b", formula="Σ\x1b")
+    text = "# m, as its run recorded it\n\n    Σ\n"
+    assert recorded_objective(str(folder)) == recorded_objective(f"{folder}/checkpoint-3") == text
+    for gone in ({"method": "m"}, {"formula": "f"}, {"method": 1, "formula": "f"}, {"method": "m", "formula": 1}):
+        assert recorded_objective(str(recorded(tmp_path / "y", **gone))) == ""
 
 
 def test_the_example_of_the_guide_is_read(tmp_path):

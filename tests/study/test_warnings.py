@@ -11,7 +11,7 @@ import torch
 from inspector.api.library import compare
 from inspector.study.export import load, save
 from inspector.study.study import HealthIssue
-from inspector.study.warnings import finding_lines
+from inspector.study.warnings import beside, finding_lines, of_folders, severe
 from tests.acceptance.command import inspector
 from tests.makers import random_factors, write_adapter, write_random
 
@@ -24,6 +24,23 @@ def test_one_line_for_one_finding_of_many():
     assert line == f"warning: all 50 adapters: {ASSUMED.text}"
     (line,) = finding_lines(found | {"other": ()})
     assert line == f"warning: run0, run1, run2, … (50 in all): {ASSUMED.text}"
+
+
+@pytest.mark.parametrize(
+    ("paths", "text"),
+    [
+        (["a"], "1 adapter beside it, opened only if named: a"),
+        (["a", "b2"], "2 adapters beside it, opened only if named: a, b2"),
+        (["checkpoint-9"], "1 checkpoint beside it, opened only if named: checkpoint-9"),
+        (["1", "b2"], "2 checkpoints beside it, opened only if named: 1, b2"),
+    ],
+)
+def test_what_lies_beside_an_adapter(paths, text):
+    (found,) = beside(paths)
+    assert found == HealthIssue("info", text)
+    assert of_folders((ASSUMED, found)) == (found,)
+    assert severe((ASSUMED, found, HealthIssue("error", "x"))) == (ASSUMED, HealthIssue("error", "x"))
+    assert beside([]) == ()
 
 
 def test_errors_come_first_and_one_adapter_is_not_called_all():

@@ -1,7 +1,13 @@
 """What stands in the cells of the tables on stdout."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from rich.cells import cell_len
+
+from inspector.common.assets import demo_study
+from inspector.study.export import load
+from inspector.tables.studies import print_study
 from inspector.tables.tables import short_targets
 from tests.acceptance.command import inspector
 from tests.makers import random_factors, write_adapter
@@ -37,3 +43,17 @@ def test_a_converted_adapter_of_some_layers_prints_a_narrow_table(tmp_path):
     assert done.returncode == 0, done.stderr
     (row,) = (line for line in done.stdout.splitlines() if "in layers 14-17" in line)
     assert len(row) < 100
+
+
+@pytest.mark.parametrize("lead", ["", "run1-qwen3-4b-lora-r32-math-"])
+def test_every_table_of_a_measured_study_fits_80_columns_and_no_two_pairs_read_the_same(lead, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    study = load(demo_study())
+    infos = tuple(replace(info, name=lead + info.name + "-seed42" * bool(lead)) for info in study.adapters)
+    print_study(replace(study, adapters=infos))
+    out = capsys.readouterr().out
+    assert max(map(cell_len, out.splitlines())) <= 80
+    rows = out.partition("interference, all modules")[2].splitlines()[5:60]
+    assert len({tuple(row.split()[:2]) for row in rows}) == len(rows) == 55
+    for part in ("verdicts\n", "principal angles", "barrier above both", "CKA (debiased) by layer", "McNemar"):
+        assert part in out, part

@@ -1,7 +1,5 @@
 """Every test has its own state folder; nothing of the machine's session or colours leaks in."""
 
-from __future__ import annotations
-
 import pytest
 
 

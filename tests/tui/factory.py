@@ -1,7 +1,5 @@
 """A study of random updates with known kinship, for tests of the app; numpy only."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from inspector.study.aggregate import aggregate

@@ -1,7 +1,5 @@
 """An app on a made-up study, and its screen as text."""
 
-from __future__ import annotations
-
 import asyncio
 
 from textual import events

@@ -4,8 +4,6 @@
 because threads, memory and a stuck worker are the process's, and so that a hang ends in tracebacks of every thread.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

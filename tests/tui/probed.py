@@ -1,7 +1,5 @@
 """Fabricated probe numbers for the app's tests: what a run of the base would have put into the study."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

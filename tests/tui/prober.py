@@ -1,7 +1,5 @@
 """A Prober that measures nothing: one pair, a wait, then all; and an app around it."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """A real terminal for the app: a pty whose slave is its controlling terminal, as a terminal emulator gives it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

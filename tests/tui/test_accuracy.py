@@ -1,7 +1,5 @@
 """Accuracy: bars with intervals, the base, discordant counts and corrected p."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -11,7 +9,7 @@ import pytest
 
 from inspector.tui.app import InspectorApp
 from inspector.tui.probing.views import p_value
-from inspector.tui.text import unsigned
+from inspector.tui.text import decimal
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, area, body, everything, strike, visit
 from tests.tui.probed import probed_study, unknown, with_accuracy, with_cka, with_weights
@@ -29,11 +27,11 @@ async def test_bars_intervals_base_and_matrix(size):
     async with app.run_test(size=size) as pilot:
         await visit(pilot, "accuracy")
         text, blocks = body(app), app.state.study.blocks
-        assert ".40 [.30, .50]" in next(line for line in text.splitlines() if line.startswith("  base"))
+        assert "0.40 [0.30, 0.50]" in next(line for line in text.splitlines() if line.startswith("  base"))
         for i, name in enumerate(NAMES):
             line = next(line for line in text.splitlines() if line[2:].startswith(name))
             share, low, high = (blocks[f"accuracy{part}", "global"][i, 0] for part in ("", "_low", "_high"))
-            assert f"{unsigned(share)} [{unsigned(low)}, {unsigned(high)}]" in line
+            assert f"{decimal(share)} [{decimal(low)}, {decimal(high)}]" in line
             p = blocks["mcnemar_base_p_holm", "global"][i, 0]
             assert f"p {p_value(p)}" in line
             assert line.rstrip().endswith("*") == (p < 0.05)
@@ -146,4 +144,4 @@ async def test_what_the_base_adds_to_size_adapters_and_layers():
 
 
 def test_p_values_are_short():
-    assert [p_value(p) for p in (1.0, 0.42, 0.034, 0.0004, float("nan"))] == ["1", ".42", ".034", "4e-04", "·"]
+    assert [p_value(p) for p in (1.0, 0.42, 0.034, 0.0004, float("nan"))] == ["1", "0.42", "0.034", "4e-04", "·"]

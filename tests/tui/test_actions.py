@@ -1,7 +1,5 @@
 """One table: each action has keys, a handler, a palette entry, and a line in the help of its views."""
 
-from __future__ import annotations
-
 import pytest
 from rich.cells import cell_len
 from textual.widgets import Static

@@ -1,7 +1,5 @@
 """The Adapters screen: the account of the one under the cursor, all of it within reach at any size."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Basins: curves, the base, three barriers with intervals and their places."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """CKA: lines under the slider, the map of pairs and layers, shuffled prompts, the base."""
 
-from __future__ import annotations
-
 import csv
 import io
 from dataclasses import replace
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
-from inspector.tui.text import signed, unsigned
+from inspector.tui.text import decimal
 from inspector.tui.widgets.layer_map import Track, grid
 from inspector.tui.widgets.layer_map import _cell as cell
 from tests.tui.factory import make_study
@@ -35,13 +33,13 @@ async def test_pairs_along_the_layers_with_values_and_shuffled(size):
         assert "CKA (debiased) · 4 of 10 pairs plotted" in text
         values = app.state.study.blocks["cka_debiased", "layer"]
         line = next(line for line in text.splitlines() if "▸a sft_s42↔rft_s42" in line)
-        assert signed(values[0, 1, 3]).strip() in line
+        assert decimal(values[0, 1, 3]) in line
         words = " ".join(text.split())
         for metric, label in (("cka_debiased", "debiased"), ("cka", "plain")):
             value, null, sd = (
                 float(app.state.study.blocks[f"{metric}{part}", "layer"][0, 1, 3]) for part in ("", "_null", "_null_sd")
             )
-            assert f"{label} {signed(value)} (shuffled {signed(null).strip()} ± {unsigned(sd)})" in words
+            assert f"{label} {decimal(value)} (shuffled {decimal(null)} ± {decimal(sd)})" in words
         assert "layer 3: debiased" in " ".join(text.split())
         assert "╌" in text
         assert "lens depth" in text
@@ -87,7 +85,7 @@ async def test_all_layers_give_the_mean():
     async with app.run_test(size=(140, 40)) as pilot:
         await visit(pilot, "cka")
         line = next(line for line in body(app).splitlines() if "sft_s42↔rft_s42 " in line)
-        assert signed(app.state.study.blocks["cka_debiased", "global"][0, 1, 0]).strip() in line
+        assert decimal(app.state.study.blocks["cka_debiased", "global"][0, 1, 0]) in line
         assert "mean over layers" in body(app)
 
 
@@ -101,7 +99,7 @@ async def test_m_goes_from_debiased_to_plain_to_the_base():
         assert "CKA (debiased) to the base · 5 of 5 adapters plotted" in body(app)
         await pilot.press("g", "down", "end")
         line = next(line for line in body(app).splitlines() if "▸b rft_s42" in line)
-        assert signed(app.state.study.blocks["cka_debiased_base", "layer"][1, 29]).strip() in line
+        assert decimal(app.state.study.blocks["cka_debiased_base", "layer"][1, 29]) in line
         await pilot.press("m", "m")
         assert app.state.cka_metric == "cka_debiased"
 
@@ -120,7 +118,7 @@ async def test_cells_say_their_value_without_colour(monkeypatch):
 def test_cells_by_width():
     assert [cell(v, 1) for v in (1.0, 0.99, 0.9, 0.05, 0.0, -0.2, float("nan"))] == list("*9900−·")
     assert [cell(v, 3) for v in (0.98, -0.03, 1.0)] == [" 98", " −3", "  *"]
-    assert cell(0.98, 4) == "+.98"
+    assert cell(0.98, 4) == "0.98"
 
 
 def test_more_layers_than_cells_are_a_window_around_the_slider():

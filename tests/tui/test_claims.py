@@ -1,7 +1,5 @@
 """The Claims view: what holds, why not, the numbers behind a claim, and the published adapters beside one's own."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """`inspector demo`: everything that was measured of the bundled adapters, at once and without torch."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Remove, rename, reorder, sort, filter: without measuring again, and undone one by one."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from inspector.insights.order import similarity_order

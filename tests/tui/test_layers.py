@@ -68,11 +68,11 @@ async def numbers(found, *keys, metric="cosine"):
 async def test_all_here_and_lowest_with_its_layer():
     head, found = await numbers(made())
     assert head == ["all", "at", "5", "lowest"]
-    assert found[0][-3:] == ["+.90", "·", "·"]
-    assert found[1:] == [["+.50", "+.60", "7", "+.40"], ["·", "+.10", "7", "−.30"]]
+    assert found[0][-3:] == ["0.90", "·", "·"]
+    assert found[1:] == [["0.50", "0.60", "7", "0.40"], ["·", "0.10", "7", "−0.30"]]
     head, found = await numbers(made(), "right", "right", "right")
     assert head == ["all", "at", "8", "lowest"]
-    assert found[1:] == [["+.50", "+.40", "7", "+.40"], ["·", "+.90", "7", "−.30"]]
+    assert found[1:] == [["0.50", "0.40", "7", "0.40"], ["·", "0.90", "7", "−0.30"]]
 
 
 async def test_of_distances_the_highest():
@@ -95,7 +95,7 @@ async def test_the_title_counts_rows_and_the_chart_has_chance_of_pairs_alone():
         title = body(app).splitlines()[0]
         shown = sum("↔" in line[:5] for line in body(app).splitlines()[2:-9])
         assert f"pairs 1–{shown} of 28" in title
-        assert "╌ chance .25" in body(app)
+        assert "╌ chance 0.25" in body(app)
         await pilot.press(*["down"] * 30)
         assert f"pairs {29 - shown}–28 of 28" in body(app).splitlines()[0]
         assert app.state.pair == (6, 7)

@@ -1,7 +1,5 @@
 """The pair under the cursor, added: its verdict, the numbers of the sum, the keys, and what has no sum."""
 
-from __future__ import annotations
-
 import csv
 import shlex
 from dataclasses import replace

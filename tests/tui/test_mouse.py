@@ -1,6 +1,6 @@
 """Clicks and the wheel do what keys do: on tabs, keys, rows, the slider, and in the dialog that opens things."""
 
-from __future__ import annotations
+import re
 
 import pytest
 
@@ -58,6 +58,26 @@ async def test_a_click_on_a_row_takes_the_cursor_there_and_the_second_does_what_
         await pilot.click("#body", offset=(5, row))
         await pilot.pause()
         assert len(app.screen_stack) == 2 or app.state.view != "adapters"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (130, 40)])
+async def test_a_click_on_a_cell_of_the_map_takes_the_cursor_there_and_the_second_opens_the_pair(size):
+    app = app_with()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("2")
+        rows = [at for block in app.views["map"].blocks(app.state) for at in block]
+        for row, column in ((0, 3), (4, 1), (2, 2)):
+            lines = body(app).splitlines()
+            line = [n for n, text in enumerate(lines) if text.startswith(tuple(f" {name} " for name in NAMES))][row]
+            cells = list(re.finditer(r"\S*\d\S*", lines[line][12:]))
+            assert len(cells) == 5 * (1 + (size[0] > 110))
+            cell = cells[column - 5].start() + 13  # of the last map
+            await pilot.click("#body", offset=(cell, line))
+            assert (app.state.row, app.state.col) == (rows[row], rows[column])
+        await pilot.click("#body", offset=(1, 0))
+        assert app.state.view == "map"
+        await pilot.click("#body", offset=(cell, line))
+        assert app.state.view == "pair"
 
 
 async def test_the_wheel_moves_the_cursor_and_the_slider_takes_clicks():

@@ -1,7 +1,5 @@
 """A view is one class in one list: everything else of the app learns of it from there."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """What to open is completed as it is typed, and chosen from what was opened before; an empty app says how."""
 
-from __future__ import annotations
-
 import pytest
 from textual.widgets import Input
 

@@ -1,7 +1,5 @@
 """Files, clipboard, commands, screenshots: what leaves the app."""
 
-from __future__ import annotations
-
 import csv
 import shlex
 

@@ -1,7 +1,5 @@
 """The first screen: groups and sentences under one cursor, each with its evidence."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What is sent to the terminal: only what changed, in the right colours, or in none."""
 
-from __future__ import annotations
-
 import os
 import pty
 import re

@@ -1,16 +1,15 @@
 """The braille canvas, and what must never reach plotext's kernel."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 
 import pytest
 
 from inspector.tui.plotting import Curve, Frame, canvas, nice_limits
-from inspector.tui.text import Line, bracketed, clean, degrees, fit, signed, small, unsigned, wrap
+from inspector.tui.text import Line, bracketed, chance_level, clean, decimal, degrees, fit, wrap
 from inspector.tui.theme import ink_for
 from inspector.tui.widgets.bars import bar
+from inspector.tui.widgets.heatmap import _marked, _placed
 from inspector.tui.widgets.plot import Lines, plot
 
 NAN, INF = math.nan, math.inf
@@ -46,18 +45,10 @@ def test_nice_limits_hold_the_data(low, high):
 
 
 def test_numbers_in_their_short_form():
-    assert [signed(v) for v in (0.894, -0.16, 1.0, -1.0, 0.0, 0.004, -0.999, NAN)] == [
-        "+.89",
-        "−.16",
-        "1.00",
-        "−1.0",
-        " .00",
-        " .00",
-        "−1.0",
-        "·",
-    ]
-    assert [unsigned(v) for v in (0.93, 0.999, 0.0, NAN)] == [".93", "1.00", ".00", "·"]
-    assert [small(v) for v in (0.033, 0.0067, 0.25, NAN)] == [".033", ".0067", ".25", "·"]
+    assert [decimal(v) for v in (0.894, -0.16, 1.0, -1.0, 0.004, -0.004, -0.999, NAN)] == [
+        "0.89", "−0.16", "1.00", "−1.00", "0.00", "0.00", "−1.00", "·",
+    ]  # fmt: skip
+    assert [chance_level(v) for v in (0.033, 0.0067, 0.25, 0.0, NAN)] == ["0.033", "0.0067", "0.25", "0.00", "·"]
     assert [degrees(v) for v in (12.34, 0.0, 3e-15, 1e-6, NAN)] == ["12.3°", "0.0°", "0.0°", "1e-06°", "·"]
 
 
@@ -78,13 +69,17 @@ def test_bars_are_as_wide_as_asked():
 
 
 def test_brackets_leave_no_blank():
-    assert [bracketed(text, 7) for text in ("1.00", "+.86", " .00", ".93")] == [
-        "[1.00] ",
-        "[+.86] ",
-        " [.00] ",
-        " [.93] ",
-    ]
-    assert [bracketed(text, 5) for text in ("1.00", "+.86", " .00", ".93")] == ["▸1.00", "▸+.86", "[.00]", "[.93]"]
+    assert [bracketed(text, 8) for text in ("1.00", "−0.16", "·")] == [" [1.00] ", "[−0.16] ", "  [·]   "]
+    assert [bracketed(text, 5) for text in ("1.00", "0.86", "·")] == ["▸1.00", "▸0.86", " [·] "]
+
+
+def test_a_narrow_cell_of_the_map_drops_what_says_least():
+    texts = ("1.00", "0.86", "−0.16", "−1.00")
+    assert [_marked(text, 6) for text in texts] == ["[1.00]", "[0.86]", "▸−0.16", "▸−1.00"]
+    assert [_marked(text, 5) for text in texts] == ["▸1.00", "▸0.86", "▸−.16", "▸−1.0"]
+    assert [_marked(text, 4) for text in texts] == ["▸1.0", "▸.86", "▸−.2", "▸−1 "]
+    assert [_placed(text, 5) for text in texts] == [" 1.00", " 0.86", " −.16", " −1.0"]
+    assert [_placed(text, 4) for text in texts] == [" 1.0", " .86", "−.16", "−1.0"]
 
 
 @pytest.mark.parametrize("height", range(4, 30))

@@ -1,7 +1,5 @@
 """What to run is asked once, on one screen, by keyboard; bad values are explained and kept."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A probe runs in the background: never in the way, cancelled, renamed under, carried on."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 from inspector.tui import workers

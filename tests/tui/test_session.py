@@ -1,33 +1,39 @@
 """What one run leaves for the next."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, VIEWS, app_with, visit
+from tests.tui.test_workers import settle
+
+PLACE = ("view", "layer", "one_layer", "filter", "row", "col")
+CHOICES = ("metric", "order", "chosen", "reference")
 
 
-async def test_round_trip():
-    app = app_with()
+async def test_without_sources_all_is_as_it_was_left_and_with_sources_the_choices_are():
+    app = InspectorApp(demo=True)
     async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app.state.study.blocks)
         await visit(pilot, "map")
-        await pilot.press("m", "]", "]", "f", "t", "down", "right", "right", "space")
+        await pilot.press("m", "]", "]", "f", "t", "down", "right", "right", "space", "asterisk", "down", "down")
         await visit(pilot, "adapters")
         await pilot.press(">")
         await visit(pilot, "angles")
         await app.workers.wait_for_complete()
         before, theme = app.state, app.theme
-    again = app_with()
-    async with again.run_test(size=(80, 24)) as pilot:
-        await again.workers.wait_for_complete()
-        await pilot.pause()
-        after = again.state
-        assert again.theme == theme
-        for what in ("view", "metric", "layer", "one_layer", "filter", "order", "chosen", "row", "col"):
-            assert getattr(after, what) == getattr(before, what), what
+    left = {what: getattr(before, what) for what in (*PLACE, *CHOICES)}
+    fresh = {"view": "overview", "layer": 0, "one_layer": False, "filter": "", "row": 0, "col": 1}
+    for start, place in ((InspectorApp(), {}), (InspectorApp(demo=True), fresh)):
+        file = session.path().read_bytes()
+        async with start.run_test(size=(80, 24)) as pilot:
+            await settle(pilot, lambda start=start: start.state.study.blocks)
+            await start.workers.wait_for_complete()
+            await pilot.pause()
+            assert start.theme == theme
+            assert {what: getattr(start.state, what) for what in (*PLACE, *CHOICES)} == left | place
+        session.path().write_bytes(file)
 
 
 async def test_an_order_that_nobody_chose_is_not_remembered():

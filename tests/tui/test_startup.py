@@ -1,7 +1,5 @@
 """The first frame comes before torch, whatever is opened."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

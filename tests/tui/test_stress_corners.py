@@ -1,7 +1,5 @@
 """Every action of every view where there is least to act on, and on the smallest and largest screens."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Whatever a worker, an export or a copy raises is a message on the screen, and the app goes on."""
 
-from __future__ import annotations
-
 import errno
 from types import SimpleNamespace
 

@@ -3,8 +3,6 @@
 `make stress` sends 10,000 events of several seeds; `STRESS_EVENTS` and `STRESS_SEEDS` say how many and which.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,9 +1,6 @@
 """Eight tabs, the views inside them, and what finds and narrows the lists."""
 
-from __future__ import annotations
-
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -63,27 +60,24 @@ async def test_only_tabs_of_several_views_have_a_line_for_them_and_only_layers_a
         assert "all layers" in area(app, "slider").text
 
 
-async def test_the_same_adapters_open_where_they_were_left_and_others_on_the_overview():
+async def test_where_words_do_not_fit_the_current_tab_alone_has_one():
+    app = app_with()
+    async with app.run_test(size=(60, 15)) as pilot:
+        for key, title in TABS.items():
+            await pilot.press(key)
+            words = area(app, "tabs").text.replace("[", " ").replace("]", " ").split()
+            assert words == sorted([*TABS, title], key=lambda word: word if word in TABS else f"{key}+")
+        for key in TABS:
+            await pilot.click("#tabs", offset=(area(app, "tabs").text.index(key), 0))
+            assert app.view.tab == key
+
+
+async def test_sources_open_on_the_overview_and_no_source_where_it_was_left():
     async with app_with().run_test(size=(80, 24)) as pilot:
         await visit(pilot, "angles")
-    again = app_with()
-    async with again.run_test(size=(80, 24)):
-        assert again.state.view == "angles"
-    other = InspectorApp(study=make_study(3))
-    async with other.run_test(size=(80, 24)):
-        assert other.state.view == "overview"
-
-
-async def test_a_folder_of_what_was_open_is_the_same_adapters(tmp_path):
-    for name in NAMES:
-        (tmp_path / "set" / name).mkdir(parents=True)
-    study = make_study(5, names=NAMES)
-    infos = [replace(info, source=str(tmp_path / "set" / info.name)) for info in study.adapters]
-    first = InspectorApp(study=replace(study, adapters=tuple(infos)))
-    async with first.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "layers")
-    for source, view in (("set", "layers"), ("mine=set/sft_s42", "layers"), ("se", "overview"), ("else", "overview")):
-        assert InspectorApp([source]).state.view == view, source
+    assert InspectorApp().state.view == "angles"
+    for app in (InspectorApp(["/data/adapters/sft_s42"]), InspectorApp(demo=True), app_with()):
+        assert app.state.view == "overview"
 
 
 async def test_a_click_on_the_title_of_a_view_shows_it():

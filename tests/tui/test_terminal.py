@@ -1,7 +1,5 @@
 """A real terminal: what the app leaves behind when it is stopped, hung up on, killed, or out of disk."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """How numbers look: digits, colours, characters without colour, bars on a logarithmic scale, strips, names of pairs."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -32,8 +30,8 @@ def test_numbers_have_the_digits_they_deserve():
     for metric, value, text in (
         ("norm", 1.4444, "1.44"),
         ("effective_rank", 6.13, "6.1"),
-        ("cosine", -0.16, "−.16"),
-        ("u1", 0.314, ".31"),
+        ("cosine", -0.16, "−0.16"),
+        ("u1", 0.314, "0.31"),
         ("principal_angle", 41.23, "41.2°"),
         ("energy_ratio", 1.234, "1.23"),
         ("cosine", NAN, "·"),

@@ -1,7 +1,5 @@
 """What each view shows, at three sizes, against the study's own numbers."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 
@@ -10,7 +8,7 @@ import pytest
 
 from inspector.insights.verdict import verdict
 from inspector.tui.app import InspectorApp
-from inspector.tui.text import degrees, general, signed, unsigned
+from inspector.tui.text import decimal, degrees, general
 from inspector.tui.theme import ink_for
 from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
@@ -54,7 +52,7 @@ async def test_too_small_a_terminal_keeps_the_pair_and_the_list_and_comes_back_w
         await pilot.pause()
         lines = body(app).splitlines()
         assert lines[0] == " needs 60×15, has 40×10"
-        assert lines[1] == f" sft_s42 ↔ rft_s42, layer 0 cos {signed(app.state.number('cosine', (0, 1))).strip()}"
+        assert lines[1] == f" sft_s42 ↔ rft_s42, layer 0 cos {decimal(app.state.number('cosine', (0, 1)))}"
         assert lines[3].split() == ["▸sft_s42", general(app.state.own("norm", 0))]
         assert "adapters 1–3 of 5" in lines[2]
         await visit(pilot, "adapters")
@@ -98,11 +96,11 @@ async def test_map_shows_every_cosine_and_the_pair_in_words():
         for i, name in enumerate(NAMES):
             line = next(line for line in body(app).splitlines() if line.startswith(f" {name} "))
             shown = [at for block in app.view.blocks(app.state) for at in block]
-            assert line.replace("[", " ").replace("]", " ").split()[1:] == [signed(values[i, j]).strip() for j in shown]
+            assert line.replace("[", " ").replace("]", " ").split()[1:] == [decimal(values[i, j]) for j in shown]
         await pilot.press("s", "down", "down", "right", "right")
         assert (app.state.row, app.state.col) == (2, 3)
         assert "dft_s42↔dpo_s42" in body(app)
-        assert unsigned(app.state.number("u1", (2, 3))) in body(app)
+        assert decimal(app.state.number("u1", (2, 3))) in body(app)
         assert "Weights only: " in body(app)
 
 
@@ -156,7 +154,7 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
         line = next(line for line in lines if line.startswith(" offline-grpo"))
         cells = line.removeprefix(" offline-grpo").replace("▸", " ▸").split()
         assert len(cells) == 11
-        value = signed(app.state.matrix("cosine")[1, 3]).strip()
+        value = decimal(app.state.matrix("cosine")[1, 3])
         assert cells[3] in {f"▸{value}", f"[{value}]"}
 
 
@@ -190,8 +188,8 @@ async def test_from_110_columns_the_map_has_a_second_metric_beside_the_first():
         assert "cosine" in body(app).splitlines()[0]
         assert "output direction" in body(app).splitlines()[0]
         line = next(line for line in body(app).splitlines() if line.startswith(" sft_s42 "))
-        assert unsigned(app.state.number("u1", (0, 1))) in line
-        assert signed(app.state.number("cosine", (0, 1))).strip() in line
+        assert decimal(app.state.number("u1", (0, 1))) in line
+        assert decimal(app.state.number("cosine", (0, 1))) in line
         await pilot.press("m")
         assert body(app).splitlines()[0].index("output direction") < body(app).splitlines()[0].index("cosine")
 
@@ -208,8 +206,8 @@ async def test_layers_are_strips_with_their_numbers_the_most_alike_first():
         line = next(line for line in rows if "sft_s42↔rft_s42" in line)
         values = app.state.series("cosine", 0, 1)
         low = int(np.nanargmin(values))
-        texts = [signed(app.state.number("cosine", (0, 1), "global")), signed(values[2]), str(low), signed(values[low])]
-        assert line.split()[-4:] == [text.strip() for text in texts]
+        whole = app.state.number("cosine", (0, 1), "global")
+        assert line.split()[-4:] == [decimal(whole), decimal(values[2]), str(low), decimal(values[low])]
         assert "at 2" in lines[1]
         assert line.startswith("▸")
         assert "┤" in lines[-4] + lines[-3] + lines[-2]
@@ -249,7 +247,7 @@ async def test_curves_letters_legend_values_and_count():
         text = body(app)
         assert "showing 4 of 10 pairs" in text
         value = app.state.series("cosine", 0, 1)[2]
-        assert any("sft_s42↔rft_s42" in line and signed(value).strip() in line for line in text.splitlines())
+        assert any("sft_s42↔rft_s42" in line and decimal(value) in line for line in text.splitlines())
         await pilot.press("down", "down", "down", "down", "space")
         assert "showing 5 of 10 pairs" in body(app)
         assert "rft_s42↔dft_s42" in body(app)
@@ -322,7 +320,7 @@ async def test_pair_has_two_panes_from_110_columns():
         assert any("verdict" in line and "by layer" in line for line in lines)
         assert any("layer 0, module by module" in line for line in lines)
         low = app.state.series("cosine", 0, 1).min()
-        assert any(line.rstrip().endswith(signed(low).strip()) for line in lines)
+        assert any(line.rstrip().endswith(decimal(low)) for line in lines)
         ratio = f"{app.state.series('energy_ratio', 0, 1).min():.2f}"
         assert any(" ratio " in line and line.rstrip().endswith(ratio) for line in lines)
 
@@ -455,3 +453,27 @@ async def test_modules_outside_the_layers_leave_the_slider_idle():
         await app.workers.wait_for_complete()
         await visit(pilot, "map")
         assert "no numbered layers" in area(app, "slider").text
+
+
+async def test_between_two_bases_no_number_is_shown_beside_the_verdict():
+    study = make_study(3)
+    bases = ("org/one", "org/one", "org/two")
+    infos = tuple(replace(info, base=base) for info, base in zip(study.adapters, bases, strict=True))
+    app = InspectorApp(study=replace(study, adapters=infos))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for view, row, numbers in (("pair", 0, True), ("pair", 2, False), ("map", 2, False)):
+            await visit(pilot, view)
+            app.state.row, app.state.col = row, 1
+            app.repaint()
+            shown = body(app)
+            assert ("Different bases (org/two and org/one)" in shown) is not numbers
+            if view == "pair":
+                assert len(re.findall(r"\d\.?\d*", shown.partition("counts.")[2])) == 0 or numbers
+                assert ("per projection" in shown) is numbers
+        await pilot.press("f")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        for metric in ("cosine", "u1", "subspace_overlap"):
+            values = app.state.matrix(metric)
+            assert np.isnan(values[:2, 2]).all()
+            assert np.isfinite(values[:2, :2]).all()

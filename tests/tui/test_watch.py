@@ -1,7 +1,5 @@
 """A training is watched: what lands appears, what is damaged is said, what has finished is named."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

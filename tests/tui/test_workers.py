@@ -1,7 +1,5 @@
 """Opening and measuring in the background: order, progress, cancel, late results, failures."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from types import SimpleNamespace

@@ -44,7 +44,7 @@ def test_the_nearest_published_one_where_and_how_far(place, tmp_path):
     assert done.returncode == 0, done.stderr
     heading = next(line for line in done.stdout.splitlines() if "nearest of toy" in line)
     rows = [line.split() for line in done.stdout[done.stdout.index(heading) :].splitlines() if " ref." in line]
-    assert rows[0][:4] == ["own", "ref.sft", "1.000", "1.000"]
+    assert rows[0][:4] == ["own", "ref.sft", "1.00", "1.00"]
     assert rows[0][-1] == "3"
     assert rows[0][4:-1] == ["all", "(1.00)"]
     assert rows[1][0] == "ref.dpo"
@@ -65,7 +65,7 @@ def test_the_answer_about_ones_own_comes_first(place, tmp_path):
     lines = done.stdout.splitlines()
     table = lines[lines.index("cosine, all modules") + 2 :][:5]
     assert [line.split() for line in table if "─" not in line] == [
-        ["own"], ["own", "1.000"], ["ref.sft", "1.000"], ["ref.dpo", table[-1].split()[-1]],
+        ["own"], ["own", "1.00"], ["ref.sft", "1.00"], ["ref.dpo", table[-1].split()[-1]],
     ]  # fmt: skip
     assert not any(line.split()[:2] == ["ref.sft", "ref.dpo"] for line in lines)
     assert "Not shown: 1 pair of published adapters with each other; --out FILE writes them as well." in text
@@ -83,7 +83,7 @@ def test_an_ordered_metric_is_of_ones_own_off_the_published(capsys):
     lines = capsys.readouterr().out.splitlines()
     title = next(n for n, line in enumerate(lines) if "(column off row), all modules" in line)
     assert [line.split() for line in lines[title + 2 : title + 7] if "─" not in line] == [
-        ["mine"], ["mine", "n/a"], ["ref.a", "0.100"], ["ref.b", "0.200"],
+        ["mine"], ["mine", "n/a"], ["ref.a", "0.10"], ["ref.b", "0.20"],
     ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def _fault(kind: type[Any]) -> str:
     if "__dataclass_fields__" not in vars(kind):
         return "put @dataclass(frozen=True) above the class, whose fields are its settings"
     name = getattr(kind, "name", None)
-    if not isinstance(name, str) or name == "all" or not plain(name).replace("-", "").isalnum():
+    if not isinstance(name, str) or name == "all" or not name.replace("-", "").isalnum():
         return "give it a name of letters, digits and dashes: name = 'top-of-group'"
     if not kind.formula or kind.formula.startswith(f"{kind.__name__}("):
         return "give it a docstring whose first paragraph is its formula"

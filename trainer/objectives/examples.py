@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,12 +36,10 @@ class Examples:
     """row, pair or prompt."""
     tokens: tuple[int, ...]
     """Of each example, prompt included; of a prompt, with as many answers as it gets, as long as the shared ones."""
-    widest: int
-    """Tokens of the longest example; of a prompt with one completion."""
-    left_out: int = 0
-    """Prompts that leave no room for a completion."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of rows: least, largest, mean and standard deviation of their weights, and how many groups were cut by length."""
+    left_out: int = 0
+    """Prompts that leave no room for a completion."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -66,6 +63,16 @@ def taken(method: Method, recipe: Recipe) -> int:
         online: Online = recipe.objective(method)
         return -(-recipe.steps // online.iterations) * (recipe.batch // online.generations)
     return recipe.steps * recipe.batch
+
+
+def widest(method: Method, recipe: Recipe, found: Examples) -> int:
+    """Tokens of the longest example with its padding; of a prompt with one completion."""
+    if method.data == "pairs":
+        sides = (found.columns[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
+        return max(2 * (len(prompt) + max(len(right), len(wrong))) for prompt, right, wrong in zip(*sides, strict=True))
+    if method.data == "prompts":
+        return max(map(len, found.columns["ids"])) + int(recipe.objective(method).max_new_tokens)
+    return max(found.tokens)
 
 
 def order(size: int, length: int, seed: int) -> list[int]:
@@ -136,12 +143,7 @@ def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
         "least": min(learned), "largest": max(learned), "mean": float(np.mean(learned)), "std": float(np.std(learned)),
         "groups_cut": rows.groups_cut,
     }  # fmt: skip
-    return _of_rows(columns, chosen, spread)
-
-
-def _of_rows(columns: Columns, rows: Sequence[Row], spread: Mapping[str, float] = MappingProxyType({})) -> Examples:
-    tokens = tuple(len(row.ids) for row in rows)
-    return Examples(columns, "row", tokens, max(tokens), weights=spread)
+    return Examples(columns, "row", tuple(len(row.ids) for row in chosen), spread)
 
 
 def _pairs(objective: Paired, rows: Rows) -> Examples:
@@ -156,8 +158,7 @@ def _pairs(objective: Paired, rows: Rows) -> Examples:
         "chosen_ids": [right.completion for right, _ in both],
         "rejected_ids": [wrong.completion for _, wrong in both],
     }
-    padded = max(2 * max(len(right.ids), len(wrong.ids)) for right, wrong in both)
-    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both), padded)
+    return Examples(columns, "pair", tuple(len(right.ids) + len(wrong.ids) for right, wrong in both))
 
 
 def _labelled(rows: Rows) -> Examples:
@@ -167,7 +168,7 @@ def _labelled(rows: Rows) -> Examples:
         "completion_ids": [row.completion for row in learned],
         "label": [row.reward > 0 for row in learned],
     }
-    return _of_rows(columns, learned)
+    return Examples(columns, "row", tuple(len(row.ids) for row in learned))
 
 
 def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
@@ -185,7 +186,6 @@ def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
             f"max_length, {max_length}: raise that, or lower max_new_tokens."
         )
     answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
-    widest, each = max(len(prompt.ids) for prompt in chosen) + limit, min(answer, limit)
     columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
-    tokens = tuple(round(objective.generations * (len(p.ids) + each)) for p in chosen)
-    return Examples(columns, "prompt", tokens, widest, len(graded) - len(chosen))
+    tokens = tuple(round(objective.generations * (len(p.ids) + min(answer, limit))) for p in chosen)
+    return Examples(columns, "prompt", tokens, left_out=len(graded) - len(chosen))

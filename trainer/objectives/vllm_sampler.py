@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from inspector.base_model.endpoint import Body, Endpoint, ProblemError, concurrently
+from inspector.base_model.at_once import concurrently
+from inspector.base_model.endpoint import Body, Endpoint, ProblemError
 from inspector.base_model.generation import Answer, end_tokens
 from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, field

@@ -11,7 +11,7 @@ from inspector.common.text import count, duration
 from trainer.methods.base import Method
 from trainer.methods.online import Online
 from trainer.methods.rewards import RewardStatistics
-from trainer.objectives.examples import Examples, order, taken
+from trainer.objectives.examples import Examples, order, taken, widest
 from trainer.recipes.recipe import Recipe
 from trainer.runs import memory
 from trainer.runs.bases import Skeleton
@@ -32,14 +32,14 @@ def lines(
     trained = sum(t.numel() for t in _adapter(shape, recipe))
     reported = "" if recipe.reported == recipe.steps else f"; its adapter is that of step {recipe.reported:,}"
     shared = "1 process" if cut.processes == 1 else f"{cut.processes} processes"
-    needed, every = _memory(shape, recipe, trained, cut.micro_batch * found.widest)
+    needed, every = _memory(shape, recipe, trained, cut.micro_batch * widest(method, recipe, found))
     seconds, flops = _time(shape, _dtype(recipe), tokens, method, every)
     return [
         f"{method.name} ({objective.name}): {objective.formula}",
         f"  rows      {told.rows:,} of {told.groups:,} prompts, {told.positive:,} right, {told.mixed:,} mixed groups",
         f"  examples  {len(found):,} {found.noun}s, {sum(found.tokens):,} tokens, the longest {max(found.tokens):,}",
         *([_weights(found)] if found.weights else []),
-        *([_limit(objective, found)] if online else []),
+        *([_sampling(objective, found)] if online else []),
         f"  steps     {recipe.steps:,}, {seen / len(found):.2f} epochs, {tokens:,} tokens{reported}",
         f"  batch     {recipe.batch} = {cut.micro_batch} × {cut.accumulation} accumulated × {shared}",
         f"  adapter   {trained / 1e6:.2f}M weights of {shape.parameters / 1e6:.0f}M, float32",
@@ -58,10 +58,10 @@ def _weights(found: Examples) -> str:
     )
 
 
-def _limit(objective: Online, found: Examples) -> str:
-    out = f"; {count(found.left_out, 'prompt')} left out, too long for max_length with it" if found.left_out else ""
+def _sampling(objective: Online, found: Examples) -> str:
+    out = f"; {count(found.left_out, 'prompt')} too long for that left out" if found.left_out else ""
     return (
-        f"  limit     {objective.max_new_tokens:,} tokens a completion, {objective.generations} of them a prompt{out}"
+        f"  sampling  {objective.generations} completions a prompt, of up to {objective.max_new_tokens:,} tokens{out}"
     )
 
 

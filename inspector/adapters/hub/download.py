@@ -38,8 +38,8 @@ class Downloads:
         self,
         remote: Remote,
         listing: Listing,
-        progress: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
+        progress: Callable[[Progress], None] = lambda _progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._remote, self._listing = remote, listing
         self._progress, self._cancelled = progress, cancelled

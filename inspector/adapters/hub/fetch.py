@@ -40,8 +40,7 @@ class Offer:
 
     def cached(self, choice: Choice) -> bool:
         """Whether nothing of it must be downloaded."""
-        downloads = Downloads(self.remote, self.listing, _silent, _never)
-        return all(map(downloads.has, choice.files))
+        return all(map(Downloads(self.remote, self.listing).has, choice.files))
 
     @property
     def label(self) -> str:
@@ -95,7 +94,9 @@ def everything(offer: Offer) -> Sequence[Choice]:
     return offer.choices
 
 
-def survey(remote: Remote, *, read_options: ReadOptions = DEFAULTS, cancelled: Callable[[], bool]) -> Offer:
+def survey(
+    remote: Remote, *, read_options: ReadOptions = DEFAULTS, cancelled: Callable[[], bool] = lambda: False
+) -> Offer:
     """What a repo (or its subfolder) offers, without downloading weights; from the cache where the Hub is away.
 
     Raises InspectorError with what to do, and CancelledError.
@@ -227,11 +228,3 @@ def _as_read(file: Path) -> Path | None:
 
 def _inside(remote: Remote, path: str) -> str:
     return f"{remote.repo}:{plain(path)}" if path else remote.repo
-
-
-def _silent(_progress: Progress) -> None:
-    """No progress shown."""
-
-
-def _never() -> bool:
-    return False

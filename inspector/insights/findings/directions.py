@@ -7,6 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.common.text import some
 from inspector.insights.findings.finding import Finding, Number, listed, of_pair, pair_values, span
 from inspector.insights.pairwise import APART, MOSTLY, ONE, OPPOSED, PART
@@ -75,8 +76,8 @@ def _dip(study: Study, cluster: tuple[int, ...]) -> Iterator[Finding]:
     at = min(low, key=lambda n: float(by_layer[n]))
     layers = listed([str(study.layers[n]) for n in low])
     text = (
-        f"They part most in {'layers' if len(low) > 1 else 'layer'} {layers}: mean cosine {by_layer[at]:.2f} in layer "
-        f"{study.layers[at]}, {usual:.2f} in the median layer."
+        f"They part most in {'layers' if len(low) > 1 else 'layer'} {layers}: mean cosine {fixed(by_layer[at])} in "
+        f"layer {study.layers[at]}, {fixed(usual)} in the median layer."
     )
     i, j = min(combinations(cluster, 2), key=lambda pair: float(block[pair][at]))
     numbers = (
@@ -98,9 +99,8 @@ def _partly(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> I
     if not found:
         for i, j in combinations(loners, 2):
             if cosine[i, j] >= PART:
-                text = (
-                    f"{study.names[i]} and {study.names[j]} share part of their direction: cosine {cosine[i, j]:.2f}."
-                )
+                two = f"{study.names[i]} and {study.names[j]}"
+                text = f"{two} share part of their direction: cosine {fixed(cosine[i, j])}."
                 yield Finding("direction", text, (of_pair(study, "cosine", i, j),))
 
 
@@ -179,7 +179,7 @@ def _far(study: Study, cosine: np.ndarray, i: int, j: int) -> Finding:
     how = "stands apart" if abs(value) < APART else "is close to none of the others"
     which = "largest cosine" if value >= 0 else "cosine largest in size"
     where, numbers = _where(study, i, j)
-    text = f"{study.names[i]} {how}: its {which} is {value:.2f}, to {study.names[j]}{where}."
+    text = f"{study.names[i]} {how}: its {which} is {fixed(value)}, to {study.names[j]}{where}."
     return Finding("direction", text, (of_pair(study, "cosine", i, j), *numbers))
 
 
@@ -190,5 +190,5 @@ def _where(study: Study, i: int, j: int) -> tuple[str, tuple[Number, ...]]:
         return "", ()
     found = of_pair(study, "cosine", i, j, study.layers[int(np.nanargmax(np.abs(block[i, j])))])
     near = abs(found.value) >= APART
-    text = f" ({found.value:.2f} in layer {found.layer})" if near else f", and below {APART:.2f} in every layer"
+    text = f" ({fixed(found.value)} in layer {found.layer})" if near else f", and below {APART:.2f} in every layer"
     return text, (found,)

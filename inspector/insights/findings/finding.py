@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.study.study import Scope, Study
 
 Kind = Literal["direction", "size", "chance", "loss", "states", "accuracy", "merging", "runs", "limit"]
@@ -51,7 +52,7 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 
 def span(values: Sequence[float], digits: int = 2) -> str:
     """`0.94`, or `0.94 to 0.98` where they differ at these digits."""
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    low, high = (fixed(end, digits) for end in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
 

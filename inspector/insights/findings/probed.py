@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.insights.evidence import ALIKE, FLAT, PARTED, SIGNIFICANT, too_few
 from inspector.insights.findings.finding import (
@@ -23,13 +24,11 @@ from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Study
 
 KINDS = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
-SOME = 4
-"""So many paths without a barrier have a sentence each, the others share one."""
 Pair = tuple[int, int]
 
 
 def losses(study: Study) -> Iterator[Finding]:
-    """Every path measured: a barrier by which of the three definitions, or none."""
+    """The paths measured, by which of the three definitions they have a barrier: those alike share a sentence."""
     for suffix in LOSSES:
         curves = study.block(f"lmc_loss{suffix}", "global")
         if curves is None:
@@ -38,16 +37,21 @@ def losses(study: Study) -> Iterator[Finding]:
             yield caution
             continue
         inside = [n for n, alpha in enumerate(study.alphas) if 0 <= alpha <= 1]
-        flat: list[Pair] = []
-        for i, j in combinations(range(len(study.adapters)), 2):
-            path = curves[i, j, 0][inside]
+        paths = {pair: curves[(*pair, 0)][inside] for pair in combinations(range(len(study.adapters)), 2)}
+        alike: dict[tuple[str, ...], list[Pair]] = {}
+        for pair, path in paths.items():
             if np.isfinite(path[[0, -1]]).all():
-                by, told = _path(study, suffix, i, j, path[np.isfinite(path)])
-                flat += [] if by else [(i, j)]
-                if by or len(flat) <= SOME:
-                    yield told
-        if len(flat) > SOME:
-            yield _more_flat(study, suffix, flat[SOME:])
+                alike.setdefault(_barriers(study, suffix, pair, path), []).append(pair)
+        for by, pairs in sorted(alike.items(), key=lambda found: -len(found[0])):
+            path = paths[pairs[0]]
+            one = len(pairs) == 1
+            yield _path(study, suffix, pairs[0], path[np.isfinite(path)]) if one else _paths(study, suffix, by, pairs)
+
+
+def _barriers(study: Study, suffix: str, pair: Pair, path: np.ndarray) -> tuple[str, ...]:
+    """By which definitions a path has a barrier."""
+    floor = FLAT * float(max(path[0], path[-1]))
+    return tuple(kind for kind in KINDS if pair_values(study, f"barrier_{kind}{suffix}")[pair] > floor)
 
 
 def _too_few(study: Study, probe: str, what: str) -> Finding | None:
@@ -58,18 +62,35 @@ def _too_few(study: Study, probe: str, what: str) -> Finding | None:
     return Finding("limit", text, caution=True)
 
 
-def _more_flat(study: Study, suffix: str, pairs: list[Pair]) -> Finding:
-    """The paths without a barrier beyond the first few."""
-    names = listed([f"{study.names[i]}-{study.names[j]}" for i, j in pairs])
-    text = f"No barrier by any definition on {count(len(pairs), 'other path')} either: {names}."
-    return Finding("loss", text, tuple(of_pair(study, f"barrier_mean{suffix}", i, j) for i, j in pairs))
+def _paths(study: Study, suffix: str, by: tuple[str, ...], pairs: list[Pair]) -> Finding:
+    """One sentence about several paths with a barrier by the same definitions; the first number is the highest."""
+    on, names = count(len(pairs), "path"), listed(f"{study.names[i]}-{study.names[j]}" for i, j in pairs)
+    metric = f"barrier_{by[-1] if by else 'mean'}{suffix}"
+    heights = pair_values(study, metric)
+    pairs = sorted(pairs, key=lambda pair: -float(heights[pair]))
+    (i, j), *_ = pairs
+    high = f"the highest {heights[i, j]:.2f} between {study.names[j]} and {study.names[i]}"
+    kinds = listed(KINDS[kind] for kind in by) if by else ""
+    if not by:
+        text = f"No barrier by any definition on {on}: {names}."
+    elif len(by) == len(KINDS):
+        text = f"On {on} a barrier by every definition: {names}; {high}, {KINDS['strict']}."
+    elif "chord" in by:
+        text = (
+            f"On {on} a barrier only {kinds}, so that the loss lies above the straight line between its ends: {names}; "
+            f"{high}."
+        )
+    else:
+        text = f"On {on} a barrier only {kinds}, which unequal endpoints alone can give: {names}; {high}."
+    numbers = tuple(of_pair(study, metric, *pair) for pair in pairs)
+    return Finding("loss", text, numbers, caution=0 < len(by) < len(KINDS))
 
 
-def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[list[str], Finding]:
-    """By which definitions there is a barrier, and one sentence about the path from j (α = 0) to i (α = 1)."""
+def _path(study: Study, suffix: str, pair: Pair, path: np.ndarray) -> Finding:
+    """One sentence about the path from j (α = 0) to i (α = 1), and by which definitions it has a barrier."""
+    (i, j), by = pair, _barriers(study, suffix, pair, path)
     a, b = study.names[i], study.names[j]
     floor = FLAT * float(max(path[0], path[-1]))
-    by = [kind for kind in KINDS if pair_values(study, f"barrier_{kind}{suffix}")[i, j] > floor]
     ends = f"the loss goes from {path[0]:.2f} ({b}) to {path[-1]:.2f} ({a})"
     steps = np.diff(path)
     monotone = " monotonically" if (steps >= -floor).all() or (steps <= floor).all() else ""
@@ -95,7 +116,7 @@ def _path(study: Study, suffix: str, i: int, j: int, path: np.ndarray) -> tuple[
         )
     numbers += [Number(f"lmc_loss{suffix}", float(loss), name) for name, loss in ((b, path[0]), (a, path[-1]))]
     numbers += [Number(f"lmc_loss{suffix}", float(path.max()), a, b)] if len(by) == len(KINDS) else []
-    return by, Finding("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
+    return Finding("loss", text, tuple(numbers), caution=0 < len(by) < len(KINDS))
 
 
 def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list[Number]) -> str:
@@ -107,7 +128,7 @@ def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list
     if not np.isfinite([number.value for number in found]).all():
         return ""
     numbers += [number for number in found if number not in numbers]
-    value, low, high = (f"{number.value:z.2f}" for number in found)
+    value, low, high = (fixed(number.value) for number in found)
     return f"{value} (95 % interval {low} to {high})"
 
 
@@ -140,7 +161,7 @@ def states(study: Study) -> Iterator[Finding]:
         first = next(n for n in range(len(block[i, j])) if block[i, j, n] < ALIKE - (ALIKE - PARTED) / 2)
         text = (
             f"The hidden states of {study.names[i]} and {study.names[j]} part from layer {study.layers[first]} on: "
-            f"{name} falls to {block[i, j, at]:.2f} in layer {study.layers[at]}."
+            f"{name} falls to {fixed(block[i, j, at])} in layer {study.layers[at]}."
         )
         numbers = (of_pair(study, metric, i, j, study.layers[n]) for n in dict.fromkeys((at, first)))
         yield Finding("states", text, tuple(numbers))

@@ -7,7 +7,7 @@ from itertools import combinations
 from math import isfinite
 
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, span
-from inspector.insights.lineage import lineage
+from inspector.insights.lineage import lineage, start
 from inspector.insights.pairwise import ONE
 from inspector.insights.sensitivity import Variation, variations
 from inspector.study.provenance import run_of
@@ -35,17 +35,21 @@ def runs(study: Study) -> Iterator[Finding]:
 def _seed(study: Study, alike: list[Variation]) -> Finding:
     u1, v1, cosine = (span([getattr(v, metric) for v in alike]) for metric in ("u1", "v1", "cosine"))
     first = alike[0]
+    outputs = [v.output_similarity for v in alike]
     if first.u1 >= AGREE and first.cosine < ONE:
         told = f"the same top output directions (u₁ {u1}) though the cosine is {cosine}"
     else:
         told = f"cosine {cosine}" + (f", u₁ {u1}" if isfinite(first.u1) else "")
+    told += f", output similarity {span(outputs)}" if all(map(isfinite, outputs)) else ""
     start = {
         "same": f", v₁ {v1} from one start A₀",
         "different": f"; v₁ {v1} compares two random starts, not what was learned",
         "unknown": f"; v₁ {v1} may only be read if both share A₀, which nothing tells",
     }[first.start]
     told += start if isfinite(first.v1) else ""
-    numbers = [of_pair(study, metric, v.a, v.b) for v in alike for metric in ("cosine", "u1", "v1")]
+    numbers = [
+        of_pair(study, metric, v.a, v.b) for v in alike for metric in ("cosine", "u1", "output_similarity", "v1")
+    ]
     return Finding("runs", f"Another seed of {_whose(study, alike)}: {told}{_open(first)}.", _known(numbers))
 
 
@@ -98,11 +102,19 @@ def _starts(study: Study) -> Iterator[Finding]:
         groups = "; ".join(listed(study.names[i] for i in group) for group in shared)
         text = f"These share a start of A or a run: {groups}. Compare input directions (v₁) within them only."
         yield Finding("runs", text, tuple(n for group in shared for n in _overlaps(study, group)), caution=True)
-    apart = all(found.apart(one, other) for one, other in combinations(found.groups, 2))
-    if _checkpoints(study) and len(found.groups) > 1 and apart:
+    between = list(combinations(found.groups, 2))
+    if (
+        _checkpoints(study)
+        and between
+        and all(start(study, i, j) == "different" for a, b in between for i in a for j in b)
+    ):
+        apart = all(found.apart(one, other) for one, other in between)
+        whence = "so more than one run wrote there" if apart else (
+            "yet write to like outputs: more than one run wrote there, or one was merged or factored anew between them"
+        )  # fmt: skip
         text = (
-            f"The checkpoints of one folder come from {len(found.groups)} different starts, so more than one run wrote "
-            f"there: {'; '.join(listed(study.names[i] for i in group) for group in found.groups[:4])}."
+            f"The checkpoints of one folder come from {len(found.groups)} different starts, {whence}: "
+            f"{'; '.join(listed(study.names[i] for i in group) for group in found.groups[:4])}."
         )
         yield Finding("runs", text, _overlaps(study, tuple(group[0] for group in found.groups)), caution=True)
 

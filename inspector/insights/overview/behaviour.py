@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count
 from inspector.insights.evidence import ALIKE, SIGNIFICANT, path, states
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, pair_values
@@ -14,8 +17,20 @@ from inspector.insights.overview.model import Group
 from inspector.study.metrics.probes import LOSSES
 from inspector.study.study import Study
 
-KEEP = ": keep it."
 Names = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """Which member of a group is best by accuracy or loss, in words; `clear`: beyond what chance gives."""
+
+    by: Literal["accuracy", "loss"]
+    i: int
+    clear: bool
+    text: str
+    level: str
+    """What is said beside another measure where this one is not clear."""
+    numbers: tuple[Number, ...]
 
 
 def behaviour(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
@@ -26,13 +41,23 @@ def behaviour(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
 
 
 def best_of(study: Study, group: Group, names: Names) -> Finding | None:
-    """Which member of a group to keep: by accuracy, if it parts any two, else by loss; None if neither is measured."""
-    found = [one for one in (_most_solved(study, group, names), _lowest_loss(study, group, names)) if one is not None]
-    clear = [one for one in found if one.text.endswith(KEEP)]
-    return next(iter(clear or found), None)
+    """Which member of a group to keep by accuracy and loss, in one sentence; None if neither is measured of all."""
+    solved, loss = _most_solved(study, group, names), _lowest_loss(study, group, names)
+    found = [one for one in (solved, loss) if one is not None]
+    if not found:
+        return None
+    first, *rest = sorted(found, key=lambda one: not one.clear)
+    clear = [one for one in found if one.clear]
+    text = ", ".join([first.text, *((one.text if one.clear else one.level) for one in rest if clear)])
+    if len(clear) == len(found) and len({one.i for one in clear}) == 1:
+        text += ": keep it"
+    elif clear:
+        text += f": keep {' or '.join(f'{names[one.i]} by {one.by}' for one in clear)}"
+    numbers = [number for one in (clear or [first]) for number in one.numbers]
+    return Finding(first.by, f"Of {group.letter}'s {len(group.members)} variants {text}.", tuple(numbers))
 
 
-def _most_solved(study: Study, group: Group, names: Names) -> Finding | None:
+def _most_solved(study: Study, group: Group, names: Names) -> _Best | None:
     accuracy = own_values(study, "accuracy")
     if not np.isfinite(accuracy[list(group.members)]).all():
         return None
@@ -41,30 +66,33 @@ def _most_solved(study: Study, group: Group, names: Names) -> Finding | None:
     pairs = [pair for pair in combinations(members, 2) if p[pair] < SIGNIFICANT]
     spread = f"{100 * accuracy[members[-1]]:.0f} to {100 * accuracy[members[0]]:.0f} %"
     beaten = [names[j] for i, j in pairs if i == members[0]]
-    which = f"Of {group.letter}'s {len(members)} variants"
+    text = f"none solves the most beyond chance (accuracy {spread})"
     if beaten:
-        text = f"{which} {names[members[0]]} solves the most ({spread}), beyond chance more than {listed(beaten)}{KEEP}"
-    else:
-        text = f"{which} none solves the most beyond chance (accuracy {spread})."
+        text = f"{names[members[0]]} solves the most ({spread}), beyond chance more than {listed(beaten)}"
     numbers = [of_adapter(study, "accuracy", i) for i in members]
     numbers += [of_pair(study, "mcnemar_p_holm", *pair) for pair in pairs]
-    return Finding("accuracy", text, tuple(numbers))
+    return _Best("accuracy", members[0], bool(beaten), text, "accuracy tells none apart", tuple(numbers))
 
 
-def _lowest_loss(study: Study, group: Group, names: Names) -> Finding | None:
-    """The member with the lowest loss; to keep if every interval of a difference to the others excludes 0."""
+def _lowest_loss(study: Study, group: Group, names: Names) -> _Best | None:
+    """The member with the lowest loss; clear if every interval of a difference to the others excludes 0."""
     paths = {pair: found for pair in combinations(group.members, 2) if (found := path(study, *pair)) is not None}
     losses = {i: loss for (a, b), found in paths.items() for i, loss in ((a, found.a), (b, found.b))}
     if len(losses) < len(group.members) or len({found.suffix for found in paths.values()}) != 1:
         return None
     best, *others = sorted(losses, key=lambda i: losses[i])
-    metric = f"lmc_ends{next(iter(paths.values())).suffix}"
-    highest = [float(pair_values(study, f"{metric}_high")[best, other]) for other in others]
-    close = [names[other] for other, high in zip(others, highest, strict=True) if not high < 0]
-    how = f"has the lowest loss ({losses[best]:.2f}, next {losses[others[0]]:.2f})"
-    end = f"; no difference shown to {listed(close)}." if close else KEEP
-    text = f"Of {group.letter}'s {len(losses)} variants {names[best]} {how}{end}"
-    return Finding("loss", text, tuple(of_pair(study, metric, best, other) for other in others))
+    metric, suffix = "lmc_ends", next(iter(paths.values())).suffix
+    low, high = (pair_values(study, f"{metric}_{bound}{suffix}")[best] for bound in ("low", "high"))
+    close = [names[other] for other in others if not high[other] < 0]
+    near = others[0]
+    known = np.isfinite(low[near] + high[near])
+    by = f"95 % interval {-high[near]:.2f} to {-low[near]:.2f} below the next" if known else f"next {losses[near]:.2f}"
+    text = f"{names[best]} has the lowest loss ({losses[best]:.2f}, {by})"
+    if close:
+        text += f"; no difference shown to {listed(close)}"
+    numbers = [of_pair(study, f"{metric}{suffix}", best, other) for other in others]
+    numbers += [of_pair(study, f"{metric}_{bound}{suffix}", best, near) for bound in ("low", "high") if known]
+    return _Best("loss", best, not close, text, "the lowest loss is not clear", tuple(numbers))
 
 
 def _loss(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
@@ -102,7 +130,7 @@ def _states(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]
         text = f"{names[i]} and {names[j]}: {found[far]}."
     else:
         which = f"all {len(found)}" if alike == len(found) else f"{alike or 'none'} of {len(found)}"
-        least = f"the least is {found[far].least:.2f}"
+        least = f"the least is {fixed(found[far].least)}"
         text = f"Hidden states are alike in {which} pairs (CKA ≥ {ALIKE:.2f}); {least}."
     yield Finding("states", text, (of_pair(study, found[far].metric, i, j, found[far].layer),))
 

@@ -7,6 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from inspector.common.numbers import fixed
 from inspector.insights.findings.directions import DIP
 from inspector.insights.findings.finding import Finding, Number, listed, of_adapter, of_pair, own_values, span
 from inspector.insights.findings.limits import BASES, NOT_RUN, limits
@@ -68,7 +69,7 @@ def _no_group(study: Study, who: Sequence[int], names: Names) -> Iterator[Findin
     pairs = [pair for pair in combinations(who, 2) if np.isfinite(cosine[pair])]
     if pairs:
         i, j = max(pairs, key=lambda pair: float(cosine[pair]))
-        text = f"No two hold one update: the largest cosine is {cosine[i, j]:.2f}, of {names[i]} and {names[j]}."
+        text = f"No two hold one update: the largest cosine is {fixed(cosine[i, j])}, of {names[i]} and {names[j]}."
         yield Finding("direction", text, (of_pair(study, "cosine", i, j),))
 
 
@@ -90,7 +91,7 @@ def _layers(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
     if usual - low < DIP:
         text = f"{whose} differ alike in every layer: {mean} {span([low, high])}."
     else:
-        text = f"{whose} differ most in layer {study.layers[at]}: {mean} {low:.2f}, elsewhere {usual:.2f}."
+        text = f"{whose} differ most in layer {study.layers[at]}: {mean} {fixed(low)}, elsewhere {fixed(usual)}."
     numbers = (
         of_pair(study, "cosine", i, j, study.layers[at]),
         Number("cosine", low, "mean of their pairs", layer=study.layers[at]),
@@ -112,7 +113,7 @@ def _seeds(study: Study, who: Sequence[int], names: Names) -> Iterator[Finding]:
         other = v.a if v.b == i else v.b
         if v.change != "seed" or i not in who or other not in who or not (v.u1 >= AGREE > v.cosine):
             continue
-        text = f"{names[i]} is another seed of {names[other]}: same outputs (u₁ {v.u1:.2f}), cosine {v.cosine:.2f}."
+        text = f"{names[i]} is another seed of {names[other]}: same outputs (u₁ {v.u1:.2f}), cosine {fixed(v.cosine)}."
         yield Finding("runs", text, (of_pair(study, "u1", i, other), of_pair(study, "cosine", i, other)))
         return
 

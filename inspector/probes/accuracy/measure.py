@@ -12,16 +12,14 @@ from typing import Any
 from inspector._version import __version__
 from inspector.adapters.model import Adapter
 from inspector.adapters.opening import identity
-from inspector.base_model.attach import Attached
 from inspector.base_model.generation import Answer, Hooks
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count
-from inspector.probes.accuracy.engines import Engine, Local
-from inspector.probes.accuracy.records import Record, Records, folder_of, key_of
-from inspector.probes.accuracy.solved import Blocks, Results
-from inspector.study.study import ProbeInfo
+from inspector.probes.accuracy.engines import Engine
+from inspector.probes.accuracy.records import Record, Records, key_of
+from inspector.probes.accuracy.solved import Results
 from inspector.tasks.grading import Grader
-from inspector.tasks.problems import Problem, Problems, token_limit
+from inspector.tasks.problems import Problem, Problems
 
 _EVERY = 1.0
 """Seconds between two partial results."""
@@ -177,24 +175,3 @@ class _Speed:
     def text(self) -> str:
         seconds = time.monotonic() - self._started
         return f", {self._tokens / seconds:.0f} tokens/s" if self._tokens and seconds > 0 else ""
-
-
-def measure(  # noqa: PLR0913 - what the app and the command line each set
-    attached: Attached,
-    adapters: Sequence[Adapter],
-    problems: Problems,
-    *,
-    max_new_tokens: int = 0,
-    batch: int = 0,
-    records_folder: Path | None = None,
-    with_base: bool = True,
-    progress: Callable[[str, int, int], None],
-    partial: Callable[[ProbeInfo, Blocks], None],
-    note: Callable[[str], None],
-    cancelled: Callable[[], bool],
-) -> tuple[ProbeInfo, Blocks]:
-    """`evaluate` for attached adapters: (how it was measured, the blocks for a study of them). 0 means automatic."""
-    engine = Local(attached, max_new_tokens or token_limit(problems.name), batch)
-    watch = Watch(progress, lambda results: partial(results.info, results.blocks()), note, cancelled)
-    results = evaluate(engine, adapters, problems, folder_of(records_folder), watch, with_base=with_base)
-    return results.info, results.blocks()

@@ -8,33 +8,28 @@ import numpy as np
 
 from inspector.adapters.model import Adapter
 from inspector.common.arrays import Floats
+from inspector.probes.accuracy.engines import Local
+from inspector.probes.accuracy.measure import Watch, evaluate
+from inspector.probes.accuracy.records import folder_of
+from inspector.probes.accuracy.solved import Results
 from inspector.probes.job import Job
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.probe_results import Blocks
-from inspector.study.study import ProbeInfo
+from inspector.tasks.problems import token_limit
 
 
 def run(job: Job, adapters: Sequence[Adapter], note: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
     """Greedy pass@1 of the base and of every adapter; what the records hold is not asked again."""
-    from inspector.probes.accuracy.measure import measure
-
     at = [job.names.index(adapter.info.name) for adapter in adapters]
 
-    def deliver(info: ProbeInfo, blocks: Blocks) -> None:
-        job.deliver(info, {key: _placed(key[0], values, at, len(job.names)) for key, values in blocks.items()}, ())
+    def deliver(results: Results) -> None:
+        blocks = results.blocks()
+        placed = {key: _placed(key[0], values, at, len(job.names)) for key, values in blocks.items()}
+        job.deliver(results.info, placed, ())
 
-    info, blocks = measure(
-        job.attached,
-        adapters,
-        job.request.problems("accuracy"),
-        max_new_tokens=job.request.new_tokens,
-        batch=job.request.batch,
-        progress=job.course.counted,
-        partial=deliver,
-        note=note,
-        cancelled=cancelled,
-    )
-    deliver(info, blocks)
+    problems = job.request.problems("accuracy")
+    engine = Local(job.attached, job.request.new_tokens or token_limit(problems.name), job.request.batch)
+    watch = Watch(job.course.counted, deliver, note, cancelled)
+    deliver(evaluate(engine, adapters, problems, folder_of(None), watch, with_base=True))
 
 
 def _placed(metric: str, values: Floats, at: Sequence[int], count: int) -> Floats:

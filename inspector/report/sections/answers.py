@@ -11,6 +11,7 @@ from inspector.report.context import Context
 from inspector.report.document import Bar, Bars, Note, Part, Section, Subject, Table
 from inspector.study.table import subjects
 from inspector.tables.probes import measured_on
+from inspector.tables.tables import p_value
 
 _METRICS = (
     "accuracy", "accuracy_low", "accuracy_high", "accuracy_base", "mcnemar_wins", "mcnemar_p", "mcnemar_p_holm",
@@ -43,7 +44,7 @@ def accuracy(context: Context) -> Section:
 def _against_base(context: Context) -> Table | None:
     p, holm = context.values("mcnemar_base_p"), context.values("mcnemar_base_p_holm")
     rows = tuple(
-        (s.label, shown_p(_at(p, s.at)), shown_p(_at(holm, s.at)))
+        (s.label, p_value(_at(p, s.at)), p_value(_at(holm, s.at)))
         for s in context.adapters
         if np.isfinite(_at(p, s.at))
     )
@@ -57,7 +58,7 @@ def _mcnemar(context: Context) -> Table | None:
     for a, b, (i, j) in subjects(context.study, "pair"):
         if np.isfinite(_at(wins, (i, j))):
             only = (f"{_at(wins, (i, j)):.0f}", f"{_at(wins, (j, i)):.0f}")
-            rows.append((label(a), label(b), *only, shown_p(_at(p, (i, j))), shown_p(_at(holm, (i, j)))))
+            rows.append((label(a), label(b), *only, p_value(_at(p, (i, j))), p_value(_at(holm, (i, j)))))
     caption = "McNemar between adapters, on the same problems: exact, two-sided"
     columns = ("a", "b", "solved by a only", "by b only", "p", "p after Holm")
     return Table("mcnemar", caption, columns, tuple(rows)) if rows else None
@@ -65,8 +66,3 @@ def _mcnemar(context: Context) -> Table | None:
 
 def _at(block: Floats | None, at: tuple[int, ...]) -> float:
     return float("nan") if block is None else float(block[(*at, 0)])
-
-
-def shown_p(value: float) -> str:
-    """A p-value in three significant digits."""
-    return "n/a" if np.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

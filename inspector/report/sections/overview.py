@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from inspector.common.numbers import fixed
 from inspector.common.text import count, plain
 from inspector.insights.findings import Finding as Told
 from inspector.insights.findings import Number, findings_of
@@ -14,7 +15,7 @@ from inspector.report.document import Finding, Heading, Note, Part, Section, Tab
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.provenance import Origin
 from inspector.tables.overview import GROUP_COLUMNS, group_rows, groups_caption
-from inspector.tables.tables import in_digits, number, significant
+from inspector.tables.tables import in_digits, significant
 
 _COLUMNS = (
     "adapter", "method", "learning rate", "seed", "step", "‖ΔW‖", "effective rank", "format", "base", "rank", "scale s",
@@ -94,7 +95,7 @@ def measured(context: Context) -> Section:
     for i, adapter in enumerate(study.adapters):
         own = [float("nan") if block is None else float(block[i, 0]) for block in (norm, effective)]
         cells = (
-            label(adapter.name), *_made(adapter.origin), significant(own[0]), number(own[1], 1), adapter.format,
+            label(adapter.name), *_made(adapter.origin), significant(own[0]), fixed(own[1], 1), adapter.format,
             adapter.base or "?", adapter.rank, adapter.scale, ", ".join(adapter.targets), str(adapter.modules),
             f"{adapter.parameters:,}", adapter.dtype, adapter.health,
         )  # fmt: skip

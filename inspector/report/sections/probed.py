@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import fixed
 from inspector.common.text import plain
 from inspector.insights.findings.probed import KINDS
 from inspector.report.chart_subjects import label
@@ -13,7 +14,6 @@ from inspector.report.document import Level, Lines, Note, Part, Section, Table
 from inspector.study.metrics.probes import LOSSES
 from inspector.study.table import subjects
 from inspector.tables.probes import measured_on
-from inspector.tables.tables import number
 
 
 def connectivity(context: Context) -> Section:
@@ -31,7 +31,9 @@ def connectivity(context: Context) -> Section:
         series = context.series(context.pairs, curves[:, :, 0])
         caption = f"Loss of the {name} along α·a + (1−α)·b, from b (α = 0) to a (α = 1)"
         parts.append(
-            Lines(f"lmc{suffix}", caption, ("α", "loss, nats per token"), context.study.alphas, series, levels)
+            Lines(
+                f"lmc{suffix}", caption, ("α", "loss, nats per token"), context.study.alphas, series, levels, digits=3
+            )
         )
         if (barriers := _barriers(context, suffix)) is not None:
             parts.append(barriers)
@@ -61,10 +63,10 @@ def _barriers(context: Context, suffix: str) -> Table | None:
             value, low, high = _with_interval(context, f"barrier_{kind}", suffix, i, j)
             at = context.values(f"barrier_{kind}_at{suffix}")
             place = "–" if at is None or not value > 1e-9 else f"{float(at[i, j, 0]):g}"
-            cells += [number(value), f"{number(low)} to {number(high)}", place]
+            cells += [fixed(value, 3), f"{fixed(low, 3)} to {fixed(high, 3)}", place]
             if kind == "mean":
                 value, low, high = _with_interval(context, "lmc_ends", suffix, i, j)
-                cells += [number(value), f"{number(low)} to {number(high)}"]
+                cells += [fixed(value, 3), f"{fixed(low, 3)} to {fixed(high, 3)}"]
         if cells[0] != "n/a":
             rows.append((label(a), label(b), *cells))
     if not rows:
@@ -125,7 +127,7 @@ def depth(context: Context) -> Section:
     parts: tuple[Part, ...] = ()
     if shown:
         base = [context.level(f"{metric}_base") for metric in shown]
-        cells = [cell for level in base for cell in (number(level, 2), "")]
+        cells = [cell for level in base for cell in (fixed(level), "")]
         rows = [("(base)", *cells)] if np.isfinite(base[0]) else []
         for adapter in context.adapters:
             values = [float(context.study.blocks[metric, "global"][adapter.at][0]) for metric in shown]
@@ -143,7 +145,7 @@ def depth(context: Context) -> Section:
 
 def _against(value: float, base: float) -> tuple[str, str]:
     """A depth, and how far it is from the base's."""
-    return number(value, 2), f"{value - base:+.2f}" if np.isfinite(value - base) else ""
+    return fixed(value), f"{value - base:+.2f}".replace("-", "−") if np.isfinite(value - base) else ""
 
 
 def intruders(context: Context) -> Section:
@@ -154,7 +156,7 @@ def intruders(context: Context) -> Section:
         rows = []
         for adapter in context.adapters:
             cells = [float("nan") if block is None else float(block[adapter.at][0]) for block in (plainly, outside)]
-            rows.append((adapter.label, *(number(cell, 2) for cell in cells)))
+            rows.append((adapter.label, *(fixed(cell) for cell in cells)))
         columns = ("adapter", "intruders of 10", "of these outside the base's top-10 subspace")
         parts = (Table("intruders", "Intruder dimensions, mean over modules", columns, tuple(rows)),)
     about = "New strong directions that the base did not have."

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from inspector.common.numbers import fixed, level
 from inspector.common.text import some
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.pairwise import pair_interference
-from inspector.insights.sensitivity import GROUPINGS, spreads, variations
+from inspector.insights.sensitivity import GROUPINGS, compared_by, spreads, variations
 from inspector.insights.verdict import verdict
 from inspector.report.chart_subjects import label
 from inspector.report.context import Context
 from inspector.report.document import Note, Part, Section, Table
 from inspector.study.metrics import INTERFERENCE
 from inspector.study.table import subjects
-from inspector.tables.tables import number
+from inspector.tables.tables import significant, spread
 
 
 def merging(context: Context) -> Section:
@@ -29,8 +30,8 @@ def merging(context: Context) -> Section:
         told = verdict(context.study, i, j)
         words.append((label(a), label(b), told.kin, told.headline))
         found = pair_interference(context.study, i, j)
-        values = (cosine[i, j, 0], found.cosine, found.overlap, found.chance, energy[i, j, 0])
-        numbers = (number(float(value)) for value in values)
+        numbers = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
+        numbers.insert(3, level(found.chance, "n/a"))
         rows.append((label(a), label(b), *numbers, str(context.study.one_sided(i, j)), found.kind))
     columns = ("a", "b", "cosine", "cosine of both", "overlap", "by chance", "energy ratio", "modules of one side")
     table = Table("interference", "Interference of every pair, over all modules", (*columns, "class"), tuple(rows))
@@ -39,8 +40,8 @@ def merging(context: Context) -> Section:
 
 
 def sensitivity(context: Context) -> Section:
-    """Pairs of one method, then cosines within and between groups."""
-    metrics = ("cosine", "norm", "u1", "v1", "principal_angle")
+    """Pairs of one method, then similarities within and between groups."""
+    metrics = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle")
     compared = context.values("cosine") is not None and len(context.adapters) > 1
     pairs = _variations(context) if compared and context.values("norm") is not None else None
     text = (
@@ -56,30 +57,27 @@ def sensitivity(context: Context) -> Section:
 def _variations(context: Context) -> Table | None:
     rows = []
     for v in variations(context.study):
-        numbers = [number(value) for value in (v.cosine, v.norm_ratio, v.u1, v.v1)]
-        angles = [number(value, 1) for value in (v.angle, v.worst_angle)]
+        numbers = [fixed(v.cosine), fixed(v.output_similarity), significant(v.norm_ratio), fixed(v.u1), fixed(v.v1)]
+        angles = [fixed(value, 1) for value in (v.angle, v.worst_angle)]
         names = (label(context.study.names[v.a]), label(context.study.names[v.b]))
         rows.append((*names, v.differs, v.start, *numbers, *angles))
-    columns = ("a", "b", "differ in", "start A₀", "cosine", "norm b/a", "u₁", "v₁", "smallest angle, °", "largest, °")
+    columns = (
+        "a", "b", "differ in", "start A₀", "cosine", "output similarity", "norm b/a", "u₁", "v₁", "smallest angle, °",
+        "largest, °",
+    )  # fmt: skip
     return Table("variations", "One method, other seed or rate", columns, tuple(rows)) if rows else None
 
 
 def _spreads(context: Context, by: str) -> Table | None:
     found = spreads(context.study, by)
-    if len(found) < 2 or all(np.isnan(spread.within[0]) for spread in found):
+    if len(found) < 2 or all(np.isnan(s.within[0]) for s in found):
         return None
     rows = tuple(
-        (label(s.group), some([context.study.names[i] for i in s.members], 8), _range(s.within), _range(s.between))
+        (label(s.group), some([context.study.names[i] for i in s.members], 8), spread(s.within), spread(s.between))
         for s in found
     )
-    return Table(
-        f"spread-{by}", f"Cosines by {by}: mean (least to largest)", (by, "adapters", "within", "to the others"), rows
-    )
-
-
-def _range(values: tuple[float, float, float]) -> str:
-    mean, low, high = values
-    return "–" if np.isnan(mean) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    caption = f"{compared_by(context.study).replace('_', ' ').capitalize()} by {by}: mean (least to largest)"
+    return Table(f"spread-{by}", caption, (by, "adapters", "within", "to the others"), rows)
 
 
 def kin(context: Context) -> Section:

@@ -120,7 +120,7 @@ def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[
     return tuple(
         Definition(
             metric, title, subject, "", text, layers, trap, source, aggregate="none", probe="cka",
-            beside=metric.endswith("_null"), shown=() if "_null" in metric else ("cka",),
+            beside="_null" in metric, shown=() if "_null" in metric else ("cka",),
         )
         for metric, title, subject, text, trap, source in kinds
     )  # fmt: skip

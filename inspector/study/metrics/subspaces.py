@@ -123,24 +123,13 @@ ROWS = Definition(
     chance=Chance("row-space overlap by chance", f"max(r, r')/d_in {_CHANCE}", chance.overlap_chance, _whole),
 )  # fmt: skip
 
-_RIGHT = tuple(family(ANGLE_RIGHT))
-SUBSPACES = (
-    U1,
-    V1,
-    *family(ANGLE),
-    ANGLE_RIGHT,
-    _RIGHT[3],
-    *_RIGHT[1:3],
-    *family(OVERLAP),
-    *family(OVERLAP_RIGHT),
-    *family(ROWS),
-    *tuple(family(U1))[1:],
-    *tuple(family(V1))[1:],
-    *family(
-        _similarity(
-            "output_similarity", "left", "output", "ΔWΔWᵀ",
-            "of outputs alone: runs of one loss from other random starts of A agree here though their cosine is near 0",
-        )
-    ),
-    *family(_similarity("input_similarity", "right", "input", "ΔWᵀΔW", _V1_TRAP)),
+OUTPUTS = _similarity(
+    "output_similarity", "left", "output", "ΔWΔWᵀ",
+    "of outputs alone: runs of one loss from other random starts of A agree here though their cosine is near 0",
 )  # fmt: skip
+INPUTS = _similarity("input_similarity", "right", "input", "ΔWᵀΔW", _V1_TRAP)
+SUBSPACES = tuple(
+    part
+    for definition in (U1, V1, ANGLE, ANGLE_RIGHT, OVERLAP, OVERLAP_RIGHT, ROWS, OUTPUTS, INPUTS)
+    for part in family(definition)
+)

@@ -20,6 +20,7 @@ KEPT = 12
 _LOOKED_AT = 5000
 """Entries of one folder that are looked at."""
 _WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin", ".pt", ".pth")
+_STUDY = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _apart(found: Sequence[Offer]) -> list[Offer]:
 
 
 def paths(typed: str) -> Iterator[Offer]:
-    """The folders, and the files of weights, whose path begins so; a hidden one only if its dot is typed."""
+    """Folders, studies and files of weights whose path begins so; a hidden one only if its dot is typed."""
     begun = typed.rpartition("/")[2]
     shown = typed[: len(typed) - len(begun)]
     entries: list[os.DirEntry[str]] = []
@@ -78,8 +79,8 @@ def paths(typed: str) -> Iterator[Offer]:
         with suppress(OSError):
             if entry.is_dir():
                 yield Offer(f"{shown}{entry.name}/", "adapter" if Path(entry.path, CONFIG).is_file() else "folder")
-            elif entry.name.lower().endswith(_WEIGHTS):
-                yield Offer(f"{shown}{entry.name}", "file")
+            elif entry.name.lower().endswith((*_WEIGHTS, _STUDY)):
+                yield Offer(f"{shown}{entry.name}", "study" if entry.name.lower().endswith(_STUDY) else "file")
 
 
 def completed(typed: str, found: Sequence[Offer]) -> str:

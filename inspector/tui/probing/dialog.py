@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -89,35 +90,27 @@ class ProbeDialog(Dialog[Asked | None]):
         base = choices.base if choices.base_for == scene.named else ""
         self.usual = default_prompts(base or scene.named)
         prompts = choices.prompts or self.usual
-        self.scene, self.choices = (
-            scene,
-            replace(choices, what=scene.preset or choices.what, base=base, prompts=prompts),
-        )
-        self.cost, self.serial, self.refused = cost, serial, ""
+        self.choices = replace(choices, what=scene.preset or choices.what, base=base, prompts=prompts)
+        self.scene, self.cost, self.serial, self.refused = scene, cost, serial, ""
 
     def compose(self) -> ComposeResult:
         chosen, scene = self.choices, self.scene
         listed = chosen.prompts if chosen.prompts in dict(PROMPTS) else "other"
-        named = (
-            f"{clean(scene.named)} (as named)"
-            if scene.named
-            else "no adapter names one: a Hub id, a folder, or smollm2"
-        )
+        nobody = "no adapter names one: a Hub id, a folder, or smollm2"
+        named = f"{clean(scene.named)} (as named)" if scene.named else nobody
         pairs = (("plotted", f"plotted ({len(scene.plotted)})"), ("all", f"all ({len(scene.every)})"))
         with Vertical(classes="dialog"):
             yield Static(Text(f"Run the base model with {plural(scene.adapters, 'adapter')}"), classes="question")
             with Vertical(classes="fields"):
-                yield from _row("run", Choice(WHATS, chosen.what, id="what"))
-                yield from _row("loss", Choice(LOSSES, chosen.loss, id="loss"))
-                yield from _row("base", _input("base", chosen.base, named))
-                yield from _row("prompts", Choice(PROMPTS, listed, id="prompts"))
-                yield from _row(
-                    "which",
-                    _input("file", "" if listed != "other" else chosen.prompts, "a .jsonl or .parquet file, or aime26"),
-                )
-                yield from _row("how many", _input("limit", str(chosen.limit or ""), ""))
-                yield from _row("device", _input("device", "" if chosen.device == "auto" else chosen.device, "auto"))
-                yield from _row("pairs", Choice(pairs, "all" if chosen.every_pair else "plotted", id="pairs"))
+                yield _row("run", Choice(WHATS, chosen.what, id="what"))
+                yield _row("loss", Choice(LOSSES, chosen.loss, id="loss"))
+                yield _row("base", _input("base", chosen.base, named))
+                yield _row("prompts", Choice(PROMPTS, listed, id="prompts"))
+                file = "" if listed != "other" else chosen.prompts
+                yield _row("which", _input("file", file, "a .jsonl or .parquet file, or aime26"))
+                yield _row("how many", _input("limit", str(chosen.limit or ""), ""))
+                yield _row("device", _input("device", "" if chosen.device == "auto" else chosen.device, "auto"))
+                yield _row("pairs", Choice(pairs, "all" if chosen.every_pair else "plotted", id="pairs"))
             yield Static(id="cost")
             yield Static(Text("enter runs · tab ↑ ↓ next field · ← → choose · esc leaves"), classes="hint")
 
@@ -132,10 +125,9 @@ class ProbeDialog(Dialog[Asked | None]):
             label.update(Text(f"{'▸' if here else ' '} {label.name}"))
             label.set_class(here, "here")
 
-    def on_input_changed(self) -> None:
-        self._changed()
-
-    def on_choice_changed(self) -> None:
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    def _edited(self) -> None:
         self._changed()
 
     def on_input_submitted(self) -> None:
@@ -251,14 +243,14 @@ class ProbeDialog(Dialog[Asked | None]):
             return
         if self.refused:
             self._tell(f"cannot run: {self.refused}", bad=True)
-            return
-        self.dismiss(asked)
+        else:
+            self.dismiss(asked)
 
 
 def _input(name: str, value: str, placeholder: str) -> Input:
     return Input(value, placeholder=placeholder, compact=True, select_on_focus=False, id=name)
 
 
-def _row(label: str, field: Widget) -> Iterator[Widget]:
+def _row(label: str, field: Widget) -> Widget:
     """Label and field on one line."""
-    yield Horizontal(Static(name=label, classes="label"), field, classes="field", id=f"row-{field.id}")
+    return Horizontal(Static(name=label, classes="label"), field, classes="field", id=f"row-{field.id}")

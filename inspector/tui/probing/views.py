@@ -9,6 +9,7 @@ import numpy as np
 from textual.strip import Strip
 
 from inspector.common.arrays import Floats
+from inspector.common.numbers import fixed
 from inspector.study.metrics.probes import FEW_PROMPTS
 from inspector.study.study import ProbeInfo, Scope
 from inspector.tui.numbers import Pair
@@ -86,16 +87,16 @@ def nats(loss: float) -> str:
     """A loss, or a difference of two, in nats per token: `1.234`, `0.012`, `3e-04`."""
     if math.isnan(loss):
         return NA
-    return f"{loss:.3f}".replace("-", "−") if abs(loss) >= 5e-4 or loss == 0 else f"{loss:.0e}".replace("-", "−")
+    return fixed(loss, 3) if abs(loss) >= 5e-4 or loss == 0 else f"{loss:.0e}".replace("-", "−")
 
 
 def p_value(p: float) -> str:
-    """`.034`, `3e-05`, `1`; `·` where there is none."""
+    """`0.034`, `3e-05`, `1`; `·` where there is none."""
     if math.isnan(p):
         return NA
     if p >= 0.995:
         return "1"
-    return f"{p:.2f}"[1:] if p >= 0.1 else f"{p:.3f}"[1:] if p >= 1e-3 else f"{p:.0e}"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}" if p >= 1e-3 else f"{p:.0e}"
 
 
 def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:

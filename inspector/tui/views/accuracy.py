@@ -12,7 +12,7 @@ from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, fit, page, plural, unsigned, wrap
+from inspector.tui.text import NA, Line, decimal, fit, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.matrix import Matrix
@@ -94,8 +94,8 @@ class AccuracyView(View):
         reference = value(state, "accuracy_base")
         colour = ink.dim if at is None else ink.line(state.order[at])
         line.append(_marked(bar(share, width), reference, width, colour, area))
-        line.add(f" {unsigned(share):>4}", style)
-        line.add(f" [{unsigned(low)}, {unsigned(high)}]" if math.isfinite(low) else "", ink.dim)
+        line.add(f" {decimal(share):>4}", style)
+        line.add(f" [{decimal(low)}, {decimal(high)}]" if math.isfinite(low) else "", ink.dim)
         p = value(state, "mcnemar_base_p_holm", *where) if at is not None else math.nan
         if missing := _so_far(state, at):
             line.to(label + width + 19).add(missing, ink.warn)

@@ -22,7 +22,7 @@ from inspector.tui.navigation import FILTER, SCRUBBED
 from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, clean, count, fit_left, general, left, page, plural, right, signed, times, wrap
+from inspector.tui.text import Line, clean, count, decimal, fit_left, general, left, page, plural, right, times, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.widgets.dialogs import Reader
@@ -229,7 +229,8 @@ def _alike(state: AppState, name: str) -> str:
     """The published adapters it resembles most, where some are open."""
     found = [] if is_reference(name) else nearest(state.study, name)
     words = [
-        f"{one.reference} {signed(one.cosine).strip()}, ‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
+        f"{one.reference} {one.metric.replace('_', ' ')} {decimal(one.value)}, "
+        f"‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
         for one in found
     ]
     return " · ".join(words)

@@ -110,6 +110,10 @@ class View(ABC):
         """The cursor to a line of the view that was pointed at, from the line it is on."""
         self.move(state, line - here)
 
+    def pick(self, state: AppState, x: int, y: int) -> bool:  # noqa: ARG002
+        """The cursor to the cell of a map that was pointed at; whether one was."""
+        return False
+
     def across(self, state: AppState, step: int) -> None:
         """Cursor to the right for positive steps."""
         state.step_column(step)

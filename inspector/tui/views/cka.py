@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.study.metrics import shown_in
 from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.actions import cycled
@@ -22,8 +24,8 @@ from inspector.tui.probing.views import (
     value,
 )
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_colours, pair_label
-from inspector.tui.text import NA, Line, page, plural, signed, unsigned, wrap
+from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.text import NA, Line, decimal, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers import MOST
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
@@ -54,6 +56,14 @@ def lettered(state: AppState) -> list[Subject]:
     return sorted(set[Subject](chosen_pairs(state, state.cka_metric)) | mine)
 
 
+def _labels(state: AppState, rows: Sequence[Subject], width: int) -> list[str]:
+    """Names of the rows, within so many cells and no two alike."""
+    if to_base(state):
+        names = labels(state.names).at(width)
+        return [names[row[0]] for row in rows]
+    return pair_labels(state, [(row[0], row[1]) for row in rows], width)
+
+
 def _colours(state: AppState, plotted: list[Subject]) -> tuple[int, ...]:
     """Of each line: an adapter has its own."""
     if to_base(state):
@@ -65,9 +75,8 @@ def _cursor(state: AppState) -> Subject:
     return (state.row,) if to_base(state) or state.pair is None else (min(state.pair), max(state.pair))
 
 
-def track(state: AppState, subject: Subject, letter: int, colour: int = 0) -> Track:
+def track(state: AppState, subject: Subject, label: str, letter: int, colour: int = 0) -> Track:
     """A pair or an adapter as a row of the map."""
-    label = state.name(subject[0]) if len(subject) == 1 else pair_label(state, (subject[0], subject[1]))
     values, number = along_layers(state, state.cka_metric, *subject), here(state, state.cka_metric, *subject)
     return Track(label, values, number, subject == _cursor(state), letter, colour)
 
@@ -113,7 +122,9 @@ class CkaView(View):
         extent = rows_shown(top, height, len(rows), "adapters" if to_base(state) else "pairs")
         letters = {subject: n for n, subject in enumerate(plotted)}
         colours = dict(zip(plotted, _colours(state, plotted), strict=True))
-        seen = [track(state, s, letters.get(s, -1), colours.get(s, 0)) for s in rows[top : top + height]]
+        shown = rows[top : top + height]
+        names = _labels(state, shown, max(area.width // 3, 10))
+        seen = [track(state, s, n, letters.get(s, -1), colours.get(s, 0)) for s, n in zip(shown, names, strict=True)]
         form = grid(seen, len(state.layers), state.layer, area.width)
         where = "mean" if state.scope == "global" else f"L{state.layers[state.layer]}"
         table = paint(seen, state.layers, state.layer, form, where, area)
@@ -162,8 +173,8 @@ class CkaView(View):
             kinds = []
             for metric, label in (("cka_debiased", "debiased"), ("cka", "plain")):
                 number, null, sd = (here(state, f"{metric}{part}", *pair) for part in ("", "_null", "_null_sd"))
-                scatter = f" ± {unsigned(sd)}" if math.isfinite(sd) else ""
-                kinds.append(f"{label} {signed(number).strip()} (shuffled {signed(null).strip()}{scatter})")
+                scatter = f" ± {decimal(sd)}" if math.isfinite(sd) else ""
+                kinds.append(f"{label} {decimal(number)} (shuffled {decimal(null)}{scatter})")
             text = f"{pair_label(state, pair)}, {where}: {', '.join(kinds)}; {_of_base(state, pair)}"
         positions = tuple(sorted(state.pair)) if state.pair else (state.row,)
         if any(math.isfinite(value(state, "lens_depth", at)) for at in positions):
@@ -221,9 +232,9 @@ def _depths(state: AppState, metric: str, positions: tuple[int, ...]) -> str:
 
 
 def _of_base(state: AppState, positions: tuple[int, ...]) -> str:
-    """`to the base (plain) .98, .97`, of the kind that is shown."""
+    """`to the base (plain) 0.98, 0.97`, of the kind that is shown."""
     debiased = "debiased" in state.cka_metric
     metric = "cka_debiased_base" if debiased else "cka_base"
     return f"to the base{'' if debiased else ' (plain)'} " + ", ".join(
-        signed(here(state, metric, at)).strip() for at in positions
+        decimal(here(state, metric, at)) for at in positions
     )

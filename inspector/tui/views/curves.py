@@ -12,7 +12,7 @@ from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_labels
-from inspector.tui.text import Line, clean, degrees, fit, page, plural, small
+from inspector.tui.text import Line, chance_level, clean, degrees, fit, page, plural
 from inspector.tui.values import number, of_adapters
 from inspector.tui.views.base import Area, Table, metric_title, tidy
 from inspector.tui.views.layers import MOST, LayersView
@@ -117,7 +117,7 @@ class CurvesView(LayersView):
             lines.append(line.to(width - 8).add(f"{value:>6}", ink.bold if item.here else ink.plain))
         chance = float(state.chance_series(metric, state.pair)[state.layer])
         if chance == chance:  # noqa: PLR0124 - not NaN
-            text = degrees(chance) if DEFINITIONS[metric].unit else small(chance)
+            text = degrees(chance) if DEFINITIONS[metric].unit else chance_level(chance)
             of_pair = " ▸" if len({info.ranks for info in state.infos}) > 1 else ""
             lines.append(Line(f" ╌ chance{of_pair}", ink.dim).to(width - 8).add(f"{text:>6}", ink.dim))
         return lines

@@ -19,7 +19,7 @@ from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
-from inspector.tui.text import NA, Line, clean, page, plural, right, small
+from inspector.tui.text import NA, Line, chance_level, clean, page, plural, right
 from inspector.tui.values import apart, number, of_adapters
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
@@ -182,7 +182,7 @@ class LayersView(View):
             head.add(text if head.width + cell_len(text) <= area.width else "", ink.line(colour) + ink.bold)
         level = float(chance[state.layer]) if chance else math.nan
         if math.isfinite(level):
-            text = f"╌ chance {number(metric, level) if DEFINITIONS[metric].unit else small(level)}"
+            text = f"╌ chance {number(metric, level) if DEFINITIONS[metric].unit else chance_level(level)}"
             head.end(text + " ", area.width, ink.dim)
         xs, at = tuple(float(layer) for layer in state.layers), float(state.layers[state.layer])
         lines = Lines(xs, curves, chance, limits, at, 0, colours=colours, lettered=len(subjects) > 1)
@@ -231,7 +231,7 @@ def _highest(metric: str) -> bool:
 
 
 def _numbers(state: AppState, row: Row) -> tuple[str, str, str]:
-    """The value over all layers, at the slider's, and `20 +.77`: where two part most, or one moved most."""
+    """The value over all layers, at the slider's, and `20 0.77`: where two part most, or one moved most."""
     metric, end = state.layers_metric, NA
     if np.isfinite(row.values).any():
         at = int(np.nanargmax(row.values) if _highest(metric) else np.nanargmin(row.values))

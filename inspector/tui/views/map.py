@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from inspector.common.labels import labels
 from inspector.insights.order import blocks
-from inspector.insights.verdict import verdict
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
 from inspector.study.study import Study
 from inspector.tui.actions import Action, cycled
@@ -20,7 +19,7 @@ from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, 
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label, shared
-from inspector.tui.text import NA, Line, left, page, plural, signed, small, unsigned, wrap
+from inspector.tui.text import NA, Line, chance_level, decimal, left, page, plural, wrap
 from inspector.tui.values import shaded
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
@@ -51,29 +50,29 @@ def directions(state: AppState) -> list[Definition]:
 
 
 def against_chance(value: float, chance: float) -> str:
-    """`chance .03 · 31×`."""
+    """`chance 0.03 · 31×`."""
     if chance != chance or value != value:  # noqa: PLR0124 - NaN
         return ""
     ratio = value / chance if chance else float("inf")
-    return f"chance {small(chance)} · {ratio:.0f}×" if ratio >= 10 else f"chance {small(chance)} · {ratio:.1f}×"
+    return f"chance {chance_level(chance)} · {ratio:.{0 if ratio >= 10 else 1}f}×"
 
 
 def read_against_chance(state: AppState, definition: Definition, pair: Pair) -> tuple[str, str, str]:
     """Label, number and chance level of a pair at the current place."""
     value = state.number(definition.metric, pair)
     chance = float(state.pair_chance(definition.metric, pair)[0])
-    return definition.short, unsigned(value), against_chance(value, chance)
+    return definition.short, decimal(value), against_chance(value, chance)
 
 
 def one_sided(state: AppState, pair: Pair) -> str:
-    """`  5 modules on one side only: zeros; cos +.40 without` where there are such, else nothing."""
+    """`  5 modules on one side only: zeros; cos 0.40 without` where there are such, else nothing."""
     if not (lonely := state.one_sided(pair)):
         return ""
     text = f"  {plural(lonely, 'module')} on one side only: "
     if state.shown.settings.modules == "common":
         return f"{text}left out"
     cosine = state.interference(pair).cosine
-    return f"{text}zeros; cos {signed(cosine).strip()} without" if np.isfinite(cosine) else f"{text}zeros"
+    return f"{text}zeros; cos {decimal(cosine)} without" if np.isfinite(cosine) else f"{text}zeros"
 
 
 @dataclass(slots=True)
@@ -166,6 +165,13 @@ class MapView(View):
     def across(self, state: AppState, step: int) -> None:
         state.col = self._moved(state, state.col, step)
 
+    def pick(self, state: AppState, x: int, y: int) -> bool:
+        rows = [at for block in self.blocks(state) for at in block]
+        if (cell := self.heatmap.cell(x, y - 1)) is None or max(cell) >= len(rows):
+            return False
+        state.row, state.col = (rows[at] for at in cell)
+        return True
+
     def _moved(self, state: AppState, position: int, step: int) -> int:
         """The position so many rows further, as they are shown."""
         rows = [at for block in self.blocks(state) for at in block]
@@ -177,17 +183,17 @@ class MapView(View):
         if pair is None:
             return []
         head = Line(" ").add(pair_label(state, pair), ink.accent)
-        rows = [("cosine", signed(state.number("cosine", pair)), "")]
+        rows = [("cosine", decimal(state.number("cosine", pair)), "")]
         rows += (read_against_chance(state, d, pair) for d in directions(state))
-        head.add(one_sided(state, pair), ink.warn)
-        found = verdict(state.study, state.order[pair[0]], state.order[pair[1]])
+        found = state.verdict(*(state.order[at] for at in pair))
+        head.add(one_sided(state, pair) if found.comparable else "", ink.warn)
         lines = [Line(), head, *(Line(f"  {part}") for part in _sentences(found.headline, area.width))]
         half = (len(rows) + 1) // 2 if area.width >= 76 else len(rows)
         for at in range(half):
             line = Line("  ")
             for column, (label, text, note) in enumerate(rows[at::half][:2]):
                 line.to(2 + column * 39).add(label, ink.dim).to(2 + column * 39 + 15)
-                line.add(left(text, 5) if note else text, ink.bold).add(note, ink.dim)
+                line.add(left(text, 6) if note else text, ink.bold).add(note, ink.dim)
             lines.append(line)
         return lines
 
@@ -197,11 +203,11 @@ class MapView(View):
         if pair is None:
             return []
         line = Line(f" {pair_label(state, pair)}", area.ink.accent)
-        line.add(f"  cos {signed(state.number('cosine', pair)).strip()}")
+        line.add(f"  cos {decimal(state.number('cosine', pair))}")
         for d in (d for d in directions(state) if "glance" in d.shown):
-            line.add(f" {d.short.split()[0]} {unsigned(state.number(d.metric, pair))}")
+            line.add(f" {d.short.split()[0]} {decimal(state.number(d.metric, pair))}")
             chance = float(state.pair_chance(d.metric, pair)[0])
-            line.add("" if small(chance) == NA else f"({small(chance)})", area.ink.dim)
+            line.add("" if chance_level(chance) == NA else f"({chance_level(chance)})", area.ink.dim)
         if line.width <= area.width:
             return [line]
         names, numbers = line.segments[0], line.segments[1:]

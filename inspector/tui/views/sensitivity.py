@@ -8,15 +8,15 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.insights.lineage import RULE, lineage
-from inspector.insights.sensitivity import GROUPINGS, Variation, spreads, variations
+from inspector.insights.sensitivity import GROUPINGS, Variation, compared_by, spreads, variations
 from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, clean, fit, left, plural, right, signed, times, unsigned, wrap
+from inspector.tui.text import NA, Line, clean, decimal, fit, left, plural, right, times, wrap
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 
-_METRICS = ("cosine", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
+_METRICS = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
 _BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed, lr", "nothing told": ""}
 
 
@@ -29,7 +29,8 @@ class SensitivityView(View):
     hint = "what seed and learning rate did, and which adapters share a start"
     about = (
         "Runs of one method, told by run.json or by names such as sft_lr2e-4_s42: same loss under another seed, under "
-        "another learning rate; and which adapters share a random start of A or a run. m: by method, seed or rate."
+        "another learning rate; and which adapters share a random start of A or a run. Compared by cosine if all "
+        "share a start, by output similarity otherwise. m: by method, seed or rate."
     )
     actions = (*ENDS, *METRIC)
     shows = ("row_space*",)
@@ -55,13 +56,19 @@ class SensitivityView(View):
         rows = []
         for i, j in combinations(range(len(study.adapters)), 2):
             v = told.get((i, j))
-            numbers = [tidy(x) for x in (v.cosine, v.norm_ratio, v.u1, v.v1, v.angle, v.worst_angle)] if v else [""] * 6
+            numbers = (
+                [""] * 7
+                if v is None
+                else [
+                    tidy(x) for x in (v.cosine, v.output_similarity, v.norm_ratio, v.u1, v.v1, v.angle, v.worst_angle)
+                ]
+            )
             who = (study.names[v.a], study.names[v.b]) if v else (study.names[i], study.names[j])
             related = ["", ""] if kin is None else [tidy(float(kin.overlap[i, j])), kin.kinship(i, j) or ""]
             rows.append((*map(clean, who), v.differs if v else "", v.start if v else "", *numbers, *related))
         columns = (
-            "a", "b", "differ in", "start", "cosine", "norm ratio", "u1", "v1", "smallest angle", "largest angle",
-            "row-space overlap", "lineage",
+            "a", "b", "differ in", "start", "cosine", "output similarity", "norm ratio", "u1", "v1", "smallest angle",
+            "largest angle", "row-space overlap", "lineage",
         )  # fmt: skip
         return Table("seeds, rates and lineage", columns, tuple(rows))
 
@@ -73,10 +80,10 @@ class SensitivityView(View):
 
 
 def _groups(study: Study, by: str, area: Area) -> list[Line]:
-    """Cosines within and between groups."""
+    """Similarities within and between groups."""
     ink, found = area.ink, spreads(study, by)
     width = min(max([cell_len(clean(s.group)) for s in found] + [6]), max(area.width - 56, 8))
-    head = Line(f" Cosines within and between groups, by {by}", ink.bold)
+    head = Line(f" {compared_by(study).replace('_', ' ').capitalize()} within and between groups, by {by}", ink.bold)
     lines = [head, Line("   ").add(left(by, width) + "  runs       within            to the others", ink.dim)]
     for spread in found:
         line = Line("   ").add(left(clean(spread.group), width)).add(right(str(len(spread.members)), 6) + "   ")
@@ -86,7 +93,7 @@ def _groups(study: Study, by: str, area: Area) -> list[Line]:
 
 def _range(values: tuple[float, float, float]) -> str:
     mean, low, high = values
-    return NA if mean != mean else f"{signed(mean)} ({signed(low).strip()}…{signed(high).strip()})"  # noqa: PLR0124 - NaN
+    return NA if mean != mean else f"{decimal(mean)} ({decimal(low)}…{decimal(high)})"  # noqa: PLR0124 - NaN
 
 
 def _pairs(study: Study, area: Area) -> list[Line]:
@@ -97,8 +104,8 @@ def _pairs(study: Study, area: Area) -> list[Line]:
         text = "No two adapters are known to be of one method: run.json, or names such as sft_lr2e-4_s42, would tell."
         return [head, *(Line("   " + part, ink.dim) for part in wrap(text, area.width - 5))]
     names = [f"{clean(study.names[v.a])} → {clean(study.names[v.b])}" for v in found]
-    width = min(max(map(cell_len, names)), max(area.width - 55, 12))
-    title = left("", width) + "  differ     A₀      cos  ‖b‖/‖a‖  u₁    v₁  angles"
+    width = min(max(map(cell_len, names)), max(area.width - 63, 12))
+    title = left("", width) + "  differ     A₀       cos   out ‖b‖/‖a‖    u₁     v₁  angles"
     return [
         head,
         Line("   ").add(title, ink.dim),
@@ -111,9 +118,11 @@ def _pair(name: str, v: Variation, width: int, area: Area) -> Line:
     brief = brief if brief != "seed?, lr?" else "?"
     line = Line("   ").add(left(fit(name, width), width) + "  ").add(left(brief or "–", 9) + "  ")
     line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 6))
-    line.add(right(signed(v.cosine), 5)).add(right(times(v.norm_ratio), 8)).add(right(unsigned(v.u1), 5))
+    line.add(right(decimal(v.cosine), 6)).add(right(decimal(v.output_similarity), 6)).add(
+        right(times(v.norm_ratio), 8)
+    ).add(right(decimal(v.u1), 6))
     comparable = area.ink.plain if v.start == "same" else area.ink.dim
-    line.add(right(unsigned(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
+    line.add(right(decimal(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
     return line.add(f"  {_whole(v.angle)}…{_whole(v.worst_angle)}")
 
 
@@ -136,7 +145,7 @@ def _kin(study: Study, area: Area) -> list[Line]:
             lines.append(Line("   ").add(str(at + 1) if not n else "", ink.accent).to(6).add(part))
     order = [i for group in found.groups for i in group]
     width = min(max(cell_len(clean(study.names[i])) for i in order), 20)
-    if 3 + width + 5 * len(order) > area.width:
+    if 3 + width + 6 * len(order) > area.width:
         return [
             *lines,
             Line(f"   The matrix of {plural(len(order), 'adapter')} needs a wider screen: e exports it.", ink.dim),
@@ -145,6 +154,6 @@ def _kin(study: Study, area: Area) -> list[Line]:
         line = Line("   ").add(left(clean(study.names[i]), width))
         for j in order:
             value = float(found.overlap[i, j])
-            line.add(right(unsigned(value), 5), ink.plain if found.kinship(i, j) != "different" else ink.dim)
+            line.add(right(decimal(value), 6), ink.plain if found.kinship(i, j) != "different" else ink.dim)
         lines.append(line)
     return [*lines, *(Line("   " + part, ink.dim) for part in wrap(RULE, area.width - 5))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.strip import Strip
 
 from inspector.tui.state import AppState
-from inspector.tui.text import Line, fit, general, page, right, signed, wrap
+from inspector.tui.text import Line, decimal, fit, general, page, right, wrap
 from inspector.tui.views.base import Area, rows_shown, window
 
 SMALLEST = (60, 15)
@@ -19,7 +19,7 @@ def paint(state: AppState, size: tuple[int, int], area: Area) -> list[Strip]:
     told = f"needs {SMALLEST[0]}×{SMALLEST[1]}, has {size[0]}×{size[1]}"
     lines = [Line(f" {part}", ink.bold) for part in wrap(told, area.width - 2)]
     if (pair := state.pair) is not None and state.has("cosine"):
-        cosine = f" {signed(state.number('cosine', pair)).strip()} "
+        cosine = f" {decimal(state.number('cosine', pair))} "
         names = f" {state.name(pair[0])} ↔ {state.name(pair[1])}, {state.where}"
         label = Line(fit(names, area.width - len(cosine) - 4))
         lines.append(label.add(" cos", ink.dim).add(cosine, ink.accent))

@@ -13,10 +13,9 @@ from inspector.tui.theme import Ink
 
 
 def paint_tabs(tabs: Sequence[tuple[str, str]], current: int, ink: Ink, width: int) -> list[Strip]:
-    """The tabs by (digit, title), in whole words where they fit; the current one in brackets, to show uncoloured."""
-    brief = [(key, title[:4]) for key, title in tabs]
-    keys = [(key, title if at == current else "") for at, (key, title) in enumerate(brief)]
-    for cells, apart in ((tabs, 2), (tabs, 1), (brief, 1), (keys, 1)):
+    """The tabs by (digit, title), or digits beside the current title; that one in brackets, to show uncoloured."""
+    keys = [(key, title if at == current else "") for at, (key, title) in enumerate(tabs)]
+    for cells, apart in ((tabs, 2), (tabs, 1), (keys, 2)):
         if sum(cell_len(f"{key} {title}".rstrip()) for key, title in cells) + apart * (len(cells) - 1) + 2 <= width:
             break
     line = Line()

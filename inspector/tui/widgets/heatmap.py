@@ -15,13 +15,14 @@ from textual.strip import Strip
 from inspector.common.arrays import Floats
 from inspector.common.colours import Ramp
 from inspector.common.labels import labels
-from inspector.tui.text import Line, bracketed, centre, left, page, right, signed, unsigned
+from inspector.common.numbers import fixed
+from inspector.tui.text import Line, bracketed, centre, decimal, left, page, right
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, window
 
 _LABEL = 22
 _NARROWEST, _LEAST = 5, 4
-"""Columns of a cell; where these do not suffice for all adapters, fewer, which have no room for a `+`."""
+"""Columns of a cell; where these do not suffice for all adapters, fewer, which have no room for the zero of `0.86`."""
 _APART = 3
 _ROOMY = 7
 """Cells from which numbers stand in the middle."""
@@ -35,9 +36,6 @@ class Panel:
     values: Floats
     shade: Callable[[float], tuple[float, Ramp]]
     signed: bool
-
-    def text(self, value: float) -> str:
-        return signed(value) if self.signed else unsigned(value)
 
     def style(self, value: float, ink: Ink) -> Style:
         return ink.cell(*self.shade(value))
@@ -116,6 +114,9 @@ class Heatmap:
 
     top: int = 0
     first: int = 0
+    form: Layout | None = None
+    """As it was painted last, that many maps side by side."""
+    panels: int = 1
 
     def paint(
         self, panels: Sequence[Panel], names: Sequence[str], cursor: tuple[int, int], form: Layout, area: Area
@@ -123,6 +124,7 @@ class Heatmap:
         """The header and as many rows as fit around the cursor."""
         self.top = window(self.top, cursor[0], form.rows, len(names))
         self.first = window(self.first, cursor[1], form.cols, len(names))
+        self.form, self.panels = form, len(panels)
         lines = self._header(panels, names, cursor[1], form, area.ink)
         rows = range(self.top, min(self.top + form.rows, len(names)))
         for row, part in product(rows, range(form.tall)):
@@ -137,6 +139,24 @@ class Heatmap:
             return ""
         rows = f"rows {self.top + 1}–{self.top + form.rows}"
         return f" · {rows}, columns {self.first + 1}–{self.first + form.cols} of {count}"
+
+    def cell(self, x: int, y: int) -> tuple[int, int] | None:
+        """Row and column of the cell at a place of what was painted; None where there is none."""
+        if (form := self.form) is None:
+            return None
+        line, rows = max(form.header, 1), range(self.top, self.top + form.rows)
+        starts = {row: line + (row - self.top) * form.tall + form.down * sum(self.top <= g <= row for g in form.gaps)
+                  for row in rows}  # fmt: skip
+        columns = [column for panel in range(self.panels) for column in self._columns(panel, form)]
+        return next(
+            (
+                (row, column)
+                for row, start in starts.items()
+                for column, left_ in columns
+                if start <= y < start + form.tall and left_ <= x < left_ + form.cell
+            ),
+            None,
+        )
 
     def _columns(self, panel: int, form: Layout) -> list[tuple[int, int]]:
         """(column of the map, where it begins on the screen)."""
@@ -177,7 +197,7 @@ class Heatmap:
         for number, panel in enumerate(panels):
             for c, start in self._columns(number, form):
                 value = float(panel.values[row, c])
-                text = panel.text(value) if middle else ""
+                text = decimal(value) if middle else ""
                 look = panel.style(value, ink)
                 if (row, c) == cursor and middle:
                     line.pad(start).add(_marked(text, form.cell), look + ink.bold)
@@ -188,20 +208,23 @@ class Heatmap:
 
 def _placed(text: str, width: int) -> str:
     """In the middle; in narrow cells at the right, where the cursor's mark leaves it."""
-    if width == _LEAST:
-        text = text.removeprefix("+").strip()
-        return right(text[:3] if text[0] in "01" else text, width)
+    text = text if cell_len(text) < width else _brief(text)
     return right(text, width) if width < _ROOMY else centre(text, width)
 
 
 def _marked(text: str, width: int) -> str:
-    """The cursor's cell: `[.86]`, or `▸.86`, `▸−.2` where a cell has four columns."""
-    if width > _LEAST:
+    """The cursor's cell: `[0.86]`, or `▸0.86`, `▸−.16` where a cell has five columns, `▸.86`, `▸−.2` where four."""
+    if cell_len(text) + 2 <= width:
         return bracketed(text, width)
-    text = text.removeprefix("+").strip()
-    if cell_len(text) >= _LEAST:
-        text = text[:3] if text[0] != "−" else f"−.{min(round(float(text[1:]) * 10), 9)}"
+    text = text if cell_len(text) < width else _brief(text)
+    if cell_len(text) >= width:
+        text = _brief(fixed(float(text.replace("−", "-")), 1)).removesuffix(".")
     return left("▸" + text, width)
+
+
+def _brief(text: str) -> str:
+    """Without the zero before the point, or the second place of `1.00`: `.86`, `−.16`, `1.0`."""
+    return text[:-1] if text.lstrip("−").startswith("1") else text.replace("0.", ".", 1)
 
 
 def ramp_legend(panel: Panel, ink: Ink) -> Line:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from inspector.common.arrays import Floats
-from inspector.tui.text import NA, Line, fit, right, signed
+from inspector.tui.text import NA, Line, decimal, fit, right
 from inspector.tui.views.base import Area, window
 from inspector.tui.widgets.plot import LETTERS
 
@@ -84,7 +84,7 @@ def _row(track: Track, current: int, form: Grid, area: Area) -> Line:
         line.add(f"{LETTERS[track.letter % 26]} ", ink.line(track.colour) + ink.bold)
     else:
         line.add("  ")
-    line.add(fit(track.label, form.label - 3), style).to(form.label).add(right(signed(track.number), _VALUE), style)
+    line.add(fit(track.label, form.label - 3), style).to(form.label).add(right(decimal(track.number), _VALUE), style)
     line.add("  ")
     for at in range(form.first, form.first + form.count):
         number = float(track.values[at])
@@ -95,7 +95,7 @@ def _row(track: Track, current: int, form: Grid, area: Area) -> Line:
 
 def _cell(number: float, width: int) -> str:
     if width >= 4 or math.isnan(number):
-        return right(signed(number) if not math.isnan(number) else NA, width)
+        return right(decimal(number) if not math.isnan(number) else NA, width)
     if width == 3 and number < 0.995:
         return right(f"{round(100 * number)}".replace("-", "−"), width)
     return right(_tenth(number), width)

@@ -1,7 +1,5 @@
 """A reader as short as one can be: ΔW = U·V, each module's pair under its own name."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -86,6 +86,7 @@ def test_llama_rows_come_back_into_hugging_faces_order(tmp_path, dtype):
     assert_same(our_deltas(adapter), deltas(factors, 2.0))
     assert adapter.info.scale == "2 (α/r = 8/4)"
     assert (adapter.info.base, adapter.info.format, adapter.info.health) == ("org/base", "GGUF LoRA", "ok")
+    assert adapter.depends_on == "{'q_proj': 4, 'k_proj': 2}"
     assert {m.path for m in adapter.modules.values()} == set(SHAPES)
 
 
@@ -93,6 +94,7 @@ def test_without_heads_query_and_key_are_left_out_and_said(tmp_path):
     factors = random_factors(SHAPES, r=4)
     path = write(tmp_path / "lora.gguf", factors)
     adapter = read(path)
+    assert adapter.depends_on == ""
     others = {path: pair for path, pair in factors.items() if not path.endswith(("q_proj", "k_proj"))}
     assert_same(our_deltas(adapter), deltas(others, 2.0))
     assert len(adapter.info.excluded) == 2

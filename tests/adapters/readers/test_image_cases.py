@@ -97,21 +97,64 @@ def test_an_alpha_that_is_no_number(tmp_path, alpha):
 LOHA = [f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b")]
 
 
+def loha(path):
+    return [f"{path}.{name}" for name in LOHA]
+
+
+def updown(path):
+    return [f"{path}.{UP}", f"{path}.{DOWN}"]
+
+
 @pytest.mark.parametrize(
     ("keys", "kind"),
     [
-        ([f"lora_unet_b.{UP}", f"lora_unet_b.{DOWN}"], "kohya LoRA"),
+        (updown("lora_unet_b"), "kohya LoRA"),
         (pefts("unet.b"), "diffusers LoRA"),
-        ([*pefts("unet.b"), f"lora_unet_c.{UP}", f"lora_unet_c.{DOWN}"], "diffusers LoRA"),
-        ([f"unet.b.{name}" for name in LOHA], "LyCORIS LoHa"),
+        ([*pefts("unet.b"), *updown("lora_unet_c")], "diffusers LoRA"),
+        (loha("unet.b"), "LyCORIS LoHa"),
         (["unet.b.lokr_w1", "unet.b.lokr_w2"], "LyCORIS LoKr"),
         (["unet.b.diff"], "LyCORIS full"),
-        ([*(f"unet.b.{name}" for name in LOHA), "unet.c.lokr_w1", "unet.c.lokr_w2"], "LyCORIS LoHa and LoKr"),
+        ([*loha("unet.b"), "unet.c.lokr_w1", "unet.c.lokr_w2"], "LyCORIS LoHa and LoKr"),
         ([*pefts("unet.b"), "unet.c.lokr_w1"], "diffusers LoRA"),
     ],
 )
 def test_what_a_file_is_called(tmp_path, keys, kind):
     assert read(save(tmp_path / "x.safetensors", tensors(keys)), "a", "", DEFAULTS).info.format == kind
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale"),
+    [
+        (pefts("a.b"), "unknown (no α, r = 4)"),
+        (pefts("unet.b"), "1 (no alpha: 1)"),
+        (updown("a.b"), "1 (no alpha: 1)"),
+        (updown("lora_unet_b"), "1 (no alpha: 1)"),
+        (loha("a.b"), "unknown (no α, r = 2)"),
+        (loha("unet.b"), "1 (no alpha: 1)"),
+        (loha("lora_unet_b"), "1 (no alpha: 1)"),
+        ([*loha("a.b"), *loha("unet.c")], "1 (no alpha: 1)"),
+        ([*loha("a.b"), *updown("a.c")], "1 (no alpha: 1)"),
+        ([*loha("a.b"), *pefts("a.c")], "unknown (per module)"),
+    ],
+)
+def test_where_loaders_take_alpha_for_the_rank(tmp_path, keys, scale):
+    assert read(save(tmp_path / "x.safetensors", tensors(keys)), "a", "", DEFAULTS).info.scale == scale
+
+
+@pytest.mark.parametrize(
+    ("path", "read_as", "spelt"),
+    [
+        ("unet.down_blocks.0.attn_q", "down_blocks.0.attn_q", True),
+        ("unet.double_blocks.0.img_attn_qkv", "double_blocks.0.img_attn_qkv", True),
+        ("lora_unet_down_blocks_0_attentions_1_proj_in", "down_blocks.0.attentions.1.proj_in", True),
+        ("lora_unet_down_blocks_0_attentions_1_proj_in__", "down_blocks.0.attentions.1.proj_in", True),
+        ("lora_unet_double_blocks_0_img_attn_qkv", "double_blocks.0.img_attn_qkv", False),
+    ],
+)
+def test_which_paths_are_surely_the_bases(tmp_path, path, read_as, spelt):
+    adapter = read(save(tmp_path / "x.safetensors", tensors(updown(path))), "a", "", DEFAULTS)
+    (module,) = adapter.modules.values()
+    assert (module.path, module.spelt) == (f"unet.{read_as}", spelt)
 
 
 def test_a_method_that_is_not_read_leaves_the_loras_beside_it(tmp_path):

@@ -29,10 +29,19 @@ def test_hadamard(r, rank):
     close(factors.hadamard(one, other), product(one) * product(other), rank)
 
 
-@pytest.mark.parametrize(("r1", "r2"), [(1, 2), (2, 3)])
-def test_kronecker(r1, r2):
+@pytest.mark.parametrize(("r1", "r2", "rank"), [(1, 2, 2), (2, 3, 6), (2, 4, 8), (3, 3, 8)])
+def test_kronecker(r1, r2, rank):
+    """Of 8 rows and 15 columns: above that the product itself."""
     one, other = (random(2, r1), random(r1, 3)), (random(4, r2), random(r2, 5))
-    close(factors.kronecker(one, other), torch.kron(product(one), product(other)), r1 * r2)
+    close(factors.kronecker(one, other), torch.kron(product(one), product(other)), rank)
+
+
+@pytest.mark.parametrize(
+    ("rank", "stored", "larger"), [(2**20, 1, False), (2**20 + 1, 1, True), (2**20 + 1, 2**29 + 512, False)]
+)
+def test_a_pair_far_larger_than_its_file(rank, stored, larger):
+    """Of 1,024 rows and columns together: 2³⁰ numbers at rank 2²⁰."""
+    assert factors.unfolds(rank, 1000, 24, stored) == larger
 
 
 def test_kronecker_of_whole_factors():

@@ -41,8 +41,8 @@ def said(names, default=NAN, layers=None, **given):
         (0.2, []),
         (below(0.2), ["a stands apart: its largest cosine is 0.20, to b"]),
         (0.0, ["a stands apart: its largest cosine is 0.00, to b"]),
-        (-0.09, ["a stands apart: its cosine largest in size is -0.09, to b"]),
-        (-0.1, ["a stands apart: its cosine largest in size is -0.10, to b", "a and b oppose each other in part"]),
+        (-0.09, ["a stands apart: its cosine largest in size is −0.09, to b"]),
+        (-0.1, ["a stands apart: its cosine largest in size is −0.10, to b", "a and b oppose each other in part"]),
         (-0.25, ["a and b oppose each other in part"]),
         (below(-0.9), ["a and b oppose each other"]),
         (-0.89, ["a and b oppose each other in part"]),
@@ -60,7 +60,7 @@ def test_two_by_their_cosine(value, words):
         (below(0.4), ["a is close to none of the others: its largest cosine is 0.40, to b."]),
         (0.2, ["a is close to none of the others: its largest cosine is 0.20, to b."]),
         (below(0.2), ["a stands apart: its largest cosine is 0.20, to b."]),
-        (-0.3, ["a is close to none of the others: its cosine largest in size is -0.30, to b."]),
+        (-0.3, ["a is close to none of the others: its cosine largest in size is −0.30, to b."]),
         (-0.4, []),
     ],
 )
@@ -90,7 +90,7 @@ def test_one_of_three_that_is_far_from_both(value, words):
         (  # apart means that both signs are small
             "abcd", {"default": -0.05, "ab": 0.95, "cd": 0.95, "ac": 0.19, "bd": -0.09},
             ["a and b are one direction: cosine 0.95.", "c and d are one direction: cosine 0.95.",
-             "a and b are apart from c and d: cosine -0.09 to 0.19."],
+             "a and b are apart from c and d: cosine −0.09 to 0.19."],
         ),
         (
             "abcd", {"default": 0.1, "ab": 0.95, "cd": 0.95, "ad": 0.2},
@@ -134,21 +134,21 @@ def test_clusters_and_who_lies_how_to_them(names, given, sentences):
         (  # what is one direction opposes as one
             "abcd", {"default": -1, "ab": 1, "cd": 0.95},
             ["a and b are one direction: cosine 1.00.", "c and d are one direction: cosine 0.95.",
-             "a and b oppose c and d: cosine -1.00."],
+             "a and b oppose c and d: cosine −1.00."],
         ),
         (
             "abc", {"default": -0.95, "ab": 1, "bc": -0.5},
-            ["a and b are one direction: cosine 1.00.", "a and b oppose c in part: cosine -0.95 to -0.50."],
+            ["a and b are one direction: cosine 1.00.", "a and b oppose c in part: cosine −0.95 to −0.50."],
         ),
         (
             "abc", {"default": -1, "bc": 1},
-            ["b and c are one direction: cosine 1.00.", "a opposes b and c: cosine -1.00."],
+            ["b and c are one direction: cosine 1.00.", "a opposes b and c: cosine −1.00."],
         ),
         (  # where not every pair of the groups does, each that does by itself
             "abc", {"ab": 1, "ac": -0.1, "bc": -0.09},
             ["a and b are one direction: cosine 1.00.",
-             "c stands apart: its cosine largest in size is -0.10, to a.",
-             "a and c oppose each other in part: cosine -0.10."],
+             "c stands apart: its cosine largest in size is −0.10, to a.",
+             "a and c oppose each other in part: cosine −0.10."],
         ),
     ],
 )  # fmt: skip
@@ -156,8 +156,8 @@ def test_opposites_are_told_together(names, given, sentences):
     assert said(names, **given) == sentences
 
 
-@pytest.mark.parametrize(("pairs", "told", "last"), [(5, 5, "i and j oppose each other: cosine -1.00."), (
-    6, 5, "2 other pairs oppose each other, at least in part: cosine -1.00: i-j, k-l."
+@pytest.mark.parametrize(("pairs", "told", "last"), [(5, 5, "i and j oppose each other: cosine −1.00."), (
+    6, 5, "2 other pairs oppose each other, at least in part: cosine −1.00: i-j, k-l."
 )])  # fmt: skip
 def test_of_many_opposites_the_last_share_a_sentence(pairs, told, last):
     names = "abcdefghijkl"[: 2 * pairs]
@@ -224,9 +224,9 @@ def test_a_dip_is_of_the_mean_and_names_the_pair_that_parts_most():
 @pytest.mark.parametrize(
     ("layers", "where"),
     [
-        ([0.1, -0.3, 0.2], " (-0.30 in layer 1)."),
+        ([0.1, -0.3, 0.2], " (−0.30 in layer 1)."),
         ([0.1, 0.2, -0.1], " (0.20 in layer 1)."),
-        ([0.1, -0.2, 0.1], " (-0.20 in layer 1)."),
+        ([0.1, -0.2, 0.1], " (−0.20 in layer 1)."),
         ([0.1, below(0.2), 0.0], ", and below 0.20 in every layer."),
         ([NAN, -0.1, 0.3], " (0.30 in layer 2)."),
         ([NAN, NAN, NAN], "."),

@@ -22,9 +22,9 @@ def test_directions_of_the_study():
         "sft, rft, rift and offline-grpo go mostly the same way: cosine 0.74 to 0.98.",
         "dft goes part of the way with sft, rft, rift and offline-grpo: cosine 0.45 to 0.57.",
         "dpo stands apart: its largest cosine is 0.13, to dft.",
-        "online-grpo stands apart: its cosine largest in size is -0.16, to online-dapo.",
-        "online-dapo stands apart: its cosine largest in size is -0.16, to online-grpo.",
-        "online-grpo and online-dapo oppose each other in part: cosine -0.16.",
+        "online-grpo stands apart: its cosine largest in size is −0.16, to online-dapo.",
+        "online-dapo stands apart: its cosine largest in size is −0.16, to online-grpo.",
+        "online-grpo and online-dapo oppose each other in part: cosine −0.16.",
     ]
 
 

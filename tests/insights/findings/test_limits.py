@@ -71,7 +71,7 @@ def test_a_merge_that_cancels_without_a_measured_energy_ratio():
     found = study(("a", "b"), cosine={("a", "b"): -0.4}, subspace_overlap={("a", "b"): 0.5})
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
     assert texts(found, "merging") == [
-        "A sum of a + b cancels part of both, since they oppose each other: cosine -0.40."
+        "A sum of a + b cancels part of both, since they oppose each other: cosine −0.40."
     ]
 
 
@@ -83,7 +83,7 @@ def test_merges_that_cancel_of_which_one_has_an_energy_ratio():
     )  # fmt: skip
     found = replace(found, blocks={**found.blocks, ("subspace_overlap_chance", "global"): np.array([0.01])})
     assert texts(found, "merging") == [
-        "A sum of a + b and a + c cancels part of both, since they oppose each other: cosine -0.50 to -0.40."
+        "A sum of a + b and a + c cancels part of both, since they oppose each other: cosine −0.50 to −0.40."
     ]
     (one,) = [told for told in findings_of(found) if told.kind == "merging"]
     assert {n.metric for n in one.numbers} == {"cosine", "subspace_overlap", "subspace_overlap_chance"}

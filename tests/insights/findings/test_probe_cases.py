@@ -3,7 +3,6 @@
 # ruff: noqa: E501 - the sentences stand whole
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -94,18 +93,41 @@ def test_losses_of_rollouts_and_of_few_prompts():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "alone", "others"), [(3, 3, ""), (4, 4, ""), (5, 4, "1 other path"), (6, 4, "2 other paths")]
+    ("path", "text", "metric"),
+    [
+        ((2, 2, 2), "No barrier by any definition on 2 paths: a-b and b-c.", "barrier_mean"),
+        (
+            (1, 1.5, 2),
+            (
+                "! On 2 paths a barrier only above the endpoints' mean, which unequal endpoints alone can give: a-b and "
+                "b-c; the highest 0.50 between b and a."
+            ),
+            "barrier_mean",
+        ),
+        (
+            (1, 1.9, 2),
+            (
+                "! On 2 paths a barrier only above the endpoints' mean and above the chord, so that the loss lies above "
+                "the straight line between its ends: a-b and b-c; the highest 0.40 between b and a."
+            ),
+            "barrier_chord",
+        ),
+        (
+            (2, 4, 2),
+            (
+                "On 2 paths a barrier by every definition: a-b and b-c; the highest 2.00 between b and a, above both "
+                "endpoints."
+            ),
+            "barrier_strict",
+        ),
+    ],
 )
-def test_many_flat_paths(pairs, alone, others):
-    some = list(combinations("abcd", 2))[:pairs]
-    said = marked(paths(dict.fromkeys(some, (2, 2, 2))), "loss")
-    assert sum("lie in one basin" in text for text in said) == alone
-    assert [text.partition(" on ")[2].partition(" either")[0] for text in said if "other path" in text] == [
-        others
-    ] * bool(others)
-    if others:
-        last = takeaways_of(paths(dict.fromkeys(some, (2, 2, 2))), "loss")[-1]
-        assert [(n.metric, n.a, n.b) for n in last.numbers] == [("barrier_mean", *pair) for pair in some[4:]]
+def test_paths_alike_share_a_sentence(path, text, metric):
+    lower = tuple(1 + (x - 1) * 0.9 for x in path)
+    found = paths({AB: path, ("b", "c"): path if len(set(path)) == 1 else lower})
+    assert marked(found, "loss") == [text]
+    (one,) = takeaways_of(found, "loss")
+    assert [(n.metric, n.a, n.b) for n in one.numbers] == [(metric, "a", "b"), (metric, "b", "c")]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,8 @@ def test_every_run_has_a_file_of_its_own(tmp_path):
     runs = [RUN, replace(RUN, adapter_digest=""), replace(RUN, settings="other"), replace(RUN, base_digest="c")]
     assert len({run.file for run in runs}) == 4
     assert "/" not in replace(RUN, task="../../etc/α b").file
+    assert RUN.file.startswith("sums-adapter-")
+    assert replace(RUN, adapter_digest="", task="a/b" * 20).file.startswith(f"{'a_b' * 13}a-base-")
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
@@ -112,9 +115,26 @@ def test_what_is_no_file_of_records_is_left_alone(tmp_path):
     with pytest.raises(InspectorError, match="holds no records"):
         Records(tmp_path, RUN)
     assert (tmp_path / RUN.file).read_text() == "my notes\nof today\n"
-    (tmp_path / RUN.file).write_text('{"format": "adapter-inspector records", "version": 2}\n')
-    with pytest.raises(InspectorError, match="newer"):
-        Records(tmp_path, RUN)
+
+
+@pytest.mark.parametrize(
+    ("head", "refused"),
+    [
+        ({"version": 2}, "newer"),
+        ({"version": "1"}, "newer"),
+        ({"version": None}, "newer"),
+        ({}, "newer"),
+        ({"version": 1}, ""),
+        ({"version": 1, "format": "other"}, "holds no records"),
+    ],
+)
+def test_whose_records_and_which_version_are_read(tmp_path, head, refused):
+    (tmp_path / RUN.file).write_text(json.dumps({"format": "adapter-inspector records"} | head) + "\n")
+    if refused:
+        with pytest.raises(InspectorError, match=refused):
+            Records(tmp_path, RUN)
+    else:
+        assert filled(tmp_path, 1) == tmp_path / RUN.file
 
 
 def test_a_folder_that_is_none(tmp_path):
@@ -122,6 +142,7 @@ def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(InspectorError, match="Cannot write the records"):
         Records(tmp_path / "file", RUN)
     assert folder_of(None).name == "records"
+    assert folder_of(Path("~/mine")) == Path.home() / "mine"
 
 
 FULL = """

@@ -109,6 +109,15 @@ def test_kl_is_zero_at_the_reference_and_never_negative(free):
         ROWS, TOKENS, dtype=torch.float64, generator=torch.Generator().manual_seed(2)
     )
     assert (kl(log_p(), other, mask)[mask] > 0).all()
+    assert kl(log_p(), other, mask)[~mask].abs().sum() == 0
+
+
+def test_kl_in_closed_form():
+    """π_ref = 2π: 2 − log 2 − 1; π_ref = π/2: ½ + log 2 − 1."""
+    log_p = torch.tensor([[-1.0, -1.0, -1.0]], dtype=torch.float64)
+    reference = log_p + math.log(2) * torch.tensor([[1, -1, 1]])
+    found = kl(log_p, reference, torch.tensor([[True, True, False]]))
+    assert found[0].tolist() == pytest.approx([1 - math.log(2), math.log(2) - 0.5, 0])
 
 
 def test_nothing_outside_the_mask(free):

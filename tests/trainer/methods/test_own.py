@@ -72,13 +72,21 @@ def test_it_is_planned_trained_and_another_one_once_its_file_changed(mine, tmp_p
     ("text", "says"),
     [
         ("class Best: pass", "Best is no class made from Weighted there"),
+        ("Best = 3", "Best is no class made from Weighted there"),
+        ("Other = 3", "Best is no class made from Weighted there"),
         ("1 / 0", "does not run: ZeroDivisionError: division by zero"),
         (
             HEAD.replace("@dataclass(frozen=True)\n", "") + "class Best(Weighted):\n  'w'\n  name = 'x'",
             "put @dataclass",
         ),
         (HEAD + "class Best(Weighted):\n  'w'", "give it a name"),
+        (HEAD + "class Made(Weighted):\n  'w'\n  name = 'x'\nclass Best(Made):\n  'w'", "put @dataclass"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = 3", "give it a name"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = ''", "give it a name"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'all'", "give it a name"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = 'all\\x07'", "give it a name"),
+        (HEAD + "class Best(Weighted):\n  ''\n  name = 'x'", "give it a docstring"),
+        (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: float | int = 1", "and a type of bool, float"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = '../x'", "give it a name"),
         (HEAD + "class Best(Weighted):\n  name = 'x'", "give it a docstring"),
         (HEAD + "class Best(Weighted):\n  'w'\n  name = 'x'\n  k: int", "its setting k needs a default"),
@@ -92,9 +100,25 @@ def test_what_is_no_objective_is_said(mine, text, says):
         add(mine(text))
 
 
+@pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
+def test_settings_of_every_type(mine, head):
+    fields = "a: int = 1\n  b_: float = 2\n  c: bool = True\n  d: str = 'x'\n  e: float | None = None"
+    found = add(mine(f"{head}{HEAD}class Best(Weighted):\n  'w'\n  name = 'top-of-2'\n  {fields}"))
+    assert (found.name, [(f.name, f.default) for f in found.variants[0].settings()]) == (
+        "top-of-2",
+        [("a", 1), ("b_", 2), ("c", True), ("d", "x"), ("e", None)],
+    )
+    assert METHODS["top-of-2"] is found
+    assert add(mine(f"{HEAD}class Best(Weighted):\n  'other'\n  name = 'top-of-2'")) is METHODS["top-of-2"]
+
+
 def test_a_file_that_is_not_there_and_a_method_that_is_not_asked_for(mine, tmp_path):
     with pytest.raises(InspectorError, match=re.escape("write FILE.py:CLASS with a file that is there")):
         add("nothing.py:Best")
+    (tmp_path / "mine.txt").write_text(GUIDES)
+    for place in (tmp_path / "mine.txt", tmp_path):
+        with pytest.raises(InspectorError, match=re.escape("write FILE.py:CLASS with a file that is there")):
+            add(f"{place}:Best")
     with pytest.raises(InspectorError, match="it is trained by its name: write best for METHOD"):
         train(replace(options("smollm2", "sft", rollouts(tmp_path), tmp_path / "out"), objective=mine(GUIDES)))
 

@@ -12,7 +12,7 @@ from trainer.methods import METHODS, method
 from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
-from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken
+from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken, widest
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
 from trainer.objectives.weighted import kl, token_mean
@@ -140,9 +140,13 @@ def test_prompts_that_can_be_graded_and_fit():
     given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 0), prompts=PROMPTS)
     found = examples(method("online-grpo"), Recipe().where(**how), given)
     assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
-    assert (found.noun, found.tokens, found.widest, found.left_out) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)), 11, 1)
+    assert (found.noun, found.tokens, found.left_out) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)), 1)
+    assert widest(method("online-grpo"), Recipe().where(**how), found) == 7 + 4
     short = examples(method("online-grpo"), Recipe().where(**how | {"max_new_tokens": 2}), given)
     assert short.tokens == (4 * (3 + 2), 4 * (7 + 2), 4 * (8 + 2)), "an answer is not longer than the limit"
+    thirds = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 2), prompts=PROMPTS)
+    found = examples(method("online-grpo"), Recipe().where(**how), thirds)
+    assert repr(found.tokens) == "(23, 39)", "4·(3 + 8/3) and 4·(7 + 8/3), whole"
     masked = rows((1.0, "a", 3, 0), (0.0, "a", 3, 0), prompts=PROMPTS)
     assert examples(method("online-grpo"), Recipe().where(**how), masked).tokens == (12, 28)
     with pytest.raises(

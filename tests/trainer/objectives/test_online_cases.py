@@ -10,7 +10,8 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from inspector.base_model.endpoint import ProblemError
 from inspector.base_model.generation import Answer
 from inspector.common.errors import InspectorError
-from trainer.objectives import vllm_sampler
+from trainer.objectives import groups as groups_module
+from trainer.objectives import online, vllm_sampler
 from trainer.objectives.groups import Group, Round
 from trainer.objectives.online import OnlineTrainer, by_length
 from trainer.objectives.vllm_sampler import Place, VllmSampler
@@ -74,6 +75,105 @@ def test_what_is_logged_of_rounds(monkeypatch):
     made.log({"loss": 2.0})
     assert kept == [{"loss": 1.0, "right": 0.75, "groups_drawn": 6, "groups_learned": 3}, {"loss": 2.0}]
     assert set(made._sums.values()) == {0.0}
+
+
+def answer(*ids):
+    return Answer(0, "", len(ids), "stop", ids=ids)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_round_for_trl(elsewhere):
+    """Every prompt comes G times; rows of groups that teach nothing are masked, token by token."""
+    served, asked = [], []
+    groups = (
+        Group(Prompt((1, 2), "", ""), (answer(3, 4, 5), answer(6)), (1.0, 0.0)),
+        Group(Prompt((7,), "", ""), (answer(8, 9), answer()), (0.5, 0.5)),
+    )
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made.num_generations, made.num_iterations, made.state = 2, 3, SimpleNamespace(global_step=11)
+    made.accelerator, made.model = SimpleNamespace(process_index=1, num_processes=4), "model"
+    made.elsewhere = SimpleNamespace(serve=lambda *of: served.append(of)) if elsewhere else None
+    made._groups = SimpleNamespace(round=lambda *of: asked.append(of) or Round(groups, 1, 5, 0.25))
+    made._sums = dict.fromkeys(("groups_drawn", "groups_learned", "groups", "reward_sum"), 0.0)
+    found = made._rollouts(["5", "5", "8", "8"])
+    assert asked == [([5, 8], groups_module.Place(3, 1, 4))]
+    assert served == [("model", made.accelerator)] * elsewhere
+    assert found == {
+        "prompt_ids": [[1, 2], [1, 2], [7], [7]], "completion_ids": [[3, 4, 5], [6], [8, 9], []], "logprobs": None,
+        "env_mask": [[1, 1, 1], [1], [0, 0], []], "graded": [1.0, 0.0, 0.5, 0.5],
+    }  # fmt: skip
+    assert made._sums == {"groups_drawn": 5, "groups_learned": 1, "groups": 2, "reward_sum": 0.5}
+
+
+def test_after_a_resumption_a_step_begins_a_round(monkeypatch):
+    monkeypatch.setattr(GRPOTrainer, "training_step", lambda self, *of: (self._step, of))
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made.state, made.args = SimpleNamespace(global_step=5), SimpleNamespace(gradient_accumulation_steps=4)
+    made._step, made._buffered_inputs = 2, ["a batch"]
+    assert made.training_step("x") == (2, ("x",))
+    made._buffered_inputs = None
+    assert made.training_step("x") == (20, ("x",))
+
+
+def test_new_completions_are_sorted_once(monkeypatch):
+    """The micro-batch of this step, of those that TRL keeps."""
+    rows = list(enumerate([(1, 1), (4, 5), (2, 2), (3, 3)]))
+    new = []
+
+    def prepare(self, _given):
+        self._buffered_inputs = new.pop() if new else self._buffered_inputs
+        return "TRL's"
+
+    monkeypatch.setattr(GRPOTrainer, "_prepare_inputs", prepare)
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made._buffered_inputs, made._step, made.args = None, 7, SimpleNamespace(steps_per_generation=2)
+    new.append([batch(rows[:2]), batch(rows[2:])])
+    assert made._prepare_inputs(None)["advantages"].tolist() == [2, 0]
+    kept = made._buffered_inputs
+    assert [part["advantages"].tolist() for part in kept] == [[1, 3], [2, 0]]
+    assert made._prepare_inputs(None) == "TRL's"
+    assert made._buffered_inputs is kept
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_completions_are_drawn_by_the_bare_model_in_their_order(monkeypatch, fails):
+    """Each with its own stream; afterwards the model trains again, whatever happened."""
+    model = torch.nn.Dropout().train()
+    seen = []
+
+    def generate(of, tokenizer, prompts, limit, *, hooks):
+        seen.append((of, of.training, tokenizer, prompts, limit, hooks.choose([1, 0])))
+        if fails:
+            raise InspectorError("no memory")
+        yield from (Answer(n, str(n), 1, "stop") for n in (1, 0))
+
+    class Bare:
+        def __init__(self, *of, **more):
+            assert (of, more) == (("wrapped", "accelerator"), {"gradient_checkpointing_kwargs": {"x": 1}})
+
+        def __enter__(self):
+            return model
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(online, "generate", generate)
+    monkeypatch.setattr(online, "unwrap_model_for_generation", Bare)
+    monkeypatch.setattr(online, "Chooser", lambda seeds, sampling: (seeds, sampling))
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made.sampling, made.processing_class, made.elsewhere = Sampling(max_tokens=6), "tokenizer", None
+    made.model_wrapped, made.accelerator = "wrapped", "accelerator"
+    made.args = SimpleNamespace(gradient_checkpointing_kwargs={"x": 1})
+    draws = [(Prompt((1, 2), "", ""), 11), (Prompt((3,), "", ""), 22)]
+    if fails:
+        with pytest.raises(InspectorError):
+            made._sample(draws)
+    else:
+        assert [one.text for one in made._sample(draws)] == ["0", "1"]
+    assert seen == [(model, False, "tokenizer", [[1, 2], [3]], 6, ([22, 11], made.sampling))]
+    assert model.training
+    made.elsewhere = lambda of: of
+    assert made._sample(draws) is draws
 
 
 class Server:

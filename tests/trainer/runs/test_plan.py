@@ -58,7 +58,8 @@ def test_pairs_are_both_sides_as_long_as_the_longer(plan):
 
 
 def test_online_methods_are_planned_for_their_limit(plan):
-    assert plan("online-grpo", ROWS, 70, max_length=2048).tokens == 8 * 2048
+    prompts = Examples({"ids": [[0] * 500, [0] * 20]}, "prompt", (900, 300))
+    assert plan("online-grpo", prompts, 70, max_new_tokens=1548).tokens == 8 * 2048
 
 
 @pytest.mark.parametrize(("setting", "every"), [(None, 1), (0, 0), (3, 3)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
@@ -13,7 +11,7 @@ from inspector.merging.preview import NOT_MERGED, Preview, other_bases
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, clean, fit, page, plural, right, signed, wrap
+from inspector.tui.text import Line, clean, decimal, fit, page, plural, right, wrap
 from inspector.tui.views.base import Area, Table, View, metric_title, window
 from inspector.tui.views.merge.actions import RANK, WEIGHTS
 from inspector.tui.views.merge.state import ALONG
@@ -77,8 +75,8 @@ class SumView(View):
         numbers = Line("   ")
         for label, value in (
             ("norm", significant(float(sums.norm(scope)))),
-            ("energy ratio", _ratio(float(sums.energy_ratio(scope)))),
-            ("interference", _ratio(float(sums.interference(scope)))),
+            ("energy ratio", decimal(float(sums.energy_ratio(scope)))),
+            ("interference", decimal(float(sums.interference(scope)))),
         ):
             numbers.add(f"{label} ", ink.dim).add(f"{value}   ", ink.bold)
         held = ranks(state, preview, "n/N", ink, area.width)
@@ -115,7 +113,7 @@ class SumView(View):
             line = Line("▸ " if here else "  ", ink.accent).add(names.at(label)[row], style).to(label + 3)
             line.add(right(f"{w:g}".replace("-", "−"), 8), style)
             line.add(right(significant(abs(w) * float(norms[adapter])), 11), style)
-            line.add(right(signed(cosine), 9), style).add("  ")
+            line.add(right(decimal(cosine), 9), style).add("  ")
             lines.append(line.add(bar(abs(cosine), min(area.width - line.width - 1, 24)), ink.line(row)))
         return lines
 
@@ -153,11 +151,7 @@ class SumView(View):
         return METRICS
 
 
-def _ratio(value: float) -> str:
-    return NA if math.isnan(value) else f"{value:.3f}"
-
-
 def _number(metric: str, value: float) -> str:
     if metric == "sum_energy_kept":
         return percent(value)
-    return significant(value) if metric == "sum_norm" else _ratio(value)
+    return significant(value) if metric == "sum_norm" else decimal(value)

@@ -10,13 +10,12 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.insights.evidence import Evidence
-from inspector.insights.verdict import verdict
 from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label
-from inspector.tui.text import NA, Line, beside, clean, left, right, wrap
+from inspector.tui.text import Line, beside, clean, decimal, left, right, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, scrolled
 from inspector.tui.views.map import TWO_PANES
@@ -69,7 +68,7 @@ class MergeView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
-        found, wanted = verdict(state.study, a, b), state.finds.get(self.lists, "")
+        found, wanted = state.verdict(a, b), state.finds.get(self.lists, "")
         head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
         preview = state.preview
         aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []
@@ -96,7 +95,7 @@ class MergeView(View):
             lacking = "The norms and cosines of modules are not measured." if state.measured else UNFINISHED
             return [head, Line(f"   {lacking}")]
         sums, scope = preview.sums, preview.scope(state.counted())
-        cosines = [_cosine(float(sums.cosines(scope)[at])) for at in two]
+        cosines = [decimal(float(sums.cosines(scope)[at])) for at in two]
         line = Line("   norm ", ink.dim).add(significant(float(sums.norm(scope))), ink.bold)
         line.add(" · cosine to each ", ink.dim).add(" ".join(cosines), ink.bold)
         line.add(" · cancelled ", ink.dim).add(percent(float(sums.interference(scope))), ink.bold)
@@ -131,10 +130,6 @@ def _fitting(rows: tuple[Evidence, ...], room: int) -> tuple[Evidence, ...]:
     return tuple(kept)
 
 
-def _cosine(value: float) -> str:
-    return NA if math.isnan(value) else f"{value:z.2f}"
-
-
 def _projections(state: AppState, preview: Preview, ink: Ink, width: int) -> list[Line]:
     """What the target rank keeps of each projection, where there are several."""
     names = preview.study.projections
@@ -160,7 +155,7 @@ def _modules(state: AppState, preview: Preview, two: tuple[int, int], wanted: st
     norms, cosines = study.blocks["norm", "module"], study.blocks["cosine", "module"][two]
     lines = [Line("   ").add(left("module", label), ink.dim).add("".join(right(c, _WIDE) for c in _COLUMNS), ink.dim)]
     for m, name in zip(shown, names, strict=True):
-        cells = [significant(float(norms[at, m])) for at in two] + [_cosine(float(cosines[m]))]
+        cells = [significant(float(norms[at, m])) for at in two] + [decimal(float(cosines[m]))]
         cells += [significant(math.sqrt(sums.square[m])), percent(_share(sums.conflict[m], sums.energy[m]))]
         if preview.spectra is not None:
             squares = preview.spectra[m] ** 2
@@ -179,7 +174,7 @@ def _by_layer(state: AppState, preview: Preview, two: tuple[int, int], ink: Ink)
     for at, layer in enumerate(state.layers):
         here = state.one_layer and at == state.layer
         norm, conflict, kept = (float(values[at]) for values in columns)
-        cells = (_cosine(float(cosines[two][at])), significant(norm), percent(conflict), percent(kept))
+        cells = (decimal(float(cosines[two][at])), significant(norm), percent(conflict), percent(kept))
         line = Line(right(str(layer), 4), ink.accent if here else ink.dim).add(" ")
         lines.append(line.add("".join(right(cell, _WIDE) for cell in cells), ink.bold if here else ink.plain))
     return lines

@@ -55,7 +55,6 @@ class OverviewView(View):
         """The sentence under the cursor; None while it is on the adapter of the other views' cursor."""
         self._lines: list[Item] = []
         """What the lines that are shown are about."""
-        self._verdict: tuple[Study, tuple[int, int], Verdict] | None = None
 
     def prepare(self, app: Work) -> None:
         if app.state.study.blocks:
@@ -175,15 +174,10 @@ class OverviewView(View):
         return of_adapter(state, why, self._of_pair(state, self._beside(state)), area.ink, width)
 
     def _of_pair(self, state: AppState, beside: int | None) -> tuple[str, Verdict] | None:
-        """The other's name and the verdict on the two, kept while the cursor stays."""
+        """The other's name, and the verdict on the two."""
         if beside is None:
             return None
-        from inspector.insights.verdict import verdict
-
-        pair = (state.order[state.row], beside)
-        if self._verdict is None or self._verdict[0] is not state.study or self._verdict[1] != pair:
-            self._verdict = (state.study, pair, verdict(state.study, *pair))
-        return clean(state.study.names[beside]), self._verdict[2]
+        return clean(state.study.names[beside]), state.verdict(state.order[state.row], beside)
 
     # Taking it out
 

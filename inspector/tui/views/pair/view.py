@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from inspector.insights.verdict import verdict
 from inspector.study.metrics import INTERFERENCE
 from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label
-from inspector.tui.text import Line, beside
+from inspector.tui.text import Line, beside, page
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 from inspector.tui.views.map import TWO_PANES, one_sided
@@ -42,8 +41,10 @@ class PairView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         pair = state.pair or (0, 1)
         ink = area.ink
-        found = verdict(state.study, state.order[pair[0]], state.order[pair[1]])
+        found = state.verdict(*(state.order[at] for at in pair))
         head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
+        if not found.comparable:
+            return page([head, *said(found, ink, area.width)], area.width, area.height)
         lonely = one_sided(state, pair)
         top = [head, *([Line(lonely, ink.warn)] if lonely else [])]
         if area.width < TWO_PANES:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.numbers import fixed
 from inspector.common.text import some
 from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
 from inspector.trajectory.runs import Run
@@ -181,7 +182,7 @@ def shown(metric: str, value: float) -> str:
     if math.isnan(value):
         return NA
     if metric.startswith("cosine"):
-        return f"{value:.3f}".replace("-", "−")
+        return fixed(value, 3)
     return f"{value:.3g}".replace("-", "−") if metric == "loss" else general(value)
 
 

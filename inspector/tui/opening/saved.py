@@ -1,4 +1,4 @@
-"""The bundled adapters and the study of them that ships, read in a thread. No torch."""
+"""Saved studies, and the one that ships of the bundled adapters, read in a thread. No torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from inspector.common.assets import demo_sources
-from inspector.common.errors import CancelledError
+from inspector.common.errors import CancelledError, InspectorError
 from inspector.tui.messages import Noted, Opened, OpeningDone
 from inspector.tui.workers import Cancelled, Post
 
@@ -19,16 +19,28 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class DemoRead(Message):
-    """The bundled adapters, and everything that was measured of them."""
+class StudyRead(Message):
+    """A study; the adapters that it is of, if they are the bundled ones."""
 
     generation: int
-    adapters: Sequence[Adapter]
     study: Study
+    adapters: Sequence[Adapter] = ()
+
+
+def read_study(path: str, generation: int, post: Post, _cancelled: Cancelled) -> None:
+    """Post a StudyRead, or why the file is none."""
+    from inspector.study.export import load
+
+    try:
+        post(StudyRead(generation, load(path)))
+    except InspectorError as error:
+        post(OpeningDone(generation, [str(error)]))
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises must not end the app
+        post(OpeningDone(generation, [f"Opening {path} stopped: {type(error).__name__}: {error}"]))
 
 
 def read_demo(generation: int, post: Post, cancelled: Cancelled) -> None:
-    """Post a DemoRead; adapters that are not those of the study that ships are opened to be measured."""
+    """Post a StudyRead; adapters that are not those of the study that ships are opened to be measured."""
     try:
         from inspector.adapters.alignment import aligned
         from inspector.adapters.opening import open_sources
@@ -37,7 +49,7 @@ def read_demo(generation: int, post: Post, cancelled: Cancelled) -> None:
         adapters, failures = open_sources(demo_sources(), cancelled=cancelled)
         study = shipped_study(adapters)
         if study is not None:
-            post(DemoRead(generation, aligned(adapters), study))
+            post(StudyRead(generation, study, aligned(adapters)))
             return
         post(Noted("the study that ships is missing, or of other adapters: these are measured now", "warn"))
         for n, adapter in enumerate(adapters):

@@ -1,0 +1,105 @@
+"""What methods say of rewards, of a run, and of names that are not known."""
+
+import re
+
+import pytest
+
+from inspector.common.errors import InspectorError
+from tests.trainer.methods.graded import Graded
+from trainer.methods import METHODS, STUDY, chosen, method
+from trainer.methods.online import OnlineDapo, OnlineGrpo
+from trainer.methods.rewards import RewardStatistics, pairs, statistics
+from trainer.methods.weighted import Dft, Krafton, OfflineGrpo, Rft, Rift, RiftLinear, Sft
+
+NOTHING = "No answer is right: there is nothing here that was rewarded."
+CLIPPED = "One step on each batch of completions: the ratio is 1 and nothing is clipped"
+SFT_HERE = "Every answer is right: RIFT is SFT here."
+TIMES = "No group has right and wrong answers: Offline GRPO is b times SFT here."
+
+
+@pytest.mark.parametrize(
+    ("objective", "rewards", "groups", "remark"),
+    [
+        (Sft(), [0, 1], "aa", ""),
+        (Sft(), [0, -1], "aa", NOTHING),
+        (Dft(), [0, 0.1], "aa", ""),
+        (Rift(), [1, 0.5], "aa", SFT_HERE),
+        (Rift(), [1, 0], "aa", ""),
+        (Rift(), [0, 0], "aa", NOTHING),
+        (RiftLinear(0.2), [1, 1], "ab", SFT_HERE),
+        (OfflineGrpo(), [1, 0, 1], "aab", ""),
+        (OfflineGrpo(), [1, 1, 0], "aab", TIMES),
+        (Krafton(), [0, 0, 0], "aab", TIMES),
+        (OnlineGrpo(), [0, 1], "aa", CLIPPED),
+        (OnlineGrpo(), [0, 0], "aa", NOTHING),
+        (OnlineDapo(iterations=2), [0, 1], "aa", ""),
+        (OnlineDapo(iterations=2), [0, 0], "aa", NOTHING),
+    ],
+)
+def test_what_rewards_make_of_a_method(objective, rewards, groups, remark):
+    found = objective.remark(Graded(rewards, list(groups)))
+    assert found.startswith(remark) if remark else not found
+
+
+def test_of_equal_answers_the_first_alone():
+    class Rows(Graded):
+        repeats = (False, False, True, True)
+
+    rows = Rows([1.0, 0.0, 1.0, 0.0], list("aaaa"))
+    assert Rft().weights(rows) == [1, 0, 1, 0]
+    assert Rft(unique=True).weights(rows) == [1, 0, 0, 0]
+
+
+def test_weights_by_reward():
+    rows = Graded([1.0, 0.25, 0.0, -1.0], list("aaaa"))
+    assert Sft().weights(rows) == [1] * 4
+    assert Rift().weights(rows) == [1, 1, -0.2, -0.2]
+    assert Rift(reward_right=3, reward_wrong=-2).weights(rows) == [3, 3, -2, -2]
+    assert RiftLinear(0.5).weights(rows) == [0.5, 0.875, 1, 1.5]
+    with pytest.raises(InspectorError, match="rift-linear needs its λ"):
+        RiftLinear()
+
+
+def test_means_are_over_all_graded_rows():
+    """Those too that are left out for their length."""
+
+    class Rows(Graded):
+        graded = ([1.0, 0.0, 0.0, 0.0, 1.0, 1.0], list("aaaabb"))
+
+    rows = Rows([1.0, 0.0, 1.0], list("aab"))
+    assert OfflineGrpo().weights(rows) == pytest.approx([0.85, -0.15, 0.1])
+    assert Krafton(0.3).weights(rows) == pytest.approx([0.75, -0.25, 0.3])
+    assert OfflineGrpo().remark(Rows([1.0], ["b"])) == ""
+
+
+@pytest.mark.parametrize(("vanished", "words"), [(0, ""), (3, "3 of 7 negatives had a probability of 0 in float32")])
+def test_negatives_that_vanished(vanished, words):
+    found = Rift().afterword({"vanished": vanished, "negatives": 7})
+    assert found.startswith(words) if words else not found
+    assert Sft().afterword({"vanished": 3, "negatives": 7}) == Rift().afterword({}) == ""
+
+
+def test_what_can_be_learned_from():
+    rewards, groups = [1, 0, 0.5, 1, 0, -1, 0.2], list("abacbda")
+    assert statistics(rewards, groups) == RewardStatistics(
+        rows=7, positive=4, groups=4, mixed=0, all_right=2, all_wrong=2, mean=pytest.approx(1.7 / 7)
+    )
+    assert statistics([1, 0, 0, 1, 1, 0], list("aabbbc")) == RewardStatistics(6, 3, 3, 2, 0, 1, 0.5)
+    assert statistics([], []) == RewardStatistics(0, 0, 0, 0, 0, 0, 0.0)
+
+
+def test_pairs_of_mixed_groups():
+    rewards, groups = [0, 1, -1, 1, 0.5, 0, 1, 0], list("abaaabbc")
+    assert pairs(rewards, groups) == [(3, 0), (1, 5)]
+    assert pairs(rewards, groups, every=True) == [(3, 0), (3, 2), (4, 0), (4, 2), (1, 5), (6, 5)]
+
+
+def test_names():
+    assert [of.name for of in chosen("all")] == list(STUDY)
+    assert chosen("kto") == (METHODS["kto"],)
+    with pytest.raises(InspectorError, match=r"^No method 'stf': there are sft, .*, and all\. Did you mean sft\?$"):
+        method("stf")
+    with pytest.raises(InspectorError, match=r"and all\.$"):
+        method("something else")
+    with pytest.raises(InspectorError, match=re.escape("rift has no variant 'x': choose rift, rift-linear.")):
+        method("rift").variant("x")
