@@ -165,6 +165,8 @@ def checked(recipe: Recipe) -> Recipe:
         )
     if recipe.keep_best == "accuracy" and not recipe.eval_task:
         raise InspectorError("keep_best=accuracy needs problems to answer: name them with --eval-task.")
+    if not recipe.eval_task and recipe.eval_limit != settings()["eval_limit"].default:
+        raise InspectorError("eval_limit is of the problems of --eval-task, and none are named: name them.")
     if recipe.eval_task and recipe.compile_blocks:
         raise InspectorError("compile_blocks is not for a run with --eval-task, which samples with the blocks.")
     return recipe

@@ -9,58 +9,31 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from inspector.base_model.base import Base
-from inspector.base_model.encode import TODAY
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
-from inspector.tasks.problems import Problems
-from trainer.methods.rewards import statistics
-from trainer.objectives.examples import Examples, examples, taken, weight_note
+from trainer.objectives.examples import examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.rollouts.rows import Rows, held_out, tokenised
+from trainer.rollouts.rows import held_out, tokenised
 from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
 from trainer.runs.evaluation import Evaluation
 from trainer.runs.held_out import problems
-from trainer.runs.launchers import main_process, split
-from trainer.runs.log import TrainingLog, best, diagnostics, evaluations, read_log
-from trainer.runs.tasks import CHECKPOINTS, Task, begin, claimed
+from trainer.runs.launchers import main_process
+from trainer.runs.log import TrainingLog, best, evaluations, read_log
+from trainer.runs.record import Setup, norm, record_of
+from trainer.runs.tasks import Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
 STARTS = ".start"
 """Beside the runs of a set: what all of them started from."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything a run is made of."""
-
-    task: Task
-    base: Base
-    rows: Rows
-    found: Examples
-    held_out: Rows
-    problems: Problems | None
-    rollouts: str
-    """Their digest."""
-    sampling: Mapping[str, Any]
-    """How they were drawn."""
-    vllm: str = ""
-    """The server that samples for an online method."""
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.task.folder / CHECKPOINTS
 
 
 def run(
@@ -171,8 +144,8 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
     outcome.save_adapter(trainer.model, task.folder, task.base_id, recipe.save_dtype, tensors)
     if evaluated := evaluations(log):
         more["evaluation"] |= {"at": evaluated}
-    told = _record(setup, [line for line in log if line["step"] <= step], trainer, step)
-    told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
+    told = record_of(setup, [line for line in log if line["step"] <= step], trainer, step)
+    told["norms"] = {side: norm(tensors, side) for side in ("lora_A", "lora_B")}
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
@@ -181,64 +154,6 @@ def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict
     best_by = f", the best {metric} ({value:.4g})," if record.kept else ""
     reported = f" the adapter of step {record.step}{best_by}" if best_by or record.step != record.steps else ""
     say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)},{reported} in {task.folder}.")
-
-
-def _record(setup: Setup, log: list[dict[str, float]], trainer: Any, step: int) -> dict[str, Any]:
-    """The fields of run.json that the set-up, the log up to the reported step and the trainer tell."""
-    task, recipe, method, objective = setup.task, setup.task.recipe, setup.task.method, setup.task.objective
-    cut = split(recipe, trainer.accelerator.num_processes)
-    last = [line["loss"] for line in log if "loss" in line][-10:]
-    return {
-        "name": task.folder.name, "method": method.name, "variant": objective.name, "formula": objective.formula,
-        "source": method.source, "reduction": objective.reduction,
-        "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
-        "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
-        "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
-        "weights": dict(setup.found.weights), "columns": _columns(setup),
-        "examples": len(setup.found), "noun": setup.found.noun,
-        "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
-        "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
-        "lr": recipe.lr, "step": step, "steps": recipe.steps, "batch": recipe.batch,
-        "micro_batch": cut.micro_batch, "processes": cut.processes,
-        "epochs": taken(method, recipe) / len(setup.found) * (step / recipe.steps),
-        "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
-        "diagnostics": diagnostics(log),
-        "settings": asdict(objective), "recipe": task.settings,
-        "versions": outcome.versions(), "hardware": _hardware(trainer), "optimizer": _optimizer(trainer.args),
-        "sampling": setup.sampling, "memory": _memory(trainer),
-        "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
-    }  # fmt: skip
-
-
-def _columns(setup: Setup) -> dict[str, Any]:
-    rows, weighted = setup.rows, sum(row.weight != 1 for row in setup.rows.rows)
-    reasoning = {"reasoning": rows.reasoning, "reasoned": rows.reasoned, "reasoning_not_sent": rows.hidden}
-    return {**reasoning, "weighted": weighted, "weights_read": setup.task.method.data == "rows"}
-
-
-def _hardware(trainer: Any) -> dict[str, str]:
-    found = {"attention": trainer.model.config._attn_implementation}  # noqa: SLF001 - it has no other name
-    if trainer.accelerator.device.type == "cuda":
-        name = torch.cuda.get_device_name(trainer.accelerator.device)
-        found |= {"gpu": name, "cuda": str(torch.version.cuda)}
-    return found
-
-
-def _optimizer(args: Any) -> dict[str, Any]:
-    betas = [args.adam_beta1, args.adam_beta2]
-    return {"name": str(getattr(args.optim, "value", args.optim)), "betas": betas, "epsilon": args.adam_epsilon}
-
-
-def _memory(trainer: Any) -> dict[str, int]:
-    """What was planned of a GPU's memory, and its peak; nothing elsewhere."""
-    if not trainer.plan.bytes:
-        return {}
-    peak = torch.cuda.max_memory_allocated(trainer.accelerator.device)
-    return {**asdict(trainer.plan), "peak": peak}
-
-
-def _norm(tensors: Mapping[str, Tensor], side: str) -> float:
-    return float(sum(float(t.double().square().sum()) for name, t in tensors.items() if side in name) ** 0.5)
 
 
 def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:

@@ -215,6 +215,7 @@ def test_the_plan_says_on_what_and_how_often(base, file):
     [
         ({"keep_best": "nll_right", "report_step": 2}, r"keep_best and report_step \(2\) both say"),
         ({"keep_best": "accuracy"}, "keep_best=accuracy needs problems to answer: name them with --eval-task"),
+        ({"eval_limit": 7}, "eval_limit is of the problems of --eval-task, and none are named"),
         ({"keep_best": "loss"}, "keep_best is 'loss': it must be none or nll_right or accuracy"),
         ({"keep_best": "nll_right", "eval_rows": 0}, r"needs held-out right answers: .* \(eval_rows is 0\)"),
         ({"eval_task": "arithmetik"}, "No problems 'arithmetik'"),
