@@ -64,9 +64,9 @@ def test_chance_is_of_the_modules_a_pair_shares_whoever_is_beside_it():
     assert found.levels[2, 3] == pytest.approx(6 / 16)
     assert np.isnan(found.levels[0, 2])
     assert (found.kinship(0, 1), found.kinship(2, 3), found.kinship(0, 2)) == ("different", "unclear", None)
-    assert found.by_chance == "0.125 to 0.375"
+    assert found.by_chance == "0.12 to 0.38"
     alone = lineage(measured([Origin()] * 2, {"one": one, "two": two}))
-    assert (alone.levels[0, 1], alone.by_chance) == (found.levels[0, 1], "0.125")
+    assert (alone.levels[0, 1], alone.by_chance) == (found.levels[0, 1], "0.12")
     assert alone.overlap[0, 1] == found.overlap[0, 1]
 
 

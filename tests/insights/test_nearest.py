@@ -162,7 +162,7 @@ def test_the_layers_in_which_it_is_most_alike(layers, where, words):
     study = beside((0.95,), layers=layers)
     (first,) = nearest(study, "mine")
     assert first.layers == where
-    assert first.where == ", ".join(f"{layer} ({value:.2f})" for layer, value in where)
+    assert first.where == ", ".join(f"{layer} ({value:.2f})".replace("-", "−") for layer, value in where)
     assert (
         answer(study, "mine")
         == f"mine is one direction with ref.a: cosine 0.95{f', most alike in {words}' if words else ''}."
@@ -211,11 +211,11 @@ def test_the_table_of_the_nearest():
     rows = [line.split() for line in text.splitlines()]
     assert "nearest of toy" in text
     assert [row for row in rows if row and row[-1] in {"n/a", "1.5"}] == [
-        ["mine", "ref.b", "0.456", "–", "n/a"], ["ref.c", "0.300", "–", "n/a"], ["ref.d", "0.200", "–", "n/a"],
+        ["mine", "ref.b", "0.46", "–", "n/a"], ["ref.c", "0.30", "–", "n/a"], ["ref.d", "0.20", "–", "n/a"],
     ]  # fmt: skip
     assert "by chance" not in text
     text = printed(beside((0.9, 0.8), (2.0, 1.0), layers=[0.5, 0.25, NAN, NAN, NAN], mine=3.0))
-    assert "ref.a 0.900 – 0 (0.50), 1 (0.25) 1.5" in " ".join(text.split())
+    assert "ref.a 0.90 – 0 (0.50), 1 (0.25) 1.5" in " ".join(text.split())
     assert text.startswith(
         "mine is one direction with ref.a: cosine 0.90, most alike in layers 0 and 1; it moved 1.5 times as far."
     )
@@ -223,8 +223,8 @@ def test_the_table_of_the_nearest():
 
 def test_the_table_of_another_start():
     text = " ".join(printed(written_alike((0.70, 0.63), spread=0.1)).split())
-    assert "mine ref.a 0.060 0.700 ± 0.07 n/a ref.b 0.050 0.630 ± 0.07 n/a" in text
-    assert "not known to share one random start of A; by chance 0.010." in text
+    assert "mine ref.a 0.06 0.70 ± 0.07 n/a ref.b 0.05 0.63 ± 0.07 n/a" in text
+    assert "not known to share one random start of A; by chance 0.01." in text
 
 
 def test_without_anything_to_compare_there_is_no_table():

@@ -142,7 +142,7 @@ def test_what_goes_with_others_is_known_by_its_name(study):
         for found in moved_numbers(study, replace(study, blocks={(metric, scope): study.blocks[metric, scope] + 0.5}), list(study.names), scope, 1e-3)[0][:1]
         if found.beside
     }  # fmt: skip
-    ends = ("_q25", "_q75", "_chance", "_null", "_low", "_high", "_at")
+    ends = ("_q25", "_q75", "_chance", "_null", "_low", "_high", "_at", "_sd")
     expected = {m for m, _ in study.blocks if m.removesuffix("_rollouts").endswith(ends) or m == "spectral_gap"}
     assert beside == expected
     assert len(beside) > 10

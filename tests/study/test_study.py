@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inspector.study.aggregate import fill_diagonals
 from inspector.study.module_id import ModuleId
-from inspector.study.study import ACTIVATED, AdapterInfo, HealthIssue, ProbeInfo, Settings, Study, fill_diagonals
+from inspector.study.study import ACTIVATED, AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
 
 N = np.nan
 Q, V, HEAD = ModuleId(3, "attn.q_proj"), ModuleId(1, "attn.v_proj"), ModuleId(None, "lm_head")

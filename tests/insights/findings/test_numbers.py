@@ -27,7 +27,7 @@ def missing(found):
     known = [*values, *(100 * v for v in values), *(a / b for a, b in permutations(values, 2) if b)]
     if found.kind == "accuracy":
         known += [50 * (a - b) for a, b in permutations(values, 2)]
-    text = found.text
+    text = found.text.replace("−", "-")
     names = {name for number in found.numbers for name in (number.a, number.b)} - {""}
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, "")

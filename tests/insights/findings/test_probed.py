@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inspector.common.numbers import fixed
 from inspector.insights.findings import findings_of
 from inspector.study.study import ProbeInfo
 from tests.insights.findings.published import LAYERS, barriers, study, texts, with_layers
@@ -58,7 +59,7 @@ def test_a_lower_end_is_shown_and_is_not_a_test(low):
     found = of_path((2.0, 3.0, 2.0), **lows, **highs)
     assert texts(found, "loss") == [
         "A barrier parts b and a by every definition: the loss goes from 2.00 (b) to 2.00 (a), 3.00 on the way, "
-        f"1.00 (95 % interval {low:.2f} to 1.30) above both endpoints.",
+        f"1.00 (95 % interval {fixed(low)} to 1.30) above both endpoints.",
     ]
     (one,) = [told for told in findings_of(found) if told.kind == "loss"]
     assert [n.value for n in one.numbers if n.metric.startswith("barrier_strict")] == [1.0, low, 1.3], "each once"
