@@ -17,7 +17,7 @@ from trainer.objectives.examples import examples, refuse_unlearnable, weight_not
 from trainer.progress import once
 from trainer.rollouts.rows import held_out, tokenised
 from trainer.rollouts.schema import Rollout, digest, read_rollouts
-from trainer.runs.held_out import plan, problems, refuse_unmeasured
+from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
 from trainer.runs.tasks import Options, Task, done, refuse_taken, tasks
@@ -113,7 +113,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
             text = estimates.lines(task.method, recipe, shape, found, told, process_count())
             scored = held_out(rollouts, shape.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
             text += plan(recipe, scored, problems(recipe))
-            text += [f"  ! {note}" for note in [weight_note(task.method, rows)] if note]
+            text += [f"  ! {note}" for note in (weight_note(task.method, rows), overlap_note(rows, scored)) if note]
             account = "" if task.online else rows.account()
         if main_process():
             print(task.folder, *text, sep="\n")  # noqa: T201 - the answer

@@ -125,7 +125,7 @@ def weight_note(method: Method, rows: Rows) -> str:
 
 
 def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
-    found = [float(weight) for weight in objective.weights(rows)]
+    found = objective.weights(rows)
     if len(found) != len(rows.rows) or not np.isfinite(found).all():
         raise InspectorError(f"{name} must give a finite weight for each of {count(len(rows.rows), 'row')}.")
     found = [weight * row.weight for weight, row in zip(found, rows.rows, strict=True)]

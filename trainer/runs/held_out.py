@@ -34,6 +34,13 @@ def described(rows: Rows) -> dict[str, int]:
     return {"rows": len(rows.rows), "right": right, "wrong": len(rows.rows) - right, "left_out": left_out}
 
 
+def overlap_note(rows: Rows, held: Rows) -> str:
+    """How many held-out rows answer a prompt that is learned from; empty if none does."""
+    known = {*rows.groups}
+    shared = sum(row.group in known for row in held.rows)
+    return f"{count(shared, 'held-out row')} of prompts that are learned from as well." if shared else ""
+
+
 def plan(recipe: Recipe, rows: Rows, asked: Problems | None) -> list[str]:
     """The lines of a dry run: on what, and how often."""
     times = 1 + -(-recipe.steps // (recipe.save_steps or recipe.steps))

@@ -24,7 +24,7 @@ from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
 from trainer.runs.evaluation import Evaluation
-from trainer.runs.held_out import problems
+from trainer.runs.held_out import overlap_note, problems
 from trainer.runs.launchers import main_process
 from trainer.runs.log import TrainingLog, best, evaluations, read_log
 from trainer.runs.record import Setup, norm, record_of
@@ -59,8 +59,8 @@ def run(
     setup = Setup(
         task, base, rows, found, scored, problems(recipe, note), digest, sampling, vllm if task.online else ""
     )
-    told = "" if task.online else rows.account(), weight_note(task.method, rows), task.objective.remark(rows)
-    for text in filter(None, told):
+    told = weight_note(task.method, rows), overlap_note(rows, scored), task.objective.remark(rows)
+    for text in filter(None, ("" if task.online else rows.account(), *told)):
         note(text)
     if main_process():
         begin(task, digest)

@@ -25,7 +25,7 @@ from trainer.recipes.recipe import Recipe, checked
 from trainer.rollouts.rows import held_out
 from trainer.rollouts.schema import read_rollouts
 from trainer.runs.evaluation import Evaluation
-from trainer.runs.held_out import plan
+from trainer.runs.held_out import overlap_note, plan
 from trainer.runs.log import best, evaluations, read_log
 from trainer.train import train
 
@@ -207,6 +207,8 @@ def test_the_plan_says_on_what_and_how_often(base, file):
         f"  held out  6 rows, 3 right, {sum(len(row.ids) for row in rows.rows)} tokens; 4 times",
         "  kept      the checkpoint of the best nll_right",
     ]
+    assert overlap_note(rows, rows) == "6 held-out rows of prompts that are learned from as well."
+    assert overlap_note(replace(rows, rows=()), rows) == ""
     assert plan(Recipe(), replace(rows, rows=()), None) == []
 
 
