@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers.integrations.integration_utils import rewrite_logs
 
 from inspector.base_model.encode import prompt_ids
 from inspector.base_model.generation import generate
@@ -188,6 +189,23 @@ def test_rows_end_to_end_are_scored_as_padded_ones_and_problems_answered_as_ever
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
     assert sorted(found[1][1]) == sorted(found[0][1])
     assert trainer.model.config._attn_implementation == passes._VARLEN
+
+
+def test_trackers_hear_of_it_as_of_an_evaluation(base, file, tmp_path):
+    """What transformers hands to them, by its own rule for their names."""
+    trainer, heard = made(base, "sft", file, tmp_path), []
+    rows = held_out(read_rollouts(file), trainer.processing_class, 200, 1000)
+    measure = Evaluation(trainer, rows, None, 0, free=False)
+
+    class Tracker(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **_):
+            heard.append(rewrite_logs(logs))
+
+    trainer.add_callback(Tracker())
+    trainer.evaluate()
+    (told,) = heard
+    assert {name.removeprefix("eval/"): told[name] for name in told if name.startswith("eval/")} == measure.measure()
+    assert {"eval/nll_right", "eval/nll_wrong"} <= told.keys()
 
 
 def test_an_attention_for_training_alone_is_put_aside():
