@@ -191,6 +191,17 @@ def test_rows_end_to_end_are_scored_as_padded_ones_and_problems_answered_as_ever
     assert trainer.model.config._attn_implementation == passes._VARLEN
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("padding", ["padded", "auto"])
+def test_on_a_gpu_too(base, file, tmp_path, padding):
+    """In bfloat16, rows end to end where there is an attention for them: float64's numbers to two digits."""
+    trained(base, "sft", file, tmp_path, device="cuda", dtype="bfloat16", padding=padding, **EVALUATED)
+    found = measured(tmp_path / "sft")
+    assert len(found) == 3
+    for metric, value in nll(base, file, tmp_path / "sft").items():
+        assert found[-1][metric] == pytest.approx(value, rel=2e-2)
+
+
 def test_trackers_hear_of_it_as_of_an_evaluation(base, file, tmp_path):
     """What transformers hands to them, by its own rule for their names."""
     trainer, heard = made(base, "sft", file, tmp_path), []
