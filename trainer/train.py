@@ -16,7 +16,7 @@ from trainer.methods.rewards import statistics
 from trainer.objectives.examples import examples, refuse_unlearnable, weight_note
 from trainer.progress import once
 from trainer.rollouts.rows import held_out, tokenised
-from trainer.rollouts.schema import Rollout, digest, read_rollouts
+from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
 from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
@@ -72,7 +72,8 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
     data = digest(rollouts)
-    rewards, groups = [row.reward for row in rollouts], [row.group_id for row in rollouts]
+    learned = [row for row in rollouts if row.split == TRAIN]
+    rewards, groups = [row.reward for row in learned], [row.group_id for row in learned]
     for task in asked:
         refuse_taken(task, data)
         refuse_unmeasured(task.recipe, rollouts)

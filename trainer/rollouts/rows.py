@@ -164,6 +164,7 @@ def _rows(rollouts: Sequence[tuple[int, Rollout]], tokenizer: Any, max_length: i
     prompts: dict[str, Prompt] = {}
     left_out: list[tuple[float, str]] = []
     stopped = long = reasoned = 0
+    known: dict[int, int] = {}  # one int object for a token id, not one for each place where it stands
     for number, rollout in rollouts:
         opening = _opening(tokenizer, rollout, number)
         prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
@@ -172,6 +173,7 @@ def _rows(rollouts: Sequence[tuple[int, Rollout]], tokenizer: Any, max_length: i
         reasoned += thought
         body = [*opening, *tokenizer(text, add_special_tokens=False)["input_ids"]]
         short = rollout.unended
+        body = list(map(known.setdefault, body, body))
         ids = body if short else [*body, end]
         over = not short and len(ids) > max_length
         stopped, long = stopped + short, long + over
