@@ -37,8 +37,8 @@ class Server(Endpoint):
     def served(self) -> dict[str, Served]:
         """Its models by name; empty where it does not tell. Raises InspectorError where it cannot be reached."""
         keys = ("id", "root", "parent", "owned_by")
-        told = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
-        return {name: Served(name, *more) for name, *more in told}
+        cards = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
+        return {name: Served(name, *more) for name, *more in cards}
 
     def known_by(self, cards: Sequence[Served]) -> list[Any]:
         """What tells its answers from another server's: its address, and what it says of the models that answer.
@@ -77,12 +77,12 @@ class Server(Endpoint):
         the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
-        known, told = self.refuse_unknown(model), set[str]()
+        known, noted = self.refuse_unknown(model), set[str]()
 
         def trying(reason: str) -> None:
             """At once, and once: the tries may take minutes."""
-            if reason not in told:
-                told.add(reason)
+            if reason not in noted:
+                noted.add(reason)
                 hooks.note(f"{plain(model)}: {reason}; asking again, {self.tries} times at most")
 
         def work(index: int, stopped: Callable[[], bool]) -> Answer:
@@ -116,6 +116,6 @@ class Server(Endpoint):
             tokens, before = (field(found, int, "usage", f"{of}_tokens", default=0) for of in ("completion", "prompt"))
             message = field(found, dict, "choices", 0, "message")
         except ForeignError as error:
-            raise ProblemError(f"its answer is no chat completion: {error}") from error
+            raise ProblemError(f"its answer is not a chat completion: {error}") from error
         thought = next((m for name in _REASONING if isinstance(m := message.get(name), str) and m), "")
         return Answer(index, text, tokens, "length" if reason == "length" else "stop", before, reasoning=thought)

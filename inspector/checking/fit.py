@@ -42,8 +42,8 @@ class Fit:
             shapes = [f"{id_} ({'×'.join(map(str, shape))} there)" for id_, shape in self.misshapen.items()]
             found.append(HealthIssue("error", f"of another shape than in the base {self.base}: {some(shapes)}"))
         if self.absent:
-            told = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
-            found.append(HealthIssue("warning", f"{told}; this may be a part of what was trained"))
+            text = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
+            found.append(HealthIssue("warning", f"{text}; this may be a part of what was trained"))
         if self.quantised:
             found.append(HealthIssue("info", f"quantised in the base, not compared: {some(self.quantised)}"))
         return tuple(found)
@@ -57,8 +57,8 @@ def fit(adapter: Adapter, base: BaseWeights) -> Fit:
     plain = {id_: weight for id_, weight in there.items() if not weight.quantised}
     turned = {id_: _turned(adapter.modules[id_], weight) for id_, weight in plain.items()}
     # A square weight tells by itself nothing of which way round it is stored: it is as most others are.
-    told = [way for way in turned.values() if isinstance(way, bool)]
-    squares = sum(told) * 2 > len(told)
+    known = [way for way in turned.values() if isinstance(way, bool)]
+    squares = sum(known) * 2 > len(known)
     return Fit(
         base.name,
         {id_: weight for id_, weight in plain.items() if turned[id_] != "misfit"},

@@ -29,11 +29,7 @@ _STYLES: dict[Verdict, str] = {
     "cannot be measured here": "dim",
 }
 _SINGULAR = {"holds only under": "holds only under some definition"}
-_PLURAL = {
-    "holds": "hold",
-    "holds only under": "hold only under some definition",
-    "does not hold": "do not hold",
-}
+_PLURAL = {"holds": "hold", "holds only under": "hold only under some definition", "does not hold": "do not hold"}
 
 
 def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str, warning: str = "") -> str:

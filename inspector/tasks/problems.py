@@ -141,7 +141,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
+        raise InspectorError(f"{plain(path)} is not UTF-8 text: convert it first.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
         raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120).rstrip('.')}.") from error
 

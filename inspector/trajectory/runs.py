@@ -1,7 +1,8 @@
 """The runs in a folder: their checkpoints, their losses, and whether they still train. Files alone, no torch.
 
 A run is a folder OUT/NAME with checkpoints in `.checkpoints/checkpoint-N` (what `inspector train` writes) or directly
-beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finished, with the adapter itself.
+beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finished, with the adapter itself; or a folder
+that WeightsCallback records in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,6 +26,8 @@ from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.nearby import nearby
 from inspector.common.text import plain
+from inspector.trajectory import weights_log
+from inspector.trajectory.weights_log import WeightsLog
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
 LOGGED = ("loss", "nll_right", "nll_wrong", "accuracy")
@@ -77,6 +80,8 @@ class Run:
     """Name -> (step, value) of what was measured at checkpoints."""
     reported: int = 0
     """The step whose adapter is the run's own, if that is not the last."""
+    weights: WeightsLog | None = None
+    """What WeightsCallback recorded."""
 
     @property
     def own(self) -> str:
@@ -110,18 +115,22 @@ class Scanner:
             points = tuple(sorted((*points, Point(name, done, folder, own)), key=lambda point: point.step))
         hugging = self._json(points[-1].folder / _STATE) if points else {}
         log: dict[str, Losses] = self._read(folder / LOG, _logged) or {}
-        losses = log.get("loss", ()) or _history(hugging)
         held_out = tuple((metric, values) for metric, values in log.items() if metric != "loss")
+        weights: WeightsLog | None = self._read(folder / weights_log.FILE, weights_log.parse)
+        recorded = _finite(weights.losses) if weights else ()
+        losses = log.get("loss", ()) or recorded or _history(hugging)
         recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
         recipe = recipe if isinstance(recipe, dict) else {}
-        steps = _whole(record.get("steps")) or done or _whole(recipe.get("steps")) or _whole(hugging.get("max_steps"))
+        planned = _whole(hugging.get("max_steps")) or (weights.header.steps if weights else 0)
+        steps = _whole(record.get("steps")) or done or _whole(recipe.get("steps")) or planned
         reported = done or _whole(recipe.get("report_step"))
-        step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
+        ends = [p.step for p in points[-1:]] + [at for at, _ in losses[-1:]]
+        step = max(ends + [one.step for one in weights.records[-1:]] if weights else ends, default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
         newest = folder if own and over else points[-1].folder if points else None
-        reported = reported if reported < steps else 0
-        return Run(name, folder, points, state, step, steps, losses, newest, held_out, reported)
+        earlier = reported if reported < steps else 0
+        return Run(name, folder, points, state, step, steps, losses, newest, held_out, earlier, weights)
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""
@@ -176,7 +185,8 @@ def _told_apart(folders: Sequence[Path]) -> list[str]:
 
 def _is_run(folder: Path) -> bool:
     record = (folder / RECORD).is_file() and (folder / SAFETENSORS).is_file()
-    return record or (folder / CHECKPOINTS).is_dir() or bool(_checkpoints(folder))
+    began = (folder / CHECKPOINTS).is_dir() or (folder / weights_log.FILE).is_file()
+    return record or began or bool(_checkpoints(folder))
 
 
 def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -201,7 +211,7 @@ def _points(run: str, folder: Path) -> tuple[Point, ...]:
 
 def _busy(folder: Path, points: tuple[Point, ...], now: float) -> bool:
     """Whether something was written lately: nothing else tells a training that was killed from a slow one."""
-    places = (folder / LOG, folder / CHECKPOINTS, folder / CHECKPOINTS / STARTED)
+    places = (folder / LOG, folder / CHECKPOINTS, folder / CHECKPOINTS / STARTED, folder / weights_log.FILE)
     last = max([stamp[0] / 1e9 for path in places if (stamp := stamp_of(path))] + [p.landed for p in points], default=0)
     landings = sorted(point.landed for point in points)
     gaps = [later - earlier for earlier, later in pairwise(landings)]
@@ -227,7 +237,11 @@ def _history(state: dict[str, Any]) -> Losses:
 
 def _pairs(lines: list[Any], name: str = "loss") -> Losses:
     known = [line for line in lines if isinstance(line, dict) and isinstance(line.get(name), int | float)]
-    return tuple((_whole(line.get("step")), float(line[name])) for line in known if math.isfinite(line[name]))
+    return _finite((_whole(line.get("step")), float(line[name])) for line in known)
+
+
+def _finite(losses: Iterable[tuple[int, float]]) -> Losses:
+    return tuple(at for at in losses if math.isfinite(at[1]))
 
 
 def _whole(value: Any) -> int:

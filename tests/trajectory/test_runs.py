@@ -42,7 +42,7 @@ def test_what_was_held_out_is_read_beside_the_losses(tmp_path):
         assert run.losses == ((1, 2.0),)
         assert run.held_out == (("nll_right", ((0, 2.5), (1, 1.5))), ("accuracy", ((1, 0.25),)))
     found = Trajectory((Curve(run, ()),))
-    assert found.metrics == (*METRICS[:-3], "nll_right", "accuracy")
+    assert found.metrics == (*METRICS[:5], "loss", "nll_right", "accuracy")
     assert [row[:3] + row[5:] for row in rows(found)] == [
         ("sft", 1, "loss", 2.0), ("sft", 0, "nll_right", 2.5), ("sft", 1, "nll_right", 1.5),
         ("sft", 1, "accuracy", 0.25),

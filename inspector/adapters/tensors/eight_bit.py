@@ -1,4 +1,4 @@
-"""8-bit floats whose scale stands in a tensor beside them: multiplied in, and a factor without its own is no float.
+"""8-bit floats whose scale stands in a tensor beside them: multiplied in, and a factor without its own is not a float.
 
 W = scale·W₈ with one scale for a tensor, one for each row or one for each block of 128×128, under the names of
 ComfyUI (`scale_weight`), compressed-tensors (`weight_scale`) and DeepSeek (`weight_scale_inv`, multiplied as well).
@@ -30,7 +30,7 @@ _BLOCK = 128
 
 
 def multiplied(weights: Weights) -> Weights:
-    """The weights with every 8-bit tensor times the scale beside it, which is no tensor of its own any more."""
+    """The weights with every 8-bit tensor times the scale beside it, which is not a tensor of its own any more."""
     scales: dict[str, TensorHeader] = {}
     aside: dict[str, Verdict] = {_MARK: INFERENCE} if _MARK in weights.headers else {}
     for key, header in weights.headers.items():
@@ -57,7 +57,7 @@ def _owner(name: str, headers: Mapping[str, TensorHeader]) -> str:
 
 
 def _readable(header: TensorHeader, scale: TensorHeader | None) -> TensorHeader:
-    """The header, of a type that is no float if the scale is missing or does not fit."""
+    """The header, of a type that is not a float if the scale is missing or does not fit."""
     fits = scale is not None and scale.dtype in FLOATS and _way(scale.shape, header.shape)
     return header if fits else header._replace(dtype=f"{header.dtype} without its scale")
 

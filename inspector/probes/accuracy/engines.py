@@ -75,8 +75,8 @@ class Local:
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         base, hooks = self.attached.base, replace(hooks, begin=self.attached.begin)
-        if told := self.attached.heard(name, prompts):
-            hooks.note(told)
+        if note := self.attached.heard(name, prompts):
+            hooks.note(note)
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
         self.attached.use(name)

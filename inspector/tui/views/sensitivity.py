@@ -51,11 +51,11 @@ class SensitivityView(View):
     def table(self, state: AppState) -> Table:
         """Every pair: what differs where both are of one method, and how related they are."""
         study = state.ordered
-        told = {(min(v.a, v.b), max(v.a, v.b)): v for v in variations(study)}
+        known = {(min(v.a, v.b), max(v.a, v.b)): v for v in variations(study)}
         kin = lineage(study)
         rows = []
         for i, j in combinations(range(len(study.adapters)), 2):
-            v = told.get((i, j))
+            v = known.get((i, j))
             numbers = (
                 [""] * 7
                 if v is None
