@@ -57,7 +57,7 @@ class Curve:
         return steps[first] if first < len(steps) - 1 else None
 
     def values(self, metric: str) -> tuple[tuple[int, float], ...]:
-        """(step, value) of one metric: at the checkpoints and where it was recorded, of the log wherever it is there."""
+        """(step, value) of one metric: at the checkpoints and where it was recorded; of the log where it is there."""
         if metric in LOGGED:
             return self.run.losses if metric == "loss" else dict(self.run.held_out).get(metric, ())
         records = self.run.weights.records if self.run.weights else ()
