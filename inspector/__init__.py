@@ -1,6 +1,6 @@
 """What LoRA training did to the weights: open adapters, see their weight-space geometry.
 
-In a notebook: `load`, `compare`, `probe`, `summary`, `open_study`, `save_study`; see `inspector.api.library`.
+In a notebook: `load`, `compare`, `probe`, `sketch`, `summary`, `open_study`, `save_study`; see `inspector.api.library`.
 In a training script: `WeightsCallback`; see `inspector.api.callback`.
 """
 
@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from inspector._version import __version__
 
-__all__ = ["WeightsCallback", "__version__", "compare", "load", "open_study", "probe", "save_study", "summary"]
+__all__ = [
+    "WeightsCallback",
+    "__version__",
+    "compare",
+    "load",
+    "open_study",
+    "probe",
+    "save_study",
+    "sketch",
+    "summary",
+]
 
 if TYPE_CHECKING:
     from inspector.api.callback import WeightsCallback
-    from inspector.api.library import compare, load, open_study, probe, save_study, summary
+    from inspector.api.library import compare, load, open_study, probe, save_study, sketch, summary
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from inspector.adapters.model import Adapter
 from inspector.analysis.collect import Table
+from inspector.analysis.room import refuse_beyond_memory
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.study.module_id import ModuleId, in_order
 from inspector.study.study import Settings, Study
@@ -27,7 +28,7 @@ def analyse(
     """Measure every adapter and every pair: memory is that of a module for each core, or of the batches on a GPU.
 
     `progress(done, total)` counts modules; `partial` receives consistent snapshots, NaN where not yet
-    measured. Raises CancelledError as soon as `cancelled()` holds.
+    measured. Raises CancelledError as soon as `cancelled()` holds, and InspectorError if memory is not enough.
     """
     from inspector.geometry.module import Measurer
     from inspector.geometry.plan import plan
@@ -35,11 +36,13 @@ def analyse(
 
     settings = replace(settings, device=device_named(settings.device))
     modules = chosen_modules(adapters, settings.filter)
+    refuse_beyond_memory(adapters, modules, settings)
     table = Table(adapters, modules, settings)
     next_snapshot = time.monotonic() + _SNAPSHOT_EVERY
-    how = plan(settings.device, *table.largest())
+    products = len(adapters) * table.products_alone
+    how = plan(settings.device, *table.largest(), products)
     batches = table.batches(how.numbers)
-    measure = Measurer(settings.k, settings.sides, settings.device)
+    measure = Measurer(settings.k, table.sides, settings.device, products_alone=table.products_alone)
     found = in_threads(map(table.factors, batches), measure, how.workers, how.each)
     with closing(found):
         for batch in batches:

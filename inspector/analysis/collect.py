@@ -16,7 +16,7 @@ from inspector.adapters.model import Adapter, LoraModule, one_factor
 from inspector.adapters.opening import identity
 from inspector.common.arrays import Floats
 from inspector.study.aggregate import aggregate, fill_diagonals
-from inspector.study.metrics import DEFINITIONS
+from inspector.study.metrics import DEFINITIONS, held_for
 from inspector.study.metrics.chance import averaged, chance_levels
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Scope, Settings, Study
@@ -53,8 +53,11 @@ class Table:
                     self.shapes[i, m] = spec.d_out, spec.d_in
         r = max((_values(spec) for a in adapters for spec in a.modules.values()), default=1)
         self.blocks: dict[tuple[str, Scope], Floats] = {}
-        asked = [d for d in DEFINITIONS.values() if not d.one_side or d.side in settings.sides]
+        held = held_for(settings.metrics)
+        asked = [d for d in DEFINITIONS.values() if d.metric in held and (not d.one_side or d.side in settings.sides)]
         self.measures = [(d, d.measure) for d in asked if d.measure is not None]
+        self.sides = tuple(side for side in settings.sides if any(d.one_side and d.side == side for d in asked))
+        self.products_alone = all(d.subject == "adapter" or d.of_products for d, _ in self.measures)
         for d, _ in self.measures:
             depth = ((settings.k if d.top_k else r),) if d.indexed else ()
             self._add(d.metric, (*((n,) if d.subject == "adapter" else (n, n)), count, *depth))
@@ -81,6 +84,8 @@ class Table:
 
         As many modules of one shape and its ranks are as their factors and Gram matrices fit in so many numbers.
         """
+        from inspector.geometry.plan import numbers_of
+
         alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[int]] = defaultdict(list)
         for m, module in enumerate(self.modules):
             those: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
@@ -92,7 +97,8 @@ class Table:
         found = []
         for ((d_out, d_in), having), modules in alike.items():
             width = len(having) * max(rank for _, rank in having)
-            size = max(1, numbers // (width * (d_out + d_in + 2 * width)))
+            each = numbers_of(d_out + d_in, width, len(having) * self.products_alone)
+            size = max(1, numbers // each)
             here = [i for i, _ in having]
             found += [Batch(modules[at : at + size], here) for at in range(0, len(modules), size)]
         return sorted(found)
@@ -118,7 +124,7 @@ class Table:
         """B, A and s, or 1 where that is not known: `_unscale` takes out what depends on it."""
         adapter = self.adapters[i]
         s = adapter.modules[module].scale.value
-        return *_bounded(*adapter.load(module)), 1.0 if s is None else s
+        return *bounded(*adapter.load(module)), 1.0 if s is None else s
 
     def _enter(self, batch: Batch, found: ModuleGeometry) -> None:
         """Write the numbers of a batch into the blocks."""
@@ -155,10 +161,10 @@ class Table:
                     block[modules] = averaged(levels, d.aggregate).reshape(block.shape[1:])
 
     def study(self, *, finished: bool = False) -> Study:
-        """What is measured so far, with layers and globals."""
+        """What is measured so far, with layers and globals; of a finished study the blocks are the table's own."""
         if finished:  # by the ranks that the updates have, not those their factors allow
             self._enter_chance(self._at("singular_value"))
-        blocks = {key: values.copy() for key, values in self.blocks.items()}
+        blocks = self.blocks if finished else {key: values.copy() for key, values in self.blocks.items()}
         if not np.nansum(blocks["energy_left_out", "module"]):
             del blocks["energy_left_out", "module"]
         for d in DEFINITIONS.values():
@@ -211,7 +217,7 @@ def _values(module: LoraModule) -> int:
     return min(module.rank, module.d_out, module.d_in)
 
 
-def _bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
+def bounded(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     """The factors, multiplied out where their r×r Gram matrices would be far larger than they themselves."""
     from inspector.adapters.updates.factors import whole
 

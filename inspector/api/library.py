@@ -91,6 +91,24 @@ def probe(adapters: Sequence[Adapter], study: Study, *probes: str, base: str = "
     return NotebookStudy.of(found)
 
 
+def sketch(source: str | Path, *, base: str = "", allow_pickle: bool = False) -> dict[str, Any]:
+    """A row of `inspector sketch` for the one adapter at a source: plain values and float32 arrays.
+
+    It can be pickled, for workers of Ray, Dask or Spark. The product of two `update` is the cosine of both ΔW, ± about
+    .03; assets/guide/atlas.md has all columns. Raises InspectorError if the source is not one adapter or cannot be
+    sketched.
+
+        rows = [inspector.sketch(source) for source in ("runs/sft", "runs/dpo")]
+        cosine = float(rows[0]["update"] @ rows[1]["update"])
+    """
+    from inspector.analysis.sketching import sketch_of
+
+    adapters = load(source, base=base, allow_pickle=allow_pickle)
+    if len(adapters) > 1:
+        raise InspectorError(f"{source} holds {len(adapters)} adapters: name one of them.")
+    return sketch_of(adapters[0]).as_row()
+
+
 def open_study(path: str | Path) -> NotebookStudy:
     """A study that was saved as JSON or Parquet. Raises InspectorError."""
     return NotebookStudy.of(_load(path))

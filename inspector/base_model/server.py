@@ -57,7 +57,7 @@ class Server(Endpoint):
             )
         return served.get(model, Served(model))
 
-    def _refuse_other(self, asked: object, answered: object, root: str) -> None:
+    def refuse_other(self, asked: object, answered: object, root: str) -> None:
         """Raise InspectorError if an answer names another model than the one that was asked, or its `root`."""
         if not isinstance(answered, str) or answered in {"", asked, root}:
             return
@@ -109,7 +109,7 @@ class Server(Endpoint):
         """One chat completion, at temperature 0 unless the body says otherwise, of the model that was asked."""
         body = {"temperature": 0, "max_tokens": self.max_new_tokens} | body
         found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped, trying)
-        self._refuse_other(body["model"], found.get("model"), root)
+        self.refuse_other(body["model"], found.get("model"), root)
         try:
             text = field(found, str, "choices", 0, "message", "content", default="")
             reason = field(found, str, "choices", 0, "finish_reason", default="")

@@ -9,6 +9,7 @@ from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.peft.base import Base
 from inspector.adapters.tensors.base_experts import Weight
+from inspector.adapters.tensors.layout import stored_in_out
 from inspector.checking.absent import absent
 from inspector.common.text import some
 from inspector.study.module_id import ModuleId
@@ -56,8 +57,10 @@ def fit(adapter: Adapter, base: BaseWeights) -> Fit:
     there = {id_: weight for id_, weight in found.items() if weight is not None}
     plain = {id_: weight for id_, weight in there.items() if not weight.quantised}
     turned = {id_: _turned(adapter.modules[id_], weight) for id_, weight in plain.items()}
-    # A square weight tells by itself nothing of which way round it is stored: it is as most others are.
-    known = [way for way in turned.values() if isinstance(way, bool)]
+    # A square weight tells by itself nothing of which way round it is stored: it is as most others are, embeddings
+    # aside, which every model stores as in×out.
+    embeddings = {id_ for id_, module in adapter.modules.items() if stored_in_out(module.path, "")}
+    known = [way for id_, way in turned.items() if isinstance(way, bool) and id_ not in embeddings]
     squares = sum(known) * 2 > len(known)
     return Fit(
         base.name,

@@ -27,6 +27,13 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
     shell_complete=completion.METRICS,
     help="Only this metric (repeat, or separate by commas).",
 )
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="Write only this scope: global, layer, module (repeat, or separate by commas).",
+)
 @click.option("--tables", is_flag=True, help="All numbers as tables.")
 @click.option("--summary", is_flag=True, help="All findings, in plain sentences.")
 @click.option(
@@ -69,7 +76,12 @@ _OF_PROBES = ("prompts", "limit", "pairs", "alphas", "loss", "pooling", "dtype",
 @click.option("--batch", type=click.IntRange(0), default=0, help="Prompts at a time.  [default: 16, on a GPU 64]")
 @DEBUG
 def analyze(
-    sources: tuple[str, ...], out: Path | None, metrics: tuple[str, ...], read_options: ReadOptions, **more: Any
+    sources: tuple[str, ...],
+    out: Path | None,
+    metrics: tuple[str, ...],
+    scopes: tuple[str, ...],
+    read_options: ReadOptions,
+    **more: Any,
 ) -> int:
     """Measure adapters: an overview on stdout (--tables has all numbers), or every number to a file with --out.
 
@@ -86,7 +98,7 @@ def analyze(
         refuse_unread(_OF_PROBES, "says how to run the base, and nothing asks for that: add --probe.")
     refuse_for_study(sources)
     asked = {"tables": more.pop("tables"), "summary": more.pop("summary"), "by": more.pop("by") or ""}
-    parts = analyze.Parts(analyze.metric_names(metrics), **asked)
+    parts = analyze.Parts(analyze.metric_names(metrics), analyze.scope_names(scopes), **asked)
     return analyze.analyze(
         sources,
         out=out,

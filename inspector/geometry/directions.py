@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inspector.geometry.factorise import Factorised
+from inspector.geometry.gram import Grams
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,9 @@ class Crossings:
     right: Tensor
 
 
-def crossings(f: Factorised) -> Crossings:
-    """UᵢᵀUⱼ = Xᵢᵀ G_B[i,j] Xⱼ and VᵢᵀVⱼ = Yᵢᵀ G_A[i,j] Yⱼ."""
-    return Crossings(_turned(f.grams.B, f.X), _turned(f.grams.A, f.Y))
+def crossings(f: Factorised, g: Grams) -> Crossings:
+    """UᵢᵀUⱼ = Xᵢᵀ G_B[i,j] Xⱼ and VᵢᵀVⱼ = Yᵢᵀ G_A[i,j] Yⱼ, from the Gram matrices of f's stack."""
+    return Crossings(_turned(g.B, f.X), _turned(g.A, f.Y))
 
 
 def _turned(G: Tensor, X: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from inspector.geometry.gram import Grams, grams, own
+from inspector.geometry.gram import Own
 from inspector.geometry.stack import Stack
 from inspector.geometry.svd import svd
 
@@ -37,7 +37,6 @@ class Factorised:
     """
 
     stack: Stack
-    grams: Grams
     sigma: Tensor
     X: Tensor
     Y: Tensor
@@ -48,16 +47,19 @@ class Factorised:
     """How many of them are."""
 
 
-def factorise(stack: Stack, k: int) -> Factorised:
-    """The exact SVD of every s_i·B_i·A_i; `k`: how many leading vectors must be accurate."""
-    found = _from_grams(stack, grams(stack), k)
+def factorise(stack: Stack, own: Own, k: int) -> Factorised:
+    """The exact SVD of every s_i·B_i·A_i; `k`: how many leading vectors must be accurate.
+
+    Where it took the QR route (`by_qr`), its stack holds another basis, whose Gram matrices are not those of before.
+    """
+    found = _from_grams(stack, own, k)
     doubtful = (~(found.loss <= TOLERANCE)).nonzero()
     return _with_qr(found, *doubtful.mT) if len(doubtful) else found
 
 
-def _from_grams(stack: Stack, g: Grams, k: int) -> Factorised:
+def _from_grams(stack: Stack, own: Own, k: int) -> Factorised:
     """The Cholesky route for all at once; zero columns drop out. `loss` is inf where it failed."""
-    G_B, G_A = own(g.B), own(g.A)
+    G_B, G_A = own.B, own.A
     b, a = _lengths(G_B), _lengths(G_A)
     alive = (b > 0) & (a > 0)
     L_B, bad_B = _cholesky(G_B, alive)
@@ -68,14 +70,16 @@ def _from_grams(stack: Stack, g: Grams, k: int) -> Factorised:
     Y = torch.linalg.solve_triangular(L_A.mT, Vch.mT, upper=True)
     loss = EPS * _amplification(b, a, X.abs(), Y.abs(), sigma, k)
     loss = torch.where(bad_B | bad_A, torch.inf, loss)
-    return _trimmed(Factorised(stack, g, sigma, X, Y, sigma, loss, torch.zeros_like(g.finite)))
+    return _trimmed(Factorised(stack, sigma, X, Y, sigma, loss, torch.zeros_like(own.finite)))
 
 
 def _with_qr(found: Factorised, at: Tensor, i: Tensor) -> Factorised:
-    """Replace the basis of adapters i at modules `at` by QR factors and redo the products over the new basis."""
+    """Replace the basis of adapters i at modules `at` by QR factors."""
     stack, r = found.stack, found.stack.r
     stack = replace(stack, B=stack.B.clone(), A=stack.A.clone())
-    sigma, X, Y = found.sigma / stack.scale.abs()[..., None], found.X.clone(), found.Y.clone()
+    # Without |s| and its sign, which `_trimmed` applies once more.
+    sigma, X = found.sigma / stack.scale.abs()[..., None], found.X.clone()
+    Y = found.Y * torch.sign(stack.scale)[..., None, None]
     cores = []
     for each in (stack.outputs(), stack.inputs()):
         Q, R = torch.linalg.qr(each[at, i])
@@ -85,7 +89,7 @@ def _with_qr(found: Factorised, at: Tensor, i: Tensor) -> Factorised:
     X[at, i], Y[at, i] = Uc, Vch.mT
     loss, orthonormal = found.loss.clone(), found.orthonormal.clone()
     loss[at, i], orthonormal[at, i] = r * EPS, True
-    return _trimmed(Factorised(stack, grams(stack), sigma, X, Y, sigma, loss, orthonormal, len(at)))
+    return _trimmed(Factorised(stack, sigma, X, Y, sigma, loss, orthonormal, len(at)))
 
 
 def _trimmed(found: Factorised) -> Factorised:

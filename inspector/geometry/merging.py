@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from inspector.geometry.factorise import Factorised, factorise
+from inspector.geometry.gram import grams
 from inspector.geometry.stack import Stack
 
 Terms = Sequence[tuple[Tensor, Tensor, float]]
@@ -44,7 +45,8 @@ def _factorised(terms: Terms, k: int, device: str) -> Factorised:
     B = torch.cat([B.to(device, torch.float64) * c for B, _, c in terms], 1)
     A = torch.cat([A.to(device, torch.float64) for _, A, _ in terms])
     one = torch.ones(1, 1, dtype=torch.float64, device=B.device)
-    return factorise(Stack(B[None], A[None], one, B.shape[1]), k)
+    stack = Stack(B[None], A[None], one, B.shape[1])
+    return factorise(stack, grams(stack).own(), k)
 
 
 def concatenated(terms: Terms) -> tuple[Tensor, Tensor, float, float]:

@@ -10,6 +10,8 @@ _WORTH_THREADS = 5e7
 """Multiplications of one Gram product from which on several threads pay."""
 _LARGEST = 2**23
 """Numbers of a batch on a CPU: more gain nothing, fewer are many calls, which threads must take turns for."""
+_LARGEST_OF_PRODUCTS = 2**20
+"""The same where inner products alone are kept: of many adapters a module is large enough."""
 _WORKERS = 4
 """Batches at a time on a CPU. Of 16 cores, four threads with four of torch's each took .42 s where fifteen took 1.5."""
 _ROOM = 2**29
@@ -26,8 +28,16 @@ class Plan(NamedTuple):
     each: int
 
 
-def plan(device: str, d: int, width: int) -> Plan:
-    """For modules of sides up to d and adapters of so many ranks together.
+def numbers_of(sides: int, width: int, products: int = 0) -> int:
+    """How many a module takes of sides d_out + d_in and adapters of so many ranks together.
+
+    Their factors and both Gram matrices, or the inner products of so many adapters alone.
+    """
+    return width * sides + (products**2 or 2 * width**2)
+
+
+def plan(device: str, d: int, width: int, products: int = 0) -> Plan:
+    """For modules of sides up to d and adapters of so many ranks together, or `products` for nothing else of pairs.
 
     A batch takes twice its numbers, and six times where every update goes the QR route. On a GPU, where launching is
     what small products cost, it is as large as memory allows. On a CPU a few threads have one each, and share the
@@ -38,8 +48,9 @@ def plan(device: str, d: int, width: int) -> Plan:
     if device.startswith("cuda"):
         free = torch.cuda.mem_get_info(device)[0]
         return Plan(min(free // 2, _MOST) // (6 * 8), 1, threads)
+    most = _LARGEST_OF_PRODUCTS if products else _LARGEST
     if d * width**2 < _WORTH_THREADS:
-        return Plan(_LARGEST, 1, 1)
+        return Plan(most, 1, 1)
     room = _ROOM // (2 * 8)
-    workers = max(1, min(threads, _WORKERS, room // (2 * width * (d + width))))
-    return Plan(min(_LARGEST, room // workers), workers, threads // workers)
+    workers = max(1, min(threads, _WORKERS, room // numbers_of(2 * d, width, products)))
+    return Plan(min(most, room // workers), workers, threads // workers)

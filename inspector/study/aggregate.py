@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.geometry import cosine, interference, orthogonal
-from inspector.study.metrics import DEFINITIONS
+from inspector.study.metrics import DEFINITIONS, held_for
 from inspector.study.study import SCOPES, Scope, Study
 
 Blocks = dict[tuple[str, Scope], Floats]
@@ -18,24 +19,32 @@ Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
     """The study with its layer and global blocks computed from its module blocks.
 
-    `projections` restricts the sums, means and medians to modules whose last path component is in it.
+    `projections` restricts the sums, means and medians to modules whose last path component is in it; without it, what
+    the study holds of layers alone stays.
     """
-    blocks: Blocks = {key: values for key, values in study.blocks.items() if key[1] == "module" or _measured(key[0])}
+
+    def stays(metric: str, scope: Scope) -> bool:
+        alone = projections is None and (metric, "module") not in study.blocks
+        return scope == "module" or _measured(metric) or alone
+
+    blocks: Blocks = {key: values for key, values in study.blocks.items() if stays(*key)}
     groups: dict[Scope, Floats] = {scope: _membership(study, scope, projections) for scope in SCOPES[:2]}
     shared = {scope: _shared(study, member) for scope, member in groups.items()}
     if study.sizes is not None:
         _stacked(study, study.sizes, blocks, groups)
-    for (metric, _), values in list(blocks.items()):
-        kind = DEFINITIONS[metric].aggregate
+    for (metric, measured), values in list(blocks.items()):
+        definition = DEFINITIONS[metric]
+        if measured != "module" or definition.aggregate not in {"mean", "median"}:
+            continue
+        pairs = definition.subject == "pair"
         for scope, member in groups.items():
-            counted = shared[scope] if DEFINITIONS[metric].level_of else member
-            if kind == "mean":
-                blocks[metric, scope] = _mean(values, counted)
-            elif kind == "median":
-                quartiles = _quantiles(values, counted, (0.25, 0.5, 0.75))
-                blocks[metric, scope] = quartiles[1]
-                if DEFINITIONS[metric].subject == "pair":
-                    blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = quartiles[0], quartiles[2]
+            counted = shared[scope] if definition.level_of else member
+            if definition.aggregate == "mean":
+                (blocks[metric, scope],) = _over(values, counted, _mean, pairs=pairs)
+                continue
+            q25, blocks[metric, scope], q75 = _over(values, counted, _quartiles, pairs=pairs)
+            if pairs:
+                blocks[f"{metric}_q25", scope], blocks[f"{metric}_q75", scope] = q25, q75
     fill_diagonals(blocks)
     return replace(study, blocks=blocks)
 
@@ -82,34 +91,46 @@ def _stacked(study: Study, sizes: Floats, blocks: Blocks, groups: dict[Scope, Fl
         _relative(study, blocks, groups)
     if ("energy_left_out", "module") in blocks:
         _left_out(study, own, blocks, groups)
-    if ("cosine", "module") not in blocks:
-        return
-    counted = study.usable
-    if study.settings.modules == "common":
-        counted = counted & study.present[:, None] & study.present[None, :]
-    square_a = own[:, None] * counted
-    square_b = np.swapaxes(square_a, 0, 1)
-    inner = np.nan_to_num(blocks["cosine", "module"] * (sizes[:, None] * sizes[None, :]))
-    residual = orthogonal.residual_square(inner, square_a, square_b)
-    shared = np.asarray(study.present[:, None] & study.present[None, :] & study.usable)
-    meet = np.any(shared, axis=-1, keepdims=True) & _both(study.weighed)
-    sums: dict[Scope, Floats | None] = {"module": None, **groups}
-    for scope, group in sums.items():
-        inner_s, a, b, left = (x if group is None else x @ group for x in (inner, square_a, square_b, residual))
-        both = meet if scope != "module" else shared
-        cos = np.where(both, cosine.cosine(inner_s, a, b), np.nan)
-        blocks["cosine", scope] = cos
-        blocks["orthogonal_fraction_global", scope] = orthogonal.fraction_global(cos)
-        blocks["orthogonal_fraction_module", scope] = np.where(
-            np.isnan(cos), np.nan, orthogonal.fraction_module(left, a)
-        )
-        scaled = both & _both(study.scaled)
-        blocks["energy_ratio", scope] = np.where(scaled, interference.energy_ratio(inner_s, a, b), np.nan)
+    if ("cosine", "module") in blocks:
+        _pairs(study, sizes, blocks, groups)
 
 
-def _both(of: Flags) -> Flags:
-    """(N, N, 1): whether it holds of either."""
-    return (of[:, None] & of[None, :])[..., None]
+_OF_PAIRS = ("cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "energy_ratio")
+
+
+def _pairs(study: Study, sizes: Floats, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
+    """Of pairs: an adapter beside all others at a time, so that memory is that of what is kept."""
+    own, cosines, held = np.nan_to_num(sizes) ** 2, blocks["cosine", "module"], held_for(study.settings.metrics)
+    groups = groups | ({"module": np.empty(0)} if "module" in study.settings.scopes else {})
+    made = {
+        (metric, scope): np.full((len(own), len(own), len(study.places(scope))), np.nan)
+        for scope in groups
+        for metric in _OF_PAIRS
+        if metric in held and (metric, scope) != ("cosine", "module")
+    }
+    for i, beside in enumerate(cosines):
+        usable = study.usable_with(i)
+        shared = study.present[i] & study.present & usable
+        counted = shared if study.settings.modules == "common" else usable
+        a, b = own[i] * counted, own * counted
+        inner = np.nan_to_num(beside * (sizes[i] * sizes))
+        parts = inner, a, b, orthogonal.residual_square(inner, a, b)
+        meet = np.any(shared, axis=-1, keepdims=True) & (study.weighed[i] & study.weighed)[:, None]
+        scaled = (study.scaled[i] & study.scaled)[:, None]
+        for scope, group in groups.items():
+            both, sums = (shared, parts) if scope == "module" else (meet, tuple(part @ group for part in parts))
+            for metric, values in zip(_OF_PAIRS, _of_sums(sums, both, both & scaled), strict=True):
+                if (metric, scope) in made:
+                    made[metric, scope][i] = values
+    blocks.update(made)
+
+
+def _of_sums(sums: tuple[Floats, ...], both: Flags, scaled: Flags) -> tuple[Floats, ...]:
+    """(N, places) of each of `_OF_PAIRS`, where both have something there, or a known scale."""
+    inner, a, b, left = sums
+    cos = np.where(both, cosine.cosine(inner, a, b), np.nan)
+    off = np.where(np.isnan(cos), np.nan, orthogonal.fraction_module(left, a))
+    return cos, orthogonal.fraction_global(cos), off, np.where(scaled, interference.energy_ratio(inner, a, b), np.nan)
 
 
 def _unknown(study: Study, norms: Floats, member: Floats) -> Flags:
@@ -142,28 +163,42 @@ def _left_out(study: Study, kept: Floats, blocks: Blocks, groups: dict[Scope, Fl
             blocks["energy_left_out", scope] = np.where(study.weighed[:, None], found, np.nan)
 
 
-def _mean(values: Floats, member: Floats) -> Floats:
+def _over(
+    values: Floats, member: Floats, summary: Callable[[Floats, Floats], tuple[Floats, ...]], *, pairs: bool
+) -> tuple[Floats, ...]:
+    """The summaries over the modules of each place; of pairs an adapter beside those after it at a time."""
+    if not pairs:
+        return summary(values, member)
+    out: tuple[Floats, ...] = ()
+    for i, beside in enumerate(values):
+        found = summary(beside[i:], member)
+        out = out or tuple(np.empty((len(values), *part.shape)) for part in found)
+        for whole, part in zip(out, found, strict=True):
+            whole[i, i:] = whole[i:, i] = part
+    return out or summary(values, member)
+
+
+def _mean(values: Floats, member: Floats) -> tuple[Floats]:
     """Mean over the modules of each place, NaN left out: (..., modules) -> (..., places)."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        out: Floats = (np.nan_to_num(values) @ member) / (known.astype(float) @ member)
-    return out
+        return ((np.nan_to_num(values) @ member) / (known.astype(float) @ member),)
 
 
-def _quantiles(values: Floats, member: Floats, q: tuple[float, ...]) -> list[Floats]:
-    """Quantiles over the modules of each place, NaN left out: (..., modules, k) -> (..., places, k) per q."""
-    out = [np.full((*values.shape[:-2], member.shape[1], values.shape[-1]), np.nan) for _ in q]
+def _quartiles(values: Floats, member: Floats) -> tuple[Floats, ...]:
+    """Quartiles over the modules of each place, NaN left out: (..., modules, k) -> (..., places, k) of each."""
+    out = tuple(np.full((*values.shape[:-2], member.shape[1], values.shape[-1]), np.nan) for _ in range(3))
     for place in range(member.shape[1]):
         chosen = np.sort(values[..., member[:, place] > 0, :], axis=-2)  # NaN sorts last
         if chosen.shape[-2] == 0:
             continue
-        last = (~np.isnan(chosen)).sum(axis=-2, keepdims=True) - 1
-        for at, quantile in enumerate(q):
-            position = quantile * np.maximum(last, 0)
+        last = np.maximum((~np.isnan(chosen)).sum(axis=-2, keepdims=True) - 1, 0)
+        for of, quantile in zip(out, (0.25, 0.5, 0.75), strict=True):
+            position = quantile * last
             low = np.floor(position).astype(int)
             below = np.take_along_axis(chosen, low, axis=-2)
-            above = np.take_along_axis(chosen, np.minimum(low + 1, np.maximum(last, 0)), axis=-2)
-            out[at][..., place, :] = (below + (position - low) * (above - below))[..., 0, :]
+            above = np.take_along_axis(chosen, np.minimum(low + 1, last), axis=-2)
+            of[..., place, :] = (below + (position - low) * (above - below))[..., 0, :]
     return out
 
 

@@ -9,7 +9,6 @@ what is odd about the adapters stands in FILE.findings.json beside it.
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -30,32 +29,34 @@ from inspector.common.validate import typed
 from inspector.study.module_id import ModuleId
 from inspector.study.probe_results import with_cautions
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
-from inspector.study.table import COLUMNS, NUMBERS, Row, blocks, rows
+from inspector.study.row_groups import row_groups
+from inspector.study.study import SCOPES, AdapterInfo, HealthIssue, ProbeInfo, Scope, Settings, Study
+from inspector.study.table import COLUMNS, NUMBERS, blocks, rows
 
 _OWN = "adapter-inspector "
 FORMAT = f"{_OWN}study"
 VERSION = 1
 SUFFIXES = (".json", ".csv", ".parquet")
-_BATCH = 200_000
-"""Rows in memory at a time: a study of 64 adapters has millions."""
 _ROWS_A_BYTE = 8
 """Numbers that differ do not compress: more rows than this are none."""
 _DEEPEST = 10**6
 """Layers no model has."""
 
 
-def save(study: Study, path: str | Path, metrics: Sequence[str] = ()) -> tuple[Path, ...]:
-    """Write the study (or some metrics of it) by the path's suffix; complete or not at all. The files written.
+def save(
+    study: Study, path: str | Path, metrics: Sequence[str] = (), scopes: Sequence[Scope] = SCOPES
+) -> tuple[Path, ...]:
+    """Write the study (or some metrics and scopes of it) by the path's suffix; complete or not at all.
 
-    Every format has the findings of the adapters: numbers without them would look better than they are.
+    Returns the files written. Every format has the findings of the adapters: numbers alone would look better than they
+    are.
     """
     path = Path(path)
     _refuse_suffix(path)
     writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
     with ExitStack() as files:
         temporary = files.enter_context(replacing(path))
-        writers[path.suffix.lower()](study, temporary, metrics)
+        writers[path.suffix.lower()](study, temporary, metrics, scopes)
         if path.suffix.lower() != ".csv":
             return (path,)
         beside = path.with_suffix(".findings.json")
@@ -140,34 +141,29 @@ def _head(study: Study) -> dict[str, Any]:
     }
 
 
-def _transposed(table: Sequence[Row]) -> dict[str, list[Any]]:
-    columns = list(zip(*table, strict=True)) or [()] * len(COLUMNS)
-    return {name: list(values) for name, values in zip(COLUMNS, columns, strict=True)}
-
-
-def _write_json(study: Study, path: Path, metrics: Sequence[str]) -> None:
-    document = _head(study) | {"table": _transposed(list(rows(study, metrics)))}
+def _write_json(study: Study, path: Path, metrics: Sequence[str], scopes: Sequence[Scope]) -> None:
+    columns = list(zip(*rows(study, metrics, scopes), strict=True)) or [()] * len(COLUMNS)
+    document = _head(study) | {"table": dict(zip(COLUMNS, columns, strict=True))}
     path.write_text(json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")), encoding="utf-8")
 
 
-def _write_csv(study: Study, path: Path, metrics: Sequence[str]) -> None:
+def _write_csv(study: Study, path: Path, metrics: Sequence[str], scopes: Sequence[Scope]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([cell(v) if isinstance(v, str) else v for v in row] for row in rows(study, metrics))
+        writer.writerows([cell(v) if isinstance(v, str) else v for v in row] for row in rows(study, metrics, scopes))
 
 
-def _write_parquet(study: Study, path: Path, metrics: Sequence[str]) -> None:
+def _write_parquet(study: Study, path: Path, metrics: Sequence[str], scopes: Sequence[Scope]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     words = pa.dictionary(pa.int32(), pa.string())
     types = dict.fromkeys(COLUMNS, words) | {"layer": pa.int32(), "k": pa.float64(), "value": pa.float64()}
     schema = pa.schema(list(types.items()), metadata={"inspector": json.dumps(_head(study), ensure_ascii=False)})
-    table = rows(study, metrics)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while batch := list(itertools.islice(table, _BATCH)):
-            writer.write_table(pa.table(_transposed(batch), schema=schema))
+        for table in row_groups(study, schema, metrics, scopes):
+            writer.write_table(table)
 
 
 def _read_parquet(path: Path) -> Study:

@@ -107,6 +107,9 @@ class Settings:
     version: str = ""
     reading: tuple[str, ...] = ()
     """The options that files were read with, as words of the command line: `--base`, its name, …"""
+    metrics: tuple[str, ...] = ()
+    """The metrics asked for, empty for all: blocks of other pairs are not made."""
+    scopes: tuple[Scope, ...] = SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +189,17 @@ class Study:
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
-        """(N, N, modules): whether module m may enter the sums of the pair (i, j).
+        """(N, N, modules): whether module m may enter the sums of the pair (i, j)."""
+        return np.stack([self.usable_with(i) for i in range(len(self.adapters))])
+
+    def usable_with(self, i: int) -> NDArray[np.bool_]:
+        """(N, modules): whether module m may enter the sums of the pair of this adapter and each.
 
         Not where either update holds NaN/Inf, nor where the two have different shapes there.
         """
-        one, other = self.shapes[:, None], self.shapes[None, :]
+        one, other = self.shapes[i], self.shapes
         same = (one == other).all(-1) | (one == 0).any(-1) | (other == 0).any(-1)
-        return np.asarray(same & ~self.excluded[:, None] & ~self.excluded[None, :])
+        return np.asarray(same & ~self.excluded[i] & ~self.excluded)
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:

@@ -35,12 +35,12 @@ class Row(NamedTuple):
     value: float | None
 
 
-def rows(study: Study, metrics: Sequence[str] = ()) -> Iterator[Row]:
-    """Every number of the study (of these metrics), a symmetric pair once, n/a as None: also what no float64 holds."""
+def rows(study: Study, metrics: Sequence[str] = (), scopes: Sequence[Scope] = SCOPES) -> Iterator[Row]:
+    """Every number of the study (of these metrics and scopes), a symmetric pair once, n/a and infinite as None."""
     for metric, definition in DEFINITIONS.items():
         if metrics and metric not in metrics:
             continue
-        for scope in SCOPES:
+        for scope in (scope for scope in SCOPES if scope in scopes):
             values = study.block(metric, scope)
             if values is None:
                 continue

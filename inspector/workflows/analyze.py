@@ -14,7 +14,7 @@ from inspector.common.text import count, plain, rounded
 from inspector.insights.nearest import comparable
 from inspector.study.export import is_study, load, refuse_unwritable, save
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import Settings, Study
+from inspector.study.study import SCOPES, Scope, Settings, Study
 from inspector.study.table import needs_pair
 from inspector.workflows.failures import opened, tell_findings, tell_side_by_side
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What of a study is printed, or written: the overview or all of it, some metrics, the findings, groups."""
+    """What of a study is printed, or written: the overview or all of it, some metrics and scopes, findings, groups."""
 
     metrics: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = SCOPES
     tables: bool = False
     summary: bool = False
     by: str = ""
@@ -61,12 +62,17 @@ def analyze(
         asked = {"tables": parts.tables, "summary": parts.summary, "group-by": parts.by}
         if printing := [option for option, value in asked.items() if value]:
             raise InspectorError(f"--{printing[0]} prints: leave out --out.")
+    elif parts.scopes != SCOPES:
+        raise InspectorError("--scope says what is written: add --out FILE.")
     parts.refuse_several()
+    if request is None and against is None:
+        scopes = parts.scopes if out is not None or not parts.metrics else ("global", "layer")
+        settings = replace(settings, metrics=parts.metrics, scopes=scopes)
     study, complete = measured(sources, settings, request, read_options, against)
     if out is None:
         _print(study, parts, against, probed=request is not None)
     else:
-        wrote(*save(study, out, parts.metrics))
+        wrote(*save(study, out, parts.metrics, parts.scopes))
         if lonely := [metric for metric in parts.metrics if needs_pair(study, metric)]:
             say(f"Not in it: {', '.join(lonely)}, of two adapters, and one is open: name another.")
     if against is not None and not comparable(study):
@@ -103,6 +109,14 @@ def metric_names(words: Sequence[str]) -> tuple[str, ...]:
         )
         raise InspectorError(f"No metric {unknown[0]!r}.{hint}")
     return names
+
+
+def scope_names(words: Sequence[str]) -> tuple[Scope, ...]:
+    """The scopes asked for, or all."""
+    names = {name.strip() for word in words for name in word.split(",") if name.strip()}
+    if unknown := names - {*SCOPES}:
+        raise InspectorError(f"No scope {min(unknown)!r}: there are {', '.join(SCOPES)}.")
+    return tuple(scope for scope in SCOPES if scope in names) or SCOPES
 
 
 _LARGEST_K = 256

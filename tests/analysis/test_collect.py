@@ -9,7 +9,7 @@ import torch
 
 from inspector.analysis import analyse as analysis
 from inspector.analysis.analyse import analyse, chosen_modules
-from inspector.analysis.collect import Table, _bounded
+from inspector.analysis.collect import Table, bounded
 from inspector.study.aggregate import aggregate
 from inspector.study.study import Settings
 from tests.geometry.scopes import ADAPTER, ANGLES, MEANS, STACKED, expected
@@ -71,7 +71,7 @@ def test_ranks_far_above_the_shape_are_multiplied_out(r, shape):
     one = wide("a", 1, {"q": shape}, r=r)
     (module,) = one.modules
     B, A = one.load(module)
-    found = _bounded(B, A)
+    found = bounded(B, A)
     assert found[1].shape[0] == (r if r == 1024 else min(shape))
     assert torch.allclose(found[0] @ found[1], B @ A)
     if r > 1024:

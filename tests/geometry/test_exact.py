@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inspector.geometry.factorise import factorise
+from inspector.geometry.gram import own_grams
 from inspector.geometry.module import measure
 from inspector.geometry.stack import Workspace
 from tests.geometry.oracle import assert_exact, factors, gauge, measured, near, only
@@ -93,7 +94,7 @@ def test_the_stack_is_not_changed_by_what_is_measured(rng):
     a = gauge(rng, factors(rng, 60, 50, 8), 1e6)
     stack = Workspace().stack([[(torch.as_tensor(B), torch.as_tensor(A), s) for B, A, s in (a, near(rng, a, 1e-3))]])
     B, A = stack.B.clone(), stack.A.clone()
-    assert factorise(stack, 3).orthonormal.tolist() == [[True, True]]
+    assert factorise(stack, own_grams(stack), 3).orthonormal.tolist() == [[True, True]]
     assert torch.equal(stack.B, B)
     assert torch.equal(stack.A, A)
 
@@ -207,7 +208,8 @@ def test_rounding_of_the_vectors_is_that_of_the_worse_factor(turned, k):
     """Nearly parallel columns of B, or rows of A, beside unit vectors: ε·ρ² of the worst of the top k."""
     bad, good = torch.tensor([[1, 1], [0, 0.01], [0, 0]], dtype=torch.float64), torch.eye(2, 4, dtype=torch.float64)
     B, A = (good.mT, bad.mT) if turned else (bad, good)
-    found = factorise(Workspace().stack([[(B, A, 1.0)]]), k)
+    stack = Workspace().stack([[(B, A, 1.0)]])
+    found = factorise(stack, own_grams(stack), k)
     U, S, Vh = torch.linalg.svd(B @ A, full_matrices=False)
     rho = torch.stack([
         B.norm(dim=0) @ (torch.linalg.pinv(B) @ U[:, :2]).abs(),
@@ -257,5 +259,6 @@ def test_decompositions_on_the_host_are_the_same(rng, monkeypatch):
 def test_rounding_of_the_norm_is_that_of_all_columns():
     """ε·(Σ|b||a|/‖ΔW‖)²: four orthonormal columns give 4 ε where each vector alone is at ε."""
     B, A = torch.eye(5, 4, dtype=torch.float64), torch.eye(4, 6, dtype=torch.float64)
-    loss = factorise(Workspace().stack([[(B, A, 1.0)]]), 1).loss
+    stack = Workspace().stack([[(B, A, 1.0)]])
+    loss = factorise(stack, own_grams(stack), 1).loss
     assert float(loss) == pytest.approx(4 * torch.finfo(torch.float64).eps, rel=1e-12, abs=0)

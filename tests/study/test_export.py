@@ -79,7 +79,7 @@ def test_a_saved_study_is_the_same_study(study, tmp_path, suffix):
 
 
 def test_a_large_parquet_is_written_in_batches(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("inspector.study.export._BATCH", 70)
+    monkeypatch.setattr("inspector.study.row_groups._ROWS", 70)
     save(study, tmp_path / "s.parquet")
     assert pq.ParquetFile(tmp_path / "s.parquet").num_row_groups > 10
     again = load(tmp_path / "s.parquet")

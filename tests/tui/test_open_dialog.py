@@ -3,6 +3,7 @@
 import pytest
 from textual.widgets import Input
 
+from inspector.study.export import save
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.opening.dialog import OpenDialog
@@ -10,7 +11,8 @@ from inspector.tui.opening.offers import Offer, completed, offers, paths, recent
 from tests.adapters.hub.cases import hub_for
 from tests.adapters.hub.test_search import listed, nowhere
 from tests.makers import write_random
-from tests.tui.helpers import app_with, area, body, settle, strike
+from tests.tui.factory import make_study
+from tests.tui.helpers import app_with, area, body, everything, settle, strike
 from tests.tui.prober import visible
 
 
@@ -135,6 +137,21 @@ async def test_what_was_opened_is_listed_by_the_next_start(runs):
         assert "Recent, and listed by o:" in body(again)
         text = await listing(pilot, again, "o")
         assert "recent" in text
+
+
+async def test_a_saved_study_opens_alone(runs, monkeypatch):
+    save(make_study(3), runs / "runs" / "three.parquet")
+    (runs / "runs" / "torn.parquet").write_bytes(b"PAR1")
+    assert Offer("runs/three.parquet", "study") in offers("runs/t", [], [])
+    app = InspectorApp([])
+    async with app.run_test(size=(80, 24)) as pilot:
+        for name, text in (("torn", "torn.parquet"), ("three", "run_0"), ("three", "opens alone")):
+            await pilot.press("o")
+            await listing(pilot, app)
+            await pilot.press(*f"runs/{name}.parquet", "enter")
+            await settle(pilot, lambda text=text: text in everything(app))
+        assert app.state.names == ("run_0", "run_1", "run_2")
+        assert app.state.measured
 
 
 async def test_an_empty_start_offers_demo_and_open(runs):

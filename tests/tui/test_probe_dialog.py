@@ -261,7 +261,7 @@ def test_a_foreign_session_gives_the_defaults():
 def test_the_dialog_and_its_estimate_need_no_torch(tmp_path):
     program = """
 import asyncio, sys
-from tests.tui.helpers import visit
+from tests.tui.helpers import settle, visit
 from tests.tui.prober import app_with, told
 from inspector.probes.runner import Prober
 async def main():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from inspector.study.metrics.definition import FRACTION, SIGNED, Definition, Place, family
 from inspector.study.metrics.geometry import GEOMETRY, INTERFERENCE
 from inspector.study.metrics.merging import MERGING
@@ -16,6 +18,16 @@ def register(*definitions: Definition) -> None:
     for definition in definitions:
         for part in family(definition):
             DEFINITIONS.setdefault(part.metric, part)
+
+
+def held_for(asked: Collection[str]) -> frozenset[str]:
+    """The metrics that a study must hold to show those asked for, or all: their families, what they are made of.
+
+    What there is of single adapters is held always: it costs little, and what is wrong with them is seen there.
+    """
+    families = {part.metric: d for d in reversed(DEFINITIONS.values()) for part in family(d)}  # the first wins
+    held = {part.metric for metric in asked or DEFINITIONS for part in family(families[metric])}
+    return frozenset({"cosine"} | held | {m for m, d in DEFINITIONS.items() if d.subject == "adapter" or d.probe})
 
 
 def shown_in(place: Place) -> tuple[str, ...]:
@@ -39,6 +51,7 @@ __all__ = [
     "Definition",
     "charted",
     "family",
+    "held_for",
     "register",
     "shown_in",
 ]

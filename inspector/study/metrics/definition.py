@@ -65,6 +65,8 @@ class Definition:
     measure: Callable[[Any], Any] | None = None
     """Tensor (M, N[, k]) of adapters, (M, P[, k]) of pairs i < j, from the `ModuleGeometry` of one pass over modules;
     None: made from other blocks, or by a probe."""
+    of_products: bool = False
+    """Whether the inner products of the updates are all that `measure` takes: the cheapest there is of pairs."""
     of_spectrum: Callable[[Floats], Floats] | None = None
     """(…) or (…, k) of an adapter's σ (…, r), NaN beyond the rank that its factors allow."""
     diagonal: float | None = None

@@ -15,7 +15,7 @@ GEOMETRY = (
         "cosine", "cosine", "pair", "", "⟨ΔW_a,ΔW_b⟩_F / (‖ΔW_a‖_F ‖ΔW_b‖_F), ΔW = s·B·A",
         f"{_STACKED} (the cosine of the stacked vector), never the mean of module cosines",
         "modules that only one adapter has count as zeros (union) or are left out (common)", aggregate="stacked",
-        measure=lambda found: found.cosines, diagonal=1.0, range=SIGNED,
+        measure=lambda found: found.cosines, of_products=True, diagonal=1.0, range=SIGNED,
         shown=("map", "layers", "glance"), chart=Chart("matrix", "Cosine of the updates, over all modules"),
     ),
     Definition(
