@@ -23,6 +23,8 @@ Messages = Sequence[dict[str, str]]
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}")
 """What OpenAI adds to a name that stands for its newest version."""
+_REASONING = ("reasoning_content", "reasoning")
+"""Where servers send what a model thought before its answer: DeepSeek, SGLang, vLLM; newer vLLM, OpenRouter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Server(Endpoint):
             text = field(found, str, "choices", 0, "message", "content", default="")
             reason = field(found, str, "choices", 0, "finish_reason", default="")
             tokens, before = (field(found, int, "usage", f"{of}_tokens", default=0) for of in ("completion", "prompt"))
-            field(found, dict, "choices", 0, "message")
+            message = field(found, dict, "choices", 0, "message")
         except ForeignError as error:
             raise ProblemError(f"its answer is not a chat completion: {error}") from error
-        return Answer(index, text, tokens, "length" if reason == "length" else "stop", before)
+        thought = next((m for name in _REASONING if isinstance(m := message.get(name), str) and m), "")
+        return Answer(index, text, tokens, "length" if reason == "length" else "stop", before, reasoning=thought)

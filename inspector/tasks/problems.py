@@ -29,6 +29,7 @@ HUB = {
 }
 """Name -> (dataset on the Hub, how its files begin)."""
 BUNDLED = ("arithmetic", "arithmetic-train")
+_TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
 _QUESTIONS = ("question", "problem", "prompt", "query", "instruction", "input")
 _ANSWERS = ("answer", "final_answer", "gold", "solution", "expected_answer", "target", "output")
 _COMPLETIONS = ("completion", "response", "generation")
@@ -69,6 +70,11 @@ class Problems:
         for question, answer in self.examples if shots else ():
             turns += [{"role": "user", "content": asked(question)}, {"role": "assistant", "content": answer}]
         return [*turns, {"role": "user", "content": asked(problem.question)}]
+
+
+def token_limit(task: str) -> int:
+    """The longest answer in tokens where the user names none: as long as the task's answers need."""
+    return _TOKENS.get(task, 512)
 
 
 def asked(question: str) -> str:

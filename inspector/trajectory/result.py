@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from inspector.trajectory.runs import Run
+from inspector.trajectory.runs import LOGGED, Run
 from inspector.trajectory.weights_log import WeightsLog
 
 SETTLED = 0.99
@@ -16,7 +16,7 @@ DIFFERENT = 0.1
 
 RECORDED = ("cosine_last", "cosine_reference")
 """What only WeightsCallback knows: the cosine with the checkpoint before, and with the reference adapter."""
-METRICS = ("norm", "effective_rank", "cosine_final", "cosine_other_final", "cosine_other_step", *RECORDED, "loss")
+METRICS = ("norm", "effective_rank", "cosine_final", "cosine_other_final", "cosine_other_step", *RECORDED, *LOGGED)
 COLUMNS = ("run", "step", "metric", "against", "against_step", "value")
 
 
@@ -57,9 +57,9 @@ class Curve:
         return steps[first] if first < len(steps) - 1 else None
 
     def values(self, metric: str) -> tuple[tuple[int, float], ...]:
-        """(step, value) of one metric: at the checkpoints and where it was recorded, for the loss wherever logged."""
-        if metric == "loss":
-            return self.run.losses
+        """(step, value) of one metric: at the checkpoints and where it was recorded; of the log where it is there."""
+        if metric in LOGGED:
+            return self.run.losses if metric == "loss" else dict(self.run.held_out).get(metric, ())
         records = self.run.weights.records if self.run.weights else ()
         found = {record.step: getattr(record, metric, math.nan) for record in records}
         if metric not in RECORDED:
@@ -84,9 +84,10 @@ class Trajectory:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Those there can be numbers of: what only WeightsCallback knows, only where it has recorded."""
-        recorded = any(curve.run.weights for curve in self.curves)
-        return tuple(metric for metric in METRICS if recorded or metric not in RECORDED)
+        """Those there can be numbers of: what WeightsCallback or an evaluation knows only where there was one."""
+        there = {name for curve in self.curves for name, _ in curve.run.held_out}
+        there |= {name for curve in self.curves if curve.run.weights for name in RECORDED}
+        return tuple(metric for metric in METRICS if metric in there or metric not in {*RECORDED, *LOGGED[1:]})
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ from inspector.trajectory import weights_log
 from inspector.trajectory.weights_log import WeightsLog
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
+LOGGED = ("loss", "nll_right", "nll_wrong", "accuracy")
+"""What a run's log may hold: of every step, and of what is held out, at checkpoints."""
 _STATE = "trainer_state.json"
 _MOST_STEPS = 10**12
 _NAME = re.compile(r"checkpoint-(\d{1,9})")
@@ -74,6 +76,8 @@ class Run:
     losses: Losses = ()
     newest: Path | None = None
     """The adapter to look at: the finished one, else the last checkpoint."""
+    held_out: tuple[tuple[str, Losses], ...] = ()
+    """Name -> (step, value) of what was measured at checkpoints."""
     reported: int = 0
     """The step whose adapter is the run's own, if that is not the last."""
     weights: WeightsLog | None = None
@@ -110,9 +114,11 @@ class Scanner:
         if own and done and (folder / CONFIG).is_file() and done not in {p.step for p in points}:
             points = tuple(sorted((*points, Point(name, done, folder, own)), key=lambda point: point.step))
         hugging = self._json(points[-1].folder / _STATE) if points else {}
+        log: dict[str, Losses] = self._read(folder / LOG, _logged) or {}
+        held_out = tuple((metric, values) for metric, values in log.items() if metric != "loss")
         weights: WeightsLog | None = self._read(folder / weights_log.FILE, weights_log.parse)
         recorded = _finite(weights.losses) if weights else ()
-        losses = self._read(folder / LOG, _losses) or recorded or _history(hugging)
+        losses = log.get("loss", ()) or recorded or _history(hugging)
         recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
         recipe = recipe if isinstance(recipe, dict) else {}
         planned = _whole(hugging.get("max_steps")) or (weights.header.steps if weights else 0)
@@ -124,7 +130,7 @@ class Scanner:
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
         newest = folder if own and over else points[-1].folder if points else None
         earlier = reported if reported < steps else 0
-        return Run(name, folder, points, state, step, steps, losses, newest, earlier, weights)
+        return Run(name, folder, points, state, step, steps, losses, newest, held_out, earlier, weights)
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""
@@ -212,15 +218,15 @@ def _busy(folder: Path, points: tuple[Point, ...], now: float) -> bool:
     return now - last < (max(_QUIET_GAPS * max(gaps), _QUIET_LEAST) if gaps else _QUIET_FIRST)
 
 
-def _losses(text: str) -> Losses:
-    """(step, loss) of log.jsonl; a last line still being written is left out."""
+def _logged(text: str) -> dict[str, Losses]:
+    """Name -> (step, value) of log.jsonl, for what is there; a last line still being written is left out."""
     lines = []
     for line in text.splitlines():
         try:
             lines.append(parse_json(line, float))
         except ForeignError:
             break
-    return _pairs(lines)
+    return {name: found for name in LOGGED if (found := _pairs(lines, name))}
 
 
 def _history(state: dict[str, Any]) -> Losses:
@@ -229,9 +235,9 @@ def _history(state: dict[str, Any]) -> Losses:
     return _pairs(history) if isinstance(history, list) else ()
 
 
-def _pairs(lines: list[Any]) -> Losses:
-    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get("loss"), int | float)]
-    return _finite((_whole(line.get("step")), float(line["loss"])) for line in known)
+def _pairs(lines: list[Any], name: str = "loss") -> Losses:
+    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get(name), int | float)]
+    return _finite((_whole(line.get("step")), float(line[name])) for line in known)
 
 
 def _finite(losses: Iterable[tuple[int, float]]) -> Losses:

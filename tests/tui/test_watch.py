@@ -1,9 +1,11 @@
 """A training is watched: what lands appears, what is damaged is said, what has finished is named."""
 
+import json
 import shutil
 
 import pytest
 
+from inspector.trajectory.result import METRICS
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.trajectory import watcher
 from tests.trajectory.training import begin, damage, drift, finish, land, log, trained
@@ -248,6 +250,26 @@ async def test_without_a_training_there_is_no_such_tab():
         app.action_act("go_trajectory")
         assert app.state.view == "overview"
         assert "inspector watch RUN" in app.note[0]
+
+
+async def test_what_is_held_out_is_looked_at_where_it_was_measured(tmp_path):
+    """`m` passes over what no run has measured, and comes to what one has."""
+    for name, lines in {"sft": [], "dpo": [{"step": 0, "accuracy": 0.25}, {"step": 10, "accuracy": 0.75}]}.items():
+        trained(tmp_path / name, 10, 20)
+        with (tmp_path / name / "log.jsonl").open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 4)
+        titles = []
+        for _ in range(7):
+            await pilot.press("m")
+            titles.append(app.state.watched.metric)
+        assert titles == [*METRICS[1:5], "loss", "accuracy", METRICS[0]]
+        await pilot.press("M")
+        text = body(app)
+        assert "share of held-out problems solved" in text
+        assert "0.75" in text
 
 
 async def test_two_checkpoints_are_compared_as_a_pair(tmp_path):

@@ -17,13 +17,6 @@ from inspector.probes.accuracy.records import Run
 from inspector.study.study import ProbeInfo
 from inspector.tasks.problems import Problems
 
-_TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
-
-
-def token_limit(task: str) -> int:
-    """The longest answer in tokens where the user names none: as long as the task's answers need."""
-    return _TOKENS.get(task, 512)
-
 
 class Engine(Protocol):
     """Greedy answers of the base (None) or an adapter (its name)."""

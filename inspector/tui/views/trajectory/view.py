@@ -33,6 +33,9 @@ _TITLES = {
     "cosine_last": "cosine to its checkpoint before",
     "cosine_reference": "cosine to the reference adapter",
     "loss": "loss",
+    "nll_right": "held-out right answers, nats a token",
+    "nll_wrong": "held-out wrong answers, nats a token",
+    "accuracy": "share of held-out problems solved",
 }
 _CELL = 8
 _LEAST_PLOT = 6
@@ -47,7 +50,8 @@ class TrajectoryView(View):
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
         "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
-        "as means where there are more steps than columns. A run without its record that has written nothing for "
+        "as means where there are more steps than columns; held-out NLL and accuracy are there if they are measured. A "
+        "run without its record that has written nothing for "
         "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
         "views show the adapters that were newest at the start; enter takes the newest again. Space on two checkpoints "
         "opens them as a pair. Settled: from that step on, every checkpoint's cosine to the last is at least .99. To "
