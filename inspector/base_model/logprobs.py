@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from inspector.base_model.at_once import concurrently
 from inspector.base_model.attach import Attached
 from inspector.base_model.encode import Encoded
-from inspector.base_model.endpoint import ProblemError, concurrently
+from inspector.base_model.endpoint import ProblemError
 from inspector.base_model.server import Server
 from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, field
