@@ -168,6 +168,8 @@ def test_names_of_a_study_before_the_ends_of_sources(tmp_path):
     where = Where.of(Numbers(names=("one", "ref.b", "x", "c")).study(), found.aliases())
     assert dict(where.at) == {"a": 0, "b": 1, "c": 3}
     assert where.missing(("a", "c", "lost")) == ["lost"]
+    ends = {"one": "a", "two": "b", "three": "c"}
+    assert found.aliases() == {n: n for n in found.adapters} | {f"ref.{n}": n for n in found.adapters} | ends
     assert found.sources() == ["a=org/repo:adapters/one", "b=org/repo:adapters/two", "c=org/repo:adapters/three"]
     assert found.sources(("b", "lost")) == ["b=org/repo:adapters/two"]
 
