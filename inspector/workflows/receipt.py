@@ -18,9 +18,10 @@ from inspector.adapters.options import ReadOptions
 from inspector.base_model.base import base_weights
 from inspector.checking.receipt.changes import Change, change, spread_of
 from inspector.checking.receipt.combined import SAME, combined, each
+from inspector.checking.receipt.matrices import Matrix
 from inspector.checking.receipt.places import Place, matrix, others, places
 from inspector.checking.receipt.stored import Model
-from inspector.checking.receipt.strength import Fit, Matrix, fitted
+from inspector.checking.receipt.strength import Fit, fitted
 from inspector.checking.receipt.verdict import Evidence, Receipt, decided
 from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
+from inspector.checking.receipt.matrices import Matrix, read, total
+from inspector.checking.receipt.solving import ways
 from inspector.checking.receipt.stored import Stored, square
-from inspector.checking.receipt.strength import Matrix, read, total, ways
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import median
 
-from inspector.checking.receipt.strength import ARITHMETIC, ERRORS, Fit
+from inspector.checking.receipt.solving import ARITHMETIC
+from inspector.checking.receipt.strength import ERRORS, Fit
 
 SAME = 0.01
 """Strengths that differ by less are one, whatever their errors: nobody merges at .99."""
@@ -18,7 +19,7 @@ _TRACE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """A strength and its interval, of three standard errors."""
+    """A strength and its interval, of four standard errors on either side."""
 
     value: float
     low: float

@@ -13,8 +13,8 @@ from inspector.adapters.readers.full import FORMAT
 from inspector.adapters.tensors.base_experts import Piece, Weight
 from inspector.adapters.updates.factors import wide
 from inspector.checking.fit import fit
+from inspector.checking.receipt.matrices import Matrix, Update
 from inspector.checking.receipt.stored import Model
-from inspector.checking.receipt.strength import Matrix, Update
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
 from inspector.study.module_id import ModuleId

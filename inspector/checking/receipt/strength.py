@@ -12,55 +12,26 @@ g rising in α, and α its least squares where g is the diagonal. What is left o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
-from inspector.checking.receipt.stored import Grid, Rows, Stored, dot, square
+from inspector.checking.receipt.matrices import Matrix, read, total
+from inspector.checking.receipt.solving import ARITHMETIC, Sample, Solved, arithmetic, inverse, norm, response, ways
+from inspector.checking.receipt.stored import Grid, dot, square
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-_BLOCK, _SAMPLE = 2**18, 2**16
-"""Entries at a time, and of the rows on which g is inverted."""
-ARITHMETIC = 2.0**-8
-"""ΔW may have been computed in bfloat16: B, A and their product are each rounded by up to 2⁻⁹."""
+_BLOCK = 2**18
+"""Entries at a time."""
 ERRORS = 4
 """Standard errors on either side of a strength."""
-_MOST = 1024.0
-"""No strength above this is looked for."""
 _HALFWAY = 0.01
 """Share of the entries of 8-bit matrices."""
 _DEPENDENT = 1e3
 """Condition of updates that cannot be told apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """ΔW of one adapter as the base stores the matrix: B (rows, r) and A (r, columns), or all of it."""
-
-    adapter: int
-    B: Tensor
-    A: Tensor | None = None
-
-    def at(self, rows: Rows, dtype: torch.dtype) -> Tensor:
-        """Rows of ΔW."""
-        B = self.B[rows].to(dtype)
-        return B if self.A is None else B @ self.A.to(dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """One matrix in base and merged model, and the updates that it should have."""
-
-    base: Stored
-    merged: Stored
-    updates: Sequence[Update]
-    of_weight: bool = False
-    """Whether ΔW itself comes from W₀, as DoRA's does: then its arithmetic rounds in proportion to W₀."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,129 +69,18 @@ class Fit:
         return (self.high - self.low) / 2
 
 
-Round = Callable[["Tensor", "Tensor", "Rows"], "Tensor"]
-"""(W₀, αΔW, rows) -> Q(W₀ + αΔW)."""
-
-
-def ways(base: Stored, grid: Grid) -> Iterator[Round]:
-    """How a merge may have rounded: once, as it was saved; before that in bfloat16 or float16, in which it was held."""
-    import torch
-
-    yield lambda W0, delta, rows: grid.rounded(W0 + delta, rows)
-    if not grid.coarse:
-        return
-    for kind in (torch.bfloat16, torch.float16):
-        if kind in grid.kinds and base.raw.dtype == kind:
-            continue
-
-        def held(W0: Tensor, delta: Tensor, rows: Rows, kind: torch.dtype = kind) -> Tensor:
-            inner = W0.to(kind).to(W0.dtype) + delta
-            return grid.rounded(inner.to(kind).to(W0.dtype), rows)
-
-        yield held
-
-
 def fitted(matrix: Matrix, asked: float) -> Fit:
     """The strength of the sum of the updates in the merged matrix."""
     grid = matrix.merged.grid()
-    sample = _Sample.of(matrix, grid)
-    best: _Solved | None = None
+    sample = Sample.of(matrix, grid)
+    best: Solved | None = None
     for way in ways(matrix.base, grid):
-        solved = _Solved.by(way, sample, asked, matrix.of_weight)
+        solved = Solved.by(way, sample, asked, matrix.of_weight)
         best = solved if best is None or solved.explained or solved.rest < best.rest else best
         if best.explained:
             break
     assert best is not None
     return _whole(matrix, grid, sample, best, asked)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """Rows of a matrix, all of a small one."""
-
-    rows: Rows
-    W0: Tensor
-    W: Tensor
-    delta: Tensor
-    steps: float
-    """√Σ(step of the grid)²."""
-    largest: float
-    """Of the steps."""
-
-    @classmethod
-    def of(cls, matrix: Matrix, grid: Grid) -> _Sample:
-        import torch
-
-        height, width = matrix.base.raw.shape
-        n = min(height, max(1, _SAMPLE // width))
-        rows = torch.linspace(0, height - 1, n).round().long()
-        W0, W, parts = read(matrix, rows)
-        return cls(rows, W0, W, total(parts), sqrt(grid.steps(W, rows)), _largest_step(grid, W, rows))
-
-    @property
-    def energy(self) -> float:
-        return _norm(self.delta) ** 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Solved:
-    """g inverted on the sample, for one way of rounding."""
-
-    way: Round
-    strength: float
-    rest: float
-    """‖W − Q(W₀ + αΔW)‖ on the sample."""
-    explained: bool
-
-    @classmethod
-    def by(cls, way: Round, sample: _Sample, asked: float, of_weight: bool) -> _Solved:
-        energy = sample.energy
-        if not energy:
-            rest = _norm(sample.W - way(sample.W0, sample.delta, sample.rows))
-            return cls(way, 0.0, rest, rest == 0)
-        target = dot(sample.W - sample.W0, sample.delta) / energy
-        strength = inverse(partial(_g, way, sample), target, target, 1e-4 * asked)
-        rest = _norm(sample.W - way(sample.W0, strength * sample.delta, sample.rows))
-        weight = _norm(sample.W0) if of_weight else 0.0
-        return cls(way, strength, rest, rest**2 <= arithmetic(sample.steps, abs(strength) * sqrt(energy), weight))
-
-
-def arithmetic(steps: float, size: float, weight: float) -> float:
-    """How large ‖W − Q(W₀ + αΔW)‖² is at most from arithmetic in bfloat16 alone.
-
-    An error e before rounding to steps u moves a share e/u of the entries by u: u·e an entry, and e² if e > u. e is up
-    to 2⁻⁸ of αΔW (`size`), and of W₀ (`weight`) if ΔW comes from it.
-    """
-    error = ARITHMETIC * sqrt(size**2 + weight**2)
-    return steps * error + error**2
-
-
-def _g(way: Round, sample: _Sample, strength: float) -> float:
-    made = way(sample.W0, strength * sample.delta, sample.rows)
-    return dot(made - sample.W0, sample.delta) / sample.energy
-
-
-def inverse(g: Callable[[float], float], target: float, start: float, tolerance: float) -> float:
-    """The α of a rising g with g(α) = target, to the tolerance of g: steps of slope 1, else bisection."""
-    at = start
-    for _ in range(3):
-        off = g(at) - target
-        at -= off
-        if abs(off) <= tolerance:
-            return at
-    low, high, width = at, at, 8 * tolerance
-    while (at_low := g(low)) >= target and low > -_MOST:
-        low, width = low - width, 2 * width
-    width = 8 * tolerance
-    while (at_high := g(high)) <= target and high < _MOST:
-        high, width = high + width, 2 * width
-    while high - low > tolerance and at_high - at_low > tolerance:
-        middle = (low + high) / 2
-        if (value := g(middle)) < target:
-            low, at_low = middle, value
-        else:
-            high, at_high = middle, value
-    return (low + high) / 2
 
 
 @dataclass(slots=True)
@@ -241,7 +101,7 @@ class _Sums:
     equal: bool = True
 
 
-def _summed(matrix: Matrix, grid: Grid, solved: _Solved) -> tuple[_Sums, Tensor, Tensor]:
+def _summed(matrix: Matrix, grid: Grid, solved: Solved) -> tuple[_Sums, Tensor, Tensor]:
     """The sums, ⟨W − Q(W₀ + αΔW), ΔW_i⟩ of each update i, and ⟨ΔW_i, ΔW_j⟩."""
     import torch
 
@@ -273,7 +133,7 @@ def _summed(matrix: Matrix, grid: Grid, solved: _Solved) -> tuple[_Sums, Tensor,
     return sums, inner, gram
 
 
-def _whole(matrix: Matrix, grid: Grid, sample: _Sample, solved: _Solved, asked: float) -> Fit:
+def _whole(matrix: Matrix, grid: Grid, sample: Sample, solved: Solved, asked: float) -> Fit:
     """All rows at the strength of the sample, which what they leave over corrects."""
     sums, inner, gram = _summed(matrix, grid, solved)
     alpha, low, high, kept, telling = solved.strength, -inf, inf, 0.0, False
@@ -286,14 +146,14 @@ def _whole(matrix: Matrix, grid: Grid, sample: _Sample, solved: _Solved, asked: 
     allowed += (len(inner) - 1) * sums.steps / 12 + 2.0**-44 * sums.weight
     if sample.energy:
         error = ERRORS * sqrt(sums.spread) / sums.size
-        goal = (at_alpha := _g(solved.way, sample, alpha)) + float(inner.sum()) / sums.size
-        g = partial(_g, solved.way, sample)
+        goal = (at_alpha := response(solved.way, sample, alpha)) + float(inner.sum()) / sums.size
+        g = partial(response, solved.way, sample)
         near = alpha + goal - at_alpha
         tolerance = max(error / 16, 1e-6 * asked)
         alpha = inverse(g, goal, near, tolerance)
         low, high = (inverse(g, goal + e, alpha + e, tolerance) for e in (-error, error))
         made = solved.way(sample.W0, asked * sample.delta, sample.rows) - sample.W0
-        kept = dot(made, sample.delta) / ((_norm(made) or 1.0) * sqrt(sample.energy))
+        kept = dot(made, sample.delta) / ((norm(made) or 1.0) * sqrt(sample.energy))
         telling = g(asked) - g(0.0) > 1.5 * error
     moved = alpha - solved.strength
     left = max(0.0, sums.left - 2 * moved * sums.along + moved**2 * sums.size)
@@ -326,25 +186,3 @@ def _apart(gram: Tensor, inner: Tensor, alpha: float) -> tuple[float, ...]:
     if not bool((sizes > 0).all()) or float(torch.linalg.cond(gram / sizes[:, None] / sizes)) > _DEPENDENT:
         return ()
     return tuple((alpha + torch.linalg.solve(gram, inner)).tolist())
-
-
-def read(matrix: Matrix, rows: Rows) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Rows of W₀, of W, and of each update."""
-    W0, W = matrix.base.values(rows), matrix.merged.values(rows)
-    if W0.dtype != W.dtype:
-        W0, W = W0.double(), W.double()
-    return W0, W, [update.at(rows, W.dtype) for update in matrix.updates]
-
-
-def total(parts: Sequence[Tensor]) -> Tensor:
-    """Their sum."""
-    return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
-
-
-def _largest_step(grid: Grid, W: Tensor, rows: Rows) -> float:
-    scale = float(grid.of.scaling(rows, W).max())
-    return scale * grid.step(float(W.abs().max()) / scale)
-
-
-def _norm(x: Tensor) -> float:
-    return sqrt(square(x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -12,8 +11,8 @@ from inspector.checking.receipt.changes import Change
 from inspector.checking.receipt.combined import SAME, Strength, combined, groups, near, ratios
 from inspector.checking.receipt.places import Place
 from inspector.checking.receipt.strength import Fit
+from inspector.checking.receipt.words import where
 from inspector.common.text import count, plain, some
-from inspector.study.module_id import ModuleId, in_order
 
 Verdict = Literal["contained", "scaled", "partial", "absent", "other_base", "other_adapter", "unclear"]
 _FAR = 0.5
@@ -174,7 +173,7 @@ class _Reading:
             lacking = f"lacks {some(missing)}"
         else:
             ids = [self.known.found[n][0].id for n in self.without] + [place.id for place in self.faulty]
-            lacking = f"{_where(ids, [place.id for place, _ in self.known.found])} lack it"
+            lacking = f"{where(ids, [place.id for place, _ in self.known.found])} lack it"
         if self.faulty and not self.without:
             lacking += f" ({self.faulty[0].fault})"
         return self._made("partial", f"contains {{}} at strength {self._value} in {self._counted}, but {lacking}")
@@ -230,30 +229,3 @@ def _share(sizes: object, weights: object) -> float:
 
 def _matrices(indices: Sequence[int]) -> str:
     return "1 module" if len(indices) == 1 else f"{len(indices)} modules"
-
-
-def _where(lacking: Sequence[ModuleId], every: Sequence[ModuleId]) -> str:
-    """`layers 12-20`, `q_proj in all layers`, or the modules."""
-    gone, of_layer, of_path = set(lacking), defaultdict(list), defaultdict(list)
-    for id_ in every:
-        of_layer[id_.layer].append(id_)
-        of_path[id_.path].append(id_)
-    layers = [layer for layer, ids in of_layer.items() if layer is not None and gone.issuperset(ids)]
-    rest = gone - {id_ for layer in layers for id_ in of_layer[layer]}
-    if layers and not rest and len(layers) < len(of_layer):
-        return f"{'layer' if len(layers) == 1 else 'layers'} {_spans(sorted(layers))}"
-    paths = [path for path, ids in of_path.items() if gone.issuperset(ids)]
-    if paths and len(gone) == sum(len(of_path[path]) for path in paths):
-        return f"{some(paths)} in all layers"
-    return f"{count(len(gone), 'module')} ({some(in_order(gone))})"
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    """`3, 12-20`."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1].append(number)
-        else:
-            spans.append([number])
-    return ", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans)
