@@ -62,7 +62,11 @@ _EXAMPLE = {
 }  # fmt: skip
 _EXITS = {
     main.DONE: "done",
-    1: "a check did not hold: `check` found an error, `verify` a claim that holds under none of its definitions",
+    1: (
+        "a check did not hold: `check` found an error, `verify` a claim that holds under none of its definitions, "
+        "`receipt` not the adapter at the strength asked for, or more, `watch --fail-on` something that has gone wrong "
+        "in a training"
+    ),
     main.BAD_INPUT: "bad input or usage, or nothing could be opened",
     main.INCOMPLETE: (
         "something could not be opened or analysed, though the rest was; `watch`: a checkpoint could not be read; "

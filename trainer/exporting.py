@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,30 @@ from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.text import count, plain
 from trainer.methods.rewards import pairs
+from trainer.rollouts.reasoning import WRAP, joined, parts
 from trainer.rollouts.row_file import check_suffix
-from trainer.rollouts.schema import Rollout
+from trainer.rollouts.schema import TRAIN, Rollout
 
 Row = dict[str, Any]
+_WRITTEN = {"wrap": "it stands in <think> tags", "keep": "it stands before the answer", "drop": "it is left out"}
 
 
-def export(rollouts: Sequence[Rollout], form: str, out: Path) -> str:
+def export(rollouts: Sequence[Rollout], form: str, out: Path, reasoning: str = WRAP) -> str:
     """Write the rollouts in a form of `FORMS`, complete or not at all; what was written, in words.
 
+    A teacher's reasoning becomes part of the completion, or does not, as training with `--reasoning` would have it.
     Raises InspectorError where the file cannot be written, or nothing could be in it.
     """
     check_suffix(out)
     if out.exists():
         raise InspectorError(f"{plain(out)} exists already: name another file by --out.")
     make, noun, types = FORMS[form]
+    thought = sum(bool(parts(r)[0]) for r in rollouts)
+    texts = [joined(r, reasoning) for r in rollouts]
+    rollouts = [
+        replace(r, completion=({"role": "assistant", "content": text},))
+        for r, text in zip(rollouts, texts, strict=True)
+    ]
     rows = [json.loads(json.dumps(row, ensure_ascii=False).encode(errors="replace")) for row in make(rollouts)]
     if not rows:
         wanted = "right and wrong answers" if form == "trl-preference" else "a completion that ends"
@@ -40,7 +50,8 @@ def export(rollouts: Sequence[Rollout], form: str, out: Path) -> str:
         else:
             text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
             temporary.write_text(text, encoding="utf-8")
-    return f"{count(len(rows), noun)} written to {plain(out)}.{_left_out(rollouts, form)}"
+    more = f"{_left_out(rollouts, form)}{_changed(rollouts, thought, reasoning)}"
+    return f"{count(len(rows), noun)} written to {plain(out)}.{more}"
 
 
 def preference(rollouts: Sequence[Rollout]) -> Iterator[Row]:
@@ -138,7 +149,7 @@ FORMS: Mapping[str, tuple[Callable[[Sequence[Rollout]], Iterator[Row]], str, Row
 
 
 def _learned(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    return [r for r in rollouts if r.split == "train" and not r.unended]
+    return [r for r in rollouts if r.split == TRAIN and not r.unended]
 
 
 def _left_out(rollouts: Sequence[Rollout], form: str) -> str:
@@ -149,6 +160,12 @@ def _left_out(rollouts: Sequence[Rollout], form: str) -> str:
     if form == "open-r1" and {r.reward for r in rollouts} - {0.0, 1.0}:
         return " Rewards other than 0 and 1 became right (above 0) or wrong."
     return ""
+
+
+def _changed(rollouts: Sequence[Rollout], thought: int, reasoning: str) -> str:
+    told = f" {count(thought, 'row')} with a teacher's reasoning: {_WRITTEN[reasoning]}." if thought else ""
+    weighted = sum(r.weight != 1 for r in rollouts)
+    return told + (f" The weights of {count(weighted, 'row')} are left out." if weighted else "")
 
 
 def _groups(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:

@@ -13,10 +13,11 @@ from inspector.common.text import count, plain
 from inspector.tasks.datasets import commit_of
 from trainer.methods import METHODS
 from trainer.methods.rewards import statistics
-from trainer.objectives.examples import examples, refuse_unlearnable
+from trainer.objectives.examples import examples, refuse_unlearnable, weight_note
 from trainer.progress import once
-from trainer.rollouts.rows import tokenised
-from trainer.rollouts.schema import Rollout, digest, read_rollouts
+from trainer.rollouts.rows import held_out, tokenised
+from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
+from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
 from trainer.runs.tasks import Options, Task, done, refuse_taken, tasks
@@ -67,11 +68,15 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
     for task in asked:
         refuse_uncut(task.method, task.recipe, process_count())
+    for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
+        problems(recipe)
     rollouts = read_rollouts(options.rollouts)
     data = digest(rollouts)
-    rewards, groups = [row.reward for row in rollouts], [row.group_id for row in rollouts]
+    learned = [row for row in rollouts if row.split == TRAIN]
+    rewards, groups = [row.reward for row in learned], [row.group_id for row in learned]
     for task in asked:
         refuse_taken(task, data)
+        refuse_unmeasured(task.recipe, rollouts)
         if done(task, data) is None:
             refuse_unlearnable(task.method, rewards, groups)
     return asked, rollouts, data
@@ -103,10 +108,13 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
             text, account = [f"  {_done(record)}: it stays as it is"], ""
         else:
             shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, say)
-            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut)
+            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
             text = estimates.lines(task.method, recipe, shape, found, told, process_count())
+            scored = held_out(rollouts, shape.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
+            text += plan(recipe, scored, problems(recipe))
+            text += [f"  ! {note}" for note in (weight_note(task.method, rows), overlap_note(rows, scored)) if note]
             account = "" if task.online else rows.account()
         if main_process():
             print(task.folder, *text, sep="\n")  # noqa: T201 - the answer

@@ -19,7 +19,7 @@ from inspector.adapters.peft import file as peft_file
 from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import full, gguf, image, mlx, torchtune
 from inspector.common.errors import InspectorError
-from inspector.common.text import plain, some
+from inspector.common.text import distinct, plain, some
 from inspector.study.study import HealthIssue
 
 _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
@@ -38,15 +38,7 @@ class Reader(Protocol):
         """The adapter at such a place, from its headers; raises InspectorError."""
 
 
-READERS: tuple[Reader, ...] = (
-    mlx,
-    image,
-    gguf,
-    torchtune,
-    peft_folder,
-    full,
-    peft_file,
-)
+READERS: tuple[Reader, ...] = (mlx, image, gguf, torchtune, peft_folder, full, peft_file)
 """The first that finds the folder, or a file, has it."""
 
 
@@ -62,7 +54,7 @@ def places(folder: Folder) -> Iterator[tuple[Path, Reader]]:
 
 def named(name: str) -> str:
     """The format that a file's name alone tells, or nothing."""
-    found = (told for reader in READERS for pattern, told in reader.NAMES.items() if re.fullmatch(pattern, name))
+    found = (kind for reader in READERS for pattern, kind in reader.NAMES.items() if re.fullmatch(pattern, name))
     return next(found, "")
 
 
@@ -76,12 +68,22 @@ def read_adapter(
     folder = Folder(path.parent, only=path.name) if path.is_file() else Folder(path)
     for found, reader in places(folder):
         if found == path:
-            adapter = reader.read(path, name, source, read_options)
+            adapter = _named_base(reader.read(path, name, source, read_options), read_options)
             unread = [] if reader is full else _unread(path, adapter, listed)
             return adapter if not unread else _with(adapter, unread)
     if path.is_file():
         raise refusal(path)
     raise InspectorError(f"{plain(path)} holds no adapter that could be recognised.")
+
+
+def _named_base(adapter: Adapter, read_options: ReadOptions) -> Adapter:
+    """The adapter under the name of its base that the user says is the same, with a finding that says so."""
+    base = read_options.base_of(adapter.base)
+    if base == adapter.base:
+        return adapter
+    text = f"names the base {plain(adapter.base, 80)}, the same as {plain(base, 80)} by --same-base"
+    findings = (*adapter.info.findings, HealthIssue("info", text))
+    return replace(adapter, base=base, info=replace(adapter.info, base=distinct(base, 380), findings=findings))
 
 
 def _unread(path: Path, adapter: Adapter, listed: Collection[str]) -> list[str]:

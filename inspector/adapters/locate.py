@@ -108,7 +108,7 @@ def _glob(pattern: str) -> list[str]:
 
 
 def _at_home(pattern: str) -> str:
-    return os.path.expanduser(pattern)  # noqa: PTH111 - a pattern is no path
+    return os.path.expanduser(pattern)  # noqa: PTH111 - a pattern is not a path
 
 
 def _adapters_below(root: Path, read_options: ReadOptions) -> Iterator[Spot]:
@@ -144,7 +144,7 @@ def _adapters_in(folder: Path, read_options: ReadOptions) -> list[Spot]:
             spots.append(Spot(folder, path.name, path.stem in NAMELESS))
         elif reader is full:
             spots.append(Spot(folder, whole=read_options.base is not None, model=read_options.base is None))
-        else:  # a config whose weights are not there (yet) is no adapter
+        else:  # a config whose weights are not there (yet) is not an adapter
             spots.append(Spot(folder, whole=has_weights(listed.names)))
     return spots
 

@@ -125,6 +125,8 @@ class Adapter:
     """Of an activated LoRA: ΔW holds from the last occurrence of these token ids on, before it there is the base."""
     beside: Beside | None = None
     """What PEFT saves beside LoRAs and would load again."""
+    dense: Callable[[ModuleId], Tensor | None] = field(default=lambda _id: None, repr=False)
+    """All of ΔW of a module whose factors are its low-rank part, its scale aside; None if they are all of it."""
     direction: Callable[[ModuleId], Direction | None] = field(default=lambda _id: None, repr=False)
     """The factors and magnitudes of a module with DoRA, whose ΔW needs the base."""
     replication: tuple[tuple[int, int], ...] = ()

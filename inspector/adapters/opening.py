@@ -18,7 +18,8 @@ from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.common.text import plain
-from inspector.study.provenance import origin_of
+from inspector.study.provenance import RECORD, Origin, origin_of
+from inspector.study.study import HealthIssue
 from inspector.study.warnings import beside
 
 if TYPE_CHECKING:
@@ -136,14 +137,21 @@ def _read(
             adapter = interruptible(
                 partial(read_adapter, place.path, name, place.source, read_options, listed=place.listed), cancelled
             )
-            found = (*adapter.info.findings, *beside(place.beside))
-            info = replace(adapter.info, findings=found, origin=origin_of(place.path, *place.components[:-3:-1]))
+            origin = origin_of(place.path, *place.components[:-3:-1], allow_pickle=read_options.allow_pickle)
+            found = (*adapter.info.findings, *_read_there(origin), *beside(place.beside))
+            info = replace(adapter.info, findings=found, origin=origin)
             yield Opened((i, n), replace(adapter, info=info))
         except CancelledError:
             raise
         except InspectorError as error:
             skipped = isinstance(error, NotAnAdapterError) and place.path not in named
             yield Opened((i, n), Failure(place.source, str(error), skipped=skipped))
+
+
+def _read_there(origin: Origin) -> Iterator[HealthIssue]:
+    """What files that other trainings left say of the run; of run.json and of names the reader knows."""
+    if origin.told_by not in {"", RECORD, "name"}:
+        yield HealthIssue("info", f"{origin.label}: as {origin.told_by} beside it says, not measured")
 
 
 def content_digest(paths: Sequence[Path]) -> str:

@@ -58,7 +58,7 @@ class Place:
     fault: str = ""
     """Why it could not be had, where the source's other adapters could."""
     skipped: bool = False
-    """Whether the fault is of files that are no adapter's."""
+    """Whether the fault is of files that are not an adapter's."""
     beside: tuple[str, ...] = ()
     """The adapters beside it that are not opened, by their paths from its folder."""
     listed: tuple[str, ...] = ()
@@ -97,10 +97,10 @@ def _existing(text: str) -> Path | None:
 
 
 def _remote(text: str, name: str) -> Remote:
-    """The Hub id in a text that is no existing path."""
+    """The Hub id in a text that is not an existing path."""
     match = _HUB_ID.fullmatch(_id_of(text))
     if match is None:
-        no_id = "" if text.startswith((".", "/", "~")) else ", and it is no Hub id (org/repo[@revision][:path])"
+        no_id = "" if text.startswith((".", "/", "~")) else ", and it is not a Hub id (org/repo[@revision][:path])"
         why = ": nothing matches the pattern" if has_magic(text) else f"{nearby(text)}{no_id}"
         raise InspectorError(f"No file or folder {plain(text)!r} here{why}.")
     subfolder = (match["subfolder"] or "").strip("/")
@@ -120,7 +120,7 @@ def _id_of(text: str) -> str:
 
 
 def as_source(path: Path) -> str:
-    """A path as a source that opens it again; bytes in it that are no UTF-8 as `?`, since no study can hold them."""
+    """A path as a source that opens it again; bytes in it that are not UTF-8 as `?`, since no study can hold them."""
     return str(path).encode("utf-8", "replace").decode()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.adapters.options import ReadOptions
+from inspector.adapters.options import ReadOptions, same_bases
 from inspector.api.notebook import NotebookStudy
 from inspector.common.errors import InspectorError
 from inspector.insights.findings import findings_of
@@ -33,24 +33,26 @@ def load(
     svd_rank: int = 64,
     checkpoints: bool = False,
     alpha: float | None = None,
+    same_base: Sequence[str] = (),
 ) -> list[Adapter]:
     """The adapters at these sources, from their headers; no weights are read yet.
 
     A source is what the command line takes: a folder (the adapter at its root, else those below it), a file, a
     pattern, `org/repo[@revision][:sub]`, `NAME=SOURCE`; `checkpoints` opens what lies below a folder that is an
     adapter too. `base` (Hub id, folder, `smollm2`) is needed by full fine-tunes and DoRA, of which the best part of
-    rank `svd_rank` is kept. `alpha` scales those whose files do not say how, α/r; else their norms are n/a. Warns of a
-    source that cannot be opened; raises InspectorError where none can.
+    rank `svd_rank` is kept. `alpha` scales those whose files do not say how, α/r; else their norms are n/a.
+    `same_base`: two names of one base, each as `"NAME=OTHER"`. Warns of a source that cannot be opened; raises
+    InspectorError where none can.
     """
     from inspector.adapters.opening import open_sources
     from inspector.base_model.base import base_weights
 
-    read_options = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha)
+    read_options = ReadOptions(base_weights(base), allow_pickle, svd_rank, checkpoints, alpha, same_bases(same_base))
     adapters, failures = open_sources([str(source) for source in sources], read_options=read_options)
-    told = [str(failure) for failure in failures if not failure.skipped]
+    reasons = [str(failure) for failure in failures if not failure.skipped]
     if not adapters:
-        raise InspectorError(" ".join(told) or "No source was named.")
-    for text in told:
+        raise InspectorError(" ".join(reasons) or "No source was named.")
+    for text in reasons:
         warnings.warn(text, stacklevel=2)
     return adapters
 

@@ -61,7 +61,7 @@ def study_html(study: Study) -> str:
     facts = [*found.facts, *([f"names: {found.labels.shared}"] if found.labels.shared else [])]
     if not found.whole:
         facts.append(f"{found.known} of {found.total} modules measured so far")
-    said = "".join(f"<li>{'<strong>!</strong> ' * told.caution}{escape(told.text)}</li>" for told in found.so_what)
+    said = "".join(f"<li>{'<strong>!</strong> ' * part.caution}{escape(part.text)}</li>" for part in found.so_what)
     groups = html_table(groups_caption(found), GROUP_COLUMNS, group_rows(found))
     return f"<p><strong>{escape(' · '.join(facts))}</strong></p><ol>{said}</ol>{groups}{_cosines(study, found)}"
 

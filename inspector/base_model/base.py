@@ -128,12 +128,7 @@ def _load(folder: Path, device: str, dtype: torch.dtype, name: str) -> tuple[Any
         where = "auto"
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            device_map=where,
-            trust_remote_code=False,
-            local_files_only=True,
-            use_safetensors=True,
+            folder, dtype=dtype, device_map=where, trust_remote_code=False, local_files_only=True, use_safetensors=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:

@@ -17,14 +17,14 @@ def not_run(adapter: Adapter, energy_left_out: float) -> str:
 
     `energy_left_out`: the share of ‖ΔW‖²_F that the factors do not hold, NaN where it is not known.
     """
-    told = []
+    parts = []
     if lost := [tensor for tensor in adapter.tensors if tensor.role != "used"]:
-        told.append(f"without {len(lost)} of its tensors ({plain(lost[0].key, 60)}: {lost[0].reason})")
+        parts.append(f"without {len(lost)} of its tensors ({plain(lost[0].key, 60)}: {lost[0].reason})")
     if energy_left_out > TOLD:
-        told.append(
+        parts.append(
             f"by the low-rank part of its dense updates, which leaves out {100 * energy_left_out:.2g} % of ‖ΔW‖²"
         )
-    return f"{plain(adapter.info.name)} runs {' and '.join(told)}" if told else ""
+    return f"{plain(adapter.info.name)} runs {' and '.join(parts)}" if parts else ""
 
 
 def largest_left_out(adapter: Adapter) -> float:

@@ -148,10 +148,10 @@ class Endpoint:
             parts = urlsplit(url)
             if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
                 return parts
-        except ValueError:  # a port that is no number
+        except ValueError:  # a port that is not a number
             pass
         shown = re.sub(r"(?<=//).*@", "", self.url if "://" in self.url else f"//{self.url}").removeprefix("//")
-        raise InspectorError(f"{plain(shown)!r} is no server: give its address, as in http://localhost:8000/v1.")
+        raise InspectorError(f"{plain(shown)!r} is not a server: give its address, as in http://localhost:8000/v1.")
 
     @property
     def _userinfo(self) -> str:

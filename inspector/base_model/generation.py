@@ -28,6 +28,8 @@ class Answer:
     """Length of the prompt in tokens, where a server tells it."""
     ids: tuple[int, ...] = ()
     """The tokens with the one that ended it, where they are known."""
+    reasoning: str = ""
+    """What it thought before, where a server sends that apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def model_folder(name: str, progress: Progress, cancelled: Callable[[], bool]) -
         folder = source.path
         refuse_special(folder / "config.json")
         if not (folder / "config.json").is_file():
-            raise InspectorError(f"{plain(folder)} is no base model: it has no config.json.")
+            raise InspectorError(f"{plain(folder)} is not a base model: it has no config.json.")
     else:
         try:
             folder = _downloaded(source, progress, cancelled)
@@ -63,7 +63,7 @@ def _downloaded(remote: Remote, progress: Progress, cancelled: Callable[[], bool
         raise
     sizes = {f.rfilename: f.size or 0 for f in info.siblings or () if wanted(f.rfilename)}
     if "config.json" not in sizes:
-        raise InspectorError(f"{remote.repo} is no base model: it has no config.json.")
+        raise InspectorError(f"{remote.repo} is not a base model: it has no config.json.")
     done, total = 0, sum(sizes.values())
     for file, size in sizes.items():
 

@@ -23,6 +23,8 @@ Messages = Sequence[dict[str, str]]
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}")
 """What OpenAI adds to a name that stands for its newest version."""
+_REASONING = ("reasoning_content", "reasoning")
+"""Where servers send what a model thought before its answer: DeepSeek, SGLang, vLLM; newer vLLM, OpenRouter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Server(Endpoint):
     def served(self) -> dict[str, Served]:
         """Its models by name; empty where it does not tell. Raises InspectorError where it cannot be reached."""
         keys = ("id", "root", "parent", "owned_by")
-        told = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
-        return {name: Served(name, *more) for name, *more in told}
+        cards = [[found if isinstance(found := card.get(key), str) else "" for key in keys] for card in self.cards()]
+        return {name: Served(name, *more) for name, *more in cards}
 
     def known_by(self, cards: Sequence[Served]) -> list[Any]:
         """What tells its answers from another server's: its address, and what it says of the models that answer.
@@ -55,7 +57,7 @@ class Server(Endpoint):
             )
         return served.get(model, Served(model))
 
-    def _refuse_other(self, asked: object, answered: object, root: str) -> None:
+    def refuse_other(self, asked: object, answered: object, root: str) -> None:
         """Raise InspectorError if an answer names another model than the one that was asked, or its `root`."""
         if not isinstance(answered, str) or answered in {"", asked, root}:
             return
@@ -75,12 +77,12 @@ class Server(Endpoint):
         the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
-        known, told = self.refuse_unknown(model), set[str]()
+        known, noted = self.refuse_unknown(model), set[str]()
 
         def trying(reason: str) -> None:
             """At once, and once: the tries may take minutes."""
-            if reason not in told:
-                told.add(reason)
+            if reason not in noted:
+                noted.add(reason)
                 hooks.note(f"{plain(model)}: {reason}; asking again, {self.tries} times at most")
 
         def work(index: int, stopped: Callable[[], bool]) -> Answer:
@@ -107,12 +109,13 @@ class Server(Endpoint):
         """One chat completion, at temperature 0 unless the body says otherwise, of the model that was asked."""
         body = {"temperature": 0, "max_tokens": self.max_new_tokens} | body
         found = self.ask("chat/completions", {k: v for k, v in body.items() if v is not None}, stopped, trying)
-        self._refuse_other(body["model"], found.get("model"), root)
+        self.refuse_other(body["model"], found.get("model"), root)
         try:
             text = field(found, str, "choices", 0, "message", "content", default="")
             reason = field(found, str, "choices", 0, "finish_reason", default="")
             tokens, before = (field(found, int, "usage", f"{of}_tokens", default=0) for of in ("completion", "prompt"))
-            field(found, dict, "choices", 0, "message")
+            message = field(found, dict, "choices", 0, "message")
         except ForeignError as error:
-            raise ProblemError(f"its answer is no chat completion: {error}") from error
-        return Answer(index, text, tokens, "length" if reason == "length" else "stop", before)
+            raise ProblemError(f"its answer is not a chat completion: {error}") from error
+        thought = next((m for name in _REASONING if isinstance(m := message.get(name), str) and m), "")
+        return Answer(index, text, tokens, "length" if reason == "length" else "stop", before, reasoning=thought)

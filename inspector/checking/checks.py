@@ -51,8 +51,8 @@ def checked(
         place = fit(adapter, base)
         # A full fine-tune is there as trained; an update of unknown scale, or of some tokens alone, is not merged.
         if adapter.info.format != FORMAT and adapter.info.everywhere and adapter.info.scaled:
-            told = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
-            bits = precision(adapter, base, place, progress=told)
+            report = lambda done, total: progress(f"{name}: merge in bfloat16", done, total)  # noqa: E731
+            bits = precision(adapter, base, place, progress=report)
     meets = place.findings() if place else gaps(adapter)
     findings = [*study.adapters[0].findings, *meets, *(bits.findings() if bits else ())]
     return Checked(adapter, study, values(study, 0, adapter), place, bits, tuple(findings))

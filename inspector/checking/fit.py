@@ -9,6 +9,7 @@ from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.adapters.peft.base import Base
 from inspector.adapters.tensors.base_experts import Weight
+from inspector.adapters.tensors.layout import stored_in_out
 from inspector.checking.absent import absent
 from inspector.common.text import some
 from inspector.study.module_id import ModuleId
@@ -42,8 +43,8 @@ class Fit:
             shapes = [f"{id_} ({'×'.join(map(str, shape))} there)" for id_, shape in self.misshapen.items()]
             found.append(HealthIssue("error", f"of another shape than in the base {self.base}: {some(shapes)}"))
         if self.absent:
-            told = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
-            found.append(HealthIssue("warning", f"{told}; this may be a part of what was trained"))
+            text = f"named by target_modules and in the base {self.base}, but not in the file: {some(self.absent)}"
+            found.append(HealthIssue("warning", f"{text}; this may be a part of what was trained"))
         if self.quantised:
             found.append(HealthIssue("info", f"quantised in the base, not compared: {some(self.quantised)}"))
         return tuple(found)
@@ -56,9 +57,11 @@ def fit(adapter: Adapter, base: BaseWeights) -> Fit:
     there = {id_: weight for id_, weight in found.items() if weight is not None}
     plain = {id_: weight for id_, weight in there.items() if not weight.quantised}
     turned = {id_: _turned(adapter.modules[id_], weight) for id_, weight in plain.items()}
-    # A square weight tells by itself nothing of which way round it is stored: it is as most others are.
-    told = [way for way in turned.values() if isinstance(way, bool)]
-    squares = sum(told) * 2 > len(told)
+    # A square weight tells by itself nothing of which way round it is stored: it is as most others are, embeddings
+    # aside, which every model stores as in×out.
+    embeddings = {id_ for id_, module in adapter.modules.items() if stored_in_out(module.path, "")}
+    known = [way for id_, way in turned.items() if isinstance(way, bool) and id_ not in embeddings]
+    squares = sum(known) * 2 > len(known)
     return Fit(
         base.name,
         {id_: weight for id_, weight in plain.items() if turned[id_] != "misfit"},

@@ -81,7 +81,7 @@ def _loaded(path: Path) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         raise InspectorError(f"{plain(path)}{line}: {plain(getattr(error, 'problem', error))}.") from error
     except (ValueError, RecursionError, TypeError) as error:
-        raise InspectorError(f"{plain(path)} is no YAML: {plain(error)}.") from error
+        raise InspectorError(f"{plain(path)} is not YAML: {plain(error)}.") from error
 
 
 def _adapters(fields: Fields, folder: Path) -> dict[str, str]:
@@ -93,7 +93,7 @@ def _adapters(fields: Fields, folder: Path) -> dict[str, str]:
     for name, source in found.items():
         shown = fields.word("adapters", name)
         if shown != name or len(name) > 80 or {"=", "/"} & set(name):
-            fields.refuse("adapters", f"{plain(name, 60)!r} is no name: printable, without = and /")
+            fields.refuse("adapters", f"{plain(name, 60)!r} is not a name: printable, without = and /")
         text = "" if source is None else fields.word(f"adapters, {name}", source)
         adapters[name] = str((folder / text).resolve()) if text.startswith(".") else text
     return adapters

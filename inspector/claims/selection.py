@@ -61,8 +61,6 @@ class Where:
 
 def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...]:
     """The selected numbers in the claim's order. Raises NotMeasuredError."""
-    if missing := where.missing(selector.names):
-        raise NotMeasuredError(f"{some(missing)} {'is' if len(missing) == 1 else 'are'} not open")
     scope = _scope(selector)
     values = where.study.block(metric, scope)
     if values is None:

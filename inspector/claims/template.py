@@ -67,7 +67,7 @@ def _names(study: Study) -> list[str]:
 
 
 def _source(source: str, folder: Path) -> str:
-    """A path near the file from there, another from the root; what is no path as it is."""
+    """A path near the file from there, another from the root; what is not a path as it is."""
     path = Path(source).expanduser()
     if not path.exists():
         return source

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.selection import NotMeasuredError, Numbers, Selected, Where, reduced, select
+from inspector.claims.words import breakers, listed, place
 from inspector.common.text import plain, some
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.probes import FEW_PROMPTS
@@ -33,16 +33,25 @@ class Measured:
     """What the values were made from, before the statistic and the ratio."""
     selected_other: tuple[Selected, ...] = ()
     """The same of the other side."""
-    holds: bool | None = None
-    """None where it cannot be said, for this reason."""
+    broken: tuple[int, ...] = ()
+    """Which of the values break the claim; of an order, those that step back."""
     reason: str = ""
+    """Why nothing can be said; empty if something can."""
+
+    @property
+    def holds(self) -> bool | None:
+        """None if it cannot be said, for this reason."""
+        return None if self.reason else not self.broken
 
     @property
     def text(self) -> str:
-        """`0.86, 0.78`, `0.21 against 0.9`, or why there is no number."""
+        """`0.86, 0.78`, `0.21 against 0.9`, those that break it by name, or why there is no number."""
         if self.holds is None:
             return self.reason
-        return listed(self.values) + (f" against {listed(self.other)}" if self.other else "")
+        text = listed(self.values) + (f" against {listed(self.other)}" if self.other else "")
+        each = len(self.selected) == len(self.values)
+        named = breakers(self.values, tuple(map(place, self.selected)), self.broken) if each else ""
+        return f"{text}: {named}" if named else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +152,14 @@ def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Wher
     reasons = []
     for where in places:
         try:
-            _refuse_other_settings(claim, metric, where.study, remedy)
+            _refuse_others(claim, metric, where, remedy)
             found = select(where, metric, claim.selector)
             beside = select(where, metric, claim.other) if claim.other else ()
             values = reduced(claim.selector, found)
             other = reduced(claim.other, beside) if claim.other else ()
             if claim.ratio:
                 values, other = _ratio(values, other), ()
-            return Measured(metric, values, other, found, beside, _holds(claim, values, other))
+            return Measured(metric, values, other, found, beside, _broken(claim, values, other))
         except NotMeasuredError as reason:
             reasons.append(_published(claims, claim, where) or str(reason))
     reasons.sort(key=lambda reason: reason.startswith(_NEEDS_BASE))  # of several studies, what is said of the right one
@@ -163,8 +172,11 @@ def _published(claims: ClaimSet, claim: Claim, where: Where) -> str:
     return f"{some(missing)}: not published, the set names no source" if missing else ""
 
 
-def _refuse_other_settings(claim: Claim, metric: str, study: Study, remedy: str) -> None:
-    """Raise NotMeasuredError where the study's numbers are of something else than the claim's."""
+def _refuse_others(claim: Claim, metric: str, where: Where, remedy: str) -> None:
+    """Raise NotMeasuredError if the study's numbers are of something else than the claim's: adapters first."""
+    if missing := where.missing(claim.names):
+        raise NotMeasuredError(f"{some(missing)} {'is' if len(missing) == 1 else 'are'} not open")
+    study = where.study
     if DEFINITIONS[metric].top_k and study.settings.k != claim.top_k:
         raise NotMeasuredError(f"needs top-{claim.top_k} subspaces, this study has top-{study.settings.k}")
     probe = DEFINITIONS[metric].probe
@@ -189,53 +201,22 @@ def _ratio(values: Numbers, other: Numbers) -> Numbers:
     return tuple(a / b for a, b in zip(values, other, strict=True))
 
 
-def _holds(claim: Claim, values: Numbers, other: Numbers) -> bool:
-    """The relation itself. Steps of an order may go back by the tolerance."""
-    near = claim.tolerance
+def _broken(claim: Claim, values: Numbers, other: Numbers) -> tuple[int, ...]:
+    """The positions of the values that break the relation. Steps of an order may go back by the tolerance."""
+    near, places = claim.tolerance, range(len(values))
     if claim.relation == "less than":
-        return max(values) < min(other) + near
+        return tuple(at for at in places if not values[at] < min(other) + near)
     if claim.relation in {"increasing", "decreasing"}:
         if len(values) < 2:
             raise NotMeasuredError("one number has no order")
         sign = 1 if claim.relation == "increasing" else -1
-        return all(sign * (b - a) > -near for a, b in itertools.pairwise(values))
+        return tuple(at for at in places[1:] if not sign * (values[at] - values[at - 1]) > -near)
     if claim.relation == "between":
         low, high = claim.value
-        return all(low - near <= value <= high + near for value in values)
-    published = claim.value * len(values) if len(claim.value) == 1 else claim.value
-    pairs = list(zip(values, published, strict=True))
+        return tuple(at for at in places if not low - near <= values[at] <= high + near)
+    said = claim.value * len(values) if len(claim.value) == 1 else claim.value
+    off = [value - wanted for value, wanted in zip(values, said, strict=True)]
     if claim.relation == "about":
-        return all(abs(value - said) <= near for value, said in pairs)
+        return tuple(at for at in places if not abs(off[at]) <= near)
     sign = 1 if claim.relation == "at least" else -1
-    return all(sign * (value - said) >= -near for value, said in pairs)
-
-
-def published(claim: Claim) -> str:
-    """What the publication says, as a relation: `≈ 0.977 ± 0.01`, `0.94 – 0.98`, `increasing: 2.06, 4.93`."""
-    said, near = listed(claim.value), f" ± {number(claim.tolerance)}" if claim.tolerance else ""
-    if claim.relation == "between":
-        said = f"{number(claim.value[0])} – {number(claim.value[1])}"
-    before = {"about": "≈ ", "at least": "≥ ", "at most": "≤ ", "between": ""}.get(claim.relation)
-    if before is not None:
-        return f"{before}{said}{near}"
-    return f"{claim.relation}{f': {said}' if said else ''}{near}"
-
-
-def quantity(claim: Claim, metric: str) -> str:
-    """What is compared with the published number: `cosine`, `ratio of norm`, `range of lens_depth`."""
-    statistic = claim.selector.statistic
-    extremes = {"argmin layer": "layer of least", "argmax layer": "layer of largest"}
-    words = extremes.get(statistic, f"{statistic} of") if statistic != "each" else "ratio of" if claim.ratio else ""
-    return f"{words} {metric}".strip()
-
-
-def listed(values: Numbers, most: int = 5) -> str:
-    """The numbers, or how many there are and between what."""
-    if len(values) <= most:
-        return ", ".join(map(number, values))
-    return f"{len(values)} numbers, {number(min(values))} … {number(max(values))}"
-
-
-def number(value: float) -> str:
-    """Three significant digits, whole numbers whole."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
+    return tuple(at for at in places if not sign * off[at] >= -near)

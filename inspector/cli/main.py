@@ -16,13 +16,13 @@ from inspector._version import __version__
 from inspector.common.addresses import without_password
 from inspector.common.cores import settle
 from inspector.common.errors import CancelledError, InspectorError
-from inspector.common.streams import UnwritableError, told
+from inspector.common.streams import UnwritableError, guarded
 
 DONE, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
 
 class _SourcesFirst(click.Group):
-    """`inspector SOURCE…` is `inspector open SOURCE…`: what is no command is a source."""
+    """`inspector SOURCE…` is `inspector open SOURCE…`: what is not a command is a source."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # the shell asks what could follow
@@ -75,6 +75,7 @@ for _name, _module, _help in (
     ("sketch", "inspector.cli.sketch", "Sketch many adapters into a file that grows, for the atlas."),
     ("atlas", "inspector.cli.atlas", "Hundreds of adapters: groups, duplicates, outliers, neighbours, what to keep."),
     ("check", "inspector.cli.check", "Tell what is wrong, or odd, with adapters and their files."),
+    ("receipt", "inspector.cli.receipt", "Tell whether a merged model, or a server, has an adapter in it."),
     ("ls", "inspector.cli.ls", "List the adapters of a folder or a repo, and their sizes; download nothing."),
     ("eval", "inspector.cli.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.cli.verify", "Check published claims against adapters: holds, does not hold."),
@@ -95,7 +96,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 a check failed, 2 bad input, 3 incomplete, 130 interrupted."""
     settle()
     _reopen_closed()
-    with told():
+    with guarded():
         code = run(lambda: cli.main(args, prog_name="inspector", standalone_mode=False))
     sys.exit(code)
 
@@ -123,7 +124,7 @@ def run(command: Callable[[], Any]) -> int:
         return INTERRUPTED
     except InspectorError as error:
         return _failed(str(error))
-    except UnwritableError as error:  # where the reader left (`| head`), that is no failure
+    except UnwritableError as error:  # where the reader left (`| head`), that is not a failure
         return DONE if error.reader_left else _failed(str(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, not a traceback
         return _failed(f"Unexpected {type(error).__name__}: {error}. Run again with --debug and report the traceback.")

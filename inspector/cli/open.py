@@ -110,4 +110,4 @@ def _suggest_command(sources: Sequence[str]) -> None:
         close = difflib.get_close_matches(sources[0], commands, n=1, cutoff=0.7)
         hint = f" Did you mean the command `inspector {close[0]}`?" if close else ""
         missing = f"No file or folder {sources[0]!r} here{nearby(sources[0])}"
-        raise InspectorError(f"{missing}, and it is no Hub id (org/repo).{hint}")
+        raise InspectorError(f"{missing}, and it is not a Hub id (org/repo).{hint}")

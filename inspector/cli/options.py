@@ -47,7 +47,7 @@ _RUN = {
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
 }
-READING = ("base", "allow_pickle", "svd_rank", "alpha")
+READING = ("base", "allow_pickle", "svd_rank", "alpha", "same_base")
 """The options of `reading` that every command has."""
 OPENING = (*READING, "checkpoints")
 """All of them."""
@@ -69,16 +69,20 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
         ),
         click.option(
             "--svd-rank", type=click.IntRange(1, 4096), default=64, show_default=True,
-            help="Rank kept of updates that are no product of factors: full fine-tunes, DoRA.",
+            help="Rank kept of updates that are not a product of factors: full fine-tunes, DoRA.",
         ),
         click.option(
             "--alpha", type=click.FloatRange(0, 1e6, min_open=True),
             help="Of adapters whose files do not say how they are scaled: ΔW = α/r·B·A.",
         ),
+        click.option(
+            "--same-base", multiple=True, metavar="NAME=OTHER",
+            help="Two names of one base, such as org/X-bnb-4bit=org/X: adapters of both are compared. May be repeated.",
+        ),
     ]  # fmt: skip
     if checkpoints:
-        told = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
-        options.append(click.option("--checkpoints", is_flag=True, help=told))
+        text = "Of a folder that is an adapter, open those below it too: the checkpoints of a run."
+        options.append(click.option("--checkpoints", is_flag=True, help=text))
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
@@ -88,10 +92,11 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
             allow_pickle: bool,
             svd_rank: int,
             alpha: float | None,
+            same_base: Sequence[str],
             checkpoints: bool = False,
             **more: Any,
         ) -> Any:
-            from inspector.adapters.options import ReadOptions
+            from inspector.adapters.options import ReadOptions, same_bases
 
             weights = None
             if base:
@@ -102,7 +107,9 @@ def reading(run: str = "", *, checkpoints: bool = True) -> Callable[[Callable[..
                 if base != NAME and not more.get("server"):  # a server may know the base by any name
                     parse(base)
                 weights = base_weights(base)
-            return command(*args, read_options=ReadOptions(weights, allow_pickle, svd_rank, checkpoints, alpha), **more)
+            same = same_bases(same_base)
+            read_options = ReadOptions(weights, allow_pickle, svd_rank, checkpoints, alpha, same)
+            return command(*args, read_options=read_options, **more)
 
         called: Callable[..., Any] = with_options
         for option in reversed(options):

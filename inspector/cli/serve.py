@@ -34,6 +34,6 @@ def serve(sources: tuple[str, ...], port: int, host: str, *, expose: bool, read_
         refuse_unread(OPENING, "says how adapters are read, and the bundled ones need none of it: leave it out.")
     else:
         for source in chain.from_iterable(map(matches, sources)):
-            parse(source)  # what is no source is said before anything listens
+            parse(source)  # what is not a source is said before anything listens
     beside = ("--checkpoints",) if read_options.checkpoints else ()
     run((*sources, *read_options.words, *beside), host, port, expose=expose)

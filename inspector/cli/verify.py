@@ -53,7 +53,7 @@ def verify(
     from inspector.workflows import verify
 
     if more and not adapters:
-        raise InspectorError(f"{more[0]!r} is no option: name adapters after --adapters.")
+        raise InspectorError(f"{more[0]!r} is not an option: name adapters after --adapters.")
     if options["studies"]:
         unread = ("adapters", "limit", "device", *OPENING)
         refuse_unread(unread, "says what to measure, and --study has its numbers already: leave out one of them.")

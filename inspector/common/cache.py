@@ -30,7 +30,7 @@ def cache_folder(kind: str) -> Path:
 class Cache:
     """Files that begin with the sha256 of what follows; one whose sum is wrong counts as missing.
 
-    `note` hears of the first of them. A place that cannot be written is no error: the same is computed again.
+    `note` hears of the first of them. A place that cannot be written is not an error: the same is computed again.
     """
 
     def __init__(self, note: Callable[[str], None] = lambda _text: None) -> None:

@@ -8,7 +8,7 @@ class InspectorError(Exception):
 
 
 class NotAnAdapterError(InspectorError):
-    """A plain file that is no adapter, such as the README a shell pattern swept up: skipped, and said so."""
+    """A plain file that is not an adapter, such as the README a shell pattern swept up: skipped, and said so."""
 
 
 class CancelledError(InspectorError):

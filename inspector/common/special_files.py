@@ -17,7 +17,7 @@ _KINDS = (
 
 
 def special(path: Path) -> str:
-    """What a path leads to where that is no file and no folder, and what to do; empty also where nothing is there.
+    """What a path leads to if that is neither a file nor a folder, and what to do; empty also if nothing is there.
 
     Raises InspectorError where it may not be looked at.
     """

@@ -46,7 +46,7 @@ class _Data(_Stream):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def guarded() -> Iterator[None]:
     """Within it, writing to stdout raises UnwritableError in place of OSError, and writing to stderr nothing."""
     with _as("stdout", _Data), _as("stderr", _Stream):
         yield

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _LARGEST = 2**53
-"""Integers beyond are no counts, and no JSON reader agrees on them."""
+"""Integers beyond are not counts, and no JSON reader agrees on them."""
 
 
 def typed(kind: Any, value: object) -> Any:
@@ -45,5 +45,5 @@ def _is_plain(kind: Any, value: object) -> bool:
 def _built(kind: Any, fields: Mapping[str, object]) -> Any:
     hints = get_type_hints(kind)
     if unknown := fields.keys() - hints.keys():
-        raise ValueError(f"{min(unknown)!r:.60} is no field of it")
+        raise ValueError(f"{min(unknown)!r:.60} is not a field of it")
     return kind(**{name: typed(hints[name], value) for name, value in fields.items()})

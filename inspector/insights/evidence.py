@@ -14,7 +14,7 @@ from inspector.study.metrics.probes import FEW_PROMPTS, LOSSES
 from inspector.study.study import Scope, Study
 
 FLAT = 0.01
-"""A rise below this share of the larger endpoint's loss is no barrier."""
+"""A rise below this share of the larger endpoint's loss is not a barrier."""
 ALIKE, PARTED = 0.95, 0.7
 """Hidden states whose least CKA of any layer is so high are alike, and so low have parted."""
 SIGNIFICANT = 0.05
@@ -77,7 +77,7 @@ class Path:
 
     @property
     def floor(self) -> float:
-        """What is no rise yet."""
+        """What is not a rise yet."""
         return FLAT * max(self.a, self.b)
 
     @property
@@ -97,7 +97,7 @@ class Path:
 
     @property
     def level(self) -> bool:
-        """Whether the ends themselves are alike: half their difference is no barrier above their mean."""
+        """Whether the ends themselves are alike: half their difference is not a barrier above their mean."""
         return abs(self.a - self.b) <= 2 * self.floor
 
     def __str__(self) -> str:

@@ -60,12 +60,12 @@ class Lineage:
 
         A run that was merged, or factored anew, and then continued has other row spaces but writes to the same outputs.
         """
-        told = kinship(float(self.overlap[i, j]), float(self.levels[i, j]))
+        kin = kinship(float(self.overlap[i, j]), float(self.levels[i, j]))
         if not self.starts[i] or not self.starts[j]:
-            return "unclear" if told == "different" and self.outputs[i, j] > DIFFERENT else told
+            return "unclear" if kin == "different" and self.outputs[i, j] > DIFFERENT else kin
         if self.starts[i] == self.starts[j]:
             return "same start or run"
-        return "different" if told == "unclear" else told
+        return "different" if kin == "unclear" else kin
 
     def apart(self, one: Sequence[int], other: Sequence[int]) -> bool:
         """Whether every adapter of one group is known to be different from every one of the other."""

@@ -111,7 +111,7 @@ def told_subjects(study: Study, subject: str) -> Iterator[tuple[str, str, tuple[
 
 
 def own(study: Study) -> list[int]:
-    """The adapters that are no published ones."""
+    """The adapters that are not published ones."""
     return [i for i, name in enumerate(study.names) if not is_reference(name)]
 
 

@@ -129,7 +129,7 @@ def other_bases(adapters: Sequence[AdapterInfo], weights: Sequence[float]) -> st
         return ""
     one, other = list(named.values())[:2]
     bases = f"{plain(one.name)} names the base {plain(one.base, 80)}, {plain(other.name)} names {plain(other.base, 80)}"
-    more = "If both are one model, give their configs the same base_model_name_or_path."
+    more = "If both are one model, say so with --same-base NAME=OTHER."
     return f"{bases}, and their sum fits neither. {more}"
 
 
@@ -179,11 +179,11 @@ def _reason(study: Study, parents: Sequence[int], m: int) -> str:
     for i in parents:
         if study.present[i, m]:
             shapes.setdefault("{}×{}".format(*study.shapes[i, m]), []).append(plain(study.names[i], 40))
-    told: list[str] = []
+    parts: list[str] = []
     for shape, names in sorted(shapes.items(), key=lambda item: -len(item[1])):
-        many = f"{len(names)} adapters" if not told else f"{len(names)} ({names[0]}, …)"
-        told.append(f"{shape} in {names[0] if len(names) == 1 else many}")
-    return ", ".join(told)
+        many = f"{len(names)} adapters" if not parts else f"{len(names)} ({names[0]}, …)"
+        parts.append(f"{shape} in {names[0] if len(names) == 1 else many}")
+    return ", ".join(parts)
 
 
 def _inner(study: Study) -> Floats:

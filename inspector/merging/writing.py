@@ -57,7 +57,7 @@ def refuse_to_write_other_bases(adapters: Sequence[Adapter], weights: Sequence[f
         (base, name), (other, theirs) = list(named.items())[:2]
         raise InspectorError(
             f"{name} names the base {plain(base, 80)}, {theirs} names {plain(other, 80)}, and their sum fits neither: "
-            "nothing was written (if both are one model, give the adapters' configs the same base_model_name_or_path)."
+            "nothing was written (if both are one model, say so with --same-base NAME=OTHER)."
         )
 
 
@@ -181,7 +181,8 @@ def _lost(adapters: Sequence[Adapter], preview: Preview) -> Iterator[str]:
     for adapter, w in zip(adapters, preview.weights, strict=True):
         share = energy_lost(adapter) if w else 0.0
         if share:
-            yield f"{adapter.info.name} is no product of factors: up to {share:.1%} of a module's energy is left out."
+            what = f"{adapter.info.name} is not a product of factors"
+            yield f"{what}: up to {share:.1%} of a module's energy is left out."
         if w:
             yield from _outside(adapter, lost(adapter))
 
@@ -190,7 +191,7 @@ def _outside(adapter: Adapter, tensors: Sequence[TensorRecord]) -> Iterator[str]
     """A sentence where there are any such."""
     if tensors:
         what = f"{count(len(tensors), 'tensor')}, such as {plain(tensors[0].key, 80)}"
-        yield f"{adapter.info.name} has {what}, that are no part of the sum: {plain(tensors[0].reason)}."
+        yield f"{adapter.info.name} has {what}, that are not part of the sum: {plain(tensors[0].reason)}."
 
 
 def _card(preview: Preview, how: str) -> str:

@@ -37,8 +37,8 @@ def run(job: Job) -> None:
     examples = prompts(job.attached.base.tokenizer, problems)
     work = _States(job, problems, examples)
     for name in filter(None, work.names):
-        if told := job.attached.heard(name, [example.ids for example in examples]):
-            job.notes.append(told)
+        if note := job.attached.heard(name, [example.ids for example in examples]):
+            job.notes.append(note)
     work.recall()
     wanted = work.wanted()
     device = "cuda" if job.attached.base.device.startswith("cuda") else "cpu"

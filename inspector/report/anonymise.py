@@ -26,7 +26,7 @@ def published(study: Study) -> Study:
 def stated(path: str, name: str = "") -> str:
     """A path for a command line: as it is, from the working directory, or `<path of NAME>` for the reader to fill in.
 
-    Hub ids and what is no path stay as they were written.
+    Hub ids and what is not a path stay as they were written.
     """
     if not _foreign(path):
         return path

@@ -31,7 +31,7 @@ def report(
     study, shared = in_short(within_bases(whole))
     found = overview_of(study)
     context = Context.of(in_blocks(study, found), found.order, _breaks(found))
-    told, missing = _measured(
+    known, missing = _measured(
         (
             overview.measured(context),
             similarity.matrix(context),
@@ -53,7 +53,7 @@ def report(
         ),
         alone=len(study.adapters) < 2,
     )
-    sections = (overview.overview(context, missing), overview.findings(context), *told, reference.objectives())
+    sections = (overview.overview(context, missing), overview.findings(context), *known, reference.objectives())
     bases = sorted({plain(a.base, 120) for a in study.adapters if a.base})
     subtitle = f"{count(len(study.adapters), 'adapter')} of {some(bases) or 'an unnamed base'}"
     return Report(

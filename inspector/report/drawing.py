@@ -26,7 +26,7 @@ _LEGEND_ROW = 0.17
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The house's looks. Glyphs that the bundled font lacks are drawn by the reader's, and are no warning."""
+    """The house's looks. Glyphs that the bundled font lacks are drawn by the reader's, and are not a warning."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC), warnings.catch_warnings():  # type: ignore[arg-type]

@@ -55,13 +55,13 @@ def _needs(table: Table, form: Columns) -> list[str]:
     """What a document must have for it, as comments."""
     packages = ["booktabs", *(["array"] if form.widths else []), *(["longtable"] if form.long else [])]
     packages += [*(["graphicx"] if form.upright else []), *(["pdflscape"] if form.landscape else [])]
-    told = [f"% needs \\usepackage{{{','.join(packages)}}}"]
+    lines = [f"% needs \\usepackage{{{','.join(packages)}}}"]
     text = "".join((table.caption, *table.columns, *(cell for row in table.rows for cell in row)))
     if any(ord(c) > _LATIN and c not in _SPECIAL for c in text):
-        told.append("% has letters that XeLaTeX and LuaLaTeX know, and pdfLaTeX does not")
+        lines.append("% has letters that XeLaTeX and LuaLaTeX know, and pdfLaTeX does not")
     if not form.fits:
-        told.append(f"% {len(table.columns)} columns, wider than a page: leave some out")
-    return told
+        lines.append(f"% {len(table.columns)} columns, wider than a page: leave some out")
+    return lines
 
 
 def _column(form: Columns, n: int) -> str:

@@ -77,7 +77,7 @@ def _shared(study: Study, member: Floats) -> Floats:
 def _stacked(study: Study, sizes: Floats, blocks: Blocks, groups: dict[Scope, Floats]) -> None:
     """Metrics of the stacked vector: sum inner products and squares over modules, then divide.
 
-    A factor that all updates of an adapter have in common, as one of unknown scale has it, is no part of any but norms
+    A factor that all updates of an adapter have in common, as one of unknown scale has it, is not part of any but norms
     and the energy ratio. Where modules have factors of their own, sums over several are not known.
     """
     own = np.nan_to_num(sizes) ** 2

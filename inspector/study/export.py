@@ -28,6 +28,7 @@ from inspector.common.text import distinct, plain
 from inspector.common.validate import typed
 from inspector.study.module_id import ModuleId
 from inspector.study.probe_results import with_cautions
+from inspector.study.provenance import Origin
 from inspector.study.row_groups import row_groups
 from inspector.study.study import SCOPES, AdapterInfo, HealthIssue, ProbeInfo, Scope, Settings, Study
 from inspector.study.table import COLUMNS, NUMBERS, blocks, rows
@@ -238,10 +239,10 @@ def _shown(info: AdapterInfo) -> AdapterInfo:
         scales=tuple(plain(scale) for scale in info.scales),
         findings=tuple(HealthIssue(f.severity, plain(f.text, 1000)) for f in info.findings),
         excluded=tuple(ModuleId(layer, distinct(path, 380)) for layer, path in info.excluded),
-        origin=replace(info.origin, method=plain(info.origin.method, 380), a0=plain(info.origin.a0, 380)),
+        origin=replace(info.origin, **_texts(info.origin)),
     )
 
 
-def _texts(of: AdapterInfo | ProbeInfo) -> dict[str, Any]:
+def _texts(of: AdapterInfo | ProbeInfo | Origin) -> dict[str, Any]:
     """Its fields that are text, fit to show; two that differ still do."""
     return {field.name: distinct(v, 380) for field in fields(of) if isinstance(v := getattr(of, field.name), str)}

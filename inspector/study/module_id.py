@@ -20,14 +20,14 @@ _WRAPPERS = re.compile(
 )
 # No path without one of these has a wrapper; most paths have none, and this is told four times as fast.
 _MARKS = ("base_model.model.", "_orig_mod.", "_wrapped_module.")
-# A component that is a numbered stack of blocks; the levels of a U-Net are no layers.
+# A component that is a numbered stack of blocks; the levels of a U-Net are not layers.
 _STACK = re.compile(r"(?!down_|up_|input_|output_)(?:\w+_)?(?:layers?|blocks?)|h")
 _PLAIN = frozenset({"layers", "layer", "h", "blocks", "block"})
 _HALVES = frozenset({"encoder", "decoder"})
 _NUMBERED = re.compile(r"[^.]+(?:\.\d+)*$")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _SEPARATORS = re.compile(r"[._]")
-# Towers beside the language model have layers of their own that are no layers of it.
+# Towers beside the language model have layers of their own that are not layers of it.
 _TOWER = re.compile(r"(?:^|[._])(?:vision|visual|image|video|audio|speech|vit|talker|mtp|text_encoder)(?:$|[._])")
 # What pipelines and loaders call the one network of theirs that is adapted as a rule.
 _ROOTS = ("model.diffusion_model.", "diffusion_model.", "transformer.", "unet.")
@@ -41,7 +41,7 @@ class ModuleId(NamedTuple):
 
     @property
     def projection(self) -> str:
-        """The last component of the path that is no number, and those after it: `q_proj`, or `to_out.0`."""
+        """The last component of the path that is not a number, and those after it: `q_proj`, or `to_out.0`."""
         last = self.path.rpartition(".")[2]
         found = _NUMBERED.search(self.path) if last.isdecimal() else None
         return found[0] if found else last

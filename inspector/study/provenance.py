@@ -1,4 +1,4 @@
-"""How an adapter was made: what `run.json` beside it says, else what its name tells. No torch."""
+"""How an adapter was made: what `run.json` beside it says, else other files there, then its name. No torch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.text import plain
+from inspector.study.left_behind import facts_beside
 
 RECORD = "run.json"
 _LARGEST = 2**20
@@ -30,16 +31,22 @@ class Origin:
     a0: str = ""
     """Digest of the start A₀: equal for runs whose input directions may be compared."""
     step: int | None = None
-    told_by: Literal["", "run.json", "name"] = ""
+    told_by: str = ""
+    """The files, or `name`: the facts are read there, not measured."""
     steps: int | None = None
     """Of the whole training: more than `step` where an earlier one is reported."""
+    logged_lr: float | None = None
+    """The highest rate that a log shows, where nothing tells the one configured: that is at least as high."""
 
     @property
     def label(self) -> str:
-        """`lr 0.0002, seed 42`: what tells the runs of one method apart."""
+        """`sft, lr 0.0002, seed 42, 1500 steps`: what is told of it."""
         parts = (
+            self.method,
             "" if self.lr is None else f"lr {self.lr:g}",
+            "" if self.lr is not None or self.logged_lr is None else f"lr at least {self.logged_lr:g}",
             "" if self.seed is None else f"seed {self.seed}",
+            "" if self.steps is None else f"{self.steps} steps",
         )
         return ", ".join(part for part in parts if part)
 
@@ -56,18 +63,43 @@ class RecordedBase:
     dtype: str = ""
 
 
-def origin_of(folder: Path, name: str, run: str = "") -> Origin:
-    """The origin of the adapter in a folder: its run.json where there is a readable one, else its name.
+def origin_of(folder: Path, name: str, run: str = "", *, allow_pickle: bool = False) -> Origin:
+    """The origin of the adapter in a folder: its run.json where there is a readable one, else what else is left there.
 
-    That of a checkpoint is its run's, `run` being the name of that.
+    That of a checkpoint is its run's, `run` being the name of that. Facts that no file tells are taken from the name.
     """
     record = _record(folder)
     if isinstance(record.get("method"), str):
         return _recorded(record)
     found = _CHECKPOINT.fullmatch(folder.as_posix())
-    if found is None or (of_run := origin_of(Path(found["run"]), run)) == UNKNOWN:
-        return from_name(name)
+    if found is None:
+        return _left(folder, from_name(name), allow_pickle=allow_pickle)
+    of_run = origin_of(Path(found["run"]), run, allow_pickle=allow_pickle)
+    if of_run.told_by != RECORD:
+        known = from_name(name) if of_run == UNKNOWN else of_run
+        left = _left(folder, known, allow_pickle=allow_pickle)
+        if of_run == UNKNOWN and left == known:
+            return left
+        of_run = left
     return replace(of_run, step=int(found["step"]))
+
+
+def _left(folder: Path, known: Origin, *, allow_pickle: bool) -> Origin:
+    """What the files in a folder tell, before what is `known` otherwise."""
+    facts, files = facts_beside(folder, allow_pickle=allow_pickle)
+    own = Origin(
+        plain(facts["method"], 380) if isinstance(facts.get("method"), str) else "",
+        _rate(facts.get("lr")),
+        _whole(facts.get("seed")),
+        steps=_whole(facts.get("steps")),
+        logged_lr=_rate(facts.get("logged_lr")),
+    )
+    told = {name: value for name in ("method", "lr", "seed", "steps", "logged_lr") if (value := getattr(own, name))}
+    told |= {"seed": own.seed} if own.seed is not None else {}
+    if not told:
+        return known
+    sources = [*files, *(part for part in known.told_by.split(", ") if part and part not in files)]
+    return replace(known, **told, told_by=", ".join(sources))
 
 
 def base_key(base: str) -> str:
@@ -132,7 +164,7 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         _whole(record.get("init_seed")),
         plain(record.get("a0") or "", 380),
         _whole(record.get("step")),
-        "run.json",
+        RECORD,
         _whole(record.get("steps")),
     )
 

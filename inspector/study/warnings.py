@@ -45,11 +45,11 @@ def finding_lines(
             texts = kinds.setdefault((finding.severity, _kind(finding.text)), {})
             texts.setdefault(finding.text, []).append(name)
     for (severity, _), texts in sorted(kinds.items(), key=lambda kind: kind[0][0]):
-        told = list(texts.items())
-        for text, names in told[:_ALIKE]:
+        listed = list(texts.items())
+        for text, names in listed[:_ALIKE]:
             who = f"all {len(names)} adapters" if len(names) == len(found) > 1 else some(names)
             yield f"{severity}: {who}: {text}"
-        if rest := list(dict.fromkeys(name for _, names in told[_ALIKE:] for name in names)):
+        if rest := list(dict.fromkeys(name for _, names in listed[_ALIKE:] for name in names)):
             yield f"{severity}: {some(rest)}: the same with other numbers; `inspector check` prints each."
 
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
-from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits, published, quantity
+from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits
+from inspector.claims.words import published, quantity
 from inspector.common.text import count
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
@@ -29,11 +30,7 @@ _STYLES: dict[Verdict, str] = {
     "cannot be measured here": "dim",
 }
 _SINGULAR = {"holds only under": "holds only under some definition"}
-_PLURAL = {
-    "holds": "hold",
-    "holds only under": "hold only under some definition",
-    "does not hold": "do not hold",
-}
+_PLURAL = {"holds": "hold", "holds only under": "hold only under some definition", "does not hold": "do not hold"}
 
 
 def written(claims: ClaimSet, outcomes: Sequence[Outcome], form: str, warning: str = "") -> str:
@@ -187,6 +184,7 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
                 "measured": list(found.values),
                 "against": list(found.other),
                 "holds": found.holds,
+                "broken": list(found.broken),
                 "reason": found.reason,
             }
             for found in outcome.measured

@@ -61,8 +61,8 @@ def _words(found: Differences) -> Iterator[str]:
         if metrics:
             yield f"{sign} {'numbers' if sign == '+' else 'no more numbers'} of {', '.join(metrics)}"
     if found.common:
-        told = (f"{moved} of {compared} {scope}" for scope, moved, compared in found.counts)
-        yield f"moved: {', '.join(told)} numbers"
+        counts = (f"{moved} of {compared} {scope}" for scope, moved, compared in found.counts)
+        yield f"moved: {', '.join(counts)} numbers"
     else:
         yield "The two studies have no adapter in common: there is no number to compare."
 

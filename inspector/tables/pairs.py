@@ -38,10 +38,7 @@ def angles_table(study: Study) -> Table:
         for at, random in zip(ends, chance, strict=True):
             i, j, k = at
             known = not np.isnan(median[i, j, 0, k])
-            cells += [
-                fixed(median[i, j, 0, k], 1),
-                f"{low[i, j, 0, k]:.1f}-{high[i, j, 0, k]:.1f}" if known else "n/a",
-            ]
+            cells += [fixed(median[i, j, 0, k], 1), f"{low[i, j, 0, k]:.1f}-{high[i, j, 0, k]:.1f}" if known else "n/a"]
             cells += [random] * apart
         table.add_row(Text(a), Text(b), *cells)
     for smallest, largest in () if apart else levels:

@@ -24,7 +24,7 @@ _PATH = re.compile(r"[\w.]+")
 
 
 class Page(Console):
-    """Stdout without markup or guessed highlights; a reader that leaves (`| head`) is no error of ours."""
+    """Stdout without markup or guessed highlights; a reader that leaves (`| head`) is not an error of ours."""
 
     def __init__(self, width: int | None = None, **more: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, width=width, **more)

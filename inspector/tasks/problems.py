@@ -29,6 +29,7 @@ HUB = {
 }
 """Name -> (dataset on the Hub, how its files begin)."""
 BUNDLED = ("arithmetic", "arithmetic-train")
+_TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
 _QUESTIONS = ("question", "problem", "prompt", "query", "instruction", "input")
 _ANSWERS = ("answer", "final_answer", "gold", "solution", "expected_answer", "target", "output")
 _COMPLETIONS = ("completion", "response", "generation")
@@ -69,6 +70,11 @@ class Problems:
         for question, answer in self.examples if shots else ():
             turns += [{"role": "user", "content": asked(question)}, {"role": "assistant", "content": answer}]
         return [*turns, {"role": "user", "content": asked(problem.question)}]
+
+
+def token_limit(task: str) -> int:
+    """The longest answer in tokens where the user names none: as long as the task's answers need."""
+    return _TOKENS.get(task, 512)
 
 
 def asked(question: str) -> str:
@@ -135,7 +141,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
     except OSError as error:
         raise InspectorError(f"Cannot read {plain(path)}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise InspectorError(f"{plain(path)} is no UTF-8 text: convert it first.") from error
+        raise InspectorError(f"{plain(path)} is not UTF-8 text: convert it first.") from error
     except ValueError as error:  # pyarrow's errors are ValueErrors too
         raise InspectorError(f"Cannot read {plain(path)}: {plain(error, 120).rstrip('.')}.") from error
 

@@ -11,7 +11,6 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import as_source
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import CancelledError, InspectorError
-from inspector.common.text import count
 from inspector.study.study import HealthIssue, Settings, Study
 from inspector.study.warnings import finding_lines
-from inspector.trajectory.result import Curve, Measured, Trajectory
+from inspector.trajectory.own import UNKNOWN, Own, history, own_of
+from inspector.trajectory.result import DIFFERENT, Curve, Measured, Trajectory
 from inspector.trajectory.runs import Point, Run, Stamp
 
 _TOGETHER = 8
@@ -35,22 +34,13 @@ _SETTINGS = Settings(k=1, sides=(), device="cpu")
 Key = tuple[Path, Stamp]
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """What one checkpoint says alone."""
-
-    norm: float
-    effective_rank: float
-    note: str = ""
-
-
 class Meter:
     """Keeps every number of every checkpoint it has seen."""
 
     def __init__(self, read_options: ReadOptions = DEFAULTS) -> None:
         self._read_options = read_options
         self._lock = threading.Lock()
-        self._own: dict[Key, _Own] = {}
+        self._own: dict[Key, Own] = {}
         self._cosines: dict[frozenset[Key], float] = {}
         self._failed: dict[Key, str] = {}
         self._found: dict[Key, tuple[HealthIssue, ...]] = {}
@@ -105,7 +95,8 @@ class Meter:
         The checkpoint that most cosines wait for, some it is to be compared with, and a second one that most of these
         wait for.
         """
-        missing = [pair for pair in self._pairs(runs, against) if frozenset(map(key, pair)) not in self._cosines]
+        asked = [*self._pairs(runs, against), *(pair for run in runs for pair in self._kept(self._readable(run))[1])]
+        missing = [pair for pair in asked if frozenset(map(key, pair)) not in self._cosines]
         if not missing:
             alone = (point for run in runs for point in self._readable(run) if key(point) not in self._own)
             return [point for point, _ in zip(alone, range(_TOGETHER), strict=False)]
@@ -146,12 +137,8 @@ class Meter:
         return adapter
 
     def _keep(self, group: Sequence[Point], study: Study) -> None:
-        norm, rank = (study.blocks[metric, "global"][:, 0].tolist() for metric in ("norm", "effective_rank"))
         for i, point in enumerate(group):
-            excluded = len(study.adapters[i].excluded)
-            note = f"NaN or Inf in {count(excluded, 'module')}, left out" if excluded else ""
-            known = bool(study.present[i].sum() > excluded)
-            self._own[key(point)] = _Own(norm[i] if known else math.nan, rank[i] if known else math.nan, note)
+            self._own[key(point)] = own_of(study, i)
         cosines = study.blocks["cosine", "global"][..., 0].tolist()
         for i, j in combinations(range(len(group)), 2):
             self._cosines[frozenset((key(group[i]), key(group[j])))] = cosines[i][j]
@@ -165,30 +152,52 @@ class Meter:
             mine = self._readable(run)
             measured = []
             for point in mine:
-                own = self._own.get(key(point), _UNKNOWN)
+                own = self._own.get(key(point), UNKNOWN)
                 ends = (mine[-1], other[-1] if other else None, same.get(point.step))
                 measured.append(
                     Measured(point.step, own.norm, own.effective_rank, *(self._cosine(point, end) for end in ends))
                 )
-            why = {p: self._failed.get(key(p)) or self._own.get(key(p), _UNKNOWN).note for p in run.points}
+            why = {p: self._failed.get(key(p)) or self._own.get(key(p), UNKNOWN).note for p in run.points}
             notes += [f"{p.label}: {text}" for p, text in why.items() if text]
-            curves.append(Curve(run, tuple(measured)))
+            kept = tuple(point.step for point in self._kept(mine)[0])
+            known = [(point.step, self._own[key(point)]) for point in mine if key(point) in self._own]
+            curves.append(Curve(run, tuple(measured), run.weights or history(known), kept))
         pairs = {frozenset(map(key, pair)) for pair in self._pairs(runs, against)}
         alone = {key(point) for run in runs for point in self._readable(run)} - self._own.keys()
         found = {run.name: [f for p in run.points for f in self._found.get(key(p), ())] for run in runs}
         lines = tuple(finding_lines({name: tuple(dict.fromkeys(own)) for name, own in found.items()}))
         return Trajectory(tuple(curves), against, tuple(notes), lines), len(pairs - self._cosines.keys()) + len(alone)
 
+    def _kept(self, mine: Sequence[Point]) -> tuple[list[Point], list[tuple[Point, Point]]]:
+        """The checkpoints that differ from the kept one before, and the last; then the pairs that are to be known."""
+        kept = list(mine[:1])
+        for n, point in enumerate(mine[1:], 1):
+            distance = self._distance(point, kept[-1])
+            if distance is None:
+                return [*kept, *mine[-1:]], [(other, kept[-1]) for other in mine[n : n + _TOGETHER]]
+            if distance > DIFFERENT or point == mine[-1]:
+                kept.append(point)
+        return kept, []
+
+    def _distance(self, one: Point, other: Point) -> float | None:
+        """‖ΔW − ΔW'‖ over the larger norm, None if not known yet; without scales, of the two at one length."""
+        pair = frozenset((key(one), key(other)))
+        if pair not in self._cosines:
+            return None
+        a, b, c = self._own[key(one)].norm, self._own[key(other)].norm, self._cosines[pair]
+        if math.isnan(c):
+            return 0.0 if a == b else 1.0
+        if math.isnan(a) or math.isnan(b):
+            a = b = 1.0
+        return math.sqrt(max(a * a + b * b - 2 * a * b * c, 0.0)) / max(a, b)
+
     def _cosine(self, one: Point, other: Point | None) -> float:
         """1 for a checkpoint and itself unless it is zero."""
         if other is None:
             return math.nan
         if one == other:
-            return 1.0 if self._own.get(key(one), _UNKNOWN).effective_rank > 0 else math.nan
+            return 1.0 if self._own.get(key(one), UNKNOWN).effective_rank > 0 else math.nan
         return self._cosines.get(frozenset((key(one), key(other))), math.nan)
-
-
-_UNKNOWN = _Own(math.nan, math.nan)
 
 
 def key(point: Point) -> Key:

@@ -1,7 +1,8 @@
 """The runs in a folder: their checkpoints, their losses, and whether they still train. Files alone, no torch.
 
 A run is a folder OUT/NAME with checkpoints in `.checkpoints/checkpoint-N` (what `inspector train` writes) or directly
-beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finished, with the adapter itself.
+beneath it (`checkpoint-N`, what transformers' Trainer writes), and, once finished, with the adapter itself; or a folder
+that WeightsCallback records in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,8 +26,12 @@ from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.nearby import nearby
 from inspector.common.text import plain
+from inspector.trajectory import weights_log
+from inspector.trajectory.weights_log import WeightsLog
 
 RECORD, LOG, STARTED = "run.json", "log.jsonl", "started.json"
+LOGGED = ("loss", "nll_right", "nll_wrong", "accuracy")
+"""What a run's log may hold: of every step, and of what is held out, at checkpoints."""
 _STATE = "trainer_state.json"
 _MOST_STEPS = 10**12
 _NAME = re.compile(r"checkpoint-(\d{1,9})")
@@ -71,8 +76,12 @@ class Run:
     losses: Losses = ()
     newest: Path | None = None
     """The adapter to look at: the finished one, else the last checkpoint."""
+    held_out: tuple[tuple[str, Losses], ...] = ()
+    """Name -> (step, value) of what was measured at checkpoints."""
     reported: int = 0
     """The step whose adapter is the run's own, if that is not the last."""
+    weights: WeightsLog | None = None
+    """What WeightsCallback recorded."""
 
     @property
     def own(self) -> str:
@@ -105,16 +114,23 @@ class Scanner:
         if own and done and (folder / CONFIG).is_file() and done not in {p.step for p in points}:
             points = tuple(sorted((*points, Point(name, done, folder, own)), key=lambda point: point.step))
         hugging = self._json(points[-1].folder / _STATE) if points else {}
-        losses = self._read(folder / LOG, _losses) or _history(hugging)
+        log: dict[str, Losses] = self._read(folder / LOG, _logged) or {}
+        held_out = tuple((metric, values) for metric, values in log.items() if metric != "loss")
+        weights: WeightsLog | None = self._read(folder / weights_log.FILE, weights_log.parse)
+        recorded = _finite(weights.losses) if weights else ()
+        losses = log.get("loss", ()) or recorded or _history(hugging)
         recipe = self._json(folder / CHECKPOINTS / STARTED).get("recipe")
         recipe = recipe if isinstance(recipe, dict) else {}
-        steps = _whole(record.get("steps")) or done or _whole(recipe.get("steps")) or _whole(hugging.get("max_steps"))
+        planned = _whole(hugging.get("max_steps")) or (weights.header.steps if weights else 0)
+        steps = _whole(record.get("steps")) or done or _whole(recipe.get("steps")) or planned
         reported = done or _whole(recipe.get("report_step"))
-        step = max([p.step for p in points[-1:]] + [at for at, _ in losses[-1:]], default=0)
+        ends = [p.step for p in points[-1:]] + [at for at, _ in losses[-1:]]
+        step = max(ends + [one.step for one in weights.records[-1:]] if weights else ends, default=0)
         over = bool(record) or (not (folder / CHECKPOINTS).is_dir() and 0 < steps <= step)
         state: State = "finished" if over else "training" if _busy(folder, points, now) else "stopped"
         newest = folder if own and over else points[-1].folder if points else None
-        return Run(name, folder, points, state, step, steps, losses, newest, reported if reported < steps else 0)
+        earlier = reported if reported < steps else 0
+        return Run(name, folder, points, state, step, steps, losses, newest, held_out, earlier, weights)
 
     def _json(self, path: Path) -> dict[str, Any]:
         """The object in a file, empty where there is none (yet)."""
@@ -169,7 +185,8 @@ def _told_apart(folders: Sequence[Path]) -> list[str]:
 
 def _is_run(folder: Path) -> bool:
     record = (folder / RECORD).is_file() and (folder / SAFETENSORS).is_file()
-    return record or (folder / CHECKPOINTS).is_dir() or bool(_checkpoints(folder))
+    began = (folder / CHECKPOINTS).is_dir() or (folder / weights_log.FILE).is_file()
+    return record or began or bool(_checkpoints(folder))
 
 
 def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -194,22 +211,22 @@ def _points(run: str, folder: Path) -> tuple[Point, ...]:
 
 def _busy(folder: Path, points: tuple[Point, ...], now: float) -> bool:
     """Whether something was written lately: nothing else tells a training that was killed from a slow one."""
-    places = (folder / LOG, folder / CHECKPOINTS, folder / CHECKPOINTS / STARTED)
+    places = (folder / LOG, folder / CHECKPOINTS, folder / CHECKPOINTS / STARTED, folder / weights_log.FILE)
     last = max([stamp[0] / 1e9 for path in places if (stamp := stamp_of(path))] + [p.landed for p in points], default=0)
     landings = sorted(point.landed for point in points)
     gaps = [later - earlier for earlier, later in pairwise(landings)]
     return now - last < (max(_QUIET_GAPS * max(gaps), _QUIET_LEAST) if gaps else _QUIET_FIRST)
 
 
-def _losses(text: str) -> Losses:
-    """(step, loss) of log.jsonl; a last line still being written is left out."""
+def _logged(text: str) -> dict[str, Losses]:
+    """Name -> (step, value) of log.jsonl, for what is there; a last line still being written is left out."""
     lines = []
     for line in text.splitlines():
         try:
             lines.append(parse_json(line, float))
         except ForeignError:
             break
-    return _pairs(lines)
+    return {name: found for name in LOGGED if (found := _pairs(lines, name))}
 
 
 def _history(state: dict[str, Any]) -> Losses:
@@ -218,9 +235,13 @@ def _history(state: dict[str, Any]) -> Losses:
     return _pairs(history) if isinstance(history, list) else ()
 
 
-def _pairs(lines: list[Any]) -> Losses:
-    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get("loss"), int | float)]
-    return tuple((_whole(line.get("step")), float(line["loss"])) for line in known if math.isfinite(line["loss"]))
+def _pairs(lines: list[Any], name: str = "loss") -> Losses:
+    known = [line for line in lines if isinstance(line, dict) and isinstance(line.get(name), int | float)]
+    return _finite((_whole(line.get("step")), float(line[name])) for line in known)
+
+
+def _finite(losses: Iterable[tuple[int, float]]) -> Losses:
+    return tuple(at for at in losses if math.isfinite(at[1]))
 
 
 def _whole(value: Any) -> int:

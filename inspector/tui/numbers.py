@@ -31,6 +31,7 @@ class Numbers:
     one_layer: bool = False
     filter: str = ""
     _found: tuple[tuple[object, ...], tuple[int, ...]] | None = field(default=None, repr=False)
+    _chances: tuple[Study, dict[tuple[object, ...], Floats]] | None = field(default=None, repr=False)
 
     # Who is shown
 
@@ -174,7 +175,13 @@ class Numbers:
 
     def pair_chance(self, metric: str, pair: Pair, scope: Scope | None = None) -> Floats:
         """(k or 1,) what random subspaces would give over the modules both adapt; NaN where undefined."""
-        return pair_chance(self.study, metric, self.order[pair[0]], self.order[pair[1]], self.counted(scope))
+        if self._chances is None or self._chances[0] is not self.study:
+            self._chances = (self.study, {})
+        ids, known = (self.order[pair[0]], self.order[pair[1]]), self._chances[1]
+        layer = self.layer if (scope or self.scope) == "layer" else None
+        if (what := (metric, ids, layer, self.filter)) not in known:
+            known[what] = pair_chance(self.study, metric, *ids, self.counted(scope))
+        return known[what]
 
     def interference(self, pair: Pair) -> Interference:
         """What adding the pair would do at the current place, over the modules both adapt."""

@@ -95,7 +95,7 @@ def _strings(value: Any) -> bool:
 
 
 def write(session: Session) -> None:
-    """Whole or not at all: a crash or a full disk leaves the old session. An unwritable place is no error."""
+    """Whole or not at all: a crash or a full disk leaves the old session. An unwritable place is not an error."""
     target = path()
     with suppress(OSError, InspectorError):
         target.parent.mkdir(parents=True, exist_ok=True)

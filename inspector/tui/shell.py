@@ -80,7 +80,7 @@ class Shell(App[int]):
     """State, areas, views and their keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+z", "suspend_process", show=False, priority=True),  # in dialogs too
+        Binding("ctrl+z", "suspend_process", show=False, priority=True)  # in dialogs too
     ]
     CSS_PATH = "app.tcss"
     TITLE = "adapter-inspector"

@@ -7,7 +7,7 @@ changes of `order` alone; row and col of the cursor are positions in that order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -141,7 +141,7 @@ class AppState(Numbers):
     @property
     def every_pair(self) -> list[Pair]:
         """All pairs of positions, whatever the reference."""
-        return [(i, j) for i in range(self.size) for j in range(i + 1, self.size)]
+        return list(combinations(range(self.size), 2))
 
     @property
     def pair(self) -> Pair | None:

@@ -39,6 +39,12 @@ def _cell(step: int, ramp: Ramp, *, dark: bool, full: bool) -> Style:
     return Style.from_color(Color.from_rgb(*ink_on((seen.red, seen.green, seen.blue))), background)
 
 
+@lru_cache(16)
+def _weighed(weight: int, sign: Style) -> Style:
+    """A style without a colour for the value: dim, plain, bold, reversed."""
+    return Style(dim=not weight or None, bold=weight >= 2 or None, reverse=weight == 3 or None) + sign
+
+
 @dataclass(frozen=True)
 class Ink:
     """The styles the views write with; every distinction also shows without colour."""
@@ -62,7 +68,8 @@ class Ink:
         """How a cell of this value in [−1, 1] looks; quiet for 0 and n/a."""
         size = 0.0 if math.isnan(value) else min(abs(value), 1.0)
         if self.weighed is not None:
-            return self._weight(size) + self.weighed[0 if value > 0 or ramp == "grey" else 1]
+            weight = (size >= 0.15) + (size >= 0.5) + (size >= 0.8)
+            return _weighed(weight, self.weighed[0 if value > 0 or ramp == "grey" else 1])
         step = math.floor(size * (_FINE if self.full else STEPS) + 0.5)
         return _cell(step if value > 0 else -step, ramp, dark=self.dark, full=self.full) if step else self.dim
 
@@ -70,11 +77,6 @@ class Ink:
     def blocks(self) -> bool:
         """Whether a blank cell shows its value by its background."""
         return self.weighed is None
-
-    def _weight(self, size: float) -> Style:
-        if size < 0.15:
-            return Style(dim=True)
-        return Style(bold=size >= 0.5 or None, reverse=size >= 0.8 or None)
 
     def line(self, index: int) -> Style:
         return self.lines[index % len(self.lines)]

@@ -34,7 +34,7 @@ def number(metric: str, value: float) -> str:
         return decimal(value)
     if definition.subject == "adapter" and (metric in shown_in("size") or definition.range is not None):
         return f"{value:.1f}"
-    return general(value) if definition.range is None else f"{value:.2f}"
+    return general(value) if definition.range is None and definition.scale is None else decimal(value)
 
 
 def shaded(metric: str, value: float, largest: float = math.nan) -> tuple[float, Ramp]:

@@ -38,12 +38,7 @@ class Parts:
 
     def refuse_several(self) -> None:
         """Raise InspectorError where two things are asked for that stand alone."""
-        asked = {
-            "--tables": self.tables,
-            "--summary": self.summary,
-            "--group-by": self.by,
-            "--metric": self.metrics,
-        }
+        asked = {"--tables": self.tables, "--summary": self.summary, "--group-by": self.by, "--metric": self.metrics}
         if len(chosen := [option for option, value in asked.items() if value]) > 1:
             raise InspectorError(f"{' and '.join(chosen)} print different things: give one of them.")
 
@@ -139,13 +134,7 @@ def settings(*, k: int = 10, modules: str = "union", sides: str = "left", device
     return Settings(k=k, sides=chosen, modules=scope, filter=pattern, device=device)
 
 
-def request(
-    probes: Sequence[str],
-    *,
-    pairs: Sequence[str] = (),
-    alphas: str = "",
-    **options: Any,
-) -> Request | None:
+def request(probes: Sequence[str], *, pairs: Sequence[str] = (), alphas: str = "", **options: Any) -> Request | None:
     """The request that the command line makes; None where no probe is asked for.
 
     `pairs` are `A:B`; `alphas` is `0,0.5,1` or empty.
@@ -163,7 +152,7 @@ def request(
     try:
         points = tuple(float(word) for word in alphas.split(",") if word.strip())
     except ValueError as error:
-        raise InspectorError(f"--alphas {alphas!r} is no list of numbers: write 0,0.5,1.") from error
+        raise InspectorError(f"--alphas {alphas!r} is not a list of numbers: write 0,0.5,1.") from error
     return Request(names, pairs=tuple((a, b) for a, b in both), alphas=points, **options)
 
 

@@ -132,12 +132,12 @@ def _opened(source: str, read_options: ReadOptions) -> Adapter:
 
 def _lost(adapter: Adapter) -> list[str]:
     """What of the update is not in the folder: tensors by reason, and what low-rank parts leave of dense updates."""
-    told = _by_reason("Left out", lost(adapter))
+    lines = _by_reason("Left out", lost(adapter))
     if share := energy_lost(adapter):
         worst = max(adapter.modules, key=adapter.left_out)
         what = f"Left out of dense updates: up to {100 * share:.2g} % of ‖ΔW‖² ({worst})"
-        told.append(f"{what}; --svd-rank keeps more.")
-    return told
+        lines.append(f"{what}; --svd-rank keeps more.")
+    return lines
 
 
 def _by_reason(what: str, tensors: Sequence[TensorRecord]) -> list[str]:

@@ -105,7 +105,7 @@ def _with_values(adapter: Adapter) -> AdapterInfo:
 
 def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[Engine, list[Adapter]]:
     """What answers, and the adapters it can answer with; the others are named on stderr."""
-    from inspector.probes.accuracy.engines import token_limit
+    from inspector.tasks.problems import token_limit
 
     limit = options.max_new_tokens or token_limit(options.task)
     if not options.server:

@@ -85,10 +85,10 @@ def tell_causes(failures: Sequence[Failure], *, opened: int, instead: str = "") 
     """Say why these were not opened; raises InspectorError where nothing was, with what to do `instead`."""
     if not opened and len(failures) == 1:
         raise InspectorError(failures[0].message + instead)
-    told = causes(failures)
-    if not opened and len(told) == 1:
-        raise InspectorError(told[0] + instead)
-    for cause in told:
+    sentences = causes(failures)
+    if not opened and len(sentences) == 1:
+        raise InspectorError(sentences[0] + instead)
+    for cause in sentences:
         say(cause)
     if not opened:
         raise InspectorError(f"No adapter could be opened.{instead}")
@@ -105,7 +105,7 @@ def _told(cause: str, group: Sequence[tuple[Failure, str, str]]) -> str:
 
 
 def _called(source: str) -> tuple[str, str]:
-    """The name it goes by in a list, and its repo; no repo where it is no Hub id."""
+    """The name it goes by in a list, and its repo; no repo where it is not a Hub id."""
     from inspector.adapters.sources import Remote, parse
 
     try:

@@ -52,10 +52,10 @@ def weighted(text: str) -> tuple[str, float]:
 
 
 def _refuse_no_weight(text: str) -> None:
-    """Raise InspectorError for a source that is here with what is no weight after it, before anyone is asked for it."""
+    """Raise InspectorError for a source that is here, if what follows it is not a weight: before anything is asked."""
     source, _, weight = text.rpartition(":")
     if weighted(text)[0] == text and _is_here(source) and not _is_here(text):
-        what = f"{plain(source)!r} is here, but {plain(weight, 40)!r} after it is no weight"
+        what = f"{plain(source)!r} is here, but {plain(weight, 40)!r} after it is not a weight"
         raise InspectorError(f"{what}: write 0 or a number of {_LEAST:g} to {_MOST:g}, such as {plain(source)}:0.5.")
 
 

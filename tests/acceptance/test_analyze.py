@@ -229,10 +229,7 @@ def test_nothing_heavy_before_it_is_needed():
     [
         (("analyse", DEMO), "Did you mean the command `inspector analyze`?"),
         (("analyze", DEMO, "--metric", "cosin"), "Did you mean cosine"),
-        (
-            ("analyze", DEMO, "--limit", "5"),
-            "--limit says how to run the base, and nothing asks for that: add --probe",
-        ),
+        (("analyze", DEMO, "--limit", "5"), "--limit says how to run the base, and nothing asks for that: add --probe"),
         (("analyze", DEMO, "--out", "/no/such/folder/x.json"), "there is no folder /no/such/folder"),
         (("analyze", DEMO, "--probe", "lmx"), "No probe 'lmx'"),
         (("analyze", DEMO, "--probe", "lmc", "--pair", "sft:sft"), "names the same adapter twice"),

@@ -174,10 +174,7 @@ def test_a_base_in_this_process(tmp_path, monkeypatch, capsys):
         (("--task", "arithmetic", "--server", "http://127.0.0.1:9"), "cannot be reached"),
         (("--task", "arithmetic", "--base", "no/such/base"), "no/such/base"),
         (("--task", "arithmetic", "--batch", "-1"), "--batch"),
-        (
-            ("--task", "sums.jsonl", "--records", "sums.jsonl", "--base", "base", "--server", "{}"),
-            "Cannot write the",
-        ),
+        (("--task", "sums.jsonl", "--records", "sums.jsonl", "--base", "base", "--server", "{}"), "Cannot write the"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(place, chat, more, says, monkeypatch, capsys):

@@ -125,7 +125,7 @@ def test_local_folders_and_what_is_wrong_in_them(tmp_path):
     (study / "adapters" / "a" / "adapter_model.safetensors").write_bytes(b"12")
     done = inspector("ls", study)
     assert done.returncode == 3
-    assert "no valid safetensors" in done.stderr or "adapter_model.safetensors" in done.stderr
+    assert "not a valid safetensors" in done.stderr or "adapter_model.safetensors" in done.stderr
     assert [line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("adapters/")] == [
         "✗",
         "yes",
@@ -139,13 +139,13 @@ def test_files_that_are_no_adapter_are_skipped_with_a_word(tmp_path):
     (tmp_path / "rollouts.jsonl").write_text("{}\n")
     done = inspector("ls", *sorted(tmp_path.iterdir()))
     assert done.returncode == 0
-    assert [line.split(" is no adapter")[0] for line in done.stderr.splitlines()] == [
+    assert [line.split(" is not an adapter")[0] for line in done.stderr.splitlines()] == [
         f"Skipped: {tmp_path / name}" for name in ("README.md", "rollouts.jsonl")
     ]
     assert done.stdout.startswith(f"{tmp_path / 'one'}\n1 adapter, ")
     alone = inspector("ls", tmp_path / "README.md")
     assert (alone.returncode, alone.stdout) == (2, "")
-    assert alone.stderr.startswith(f"Error: {tmp_path / 'README.md'} is no adapter")
+    assert alone.stderr.startswith(f"Error: {tmp_path / 'README.md'} is not an adapter")
     none = inspector("ls", "--json", tmp_path / "README.md", tmp_path / "rollouts.jsonl")
     assert (none.returncode, none.stdout) == (2, "")
     assert none.stderr.endswith("Error: No adapter could be opened.\n")

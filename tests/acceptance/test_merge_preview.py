@@ -109,10 +109,10 @@ def test_an_existing_destination_a_missing_source_and_no_weight_are_refused(tmp_
     for arguments, reason in (
         (["a:0.5", "--write", "a"], "a exists already"),
         (["a:0.5", "nowhere:0.5", "--write", "new"], "No file or folder 'nowhere' here"),
-        (["a:abc"], "'a' is here, but 'abc' after it is no weight: write 0 or a number of 1e-30 to 1e+30"),
-        (["a:1e300"], "'a' is here, but '1e300' after it is no weight"),
-        (["a:-1e-300"], "'a' is here, but '-1e-300' after it is no weight"),
-        (["x=a:nan", "a"], "'x=a' is here, but 'nan' after it is no weight"),
+        (["a:abc"], "'a' is here, but 'abc' after it is not a weight: write 0 or a number of 1e-30 to 1e+30"),
+        (["a:1e300"], "'a' is here, but '1e300' after it is not a weight"),
+        (["a:-1e-300"], "'a' is here, but '-1e-300' after it is not a weight"),
+        (["x=a:nan", "a"], "'x=a' is here, but 'nan' after it is not a weight"),
         (["a:0", "--write", "new"], "Every weight is 0"),
         (["a", "--rank", "0"], "0 is not in the range"),
     ):
@@ -164,7 +164,7 @@ def test_a_sum_without_something_of_a_parent_exits_with_3(tmp_path):
     write_random(tmp_path / "lora", 1)
     done = inspector("merge-preview", "dora", "lora:0.5", "--write", "new", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
-    assert f"dora has 1 tensor, such as {path}, that are no part of the sum: DoRA magnitudes" in done.stderr
+    assert f"dora has 1 tensor, such as {path}, that are not part of the sum: DoRA magnitudes" in done.stderr
     assert (tmp_path / "new" / "adapter_config.json").exists()
     done = inspector("merge-preview", "dora:0", "lora:0.5", "--write", "other", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -91,7 +91,7 @@ def test_rollouts_of_a_file(place):
         (("--probe", "lmc", "--alphas", "nan"), "A point of a path is a number α between -10 and 10"),
         (("--probe", "lmc", "--pair", "a"), "--pair 'a' names no two adapters: write A:B"),
         (("--probe", "lmc", "--pair", "a:z"), "No adapter 'z' is open"),
-        (("--probe", "lmc", "--alphas", "0,x"), "--alphas '0,x' is no list of numbers"),
+        (("--probe", "lmc", "--alphas", "0,x"), "--alphas '0,x' is not a list of numbers"),
         (("--probe", "cka", "--dtype", "int3"), "No dtype 'int3'"),
     ],
 )

@@ -276,7 +276,7 @@ def test_a_tunnel_that_is_cut(hub, here, reset):
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
 def test_socks(here, monkeypatch, variable):
-    """httpx speaks it only with a package that is no dependency; hidden here, should it be installed."""
+    """httpx speaks it only with a package that is not a dependency; hidden here, should it be installed."""
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
     here(**{variable: f"socks5://me:{SECRET}@127.0.0.1:9"})
     message = failure("org/one")
@@ -290,7 +290,9 @@ def test_socks(here, monkeypatch, variable):
 def test_what_is_no_address_of_a_proxy(hub, away, address, here):
     here(ALL_PROXY=address)
     message = failure("org/one")
-    assert "ALL_PROXY is no address of a proxy. Write http://host:port, or http://user:password@host:port." in message
+    assert (
+        "ALL_PROXY is not an address of a proxy. Write http://host:port, or http://user:password@host:port." in message
+    )
     assert SECRET not in message
 
 

@@ -15,7 +15,7 @@ from inspector.analysis.analyse import analyse
 from inspector.api import library
 from inspector.cli.main import cli
 from inspector.common.errors import InspectorError
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.sensitivity import compared_by, spreads, variations
 from inspector.study.study import Settings
 from inspector.study.warnings import of_folders
 from inspector.workflows.convert import convert
@@ -225,12 +225,12 @@ def study(tmp_path, request):
 @pytest.mark.parametrize("study", [ReadOptions(), ALL], indirect=True)
 def test_groups_are_of_runs_not_of_their_steps(study):
     each = len(study.adapters) // 3
-    cosine = study.block("cosine", "global")[..., 0]
+    similarity = study.block(compared_by(study), "global")[..., 0]
     dpo, sft = spreads(study, "method")
     assert (len(dpo.members), len(sft.members)) == (each, 2 * each)
     assert np.isnan(dpo.within[0])
-    assert sft.within[0] == pytest.approx(cosine[each : 2 * each, 2 * each :].mean())
-    assert sft.between[0] == pytest.approx(cosine[:each, each:].mean())
+    assert sft.within[0] == pytest.approx(similarity[each : 2 * each, 2 * each :].mean())
+    assert sft.between[0] == pytest.approx(similarity[:each, each:].mean())
     assert [(v.method, v.change) for v in variations(study)] == [("sft", "seed")] * each**2
 
 

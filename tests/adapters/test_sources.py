@@ -85,7 +85,7 @@ def test_missing_paths_are_no_hub_ids(text, tmp_path, monkeypatch):
         ("run", " (near: runs)"),
         ("./runs/dpo", "."),
         ("runs/dpo-*", ": nothing matches the pattern."),
-        ("file:///runs/sft", ", and it is no Hub id"),
+        ("file:///runs/sft", ", and it is not a Hub id"),
     ],
 )
 def test_a_mistyped_path_names_what_is_near(text, near, tmp_path, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_file_of_the_adapter(tmp_path, file):
 def test_other_files(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     _, failures = open_sources([str(tmp_path / "notes.txt"), str(tmp_path)])
-    assert "is no adapter file of a supported format" in failures[0].message
+    assert "is not an adapter file of a supported format" in failures[0].message
     assert "No adapter in" in failures[1].message
     (tmp_path / "study.json").write_text("{}")
     _, (failure,) = open_sources([str(tmp_path / "study.json")])
@@ -186,7 +186,7 @@ def test_one_bad_adapter_leaves_the_others(tmp_path):
     adapters, failures = open_sources([str(tmp_path)])
     assert [a.info.name for a in adapters] == ["a", "c"]
     assert [Path(f.source).name for f in failures] == ["b", "adapters.safetensors"]
-    assert "no valid safetensors file or is cut off" in str(failures[1])
+    assert "not a valid safetensors file or is cut off" in str(failures[1])
 
 
 def test_one_at_a_time_and_cancelled(tmp_path):

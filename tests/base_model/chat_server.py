@@ -35,6 +35,10 @@ class ChatServer(LocalServer):
         """Model -> what /models says of it beside its name."""
         self.signed: dict[str, str] = {}
         """Model -> the name its answers bear instead of its own."""
+        self.message: dict[str, Any] = {}
+        """What every answer's message has beside its text."""
+        self.unsent = 0
+        """Tokens that are counted and of which nothing is sent."""
         self.faults: list[Fault] = []
         self.asked: list[dict[str, Any]] = []
         self.busiest = self.busy = 0
@@ -81,11 +85,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(fault.status, fault.body, fault.headers)
             else:
                 text = self.chat.reply(body["model"], question)
-                choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+                choice = {
+                    "message": {"role": "assistant", "content": text, **self.chat.message},
+                    "finish_reason": "stop",
+                }
                 answer = {
                     "model": self.chat.signed.get(body["model"], body["model"]),
                     "choices": [choice],
-                    "usage": {"completion_tokens": len(text)},
+                    "usage": {"completion_tokens": len(text) + self.chat.unsent},
                 }
                 self._send(200, answer, cut=fault.cut)
         except OSError:

@@ -154,7 +154,7 @@ def test_pickled_weights_are_not_loaded(folder):
 
 
 def test_refusals(folder, tmp_path):
-    with pytest.raises(InspectorError, match=r"no base model: it has no config\.json"):
+    with pytest.raises(InspectorError, match=r"not a base model: it has no config\.json"):
         load_base(str(tmp_path), "cpu")
     with pytest.raises(InspectorError, match="name no base model: give one with --base"):
         load_base("", "cpu")

@@ -135,7 +135,7 @@ def test_the_user_of_an_address_is_sent_there_instead_of_the_key(other):
     ],
 )
 def test_a_malformed_address_is_refused_without_its_password(address):
-    with pytest.raises(InspectorError, match="is no server") as caught:
+    with pytest.raises(InspectorError, match="is not a server") as caught:
         Endpoint(address).cards()
     assert not any(part in str(caught.value) for part in ("me:", "wo", "rd@"))
 

@@ -23,7 +23,15 @@ def models(*cards):
         (models(Served("x"), Served("dpo", parent="x"), Served("sft", parent="x")), "x"),
         ({}, BASE),
     ],
-    ids=["its name", "its root", "its path", "the only other", "its parent", "adapters are no base", "nothing listed"],
+    ids=[
+        "its name",
+        "its root",
+        "its path",
+        "the only other",
+        "its parent",
+        "adapters are not bases",
+        "nothing listed",
+    ],
 )
 def test_the_base_is_what_the_server_says(served, found):
     assert served_base(served, {"sft": BASE}) == (found, "")

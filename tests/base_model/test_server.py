@@ -140,7 +140,7 @@ def test_unreachable():
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://x:0", "x:0/v1", "http://x:port", "http://"])
 def test_addresses_that_are_none(url):
-    with pytest.raises(InspectorError, match="is no server"):
+    with pytest.raises(InspectorError, match="is not a server"):
         Server(url, 8).cards()
 
 

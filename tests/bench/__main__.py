@@ -16,6 +16,7 @@ BENCHMARKS = (
     "geometry_64",
     "busy",
     "many_modules",
+    "receipt",
     "atlas",
     "dense_svd",
     "start",

@@ -240,7 +240,7 @@ def main(names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as place, Grader() as grader:
         folder = Path(place)
         file = rollouts(folder, recipe.steps * recipe.batch, 170 if GPU else 4 if QUICK else 40)
-        rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut)
+        rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
         bench = Bench(recipe, chosen, rows, folder, grader)
         cut = build.split(recipe, 1)
         print(f"{base.name}, {base.dtype}, {recipe.batch} rows a step, {cut.micro_batch} in a pass; bound 1.00")

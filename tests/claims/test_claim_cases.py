@@ -9,7 +9,8 @@ import pytest
 
 from inspector.claims.needs import names, runs, sides, top_ks
 from inspector.claims.selection import Where, missing_places
-from inspector.claims.verdicts import cautions, evaluate, listed, number, published
+from inspector.claims.verdicts import cautions, evaluate
+from inspector.claims.words import listed, number, published
 from inspector.study.module_id import ModuleId
 from inspector.study.study import ProbeInfo
 from tests.claims.studies import Numbers, check, claim, claims
@@ -167,6 +168,8 @@ def test_names_of_a_study_before_the_ends_of_sources(tmp_path):
     where = Where.of(Numbers(names=("one", "ref.b", "x", "c")).study(), found.aliases())
     assert dict(where.at) == {"a": 0, "b": 1, "c": 3}
     assert where.missing(("a", "c", "lost")) == ["lost"]
+    ends = {"one": "a", "two": "b", "three": "c"}
+    assert found.aliases() == {n: n for n in found.adapters} | {f"ref.{n}": n for n in found.adapters} | ends
     assert found.sources() == ["a=org/repo:adapters/one", "b=org/repo:adapters/two", "c=org/repo:adapters/three"]
     assert found.sources(("b", "lost")) == ["b=org/repo:adapters/two"]
 

@@ -83,7 +83,7 @@ def test_names_of_adapters(tmp_path, name, fine):
     if fine:
         assert len(claims(tmp_path, claim(GOOD), head).adapters) == 3
     else:
-        with pytest.raises(InspectorError, match="is no name"):
+        with pytest.raises(InspectorError, match="is not a name"):
             claims(tmp_path, claim(GOOD), head)
 
 
@@ -128,7 +128,7 @@ def test_long_names_of_claims_and_adapters_and_odd_ones_of_files(tmp_path):
         assert "x" * 60 not in str(error.value)
     for text, said in (
         ("a: [", ", line 1: "),
-        ("[" * 5000, " is no YAML: "),
+        ("[" * 5000, " is not YAML: "),
         ("- 1\n", ": must be fields"),
         (None, "Cannot read "),
     ):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from inspector.claims.needs import runs, top_ks
-from inspector.claims.verdicts import cautions, evaluate, limits, published, quantity
+from inspector.claims.verdicts import cautions, evaluate, limits
+from inspector.claims.words import published, quantity
 from inspector.study.study import HealthIssue, ProbeInfo
 from inspector.tables.claims import as_json, as_junit, marked
 from tests.claims.studies import Numbers, check, claim, claims
@@ -284,3 +285,35 @@ def test_only_what_claims_need_is_measured(tmp_path):
     assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
     assert (states.prompts, states.probes, states.names, states.pairs) == ("gsm8k", ("lens",), ("b", "c"), ())
     assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "broken"),
+    [
+        ("relation: at least; value: 0.5", "0.6, 0.1, -0.2: a ↔ c 0.1, b ↔ c -0.2, 2 of 3", (1, 2)),
+        ("relation: at most; value: 0.5", "0.6, 0.1, -0.2: a ↔ b 0.6, 1 of 3", (0,)),
+        ("relation: between; value: [0, 0.5]", "0.6, 0.1, -0.2: a ↔ b 0.6, b ↔ c -0.2, 2 of 3", (0, 2)),
+        ("relation: about; value: [0.6, 0.2, 0.3]; tolerance: 0.15", "0.6, 0.1, -0.2: b ↔ c -0.2, 1 of 3", (2,)),
+        ("relation: increasing", "0.6, 0.1, -0.2: a ↔ c 0.1, b ↔ c -0.2, 2 of 3", (1, 2)),
+        ("relation: decreasing", "0.6, 0.1, -0.2", ()),
+        ("statistic: mean; relation: at least; value: 0.5", "0.167", (0,)),
+    ],
+)  # fmt: skip
+def test_a_verdict_names_who_breaks_it(tmp_path, fields, said, broken):
+    study = Numbers().put("cosine", 0.6, "a", "b").put("cosine", 0.1, "a", "c").put("cosine", -0.2, "b", "c").study()
+    (found,) = check(tmp_path, study, f"metric: cosine; pairs: [[a, b], [a, c], [b, c]]; {fields}").measured
+    assert (found.text, found.broken, found.holds) == (said, broken, not broken)
+
+
+def test_layers_that_break_it_are_named(tmp_path):
+    study = Numbers().put("cosine", [0.9, 0.2, 0.8, 0.1], "a", "b", scope="layer").study()
+    fields = "metric: cosine; pairs: [[a, b]]; layers: [0, 3]; relation: at least; value: 0.5"
+    (found,) = check(tmp_path, study, fields).measured
+    assert found.text == "0.9, 0.2, 0.8, 0.1: a ↔ b, layer 1 0.2, a ↔ b, layer 3 0.1, 2 of 4"
+
+
+def test_who_is_not_open_is_said_before_what_was_not_run(tmp_path):
+    fields = "metric: lmc_loss; pairs: [[a, b]]; alphas: [0.5]; prompts: gsm8k; relation: at most; value: 2"
+    outcome = check(tmp_path, Numbers(names=("a", "c")).study(), fields)
+    assert outcome.reason == "b is not open"
+    assert check(tmp_path, Numbers().study(), fields).reason.startswith("needs the base")

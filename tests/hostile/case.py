@@ -32,8 +32,8 @@ class Case:
 
 
 _LOST = (
-    "no float",
-    "no finite number",
+    "not a float",
+    "not a finite number",
     "1-D or zero-size",
     "does not multiply",
     "not fit into memory",

@@ -20,15 +20,15 @@ def damaged() -> Iterator[tuple[str, bytes, str]]:
     yield "empty", b"", "is empty"
     yield "LFS pointer", POINTER, "Git LFS pointer"
     yield "HTML page", PAGE, "web page"
-    yield "no object", b"[1, 2]", "no JSON object"
-    yield "a number", b"8", "no JSON object"
-    yield "null", b"null", "no JSON object"
-    yield "not UTF-8", b'{"r": "\xff\xfe"}', "no readable JSON"
-    yield "UTF-16", json.dumps(BASE).encode("utf-16"), "no readable JSON"
-    yield "cut", json.dumps(BASE).encode()[:30], "no readable JSON"
-    yield "nested deeply", b'{"r":' + b"[" * 100_000, "no readable JSON"
-    yield "a number of 10,000 digits", b'{"peft_type": "LORA", "r": ' + b"9" * 10_000 + b"}", "no readable JSON"
-    yield "17 MB", b" " * (17 * 2**20) + json.dumps(BASE).encode(), "no adapter config"
+    yield "no object", b"[1, 2]", "not a JSON object"
+    yield "a number", b"8", "not a JSON object"
+    yield "null", b"null", "not a JSON object"
+    yield "not UTF-8", b'{"r": "\xff\xfe"}', "not readable JSON"
+    yield "UTF-16", json.dumps(BASE).encode("utf-16"), "not readable JSON"
+    yield "cut", json.dumps(BASE).encode()[:30], "not readable JSON"
+    yield "nested deeply", b'{"r":' + b"[" * 100_000, "not readable JSON"
+    yield "a number of 10,000 digits", b'{"peft_type": "LORA", "r": ' + b"9" * 10_000 + b"}", "not readable JSON"
+    yield "17 MB", b" " * (17 * 2**20) + json.dumps(BASE).encode(), "not an adapter config"
     yield "alpha NaN", json.dumps(BASE | {"lora_alpha": float("nan")}).encode(), "lora_alpha is nan, not a number"
     yield "alpha Infinity", json.dumps(BASE | {"lora_alpha": float("inf")}).encode(), "lora_alpha is inf, not a number"
     yield "alpha 1e308", json.dumps(BASE | {"lora_alpha": 1e308}).encode(), "lora_alpha is 1e\\+308, not a number"
@@ -52,13 +52,13 @@ def odd() -> Iterator[tuple[str, dict[str, Any], str]]:
     patterns = ("(a+)+$", "(.*)*(.*)*(.*)*x", "(((x{999}){999}){999}){999}", "(" * 400, "[", "(?R)", "(?P<a>x)(?P=a)")
     for n, pattern in enumerate(patterns):
         for table in "alpha_pattern", "rank_pattern":
-            yield f"{table} {n}", {table: {pattern: 3}}, "no module is hit|no usable regex"
+            yield f"{table} {n}", {table: {pattern: 3}}, "no module is hit|not a usable regex"
     yield "alpha_pattern of 100,000 keys", {"alpha_pattern": {f"m{n}.x": n for n in range(100_000)}}, "no module is hit"
     regexes = {f"(m{n}+)+.*$": n for n in range(20_000)}
-    yield "alpha_pattern of 20,000 regexes", {"alpha_pattern": regexes}, "no module is hit|no usable regex"
-    yield "alpha_pattern of values", {"alpha_pattern": {"a": "x", "b": None, "c": [1], "d": 1e308}}, "no numbers"
-    yield "alpha_pattern a list", {"alpha_pattern": [["q_proj", 3]]}, "no numbers"
-    yield "alpha_pattern of escapes", {"alpha_pattern": {ESCAPES: 3}}, r"no module is hit|no usable regex"
+    yield "alpha_pattern of 20,000 regexes", {"alpha_pattern": regexes}, "no module is hit|not a usable regex"
+    yield "alpha_pattern of values", {"alpha_pattern": {"a": "x", "b": None, "c": [1], "d": 1e308}}, "not numbers"
+    yield "alpha_pattern a list", {"alpha_pattern": [["q_proj", 3]]}, "not numbers"
+    yield "alpha_pattern of escapes", {"alpha_pattern": {ESCAPES: 3}}, r"no module is hit|not a usable regex"
     yield "target_modules a huge regex", {"target_modules": "(a|b)*" * 100_000}, "WITHOUT|without a tensor|."
     yield "target_modules catastrophic", {"target_modules": "((((.+)+)+)+)+!"}, "."
     yield "target_modules 100,000 names", {"target_modules": [f"m{n}" for n in range(100_000)]}, "without a tensor"
@@ -90,7 +90,7 @@ def _mlx(parameters: Any, folder: Path, **more: Any) -> Path:
 
 
 def mlx() -> Iterator[Case]:
-    """mlx-lm's config: what is no scale is not used as one, and is said."""
+    """mlx-lm's config: what is not a scale is not used as one, and is said."""
     odd = {"a list": [2.0], "a string": "2", "NaN": float("nan"), "huge": 1e300, "none": None, "true": True}
     for name, scale in odd.items():
         make = partial(_mlx, {"rank": 2, "scale": scale})
@@ -130,10 +130,12 @@ def index() -> Iterator[Case]:
         "a name no file can have": "x" * 5000,
     }
     for name, file in names.items():
-        yield Case(f"index: {name}", partial(_shards, {"x": shard, "y": file}), 2, "names the shard|no index|no valid")
+        yield Case(
+            f"index: {name}", partial(_shards, {"x": shard, "y": file}), 2, "names the shard|not an index|not a valid"
+        )
     for name, content in {"a list": [1], "null": None, "text": "x"}.items():
-        yield Case(f"index: whole {name}", partial(_shards, content, whole=True), 2, "is no index of shards")
-    yield Case("index: nested deeply", partial(_shards, b"[" * 10**5, whole=True), 2, "is no index of shards")
+        yield Case(f"index: whole {name}", partial(_shards, content, whole=True), 2, "is not an index of shards")
+    yield Case("index: nested deeply", partial(_shards, b"[" * 10**5, whole=True), 2, "is not an index of shards")
     yield Case("index: one shard of two", partial(_shards, {"x": shard}), 0, "1 module")
 
 

@@ -39,7 +39,7 @@ def pair(
 def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
     """Modules that cannot be used: the others are, and these are told. Name, tensors, what must be said."""
     for dtype in torch.int8, torch.int64, torch.bool, torch.uint8, torch.complex64:
-        yield str(dtype), pair(dtype=dtype), "no float"
+        yield str(dtype), pair(dtype=dtype), "not a float"
     yield "1-D factors", pair(b=(24,), a=(16,)), "1-D or zero-size"
     yield "0-D factors", pair(b=(), a=()), "1-D or zero-size"
     yield "zero-size factors", pair(b=(12, 0), a=(0, 8)), "1-D or zero-size"

@@ -41,11 +41,11 @@ def left_out() -> Iterator[tuple[str, dict[str, Tensor], str]]:
     yield "alpha alone", {f"{UNET}.alpha": torch.tensor(1.0)}, "."
     yield "up and down that do not multiply", lora(down=(3, 8)), "does not multiply"
     yield "up a kernel", lora(up=(12, 2, 3, 3)), "does not multiply"
-    yield "alpha a matrix", lora(alpha=torch.ones(3, 3)), "alpha is no finite number"
-    yield "alpha empty", lora(alpha=torch.ones(0)), "alpha is no finite number"
-    yield "alpha NaN", lora(alpha=torch.tensor(float("nan"))), "alpha is no finite number"
-    yield "alpha Inf", lora(alpha=torch.tensor(float("inf"))), "alpha is no finite number"
-    yield "alpha complex", lora(alpha=torch.tensor(1j)), "alpha is no finite number"
+    yield "alpha a matrix", lora(alpha=torch.ones(3, 3)), "alpha is not a finite number"
+    yield "alpha empty", lora(alpha=torch.ones(0)), "alpha is not a finite number"
+    yield "alpha NaN", lora(alpha=torch.tensor(float("nan"))), "alpha is not a finite number"
+    yield "alpha Inf", lora(alpha=torch.tensor(float("inf"))), "alpha is not a finite number"
+    yield "alpha complex", lora(alpha=torch.tensor(1j)), "alpha is not a finite number"
     yield (
         "mid of another rank",
         lora(down=(2, 8, 1, 1)) | {f"{UNET}.lora_mid.weight": torch.ones(3, 3, 3, 3)},

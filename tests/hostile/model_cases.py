@@ -37,8 +37,8 @@ def changes() -> Iterator[tuple[str, Callable[[dict[str, Tensor]], None], int, s
     yield "NaN", lambda t: t[Q].fill_(float("nan")), 3, "NaN or Inf"
     yield "Inf in one place", lambda t: t[Q][0].fill_(float("inf")), 3, "NaN or Inf"
     yield "another shape", lambda t: t.update({Q: torch.ones(5, 5)}), 0, "another shape than in the base"
-    yield "integers", lambda t: t.update({Q: torch.ones(12, 8, dtype=torch.int8)}), 3, "no float"
-    yield "F8", lambda t: t.update({Q: torch.ones(12, 8).to(torch.float8_e4m3fn)}), 3, "no float"
+    yield "integers", lambda t: t.update({Q: torch.ones(12, 8, dtype=torch.int8)}), 3, "not a float"
+    yield "F8", lambda t: t.update({Q: torch.ones(12, 8).to(torch.float8_e4m3fn)}), 3, "not a float"
     yield "empty", lambda t: t.update({Q: torch.ones(0, 8)}), 0, "another shape"
     yield "names of escapes", lambda t: t.update({ESCAPES: torch.ones(2, 2)}), 0, "not in the base"
     yield "a module of escapes", lambda t: t.update({f"{ESCAPES}.weight": torch.ones(2, 2)}), 0, r"\[red\]name"
@@ -74,7 +74,7 @@ def cases() -> Iterator[Case]:
         ("empty", b"", "is empty"),
         ("LFS pointer", POINTER, "Git LFS pointer"),
         ("HTML page", PAGE, "web page"),
-        ("cut", safetensors({Q: entry(0, 384, (12, 8))}, bytes(100)), "no valid safetensors"),
+        ("cut", safetensors({Q: entry(0, 384, (12, 8))}, bytes(100)), "not a valid safetensors"),
     ):
         yield Case(f"model: weights {name}", partial(_file, "model.safetensors", content), 2, says, None, base)
     for name, content in {"empty": b"", "nested": b"[" * 10**5, "not UTF-8": b"\xff", "a list": b"[1]"}.items():

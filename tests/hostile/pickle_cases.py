@@ -160,28 +160,30 @@ def cases() -> Iterator[Case]:
         "numbers": lambda: {KEY: 1.0},
     }
     for name, value in no_table.items():
-        yield Case(f"pickle: {name}", partial(_loaded, value), 2, "no flat table of tensors", None, PICKLES)
+        yield Case(f"pickle: {name}", partial(_loaded, value), 2, "not a flat table of tensors", None, PICKLES)
     for name, tensor in {"meta": lambda: torch.ones(10**6, 10**6, device="meta"),
                          "sparse": lambda: torch.ones(2, 2).to_sparse()}.items():  # fmt: skip
         yield Case(
-            f"pickle: {name}", partial(_loaded, lambda t=tensor: {KEY: t()}), 2, "no flat table|no plain", None, PICKLES
+            f"pickle: {name}", partial(_loaded, lambda t=tensor: {KEY: t()}), 2, "not a flat table", None, PICKLES
         )
     yield Case(
-        "pickle: 10^12 numbers of one", partial(_loaded, Huge((10**6, 10**6))), 2, "more than|no flat", None, PICKLES
+        "pickle: 10^12 numbers of one", partial(_loaded, Huge((10**6, 10**6))), 2, "more than|flat table", None, PICKLES
     )
-    yield Case("pickle: 10^9 numbers of one", partial(_loaded, Huge((8, 10**8))), 2, "more than|no flat", None, PICKLES)
     yield Case(
-        "pickle: keys that are no text",
+        "pickle: 10^9 numbers of one", partial(_loaded, Huge((8, 10**8))), 2, "more than|flat table", None, PICKLES
+    )
+    yield Case(
+        "pickle: keys that are not text",
         partial(_loaded, lambda: {7: torch.ones(2, 2), None: torch.ones(2)}),
         2,
-        "no LoRA pair|no flat",
+        "no LoRA pair|not a flat",
         None,
         PICKLES,
     )
     yield Case("pickle: cut", _cut, 2, "cannot be read as plain tensors", None, PICKLES)
     for name in "adapter_model.bin", "adapter_model.pt":
         yield Case(
-            f"zip bomb: {name}", partial(_bomb, name), 2, "compressed|cannot be read|no adapter file", None, PICKLES
+            f"zip bomb: {name}", partial(_bomb, name), 2, "compressed|cannot be read|not an adapter file", None, PICKLES
         )
     yield Case(
         "zip bomb: tensors",
@@ -192,6 +194,8 @@ def cases() -> Iterator[Case]:
         PICKLES,
     )
     yield Case("zip bomb: npz", partial(_bomb, "adapters.npz", entry="model.layers.0.q.lora_a.npy"), 2, "compressed")
-    yield Case("npz: pickled objects", _npz_objects, 2, "no valid .npz|cut off|no LoRA pair|objects")
+    yield Case("npz: pickled objects", _npz_objects, 2, "not a valid .npz|cut off|no LoRA pair|objects")
     for name, content in npy_headers():
-        yield Case(f"npz: {name}", partial(_npz_raw, content), 2, "no valid .npz|cut off|no LoRA pair|no adapter file")
+        yield Case(
+            f"npz: {name}", partial(_npz_raw, content), 2, "not a valid .npz|cut off|no LoRA pair|not an adapter file"
+        )

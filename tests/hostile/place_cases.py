@@ -11,7 +11,7 @@ from tests.hostile.case import CONFIG, ESCAPES, PAGE, POINTER, WEIGHTS, Case, wr
 
 
 def _instead(name: str, how: str, folder: Path) -> None:
-    """Something that is no file under the name of one."""
+    """Something that is not a file under the name of one."""
     valid.peft(folder)
     path = folder / name
     path.unlink()
@@ -102,7 +102,7 @@ def cases() -> Iterator[Case]:
                 f"place: {name} {what}",
                 partial(_named, name, content),
                 2,
-                "no adapter|is empty|web page|pointer|no valid|pickle",
+                "no adapter|is empty|web page|pointer|not a valid|pickle",
             )
     yield Case("place: folders that hold themselves", _loop, 0, "1 adapter", valid.norm())
     yield Case("place: no adapter", _nothing, 2, "No adapter in")
@@ -126,4 +126,4 @@ def cases() -> Iterator[Case]:
             valid.norm(),
         )
     nameless = partial(_called, "\udcff\udcfe")
-    yield Case("place: a folder whose name is no UTF-8", nameless, 2, "is not valid UTF-8")
+    yield Case("place: a folder whose name is not a UTF-8", nameless, 2, "is not valid UTF-8")

@@ -35,12 +35,7 @@ def run(args: list[str], computing: float = COMPUTING) -> dict[str, object]:
     except SystemExit as end:
         code = end.code
     _deadlines(0, 0)
-    return {
-        "code": code,
-        "out": out.getvalue(),
-        "err": err.getvalue(),
-        "grown": memory("VmHWM") - before,
-    }
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "grown": memory("VmHWM") - before}
 
 
 def _deadlines(computing: float, waiting: float) -> None:

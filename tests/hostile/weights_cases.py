@@ -12,7 +12,7 @@ from tests.hostile.case import ESCAPES, PAGE, POINTER, WEIGHTS, Case, entry, saf
 
 Q = "base_model.model.model.layers.0.self_attn.q_proj"
 A, B = f"{Q}.lora_A.weight", f"{Q}.lora_B.weight"
-DAMAGED = "no valid safetensors file or is cut off"
+DAMAGED = "not a valid safetensors file or is cut off"
 PAIR = {A: entry(0, 64, (2, 8)), B: entry(64, 160, (12, 2))}
 
 

@@ -159,6 +159,16 @@ def test_what_hidden_states_say(least, text):
     assert found.numbers[0].value == np.nanmin(least)
 
 
+@pytest.mark.parametrize("kinds", [("cka", "cka_debiased"), ("cka_debiased",)])
+def test_the_debiased_of_two_kinds_counts(kinds):
+    found = made("ab", layers=3, probes=("cka",))
+    for kind in kinds:
+        found = with_layers(found, kind, {PAIR: [0.9, 0.8 if kind == "cka" else 0.75, 0.9]})
+    found = one_with("idden states", found)
+    assert found.text == "a and b: hidden states differ somewhat (debiased CKA 0.75 in layer 1)."
+    assert (found.numbers[0].metric, found.numbers[0].value) == ("cka_debiased", 0.75)
+
+
 @pytest.mark.parametrize(
     ("accuracy", "p", "text"),
     [

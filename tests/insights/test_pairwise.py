@@ -93,7 +93,7 @@ def test_adapters_without_a_common_module_are_told_so_in_one_line(capsys):
 
 
 def test_chance_of_a_pair_is_by_the_ranks_its_updates_have():
-    """Columns of zeros, or twice the same, are no dimension."""
+    """Columns of zeros, or twice the same, are not dimensions."""
     rng = torch.Generator().manual_seed(1)
     here = ModuleId(0, "q_proj")
 

@@ -122,4 +122,4 @@ def test_sizes_are_compared_within_a_group_and_with_those_partly_like_it():
     assert one_with("times as far", partly).text.startswith("c moved 8 times as far as a")
     assert one_with("times as far", made("abc", norm=norm, cosine=0.1, pairs={"ab": 0.9})) is None
     two_partly = made("abcd", norm={"a": 2.0, "b": 2.0, "c": 8.0, "d": 0.5}, cosine=0.5, pairs={"ab": 0.9, "cd": 0.1})
-    assert one_with("times as far", two_partly) is None, "c and d are no pair of the group"
+    assert one_with("times as far", two_partly) is None, "c and d are not a pair of the group"

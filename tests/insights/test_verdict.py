@@ -266,6 +266,11 @@ def test_the_verdicts_of_the_demo_agree_with_what_was_measured():
         assert found.measured
         assert found.headline.index("oss ") < found.headline.index("In weights")
         assert ("a barrier parts them" in found.headline) == (rise > 0.01 * max(path[0], path[-1])), found.headline
+        least = np.nanmin(demo.blocks["cka_debiased", "layer"][i, j])
+        assert ("hidden states alike in every layer" in found.headline) == (least >= 0.95), found.headline
+        assert ("hidden states part from" in found.headline) == (least < 0.7), found.headline
+        p = demo.blocks["mcnemar_p_holm", "global"][i, j, 0]
+        assert ("ccuracy does not tell them apart" in found.headline) == (p >= 0.05), found.headline
     seeds = verdict(demo, demo.index("sft"), demo.index("sft_s123"))
     assert "no barrier" in seeds.behaviour
     assert "hidden states alike in every layer" in seeds.behaviour

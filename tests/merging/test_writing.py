@@ -178,7 +178,7 @@ def test_what_no_sum_has_is_said(tmp_path):
     write_random(tmp_path / "b", 1)
     adapters = opened(tmp_path / "a", tmp_path / "b")
     told = made(tmp_path / "sum", adapters, (1.0, 1.0))
-    assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are no part of the sum" in told.lost[0]
+    assert "a has 1 tensor, such as base_model.model.lm_head.weight, that are not part of the sum" in told.lost[0]
     assert made(tmp_path / "b alone", adapters, (0.0, 1.0)).lost == ()
 
 

@@ -175,8 +175,7 @@ def test_cancel_keeps_what_is_finished(opened):
     resumed = Prober().run(adapters, study, LMC)
     fresh = kept.block("lmc_loss", "global")
     np.testing.assert_array_equal(
-        np.where(np.isnan(fresh), 0, fresh),
-        np.where(np.isnan(fresh), 0, resumed.block("lmc_loss", "global")),
+        np.where(np.isnan(fresh), 0, fresh), np.where(np.isnan(fresh), 0, resumed.block("lmc_loss", "global"))
     )
 
 

@@ -1,4 +1,4 @@
-"""Positions of the template are no data: lens depth and pooled CKA of a run against the obvious."""
+"""Positions of the template are not data: lens depth and pooled CKA of a run against the obvious."""
 
 from dataclasses import replace
 

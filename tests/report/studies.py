@@ -19,7 +19,7 @@ HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a\u20
 def full_study(names=METHODS, layers=36, *, probes=PROBES, k=10, rank=16, seed=0, base="org/base"):
     """Every metric of the weights and of these probes, random within its range; NaN of an adapter with itself.
 
-    Scales are known: shares in place of norms are no part of it.
+    Scales are known: shares in place of norms are not part of it.
     """
     rng = np.random.default_rng(seed)
     modules = tuple(ModuleId(layer, f"mlp.{p}") for layer in range(layers) for p in PROJECTIONS)

@@ -4,6 +4,7 @@ import pytest
 
 from inspector.study.metrics import DEFINITIONS, shown_in
 from inspector.study.metrics.definition import Definition
+from inspector.study.metrics.spectra import RANKS as COUNTED
 
 ANGLES = ("principal_angle", "principal_angle_right")
 TOP = (*ANGLES, "subspace_overlap", "subspace_overlap_right")
@@ -59,6 +60,11 @@ def where(**fields):
 )  # fmt: skip
 def test_which_metrics_have_a_value(fields, metrics):
     assert where(**fields) == set(metrics)
+
+
+def test_ranks_that_count_directions():
+    """Tables show them with one digit; a share is none of them."""
+    assert set(COUNTED) == set(RANKS)
 
 
 def test_numbers_that_only_go_with_another():

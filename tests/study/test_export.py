@@ -13,9 +13,11 @@ import pytest
 
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import InspectorError
+from inspector.study import export
 from inspector.study.export import load, save
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import Settings
+from inspector.study.module_id import ModuleId
+from inspector.study.study import AdapterInfo, Settings, Study
 from inspector.study.table import COLUMNS, rows
 from inspector.tables.studies import print_groups, print_study, print_summary
 from inspector.workflows import analyze
@@ -136,8 +138,7 @@ def test_nothing_half_written(study, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"format": "other"}', '{"format": "adapter-inspector study", "version": 1}', "\x00\xff"],
+    "text", ["", "[]", "{}", '{"format": "other"}', '{"format": "adapter-inspector study", "version": 1}', "\x00\xff"]
 )
 def test_what_is_no_study_is_refused_in_a_sentence(tmp_path, text):
     path = tmp_path / "s.json"
@@ -246,3 +247,39 @@ def test_what_was_written_beside_a_study_is_named_as_what_it_is(tmp_path):
     ):
         with pytest.raises(InspectorError, match=what):
             load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({}, ""),
+        ({"adapters": ()}, "no adapters"),
+        ({"adapters": ("a", "a")}, "names of adapters"),
+        ({"adapters": ("a", "a\x07")}, "names of adapters"),
+        ({"modules": (ModuleId(0, "q"), ModuleId(0, "q"))}, "modules"),
+        ({"modules": (ModuleId(0, "q"), ModuleId(-1, "q"))}, "layers"),
+        ({"modules": (ModuleId(0, "q"), ModuleId(999_999, "q"))}, ""),
+        ({"modules": (ModuleId(0, "q"), ModuleId(1_000_000, "q"))}, "layers"),
+        ({"modules": (ModuleId(None, "q"), ModuleId(0, "q"))}, ""),
+        ({"depth": 999_999}, ""),
+        ({"depth": 1_000_000}, "layers"),
+        ({"depth": -1}, "layers"),
+        ({"shapes": np.array([[[8, 8], [0, -1]]])}, "shapes"),
+        ({"shapes": np.array([[[8, 8], [2**40, 1]]])}, "shapes"),
+        ({"shapes": np.array([[[8, 8], [2**40 - 1, 1]]])}, ""),
+        ({"shapes": np.zeros((1, 0, 2), dtype=int), "modules": ()}, ""),
+        ({"settings": Settings(k=0)}, "k"),
+        ({"settings": Settings(k=1)}, ""),
+        ({"settings": Settings(k=999_999)}, ""),
+        ({"settings": Settings(k=1_000_000)}, "k"),
+    ],
+)
+def test_what_no_analysis_gives_is_refused(changed, what):
+    changed = changed | {"adapters": tuple(AdapterInfo(n, n, "x") for n in changed.get("adapters", ("a", "b")))}
+    modules = (ModuleId(0, "q"), ModuleId(1, "q"))
+    found = replace(Study((), modules, np.full((2, 2, 2), 8)), **changed)
+    if what:
+        with pytest.raises(ValueError, match=f"^impossible {what}$"):
+            export._refuse_impossible(found)
+    else:
+        export._refuse_impossible(found)

@@ -55,7 +55,7 @@ def test_numbers_that_were_measured_otherwise_are_dropped(other):
     }
     study = made(blocks=blocks, probes=(LMC, CKA))
     found = merged(study, replace(LMC, **other), {("barrier_chord", "global"): pairs(2, 1)})
-    assert {metric for metric, _ in found.blocks} == {"cka", "barrier_chord"}, "a cosine follows from its modules"
+    assert {metric for metric, _ in found.blocks} == {"cka", "cosine", "barrier_chord"}
     assert [probe.probe for probe in found.probes] == ["cka", "lmc"]
     bare = without(study, "lmc")
     assert ({metric for metric, _ in bare.blocks}, bare.probes) == ({"cka", "cosine"}, (CKA,))

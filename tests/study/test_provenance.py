@@ -83,13 +83,13 @@ def test_a_record_counts_before_the_name_and_survives_saving(tmp_path):
 @pytest.mark.parametrize(
     ("origin", "label"),
     [
-        (Origin("sft", 2e-4, 42), "lr 0.0002, seed 42"),
-        (Origin("sft", 2e-4), "lr 0.0002"),
-        (Origin("sft", seed=0), "seed 0"),
-        (Origin("sft", init_seed=1, step=9), ""),
+        (Origin("sft", 2e-4, 42, steps=9), "sft, lr 0.0002, seed 42, 9 steps"),
+        (Origin("sft", 2e-4, logged_lr=1e-4), "sft, lr 0.0002"),
+        (Origin(seed=0, logged_lr=1e-4), "lr at least 0.0001, seed 0"),
+        (Origin("sft", init_seed=1, step=9), "sft"),
     ],
 )
-def test_what_tells_runs_of_a_method_apart(origin, label):
+def test_what_is_told_of_a_run(origin, label):
     assert origin.label == label
 
 

@@ -26,14 +26,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def rollouts(folder: Path, *, groups: int = 6, rewards=(1.0, 0.0, 0.0, 1.0), tail="") -> Path:
-    """`groups` sums, four answers each, of different lengths."""
+def rollouts(folder: Path, *, groups: int = 6, rewards=(1.0, 0.0, 0.0, 1.0), tail="", held_out: int = 0) -> Path:
+    """`groups` sums, four answers each, of different lengths, and as many more as are held out."""
     lines = []
-    for g in range(groups):
+    for g in range(groups + held_out):
         for k, reward in enumerate(rewards):
             text = f"{g} + {k} is {g + k if reward else g - k}" + " so" * ((g + k) % 3) + tail
             row = {"prompt": f"What is {g}?", "completion": text, "answer": str(g), "reward": reward, "group": g}
-            lines.append(json.dumps(row))
+            lines.append(json.dumps(row | ({"split": "test"} if g >= groups else {})))
     path = folder / "rollouts.jsonl"
     path.write_text("\n".join(lines))
     return path
@@ -77,7 +77,7 @@ def made(folder: Path, name: str, file: Path, place: Path, *, shift: float = 0.0
     settings = SETTINGS | {"base": str(folder), "clip": 1e9, "steps": 1} | more
     recipe = resolve(Source("", {}, {}, {}), name, [f"{k}={v}" for k, v in settings.items()])[0][1]
     base = load_base(str(folder), "cpu", "float32")
-    rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut)
+    rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
     found = examples(method(name), recipe, rows)
     tensors = start.initial(base.model, recipe.rank, recipe.targets, recipe.init_seed)
     trainer = build(method(name), recipe, base, found, place, [], checkpoints.Guard())

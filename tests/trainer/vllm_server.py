@@ -1,7 +1,7 @@
 """A stand-in for a vLLM server on localhost: it loads the LoRA folders it is told of with PEFT, and samples from them.
 
-What it answers follows vLLM's documentation and source: names, statuses, error bodies, the plain text after a load. It
-draws as this program's own sampler does, so that equal adapters and seeds give equal completions.
+What it answers follows the source of vLLM 0.33.0: names, statuses, error bodies, the plain text after a load; what it
+takes is vllm_schema.py. It draws as this program's own sampler does: equal adapters and seeds give equal completions.
 """
 
 import json
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from inspector.base_model.base import load_base
 from inspector.base_model.generation import Hooks, generate
 from tests.local_server import LocalServer
+from tests.trainer import vllm_schema as schema
 from trainer.rollouts.draws import Sampling
 from trainer.rollouts.sampling import Chooser
 
@@ -46,6 +47,7 @@ class VllmServer(LocalServer):
         self.most = 0
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.faults: list[Fault] = []
+        self.refused: list[str] = []
         self.lock = threading.Lock()
         self._path = base
 
@@ -60,14 +62,15 @@ class VllmServer(LocalServer):
         if not name or not path:
             return 400, _error("Both 'lora_name' and 'lora_path' must be provided.", "InvalidUserInput", 400)
         if name in self.adapters:
-            return 400, _error(f"The lora adapter '{name}' has already been loaded.", "InvalidUserInput", 400)
+            told = f"The lora adapter '{name}' has already been loaded. If you want to load the adapter in place, set "
+            return 400, _error(f"{told}'load_inplace' to True.", "InvalidUserInput", 400)
         if not self.sees_files or not Path(path, "adapter_config.json").is_file():
             told = f"Loading lora {name} failed: No adapter found for {path}"
             return 404, _error(told, "NotFoundError", 404)
         rank = json.loads(Path(path, "adapter_config.json").read_text())["r"]
         if rank > self.rank:
             told = f"LoRA rank {rank} is greater than max_lora_rank {self.rank}."
-            return 400, _error(told, "BadRequestError", 400)
+            return 500, _error(told, "InternalServerError", 500)
         self.loads.append((name, path, load_file(Path(path) / "adapter_model.safetensors")))
         plain = load_base(str(self._path), "cpu", "float32").model
         self.adapters[name] = PeftModel.from_pretrained(plain, path).eval()
@@ -103,8 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
     def do_GET(self) -> None:
-        card = {"id": self.vllm.name, "object": "model", "max_model_len": self.vllm.context, "parent": None}
-        listed = [card, *({"id": name, "parent": self.vllm.name} for name in self.vllm.adapters)]
+        always = {"object": "model", "created": 1, "owned_by": "vllm", "permission": []}
+        card = {"id": self.vllm.name, "root": self.vllm.name, "parent": None, "max_model_len": self.vllm.context}
+        adapters = [
+            {"id": name, "root": "", "parent": self.vllm.name, "max_model_len": None} for name in self.vllm.adapters
+        ]
+        listed = [always | one for one in (card, *adapters)]
         self._send(200, {"object": "list", "data": listed})
 
     def do_POST(self) -> None:
@@ -112,8 +119,12 @@ class _Handler(BaseHTTPRequestHandler):
         with self.vllm.lock:  # the random state of torch and the adapters are one for all threads
             self.vllm.asked.append((self.path, body))
             fault = self.vllm.fault(self.path)
-            if fault:
-                answer: tuple[int, Any] = fault.status, fault.body
+            wrong = schema.fault(self.path, body, self.headers.get("Content-Type", ""))
+            self.vllm.refused += [wrong] if wrong else []
+            if wrong:
+                answer: tuple[int, Any] = 400, _error(wrong, "BadRequestError", 400)
+            elif fault:
+                answer = fault.status, fault.body
             elif self.path == "/v1/completions":
                 answer = self.vllm.complete(body)
             elif not self.vllm.updating:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from inspector.common.errors import InspectorError
+from inspector.trajectory.result import METRICS, Curve, Trajectory, rows
 from inspector.trajectory.runs import Scanner
 from tests.makers import write_random
 from tests.trajectory.training import aged, begin, finish, land, log, trained
@@ -28,6 +29,24 @@ def test_runs_by_name_and_checkpoints_by_step(tmp_path):
     assert (ten.state, ten.step, ten.steps) == ("training", 100, 40)
     assert ten.newest == tmp_path / "sft-10" / ".checkpoints" / "checkpoint-100"
     assert ten.losses[:2] == ((1, 2.0), (2, 1.0))
+
+
+def test_what_was_held_out_is_read_beside_the_losses(tmp_path):
+    """Twice, as the log is looked at again and again; a kept step before the last one does not shorten the run."""
+    trained(tmp_path / "sft", 10)
+    lines = [{"step": 0, "nll_right": 2.5}, {"step": 1, "loss": 2.0}, {"step": 1, "nll_right": 1.5, "accuracy": 0.25}]
+    (tmp_path / "sft" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    scanner = Scanner(tmp_path)
+    for _ in range(2):
+        (run,) = scanner.scan(time.time())
+        assert run.losses == ((1, 2.0),)
+        assert run.held_out == (("nll_right", ((0, 2.5), (1, 1.5))), ("accuracy", ((1, 0.25),)))
+    found = Trajectory((Curve(run, ()),))
+    assert found.metrics == (*METRICS[:5], "loss", "nll_right", "accuracy")
+    assert [row[:3] + row[5:] for row in rows(found)] == [
+        ("sft", 1, "loss", 2.0), ("sft", 0, "nll_right", 2.5), ("sft", 1, "nll_right", 1.5),
+        ("sft", 1, "accuracy", 0.25),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("below", ["", ".checkpoints"])

@@ -57,3 +57,12 @@ async def strike(pilot: Pilot, *keys: str) -> None:
     app.call_later(lambda: (app.focused or app.screen).call_later(done.set))
     await done.wait()
     await pilot.pause()
+
+
+async def settle(pilot: Pilot, condition) -> None:
+    """Wait until it holds; AssertionError after half a minute at least: other work may share the machine."""
+    for _ in range(1500):
+        await pilot.pause(0.02)
+        if condition():
+            return
+    raise AssertionError("did not settle")

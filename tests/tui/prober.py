@@ -9,7 +9,7 @@ from textual.widgets import Static
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES
+from tests.tui.helpers import NAMES, visit
 from tests.tui.probed import with_digests, with_lmc
 from tests.tui.test_workers import adapters_of
 
@@ -49,6 +49,13 @@ def app_with(prober, n: int = 5, base: str = "org/base-135M") -> InspectorApp:
     app.loaded = {adapter.info.name: adapter for adapter in adapters_of(study)}
     app.probers = SimpleNamespace(get=lambda: prober)
     return app
+
+
+async def asks(pilot, view: str = "basins", *keys: str) -> None:
+    """The question what to run, asked from a view."""
+    await visit(pilot, view)
+    await pilot.press(*keys, "p")
+    await pilot.pause()
 
 
 def told(app) -> str:

@@ -54,7 +54,7 @@ async def test_how_many_are_answered_stands_there_while_answers_come_in():
             app.repaint()
             lines = [line for line in body(app).splitlines() if " of 64" in line]
             assert [line[-8:].strip() for line in map(str.rstrip, lines)] == missing
-            assert all(re.search(r"\.\d\d \[\.\d\d, (\.\d\d|1)\]", line) for line in lines)
+            assert all(re.search(r"0\.\d\d \[0\.\d\d, (0|1)\.\d\d\]", line) for line in lines)
             assert not any(" p " in line for line in lines)
         assert "so far" in body(app)
         app.take(with_accuracy(study))

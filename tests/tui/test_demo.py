@@ -8,8 +8,7 @@ from pathlib import Path
 from inspector.common.assets import DEMO
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
-from tests.tui.helpers import area, body
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, body, settle
 
 ROOT = Path(__file__).parents[2]
 

@@ -77,7 +77,7 @@ async def test_order_by_similarity_and_back():
         await pilot.press("s", "u")
         assert app.state.names == NAMES
         await pilot.press("s")
-        assert app.state.names != NAMES, "what was undone is no order by similarity any more"
+        assert app.state.names != NAMES, "what was undone is not an order by similarity any more"
 
 
 def test_similarity_order_groups_blocks_and_survives_nan():

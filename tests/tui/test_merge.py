@@ -15,9 +15,9 @@ from inspector.tui.subjects import pair_label
 from inspector.tui.views.merge.sums import percent, significant
 from tests.memory import random_adapter
 from tests.tui.factory import make_study
-from tests.tui.helpers import SIZES, app_with, area, body, visit
+from tests.tui.helpers import SIZES, app_with, area, body, settle, visit
 from tests.tui.probed import probed_study
-from tests.tui.test_sum import app_on, dense, settle
+from tests.tui.test_sum import app_on, dense
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 from textual.widgets import Input
 
+from inspector.study.export import save
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.opening.dialog import OpenDialog
@@ -10,9 +11,9 @@ from inspector.tui.opening.offers import Offer, completed, offers, paths, recent
 from tests.adapters.hub.cases import hub_for
 from tests.adapters.hub.test_search import listed, nowhere
 from tests.makers import write_random
-from tests.tui.helpers import app_with, area, body, strike
+from tests.tui.factory import make_study
+from tests.tui.helpers import app_with, area, body, everything, settle, strike
 from tests.tui.prober import visible
-from tests.tui.test_workers import settle
 
 
 @pytest.fixture
@@ -39,8 +40,9 @@ def field(app) -> str:
     return app.screen.query_one(Input).value
 
 
-async def listing(pilot, app):
-    """The dialog once it shows the offers for what is typed."""
+async def listing(pilot, app, *keys):
+    """The dialog once it shows the offers for what is typed, with these keys."""
+    await pilot.press(*keys)
     await settle(pilot, lambda: isinstance(app.screen, OpenDialog) and app.screen.shown == app.screen.typed)
     await pilot.pause()
     return visible(app)
@@ -86,8 +88,7 @@ def test_what_was_opened_is_remembered_newest_first_and_not_for_ever():
 async def test_tab_completes_and_goes_on(runs, asked, size):
     app = InspectorApp([])
     async with app.run_test(size=size) as pilot:
-        await pilot.press("o")
-        assert "demo" in await listing(pilot, app)
+        assert "demo" in await listing(pilot, app, "o")
         await strike(pilot, "r", "tab")
         await settle(pilot, lambda: field(app) == "runs/")
         text = await listing(pilot, app)
@@ -106,10 +107,8 @@ async def test_tab_completes_and_goes_on(runs, asked, size):
 async def test_arrows_choose_and_enter_opens_the_marked_one(runs, asked):
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("o")
-        await listing(pilot, app)
-        await pilot.press(*"runs/")
-        await listing(pilot, app)
+        await listing(pilot, app, "o")
+        await listing(pilot, app, *"runs/")
         await pilot.press("down", "down", "down", "up", "enter")
         await settle(pilot, lambda: asked)
         assert asked == ["runs/sft-a/"]
@@ -118,8 +117,7 @@ async def test_arrows_choose_and_enter_opens_the_marked_one(runs, asked):
 async def test_nothing_typed_and_nothing_marked_opens_nothing(runs, asked):
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("o")
-        await listing(pilot, app)
+        await listing(pilot, app, "o")
         await pilot.press("enter")
         await pilot.pause()
         assert len(app.screen_stack) == 1
@@ -137,9 +135,23 @@ async def test_what_was_opened_is_listed_by_the_next_start(runs):
         again.state.opening = ""
         again.repaint()
         assert "Recent, and listed by o:" in body(again)
-        await pilot.press("o")
-        text = await listing(pilot, again)
+        text = await listing(pilot, again, "o")
         assert "recent" in text
+
+
+async def test_a_saved_study_opens_alone(runs, monkeypatch):
+    save(make_study(3), runs / "runs" / "three.parquet")
+    (runs / "runs" / "torn.parquet").write_bytes(b"PAR1")
+    assert Offer("runs/three.parquet", "study") in offers("runs/t", [], [])
+    app = InspectorApp([])
+    async with app.run_test(size=(80, 24)) as pilot:
+        for name, text in (("torn", "torn.parquet"), ("three", "run_0"), ("three", "opens alone")):
+            await pilot.press("o")
+            await listing(pilot, app)
+            await pilot.press(*f"runs/{name}.parquet", "enter")
+            await settle(pilot, lambda text=text: text in everything(app))
+        assert app.state.names == ("run_0", "run_1", "run_2")
+        assert app.state.measured
 
 
 async def test_an_empty_start_offers_demo_and_open(runs):
@@ -156,8 +168,7 @@ async def test_the_demo_does_not_join_others_by_one_key(asked):
         await pilot.press("d")
         assert "others are open" in area(app, "status").text
         assert app.state.size == 5
-        await pilot.press("o")
-        await listing(pilot, app)
+        await listing(pilot, app, "o")
         await pilot.press(*"demo", "enter")
         await settle(pilot, lambda: asked)
         assert len(asked) == 11 + 5
@@ -168,13 +179,11 @@ async def test_the_hub_is_asked_on_request_alone(runs, asked, monkeypatch, tmp_p
         hub.answers["api/models"] = listed("org/math-lora", "org/math-dpo")
         app = InspectorApp([])
         async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.press("o")
-            await listing(pilot, app)
+            await listing(pilot, app, "o")
             await pilot.press("ctrl+f")
             await pilot.pause()
             assert "type what to search the Hub for" in visible(app)
-            await pilot.press(*"x=math")
-            await listing(pilot, app)
+            await listing(pilot, app, *"x=math")
             assert hub.requests == []
             await pilot.press("ctrl+f")
             await settle(pilot, lambda: "2 repos of PEFT on the Hub" in visible(app))
@@ -188,10 +197,8 @@ async def test_a_hub_that_cannot_be_reached_leaves_what_is_listed(runs, monkeypa
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", nowhere())
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("o")
-        await listing(pilot, app)
-        await pilot.press(*"ru")
-        await listing(pilot, app)
+        await listing(pilot, app, "o")
+        await listing(pilot, app, *"ru")
         await pilot.press("ctrl+f")
         await settle(pilot, lambda: "Cannot reach" in visible(app))
         assert "runs/" in visible(app)
@@ -200,10 +207,8 @@ async def test_a_hub_that_cannot_be_reached_leaves_what_is_listed(runs, monkeypa
 async def test_clicks_mark_and_open(runs, asked):
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("o")
-        await listing(pilot, app)
-        await pilot.press(*"runs/")
-        await listing(pilot, app)
+        await listing(pilot, app, "o")
+        await listing(pilot, app, *"runs/")
         await pilot.click("#offers", offset=(4, 1))
         assert app.screen.at == 1
         await pilot.click("#offers", offset=(4, 1))

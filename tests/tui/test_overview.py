@@ -11,8 +11,7 @@ from inspector.study.aggregate import aggregate
 from inspector.tui.app import InspectorApp
 from inspector.tui.go_to import view_of
 from tests.tui.factory import make_study
-from tests.tui.helpers import area, body, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, body, settle, visit
 
 NAMES = ("sft", "rft", "dft", "dpo", "grpo")
 ALIKE = {(0, 1): 0.95, (0, 2): 0.75, (1, 2): 0.74}

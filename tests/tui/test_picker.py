@@ -11,9 +11,8 @@ from inspector.tui.hub_picker.dialog import Picker
 from inspector.tui.messages import Snapshot
 from tests.adapters.hub.cases import STUDY, hub_for, only, write_study
 from tests.hub_server import Fault
-from tests.tui.helpers import area
+from tests.tui.helpers import area, settle
 from tests.tui.prober import visible
-from tests.tui.test_workers import settle
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ NAN, INF = math.nan, math.inf
 
 
 @pytest.mark.parametrize(
-    "y",
-    [(NAN, NAN, NAN), (0.1, NAN, 0.5), (INF, 0.2, -INF), (NAN, 0.3, NAN), (1e300, -1e300, 0.0), (0.0, 0.0, 0.0)],
+    "y", [(NAN, NAN, NAN), (0.1, NAN, 0.5), (INF, 0.2, -INF), (NAN, 0.3, NAN), (1e300, -1e300, 0.0), (0.0, 0.0, 0.0)]
 )
 @pytest.mark.parametrize("size", [(2, 2), (40, 8), (150, 40)])
 def test_any_numbers_give_a_canvas_of_the_asked_size(y, size):

@@ -11,9 +11,8 @@ from inspector.tui import session
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Snapshot
 from inspector.tui.state import ProbeChoices
-from tests.tui.helpers import area, strike, visit
-from tests.tui.prober import app_with, told, visible
-from tests.tui.test_workers import settle
+from tests.tui.helpers import area, settle, strike, visit
+from tests.tui.prober import app_with, asks, told, visible
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,8 +120,8 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"limit": "many"}, "no whole number above 0"),
-        ({"limit": "0"}, "no whole number above 0"),
+        ({"limit": "many"}, "not a whole number above 0"),
+        ({"limit": "0"}, "not a whole number above 0"),
         ({"device": "gpu"}, "none of auto, cpu, cuda"),
         ({"file": "no/such.jsonl"}, "there is no file"),
         ({"file": "x.txt"}, "ending in .jsonl or .parquet"),
@@ -131,9 +130,7 @@ async def test_what_is_typed_replaces_a_remembered_value_unless_a_key_goes_into_
 async def test_a_bad_value_is_explained_and_kept(prober, fields, why):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         if "file" in fields:
             await pilot.press(*["tab"] * 3, "right")
         for name, value in fields.items():
@@ -165,9 +162,7 @@ async def test_what_the_prober_refuses_is_shown_before_it_runs(prober):
 async def test_without_a_named_base_one_must_be_given(prober):
     app = app_with(prober, base="")
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         assert "no adapter names its base" in told(app)
         await pilot.press("enter")
         assert len(app.screen_stack) == 2
@@ -184,15 +179,11 @@ async def test_each_view_presets_its_probe_and_hides_what_does_not_matter(prober
     async with app.run_test(size=(80, 24)) as pilot:
         presets = (("basins", "[loss barriers]"), ("cka", "[CKA + lens depth]"), ("accuracy", "[accuracy]"))
         for view, chosen in presets:
-            await visit(pilot, view)
-            await pilot.press("p")
-            await pilot.pause()
+            await asks(pilot, view)
             assert chosen in visible(app)
             assert ("plotted (4)" in visible(app)) == (view != "accuracy")
             await pilot.press("escape")
-        await visit(pilot, "size")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot, "size")
         assert "[intruders]" in visible(app)
         assert "how many" not in visible(app)
         await pilot.press("escape")
@@ -208,9 +199,7 @@ async def test_nothing_open_is_said(prober):
 async def test_it_begins_with_what_to_run_and_marks_the_row_that_keys_go_to(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         assert marked(app) == "▸ run"
         await pilot.press("right")
         assert "[CKA + lens depth]" in visible(app)
@@ -272,9 +261,8 @@ def test_a_foreign_session_gives_the_defaults():
 def test_the_dialog_and_its_estimate_need_no_torch(tmp_path):
     program = """
 import asyncio, sys
-from tests.tui.helpers import visit
+from tests.tui.helpers import settle, visit
 from tests.tui.prober import app_with, told
-from tests.tui.test_workers import settle
 from inspector.probes.runner import Prober
 async def main():
     app = app_with(Prober())

@@ -6,18 +6,16 @@ from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Opened, OpeningDone, Probed, Snapshot
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, area, body, visit
+from tests.tui.helpers import NAMES, area, body, settle, visit
 from tests.tui.probed import with_accuracy, with_digests, with_lmc
-from tests.tui.prober import app_with, visible
-from tests.tui.test_workers import adapters_of, settle
+from tests.tui.prober import app_with, asks, visible
+from tests.tui.test_workers import adapters_of
 
 
 async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: "4 of 10 pairs · 1 measured" in body(app))
         assert "1,234 tokens/s · 3:20 min left" in area(app, "status").text
@@ -45,9 +43,7 @@ async def test_enter_runs_in_the_background_and_keys_stay_free(prober):
 async def test_cancel_keeps_what_was_measured(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
         await pilot.press("escape")
@@ -60,9 +56,7 @@ async def test_cancel_keeps_what_was_measured(prober):
 async def test_p_while_the_base_runs_stops_that_and_asks_anew(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
         await visit(pilot, "cka")
@@ -83,9 +77,7 @@ async def test_the_cursor_s_pair_runs_with_the_plotted_ones(prober):
     app = app_with(prober)
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press(*["down"] * 4, "p")
-        await pilot.pause()
+        await asks(pilot, "basins", *["down"] * 4)
         assert "plotted (5)" in visible(app)
         await pilot.press("enter")
         await settle(pilot, lambda: prober.requests and app.progress is None)
@@ -96,9 +88,7 @@ async def test_other_work_takes_over_and_says_so(prober, monkeypatch):
     monkeypatch.setattr(workers, "measure", lambda *_rest: None)
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
         await visit(pilot, "angles")
@@ -114,9 +104,7 @@ async def test_errors_are_words_in_status_and_log(prober):
     prober.failure = "Cannot load the base org/base-135M: give a folder."
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: app.progress is None and app.log_lines)
         assert (prober.failure, "bad") in app.log_lines
@@ -134,9 +122,7 @@ async def test_late_results_and_other_generations_are_dropped(prober):
 async def test_a_rename_and_a_removal_while_it_runs(prober):
     app = app_with(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.study.probe("lmc"))
         await visit(pilot, "adapters")
@@ -154,9 +140,7 @@ async def test_removed_adapters_do_not_run(prober):
     prober.release.set()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("x")
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await settle(pilot, lambda: prober.requests and app.progress is None)
         assert prober.adapters == [list(NAMES[1:])]
@@ -195,9 +179,7 @@ async def test_a_saved_study_opens_its_adapters_again_first(prober, monkeypatch)
     app = InspectorApp(study=study)
     app.probers = SimpleNamespace(get=lambda: prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         assert "Read the 3 adapters again" in " ".join(visible(app).replace("│", " ").split())
         await pilot.press("n", "p")
         await pilot.pause()

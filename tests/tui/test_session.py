@@ -5,8 +5,7 @@ from dataclasses import replace
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, VIEWS, app_with, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import NAMES, VIEWS, app_with, settle, visit
 
 PLACE = ("view", "layer", "one_layer", "filter", "row", "col")
 CHOICES = ("metric", "order", "chosen", "reference")

@@ -18,9 +18,9 @@ from inspector.tui.views.trajectory import watcher
 from tests.makers import write_random
 from tests.trajectory.training import trained
 from tests.tui.helpers import app_with as saved_app
-from tests.tui.helpers import area, visit
+from tests.tui.helpers import area, settle, visit
 from tests.tui.prober import app_with as probing_app
-from tests.tui.test_workers import settle
+from tests.tui.prober import asks
 
 pytestmark = pytest.mark.slow
 
@@ -96,9 +96,7 @@ async def test_the_base(prober, error):
     prober.run = raising(error)
     app = probing_app(prober)
     async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "basins")
-        await pilot.press("p")
-        await pilot.pause()
+        await asks(pilot)
         await pilot.press("enter")
         await told(pilot, app, error)
 

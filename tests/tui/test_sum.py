@@ -21,7 +21,7 @@ from inspector.tui.views.merge.sums import percent, significant
 from tests.memory import adapter as in_memory
 from tests.memory import random_adapter
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything, visit
+from tests.tui.helpers import NAMES, SIZES, app_with, area, body, everything, settle, visit
 
 
 @pytest.fixture
@@ -34,14 +34,6 @@ def app_on(adapters) -> InspectorApp:
     app = InspectorApp(study=analyse(adapters, Settings()))
     app.loaded = {adapter.info.name: adapter for adapter in adapters}
     return app
-
-
-async def settle(pilot, condition):
-    for _ in range(500):
-        await pilot.pause(0.02)
-        if condition():
-            return
-    raise AssertionError("did not settle")
 
 
 def dense(adapters, weights, keep=lambda _module: True):
@@ -178,7 +170,7 @@ async def test_a_weight_is_typed_and_what_is_none_is_said():
         for wrong in "x", "nan", "1e9":
             await pilot.press("enter", "ctrl+a", "ctrl+k", *wrong, "enter")
             await pilot.pause()
-            assert f"{wrong} is no weight" in app.note[0]
+            assert f"{wrong} is not a weight" in app.note[0]
         assert app.state.mixture.weight(1) == -0.25
         await pilot.press("space", "down", "space")
         assert shlex.join(app.view.shell_command(app.state)) == (

@@ -18,8 +18,7 @@ from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.layers import LayersView
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, VIEWS, body, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import NAMES, VIEWS, body, settle, visit
 
 ORIGINS = (
     Origin("sft", 2e-4, 42, 42, "f"), Origin("rft", 2e-4, 42, 42, "f"), Origin("dft", 2e-4, 42, 42, "f"),

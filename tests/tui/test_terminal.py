@@ -64,7 +64,7 @@ def go_on(terminal: Terminal, *words: str) -> None:
 
 @pytest.mark.parametrize(("key", "tab"), [("3", "[3 Layers]"), ("8", "[8 Claims]")])
 def test_without_sources_it_opens_where_one_was(state, key, tab):
-    """A set of claims that is remembered is no request to see it."""
+    """A set of claims that is remembered is not a request to see it."""
     for words, keys in ((["demo"], key), ([], "")):
         with Terminal("-m", "inspector", *words, **state) as terminal:
             terminal.shows("quit", "11 adapters")

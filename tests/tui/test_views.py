@@ -12,8 +12,7 @@ from inspector.tui.text import decimal, degrees, general
 from inspector.tui.theme import ink_for
 from inspector.tui.views.objectives import formatted, source
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, SIZES, VIEWS, app_with, area, body, everything, strike, visit
-from tests.tui.test_workers import settle
+from tests.tui.helpers import NAMES, SIZES, VIEWS, app_with, area, body, everything, settle, strike, visit
 
 
 @pytest.mark.parametrize("size", SIZES)

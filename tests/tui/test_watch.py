@@ -1,14 +1,15 @@
 """A training is watched: what lands appears, what is damaged is said, what has finished is named."""
 
+import json
 import shutil
 
 import pytest
 
+from inspector.trajectory.result import METRICS
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.trajectory import watcher
-from tests.trajectory.training import begin, damage, finish, land, log, trained
-from tests.tui.helpers import area, body, everything, visit
-from tests.tui.test_workers import settle
+from tests.trajectory.training import begin, damage, drift, finish, land, log, trained
+from tests.tui.helpers import area, body, everything, settle, visit
 
 
 @pytest.fixture(autouse=True)
@@ -249,3 +250,60 @@ async def test_without_a_training_there_is_no_such_tab():
         app.action_act("go_trajectory")
         assert app.state.view == "overview"
         assert "inspector watch RUN" in app.note[0]
+
+
+async def test_what_is_held_out_is_looked_at_where_it_was_measured(tmp_path):
+    """`m` passes over what no run has measured, and comes to what one has."""
+    for name, lines in {"sft": [], "dpo": [{"step": 0, "accuracy": 0.25}, {"step": 10, "accuracy": 0.75}]}.items():
+        trained(tmp_path / name, 10, 20)
+        with (tmp_path / name / "log.jsonl").open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 4)
+        titles = []
+        for _ in range(7):
+            await pilot.press("m")
+            titles.append(app.state.watched.metric)
+        assert titles == [*METRICS[1:5], "loss", "accuracy", METRICS[0]]
+        await pilot.press("M")
+        text = body(app)
+        assert "share of held-out problems solved" in text
+        assert "0.75" in text
+
+
+async def test_two_checkpoints_are_compared_as_a_pair(tmp_path):
+    trained(tmp_path / "a", 10, 20, 30)
+    trained(tmp_path / "b", 10, seed=1)
+    app = watching(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measured(pilot, app, 4)
+        await settle(pilot, lambda: app.state.size == 2 and app.progress is None)
+        await pilot.press("space")
+        assert "a step 30 is marked" in app.note[0]
+        await pilot.press("space")
+        assert "nothing is marked" in app.note[0]
+        await pilot.press("space", "left", "left", "space")
+        assert app.state.view == "pair"
+        await settle(pilot, lambda: app.state.size == 2 and app.progress is None and app.state.names[0] == "a@10")
+        assert app.state.names == ("a@10", "a@30")
+        assert "a@10" in body(app)
+        await pilot.press("7", "down", "right", "right", "space")
+        assert "no checkpoint of this run at this step" in app.note[0]
+
+
+async def test_milestones_and_what_goes_wrong_are_said(tmp_path):
+    run = trained(tmp_path / "a", 10, 20)
+    app = watching(run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await measured(pilot, app, 2)
+        assert "Keep steps" not in body(app)
+        factors = drift(30)
+        path, (B, A) = next(iter(factors.items()))
+        land(run, 30, factors | {path: (B * 40, A)})
+        land(run, 40, factors | {path: (B * float("nan"), A)})
+        await measured(pilot, app, 4)
+        assert "The direction has settled from step 30 on" in body(app)
+        assert "Keep steps 10, 20, 30, 40: over 10% of ‖ΔW‖" in " ".join(body(app).split())
+        said = " ".join(text for text, _ in app.log_lines)
+        assert "a: nan at step 40" in said

@@ -14,7 +14,7 @@ from inspector.tui import workers
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Filtered, Opened, OpeningDone, Progress, Snapshot, Stopped
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, app_with, area, body, visit
+from tests.tui.helpers import NAMES, app_with, area, body, settle, visit
 
 
 def adapters_of(study) -> list[Adapter]:
@@ -52,14 +52,6 @@ def backstage(monkeypatch):
     monkeypatch.setattr(workers, "measure", measure)
     yield stage
     stage.release.set()
-
-
-async def settle(pilot, condition):
-    for _ in range(1500):  # half a minute at least: other work may share the machine
-        await pilot.pause(0.02)
-        if condition():
-            return
-    raise AssertionError("did not settle")
 
 
 async def test_list_then_numbers_then_done(backstage):

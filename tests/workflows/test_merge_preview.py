@@ -80,7 +80,7 @@ def test_exit_codes_of_a_preview(place, sources, code, said, capsys):
         (("a:0", "b:0.0"), "Every weight is 0"),
         (("nan",), "No module can be added|"),
         (("a", "other:0.5"), "a names the base tiny/base, other names org/other, and their sum fits neither. If"),
-        (("a:x",), "'a' is here, but 'x' after it is no weight"),
+        (("a:x",), "'a' is here, but 'x' after it is not a weight"),
     ],
 )
 def test_what_is_no_sum(place, sources, said, capsys):
@@ -106,7 +106,7 @@ def test_what_is_written_and_said_of_it(place, sources, code, rank, capsys):
         f"Wrote {place / 'sum'}: 6 modules of rank {rank or (8 if '0' not in sources[1].split(':')[-1:] else 4)}."
         in err
     )
-    assert ("that are no part of the sum" in err) == (code == 3)
+    assert ("that are not part of the sum" in err) == (code == 3)
     assert f"at rank {rank or 4}\n" in out
     ((written,), _) = open_sources([str(place / "sum")])
     assert {m.rank for m in written.modules.values()} == {rank or (4 if sources[1].endswith(":0") else 8)}

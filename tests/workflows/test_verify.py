@@ -176,16 +176,13 @@ def test_a_study_of_another_base_is_told_with_the_verdicts(tmp_path):
     ("args", "said"),
     [
         (("nothing.yaml",), "No claims 'nothing.yaml': name a .yaml file, or one of"),
-        (("demo", "extra"), "'extra' is no option: name adapters after --adapters"),
+        (("demo", "extra"), "'extra' is not an option: name adapters after --adapters"),
         (
             ("demo", "--study", "x.json", "--base", "smollm2"),
             "--base says what to measure, and --study has its numbers already",
         ),
         (("demo", "--adapters", "nowhere/at/all"), "No file or folder 'nowhere/at/all' here"),
-        (
-            ("demo", "--adapters", f"else={DEMO / 'sft'}"),
-            "No claim names else. NAME=SOURCE gives one of",
-        ),
+        (("demo", "--adapters", f"else={DEMO / 'sft'}"), "No claim names else. NAME=SOURCE gives one of"),
         (("demo", "--out", "no/such/folder.json"), "there is no folder"),
     ],
 )

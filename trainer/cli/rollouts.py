@@ -15,12 +15,14 @@ from inspector.common.text import count, plain
 from inspector.tasks.grading import Grader
 from trainer.exporting import FORMS, export
 from trainer.rollouts.mapping import PRESETS, Mapped, columns_of, mapped
+from trainer.rollouts.reasoning import LEARNED, WRAP
 from trainer.rollouts.row_file import check_suffix, write_rows
 from trainer.rollouts.sample import DONE, Options, sample
 from trainer.rollouts.schema import read_rollouts
 from trainer.rollouts.summary import lines, summarise
 
 _OF_SERVERS, _OF_LOCAL_TEACHERS = ("concurrency", "per_minute", "body"), ("device", "dtype", "batch")
+_EXPORTED = "is for --export: the column is always kept, and `inspector train --reasoning` says what is learned of it."
 _OF_SAMPLING = (
     "limit", "k", "server", "temperature", "top_p", "max_new_tokens", "seed", "shots",
     *_OF_SERVERS, *_OF_LOCAL_TEACHERS,
@@ -58,7 +60,12 @@ _OF_SAMPLING = (
 @click.option(
     "--shots", type=click.IntRange(-1), default=-1, help="Worked examples shown.  [default: all the task has]"
 )
-@click.option("--split", default="train", show_default=True, help="What the rows say under `split`.")
+@click.option(
+    "--split",
+    default="train",
+    show_default=True,
+    help="What the rows say under `split`; any but train is held out of trainings.",
+)
 @click.option("--device", default="auto", show_default=True, shell_complete=DEVICES, help="auto, cpu, cuda, cuda:1 …")
 @click.option(
     "--dtype", default="auto", show_default=True, shell_complete=DTYPES, help="auto, float32, bfloat16, float16."
@@ -78,6 +85,10 @@ _OF_SAMPLING = (
     help="Write FILE to --out for others: TRL's conversational data, verl (one row a prompt; its trainer needs a "
     "reward function for sources it does not know), or OpenR1's groups.",
 )  # fmt: skip
+@click.option(
+    "--reasoning", type=click.Choice(list(LEARNED)), default=WRAP, show_default=True,
+    help="With --export: a teacher's reasoning in <think> tags, as text before the answer, or left out.",
+)  # fmt: skip
 @click.option("--summary", is_flag=True, help="Sum up FILE: rewards, groups, lengths, pairs.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def rollouts(
@@ -86,6 +97,7 @@ def rollouts(
     origin: Path | None,
     columns: tuple[str, ...],
     form: str | None,
+    reasoning: str,
     *,
     summary: bool,
     **options: Any,
@@ -106,11 +118,14 @@ def rollouts(
         _one_mode(file, summary=summary, form=form, out=out, other=origin is not None or bool(options["task"]))
         unread = (*_OF_SAMPLING, "teacher", "split", "columns")
         refuse_unread(unread, f"says how rollouts are made, and {plain(file)} has them already: leave it out.")
+        if form is None:
+            refuse_unread(("reasoning",), _EXPORTED)
         if form is not None and out is not None:
-            say(export(read_rollouts(file), form, out))
+            say(export(read_rollouts(file), form, out, reasoning))
         else:
             _print(file)
         return DONE
+    refuse_unread(("reasoning",), _EXPORTED)
     if form is not None:
         raise InspectorError("Which rollouts? Name them: `inspector rollouts FILE --export FORM --out OUT`.")
     if summary or out is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from inspector.cli.completion import BASES, Words, offered
+from inspector.cli.completion import BASES, TASKS, Words, offered
 from trainer.methods import METHODS, method
 
 
@@ -42,6 +42,9 @@ def _recipes() -> Words:
 def _trackers() -> Words:
     return ("tensorboard", "wandb", "trackio")
 
+
+_SHORT = ("base", "reasoning", "eval_task", "eval_limit", "keep_best")
+"""Options that are settings."""
 
 _HELP = f"""Train an adapter from rollouts.
 
@@ -78,10 +81,23 @@ Ctrl-C stops after the step, with a checkpoint.
 )  # fmt: skip
 @click.option(
     "--base",
-    default="",
     shell_complete=BASES,
     help="The base model: Hub id, folder, or smollm2. Default: the recipe's.",
 )
+@click.option(
+    "--reasoning", type=click.Choice(["wrap", "keep", "drop"]),
+    help="A reasoning teacher's reasoning is learned in <think> tags before its answer (the default), as text there, "
+    "or not.",
+)  # fmt: skip
+@click.option(
+    "--eval-task", metavar="TASK", shell_complete=TASKS,
+    help="Answer these problems at every checkpoint, greedily. Rows of another split than train are scored anyway.",
+)  # fmt: skip
+@click.option("--eval-limit", type=click.IntRange(0), metavar="N", help="The first N of them; 0: all.  [default: 100]")
+@click.option(
+    "--keep-best", type=click.Choice(["nll_right", "accuracy"]),
+    help="The adapter is the checkpoint with the best of these, not the last one.",
+)  # fmt: skip
 @click.option("--name", default="", help="Another name than METHOD for the adapter's folder.")
 @click.option(
     "--tracker",
@@ -108,10 +124,11 @@ Ctrl-C stops after the step, with a checkpoint.
 @click.option("--private", is_flag=True, help="With --push: make the repo private, where it is not there yet.")
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def train(base: str, settings: tuple[str, ...], **options: Any) -> int:
+def train(settings: tuple[str, ...], **options: Any) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from trainer.runs.tasks import Options
     from trainer.train import train as run
 
-    return run(Options(settings=(*settings, *([f"base={base}"] if base else [])), **options))
+    short = [f"{name}={value}" for name in _SHORT if (value := options.pop(name)) not in {None, ""}]
+    return run(Options(settings=(*settings, *short), **options))

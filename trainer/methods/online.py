@@ -37,7 +37,8 @@ class Online(Objective):
 class OnlineGrpo(Online):
     """(1/|o|) Σ_t [−min(ρ_t·Â, clip(ρ_t, 1 ± ε)·Â) + κ·KL_t], Â = (r − mean_g)/std_g, mean over completions
 
-    Fresh completions o, eight a prompt; ρ_t = π_t/π_t(old); KL_t to the model with the adapter off; ε 0.2, κ 0.
+    Fresh completions o, eight a prompt; ρ_t = π_t/π_t(old); ε 0.2, κ 0. KL_t to ref, the model with the adapter off, is
+    ρ_t·(exp δ − δ − 1) with δ = log ref_t − log π_t: TRL's, whose gradient (published without ρ_t) is that of the KL.
 
     ! Groups whose rewards are all equal carry no gradient, yet cost their samples.
 

@@ -112,10 +112,23 @@ def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequenc
             )
 
 
+def weight_note(method: Method, rows: Rows) -> str:
+    """What becomes of the rows' weights; empty if all are 1."""
+    odd = [row.weight for row in rows.rows if row.weight != 1]
+    if not odd:
+        return ""
+    does = (
+        f"what {method.name} gives a row is multiplied by its weight" if method.data == "rows"
+        else f"{method.name} does not read that column, and takes all rows alike"
+    )  # fmt: skip
+    return f"{count(len(odd), 'row')} of a weight other than 1 ({min(odd):g} to {max(odd):g}): {does}."
+
+
 def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
     found = objective.weights(rows)
     if len(found) != len(rows.rows) or not np.isfinite(found).all():
         raise InspectorError(f"{name} must give a finite weight for each of {count(len(rows.rows), 'row')}.")
+    found = [weight * row.weight for weight, row in zip(found, rows.rows, strict=True)]
     kept = [n for n, weight in enumerate(found) if weight or not objective.filters]
     if not any(found[n] and rows.rows[n].targets for n in kept):
         raise InspectorError(f"{name} has nothing to learn here: every row's weight is 0.")

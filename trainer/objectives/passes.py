@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,7 +147,21 @@ def _end_to_end(part: Mapping[str, Tensor], lengths: Sequence[int]) -> dict[str,
 
 
 def _without_mask(_model: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    return args, kwargs | {"attention_mask": None}
+    """But with a cache it is sampled, from prompts padded on the left."""
+    return args, kwargs if kwargs.get("past_key_values") is not None else kwargs | {"attention_mask": None}
+
+
+@contextmanager
+def sampling(model: Any) -> Iterator[None]:
+    """Within it the model has an attention that takes padded prompts and a cache."""
+    before = model.config._attn_implementation  # noqa: SLF001
+    if before == _VARLEN:
+        model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        if before == _VARLEN:
+            model.set_attn_implementation(before)
 
 
 def _varlen_attention(

@@ -6,7 +6,8 @@ name follows from the content (and is the same on every process without a word b
 
 vLLM computes with other kernels, and with the factors in the base's dtype: its probabilities differ a little from the
 training model's. The ratio is computed with the training model's own, as TRL does, without importance correction.
-tests/trainer/vllm_server.py stands in for vLLM, by its documentation and source; no vLLM has run against this.
+tests/trainer/vllm_server.py stands in for vLLM, by the source of 0.33.0 (its request classes, LoRA endpoints and
+messages); no vLLM has run against this.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from trainer.saving import outcome, start
 
 CONCURRENCY = 64
 _TIMEOUT = 3600.0
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Those that vLLM takes as --max-lora-rank [vllm/config/lora.py]."""
 _HOW = "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve {base} --enable-lora --max-lora-rank {rank}"
 _PLAIN = {
     "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0,
@@ -55,7 +58,8 @@ class Place:
     @property
     def how(self) -> str:
         """The command that serves it."""
-        return f"`{_HOW.format(base=plain(self.base_id), rank=self.rank)}`"
+        rank = next((rank for rank in _RANKS if rank >= self.rank), _RANKS[-1])
+        return f"`{_HOW.format(base=plain(self.base_id), rank=rank)}`"
 
     def context(self) -> int:
         """How many tokens prompt and completion may have there, 0 if it does not tell. Raises InspectorError."""

@@ -61,6 +61,11 @@ class Recipe:
         "Rows cut by length, which have no end of text: left out, or kept in their group without a loss.",
         choices=("drop", "mask"),
     )
+    reasoning: str = setting(
+        "wrap",
+        "A reasoning teacher's reasoning: learned in <think> tags before its answer, or as text there, or not.",
+        choices=("wrap", "keep", "drop"),
+    )
     gradient_checkpointing: int | None = setting(
         None,
         "Keep nothing of every k-th block for the backward pass; 0: of none; unset: of as few as memory lets.",
@@ -80,6 +85,23 @@ class Recipe:
     keep: int = setting(2, "How many checkpoints can be resumed from; of the others the adapter stays.", least=1)
     report_step: int = setting(
         0, "The step whose adapter is the run's own, though training goes on after it; 0: the last.", least=0
+    )
+    keep_best: str = setting(
+        "none",
+        "The checkpoint that is the run's own adapter instead of a fixed step: of the lowest nll_right of held-out "
+        "rows, or of the highest accuracy on eval_task.",
+        choices=("none", "nll_right", "accuracy"),
+    )
+    eval_rows: int = setting(
+        1000,
+        "Held-out rows (of any split but train) that are scored before training and at each checkpoint; 0: none.",
+        least=0,
+    )
+    eval_task: str = setting("", "Problems that are answered there, greedily: a task or file as of `inspector eval`.")
+    eval_limit: int = setting(
+        100,
+        "The first so many of them; 0: all.",
+        least=0,
     )
     save_dtype: str = setting("float32", "Of the final adapter.", choices=("float32", "bfloat16"))
     variant: str = setting("", "The line of a method that is written down in several ways; unset: its first.")
@@ -137,6 +159,16 @@ def checked(recipe: Recipe) -> Recipe:
             f"report_step is {recipe.report_step}, and there are {recipe.steps} steps: set it to one of them, or to 0 "
             "for the last."
         )
+    if recipe.keep_best != "none" and recipe.report_step:
+        raise InspectorError(
+            f"keep_best and report_step ({recipe.report_step}) both say whose adapter is the run's own: leave one out."
+        )
+    if recipe.keep_best == "accuracy" and not recipe.eval_task:
+        raise InspectorError("keep_best=accuracy needs problems to answer: name them with --eval-task.")
+    if not recipe.eval_task and recipe.eval_limit != settings()["eval_limit"].default:
+        raise InspectorError("eval_limit is of the problems of --eval-task, and none are named: name them.")
+    if recipe.eval_task and recipe.compile_blocks:
+        raise InspectorError("compile_blocks is not for a run with --eval-task, which samples with the blocks.")
     return recipe
 
 

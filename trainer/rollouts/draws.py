@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from trainer.rollouts.schema import Message
+from trainer.rollouts.fields import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,4 @@ class Sample:
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    reasoning: str = ""

@@ -17,13 +17,14 @@ from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
 from inspector.tasks.grading import Grader
 from inspector.tasks.problems import last_boxed
+from trainer.rollouts.fields import Message, RowError, reasoning
 from trainer.rollouts.plan import key
 from trainer.rollouts.rewards import Reward, reward
-from trainer.rollouts.schema import UNKNOWN, Message, Rollout, RowError, read_rows
+from trainer.rollouts.schema import UNKNOWN, Rollout, read_rows
 
 FIELDS = (
     "prompt", "completion", "reward", "answer", "problem", "group", "teacher", "finish_reason", "prompt_tokens",
-    "completion_tokens", "chosen", "rejected",
+    "completion_tokens", "chosen", "rejected", "reasoning", "weight",
 )  # fmt: skip
 _PAIR = {"chosen", "rejected"}
 PRESETS = {
@@ -94,20 +95,20 @@ def _rollouts(where: Mapped, row: Mapping[str, Any], grader: Grader) -> Iterator
         values |= {"completion": pair, "reward": [1.0, 0.0]}
     completions = _completions(values["completion"], where.column("completion"))
     prompt = _prompt(values["prompt"])
-    for n, completion in enumerate(completions):
+    for n, (completion, thought) in enumerate(completions):
         one = {field: _nth(value, n, len(completions), where.column(field)) for field, value in values.items()}
         answer = _answer(one.get("answer"))
         got = _reward(one.get("reward"), where.column("reward"), completion, answer, grader)
         group = _text(one.get("group"))
         yield Rollout(
-            group_id=group or key(prompt, "\0".join(completions) if pair else answer),
+            group_id=group or key(prompt, "\0".join(text for text, _ in completions) if pair else answer),
             source=plain(where.path.name), prompt=prompt,
             completion=({"role": "assistant", "content": completion},),
             problem=_text(one.get("problem")) or prompt[-1]["content"], solution=answer,
             reward=got.value, reward_status=got.status, answer_parsed=got.parsed,
             teacher=_text(one.get("teacher")) or where.teacher, finish_reason=_text(one.get("finish_reason")),
             prompt_tokens=_count(one.get("prompt_tokens")), completion_tokens=_count(one.get("completion_tokens")),
-            split=where.split,
+            split=where.split, reasoning=_text(one.get("reasoning")) or thought, weight=one.get("weight", 1.0),
         )  # fmt: skip
 
 
@@ -134,23 +135,23 @@ def _nth(value: Any, n: int, size: int, column: str) -> Any:
     raise RowError(f"{plain(column, 60)} has {len(value)} values for {size} completions")
 
 
-def _completions(value: Any, column: str) -> list[str]:
-    """One text, one chat, or a list of either."""
+def _completions(value: Any, column: str) -> list[tuple[str, str]]:
+    """(text, reasoning) of one text, one chat, or a list of either."""
     several = value if isinstance(value, list) and not _is_chat(value) else [value]
-    texts = [one if isinstance(one, str) else _last(one) for one in several]
-    if not texts or None in texts:
+    found = [(one, "") if isinstance(one, str) else _last(one) for one in several]
+    if not found or None in found:
         raise RowError(f"{plain(column, 60)} is neither text, nor messages that end with the assistant's, nor a list")
-    return [text for text in texts if text is not None]
+    return [one for one in found if one is not None]
 
 
 def _is_chat(value: Any) -> bool:
     return bool(value) and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) for m in value)
 
 
-def _last(value: Any) -> str | None:
+def _last(value: Any) -> tuple[str, str] | None:
     if not isinstance(value, list) or not _is_chat(value) or value[-1].get("role") != "assistant":
         return None
-    return str(value[-1]["content"])
+    return str(value[-1]["content"]), reasoning({}, value)
 
 
 def _prompt(value: Any) -> tuple[Message, ...]:

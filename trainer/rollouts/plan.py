@@ -12,8 +12,9 @@ from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain
 from inspector.tasks.problems import Problem, Problems
 from trainer.rollouts.draws import Draw, Sample, Sampling
+from trainer.rollouts.fields import Message
 from trainer.rollouts.rewards import Reward
-from trainer.rollouts.schema import Message, Rollout
+from trainer.rollouts.schema import Rollout
 from trainer.rollouts.teachers import Teacher
 
 
@@ -57,6 +58,7 @@ class Plan:
             seed=slot.draw.seed, finish_reason=sample.finish,
             prompt_tokens=sample.prompt_tokens, completion_tokens=sample.completion_tokens,
             created=datetime.now(UTC).isoformat(timespec="seconds"), split=self.split,
+            reasoning=sample.reasoning,
         )  # fmt: skip
 
     def missing(self, rows: Sequence[Rollout], where: object) -> frozenset[int]:

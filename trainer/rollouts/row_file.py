@@ -12,7 +12,8 @@ from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.text import plain
-from trainer.rollouts.schema import SUFFIXES, Rollout, RowError
+from trainer.rollouts.fields import RowError
+from trainer.rollouts.schema import SUFFIXES, Rollout
 
 _BATCH = 2000
 """Rows of a Parquet file in memory at a time."""

@@ -13,8 +13,12 @@ from typing import Any
 
 from inspector.base_model.encode import prompt_ids
 from inspector.common.errors import InspectorError
-from inspector.common.text import count, plain
-from trainer.rollouts.schema import Rollout
+from inspector.common.text import count, plain, some
+from trainer.rollouts.reasoning import LEARNED, WRAP, joined, opens, parts
+from trainer.rollouts.schema import TRAIN, Rollout
+
+_TAG = 8
+"""Tokens at the end of a prompt in which its last tag stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Row:
     start: int
     reward: float
     group: str
+    weight: float = 1.0
 
     @property
     def targets(self) -> int:
@@ -62,6 +67,12 @@ class Rows:
     """One a group, in the order of the rollouts; also of groups whose rows were all left out."""
     left_out: tuple[tuple[float, str], ...] = ()
     """Reward and group of the rows that were."""
+    reasoning: str = WRAP
+    """What became of a teacher's reasoning."""
+    reasoned: int = 0
+    """How many rollouts have some, those too that were left out."""
+    hidden: int = 0
+    """How many had some that the server did not send."""
 
     @property
     def rewards(self) -> list[float]:
@@ -91,56 +102,91 @@ class Rows:
 
     @property
     def digest(self) -> str:
-        """sha256 over the token ids, where the learned ones begin, rewards and groups."""
+        """sha256 over the token ids, where the learned ones begin, rewards, groups, and weights other than 1."""
         total = hashlib.sha256()
         for row in self.rows:
-            total.update(repr((row.ids, row.start, row.reward, row.group)).encode())
+            weight = () if row.weight == 1 else (row.weight,)
+            total.update(repr((row.ids, row.start, row.reward, row.group, *weight)).encode())
         return total.hexdigest()
 
     def account(self) -> str:
-        """What became of the cut ones, in words; empty where there were none."""
-        if not self.cut + self.too_long:
-            return ""
-        done = "kept in their groups without a loss" if self.masked else "left out"
-        return (
-            f"{count(self.cut + self.too_long, 'row')} {done}: {self.cut} cut by the teacher's token limit, "
-            f"{self.too_long} longer than max_length."
-        )
+        """What became of cut rows and of reasoning, in words; empty where there is neither."""
+        told = []
+        if cut := self.cut + self.too_long:
+            done = "kept in their groups without a loss" if self.masked else "left out"
+            told.append(
+                f"{count(cut, 'row')} {done}: {self.cut} cut by the teacher's token limit, "
+                f"{self.too_long} longer than max_length."
+            )
+        if self.reasoned:
+            others = ", ".join(how for how in LEARNED if how != self.reasoning)
+            told.append(
+                f"{count(self.reasoned, 'row')} with a teacher's reasoning, which is {LEARNED[self.reasoning]} "
+                f"(--reasoning {self.reasoning}; else {others})."
+            )
+        if self.hidden:
+            told.append(
+                f"{count(self.hidden, 'row')} with more tokens, by the server's count, than the text can hold: "
+                "reasoning that it did not send, so that the answer alone is learned."
+            )
+        return " ".join(told)
 
 
-def tokenised(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut: str = "drop") -> Rows:
+def tokenised(
+    rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut: str = "drop", reasoning: str = WRAP
+) -> Rows:
     """The rollouts of the train split as rows of at most `max_length` tokens; `cut` is drop or mask.
 
-    Raises InspectorError where nothing is left, and for a row whose chat the template refuses.
+    `reasoning` is a key of `LEARNED`. Raises InspectorError where nothing is left, and for a row whose chat the
+    template refuses.
     """
+    found = _rows(
+        [(n, r) for n, r in enumerate(rollouts, 1) if r.split == TRAIN], tokenizer, max_length, cut, reasoning
+    )
+    if not any(row.targets for row in found.rows):
+        others = sorted({r.split for r in rollouts} - {TRAIN})
+        other = f"Only rows of the split {TRAIN} are, and there are rows of {some(others)}." if others else ""
+        raise InspectorError(" ".join(filter(None, ("No row is left to learn from.", found.account(), other))))
+    return found
+
+
+def held_out(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, most: int, reasoning: str = WRAP) -> Rows:
+    """The first `most` rollouts of any other split, none for 0, as the same rows; possibly none at all."""
+    others = [(n, r) for n, r in enumerate(rollouts, 1) if r.split != TRAIN]
+    return _rows(others[:most], tokenizer, max_length, "drop", reasoning)
+
+
+def _rows(rollouts: Sequence[tuple[int, Rollout]], tokenizer: Any, max_length: int, cut: str, reasoning: str) -> Rows:
     end = tokenizer.eos_token_id
     if end is None:
         raise InspectorError("The base's tokenizer has no end-of-text token: a completion could not be ended.")
     rows: list[Row] = []
     prompts: dict[str, Prompt] = {}
     left_out: list[tuple[float, str]] = []
-    stopped = long = 0
-    for number, rollout in enumerate(rollouts, 1):
-        if rollout.split != "train":
-            continue
+    stopped = long = reasoned = 0
+    known: dict[int, int] = {}  # one int object for a token id, not one for each place where it stands
+    for number, rollout in rollouts:
         opening = _opening(tokenizer, rollout, number)
         prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
-        body = [*opening, *tokenizer(rollout.text, add_special_tokens=False)["input_ids"]]
+        thought = bool(parts(rollout)[0])
+        text = joined(rollout, reasoning, opened=thought and opens(tokenizer.decode(opening[-_TAG:])))
+        reasoned += thought
+        body = [*opening, *tokenizer(text, add_special_tokens=False)["input_ids"]]
         short = rollout.unended
+        body = list(map(known.setdefault, body, body))
         ids = body if short else [*body, end]
         over = not short and len(ids) > max_length
         stopped, long = stopped + short, long + over
         if not short and not over:
-            rows.append(Row(tuple(ids), len(opening), rollout.reward, rollout.group_id))
+            rows.append(Row(tuple(ids), len(opening), rollout.reward, rollout.group_id, rollout.weight))
         elif cut == "mask":
             kept = tuple(ids[:max_length])
-            rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id))
+            rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id, rollout.weight))
         else:
             left_out.append((rollout.reward, rollout.group_id))
-    found = Rows(tuple(rows), stopped, long, cut == "mask", tuple(prompts.values()), tuple(left_out))
-    if not any(row.targets for row in rows):
-        raise InspectorError(f"No row is left to learn from. {found.account()}".strip())
-    return found
+    hidden = sum(rollout.hidden for _, rollout in rollouts)
+    cut_ones = stopped, long, cut == "mask"
+    return Rows(tuple(rows), *cut_ones, tuple(prompts.values()), tuple(left_out), reasoning, reasoned, hidden)
 
 
 def _opening(tokenizer: Any, rollout: Rollout, number: int) -> list[int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,18 +17,20 @@ from inspector.common.jsonl import json_rows
 from inspector.common.special_files import refuse_special
 from inspector.common.text import plain, some
 from inspector.tasks.grading import Status
+from trainer.rollouts import fields as read
+from trainer.rollouts.fields import Message, RowError
 
 SCHEMA_VERSION = 1
 UNKNOWN = -1
 SUFFIXES = (".jsonl", ".parquet")
+TRAIN = "train"
+"""The split that is learned from; rows of any other are held out."""
 _STATUSES = get_args(Status)
 
-Message = dict[str, str]
-"""`role` and `content`."""
-
-
-class RowError(ValueError):
-    """What is wrong with one row; who reads the file adds which file and row."""
+_LATER = {"reasoning": "", "weight": 1.0}
+"""Columns that files written before there were any do not have."""
+_AROUND = 16
+"""Tokens of an answer that no text stands for: its end, marks around its reasoning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,11 @@ class Rollout:
     """By the teacher's tokenizer, worked examples included."""
     completion_tokens: int = UNKNOWN
     created: str = ""
-    split: str = "train"
+    split: str = TRAIN
+    reasoning: str = ""
+    """What the teacher thought before the completion, where its server sends that apart."""
+    weight: float = 1.0
+    """What the row counts in the methods that weigh rows."""
 
     @property
     def text(self) -> str:
@@ -81,6 +86,12 @@ class Rollout:
         return self.finish_reason == "length" or (
             not self.finish_reason and 0 < self.max_tokens <= self.completion_tokens
         )
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the teacher counts more tokens than its text has bytes: reasoning that its server kept to itself."""
+        written = len(f"{self.reasoning}{self.text}".encode(errors="replace"))
+        return self.completion_tokens > written + _AROUND
 
     @classmethod
     def columns(cls) -> list[tuple[str, str]]:
@@ -98,21 +109,21 @@ class Rollout:
 
         Raises RowError with what is wrong.
         """
-        values = dict(row) if "schema_version" in row else _complete(row)
+        values = _LATER | dict(row) if "schema_version" in row else _complete(row)
         if missing := [f.name for f in fields(cls) if f.name not in values]:
             raise RowError(f"no {some(missing, 6)}")
-        version = _integer(values, "schema_version")
+        version = read.integer(values, "schema_version")
         if version > SCHEMA_VERSION:
             raise RowError(f"schema_version {version} is newer than {SCHEMA_VERSION}: update adapter-inspector")
         found: dict[str, Any] = {}
         for field in fields(cls):
-            read = {"int": _integer, "float": _number}.get(str(field.type), _words)
+            kind = {"int": read.integer, "float": read.number}.get(str(field.type), read.words)
             if field.name not in {"prompt", "completion"}:
-                found[field.name] = read(values, field.name)
+                found[field.name] = kind(values, field.name)
         if found["reward_status"] not in _STATUSES:
             raise RowError(f"reward_status is none of {', '.join(_STATUSES)} ({plain(found['reward_status'], 40)!r})")
-        prompt = _messages(values["prompt"], "prompt", "user")
-        return cls(prompt=prompt, completion=_completion(values["completion"]), **found)
+        prompt = read.messages(values["prompt"], "prompt", "user")
+        return cls(prompt=prompt, completion=read.answer(values["completion"]), **found)
 
 
 def read_rollouts(path: str | Path) -> list[Rollout]:
@@ -141,10 +152,15 @@ def read_rollouts(path: str | Path) -> list[Rollout]:
 
 
 def digest(rollouts: Sequence[Rollout]) -> str:
-    """sha256 over what training sees, in this order: prompt, completion, reward, group, and whether it was cut."""
+    """sha256 over what training sees, in this order: prompt, completion, reward, group, and whether it was cut.
+
+    What few rows have is in it where it is there: reasoning, a weight, being held out.
+    """
     total = hashlib.sha256()
     for r in rollouts:
-        seen = [r.group_id, list(r.prompt), list(r.completion), r.reward, r.unended]
+        seen: list[Any] = [r.group_id, list(r.prompt), list(r.completion), r.reward, r.unended]
+        rare = {"reasoning": r.reasoning, "weight": r.weight, "split": r.split}
+        seen += [{name: value} for name, value in rare.items() if value not in {"", 1.0, TRAIN}]
         total.update(json.dumps(seen, sort_keys=True).encode())
     return total.hexdigest()
 
@@ -184,12 +200,14 @@ def _complete(row: Mapping[str, Any]) -> dict[str, Any]:
     if missing := [name for name in ("prompt", "completion", "reward") if row.get(name) is None]:
         raise RowError(_wanted(row, missing))
     answer = next((row[name] for name in ("answer", "solution") if row.get(name) is not None), "")
-    prompt = _messages(row["prompt"], "prompt", "user")
+    prompt = read.messages(row["prompt"], "prompt", "user")
     group = next((row[name] for name in ("group", "group_id") if row.get(name) is not None), None)
     named = hashlib.sha256(json.dumps([prompt, str(answer)]).encode()).hexdigest()[:16] if group is None else str(group)
     known = {f.name: f.default for f in fields(Rollout)} | {"problem": prompt[-1]["content"], "solution": str(answer)}
-    given = {f: row[f] for f in ("reward", "prompt", "completion")}
-    return known | given | {"group_id": named}
+    given = {f: row[f] for f in ("reward", "prompt", "completion", "weight") if f in row}
+    if row.get("split") is not None:
+        given["split"] = row["split"]
+    return known | given | {"group_id": named, "reasoning": read.reasoning(row, row["completion"])}
 
 
 def _wanted(row: Mapping[str, Any], missing: Sequence[str]) -> str:
@@ -206,46 +224,3 @@ def _wanted(row: Mapping[str, Any], missing: Sequence[str]) -> str:
         f"{what}{there}, and a rollout has prompt, completion and reward: "
         f"`inspector rollouts --from FILE --map {columns} --out rollouts.jsonl` makes rollouts of such rows"
     )
-
-
-def _messages(value: Any, name: str, role: str) -> tuple[Message, ...]:
-    """Text as one message of this role; messages as they are, their role and content alone."""
-    if isinstance(value, str):
-        return ({"role": role, "content": value},)
-    if not isinstance(value, list) or not value:
-        raise RowError(f"{name} is neither text nor a list of messages")
-    found = []
-    for message in value:
-        ok = isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
-        if not ok:
-            raise RowError(f"a message of the {name} has no role and content")
-        found.append({"role": message["role"], "content": message["content"]})
-    return tuple(found)
-
-
-def _completion(value: Any) -> tuple[Message, ...]:
-    found = _messages(value, "completion", "assistant")
-    if len(found) != 1 or found[0]["role"] != "assistant":
-        raise RowError("the completion is not one message of the assistant")
-    return found
-
-
-def _integer(row: Mapping[str, Any], name: str) -> int:
-    value = row[name]
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
-        raise RowError(f"{name} is no whole number ({plain(value, 40)!r})")
-    return value
-
-
-def _number(row: Mapping[str, Any], name: str) -> float:
-    value = row[name]
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise RowError(f"{name} is no finite number ({plain(value, 40)!r})")
-    return float(value)
-
-
-def _words(row: Mapping[str, Any], name: str) -> str:
-    value = row[name]
-    if not isinstance(value, str):
-        raise RowError(f"{name} is no text ({plain(value, 40)!r})")
-    return value

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.common.text import count, plain
-from trainer.rollouts.schema import Rollout
+from trainer.rollouts.reasoning import LEARNED, WRAP, parts
+from trainer.rollouts.schema import TRAIN, Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class Summary:
     """Σ over groups of the pairs of completions with different rewards."""
     repeated: int
     """Rows whose text another row of their group has before them."""
+    reasoned: int
+    """Rows with a teacher's reasoning."""
+    hidden: int
+    """Rows whose reasoning the server kept to itself."""
+    weighted: int
+    """Rows of another weight than 1."""
+    splits: tuple[tuple[str, int], ...]
     statuses: tuple[tuple[str, int], ...]
     finishes: tuple[tuple[str, int], ...]
     prompt_tokens: Spread | None
@@ -67,6 +75,10 @@ def summarise(rollouts: Sequence[Rollout]) -> Summary:
         all_wrong=sum(values[0] <= 0 for values in equal),
         all_pairs=sum(map(pairs, rewards)),
         repeated=sum(len(group) - len({r.text for r in group}) for group in groups),
+        reasoned=sum(bool(parts(r)[0]) for r in rollouts),
+        hidden=sum(r.hidden for r in rollouts),
+        weighted=sum(r.weight != 1 for r in rollouts),
+        splits=_counted(r.split for r in rollouts),
         statuses=_counted(r.reward_status for r in rollouts),
         finishes=_counted(r.finish_reason or "unknown" for r in rollouts),
         prompt_tokens=spread([r.prompt_tokens for r in rollouts if r.prompt_tokens >= 0]),
@@ -117,7 +129,20 @@ def lines(summary: Summary) -> list[str]:
         ("not graded", wrong or "none"),
         ("repeated", f"{_share(s.repeated, s.rows)}: the text of an earlier one of its group"),
     ]
-    return [f"{name:<13} {text}" for name, text in table]
+    return [f"{name:<13} {text}" for name, text in [*table, *_rare(s)]]
+
+
+def _rare(s: Summary) -> list[tuple[str, str]]:
+    """What most files do not have."""
+    held = ", ".join(f"{plain(name, 40)} {_share(n, s.rows)}" for name, n in s.splits if name != TRAIN)
+    told = {
+        "reasoning": f"{_share(s.reasoned, s.rows)}, {LEARNED[WRAP]} unless train's --reasoning says otherwise",
+        "not sent": f"{_share(s.hidden, s.rows)} have more tokens than their text can hold: reasoning left out",
+        "weighted": f"{_share(s.weighted, s.rows)} count otherwise than 1, in the methods that weigh rows",
+        "held out": f"{held}: scored at checkpoints, not learned",
+    }
+    there = (s.reasoned, s.hidden, s.weighted, held)
+    return [line for line, shown in zip(told.items(), there, strict=True) if shown]
 
 
 def _named(before: str, names: Sequence[tuple[str, int]]) -> str:

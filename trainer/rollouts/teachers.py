@@ -181,7 +181,8 @@ def _fields(extra: str) -> Body:
 
 
 def _sample(answer: Answer, index: int, prompt_tokens: int) -> Sample:
-    return Sample(index, answer.text, answer.finish, prompt_tokens or UNKNOWN, answer.tokens or UNKNOWN)
+    counted = prompt_tokens or UNKNOWN, answer.tokens or UNKNOWN
+    return Sample(index, answer.text, answer.finish, *counted, answer.reasoning)
 
 
 class _Pace:

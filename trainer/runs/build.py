@@ -98,7 +98,7 @@ def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str
 def _weighted(
     objective: Weighted, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
 ) -> Any:
-    from datasets import Dataset  # type: ignore[import-untyped]
+    from datasets import Dataset, Features, Sequence, Value  # type: ignore[import-untyped]
     from trl.trainer.sft_config import SFTConfig
 
     from trainer.objectives.weighted import Collator, WeightedTrainer
@@ -107,11 +107,13 @@ def _weighted(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
     common |= {"per_device_train_batch_size": share, "gradient_accumulation_steps": 1}
+    ids = Sequence(Value("int32"))  # half of what they take by default
+    features = Features({"input_ids": ids, "labels": ids, "weight": Value("float64")})
     return WeightedTrainer(
         args=SFTConfig(
             **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
         ),
-        train_dataset=Dataset.from_dict(found.columns).select(laid),
+        train_dataset=Dataset.from_dict(found.columns, features=features).select(laid),
         data_collator=Collator(pad_token_id=pad),
         objective=objective,
         **more,

@@ -25,6 +25,7 @@ _OFF = {
 _ALONE = {
     "micro_tokens": "its processes make each pass together; set micro_batch",
     "compile_blocks": "its blocks are gathered as they are called",
+    "eval_task": "it would gather the base for every token it samples; use `inspector eval` on the checkpoints",
 }
 """Settings that FSDP2 is not run with, and why."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from inspector.common.console import StatusLine
+from inspector.common.console import StatusLine, say
 from inspector.common.files import replacing
 from inspector.common.foreign import parse_json
 from inspector.common.text import duration
@@ -21,6 +21,10 @@ _ENDS = 10
 _KEPT = ("loss", "grad_norm", "learning_rate", "tokens", "nll_up", "nll_down", "negatives", "vanished", "runaway",
          "rewards/accuracies", "rewards/margins", "kl", "right", "groups_drawn", "groups_learned",
          "completions/mean_length", "completions/clipped_ratio", "entropy", "clip_ratio/region_mean")  # fmt: skip
+EVALUATED = {
+    "nll_right": "right answers {:.4f} nats a token", "nll_wrong": "wrong ones {:.4f}", "accuracy": "{:.1%} solved",
+}  # fmt: skip
+"""What is measured at checkpoints, and in which words it is shown."""
 
 
 class TrainingLog(TrainerCallback):
@@ -41,7 +45,8 @@ class TrainingLog(TrainerCallback):
         self._seen = int(state.num_input_tokens_seen)  # TRL's count goes on after a resumption
         if state.is_world_process_zero:
             self.before = _number_in(self._seconds) if state.global_step else 0.0
-            kept = [line for line in read_log(self._path) if line["step"] <= state.global_step]
+            before = read_log(self._path) if state.global_step else []
+            kept = [line for line in before if line["step"] <= state.global_step]
             self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def on_log(
@@ -53,18 +58,27 @@ class TrainingLog(TrainerCallback):
         **_: Any,
     ) -> None:
         """One line."""
-        if not state.is_world_process_zero or logs is None or "loss" not in logs:
+        if not state.is_world_process_zero or logs is None:
+            return
+        if found := {name: logs[f"eval_{name}"] for name in EVALUATED if f"eval_{name}" in logs}:
+            self._write({"step": state.global_step, **found})
+            text = ", ".join(EVALUATED[name].format(value) for name, value in found.items())
+            say(f"{self._name}: step {state.global_step}, held out: {text}.")
+        if "loss" not in logs:
             return
         # TRL's trainers count the tokens since they began, ours those of the step.
         whole = int(logs.get("num_tokens", self._seen))
         step_tokens = int(logs["tokens"]) if "tokens" in logs else whole - self._seen
         self._seen, self._tokens = whole, self._tokens + step_tokens
         line = {key: logs[key] for key in _KEPT if key in logs and math.isfinite(logs[key])}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **line, "tokens": step_tokens}) + "\n")
+        self._write({"step": state.global_step, **line, "tokens": step_tokens})
         with replacing(self._seconds) as temporary:
             temporary.write_text(f"{self.before + time.monotonic() - self._start:.1f}\n", encoding="utf-8")
         self._show(state, logs, last=control.should_training_stop or state.global_step == state.max_steps)
+
+    def _write(self, line: Mapping[str, float]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _show(self, state: TrainerState, logs: Mapping[str, float], *, last: bool) -> None:
         spent = max(time.monotonic() - self._start, 1e-9)
@@ -95,6 +109,17 @@ def read_log(path: Path) -> list[dict[str, float]]:
             except ValueError:
                 break
     return found
+
+
+def evaluations(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The lines of what was measured, one a checkpoint, the first before training."""
+    return [line for line in log if line.keys() & EVALUATED.keys()]
+
+
+def best(log: list[dict[str, float]], metric: str) -> tuple[int, float]:
+    """(step, value) of the checkpoint of the highest accuracy, or the lowest NLL; the first of equal ones."""
+    found = [(int(line["step"]), line[metric]) for line in log if line["step"] and metric in line]
+    return min(found, key=lambda at: (-at[1] if metric == "accuracy" else at[1], at[0]))
 
 
 def diagnostics(log: list[dict[str, float]]) -> dict[str, float]:

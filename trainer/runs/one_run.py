@@ -9,53 +9,31 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from inspector.base_model.base import Base
-from inspector.base_model.encode import TODAY
 from inspector.common.console import say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
-from trainer.methods.rewards import statistics
-from trainer.objectives.examples import Examples, examples, taken
+from trainer.objectives.examples import examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.rollouts.rows import Rows, tokenised
+from trainer.rollouts.rows import held_out, tokenised
 from trainer.rollouts.schema import Rollout, drawn
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
-from trainer.runs.launchers import main_process, split
-from trainer.runs.log import TrainingLog, diagnostics, read_log
-from trainer.runs.tasks import CHECKPOINTS, Task, begin, claimed
+from trainer.runs.evaluation import Evaluation
+from trainer.runs.held_out import overlap_note, problems
+from trainer.runs.launchers import main_process
+from trainer.runs.log import TrainingLog, best, evaluations, read_log
+from trainer.runs.record import Setup, norm, record_of
+from trainer.runs.tasks import Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
 STARTS = ".start"
 """Beside the runs of a set: what all of them started from."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything a run is made of."""
-
-    task: Task
-    base: Base
-    rows: Rows
-    found: Examples
-    rollouts: str
-    """Their digest."""
-    sampling: Mapping[str, Any]
-    """How they were drawn."""
-    vllm: str = ""
-    """The server that samples for an online method."""
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.task.folder / CHECKPOINTS
 
 
 def run(
@@ -75,16 +53,19 @@ def run(
     _keep_freed_memory()
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
-    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut)
+    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+    scored = held_out(rollouts, base.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
     sampling, found = drawn(rollouts) | {"revision": revision}, examples(task.method, recipe, rows)
-    setup = Setup(task, base, rows, found, digest, sampling, vllm if task.online else "")
-    odd = task.objective.remark(rows)
-    for text in filter(None, ("" if task.online else rows.account(), odd)):
+    setup = Setup(
+        task, base, rows, found, scored, problems(recipe, note), digest, sampling, vllm if task.online else ""
+    )
+    told = weight_note(task.method, rows), overlap_note(rows, scored), task.objective.remark(rows)
+    for text in filter(None, ("" if task.online else rows.account(), *told)):
         note(text)
     if main_process():
         begin(task, digest)
-        made_by = json.dumps([digest, task.base_id, recipe.max_length, recipe.cut])
-        start.same_rows(task.folder.parent / STARTS, made_by, rows.digest)
+        made_by = [digest, task.base_id, recipe.max_length, recipe.cut, *([recipe.reasoning] if rows.reasoned else [])]
+        start.same_rows(task.folder.parent / STARTS, json.dumps(made_by), rows.digest)
     guard = checkpoints.Guard(recipe.report_step)
     alone = claimed(task) if main_process() else nullcontext()
     with alone, checkpoints.signals(guard), warnings.catch_warnings():
@@ -122,6 +103,10 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     _silence(trainer)
     training_log = TrainingLog(task.folder.name, task.folder / outcome.LOG, setup.checkpoints / "seconds")
     trainer.add_callback(training_log)
+    free = task.method.data == "rows" and trainer.limits.free
+    evaluation = Evaluation(trainer, setup.held_out, setup.problems, recipe.reported, free=free)
+    if setup.held_out.rows or setup.problems:
+        trainer.add_callback(evaluation)
     with trainer.accelerator.main_process_first():
         a0 = start.load(trainer.model, start.written(task.folder.parent / STARTS, tensors, narrate))
     if setup.vllm:
@@ -142,7 +127,7 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
     if main_process():
         spent = time.monotonic() - began
         in_all = {"seconds": round(spent, 1), "seconds_in_all": round(spent + training_log.before, 1)}
-        more = {"base_weights": before, "a0": a0, **in_all}
+        more = {"base_weights": before, "a0": a0, "evaluation": evaluation.record(), **in_all}
         _write(setup, trainer, tensors, more)
     trainer.accelerator.wait_for_everyone()
 
@@ -150,70 +135,25 @@ def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> N
 def _write(setup: Setup, trainer: Any, tensors: Mapping[str, Tensor], more: dict[str, Any]) -> None:
     """The adapter, then its card and record; what only resuming needed goes."""
     task, recipe = setup.task, setup.task.recipe
-    if recipe.report_step:
-        tensors = checkpoints.adapter_of(setup.checkpoints, recipe.report_step)
+    log, step = read_log(task.folder / outcome.LOG), recipe.reported
+    if (metric := recipe.keep_best) != "none":
+        step, value = best(log, metric)
+        more["kept"] = {"metric": metric, "value": value}
+    if step != recipe.steps:
+        tensors = checkpoints.adapter_of(setup.checkpoints, step)
     outcome.save_adapter(trainer.model, task.folder, task.base_id, recipe.save_dtype, tensors)
-    log = [line for line in read_log(task.folder / outcome.LOG) if line["step"] <= recipe.reported]
-    told = _record(setup, log, trainer)
-    told["norms"] = {side: _norm(tensors, side) for side in ("lora_A", "lora_B")}
+    if evaluated := evaluations(log):
+        more["evaluation"] |= {"at": evaluated}
+    told = record_of(setup, [line for line in log if line["step"] <= step], trainer, step)
+    told["norms"] = {side: norm(tensors, side) for side in ("lora_A", "lora_B")}
     record = outcome.Run(**told, **more)
     outcome.write(record, task.folder)
     checkpoints.thin(setup.checkpoints, 0)
     if text := task.objective.afterword(record.diagnostics):
         say(text)
-    reported = "" if record.step == record.steps else f" the adapter of step {record.step}"
+    best_by = f", the best {metric} ({value:.4g})," if record.kept else ""
+    reported = f" the adapter of step {record.step}{best_by}" if best_by or record.step != record.steps else ""
     say(f"{task.folder.name}: {count(record.steps, 'step')} in {duration(record.seconds)},{reported} in {task.folder}.")
-
-
-def _record(setup: Setup, log: list[dict[str, float]], trainer: Any) -> dict[str, Any]:
-    """The fields of run.json that the set-up, the log up to the reported step and the trainer tell."""
-    task, recipe, method, objective = setup.task, setup.task.recipe, setup.task.method, setup.task.objective
-    cut = split(recipe, trainer.accelerator.num_processes)
-    last = [line["loss"] for line in log[-10:] if "loss" in line]
-    return {
-        "name": task.folder.name, "method": method.name, "variant": objective.name, "formula": objective.formula,
-        "source": method.source, "reduction": objective.reduction,
-        "base": task.base_id, "base_digest": setup.base.digest, "dtype": setup.base.dtype,
-        "device": setup.base.device, "rollouts": setup.rollouts, "rows_digest": setup.rows.digest,
-        "rewards": asdict(statistics(setup.rows.rewards, setup.rows.groups)),
-        "weights": dict(setup.found.weights), "examples": len(setup.found), "noun": setup.found.noun,
-        "template_date": TODAY.isoformat(), "cut": setup.rows.cut, "too_long": setup.rows.too_long,
-        "init_seed": recipe.init_seed, "data_seed": recipe.data_seed,
-        "lr": recipe.lr, "step": recipe.reported, "steps": recipe.steps, "batch": recipe.batch,
-        "micro_batch": cut.micro_batch, "processes": cut.processes,
-        "epochs": taken(method, recipe) / len(setup.found) * (recipe.reported / recipe.steps),
-        "tokens": int(sum(line.get("tokens", 0) for line in log)), "loss": sum(last) / max(len(last), 1),
-        "diagnostics": diagnostics(log),
-        "settings": asdict(objective), "recipe": task.settings,
-        "versions": outcome.versions(), "hardware": _hardware(trainer), "optimizer": _optimizer(trainer.args),
-        "sampling": setup.sampling, "memory": _memory(trainer),
-        "sampled_by": ("vllm" if setup.vllm else "transformers") if task.online else "",
-    }  # fmt: skip
-
-
-def _hardware(trainer: Any) -> dict[str, str]:
-    found = {"attention": trainer.model.config._attn_implementation}  # noqa: SLF001 - it has no other name
-    if trainer.accelerator.device.type == "cuda":
-        name = torch.cuda.get_device_name(trainer.accelerator.device)
-        found |= {"gpu": name, "cuda": str(torch.version.cuda)}
-    return found
-
-
-def _optimizer(args: Any) -> dict[str, Any]:
-    betas = [args.adam_beta1, args.adam_beta2]
-    return {"name": str(getattr(args.optim, "value", args.optim)), "betas": betas, "epsilon": args.adam_epsilon}
-
-
-def _memory(trainer: Any) -> dict[str, int]:
-    """What was planned of a GPU's memory, and its peak; nothing elsewhere."""
-    if not trainer.plan.bytes:
-        return {}
-    peak = torch.cuda.max_memory_allocated(trainer.accelerator.device)
-    return {**asdict(trainer.plan), "peak": peak}
-
-
-def _norm(tensors: Mapping[str, Tensor], side: str) -> float:
-    return float(sum(float(t.double().square().sum()) for name, t in tensors.items() if side in name) ** 0.5)
 
 
 def _announce(setup: Setup, trainer: Any, resumed: Path | None) -> None:

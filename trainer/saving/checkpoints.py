@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -69,7 +69,7 @@ def adapter_of(folder: Path, step: int) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise InspectorError(
-            f"The adapter of step {step}, which the recipe reports (report_step), cannot be read from {plain(path)}: "
+            f"The adapter of step {step}, which is the run's own, cannot be read from {plain(path)}: "
             f"remove {plain(folder.parent)} and train again."
         ) from error
 
@@ -81,8 +81,12 @@ class Durable(Sharded):
     state: Any
     model: Any
     accelerator: Any
+    control: Any
+    callback_handler: Any
     keep: int = 2
     base_id: str = ""
+    held_out: Callable[[], dict[str, float]] | None = None
+    """What a checkpoint is worth, by name: measured right before it is written."""
     _loss: Tensor | None = None
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -104,6 +108,13 @@ class Durable(Sharded):
             f"The loss is not finite at step {self.state.global_step + 1}: stopped before it reached the weights. "
             f"{kept}; lower lr, or see log.jsonl for where it began."
         )
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """What is held out, logged as `eval_…` by transformers alone: TRL's log adds the averages of the training."""
+        found = self.held_out() if self.held_out else {}
+        Trainer.log(self, {f"eval_{name}": value for name, value in found.items()})  # type: ignore[arg-type]
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)

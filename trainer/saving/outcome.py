@@ -109,6 +109,14 @@ class Run:
     """Name, betas, epsilon."""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     """How the rollouts were drawn, as the rows say, and the commit of their file on the Hub."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What is learned of a teacher's reasoning (wrap, keep or drop), how many rows have some, and how many lack what
+    their server did not send; how many rows have a weight other than 1, and whether the method reads it."""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """How many held-out rows and problems, and under `at` what was measured of them before training and at each
+    checkpoint."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """With keep_best the metric by which `step` is the best checkpoint, and its value."""
     template_date: str = ""
     """What a chat template that prints the date was given for today."""
     sampled_by: str = ""
@@ -188,12 +196,18 @@ A LoRA adapter of [{run.base}](https://huggingface.co/{run.base}), trained by `{
 
     {run.formula}
 
-Reduction: {run.reduction} over the whole optimizer step. {made} of {run.batch} {of}s
+{_kept(run)}Reduction: {run.reduction} over the whole optimizer step. {made} of {run.batch} {of}s
 ({run.epochs:.2f} epochs of {run.examples} {run.noun}s), peak learning rate {run.lr:g}, seeds {run.init_seed} (start)
 and {run.data_seed} (data). Adapters of one set share rollouts (`{run.rollouts[:12]}`) and A₀ (`{run.a0[:12]}`).
 
 `{FILE}` holds every setting, digest and version. Look at it with `inspector`.
 """
+
+
+def _kept(run: Run) -> str:
+    if not run.kept:
+        return ""
+    return f"The adapter is the checkpoint of the best {run.kept['metric']} ({run.kept['value']:.4g}).\n\n"
 
 
 def _config(model: Any, base_id: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Spot:
     whole: bool = False
     """Whether the folder is this adapter, whatever else lies in it."""
     model: bool = False
-    """Whether it is a whole model, which is no adapter without its base."""
+    """Whether it is a whole model, which is not an adapter without its base."""
 
     @property
     def path(self) -> PurePath:

@@ -20,7 +20,7 @@ def read_json_object(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The object in a JSON file, and the keys that occur more than once (the last value counts, as in PEFT)."""
     refuse_stand_in(path)
     if (size := path.stat().st_size) > _LIMIT:
-        raise InspectorError(f"{plain(path)} has {size / 1e6:.0f} MB: that is no adapter config.")
+        raise InspectorError(f"{plain(path)} has {size / 1e6:.0f} MB: that is not an adapter config.")
     twice: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,9 +32,11 @@ def read_json_object(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     try:
         config = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=collect)
     except (ValueError, RecursionError) as error:
-        raise InspectorError(f"{plain(path)} is no readable JSON: {plain(error, 100)}.") from error
+        raise InspectorError(f"{plain(path)} is not readable JSON: {plain(error, 100)}.") from error
     if not isinstance(config, dict):
-        raise InspectorError(f"{plain(path)} is no JSON object: an adapter config has `peft_type`, `r`, `lora_alpha` …")
+        raise InspectorError(
+            f"{plain(path)} is not a JSON object: an adapter config has `peft_type`, `r`, `lora_alpha` …"
+        )
     return config, tuple(twice)
 
 

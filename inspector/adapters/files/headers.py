@@ -47,7 +47,7 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
             return {key: _header(key, file.get_slice(key), path) for key in keys}
     except (SafetensorError, OSError, ValueError) as error:
         raise InspectorError(
-            f"{plain(path)} is no valid safetensors file or is cut off ({plain(error)}, "
+            f"{plain(path)} is not a valid safetensors file or is cut off ({plain(error)}, "
             f"{path.stat().st_size} bytes): save or download it again."
         ) from error
 

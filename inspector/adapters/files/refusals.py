@@ -36,7 +36,7 @@ def stranger(file: Path) -> Stranger | None:
 
 
 def refusal(file: Path) -> InspectorError:
-    """Why a file is no adapter; not NotAnAdapterError where something else stands in the place of weights."""
+    """Why a file is not an adapter; not NotAnAdapterError where something else stands in the place of weights."""
     known = stranger(file)
     if known is None:
         if file.suffix.lower() == ".csv":
@@ -46,7 +46,7 @@ def refusal(file: Path) -> InspectorError:
             )
         study = " A saved study stands alone, with open, analyze, report or diff."
         return NotAnAdapterError(
-            f"{plain(file)} is no adapter file of a supported format: name its folder, its {CONFIG} or its weights."
+            f"{plain(file)} is not an adapter file of a supported format: name its folder, its {CONFIG} or its weights."
             + study * (file.suffix in {".json", ".parquet"})
         )
     in_place = known in placeholders.MISSING.values() and file.suffix.lower() in OF_WEIGHTS

@@ -85,7 +85,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
         try:
             named = {str(shard) for shard in json.loads(index.read_bytes())["weight_map"].values()}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InspectorError(f"{plain(index)} is no index of shards: it needs a `weight_map`.") from error
+            raise InspectorError(f"{plain(index)} is not an index of shards: it needs a `weight_map`.") from error
     elif numbered:
         total = max(int(match[2]) for match in numbered.values())
         if {int(match[1]) for match in numbered.values()} != set(range(1, total + 1)):
@@ -154,7 +154,7 @@ def pickle_weights(path: Path, *, allow_pickle: bool) -> Weights:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles: what matters is raised
-            # What torch < 1.6 wrote is no zip file and cannot be mapped.
+            # What torch < 1.6 wrote is not a zip file and cannot be mapped.
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
         raise InspectorError(
@@ -164,7 +164,7 @@ def pickle_weights(path: Path, *, allow_pickle: bool) -> Weights:
     if not isinstance(loaded, dict) or not all(_is_stored(value, path) for value in loaded.values()):
         inner = [key for key, value in loaded.items() if isinstance(value, dict)] if isinstance(loaded, dict) else []
         which = f"what is under {plain(inner[0], 40)!r}" if inner else "the adapter"
-        raise InspectorError(f"{plain(path)} is no flat table of tensors it holds: save {which} as {SAFETENSORS}.")
+        raise InspectorError(f"{plain(path)} is not a flat table of tensors it holds: save {which} as {SAFETENSORS}.")
     tensors = {str(key): value for key, value in loaded.items()}
 
     def tensor(key: str) -> Tensor:

@@ -51,7 +51,7 @@ class Values:
     collapsed: tuple[ModuleId, ...]
     """One direction holds nearly all of ΔW though the rank would allow more."""
     whole_model: bool
-    """Whether it is a full fine-tune: there a module without an update was frozen, and that is no fault."""
+    """Whether it is a full fine-tune: there a module without an update was frozen, and that is not a fault."""
     left_out: float
     """The share of ‖ΔW‖²_F of the whole that the rank kept of it leaves out."""
 
@@ -124,8 +124,8 @@ def values(study: Study, i: int, adapter: Adapter | None = None) -> Values:
 def with_value_findings(study: Study, adapters: Sequence[Adapter]) -> Study:
     """The study of these adapters whose findings hold what their values show as well."""
     found = [values(study, i, adapter).findings() for i, adapter in enumerate(adapters)]
-    told = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
-    return replace(study, adapters=tuple(told))
+    infos = (replace(info, findings=info.findings + more) for info, more in zip(study.adapters, found, strict=True))
+    return replace(study, adapters=tuple(infos))
 
 
 def _outliers(norms: Mapping[ModuleId, float]) -> dict[ModuleId, float]:

@@ -27,7 +27,7 @@ def asked(call: Callable[[], _T], cancelled: Callable[[], bool] = lambda: False,
 
     Raises what `call` raises, CancelledError, and TimeoutError where the pulse (of its own: `patience`) stalls.
     """
-    guard()  # makes the client: what is wrong in the environment's proxies is no answer of the Hub
+    guard()  # makes the client: what is wrong in the environment's proxies is not an answer of the Hub
     left = patience()
     while True:
         pulse = pulse or Pulse(patience())

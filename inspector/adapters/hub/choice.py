@@ -99,7 +99,7 @@ def _matching(folders: Mapping[str, set[str]], pattern: str, read_options: ReadO
     for path in sorted({*files, *above}, key=natural):
         parts = path.split("/")
         if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
-            with suppress(InspectorError):  # what is no adapter
+            with suppress(InspectorError):  # what is not an adapter
                 found |= {choice.path: choice for choice in choices(files, path, read_options)}
     if not found:
         raise InspectorError("holds no adapter, or is not there")
@@ -163,7 +163,7 @@ def _named(folder: str, name: str, names: set[str], read_options: ReadOptions) -
     elif name.endswith(OF_WEIGHTS):
         return _single(folder, name, names, read_options)
     known = by_name(name)
-    raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is no file of an adapter")
+    raise InspectorError(f"is {known.what} ({known.way_out})" if known else "is not a file of an adapter")
 
 
 def _paths(folder: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
         ),
         (
             isinstance(error, HFValidationError),
-            f"{plain(remote.repo)!r} is no path here and no valid Hub id (org/repo).",
+            f"{plain(remote.repo)!r} is neither a path here nor a valid Hub id (org/repo).",
         ),
         (bool(fault), f"Cannot reach {endpoint} for {remote.repo}, and it is not in the cache: {fault}"),
         (status == 429, f"{repo}: the Hub is asked too often from here: wait some minutes{_or_login()}."),
@@ -87,10 +87,7 @@ def explain(error: BaseException, remote: Remote) -> InspectorError:
             type(error) is TimeoutError,
             f"{way} stopped answering for {remote.repo} ({error}), and it is not in the cache: {network.advice()}.",
         ),
-        (
-            unreachable(error),
-            f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {network.advice()}.",
-        ),
+        (unreachable(error), f"Cannot reach {way} for {remote.repo}, and it is not in the cache: {network.advice()}."),
         (
             "CAS Client" in str(error),
             f"hf_xet cannot fetch {repo}: {plain(error)}. Set HF_HUB_DISABLE_XET=1 to have it over plain HTTP.",
@@ -136,7 +133,7 @@ def _words(error: BaseException) -> str:
 
 
 def _transport(error: BaseException) -> bool:
-    """The library hides which httpx it uses; its TransportError is no OSError."""
+    """The library hides which httpx it uses; its TransportError is not an OSError."""
     return _named(error, "TransportError")
 
 

@@ -97,7 +97,7 @@ def _info(remote: Remote) -> Any:
 
 
 def _file(remote: Remote, sibling: Any) -> RemoteFile:
-    """One line of the listing. Raises InspectorError for what is no name, and no size."""
+    """One line of the listing. Raises InspectorError for what is not a name, or not a size."""
     name, size = sibling.rfilename, sibling.size
     if not isinstance(name, str):
         raise _no_hub(remote, "it lists a file without a name")

@@ -33,7 +33,7 @@ def broken() -> str:
     except Exception:  # noqa: BLE001 - whatever httpx makes of an address that is none
         odd = [name for name, address in _proxies().items() if not _is_address(address)]
         names = " and ".join(odd) or " or ".join([*_proxies(), "NO_PROXY"])
-        return f"{names} is no address of a proxy. Write http://host:port, or http://user:password@host:port."
+        return f"{names} is not an address of a proxy. Write http://host:port, or http://user:password@host:port."
     return ""
 
 
@@ -91,7 +91,7 @@ def _is_address(proxy: str) -> bool:
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         return parts.scheme in {"http", "https", "socks5", "socks5h"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
 
 

@@ -91,7 +91,7 @@ class PeftConfig:
 def read_config(at: Path) -> PeftConfig:
     """The config of a PEFT folder, or beside a single file; without one, what else states the scale.
 
-    Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is no number, or an
+    Raises InspectorError for a damaged file, a method without ΔW from factors, an α that is not a number, or an
     activated LoRA that does not name its invocation by token ids.
     """
     path = config_of(at) or (at.with_name(TRAINER_CONFIG) if at.is_file() else at / CONFIG)
@@ -174,7 +174,7 @@ def _layers(value: object) -> tuple[int, ...]:
 
 
 def _ranges(value: object) -> tuple[tuple[int, int], ...]:
-    """[[0, 4], [2, 5]] as pairs; what is no such list is none."""
+    """[[0, 4], [2, 5]] as pairs; what is not such a list is none."""
     pairs = value if isinstance(value, list) and len(value) <= _MOST_RANGES else []
     fit = all(isinstance(p, list) and len(p) == 2 and all(type(n) is int and 0 <= n < 10**6 for n in p) for p in pairs)
     return tuple((start, end) for start, end in pairs) if fit else ()
@@ -186,7 +186,7 @@ def _switches(value: object) -> tuple[bool, ...]:
 
 
 def _invocation(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:
-    """`alora_invocation_tokens`; raises InspectorError where they are no token ids, or where text stands for them."""
+    """`alora_invocation_tokens`; raises InspectorError where they are not token ids, or where text stands for them."""
     tokens = config.get(INVOCATION)
     if isinstance(tokens, list) and all(type(token) is int and token >= 0 for token in tokens):
         return tuple(tokens)
@@ -220,7 +220,7 @@ def _oddities(config: Mapping[str, Any], twice: tuple[str, ...], peft_type: str)
     for pattern in ("alpha_pattern",) if peft_type == "ADALORA" else ("rank_pattern", "alpha_pattern"):
         table = config.get(pattern) or {}
         if not isinstance(table, Mapping) or len(numbers(table)) < len(table):
-            found.append(HealthIssue("warning", f"{pattern} has values that are no numbers: they are not used"))
+            found.append(HealthIssue("warning", f"{pattern} has values that are not numbers: they are not used"))
     if twice:
         found.append(HealthIssue("warning", f"the config has keys twice ({some(twice)}): the last value counts"))
     if unknown := sorted(config.keys() - KNOWN):

@@ -204,9 +204,9 @@ def _exact(path: str, factors: Factors) -> tuple[Factors, float]:
     B, A, scale = factors[:3]
     r = A.shape[0]
     if B.shape[1] != r:
-        raise InspectorError(f"{plain(path)}: B has {B.shape[1]} columns and A {r} rows, which is no product B·A.")
+        raise InspectorError(f"{plain(path)}: B has {B.shape[1]} columns and A {r} rows, which is not a product B·A.")
     if not math.isfinite(scale):
-        raise InspectorError(f"{plain(path)}: the scale is {scale}, which is no number to write.")
+        raise InspectorError(f"{plain(path)}: the scale is {scale}, which is not a number to write.")
     near = scale * r
     for alpha in (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
         if r and alpha / r == scale:

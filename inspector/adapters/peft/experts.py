@@ -102,7 +102,7 @@ class Parameters:
     def _is_on_parameter(self, group: Group) -> bool:
         """Whether it is by its name, or by another rank than a module here would have.
 
-        What holds the experts is no linear map; a bare `target_parameters: ["down_proj"]` may be meant at any module.
+        The holder of the experts is not a linear map; a bare `target_parameters: ["down_proj"]` may mean any module.
         """
         path, names, base = group.path, self._file.config.target_parameters, self._file.base
         if path.rpartition(".")[2] == "experts" or any(_owner(name) and _ends(path, _owner(name)) for name in names):

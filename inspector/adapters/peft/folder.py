@@ -110,14 +110,16 @@ def _format(config: PeftConfig) -> str:
 
 def _depends_on(config: PeftConfig, found: Sorted, read_options: ReadOptions) -> str:
     """The base and the rank kept, where any update was told with them."""
-    told = (
+    needs_base = (
         config.peft_type == "VERA"
         or config.init in STARTS
         or config.target_parameters
         or not NEED_BASE.isdisjoint(found.others.values())
     )
     magnitudes = any(MAGNITUDE in group.slots for group in found.groups.values())
-    return f"{read_options.base.name} at rank {read_options.rank}" if read_options.base and (told or magnitudes) else ""
+    if read_options.base is None or not (needs_base or magnitudes):
+        return ""
+    return f"{read_options.base.name} at rank {read_options.rank}"
 
 
 def _refusal(config: PeftConfig, found: Sorted, read_options: ReadOptions) -> str:
@@ -126,10 +128,10 @@ def _refusal(config: PeftConfig, found: Sorted, read_options: ReadOptions) -> st
         names = some(sorted(name or "one without a name" for name in found.adapters))
         return f"the file holds {len(found.adapters)} adapters ({names}): save each into a folder of its own"
     if config.init.startswith(_BASE_CHANGING) and not (config.init in STARTS and read_options.base):
-        told = "give the base with --base, or save it" if config.init in STARTS else "save it"
+        way = "give the base with --base, or save it" if config.init in STARTS else "save it"
         return (
             f"init_lora_weights {plain(config.init, 40)!r} changed the base weights: ΔW = s·(BA − B₀A₀), and B₀A₀ is "
-            f"not in the file; {told} with path_initial_model_for_weight_conversion"
+            f"not in the file; {way} with path_initial_model_for_weight_conversion"
         )
     if config.peft_type == "VERA" and read_options.base is None:
         return "VeRA: only the base's shapes tell the width of a module's input; give the base with --base"

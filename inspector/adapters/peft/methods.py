@@ -16,7 +16,7 @@ METHODS = {
 """What is read, by `peft_type`, and the name of its format."""
 
 _PROMPTS = "it trains virtual tokens and no weight, so there is no ΔW"
-_MULTIPLIES = "it multiplies weights or activations, which is no sum W₀ + ΔW of factors in the file"
+_MULTIPLIES = "it multiplies weights or activations, which is not a sum W₀ + ΔW of factors in the file"
 _SEEDED = "its update is drawn from a random seed or an index, which is not rebuilt here"
 _OTHERWISE = {
     **dict.fromkeys(

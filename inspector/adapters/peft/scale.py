@@ -100,7 +100,9 @@ class Scaling:
             if idle := patterns.idle():
                 found.append(HealthIssue("warning", f"{table}: no module is hit by {some(idle)}"))
         if dropped := self._alphas.dropped + self._ranks.dropped:
-            found.append(HealthIssue("warning", f"pattern keys that are no usable regex, not applied: {some(dropped)}"))
+            found.append(
+                HealthIssue("warning", f"pattern keys that are not a usable regex, not applied: {some(dropped)}")
+            )
         return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""The tensors of a PEFT file by the module they belong to, and what is said of those that are no part of ΔW."""
+"""The tensors of a PEFT file by the module they belong to, and what is said of those that are not part of ΔW."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def with_biases(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
 
 def _other(key: str, match: re.Match[str] | None, config: PeftConfig) -> Verdict:
-    """The class of a tensor that is no factor: the first rule that holds."""
+    """The class of a tensor that is not a factor: the first rule that holds."""
     part, leaf = (match["part"], match["leaf"]) if match else ("", "")
     names = key.split(".")
     base_names = {"base_layer", "embed_tokens", "lm_head", "wte"} & set(names)

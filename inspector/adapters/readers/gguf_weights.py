@@ -48,7 +48,7 @@ def is_value(dtype: str) -> bool:
 def gguf_weights(path: Path) -> tuple[Weights, Mapping[str, Any]]:
     """Tensors with numpy's order of axes, quantised ones dequantised to float32 when read; and the metadata's scalars.
 
-    Raises InspectorError for what is no valid GGUF file.
+    Raises InspectorError for what is not a valid GGUF file.
     """
     refuse_stand_in(path, "gguf")
     mark = stamp(path)
@@ -62,7 +62,7 @@ def gguf_weights(path: Path) -> tuple[Weights, Mapping[str, Any]]:
         _refuse_lies(reader)
     except Exception as error:
         # Its checks are its indexing's: a cut or hostile header ends in nearly any exception.
-        raise InspectorError(f"{plain(path)} is no valid GGUF file or is cut off ({plain(error, 100)}).") from error
+        raise InspectorError(f"{plain(path)} is not a valid GGUF file or is cut off ({plain(error, 100)}).") from error
 
     def tensor(key: str) -> Tensor:
         import numpy as np

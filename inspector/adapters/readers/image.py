@@ -41,7 +41,7 @@ from inspector.study.module_id import canonical
 from inspector.study.study import HealthIssue
 
 NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
-NO_ALPHA = Verdict("unknown", "the module's alpha is no finite number", "error")
+NO_ALPHA = Verdict("unknown", "the module's alpha is not a finite number", "error")
 _COMPONENT = re.compile(r"(unet|transformer(_2)?(?!\.h\.)|text_encoder(_\d)?|prior|controlnet|diffusion_model)\.")
 _SIDES = (".lora_A", ".lora_B")
 

@@ -57,7 +57,7 @@ class Scales:
 def scale_of(
     path: str, slots: Slots, made: lycoris.Update, weights: Weights, scales: Scales, read_options: ReadOptions
 ) -> Scale | None:
-    """By the header, by the module's own α (0 counts as r), else by what holds of the file; None if α is no number."""
+    """By the header, by the module's own α (0 counts as r), else by what the file says; None if α is not a number."""
     if made.r is None:
         return Scale(1.0, f"{made.method} without factors: 1")
     if (scale := scales.of_header(path, made.r)) or ALPHA not in slots:

@@ -47,7 +47,7 @@ def npz_weights(path: Path) -> Weights:
                 raise InspectorError(f"{plain(path)} is compressed or has too many arrays: save it as .safetensors.")
             headers = {n.removesuffix(".npy"): _header(archive, n, path) for n in names}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise InspectorError(f"{plain(path)} is no valid .npz or is cut off ({plain(error, 100)}).") from error
+        raise InspectorError(f"{plain(path)} is not a valid .npz or is cut off ({plain(error, 100)}).") from error
 
     def tensor(key: str) -> Tensor:
         import numpy as np

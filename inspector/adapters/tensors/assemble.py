@@ -11,6 +11,7 @@ from inspector.adapters.files.weights import Weights
 from inspector.adapters.model import GIVE_ALPHA, Adapter, Direction, LoraModule, one_factor
 from inspector.adapters.tensors.account import STRAY, UNKNOWN, Verdict, findings, no_pair, records
 from inspector.adapters.tensors.slots import is_factor
+from inspector.adapters.updates.low_rank import Dense
 from inspector.common.text import count, distinct, plain
 from inspector.study.module_id import ModuleId, in_order, module_ids
 from inspector.study.study import UNSCALED, AdapterInfo, HealthIssue
@@ -117,6 +118,7 @@ def assemble(
         facts.depends_on,
         facts.base,
         facts.invocation,
+        dense=lambda id_: load.delta() if isinstance(load := by_id[id_].load, Dense) else None,
         direction=lambda id_: by_id[id_].direction,
         replication=facts.replication,
     )

@@ -40,7 +40,7 @@ def understand(
 ) -> Understood:
     """Give every tensor its one verdict and every module its parts.
 
-    `place` reads a key, `parts_of` a module: its parts, or why it has none. Slots of `aside` are no part of ΔW and
+    `place` reads a key, `parts_of` a module: its parts, or why it has none. Slots of `aside` are not part of ΔW and
     have their verdict for themselves. Two tensors that claim one slot leave their module out, as do two modules, or two
     paths, that come to the same id.
     """

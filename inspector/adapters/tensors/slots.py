@@ -22,7 +22,7 @@ FACTORS = frozenset({UP, DOWN, MID, *HADA, *LOKR, OFT})
 """The slots by which alone a file is known to hold an adapter."""
 UPDATES = frozenset({UP, DOWN, MID, *HADA, *LOKR, DIFF})
 """Those that ΔW is made of."""
-_NEEDS_BASE = "ΔW is no sum of factors without the base's weights, which is not supported"
+_NEEDS_BASE = "ΔW is not a sum of factors without the base's weights, which is not supported"
 REFUSED = {
     slot: Verdict("ignored", f"{method}: {_NEEDS_BASE}", "warning")
     for method, slots in {
@@ -41,7 +41,7 @@ ASIDE = {
     "scalar": Verdict("ignored", "a scalar LyCORIS multiplies into its factors when it saves"),
     "bundle_emb": Verdict("ignored", "embeddings bundled with the LoRA: no part of ΔW, not read", "warning"),
 } | REFUSED
-"""The slots that are no part of ΔW, or of a method that is refused."""
+"""The slots that are not part of ΔW, or of a method that is refused."""
 _SIDES = {"A": DOWN, "B": UP, "down": DOWN, "up": UP}
 _NAMED = re.compile(
     r"(?P<path>.+?)(?P<old>_lora\d*)?"

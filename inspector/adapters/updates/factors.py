@@ -1,4 +1,4 @@
-"""Exact factor pairs of updates that are no plain B·A: Hadamard and Kronecker products, Tucker cores, AdaLoRA.
+"""Exact factor pairs of updates that are not plain B·A: Hadamard and Kronecker products, Tucker cores, AdaLoRA.
 
 Every function gives B (d_out, r), A (r, d_in) with BA the update without its scale, in float64; the kernel of a
 convolution is flattened into d_in = in·k·k. Where r would pass the shorter side, BA is multiplied out and one of the

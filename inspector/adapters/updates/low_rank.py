@@ -80,12 +80,12 @@ class Dense:
     """
 
     def __init__(self, delta: Callable[[], Tensor], rank: int) -> None:
-        self._delta, self._rank = delta, rank
+        self.delta, self._rank = delta, rank
         self._left_out: float | None = None
 
     def __call__(self) -> tuple[Tensor, Tensor]:
         """B (d_out, k), A (k, d_in)."""
-        B, A, self._left_out = lowrank(self._delta(), self._rank)
+        B, A, self._left_out = lowrank(self.delta(), self._rank)
         return B, A
 
     def left_out(self) -> float:

@@ -137,10 +137,10 @@ def _opposed(study: Study, cosine: np.ndarray, found: list[tuple[int, ...]]) -> 
         opposed = [pair for pair in product(one, other) if cosine[pair] <= OPPOSED]
         whole = len(opposed) == len(one) * len(other)
         against += [(one, other)] if whole else [((i,), (j,)) for i, j in opposed]
-    told = SOME if len(against) > SOME + 1 else len(against)
-    for one, other in against[:told]:
+    shown = SOME if len(against) > SOME + 1 else len(against)
+    for one, other in against[:shown]:
         yield _opposite(study, cosine, one, other)
-    if rest := [pair for one, other in against[told:] for pair in product(one, other)]:
+    if rest := [pair for one, other in against[shown:] for pair in product(one, other)]:
         names = some([f"{study.names[i]}-{study.names[j]}" for i, j in rest])
         text = f"{len(rest)} other pairs oppose each other, at least in part: cosine {span([cosine[p] for p in rest])}"
         yield Finding("direction", f"{text}: {names}.", tuple(of_pair(study, "cosine", *pair) for pair in rest))

@@ -26,9 +26,9 @@ def merging(study: Study) -> Iterator[Finding]:
         return
     parts = [i for i, info in enumerate(study.adapters) if info.everywhere]
     found = {pair: pair_interference(study, *pair) for pair in combinations(parts, 2)}
-    if opposed := [pair for pair, told in found.items() if told.kind == "opposed"]:
+    if opposed := [pair for pair, one in found.items() if one.kind == "opposed"]:
         yield _opposed(study, opposed, found)
-    shared = [pair for pair, told in found.items() if told.kind == "shared outputs"]
+    shared = [pair for pair, one in found.items() if one.kind == "shared outputs"]
     by_loss = {pair: _loss(study, pair) for pair in shared}
     for loss in _THEN:
         if pairs := [pair for pair in shared if by_loss[pair] == loss]:
@@ -71,9 +71,9 @@ def _shared(study: Study, pairs: list[Pair], found: dict[Pair, Interference], lo
     return Finding("merging", text, (*numbers,))
 
 
-def _numbers(study: Study, pair: Pair, told: Interference) -> Iterator[Number]:
+def _numbers(study: Study, pair: Pair, one: Interference) -> Iterator[Number]:
     """Those of the sentence: over the modules both adapt."""
-    values = {"subspace_overlap": told.overlap, "subspace_overlap_chance": told.chance, "cosine": told.cosine}
+    values = {"subspace_overlap": one.overlap, "subspace_overlap_chance": one.chance, "cosine": one.cosine}
     for metric, value in values.items():
         yield Number(metric, value, study.names[pair[0]], study.names[pair[1]])
 

@@ -122,7 +122,7 @@ def _path(study: Study, suffix: str, pair: Pair, path: np.ndarray) -> Finding:
 def _known(study: Study, metric: str, suffix: str, i: int, j: int, numbers: list[Number]) -> str:
     """`0.31 (95 % interval -0.02 to 0.55)`, its three numbers added to `numbers`; empty if there is no interval.
 
-    It shows how well a height is known and is no test of it: its ends are biased (see their definition).
+    It shows how well a height is known and is not a test of it: its ends are biased (see their definition).
     """
     found = [of_pair(study, f"{metric}{bound}{suffix}", i, j) for bound in ("", "_low", "_high")]
     if not np.isfinite([number.value for number in found]).all():

@@ -37,20 +37,20 @@ def _seed(study: Study, alike: list[Variation]) -> Finding:
     first = alike[0]
     outputs = [v.output_similarity for v in alike]
     if first.u1 >= AGREE and first.cosine < ONE:
-        told = f"the same top output directions (u₁ {u1}) though the cosine is {cosine}"
+        text = f"the same top output directions (u₁ {u1}) though the cosine is {cosine}"
     else:
-        told = f"cosine {cosine}" + (f", u₁ {u1}" if isfinite(first.u1) else "")
-    told += f", output similarity {span(outputs)}" if all(map(isfinite, outputs)) else ""
+        text = f"cosine {cosine}" + (f", u₁ {u1}" if isfinite(first.u1) else "")
+    text += f", output similarity {span(outputs)}" if all(map(isfinite, outputs)) else ""
     start = {
         "same": f", v₁ {v1} from one start A₀",
         "different": f"; v₁ {v1} compares two random starts, not what was learned",
         "unknown": f"; v₁ {v1} may only be read if both share A₀, which nothing tells",
     }[first.start]
-    told += start if isfinite(first.v1) else ""
+    text += start if isfinite(first.v1) else ""
     numbers = [
         of_pair(study, metric, v.a, v.b) for v in alike for metric in ("cosine", "u1", "output_similarity", "v1")
     ]
-    return Finding("runs", f"Another seed of {_whose(study, alike)}: {told}{_open(first)}.", _known(numbers))
+    return Finding("runs", f"Another seed of {_whose(study, alike)}: {text}{_open(first)}.", _known(numbers))
 
 
 def _rate(study: Study, alike: list[Variation]) -> Finding:

@@ -18,8 +18,8 @@ def sizes(study: Study) -> Iterator[Finding]:
     """Norms, then effective ranks, against the median of the others."""
     norms = own_values(study, "norm")
     for i in range(len(norms)):
-        if (told := _against(norms, i, FAR)) is not None:
-            ratio, median = told
+        if (far := _against(norms, i, FAR)) is not None:
+            ratio, median = far
             how = f"{ratio:.1f} times as far as" if ratio > 1 else f"{1 / ratio:.1f} times less far than"
             text = f"{study.names[i]} moved {how} the others' median"
             text += f": norm {norms[i]:.3g} against {median:.3g}{_rate(study, i)}."
@@ -36,9 +36,9 @@ def _spread(study: Study) -> Iterator[Finding]:
     mixed = len({adapter.ranks for adapter in study.adapters}) > 1
     values = shares if mixed else ranks
     for i in range(len(values)):
-        if (told := _against(values, i, SPREAD)) is None:
+        if (far := _against(values, i, SPREAD)) is None:
             continue
-        ratio, median = told
+        ratio, median = far
         how, rank = "more" if ratio > 1 else "fewer", f"effective rank (of σ, Roy & Vetterli) {ranks[i]:.1f}"
         text = f"{study.names[i]} spreads over {how} directions: {rank} against the others' median of {median:.1f}."
         numbers: tuple[Number, ...] = _beside(study, "effective_rank", i, median)

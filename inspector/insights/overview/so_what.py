@@ -52,7 +52,7 @@ def _groups(study: Study, groups: Sequence[Group], who: Sequence[int], names: Na
     if not groups:
         yield from _no_group(study, who, names)
         return
-    found = next((told for group in groups if (told := best_of(study, group, names)) is not None), None)
+    found = next((best for group in groups if (best := best_of(study, group, names)) is not None), None)
     if found is not None:
         yield found
     else:

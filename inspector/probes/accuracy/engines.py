@@ -17,13 +17,6 @@ from inspector.probes.accuracy.records import Run
 from inspector.study.study import ProbeInfo
 from inspector.tasks.problems import Problems
 
-_TOKENS = {"arithmetic": 128, "aime24": 16_384, "aime25": 16_384, "aime26": 16_384}
-
-
-def token_limit(task: str) -> int:
-    """The longest answer in tokens where the user names none: as long as the task's answers need."""
-    return _TOKENS.get(task, 512)
-
 
 class Engine(Protocol):
     """Greedy answers of the base (None) or an adapter (its name)."""
@@ -82,8 +75,8 @@ class Local:
 
     def answers(self, name: str | None, prompts: Sequence[Any], hooks: Hooks) -> Iterator[Answer]:
         base, hooks = self.attached.base, replace(hooks, begin=self.attached.begin)
-        if told := self.attached.heard(name, prompts):
-            hooks.note(told)
+        if note := self.attached.heard(name, prompts):
+            hooks.note(note)
         # Without a chat template the prompt reads `Question: … Answer:`, and models go on with the next question.
         until = "" if getattr(base.tokenizer, "chat_template", None) else "\n\nQuestion:"
         self.attached.use(name)

@@ -8,12 +8,13 @@ import numpy as np
 
 from inspector.adapters.model import Adapter
 from inspector.common.arrays import Floats
-from inspector.probes.accuracy.engines import Local, token_limit
+from inspector.probes.accuracy.engines import Local
 from inspector.probes.accuracy.measure import Watch, evaluate
 from inspector.probes.accuracy.records import folder_of
 from inspector.probes.accuracy.solved import Results
 from inspector.probes.job import Job
 from inspector.study.metrics import DEFINITIONS
+from inspector.tasks.problems import token_limit
 
 
 def run(job: Job, adapters: Sequence[Adapter], note: Callable[[str], None], cancelled: Callable[[], bool]) -> None:

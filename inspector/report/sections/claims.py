@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
-from inspector.claims.verdicts import Outcome, cautions, limits, published
+from inspector.claims.verdicts import Outcome, cautions, limits
+from inspector.claims.words import published
 from inspector.common.text import plain
 from inspector.report.anonymise import cleared
 from inspector.report.document import Note, Part, Section, Table

@@ -100,9 +100,9 @@ def measured(context: Context) -> Section:
             f"{adapter.parameters:,}", adapter.dtype, adapter.health,
         )  # fmt: skip
         lines.append(tuple(plain(cell) for cell in cells))
-    told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in lines)]
-    alike = [n for n in told[1:] if len(lines) > 1 and len({line[n] for line in lines}) == 1]
-    kept = [n for n in told if n not in alike]
+    known = [n for n in range(len(_COLUMNS)) if any(line[n] for line in lines)]
+    alike = [n for n in known[1:] if len(lines) > 1 and len({line[n] for line in lines}) == 1]
+    kept = [n for n in known if n not in alike]
     caption = (
         f"{count(len(study.adapters), 'adapter')}, {count(len(study.modules), 'module')} in "
         f"{count(len(study.layers), 'layer')}; ΔW = s·B·A"
@@ -121,11 +121,11 @@ def _made(origin: Origin) -> tuple[str, ...]:
 
 
 def _health(context: Context) -> Iterator[Note]:
-    told = False
+    any_issue = False
     for adapter in context.study.adapters:
         for finding in adapter.findings:
-            told = True
+            any_issue = True
             severe = finding.severity != "info"
             yield Note(plain(f"{finding.severity}: {adapter.name}: {finding.text}", 1200), caution=severe)
-    if not told:
+    if not any_issue:
         yield Note("Nothing is odd about their files: every tensor is accounted for.")

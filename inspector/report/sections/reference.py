@@ -62,11 +62,11 @@ def reproduce(context: Context, version: str) -> Section:
         ("modules", f"{settings.modules}{f', only {plain(settings.filter)}' if settings.filter else ''}"),
         ("device", plain(settings.device)),
     ]
-    told = "\n".join(commands(study))
+    text = "\n".join(commands(study))
     parts: list[Part] = [
         Note("The same adapters by the same commands give the same numbers, on other hardware up to rounding."),
-        Code(told),
-        *([Note(_FILL_IN)] if _PLACEHOLDER in told else []),
+        Code(text),
+        *([Note(_FILL_IN)] if _PLACEHOLDER in text else []),
         Table("settings", "Settings", ("", "value"), tuple(rows)),
         Table(
             "digests", "The adapters, by content", ("adapter", "source", "digest", "start A₀"), tuple(_digests(study))

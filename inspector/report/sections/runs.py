@@ -27,8 +27,8 @@ def merging(context: Context) -> Section:
         return Section("merging", "Merging", about, (), missing="two adapters")
     rows, words = [], []
     for a, b, (i, j) in subjects(context.study, "pair"):
-        told = verdict(context.study, i, j)
-        words.append((label(a), label(b), told.kin, told.headline))
+        judged = verdict(context.study, i, j)
+        words.append((label(a), label(b), judged.kin, judged.headline))
         found = pair_interference(context.study, i, j)
         numbers = [fixed(float(v)) for v in (cosine[i, j, 0], found.cosine, found.overlap, energy[i, j, 0])]
         numbers.insert(3, level(found.chance, "n/a"))
@@ -89,7 +89,7 @@ def kin(context: Context) -> Section:
     caption = f"Row-space overlap, mean over modules; {found.by_chance} by chance"
     table = context.matrix("lineage", caption, found.overlap)
     groups = [some([context.study.names[i] for i in group], 12) for group in found.groups if len(group) > 1]
-    told = f"Of one start or run: {'; '.join(groups)}." if groups else "No two are known to share a start or a run."
+    who = f"Of one start or run: {'; '.join(groups)}." if groups else "No two are known to share a start or a run."
     return Section(
-        "lineage", "Lineage", about, (table, Note(f"{told} {RULE}")), ("row_space_overlap", "row_space_overlap_chance")
+        "lineage", "Lineage", about, (table, Note(f"{who} {RULE}")), ("row_space_overlap", "row_space_overlap_chance")
     )

@@ -22,7 +22,7 @@ from inspector.tui.widgets.dialogs import Dialog
 from inspector.tui.widgets.painted import Painted
 
 _AROUND = 8
-"""Lines of the dialog and the screen that are no rows of the list."""
+"""Lines of the dialog and the screen that are not rows of the list."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from inspector.tui.widgets.dialogs import Dialog
 from inspector.tui.widgets.painted import Painted
 
 _AROUND, _ROWS = 11, 12
-"""Lines of the dialog and the screen that are no rows of the list, and its rows at most."""
+"""Lines of the dialog and the screen that are not rows of the list, and its rows at most."""
 
 
 @dataclass

@@ -202,7 +202,7 @@ class ProbeDialog(Dialog[Asked | None]):
         what, device, prompts = self._value("what"), self._value("device") or "auto", self._value("prompts")
         limit = self._value("limit") if what in _ASKS else str(self.choices.limit or "")
         if limit and not re.fullmatch(r"0*[1-9][0-9]{0,8}", limit):
-            raise Unfit("limit", f"how many: {limit!r} is no whole number above 0. Empty takes the default.")
+            raise Unfit("limit", f"how many: {limit!r} is not a whole number above 0. Empty takes the default.")
         if not _DEVICE.fullmatch(device):
             raise Unfit("device", f"device: {device!r} is none of auto, cpu, cuda, cuda:1, mps.")
         if prompts == "other":

@@ -110,11 +110,11 @@ def provenance(info: ProbeInfo | None, area: Area) -> list[Line]:
     few = f"fewer than {FEW_PROMPTS} scatter more than adapters differ" if scatters else ""
     note = "".join(f" · ! {clean(text)}" for text in (few, info.note) if text)
     lines: list[Line] = []
-    told = 0
+    shown = 0
     for part in wrap(words + note, area.width - 2):
-        known = part[: max(len(words) - told, 0)]
+        known = part[: max(len(words) - shown, 0)]
         lines.append(Line(" " + known, area.ink.dim).add(part[len(known) :], area.ink.warn))
-        told += len(part) + 1
+        shown += len(part) + 1
     return lines if area.height >= _ROOMY or len(lines) < 2 else [lines[0].add(" …", area.ink.dim)]
 
 

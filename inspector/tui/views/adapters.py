@@ -176,9 +176,9 @@ def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
 
 def _findings(info: AdapterInfo, ink: Ink, width: int, *severities: str) -> list[Line]:
     styles = {"error": ink.bad, "warning": ink.warn, "info": ink.dim}
-    told = [f for severity in severities for f in info.findings if f.severity == severity]
+    listed = [f for severity in severities for f in info.findings if f.severity == severity]
     lines: list[Line] = []
-    for finding in told:
+    for finding in listed:
         style, label = styles[finding.severity], f"{_SIGNS[finding.severity]} {finding.severity}"
         lines += _labelled(label, finding.text, width, style, style)
     return lines

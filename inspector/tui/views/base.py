@@ -70,7 +70,7 @@ class View(ABC):
     lists: str = "adapters"
     """What is listed, that can be searched: adapters, modules or claims."""
     terms: tuple[tuple[str, str], ...] = ()
-    """Words on it that are no metrics, with their meaning."""
+    """Words on it that are not metrics, with their meaning."""
     actions: tuple[Action, ...] = ()
     """Beside those of every view."""
     first: tuple[str, ...] = ()

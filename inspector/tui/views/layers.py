@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from rich.cells import cell_len
@@ -20,6 +20,7 @@ from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
 from inspector.tui.text import NA, Line, chance_level, clean, page, plural, right
+from inspector.tui.theme import Ink
 from inspector.tui.values import apart, number, of_adapters
 from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
@@ -62,12 +63,26 @@ class _Rows:
     source: Study | None = None
     of: tuple[object, ...] = ()
     found: tuple[Row, ...] = ()
+    strips: dict[tuple[Subject, Form], Line] = field(default_factory=dict)
+    """As they were drawn with `ink`, without the slider."""
+    ink: Ink | None = None
 
     def here(self, state: AppState) -> tuple[Row, ...]:
-        what = (state.layers_metric, state.order, tuple(state.pairs[:1]), len(state.pairs))
+        what = (state.layers_metric, state.order, state.reference)
         if self.source is not state.shown or self.of != what:
             self.source, self.of, self.found = state.shown, what, tuple(rows(state))
+            self.strips.clear()
         return self.found
+
+    def strip(self, row: Row, metric: str, of: Form, ink: Ink) -> Line:
+        """The cells of a row, drawn once: the slider marks those under the cursor alone."""
+        if self.ink != ink:
+            self.strips.clear()
+            self.ink = ink
+        if (row.subject, of) not in self.strips:
+            line = self.strips[row.subject, of] = Line()
+            strip(line, row.values, metric, self.largest if of_adapters(metric) else 1.0, of, ink)
+        return self.strips[row.subject, of]
 
     @property
     def largest(self) -> float:
@@ -105,7 +120,8 @@ class LayersView(View):
         if not state.layers:
             return page([Line(), Line("  These adapters have no numbered layers.")], area.width, area.height)
         every = self._rows.here(state)
-        here = next((n for n, row in enumerate(every) if row.subject == marked(state)), 0)
+        mine = marked(state)
+        here = next((n for n, row in enumerate(every) if row.subject == mine), 0)
         chart = max(area.height - 2 - len(every), _CHART) if area.height >= _LEAST else 0
         chart = min(chart, max(area.height // 2, _CHART))
         height = max(area.height - 2 - chart, 1)
@@ -133,7 +149,7 @@ class LayersView(View):
         return title
 
     def _form(self, state: AppState, area: Area) -> Form:
-        return form(len(state.layers), area.width - _BESIDE)
+        return form(len(state.layers), area.width - _BESIDE, most=4)
 
     def _strips(self, state: AppState, shown: Sequence[Row], area: Area) -> list[Line]:
         """The layers' numbers, then a strip a row with its name and its numbers over all, here and at the end."""
@@ -151,7 +167,10 @@ class LayersView(View):
             here = row.subject == marked(state)
             style = ink.bold if here else ink.plain
             line = Line("▸" if here else " ", ink.accent).add(name, style).pad(label)
-            strip(line, row.values, metric, largest, of, ink, state.layer if here else -1)
+            if here:
+                strip(line, row.values, metric, largest, of, ink, state.layer)
+            else:
+                line.append(self._rows.strip(row, metric, of, ink))
             lines.append(line.add("".join(map(right, texts, widths)), style))
         return lines
 

@@ -50,11 +50,11 @@ def directions(state: AppState) -> list[Definition]:
 
 
 def against_chance(value: float, chance: float) -> str:
-    """`chance 0.03 · 31×`."""
+    """`chance 0.03, 31×`."""
     if chance != chance or value != value:  # noqa: PLR0124 - NaN
         return ""
     ratio = value / chance if chance else float("inf")
-    return f"chance {chance_level(chance)} · {ratio:.{0 if ratio >= 10 else 1}f}×"
+    return f"chance {chance_level(chance)}, {ratio:.{0 if ratio >= 10 else 1}f}×"
 
 
 def read_against_chance(state: AppState, definition: Definition, pair: Pair) -> tuple[str, str, str]:
@@ -193,7 +193,7 @@ class MapView(View):
             line = Line("  ")
             for column, (label, text, note) in enumerate(rows[at::half][:2]):
                 line.to(2 + column * 39).add(label, ink.dim).to(2 + column * 39 + 15)
-                line.add(left(text, 6) if note else text, ink.bold).add(note, ink.dim)
+                line.add(left(text, 5) if note else text, ink.bold).add(note, ink.dim)
             lines.append(line)
         return lines
 

@@ -7,13 +7,15 @@ from itertools import combinations
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.insights.lineage import RULE, lineage
 from inspector.insights.sensitivity import GROUPINGS, Variation, compared_by, spreads, variations
+from inspector.insights.short_names import in_short
 from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, clean, decimal, fit, left, plural, right, times, wrap
+from inspector.tui.text import NA, Line, clean, decimal, left, plural, right, times, wrap
 from inspector.tui.views.base import Area, Table, View, scrolled, tidy
 
 _METRICS = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
@@ -41,8 +43,9 @@ class SensitivityView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if (partial := self.waiting(state, area)) is not None:
             return partial
-        study = state.ordered
+        study, alike = in_short(state.ordered)
         title, *groups = _groups(study, self.grouping, area)
+        title.add(f" · {alike}" if alike and title.width + cell_len(alike) + 3 <= area.width else "", area.ink.dim)
         if state.filter:
             title.add(" · all modules, whatever is filtered", area.ink.dim)
         lines = [title, *groups, Line(), *_pairs(study, area), Line(), *_kin(study, area)]
@@ -51,11 +54,11 @@ class SensitivityView(View):
     def table(self, state: AppState) -> Table:
         """Every pair: what differs where both are of one method, and how related they are."""
         study = state.ordered
-        told = {(min(v.a, v.b), max(v.a, v.b)): v for v in variations(study)}
+        known = {(min(v.a, v.b), max(v.a, v.b)): v for v in variations(study)}
         kin = lineage(study)
         rows = []
         for i, j in combinations(range(len(study.adapters)), 2):
-            v = told.get((i, j))
+            v = known.get((i, j))
             numbers = (
                 [""] * 7
                 if v is None
@@ -85,8 +88,8 @@ def _groups(study: Study, by: str, area: Area) -> list[Line]:
     width = min(max([cell_len(clean(s.group)) for s in found] + [6]), max(area.width - 56, 8))
     head = Line(f" {compared_by(study).replace('_', ' ').capitalize()} within and between groups, by {by}", ink.bold)
     lines = [head, Line("   ").add(left(by, width) + "  runs       within            to the others", ink.dim)]
-    for spread in found:
-        line = Line("   ").add(left(clean(spread.group), width)).add(right(str(len(spread.members)), 6) + "   ")
+    for spread, name in zip(found, labels([s.group for s in found]).at(width), strict=True):
+        line = Line("   ").add(left(name, width)).add(right(str(len(spread.members)), 6) + "   ")
         lines.append(line.add(left(_range(spread.within), 19)).add(_range(spread.between)))
     return lines
 
@@ -103,9 +106,11 @@ def _pairs(study: Study, area: Area) -> list[Line]:
     if not found:
         text = "No two adapters are known to be of one method: run.json, or names such as sft_lr2e-4_s42, would tell."
         return [head, *(Line("   " + part, ink.dim) for part in wrap(text, area.width - 5))]
-    names = [f"{clean(study.names[v.a])} → {clean(study.names[v.b])}" for v in found]
-    width = min(max(map(cell_len, names)), max(area.width - 63, 12))
-    title = left("", width) + "  differ     A₀       cos   out ‖b‖/‖a‖    u₁     v₁  angles"
+    room = max(area.width - 57, 12)
+    short = labels(study.names).at((room - 3) // 2)
+    names = [f"{short[v.a]} → {short[v.b]}" for v in found]
+    width = max(map(cell_len, names))
+    title = left("", width) + " differ   A₀      cos   out  ×‖b‖    u₁    v₁  angles"
     return [
         head,
         Line("   ").add(title, ink.dim),
@@ -116,14 +121,13 @@ def _pairs(study: Study, area: Area) -> list[Line]:
 def _pair(name: str, v: Variation, width: int, area: Area) -> Line:
     brief = ", ".join([*filter(None, [_BRIEF[v.change]]), *(f"{_BRIEF[what]}?" for what in v.unknown)])
     brief = brief if brief != "seed?, lr?" else "?"
-    line = Line("   ").add(left(fit(name, width), width) + "  ").add(left(brief or "–", 9) + "  ")
-    line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 6))
-    line.add(right(decimal(v.cosine), 6)).add(right(decimal(v.output_similarity), 6)).add(
-        right(times(v.norm_ratio), 8)
-    ).add(right(decimal(v.u1), 6))
+    line = Line("   ").add(left(name, width) + " ").add(left(brief or "–", 8) + " ")
+    line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 5))
+    for text in (decimal(v.cosine), decimal(v.output_similarity), times(v.norm_ratio), decimal(v.u1)):
+        line.add(right(text, 6))
     comparable = area.ink.plain if v.start == "same" else area.ink.dim
-    line.add(right(decimal(v.v1) + ("" if v.start == "same" else "!"), 7), comparable)
-    return line.add(f"  {_whole(v.angle)}…{_whole(v.worst_angle)}")
+    line.add(right(decimal(v.v1), 6) + (" " if v.start == "same" else "!"), comparable)
+    return line.add(f" {_whole(v.angle)}…{_whole(v.worst_angle)}")
 
 
 def _whole(angle: float) -> str:

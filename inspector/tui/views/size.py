@@ -137,8 +137,8 @@ class SizeView(View):
         which = f"{self.spectrum % len(modules) + 1} of {len(modules)}"
         title = Line(f" {DEFINITIONS[metric].title.removesuffix(' σ')}", ink.bold)
         scale = "log" if self.log else "linear"
-        told = f" · {name} ({which} at this layer){of} · {scale}"
-        title.add(told if title.width + cell_len(told) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
+        tail = f" · {name} ({which} at this layer){of} · {scale}"
+        title.add(tail if title.width + cell_len(tail) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
             return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
         legend = self._legend(state, shown, area)

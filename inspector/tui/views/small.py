@@ -16,8 +16,8 @@ _NUMBER = 9
 def paint(state: AppState, size: tuple[int, int], area: Area) -> list[Strip]:
     """The sizes, then as much as there is room for, around the cursor; every key still acts."""
     ink = area.ink
-    told = f"needs {SMALLEST[0]}×{SMALLEST[1]}, has {size[0]}×{size[1]}"
-    lines = [Line(f" {part}", ink.bold) for part in wrap(told, area.width - 2)]
+    needed = f"needs {SMALLEST[0]}×{SMALLEST[1]}, has {size[0]}×{size[1]}"
+    lines = [Line(f" {part}", ink.bold) for part in wrap(needed, area.width - 2)]
     if (pair := state.pair) is not None and state.has("cosine"):
         cosine = f" {decimal(state.number('cosine', pair))} "
         names = f" {state.name(pair[0])} ↔ {state.name(pair[1])}, {state.where}"

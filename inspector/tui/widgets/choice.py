@@ -17,10 +17,7 @@ class Choice(Widget):
     """The chosen value is `value`; it moves with ← → and space."""
 
     can_focus = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("left,h", "step(-1)", "previous"),
-        ("right,l,space", "step(1)", "next"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [("left,h", "step(-1)", "previous"), ("right,l,space", "step(1)", "next")]
 
     @dataclass
     class Changed(Message):

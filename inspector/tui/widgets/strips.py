@@ -39,8 +39,8 @@ class Form:
 
 def form(layers: int, room: int, most: int = 2) -> Form:
     """The widest strip that fits."""
-    if layers * most <= room:
-        return Form(layers, most)
+    if layers <= room:
+        return Form(layers, max(min(room // layers, most), 1) if layers else 1)
     return Form(layers, folded=max(math.ceil(layers / max(room, 1)), 1))
 
 

@@ -52,20 +52,20 @@ def test_more_tensors_than_any_model_has_are_refused(tmp_path, monkeypatch):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"{}", "is no valid safetensors file or is cut off .* 2 bytes"),
+        (b"{}", "is not a valid safetensors file or is cut off .* 2 bytes"),
         (POINTER, "is a Git LFS pointer, not the file itself: run `git lfs pull`"),
         (b"<!DOCTYPE html><html>not found</html>", "is a web page"),
-        (struct.pack("<Q", 10**15) + b"{}", "no valid safetensors"),
-        (struct.pack("<Q", 4) + b"{abc", "no valid safetensors"),
-        (struct.pack("<Q", 2) + b"\xff\xfe", "no valid safetensors"),
-        (header(a={"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 16]}), "no valid safetensors"),
-        (header(a={"dtype": "F32", "shape": [4], "data_offsets": [8, 24]}), "no valid safetensors"),
+        (struct.pack("<Q", 10**15) + b"{}", "not a valid safetensors"),
+        (struct.pack("<Q", 4) + b"{abc", "not a valid safetensors"),
+        (struct.pack("<Q", 2) + b"\xff\xfe", "not a valid safetensors"),
+        (header(a={"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 16]}), "not a valid safetensors"),
+        (header(a={"dtype": "F32", "shape": [4], "data_offsets": [8, 24]}), "not a valid safetensors"),
         (
             header(
                 a={"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
                 b={"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
             ),
-            "no valid safetensors",
+            "not a valid safetensors",
         ),
     ],
 )
@@ -88,12 +88,12 @@ def test_truncated_weights(tmp_path):
     [
         (POINTER, "adapter_config.json is a Git LFS pointer"),
         (b"", "is empty"),
-        (b"[1, 2]", "is no JSON object"),
-        (b"{'r': 8}", "is no readable JSON"),
-        (b"\xff\xfe\x00", "is no readable JSON"),
-        (b"[" * 100_000, "is no readable JSON"),
-        (b'{"r": ' + b"9" * 10_000 + b"}", "is no readable JSON"),
-        (b" " * (17 * 2**20) + b"{}", "that is no adapter config"),
+        (b"[1, 2]", "is not a JSON object"),
+        (b"{'r': 8}", "is not readable JSON"),
+        (b"\xff\xfe\x00", "is not readable JSON"),
+        (b"[" * 100_000, "is not readable JSON"),
+        (b'{"r": ' + b"9" * 10_000 + b"}", "is not readable JSON"),
+        (b" " * (17 * 2**20) + b"{}", "that is not an adapter config"),
     ],
     ids=["pointer", "empty", "list", "quotes", "encoding", "nested", "digits", "large"],
 )
@@ -178,7 +178,7 @@ def test_a_pickle_of_more_than_tensors_is_refused(tmp_path, beside):
     write_random(tmp_path)
     (tmp_path / WEIGHTS).unlink()
     torch.save(lora_tensors(random_factors()) | {"state": beside}, tmp_path / "adapter_model.bin")
-    with pytest.raises(InspectorError, match="no flat table of tensors"):
+    with pytest.raises(InspectorError, match="not a flat table of tensors"):
         read(tmp_path, PICKLES)
 
 

@@ -1,4 +1,4 @@
-"""Files that are no adapter: what each is said to be, and the way out, whatever command meets it."""
+"""Files that are not adapter: what each is said to be, and the way out, whatever command meets it."""
 
 # ruff: noqa: E501 - a case a line
 

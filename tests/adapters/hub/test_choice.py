@@ -93,7 +93,7 @@ def test_a_part_of_a_repo(top, chosen):
 
 @pytest.mark.parametrize("top", ["c", "a/b/c", "README.md", "a/b/README.md", "adapter_config.json"])
 def test_parts_that_are_no_adapter(top):
-    with pytest.raises(InspectorError, match=r"is not there|is no file of an adapter|holds no LoRA"):
+    with pytest.raises(InspectorError, match=r"is not there|is not a file of an adapter|holds no LoRA"):
         files("README.md a/b/adapter_config.json a/b/adapter_model.safetensors a/b/README.md", top)
 
 

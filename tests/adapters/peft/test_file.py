@@ -37,7 +37,7 @@ def test_without_a_config_alpha_is_unknown_unless_given(tmp_path):
     [
         (b"", "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"\xff" * 64, "no valid safetensors file"),
+        (b"\xff" * 64, "not a valid safetensors file"),
     ],
 )
 def test_a_damaged_file_is_told(tmp_path, content, message):

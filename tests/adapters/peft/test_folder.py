@@ -71,10 +71,7 @@ def test_rank_and_alpha_patterns(tmp_path, rslora):
 def test_overlapping_patterns_change_meaning_on_reload(tmp_path):
     """save_pretrained sorts the keys: in memory `q_proj` came first, in the file `layers.0…` does."""
     config = LoraConfig(
-        r=4,
-        lora_alpha=8,
-        target_modules=["q_proj"],
-        alpha_pattern={"q_proj": 16, "layers.0.self_attn.q_proj": 64},
+        r=4, lora_alpha=8, target_modules=["q_proj"], alpha_pattern={"q_proj": 16, "layers.0.self_attn.q_proj": 64}
     )
     model = trained(llama(), config)
     adapter = read(saved(model, tmp_path))

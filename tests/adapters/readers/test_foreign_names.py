@@ -99,6 +99,8 @@ def test_stabilitys_blocks(name, path):
 )
 def test_towers(name, path):
     assert from_kohya(name) == (path, True)
+    other, sure = from_kohya(f"my_{name}")
+    assert (other.replace(".", "_"), sure) == (f"my_{name}", False), "of another script"
 
 
 @pytest.mark.parametrize(

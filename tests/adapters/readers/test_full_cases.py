@@ -44,7 +44,7 @@ def ones(*shape, dtype=torch.float32):
         ("vision.conv.weight", ones(2, 3, 4), ones(2, 3, 4), "no matrix (more than two dimensions"),
         ("model.layers.0.sinks", ones(4, 2), ones(4, 2), "no matrix (more than two dimensions, or no module's weight)"),
         (Q, ones(4, 2), None, "not in the base"),
-        (Q, ones(4, 2, dtype=torch.int8), ones(4, 2), "factors of a type that is no float"),
+        (Q, ones(4, 2, dtype=torch.int8), ones(4, 2), "factors of a type that is not a float"),
         (Q, ones(4, 2), ones(4, 2, dtype=torch.int8), "quantised in the base"),
         (Q, ones(5, 2), ones(4, 2), "another shape than in the base: 5×2, not 4×2 (vocabulary resized?)"),
         (Q, ones(4, 3), ones(4, 2), "another shape than in the base: 4×3, not 4×2"),

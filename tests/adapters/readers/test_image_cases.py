@@ -91,7 +91,7 @@ def test_an_alpha_that_is_no_number(tmp_path, alpha):
     factors = tensors(pefts("unet.b")) | {"unet.b.alpha": torch.tensor(alpha)}
     adapter = read(save(tmp_path / "x.safetensors", factors), "a", "", DEFAULTS)
     assert (len(adapter.modules), len(adapter.info.excluded)) == (0, 1)
-    assert "the module's alpha is no finite number" in adapter.info.findings[0].text
+    assert "the module's alpha is not a finite number" in adapter.info.findings[0].text
 
 
 LOHA = [f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b")]

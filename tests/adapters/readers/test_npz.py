@@ -1,4 +1,4 @@
-"""Arrays of a `.npz` as tensors: every type and order of bytes, and what is no archive of arrays."""
+"""Arrays of a `.npz` as tensors: every type and order of bytes, and what is not an archive of arrays."""
 
 import io
 import zipfile

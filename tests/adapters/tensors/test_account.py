@@ -120,7 +120,7 @@ def test_every_command_says_why_there_is_no_module(tmp_path):
         (
             torch.zeros(24, 4, dtype=torch.int8),
             torch.zeros(4, 16, dtype=torch.int8),
-            "factors of a type that is no float",
+            "factors of a type that is not a float",
         ),
     ],
 )
@@ -301,14 +301,7 @@ def test_keys_twice_in_the_config(tmp_path):
 
 @pytest.mark.parametrize(
     "pattern",
-    [
-        r"((((a+)+)+)+)+q_pro",
-        r"(.*)*(.*)*(.*)*x",
-        r"(((x{999}){999}){999}){999}",
-        "(" * 400,
-        "q_proj" * 1000,
-        "[",
-    ],
+    [r"((((a+)+)+)+)+q_pro", r"(.*)*(.*)*(.*)*x", r"(((x{999}){999}){999}){999}", "(" * 400, "q_proj" * 1000, "["],
 )
 def test_hostile_patterns_take_no_time(tmp_path, pattern):
     started = time.process_time()

@@ -1,4 +1,4 @@
-"""Slots, not prefixes, tell a format: whatever stands before them, LoRA is read, and what is no LoRA is named."""
+"""Slots, not prefixes, tell a format: whatever stands before them, LoRA is read, and what is not an LoRA is named."""
 
 import pytest
 import torch
@@ -69,10 +69,7 @@ def test_lycoris_under_any_name(tmp_path, algo, prefix):
     for parameter in module.double().parameters():
         parameter.data = torch.randn_like(parameter)
     path = save(tmp_path / "x.safetensors", {f"{prefix}.{k}": v.detach() for k, v in module.state_dict().items()})
-    assert_same(
-        our_deltas(read(path)),
-        {at(prefix): module.get_weight(None).detach()},
-    )
+    assert_same(our_deltas(read(path)), {at(prefix): module.get_weight(None).detach()})
 
 
 def test_the_first_layout_of_diffusers_without_its_pipeline(tmp_path):

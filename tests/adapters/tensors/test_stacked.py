@@ -67,8 +67,7 @@ def test_rslora_and_patterns_apply_to_stacks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("a", "b"),
-    [((E, R, H), (E + 1, F, R)), ((E, H, R), (E, F, R)), ((E, R, H), (F, R)), ((R, H), (E, F, R))],
+    ("a", "b"), [((E, R, H), (E + 1, F, R)), ((E, H, R), (E, F, R)), ((E, R, H), (F, R)), ((R, H), (E, F, R))]
 )
 def test_a_layout_that_is_not_read_says_so(tmp_path, a, b):
     path = "model.layers.0.mlp.experts.up_proj"

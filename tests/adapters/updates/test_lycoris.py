@@ -196,5 +196,5 @@ def test_one_factor_that_is_none_leaves_the_module_out_and_is_named(tmp_path, me
     adapter = read(save(tmp_path / "y.safetensors", tensors))
     assert adapter.info.excluded == (MODULE,)
     reasons = {t.reason for t in adapter.tensors}
-    said = {"missing": f"without its {factor.removesuffix('.weight')}", "integers": "no float", "empty": "zero-size"}
+    said = {"missing": f"without its {factor.removesuffix('.weight')}", "integers": "not a float", "empty": "zero-size"}
     assert all(said[damage] in reason for reason in reasons)

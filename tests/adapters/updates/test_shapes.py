@@ -62,10 +62,11 @@ def test_an_update(shapes, sizes):
     [
         ({UP: (16, 3), DOWN: (4, 24)}, MISFIT),
         ({UP: (16, 4, 1, 2), DOWN: (4, 5, 1, 2)}, MISFIT),
+        ({UP: (16, 4, 2, 1), DOWN: (4, 5, 2, 1)}, MISFIT),
         ({UP: (16, 4), DOWN: (3, 5), MID: (4, 3)}, MISFIT),
         ({UP: (16, 4), DOWN: (3, 5), MID: (3, 3, 3, 3)}, MISFIT),
         ({UP: (16, 4), DOWN: (3, 5), MID: (4, 4, 3, 3)}, MISFIT),
-        ({UP: (16, 4), DOWN: (3, 5, 3, 3), MID: (4, 3, 3, 3)}, MISFIT),
+        *(({UP: (16, 4), DOWN: (3, 5, *k), MID: (4, 3, 3, 3)}, MISFIT) for k in ((3, 3), (3, 1), (1, 3))),
         ({UP: (16, 4), DOWN: (3, 5), MID: (4, 3, 0, 3)}, EMPTY),
         (LOHA | {"hada_w1_a": (15, 2)}, MISFIT),
         (LOHA | {"hada_w2_b": (3, 23)}, MISFIT),

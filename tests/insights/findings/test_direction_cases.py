@@ -200,7 +200,7 @@ def test_what_of_one_is_orthogonal_to_the_nearest():
         ([0.95, 0.95, 0.95 - 0.05], ""),
         ([0.95, 0.95, below(0.95 - 0.05)], "They part most in layer 2: mean cosine 0.90 in layer 2, 0.95 in the median layer."),
         ([0.95] * 4 + [0.8, 0.7], "They part most in layers 4 and 5: mean cosine 0.70 in layer 5, 0.95 in the median layer."),
-        ([0.95] * 3 + [0.8, 0.7], ""),  # more than a third of the layers is no dip
+        ([0.95] * 3 + [0.8, 0.7], ""),  # more than a third of the layers is not a dip
         ([0.95, 0.95, 0.95], ""),
         ([0.95, 0.95, 0.95, 0.95, 0.95, 0.6, 0.8], "They part most in layers 5 and 6: mean cosine 0.60 in layer 5, 0.95 in the median layer."),
         ([NAN, 0.95, 0.95, 0.95, 0.5], "They part most in layer 4: mean cosine 0.50 in layer 4, 0.95 in the median layer."),

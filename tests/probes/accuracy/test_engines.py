@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from inspector.base_model.served import Served
 from inspector.common.errors import InspectorError
-from inspector.probes.accuracy import measure
+from inspector.probes.accuracy import measure, run
 from inspector.probes.accuracy.engines import Local, Remote, token_limit
 
 
@@ -93,20 +94,34 @@ def test_another_server_in_its_place_is_not_asked(name):
 
 
 @pytest.mark.parametrize(("asked", "tokens"), [(0, 128), (12, 12)])
-def test_without_a_limit_it_is_the_tasks(monkeypatch, tmp_path, asked, tokens):
-    seen = []
+def test_inside_the_app_without_a_limit_it_is_the_tasks(monkeypatch, asked, tokens):
+    """And the numbers of those that were asked stand at their places among all."""
+    seen, delivered = [], []
+    pair = np.array([[[1.0], [2]], [[3], [4]]])
 
     def evaluate(engine, adapters, problems, folder, _watch, *, with_base):
-        seen.append((engine.max_new_tokens, engine.batch, adapters, problems.name, folder, with_base))
-        return SimpleNamespace(info="info", blocks=lambda: "blocks")
+        seen.append((engine.max_new_tokens, engine.batch, len(adapters), problems.name, folder.name, with_base))
+        blocks = {
+            ("accuracy_base", "global"): np.array([9.0]), ("accuracy", "global"): np.array([[0.5], [0.7]]),
+            ("mcnemar_p", "global"): pair,
+        }  # fmt: skip
+        return SimpleNamespace(info="info", blocks=lambda: blocks)
 
-    monkeypatch.setattr(measure, "evaluate", evaluate)
-    hooks = dict.fromkeys(("progress", "partial", "note", "cancelled"))
-    more = {"max_new_tokens": asked, "batch": 3, "records_folder": tmp_path, "with_base": False}
-    found = measure.measure(None, ["a"], SimpleNamespace(name="arithmetic"), **more, **hooks)
-    assert (found, seen) == (("info", "blocks"), [(tokens, 3, ["a"], "arithmetic", tmp_path, False)])
-    measure.measure(None, ["a"], SimpleNamespace(name="arithmetic"), **hooks)
-    assert (seen[1][1], seen[1][4].name, seen[1][5]) == (0, "records", True)
+    monkeypatch.setattr(run, "evaluate", evaluate)
+    request = SimpleNamespace(
+        problems=lambda probe: SimpleNamespace(name="arithmetic", probe=probe), new_tokens=asked, batch=3
+    )
+    job = SimpleNamespace(
+        names=("a", "b", "c"), request=request, attached=None, course=SimpleNamespace(counted=None),
+        deliver=lambda *of: delivered.append(of),
+    )  # fmt: skip
+    run.run(job, [SimpleNamespace(info=SimpleNamespace(name=name)) for name in "ca"], print, bool)
+    assert seen == [(tokens, 3, 2, "arithmetic", "records", True)]
+    ((info, blocks, alphas),) = delivered
+    assert (info, alphas, blocks["accuracy_base", "global"].tolist()) == ("info", (), [9])
+    np.testing.assert_array_equal(blocks["accuracy", "global"][:, 0], [0.7, np.nan, 0.5])
+    n = np.nan
+    np.testing.assert_array_equal(blocks["mcnemar_p", "global"][:, :, 0], [[4, n, 3], [n, n, n], [2, n, 1]])
 
 
 def test_tokens_a_second(monkeypatch):

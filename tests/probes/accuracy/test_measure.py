@@ -17,14 +17,14 @@ from inspector.base_model.attach import attach
 from inspector.base_model.base import Base, base_weights
 from inspector.base_model.generation import Answer, generate
 from inspector.common.errors import CancelledError, InspectorError
-from inspector.probes.accuracy.engines import Local, token_limit
+from inspector.probes.accuracy.engines import Local
 from inspector.probes.accuracy.measure import Watch, _Speed, evaluate
 from inspector.probes.accuracy.records import Record, Run
 from inspector.probes.accuracy.solved import Results
 from inspector.study.probe_results import merged
 from inspector.study.study import ProbeInfo, Settings
 from inspector.tasks.grading import correct
-from inspector.tasks.problems import Problem, Problems
+from inspector.tasks.problems import Problem, Problems, token_limit
 from inspector.workflows.evaluate import Options
 from inspector.workflows.evaluate import evaluate as evaluate_sources
 from tests.acceptance.command import begun

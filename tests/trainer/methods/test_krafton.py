@@ -19,7 +19,8 @@ def free():
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(ROWS, TOKENS, 7, dtype=torch.float64, generator=generator)
     labels = torch.randint(7, (ROWS, TOKENS, 1), generator=generator)
-    logits.scatter_add_(2, labels[:, 3:], torch.full((ROWS, 2, 1), 6.0, dtype=torch.float64)).requires_grad_()
+    logits[:, 3:].scatter_add_(2, labels[:, 3:], torch.full((ROWS, 2, 1), 6.0, dtype=torch.float64))
+    logits.requires_grad_()
     mask = torch.arange(TOKENS)[None] >= torch.tensor([0, 2, 4])[:, None]
     return logits, lambda: logits.log_softmax(-1).gather(2, labels).squeeze(2), mask
 

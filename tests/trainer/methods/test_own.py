@@ -135,6 +135,11 @@ def test_a_setting_of_all_methods_is_not_its_own(mine, tmp_path):
     [
         ("def weights(self, rows): return [1.0]", "x must give a finite weight for each of 24 rows"),
         ("def weights(self, rows): return [float('nan')] * 24", "x must give a finite weight for each of 24 rows"),
+        (
+            "def weights(self, rows): return [1.0] * 23 + [float('inf')]",
+            "x must give a finite weight for each of 24 rows",
+        ),
+        ("def weights(self, rows): return [1.0] * 25", "x must give a finite weight for each of 24 rows"),
         ("def loss(self, log_p, mask, weight): return log_p.sum(1)", "its loss is of shape (8,), and must be"),
     ],
 )

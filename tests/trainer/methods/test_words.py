@@ -7,14 +7,17 @@ import pytest
 from inspector.common.errors import InspectorError
 from tests.trainer.methods.graded import Graded
 from trainer.methods import METHODS, STUDY, chosen, method
+from trainer.methods.krafton import KraftonCode, KraftonPost
 from trainer.methods.online import OnlineDapo, OnlineGrpo
 from trainer.methods.rewards import RewardStatistics, pairs, statistics
-from trainer.methods.weighted import Dft, Krafton, OfflineGrpo, Rft, Rift, RiftLinear, Sft
+from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
 
 NOTHING = "No answer is right: there is nothing here that was rewarded."
 CLIPPED = "One step on each batch of completions: the ratio is 1 and nothing is clipped"
 SFT_HERE = "Every answer is right: RIFT is SFT here."
-TIMES = "No group has right and wrong answers: Offline GRPO is b times SFT here."
+UNMIXED = "No group has right and wrong answers: "
+TIMES = f"{UNMIXED}Offline GRPO is b times SFT here."
+OWN = "Rewards are not 1 and 0 alone: RIFT takes each row's own, "
 
 
 @pytest.mark.parametrize(
@@ -23,13 +26,18 @@ TIMES = "No group has right and wrong answers: Offline GRPO is b times SFT here.
         (Sft(), [0, 1], "aa", ""),
         (Sft(), [0, -1], "aa", NOTHING),
         (Dft(), [0, 0.1], "aa", ""),
-        (Rift(), [1, 0.5], "aa", SFT_HERE),
+        (Rift(), [1, 1], "aa", SFT_HERE),
+        (Rift(), [1, 0.5], "aa", f"{OWN}0.5 to 1: none is negative, so that nothing is unlearned."),
+        (Rift(), [1, -0.5], "aa", f"{OWN}-0.5 to 1."),
+        (Rift(), [0, -0.5], "aa", NOTHING),
         (Rift(), [1, 0], "aa", ""),
         (Rift(), [0, 0], "aa", NOTHING),
         (RiftLinear(0.2), [1, 1], "ab", SFT_HERE),
         (OfflineGrpo(), [1, 0, 1], "aab", ""),
         (OfflineGrpo(), [1, 1, 0], "aab", TIMES),
-        (Krafton(), [0, 0, 0], "aab", TIMES),
+        (KraftonPost(), [0, 0, 0], "aab", f"{UNMIXED}b alone teaches here."),
+        (KraftonCode(), [1, 1, 0], "aab", f"{UNMIXED}b alone teaches here."),
+        (KraftonCode(), [1, 0, 0], "aab", ""),
         (OnlineGrpo(), [0, 1], "aa", CLIPPED),
         (OnlineGrpo(), [0, 0], "aa", NOTHING),
         (OnlineDapo(iterations=2), [0, 1], "aa", ""),
@@ -53,8 +61,9 @@ def test_of_equal_answers_the_first_alone():
 def test_weights_by_reward():
     rows = Graded([1.0, 0.25, 0.0, -1.0], list("aaaa"))
     assert Sft().weights(rows) == [1] * 4
-    assert Rift().weights(rows) == [1, 1, -0.2, -0.2]
-    assert Rift(reward_right=3, reward_wrong=-2).weights(rows) == [3, 3, -2, -2]
+    assert Rift(reward_right=3, reward_wrong=-2).weights(rows) == rows.rewards
+    assert Rift().weights(Graded([1.0, 0.0], list("aa"))) == [1, -0.2]
+    assert Rift(reward_right=3, reward_wrong=-2).weights(Graded([1.0, 0.0], list("aa"))) == [3, -2]
     assert RiftLinear(0.5).weights(rows) == [0.5, 0.875, 1, 1.5]
     with pytest.raises(InspectorError, match="rift-linear needs its λ"):
         RiftLinear()
@@ -68,7 +77,8 @@ def test_means_are_over_all_graded_rows():
 
     rows = Rows([1.0, 0.0, 1.0], list("aab"))
     assert OfflineGrpo().weights(rows) == pytest.approx([0.85, -0.15, 0.1])
-    assert Krafton(0.3).weights(rows) == pytest.approx([0.75, -0.25, 0.3])
+    assert KraftonCode(b=0.3).weights(rows) == pytest.approx([0.75, -0.25, 0.3])
+    assert KraftonPost(b=0.3).weights(rows) == pytest.approx([1.5, -0.5, 0.3]), "their spread is ½"
     assert OfflineGrpo().remark(Rows([1.0], ["b"])) == ""
 
 
@@ -103,3 +113,18 @@ def test_names():
         method("something else")
     with pytest.raises(InspectorError, match=re.escape("rift has no variant 'x': choose rift, rift-linear.")):
         method("rift").variant("x")
+
+
+@pytest.mark.parametrize(
+    ("clipped", "masked", "words"),
+    [
+        (0.049, False, ""),
+        (0.05, False, "5% of the completions were cut at max_new_tokens, 9, and learned from as they stand"),
+        (0.5, True, "50% of the completions were cut at max_new_tokens, 9, and not learned from."),
+    ],
+)
+def test_completions_that_the_limit_cut(clipped, masked, words):
+    objective = OnlineGrpo(max_new_tokens=9, mask_truncated=masked)
+    found = objective.afterword({"clipped": clipped})
+    assert found.startswith(words) if words else not found
+    assert objective.afterword({}) == ""

@@ -60,7 +60,7 @@ def gradient(base, name, file, place, rewards, **more):
 
 
 def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, spread=True, **more):
-    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · k3, by plain autograd, at the same point."""
+    """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · ρ · k3, by autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
     scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
     found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
@@ -76,7 +76,7 @@ def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, sp
             delta = delta - log_p
             size, sizes = len(answer.ids), [len(x.ids) for g in found.groups for x in g.answers]
             total = total - weigh(a, size, sizes) * log_p.sum()
-            total = total + kl(size, sizes) * (delta.exp() - delta - 1).sum()
+            total = total + kl(size, sizes) * ((log_p - log_p.detach()).exp() * (delta.exp() - delta - 1)).sum()
     total.backward()
     return {n: p.grad for n, p in trainer.model.named_parameters() if p.requires_grad}
 
@@ -144,7 +144,7 @@ def test_gspos_loss_by_its_formula(base, file, tmp_path, advantage, factor):
 
 
 def test_dapo_and_grpo_pay_for_their_distance_to_the_base(base, file, tmp_path):
-    """κ·k3 a token, averaged as the rest is."""
+    """κ·ρ·k3 a token, averaged as the rest is."""
     _, found, _ = gradient(base, "online-grpo", file, tmp_path, REWARDS, kl=0.7, shift=0.5)
     by_size = {"weigh": lambda a, size, sizes: a / size / len(sizes), "kl": lambda size, sizes: 0.7 / size / len(sizes)}
     assert close(by_hand(base, file, tmp_path, REWARDS, shift=0.5, **by_size), found, EXACT)

@@ -45,7 +45,7 @@ def test_a_good_server_passes(vllm):
 def test_another_base(vllm):
     said = refused(vllm, "Qwen/Qwen3-4B")
     assert "serves tiny-base, not the base Qwen/Qwen3-4B: start it with `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" in said
-    assert "vllm serve Qwen/Qwen3-4B --enable-lora --max-lora-rank 4`" in said
+    assert "vllm serve Qwen/Qwen3-4B --enable-lora --max-lora-rank 8`" in said
 
 
 def test_a_server_that_loads_no_adapters(vllm):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from inspector.common.errors import InspectorError
 from tests.acceptance.command import launched
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, made, options, rollouts, tiny
+from tests.trainer.vllm_schema import MAX_RANKS, REQUESTS
 from tests.trainer.vllm_server import Fault, VllmServer
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.saving import start
@@ -129,6 +130,16 @@ def failed(trainer, draws=()):
     return str(caught.value)
 
 
+def test_every_request_is_one_that_vllm_takes(drawn, vllm):
+    trainer, draws = drawn
+    Place(vllm.url, NAME, 4).check()
+    with trainer.elsewhere:
+        trainer.elsewhere.serve(trainer.model, trainer.accelerator)
+        trainer._sample(draws)
+    assert vllm.refused == []
+    assert {path for path, _ in vllm.asked} >= set(REQUESTS)
+
+
 def test_a_context_too_short(drawn, vllm):
     trainer, _ = drawn
     vllm.context = 20
@@ -144,8 +155,14 @@ def test_a_server_on_another_machine(drawn, vllm):
 def test_a_rank_too_high(drawn, vllm):
     vllm.rank = 2
     said = failed(drawn[0])
-    assert "does not load the adapter: it answers 400 (LoRA rank 4 is greater than max_lora_rank 2.)" in said
-    assert "--max-lora-rank 4" in said
+    assert "does not load the adapter: it answers 500 (LoRA rank 4 is greater than max_lora_rank 2.)" in said
+    assert "--max-lora-rank 8" in said
+
+
+@pytest.mark.parametrize(("rank", "served"), [(1, 1), (4, 8), (32, 32), (33, 64), (300, 320), (512, 512)])
+def test_the_command_has_a_rank_that_vllm_takes(rank, served):
+    assert served in MAX_RANKS
+    assert f"--max-lora-rank {served}`" in Place("http://localhost", "base", rank).how
 
 
 def test_a_load_whose_answer_was_lost_is_no_fault(drawn, vllm):

@@ -1,5 +1,7 @@
 """One step of the real trainer on a tiny base: TRL's own losses bit for bit, and every identity between methods."""
 
+import json
+
 import pytest
 import torch
 from datasets import Dataset
@@ -7,8 +9,13 @@ from peft import get_peft_model
 from trl import SFTConfig, SFTTrainer
 
 from inspector.base_model.base import load_base
+from tests.base_model.tiny_model import tiny_tokenizer
+from tests.trainer.rollout_rows import jsonl
 from tests.trainer.small import Catch, close, equal, first_step, made, nats, rollouts, tiny
+from trainer.methods import method
 from trainer.objectives import passes
+from trainer.objectives.examples import examples, weight_note
+from trainer.recipes.recipe import Recipe
 from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import read_rollouts
 from trainer.saving import start
@@ -157,3 +164,34 @@ def test_a_runaway_is_said_once(base, tmp_path):
         trainer._warn(logs)
         assert logs["runaway"] == float(now > 5)
     assert "2.00 to 5.10 nats a token" in trainer.warned
+
+
+def with_weights(file, weights):
+    """The same rows with a weight each, over and over."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    given = [row | {"weight": weights[n % len(weights)]} for n, row in enumerate(rows)]
+    return jsonl(file.with_name(f"{'-'.join(map(str, weights))}.jsonl"), given)
+
+
+@pytest.mark.parametrize("name", ["sft", "rift", "offline-grpo"])
+def test_a_weight_column_multiplies_what_a_row_is_given(step, tmp_path, name):
+    """The gradient is linear in them: (¼, 1, 0) + (¾, 0, 1) = 1, and twice ½ is 1."""
+    file = rollouts(tmp_path)
+    parts = [step(name, with_weights(file, weights))[1] for weights in ((0.25, 1, 0), (0.75, 0, 1), (0.5, 0.5, 0.5))]
+    plain = step(name, file)[1]
+    assert close({k: parts[0][k] + parts[1][k] for k in plain}, plain)
+    assert close({k: 2 * g for k, g in parts[2].items()}, plain)
+    assert not close(parts[0], parts[1])
+
+
+def test_who_does_not_read_the_weights_says_so(step, tmp_path):
+    file = rollouts(tmp_path)
+    weighted = with_weights(file, (0, 3))
+    assert equal(step("dpo", weighted)[1], step("dpo", file)[1])
+    rows = tokenised(read_rollouts(weighted), tiny_tokenizer(), 200)
+    told = "24 rows of a weight other than 1 (0 to 3): "
+    assert weight_note(method("dpo"), rows) == f"{told}dpo does not read that column, and takes all rows alike."
+    assert weight_note(method("rft"), rows) == f"{told}what rft gives a row is multiplied by its weight."
+    assert weight_note(method("rft"), tokenised(read_rollouts(file), tiny_tokenizer(), 200)) == ""
+    found = examples(method("rft"), Recipe(), rows)
+    assert set(found.columns["weight"]) == {3.0}, "a weight of 0 leaves the row out, as a wrong answer is"

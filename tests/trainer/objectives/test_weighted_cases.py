@@ -9,6 +9,7 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
+from inspector.common.errors import InspectorError
 from trainer.methods.weighted import Rift, Sft
 from trainer.objectives.weighted import _SUMS, Collator, WeightedTrainer
 
@@ -78,6 +79,61 @@ def test_a_runaway_is_beyond_three_nats(capsys):
     made._warn({"nll_down": 9.0})
     assert made.warned
     assert capsys.readouterr().err == ""
+
+
+class Model:
+    """Answers what is given with log-probs of its own; the reference is 1 nat below."""
+
+    training = True
+
+    def __call__(self, *, use_cache, fused_lm_head, **given):
+        assert (use_cache, fused_lm_head, set(given)) == (False, True, {"input_ids"})
+        entropy = torch.full_like(LOG_P, 0.5).masked_fill(~MASK, 0)
+        return SimpleNamespace(log_probs=LOG_P, label_mask=MASK, entropy=entropy)
+
+
+NLL = 0.5 * (1 + 2) - 0.25 * (5 + 6)
+K3 = math.exp(-1)  # of δ = −1: exp(δ) − δ − 1
+MEANS = 0.5 * (1 + 2) / 2 - 0.25 * (5 + 6) / 2
+
+
+@pytest.mark.parametrize(
+    ("numbers", "items", "processes", "loss"),
+    [
+        ({}, None, 1, NLL / 4),
+        ({}, 10, 1, NLL / 10),
+        ({}, 10, 4, 4 * NLL / 10),
+        ({"kl": 2.0}, 10, 1, (NLL + 2 * 4 * K3) / 10),
+        ({"entropy": 0.25}, 10, 1, (NLL - 0.25 * 4 * 0.5) / 10),
+        ({"reduction": "completion-mean"}, None, 4, MEANS / 3),
+        ({"reduction": "completion-mean"}, 10, 4, 4 * MEANS / (8 * 4)),
+    ],
+)
+def test_the_loss_of_a_pass(numbers, items, processes, loss):
+    """Over all tokens, or rows, of the step on all processes, whose mean DDP takes."""
+    made = WeightedTrainer.__new__(WeightedTrainer)
+    made._objective = type("Made", (Sft,), {"__doc__": "f", **numbers})()
+    made.accelerator = SimpleNamespace(num_processes=processes)
+    made.args, made.model = SimpleNamespace(per_device_train_batch_size=8), Model()
+    made._reference = lambda given: LOG_P - 1
+    made._sums, made._counts_vanished = torch.zeros(len(_SUMS), dtype=torch.float64), False
+    inputs = {"input_ids": "ids", "weight": torch.tensor([0.5, -0.25, 1.0]), "lengths": [3, 3, 2]}
+    found, outputs = made.compute_loss(made.model, inputs, return_outputs=True, num_items_in_batch=items)
+    assert found.item() == pytest.approx(loss, rel=1e-6)
+    assert outputs.log_probs is LOG_P
+    assert made._sums.tolist() == [3, 2, 11, 2, 1, 0, 8]
+    made.model.training = False
+    assert made.compute_loss(made.model, inputs, num_items_in_batch=items).item() == found.item()
+    assert made._sums[-1] == 8, "nothing is counted of what is not trained"
+
+
+def test_a_loss_must_be_one_of_every_token():
+    made = WeightedTrainer.__new__(WeightedTrainer)
+    made._objective = SimpleNamespace(name="mine", loss=lambda log_p, _mask, _weight: log_p.sum(1))
+    with pytest.raises(
+        InspectorError, match=r"^mine: its loss is of shape \(3,\), and must be \(rows, tokens\), \(3, 3\)"
+    ):
+        made.compute_loss(Model(), {"input_ids": "ids", "weight": None, "lengths": [3, 3, 2]})
 
 
 def test_a_batch_has_the_weight_of_each_row():

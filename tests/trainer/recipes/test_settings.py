@@ -70,7 +70,7 @@ def test_a_recipe_file_may_speak_to_every_method(tmp_path):
 def test_the_command_prints_what_a_method_reads():
     found = inspector("train", "--settings", "offline-grpo", known=())
     assert found.returncode == 0, found.stderr
-    text = " ".join(found.stdout.split())
+    text = " ".join(found.stdout.split()).replace("krafton- ", "krafton-")
     assert METHODS["offline-grpo"].variants[0].formula in text
     said = "of a group are right. Unset: 0.1 for study, krafton-code; 0.5 for krafton-post. Read by offline-grpo."
     assert f"b = unset b, added to every advantage; by KRAFTON's lines where all answers {said}" in text

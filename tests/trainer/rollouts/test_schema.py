@@ -14,7 +14,7 @@ from trainer.rollouts.schema import Rollout, RowError, digest, read_rollouts
 KEYS = [
     "schema_version", "id", "group_id", "k", "source", "source_index", "prompt", "completion", "problem", "solution",
     "reward", "reward_status", "answer_parsed", "teacher", "temperature", "top_p", "max_tokens", "seed",
-    "finish_reason", "prompt_tokens", "completion_tokens", "created", "split",
+    "finish_reason", "prompt_tokens", "completion_tokens", "created", "split", "reasoning", "weight",
 ]  # fmt: skip
 SIMPLE = {"prompt": "1 + 1?", "completion": "2", "answer": "2", "reward": 1}
 
@@ -54,6 +54,31 @@ def test_rows_of_the_simple_form(tmp_path):
     assert (found[0].solution, found[0].problem) == ("2", "1 + 1?")
 
 
+def test_files_without_the_later_columns_are_read(tmp_path):
+    """Rows of both ages in one file, as after a resumption."""
+    old = {key: value for key, value in rollout().to_row().items() if key not in {"reasoning", "weight"}}
+    new = rollout(0, 1, reasoning="think", weight=0.5).to_row()
+    found = read_rollouts(jsonl(tmp_path / "r.jsonl", [old, new]))
+    assert [(r.reasoning, r.weight) for r in found] == [("", 1.0), ("think", 0.5)]
+    pq.write_table(pa.Table.from_pylist([old]), tmp_path / "old.parquet")
+    assert read_rollouts(tmp_path / "old.parquet") == [rollout()]
+
+
+def test_the_simple_form_has_reasoning_weight_and_split(tmp_path):
+    chat = [{"role": "assistant", "content": "2", "reasoning_content": "one, two"}]
+    rows = [
+        SIMPLE | {"reasoning": "why", "weight": 2, "split": "test"}, SIMPLE | {"completion": chat, "split": None},
+        SIMPLE | {"reasoning_content": "so", "reasoning": None}, SIMPLE,
+    ]  # fmt: skip
+    found = read_rollouts(jsonl(tmp_path / "r.jsonl", rows))
+    assert [r.reasoning for r in found] == ["why", "one, two", "so", ""]
+    assert [r.weight for r in found] == [2, 1, 1, 1]
+    assert [r.split for r in found] == ["test", "train", "train", "train"]
+    for bad, said in {-1: "weight is -1", "x": "weight is no finite number"}.items():
+        with pytest.raises(InspectorError, match=rf"row 2: {said}"):
+            read_rollouts(jsonl(tmp_path / "bad.jsonl", [SIMPLE, SIMPLE | {"weight": bad}]))
+
+
 def test_the_order_is_that_of_the_source(tmp_path):
     """However rows came in, one file is one training."""
     rows = [rollout(g, k) for g in range(3) for k in range(2)]
@@ -66,7 +91,8 @@ def test_the_order_is_that_of_the_source(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"reward": 0.5}, {"group_id": "other"}, {"finish_reason": "length"},
+        {"reward": 0.5}, {"group_id": "other"}, {"finish_reason": "length"}, {"weight": 2.0}, {"split": "test"},
+        {"reasoning": "so"},
         {"completion": ({"role": "assistant", "content": "else"},)}, {"prompt": ({"role": "user", "content": "else"},)},
     ],
 )  # fmt: skip
@@ -90,6 +116,12 @@ def test_the_digest_is_of_what_training_sees(change):
         ({"prompt": [{"role": "user"}]}, "a message of the prompt has no role and content"),
         ({"completion": [{"role": "user", "content": "x"}]}, "not one message of the assistant"),
         ({"schema_version": 2}, "schema_version 2 is newer than 1"),
+        ({"weight": -0.5}, "weight is -0.5: it must be 0 or more"),
+        ({"weight": float("nan")}, r"weight is no finite number \('nan'\)"),
+        ({"weight": "2"}, r"weight is no finite number \('2'\)"),
+        ({"weight": True}, r"weight is no finite number \('True'\)"),
+        ({"weight": None}, r"weight is no finite number \('None'\)"),
+        ({"reasoning": 7}, r"reasoning is no text \('7'\)"),
     ],
 )
 def test_bad_rows_are_named(tmp_path, change, said):

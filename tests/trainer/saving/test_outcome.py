@@ -156,3 +156,22 @@ def test_seeds_are_apart(base, tmp_path, every):
     assert not equal(moved, adapters["sft"])
     trained(base, "sft", file, tmp_path / "init", init_seed=7)
     assert record(tmp_path / "init", "sft")["a0"] != record(out, "sft")["a0"]
+
+
+def test_what_became_of_reasoning_and_weights_is_recorded(base, tmp_path, capsys):
+    file = rollouts(tmp_path)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[0] |= {"reasoning": "so", "weight": 2}
+    file.write_text("\n".join(map(json.dumps, rows)))
+    for name, read in {"sft": True, "dpo": False}.items():
+        trained(base, name, file, tmp_path, reasoning="keep")
+        run = record(tmp_path, name)
+        assert run["columns"] == {
+            "reasoning": "keep", "reasoned": 1, "reasoning_not_sent": 0, "weighted": 1, "weights_read": read,
+        }  # fmt: skip
+        assert run["recipe"]["reasoning"] == "keep"
+    said = capsys.readouterr().err
+    assert said.count("1 row with a teacher's reasoning, which is learned as text before its answer") == 2
+    assert "1 row of a weight other than 1 (2 to 2): dpo does not read that column" in said
+    with pytest.raises(InspectorError, match="reasoning is keep there and drop here"):
+        trained(base, "sft", file, tmp_path, reasoning="drop")

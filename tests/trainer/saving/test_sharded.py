@@ -12,6 +12,7 @@ from tests.trainer.small import adapter_of, close, options, rollouts, tiny, trai
 from trainer.methods import method
 from trainer.recipes.recipe import Recipe
 from trainer.runs.launchers import casts, refuse_uncut, refuse_unfit
+from trainer.runs.log import evaluations, read_log
 from trainer.train import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -21,7 +22,7 @@ WRAP = {"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_RESHARD_AFTER_F
 
 def test_two_processes_that_share_the_base_are_one(tmp_path):
     """KRAFTON's on a bfloat16 base with a float32 adapter, and DPO stopped and gone on with; files as of any run."""
-    base, file = tiny(tmp_path / "base"), rollouts(tmp_path)
+    base, file = tiny(tmp_path / "base"), rollouts(tmp_path, held_out=2)
     code, said = launched("tests.trainer.fsdp_on_cpu", base, file, tmp_path / "two", **FSDP2, **WRAP)
     assert code == 0, said
     for name, settings in RUNS.items():
@@ -34,6 +35,9 @@ def test_two_processes_that_share_the_base_are_one(tmp_path):
         assert [record["processes"] for record in told] == [1, 2]
         for key in ("base_weights", "a0", "tokens", "dtype"):
             assert told[0][key] == told[1][key]
+        measured = [evaluations(read_log(tmp_path / place / name / "log.jsonl")) for place in ("one", "two")]
+        assert [line["step"] for line in measured[1]] == [0, 4]
+        assert measured[1][-1] == pytest.approx(measured[0][-1], rel=1e-2 if "dtype" in settings else 1e-5)
     assert "dpo: 6 pairs, 4 steps of 4 (2.67 epochs), lr 0.01. Going on after step 2." in said
 
 
@@ -73,7 +77,7 @@ def test_what_fsdp2_is_not_run_with(monkeypatch):
     refuse_uncut(method("sft"), Recipe(micro_tokens=4096), 2)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     refuse_uncut(method("sft"), Recipe(micro_batch=4), 2)
-    for name in ("micro_tokens", "compile_blocks"):
+    for name in ("micro_tokens", "compile_blocks", "eval_task"):
         with pytest.raises(InspectorError, match=f"{name} is not for FSDP2"):
             refuse_uncut(method("sft"), Recipe(**{name: 1}), 2)
 

@@ -6,7 +6,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from inspector.claims.model import Claim
-from inspector.claims.verdicts import Outcome, Verdict, published, quantity
+from inspector.claims.verdicts import Outcome, Verdict
+from inspector.claims.words import published, quantity
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
 from inspector.tables.claims import counts

@@ -59,7 +59,7 @@ def _weigh(app: Work, adapter: int, text: str | None) -> None:
     except ValueError:
         weight = math.nan
     if not abs(weight) < 1e6:
-        app.say(f"{text} is no weight: write a number such as 0.5 or -0.2", "warn")
+        app.say(f"{text} is not a weight: write a number such as 0.5 or -0.2", "warn")
         return
     app.state.mixture.weights[_before_weighing(app, adapter)] = weight
     app.repaint()

@@ -75,12 +75,12 @@ class SummaryView(View):
             return partial
         found = self.findings(state)
         if not found:
-            told = (
+            hint = (
                 "No rule finds anything to say of these numbers."
                 if self.answer.newest(state)
                 else "Reading the numbers …"
             )
-            return page([Line(), Line("  " + told)], area.width, area.height)
+            return page([Line(), Line("  " + hint)], area.width, area.height)
         self.row = min(self.row, len(found) - 1)
         spare = area.height - 2 - len(self._sentence(found[self.row], area, chosen=True))
         below = self._numbers(found[self.row], state, area, min(max(spare, 0), _NUMBERS))
@@ -137,11 +137,11 @@ class SummaryView(View):
         rows = []
         for found in self.findings(state):
             for number in found.numbers or (None,):
-                told = ("", "", "", "", "")
+                cells = ("", "", "", "", "")
                 if number is not None:
                     layer = "" if number.layer is None else str(number.layer)
-                    told = (number.metric, clean(number.a), clean(number.b), layer, tidy(number.value))
-                rows.append((found.kind, "caution" if found.caution else "", clean(found.text), *told))
+                    cells = (number.metric, clean(number.a), clean(number.b), layer, tidy(number.value))
+                rows.append((found.kind, "caution" if found.caution else "", clean(found.text), *cells))
         return Table("findings", ("kind", "caution", "finding", "metric", "a", "b", "layer", "value"), tuple(rows))
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.trajectory.result import Curve, Trajectory
+from inspector.trajectory.runs import Point
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Watched:
     row: int = 0
     step: int | None = None
     """The step under the cursor, None to follow the newest."""
+    marked: tuple[str, int] | None = None
+    """Run and step of the checkpoint that the next one is compared with."""
     awaited: tuple[str, ...] = ()
     """The folders that are not there yet."""
     trouble: str = ""
@@ -40,6 +43,25 @@ class Watched:
     def at(self) -> int | None:
         """The step shown: the cursor's, else the newest of all."""
         return self.step if self.step in self.steps else self.steps[-1] if self.steps else None
+
+    @property
+    def point(self) -> Point | None:
+        """The checkpoint under the cursor, None where the run has none of that step."""
+        points = self.curves[self.row].run.points if self.curves else ()
+        return next((point for point in points if point.step == self.at), None)
+
+    def mark(self) -> tuple[Point, Point] | None:
+        """Mark the checkpoint under the cursor, or unmark it; if another one is marked, the two, by step."""
+        here, there = self.point, self.marked
+        points = {(p.run, p.step): p for curve in self.curves for p in curve.run.points}
+        if here is None:
+            return None
+        if there is None or there == (here.run, here.step) or there not in points:
+            self.marked = None if there == (here.run, here.step) else (here.run, here.step)
+            return None
+        self.marked = None
+        one, other = sorted((points[there], here), key=lambda point: point.step)
+        return one, other
 
     def take(self, trajectory: Trajectory, missing: int) -> None:
         """Other numbers: the cursor stays on its run."""

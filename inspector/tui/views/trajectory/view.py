@@ -10,7 +10,8 @@ from textual.strip import Strip
 
 from inspector.common.numbers import fixed
 from inspector.common.text import some
-from inspector.trajectory.result import COLUMNS, METRICS, Curve, cells, rows
+from inspector.trajectory.milestones import milestones
+from inspector.trajectory.result import COLUMNS, Curve, Trajectory, cells, rows
 from inspector.trajectory.runs import Run
 from inspector.tui.actions import cycled
 from inspector.tui.adapter_list import AdapterList
@@ -29,7 +30,12 @@ _TITLES = {
     "cosine_final": "cosine to its own last checkpoint",
     "cosine_other_final": "cosine to the last of {}",
     "cosine_other_step": "cosine to {} at the same step",
+    "cosine_last": "cosine to its checkpoint before",
+    "cosine_reference": "cosine to the reference adapter",
     "loss": "loss",
+    "nll_right": "held-out right answers, nats a token",
+    "nll_wrong": "held-out wrong answers, nats a token",
+    "accuracy": "share of held-out problems solved",
 }
 _CELL = 8
 _LEAST_PLOT = 6
@@ -44,9 +50,12 @@ class TrajectoryView(View):
     about = (
         "Every checkpoint of the watched runs, over all modules; new ones appear by themselves. A run's last one is "
         "the newest there is, so its cosines move while it trains. The loss is what log.jsonl says of each step, drawn "
-        "as means where there are more steps than columns. A run without its record that has written nothing for "
+        "as means where there are more steps than columns; held-out NLL and accuracy are there if they are measured. A "
+        "run without its record that has written nothing for "
         "three times the longest gap between its checkpoints (at least two minutes) is called stopped. The other "
-        "views show the adapters that were newest at the start; enter takes the newest again."
+        "views show the adapters that were newest at the start; enter takes the newest again. Space on two checkpoints "
+        "opens them as a pair. Settled: from that step on, every checkpoint's cosine to the last is at least .99. To "
+        "keep: each differs from the kept one before by more than 10 % of the larger norm."
     )
     actions = (*METRIC, *KEYS)
 
@@ -70,7 +79,8 @@ class TrajectoryView(View):
         self.watcher.take(app, message)
 
     def cycle(self, state: AppState, step: int) -> None:
-        state.watched.metric = cycled(METRICS, state.watched.metric, step)
+        trajectory = state.watched.trajectory or Trajectory(())
+        state.watched.metric = cycled(trajectory.metrics, state.watched.metric, step)
 
     def shell_command(self, state: AppState) -> list[str]:
         against = ["--against", state.watched.against] if state.watched.against else []
@@ -134,11 +144,12 @@ class TrajectoryView(View):
         return lines[: 2 if area.height > 14 else 1]
 
     def _detail(self, watched: Watched, area: Area) -> list[Line]:
-        """The run under the cursor at the step under the cursor, in every metric: always two lines."""
+        """The run under the cursor at the step under the cursor, in every metric, in two lines; then its milestones."""
         curve, step = watched.curves[watched.row], watched.at
         name, other = fit(clean(curve.run.name), area.width // 4), fit(clean(watched.against), area.width // 5)
-        if all(point.step != step for point in curve.points):
-            step = curve.points[-1].step if curve.points else None
+        known = [at for at, _ in curve.values("norm")]
+        if step not in known:
+            step = known[-1] if known else None
         if step is None:
             return [Line(f" {name}: no checkpoint yet"), Line()]
         size = f"‖ΔW‖ {general(curve.at('norm', step))} · eff.rank {general(curve.at('effective_rank', step))}"
@@ -150,7 +161,10 @@ class TrajectoryView(View):
         loss = curve.at("loss", step)
         first.add("" if math.isnan(loss) else f" · loss {general(loss)}")
         first.add(" · the run's own" if step == curve.run.reported else "")
-        return [first, Line(f" cosine: {' · '.join(cosines)}")]
+        lines = [first, Line(f" cosine: {' · '.join(cosines)}")]
+        if area.height > 14 and not watched.missing and (told := milestones(curve)):
+            lines += [Line(" " + part) for part in wrap(clean(" ".join(told)), area.width - 2)[:2]]
+        return lines
 
     def move(self, state: AppState, step: int) -> None:
         state.watched.move(step)

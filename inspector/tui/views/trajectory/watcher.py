@@ -18,6 +18,8 @@ from textual.worker import Worker, get_current_worker
 
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.study.study import Settings
+from inspector.trajectory.alarms import KINDS as ALARMS
+from inspector.trajectory.alarms import alarms
 from inspector.trajectory.result import Trajectory
 from inspector.trajectory.runs import Run, Scanner
 from inspector.tui.actions import Action
@@ -174,16 +176,32 @@ class Watcher:
         else:
             app.say("there is no checkpoint yet")
 
+    def compare(self, app: AdapterList) -> None:
+        """Mark a checkpoint; with the second one, open the two alone and show the pair."""
+        watched = app.state.watched
+        if (two := watched.mark()) is not None:
+            self._open_alone(app, [f"{p.run}@{p.step}".replace("=", "-") + f"={p.folder}" for p in two])
+            app.go("pair")
+        elif watched.marked:
+            name, step = watched.marked
+            app.say(f"{clean(name)} step {step} is marked: space on another checkpoint compares the two")
+        else:
+            app.say("nothing is marked" if watched.point else "there is no checkpoint of this run at this step")
+
     def _open_newest(self, app: AdapterList) -> None:
         """Open the newest adapter of every run, in place of older ones of the same name; others stay."""
         self._opened_newest = True
         newest = {run.name.replace("=", "-"): run.newest for run in _runs(app) if run.newest}  # NAME=SOURCE
         sources = [f"{name}={path}" for name, path in newest.items()]
         others = [f"{info.name}={info.source}" for info in app.state.infos if info.name not in newest]
+        self._open_alone(app, sources + others)
+
+    def _open_alone(self, app: AdapterList, sources: list[str]) -> None:
+        """Open these in place of what is open."""
         app.loaded = {}
         app.undo.clear()
         app.state.replace_study(nobody(Settings(k=app.state.k)))
-        app.open_sources(sources + others)
+        app.open_sources(sources)
 
 
 def _runs(app: AdapterList) -> list[Run]:
@@ -198,6 +216,13 @@ def _tell_new(app: AdapterList, before: Trajectory | None, now: Trajectory) -> N
     for note in now.notes:
         if before is None or note not in before.notes:
             app.say(note, "bad")
+    known = {} if before is None else {curve.run.name: curve for curve in before.curves}
+    for curve in now.curves:
+        old = known.get(curve.run.name)
+        kinds = {alarm.kind for alarm in alarms(old.history, list(ALARMS))} if old and old.history else set()
+        for alarm in alarms(curve.history, list(ALARMS)) if curve.history else ():
+            if alarm.kind not in kinds:
+                app.say(f"{clean(curve.run.name)}: {clean(str(alarm))}", "bad")
 
 
 KEYS = (
@@ -209,6 +234,8 @@ KEYS = (
            lambda view, app: view.watcher.step_other(app, 1), 70, "n/N"),
     Action("previous_other", "N", "previous other run", "the one before",
            lambda view, app: view.watcher.step_other(app, -1)),
+    Action("compare", "space", "compare", "mark this checkpoint; on a second one, show the two as a pair",
+           lambda view, app: view.watcher.compare(app), 85),
     Action("take_newest", "enter", "open newest",
            "open the newest adapter of every run in the other tabs, in place of older ones of the same runs",
            lambda view, app: view.watcher.take_newest(app), 90),

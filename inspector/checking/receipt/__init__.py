@@ -1,0 +1,1 @@
+"""`inspector receipt`: whether a merged model has an adapter in it, at which strength, and what else was changed."""
