@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
+from inspector.tui.state import AppState
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, VIEWS, app_with, settle, visit
+from tests.tui.helpers import NAMES, VIEWS, app_with, body, settle, visit
 
 PLACE = ("view", "layer", "one_layer", "filter", "row", "col")
 CHOICES = ("metric", "order", "chosen", "reference")
@@ -80,6 +83,26 @@ async def test_a_filter_and_a_layer_are_of_the_adapters_they_were_chosen_for():
     other = InspectorApp(study=replace(study, adapters=others))
     async with other.run_test(size=(80, 24)):
         assert (other.state.filter, other.state.one_layer) == ("", False)
+
+
+@pytest.mark.parametrize(("folder", "kept"), [("/data/adapters", True), ("/other", False)])
+async def test_a_metric_is_of_the_adapters_it_was_chosen_for(folder, kept):
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for view in ("map", "size"):
+            await visit(pilot, view)
+            await pilot.press("m")
+        left = {what: getattr(app.state, what) for what in session.METRICS}
+        assert left["metric"] == left["layers_metric"] != "cosine"
+        assert left["rank_metric"] != "effective_rank"
+    study = make_study(5, names=NAMES)
+    infos = tuple(replace(info, source=f"{folder}/{info.name}") for info in study.adapters)
+    other = InspectorApp(study=replace(study, adapters=infos))
+    async with other.run_test(size=(80, 24)) as pilot:
+        now = {what: getattr(other.state, what) for what in session.METRICS}
+        assert now == (left if kept else {what: getattr(AppState, what) for what in session.METRICS})
+        await visit(pilot, "map")
+        assert ("cosine" in body(other).splitlines()[0]) is not kept
 
 
 async def test_weights_and_claims_come_back(monkeypatch):
