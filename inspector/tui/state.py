@@ -13,6 +13,7 @@ import numpy as np
 
 from inspector.insights.first_pairs import first_pairs
 from inspector.insights.pairwise import within_bases
+from inspector.insights.short_names import in_short
 from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
@@ -72,7 +73,7 @@ class AppState(Numbers):
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
-    _verdicts: tuple[Study, dict[Pair, Verdict]] | None = None
+    _verdicts: tuple[Study, Study, dict[Pair, Verdict]] | None = None
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -99,12 +100,12 @@ class AppState(Numbers):
         return kept[2]
 
     def verdict(self, a: int, b: int) -> Verdict:
-        """On the adapters of two ids, worked out once for these numbers."""
+        """On the adapters of two ids, by their short names, worked out once for these numbers."""
         if self._verdicts is None or self._verdicts[0] is not self.study:
-            self._verdicts = (self.study, {})
-        known = self._verdicts[1]
+            self._verdicts = (self.study, in_short(self.study)[0], {})
+        _, short, known = self._verdicts
         if (a, b) not in known:
-            known[a, b] = verdict(self.study, a, b)
+            known[a, b] = verdict(short, a, b)
         return known[a, b]
 
     @property
