@@ -146,12 +146,17 @@ class AppState(Numbers):
 
     @property
     def pair(self) -> Pair | None:
-        """The pair under the cursor, as positions in the cursor's own direction."""
+        """The pair under the cursor, as positions in its own direction; on the diagonal with the nearest adapter."""
         if self.size < 2:
             return None
-        if self.row != self.col:
-            return self.row, self.col
-        return (self.row, self.row + 1) if self.row + 1 < self.size else (self.row - 1, self.row)
+        return (self.row, self.col) if self.row != self.col else (self.row, self._nearest(self.row))
+
+    def _nearest(self, at: int) -> int:
+        """The position with the highest cosine to that of another; its neighbour where none is known."""
+        block, here = self.study.block("cosine", "global"), self.order[at]
+        known = {i: float(block[here, j, 0]) for i, j in enumerate(self.order)} if block is not None else {}
+        known = {i: value for i, value in known.items() if i != at and np.isfinite(value)}
+        return max(known, key=known.__getitem__) if known else at + 1 if at + 1 < self.size else at - 1
 
     @property
     def pair_at(self) -> int | None:

@@ -26,7 +26,7 @@ async def test_without_sources_all_is_as_it_was_left_and_with_sources_the_choice
         await app.workers.wait_for_complete()
         before, theme = app.state, app.theme
     left = {what: getattr(before, what) for what in (*PLACE, *CHOICES)}
-    fresh = {"view": "overview", "layer": 0, "one_layer": False, "filter": "", "row": 0, "col": 1}
+    fresh = {"view": "overview", "layer": 0, "one_layer": False, "filter": "", "row": 0}
     for start, place in ((InspectorApp(), {}), (InspectorApp(demo=True), fresh)):
         file = session.path().read_bytes()
         async with start.run_test(size=(80, 24)) as pilot:
@@ -34,7 +34,8 @@ async def test_without_sources_all_is_as_it_was_left_and_with_sources_the_choice
             await start.workers.wait_for_complete()
             await pilot.pause()
             assert start.theme == theme
-            assert {what: getattr(start.state, what) for what in (*PLACE, *CHOICES)} == left | place
+            col = {"col": start.state.reference_at} if place else {}  # the overview faces the reference
+            assert {what: getattr(start.state, what) for what in (*PLACE, *CHOICES)} == left | place | col
         session.path().write_bytes(file)
 
 

@@ -63,6 +63,8 @@ class OverviewView(View):
 
     def receive(self, app: Work, message: ForView) -> None:
         self.answer.take(message)
+        if app.view is self and self.sentence is None and app.state.order:
+            self._face(app.state)
         app.repaint()
 
     # The cursor
