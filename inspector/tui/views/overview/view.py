@@ -69,6 +69,10 @@ class OverviewView(View):
 
     # The cursor
 
+    @property
+    def on_adapter(self) -> bool:
+        return self.sentence is None
+
     def _items(self, state: AppState) -> list[Item]:
         """What the cursor goes through, from above."""
         found = self.answer.of(state)
