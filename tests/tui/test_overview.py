@@ -278,3 +278,10 @@ async def test_nobody_is_called_nearest_from_whom_it_stands_apart():
         await opened(app, pilot)
         assert body(app).splitlines()[row(app, "grpo")].split()[-2:] == ["–", "0.05"]
         assert body(app).splitlines()[row(app, "dft")].split()[-2:] == ["sft", "0.75"]
+
+
+async def test_what_measures_accuracy_is_said_where_it_decides():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        assert "keep one, by accuracy (p runs the base)." in body(app)

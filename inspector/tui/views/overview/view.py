@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -228,9 +229,16 @@ def _headers(state: AppState, area: Area) -> list[Line]:
 
 
 def _overview(study: Study) -> Overview:
+    """The overview; where accuracy is to decide and is not measured, the key that measures it."""
     from inspector.insights.overview import overview
 
-    return overview(study)
+    found = overview(study)
+    ends = ("keep one, by accuracy.", "keep one of each, by accuracy.")
+    said = (
+        replace(one, text=f"{one.text[:-1]} (p runs the base).") if one.text.endswith(ends) else one
+        for one in found.so_what
+    )
+    return replace(found, so_what=tuple(said))
 
 
 def _indented(line: Line) -> Line:
