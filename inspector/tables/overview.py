@@ -102,9 +102,9 @@ def _columns(found: Overview, width: int) -> _Columns:
 
 
 def _head(columns: _Columns, beside: str) -> Iterator[OverviewLine]:
-    title = "‖ΔW‖, log scale" if columns.bar >= 9 + _NUMBERS else "‖ΔW‖ (log)"
+    title, rank = "‖ΔW‖, log scale" if columns.bar >= 12 else "‖ΔW‖ log", "eff.rank"
     text = (
-        f"    {'':{columns.name}}  {title:<{columns.bar + _NUMBERS}}{'rank':>{_NUMBERS}}  {beside:<{columns.name}}  "
+        f"    {'':{columns.name}}  {title:<{columns.bar + 2 * _NUMBERS - len(rank)}}{rank}  {beside:<{columns.name}}  "
         f"{'cosine':>{_NUMBERS}}"
     )
     yield OverviewLine(Text(text.rstrip(), "quiet"))

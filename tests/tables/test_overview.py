@@ -120,9 +120,8 @@ def test_a_bar_is_its_share_of_the_scale_in_eighths(norms, share):
 @pytest.mark.parametrize(
     ("letters", "width", "length", "title"),
     [
-        (12, 60, 6, "‖ΔW‖ (log)  "),
-        (8, 60, 14, "‖ΔW‖ (log)  "),
-        (8, 61, 15, "‖ΔW‖, log scale  "),
+        (12, 60, 6, "‖ΔW‖ log  eff.rank  nearest"),
+        (8, 60, 14, "‖ΔW‖, log scale   eff.rank  nearest"),
         (1, 60, 16, "‖ΔW‖, log scale  "),
         (1, 200, 24, "‖ΔW‖, log scale  "),
     ],

@@ -40,7 +40,7 @@ class OverviewView(View):
     about = (
         "Adapters whose updates go one way stand in one group (cosine 1 is one direction, 0 no more alike than random "
         "updates); ~ goes part of the way with the group above it. Bars: how far each moved, ‖ΔW‖ on a log scale. "
-        "rank: over how many directions (effective rank). Then what follows; ! limits the reading. Enter opens the "
+        "eff.rank: over how many directions (effective rank). Then what follows; ! limits the reading. Enter opens the "
         "evidence: the view behind a sentence, or an adapter beside the one nearest to it."
     )
     actions = (
