@@ -110,7 +110,7 @@ def test_in_tables_report_and_diff(study, capsys):
     )
     directions = next(section for section in report(study).sections if section.id == "directions")
     matrix = next(part for part in directions.parts if isinstance(part, Matrix) and part.id == "u1-distance")
-    assert matrix.caption == f"Distance of output directions; {CHANCE:.3f} by chance"
+    assert matrix.caption == f"Distance of output directions; {CHANCE:.2f} by chance"
     assert matrix.apart
     assert not np.diag(matrix.values).any()
     chart = next(part for part in directions.parts if isinstance(part, Lines) and part.id == "u1-distance-by-layer")
