@@ -118,11 +118,11 @@ class Appending:
         self._waiting.append(sketch)
 
     def save(self) -> None:
-        """Write what was added; complete or not at all."""
+        """Write what was added, if anything was; complete or not at all."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not self._waiting and self.path.exists():
+        if not self._waiting:
             return
         rows = [sketch.as_row() for sketch in self._waiting]
         self._table = pa.concat_tables([self._table, pa.Table.from_pylist(rows, schema())])

@@ -124,6 +124,15 @@ def test_one_bad_source_stops_no_other(pool, tmp_path):
     assert pq.read_metadata(tmp_path / "part.parquet").num_rows == 4
 
 
+@pytest.mark.parametrize(("name", "option"), [("sketch", "--out"), ("atlas", "--store")])
+@pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
+def test_no_file_is_left_where_nothing_was_sketched(tmp_path, name, option, source):
+    (tmp_path / "notes.txt").write_text("notes")
+    out = tmp_path / "a.parquet"
+    assert run(lambda: cli.main([name, str(tmp_path / source), option, str(out)], standalone_mode=False)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_another_file_is_not_written_over(pool, tmp_path):
     study = tmp_path / "study.parquet"
     assert command("analyze", pool / "run0", "--out", study).return_value == 0
