@@ -118,11 +118,11 @@ class Appending:
         self._waiting.append(sketch)
 
     def save(self) -> None:
-        """Write what was added; complete or not at all."""
+        """Write what was added, if anything was; complete or not at all."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not self._waiting and self.path.exists():
+        if not self._waiting:
             return
         rows = [sketch.as_row() for sketch in self._waiting]
         self._table = pa.concat_tables([self._table, pa.Table.from_pylist(rows, schema())])
@@ -143,17 +143,25 @@ def _table(path: Path) -> Any:
         raise InspectorError(f"{plain(path, 400)} cannot be read ({plain(error, 200)}): name another file.") from error
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise InspectorError where sketches cannot be kept: said before the work."""
+    if path.suffix.lower() != ".parquet":
+        raise InspectorError(f"Cannot write {plain(path, 400)}: the name must end in .parquet.")
+    refuse_place(path)
+
+
 @contextmanager
 def appending(path: Path) -> Iterator[Appending]:
     """Add sketches to a file, which no other process may do meanwhile. What was added is saved at the end.
 
     Raises InspectorError where another process writes it, or it is a file of anything else.
     """
-    if path.suffix.lower() != ".parquet":
-        raise InspectorError(f"Cannot write {plain(path, 400)}: the name must end in .parquet.")
-    refuse_place(path)
+    refuse_unwritable(path)
     beside = path.with_name(f".{path.name}.lock")
-    file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {plain(path, 400)}: {error.strerror or error}.") from error
     try:
         if not locked(file) or not _still(beside, file):
             raise InspectorError(
