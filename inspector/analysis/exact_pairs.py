@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,6 @@ def exact_cosines(
     adapters: Sequence[Adapter],
     pairs: Pairs,
     blocks: Sequence[Sequence[int]],
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Floats:
     """The cosine of the stacked ΔW of each pair (P, 2), (P,), float64; modules of one side alone are zeros.
 
@@ -42,7 +41,7 @@ def exact_cosines(
     place[order] = np.arange(len(order))
     sums = _Sums(place[pairs], [part for block in blocks for part in _parts(len(block))], len(order))
     workspace, modules = Workspace(), chosen_modules([adapters[i] for i in order], "")
-    for done, module in enumerate(modules, 1):
+    for module in modules:
         for here in _by_shape([adapters[i] for i in order], module):
             factors = []
             for at in here:
@@ -52,7 +51,6 @@ def exact_cosines(
             stack = workspace.stack([factors])
             f = factorise(stack, own_grams(stack), 1)
             sums.add(np.array(here), well_conditioned(f), f.sigma[0].square().sum(-1).numpy())
-        progress(done, len(modules))
     return sums.cosines()
 
 

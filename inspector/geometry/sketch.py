@@ -63,9 +63,11 @@ class ModuleSketches:
 def sketch_modules(f: Factorised, drawn: Signs) -> ModuleSketches:
     """The sketches of the one adapter that is factorised, from its U, Σ, V; zero of an update that is."""
     sigma, rank = f.sigma[:, 0], f.rank[:, 0]
-    P, Q = drawn.outputs.to(f.sigma), drawn.inputs.to(f.sigma)
-    U1, U2 = (each.mT @ (f.stack.outputs()[:, 0] @ f.X[:, 0]) for each in P)
-    V1, V2 = (each.mT @ (f.stack.inputs()[:, 0] @ f.Y[:, 0]) for each in Q)
+    # float32 is enough of orthonormal U and V: rounding is far below what a sketch leaves open.
+    U, V = (f.stack.outputs()[:, 0] @ f.X[:, 0]).float(), (f.stack.inputs()[:, 0] @ f.Y[:, 0]).float()
+    U1, U2 = (each.float().mT @ U for each in drawn.outputs)
+    V1, V2 = (each.float().mT @ V for each in drawn.inputs)
+    U1, U2, V1, V2 = (x.double() for x in (U1, U2, V1, V2))
     energy = sigma.square()
     written = energy / energy.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(energy.dtype).tiny)
     update, outputs = (U1 * sigma[:, None, :]) @ V1.mT, (U1 * written[:, None, :]) @ U2.mT

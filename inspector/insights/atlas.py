@@ -79,14 +79,14 @@ def candidates(sketches: Sketches, k: int = K) -> Pairs:
 
 def blocks(sketches: Sketches, pairs: Pairs) -> tuple[tuple[int, ...], ...]:
     """The adapters of these pairs in blocks of alike ones, by their sketches: most pairs are within one."""
-    near = np.array([sketches.pair("update", i, j) for i, j in pairs.tolist()])
+    near = np.array([sketches.pair(i, j) for i, j in pairs.tolist()])
     return connected(len(sketches), pairs[near > _BLOCK] if len(pairs) else pairs, pairs.ravel())
 
 
 def atlas(sketches: Sketches, pairs: Pairs, cosines: Floats, k: int = K) -> Atlas:
     """All of it, from the candidate pairs and their exact cosines, NaN where one was not measured."""
     measured = ~np.isnan(cosines)
-    values = np.where(measured, cosines, [sketches.pair("update", i, j) for i, j in pairs.tolist()])
+    values = np.where(measured, cosines, [sketches.pair(i, j) for i, j in pairs.tolist()])
     copies = _copies(sketches)
     same = np.array([(c[0], other) for c in copies for other in c[1:]], dtype=np.int_).reshape(-1, 2)
     joined = np.concatenate([pairs[values >= MOSTLY], same])

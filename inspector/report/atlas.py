@@ -37,7 +37,7 @@ def atlas_report(atlas: Atlas, kept: Sequence[tuple[int, int, float]], version: 
     ]
     if atlas.alone:
         first.append(Fold("Alone", (Note(", ".join(shown[i] for i in atlas.alone)),)))
-    sections = [Section("groups", "Groups", _ABOUT, tuple(first))]
+    sections = [Section("overview", "Groups", _ABOUT, tuple(first))]
     if kept:
         about = "Farthest first: every other one is near one that is kept. Distances are estimates."
         table = Table("kept", "To keep", KEPT, tuple(kept_rows(shown, kept)))

@@ -20,6 +20,8 @@ VERSION = 1
 SEED = 20260601
 """Of the signs. Sketches of another seed or version cannot be compared."""
 Kind = Literal["update", "outputs", "rows"]
+_TOGETHER = 4096
+"""Adapters whose products are kept as a matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Sketches:
         if other := [s.name for s in found if (s.version, s.seed) != (VERSION, SEED)]:
             raise InspectorError(f"The sketch of {other[0]} is of another version: sketch it again.")
         self.all = tuple(found)
+        self._matrices: dict[Kind, Floats] = {}
         self._of = {kind: np.stack([getattr(s, kind) for s in found]) if found else np.zeros((0, 0))
                     for kind in ("update", "outputs", "rows")}  # fmt: skip
         self._spread = {kind: np.array([getattr(s, f"{kind}_spread") for s in found]) for kind in self._of}
@@ -102,9 +105,18 @@ class Sketches:
         """(N,): an exact number of each, such as its norm."""
         return np.array([getattr(s, field) for s in self.all], dtype=np.float64)
 
-    def pair(self, kind: Kind, i: int, j: int) -> float:
-        """The inner product of two sketches: of the same modules, what `estimate` gives."""
-        return float(self._of[kind][i] @ self._of[kind][j])
+    def _products(self, kind: Kind, i: int) -> Floats:
+        """The inner products with all sketches; of some thousands all are made at once."""
+        of = self._of[kind]
+        if len(of) > _TOGETHER:
+            return np.asarray(of @ of[i])
+        if kind not in self._matrices:
+            self._matrices[kind] = of @ of.T
+        return np.asarray(self._matrices[kind][i])
+
+    def pair(self, i: int, j: int) -> float:
+        """The estimated cosine of two, whatever their models."""
+        return float(self._products("update", i)[j])
 
     def estimate(self, kind: Kind, i: int) -> Estimate:
         """Of adapter i beside each: the cosine, the mean output similarity, or the mean row-space overlap.
@@ -112,7 +124,7 @@ class Sketches:
         The means are over the modules that both adapt. The overlap of ranks r and r' is ‖VᵀV'‖²/√(rr'), that of an
         analysis if the two are equal.
         """
-        found = (self._of[kind] @ self._of[kind][i]).astype(np.float64)
+        found = self._products(kind, i).astype(np.float64)
         spread = self._spread[kind]
         error = standard_error(np.clip(found, -1, 1), spread[i], spread)
         if kind != "update":

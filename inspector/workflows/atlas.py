@@ -85,27 +85,53 @@ def _measured(sketches: Sketches, pairs: insights.Pairs, store: Path, read_optio
     return cosines
 
 
+_OPEN = 128
+"""Adapters that are open at once: what is read of their files stays mapped."""
+
+
 def _opened_and_measured(sketches: Sketches, pairs: insights.Pairs, read_options: ReadOptions) -> Floats:
+    """Their exact cosines, those within a block of alike adapters together, of so many adapters at a time."""
+    blocks = insights.blocks(sketches, pairs)
+    block = {i: n for n, members in enumerate(blocks) for i in members}
+    order = sorted(range(len(pairs)), key=lambda n: sorted(block[i] for i in pairs[n].tolist()))
+    cosines, lost, few, who = np.full(len(pairs), np.nan), set[int](), list[int](), set[int]()
+    tell = Progress()
+    for done, n in enumerate(order):
+        two = set(pairs[n].tolist())
+        if len(who | two) > _OPEN:
+            cosines[few] = _measured_together(sketches, pairs[few], blocks, lost, read_options)
+            tell(f"{done}/{len(order)} pairs measured", done, len(order))
+            few, who = [], set()
+        few.append(n)
+        who |= two
+    cosines[few] = _measured_together(sketches, pairs[few], blocks, lost, read_options)
+    if lost:
+        say(f"{count(len(lost), 'adapter')} cannot be opened here: their cosines are estimates.")
+    return cosines
+
+
+def _measured_together(
+    sketches: Sketches, pairs: insights.Pairs, blocks: Sequence[Sequence[int]], lost: set[int],
+    read_options: ReadOptions,
+) -> Floats:  # fmt: skip
+    """NaN where one of the two is not what was sketched any more; it joins `lost`."""
     from inspector.adapters.opening import identity, open_sources
     from inspector.analysis.exact_pairs import exact_cosines
 
     who = np.unique(pairs).tolist()
     adapters, _ = open_sources([sketches.all[i].source for i in who], read_options=read_options)
     here = {(a.info.source, identity(a)): a for a in adapters}
-    at = {i: n for n, i in enumerate(i for i in who if (sketches.all[i].source, sketches.all[i].digest) in here)}
-    if len(at) < len(who):
-        say(f"{count(len(who) - len(at), 'adapter')} cannot be opened here: their cosines are estimates.")
+    there = [i for i in who if (sketches.all[i].source, sketches.all[i].digest) in here]
+    lost |= {*who} - {*there}
+    at = {i: n for n, i in enumerate(there)}
     both = np.array([i in at and j in at for i, j in pairs.tolist()], dtype=bool)
-    blocks = [[i for i in block if i in at] for block in insights.blocks(sketches, pairs)]
-    found, tell = np.full(len(pairs), np.nan), Progress()
+    cosines = np.full(len(pairs), np.nan)
     if both.any():
-        opened = [here[sketches.all[i].source, sketches.all[i].digest] for i in at]
+        opened = [here[sketches.all[i].source, sketches.all[i].digest] for i in there]
+        inside = [[at[i] for i in block if i in at] for block in blocks]
         places = np.array([[at[i], at[j]] for i, j in pairs[both].tolist()])
-        inside = [[at[i] for i in block] for block in blocks if block]
-        found[both] = exact_cosines(
-            opened, places, inside, lambda done, total: tell(f"{done}/{total} modules measured", done, total)
-        )
-    return found
+        cosines[both] = exact_cosines(opened, places, [block for block in inside if block])
+    return cosines
 
 
 def _named(found: Sequence[Sketch], name: str) -> bool:

@@ -33,8 +33,9 @@ class Sketched(NamedTuple):
 def sketch(sources: Sequence[str], out: Path, *, shard: str = "0/1", read_options: ReadOptions) -> int:
     """Sketch what of the sources' share is not in the file yet; 3 if something could not be, 0 else."""
     share = shared(listed(sources, read_options), shard)
-    if not share:
-        raise InspectorError(f"No source is left for --shard {shard}: ask for fewer shares.")
+    if not share:  # of an array with more tasks than sources
+        say(f"Share {shard} has no source: nothing to do.")
+        return 0
     with appending(out) as part:
         before = len(part.has)
         done = sketch_into(part, share, read_options)
@@ -75,7 +76,8 @@ def _lines(sources: Sequence[str]) -> Iterator[str]:
         try:
             lines = Path(source[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InspectorError(f"Cannot read the list {plain(source[1:], 400)}: {plain(error, 200)}.") from error
+            why = getattr(error, "strerror", "") or "it is no UTF-8 text"
+            raise InspectorError(f"Cannot read the list {plain(source[1:], 400)}: {why}.") from error
         yield from (line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 

@@ -116,7 +116,7 @@ def test_a_gauge_and_a_zero_update_change_nothing():
     of = signs(NAMES, D_OUT, D_IN, 3)
     one, other = sketch_modules(factored(a), of), sketch_modules(factored(turned), of)
     for kind in ("update", "outputs", "rows"):
-        assert torch.allclose(getattr(one, kind), getattr(other, kind), atol=1e-8)
+        assert torch.allclose(getattr(one, kind), getattr(other, kind), atol=1e-5)
     none = sketch_modules(factored([(0 * B, A, s) for B, A, s in a]), of)
     assert not none.update.any()
     assert not none.outputs.any()

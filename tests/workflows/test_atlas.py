@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from inspector.adapters.opening import open_sources
+from inspector.adapters.opening import identity, open_sources
 from inspector.analysis import exact_pairs
 from inspector.analysis.analyse import analyse
 from inspector.analysis.exact_pairs import exact_cosines
@@ -147,11 +147,16 @@ class Text(HTMLParser):
         self.text += f"{data} "
 
 
-def test_the_command_and_its_page(pool, tmp_path):
+@pytest.mark.parametrize("most", [4, 200], ids=["a few open at once", "all at once"])
+def test_the_command_and_its_page(pool, tmp_path, monkeypatch, exact, opened, most):
+    monkeypatch.setattr(workflow, "_OPEN", most)
     found = command("atlas", pool, "--out", tmp_path / "a.html", "--store", tmp_path / "s.parquet")
     assert found.return_value == 0
     assert "22 adapters of 1 model: 4 groups that hold 21, 1 alone." in found.output
     assert "1 of them is a copy of another; 1 pair nearly the same" in found.output
+    digest = [identity(adapter) for adapter in opened]
+    for (one, other), value in sketch_pairs.read(sketch_pairs.beside(tmp_path / "s.parquet")).items():
+        assert value == pytest.approx(exact[digest.index(one), digest.index(other)], abs=1e-9)
     page = Text()
     page.feed((tmp_path / "a.html").read_text())
     for text in ("Neighbours", "run2/step3", "nearly the same", "stand out"):

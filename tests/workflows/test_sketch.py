@@ -92,6 +92,13 @@ def test_shares_together_are_the_whole(pool, tmp_path):
             np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
+def test_a_share_without_sources_is_done(pool, tmp_path):
+    found = command("sketch", pool, "--out", tmp_path / "part.parquet", "--shard", "6/7")
+    assert found.return_value == 0
+    assert "Share 6/7 has no source" in found.output
+    assert not list(tmp_path.glob("*.parquet"))
+
+
 @pytest.mark.parametrize("shard", ["3/3", "-1/2", "1", "a/b", "0/0", "1/2/3"])
 def test_a_share_that_is_none_is_refused(shard):
     with pytest.raises(InspectorError, match="is not i/n with 0 ≤ i < n"):
@@ -104,7 +111,7 @@ def test_a_list_of_sources(pool, tmp_path):
 
     found = listed([f"@{tmp_path / 'list.txt'}"], DEFAULTS)
     assert [text.rpartition("/")[2] for text in found] == ["run0", "run3", "run4", "repo"]
-    with pytest.raises(InspectorError, match="Cannot read the list"):
+    with pytest.raises(InspectorError, match=r"Cannot read the list nowhere.txt: No such file or directory\.$"):
         listed(["@nowhere.txt"], DEFAULTS)
 
 
