@@ -44,6 +44,7 @@ class StatusLine:
 
     def __init__(self, *, at_once: bool = False) -> None:
         self._printed = time.monotonic() - at_once * 2 * _EVERY
+        self._begun = False
 
     def show(self, text: str, *, last: bool = False) -> None:
         """Print the state; the last one always, and it stays."""
@@ -52,15 +53,15 @@ class StatusLine:
             sys.stderr.write(f"\r\033[K{line}" + "\n" * last)
             sys.stderr.flush()
         elif last or time.monotonic() - self._printed > _EVERY:
-            self._printed = time.monotonic()
+            self._printed, self._begun = time.monotonic(), not last
             say(text)
 
 
 class Progress(StatusLine):
-    """How much of something is done, as a share; on a terminal the line goes when all is."""
+    """How much of something is done, as a share; the last line goes on a terminal, and ends a count that began."""
 
     def __call__(self, text: str, done: int, total: int) -> None:
-        self.show(f"{text} ({100 * done // total} %)" if total else text)
+        self.show(f"{text} ({100 * done // total} %)" if total else text, last=self._begun and done == total)
         if done == total:
             clear()
 

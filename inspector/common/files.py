@@ -18,8 +18,17 @@ def refuse_place(path: Path) -> None:
         raise InspectorError(f"Cannot write {plain(path)}: it is a folder. Name a file in it.")
     if not path.parent.is_dir():
         raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InspectorError(f"Cannot write {plain(path)}: {plain(path.parent)} is read-only for you.")
+    refuse_closed(path, path.parent)
+
+
+def refuse_closed(path: Path, folder: Path) -> None:
+    """Raise InspectorError if no file can be made in the folder, found by making one: permissions tell not all."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = f"{plain(folder)} takes no new file ({error.strerror or error})"
+        raise InspectorError(f"Cannot write {plain(path)}: {why}. Name another place.") from error
 
 
 @contextmanager

@@ -80,9 +80,11 @@ def _rows(path: Path, *, by_layer: bool) -> Iterator[Mapping[str, Any]]:
     try:
         if not is_part(path):
             raise InspectorError(f"{plain(path, 400)} holds no sketches: name files that `inspector sketch` wrote.")
-        names = [field.name for field in fields(Sketch)]
+        names = [field.name for field in fields(Sketch) if by_layer or field.name not in _BY_LAYER]
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(200, columns=[n for n in names if by_layer or n not in _BY_LAYER]):
+            for name in names:
+                file.schema_arrow.field(name)  # iter_batches leaves out a column that is not there
+            for batch in file.iter_batches(200, columns=names):
                 yield from _of_batch(batch)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InspectorError(f"{plain(path, 400)} cannot be read ({plain(error, 200)}): sketch it again.") from error
@@ -118,11 +120,11 @@ class Appending:
         self._waiting.append(sketch)
 
     def save(self) -> None:
-        """Write what was added; complete or not at all."""
+        """Write what was added, if anything was; complete or not at all."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not self._waiting and self.path.exists():
+        if not self._waiting:
             return
         rows = [sketch.as_row() for sketch in self._waiting]
         self._table = pa.concat_tables([self._table, pa.Table.from_pylist(rows, schema())])
@@ -143,17 +145,25 @@ def _table(path: Path) -> Any:
         raise InspectorError(f"{plain(path, 400)} cannot be read ({plain(error, 200)}): name another file.") from error
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise InspectorError where sketches cannot be kept: said before the work."""
+    if path.suffix.lower() != ".parquet":
+        raise InspectorError(f"Cannot write {plain(path, 400)}: the name must end in .parquet.")
+    refuse_place(path)
+
+
 @contextmanager
 def appending(path: Path) -> Iterator[Appending]:
     """Add sketches to a file, which no other process may do meanwhile. What was added is saved at the end.
 
     Raises InspectorError where another process writes it, or it is a file of anything else.
     """
-    if path.suffix.lower() != ".parquet":
-        raise InspectorError(f"Cannot write {plain(path, 400)}: the name must end in .parquet.")
-    refuse_place(path)
+    refuse_unwritable(path)
     beside = path.with_name(f".{path.name}.lock")
-    file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InspectorError(f"Cannot write {plain(path, 400)}: {error.strerror or error}.") from error
     try:
         if not locked(file) or not _still(beside, file):
             raise InspectorError(

@@ -162,9 +162,8 @@ def stamp_of(path: Path) -> Stamp | None:
 def _runs_in(root: Path) -> list[Path]:
     """The folder itself where it is a run, else the runs directly beneath it."""
     if not root.is_dir():
-        raise InspectorError(
-            f"No folder {plain(root)} here{nearby(str(root))}: name a training's --out, or one run in it."
-        )
+        what = f"{plain(root)} is a file" if root.is_file() else f"No folder {plain(root)} here{nearby(str(root))}"
+        raise InspectorError(f"{what}: name a training's --out, or one run in it.")
     try:
         if _is_run(root):
             return [root]

@@ -41,6 +41,8 @@ def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_opti
         if parts.out.suffix.lower() != ".html":
             raise InspectorError(f"Cannot write {plain(parts.out, 400)}: the name must end in .html.")
         refuse_place(parts.out)
+    if store is not None:
+        sketch_file.refuse_unwritable(store)
     files = [Path(source) for source in sources if sketch_file.is_part(Path(source))]
     others = [source for source in sources if Path(source) not in files]
     with tempfile.TemporaryDirectory() as scratch:
@@ -85,7 +87,7 @@ def _measured(sketches: Sketches, pairs: insights.Pairs, store: Path, read_optio
     return cosines
 
 
-_OPEN = 200
+_OPEN = 128
 """Adapters that are open at once: what is read of their files stays mapped."""
 
 

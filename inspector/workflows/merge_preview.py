@@ -124,15 +124,19 @@ def merge_preview(
 
 
 def _opened(sources: Sequence[str], read_options: ReadOptions) -> tuple[list[Adapter], tuple[float, ...]]:
-    """Every source, each with its weight: a sum that lacks a part is another sum."""
+    """Every source, each with its weight: a sum that lacks a part is another sum.
+
+    Other files beside the adapters of a folder or a pattern are skipped with a word.
+    """
     for text in sources:
         _refuse_no_weight(text)
     wanted = [weighted(text) for text in sources]
-    opened = iterate([source for source, _ in wanted], read_options=read_options, progress=Downloads())
+    named = [source for source, _ in wanted]
+    opened = iterate(named, read_options=read_options, progress=Downloads())
     adapters, weights, parts = [], [], Counter[int]()
     for found in sorted(opened, key=lambda found: found.order):
         if isinstance(found.result, Failure):
-            if not found.result.skipped:
+            if not found.result.skipped or found.result.source in named:
                 raise InspectorError(found.result.message)
             say(str(found.result))
             continue

@@ -31,6 +31,7 @@ def place(tmp_path, monkeypatch):
     )
     write_adapter(tmp_path / "pattern", random_factors(seed=4), alpha_pattern={"k_proj": 2})
     write_adapter(tmp_path / "empty", {}, r=4, extra={"x": torch.zeros(2)})
+    (tmp_path / "notes.txt").write_text("notes")
     return tmp_path
 
 
@@ -92,6 +93,16 @@ def test_what_is_no_sum(place, sources, said, capsys):
         run(*sources)
     assert said in str(error.value)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_named_file_that_is_not_an_adapter_is_no_sum(place, write, capsys):
+    with pytest.raises(InspectorError, match=r"^notes\.txt is not an adapter file"):
+        run("a", "notes.txt:0.5", dest=place / "sum" if write else None)
+    assert not (place / "sum").exists()
+    assert capsys.readouterr().out == ""
+    assert run("a", "notes.t*") == 0  # a pattern may bring other files
+    assert "Skipped: notes.txt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -123,6 +124,15 @@ def test_one_bad_source_stops_no_other(pool, tmp_path):
     assert pq.read_metadata(tmp_path / "part.parquet").num_rows == 4
 
 
+@pytest.mark.parametrize(("name", "option"), [("sketch", "--out"), ("atlas", "--store")])
+@pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
+def test_no_file_is_left_where_nothing_was_sketched(tmp_path, name, option, source):
+    (tmp_path / "notes.txt").write_text("notes")
+    out = tmp_path / "a.parquet"
+    assert run(lambda: cli.main([name, str(tmp_path / source), option, str(out)], standalone_mode=False)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_another_file_is_not_written_over(pool, tmp_path):
     study = tmp_path / "study.parquet"
     assert command("analyze", pool / "run0", "--out", study).return_value == 0
@@ -130,6 +140,20 @@ def test_another_file_is_not_written_over(pool, tmp_path):
     assert run(lambda: cli.main(["sketch", str(pool), "--out", str(study)], standalone_mode=False)) == 2
     assert study.read_bytes() == before
     assert run(lambda: cli.main(["sketch", str(pool), "--out", str(tmp_path / "a.json")], standalone_mode=False)) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder in which nobody can make a file")
+@pytest.mark.parametrize(("name", "option"), [("sketch", "--out"), ("atlas", "--store")])
+def test_a_folder_that_takes_no_file(pool, name, option, capsys):
+    assert run(lambda: cli.main([name, str(pool), option, "/proc/x.parquet"], standalone_mode=False)) == 2
+    assert capsys.readouterr().err.startswith("Error: Cannot write /proc/x.parquet: /proc takes no new file (")
+
+
+def test_a_name_too_long_for_the_lock_beside_it(pool, tmp_path, capsys):
+    out = tmp_path / f"{'x' * 245}.parquet"
+    assert run(lambda: cli.main(["sketch", str(pool), "--out", str(out)], standalone_mode=False)) == 2
+    assert capsys.readouterr().err.endswith(": File name too long.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
 def test_two_writers_of_one_file(pool, tmp_path, capsys):

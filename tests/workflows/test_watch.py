@@ -73,7 +73,7 @@ def test_errors_are_a_sentence(tmp_path):
     refuse_unknown([tmp_path], "sft")
     refuse_unknown([tmp_path / "nowhere"], "sft")
     (tmp_path / "file").touch()
-    with pytest.raises(InspectorError, match="No folder"):
+    with pytest.raises(InspectorError, match=r"/file is a file: name a training's --out, or one run in it\.$"):
         refuse_unknown([tmp_path / "file"], "")
 
 

@@ -169,13 +169,12 @@ class _Reading:
         return self._made("other_adapter", f"does not contain {{}}, but {named or 'another update of low rank'}")
 
     def _partial(self) -> Receipt:
+        fault = f" ({self.faulty[0].fault})" if self.faulty and not self.without else ""
         if missing := [name for name, value in self.known.each.items() if not value]:
-            lacking = f"lacks {some(missing)}"
-        else:
-            ids = [self.known.found[n][0].id for n in self.without] + [place.id for place in self.faulty]
-            lacking = f"{where(ids, [place.id for place, _ in self.known.found])} lack it"
-        if self.faulty and not self.without:
-            lacking += f" ({self.faulty[0].fault})"
+            there = ", ".join(f"{plain(name)} at strength {x:.2f}" for name, x in self.known.each.items() if x)
+            return self._made("partial", f"contains {there} in {self._counted}, not {some(missing)}{fault}")
+        ids = [self.known.found[n][0].id for n in self.without] + [place.id for place in self.faulty]
+        lacking = f"{where(ids, [place.id for place, _ in self.known.found])} lack it{fault}"
         return self._made("partial", f"contains {{}} at strength {self._value} in {self._counted}, but {lacking}")
 
     def _scaled(self) -> Receipt:
@@ -217,7 +216,7 @@ class _Reading:
         return f"{len(names)} of {len(self.known.changes)} matrices without a module of it differ from the base"
 
     def _made(self, verdict: Verdict, text: str) -> Receipt:
-        text = text.format(plain(self.known.name))
+        text = text.replace("{}", plain(self.known.name))
         return Receipt(verdict, self.strength, f"{text[0].upper()}{text[1:]}.")
 
 

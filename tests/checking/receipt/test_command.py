@@ -37,7 +37,7 @@ def asked(place, *words, merged="alone"):
     ("merged", "verdict", "said"),
     [
         ("both", "contained", "the sum of one and two at strength 1.00 in 12 of 12 modules"),
-        ("alone", "partial", "lacks two"),
+        ("alone", "partial", "Contains one at strength 1.00 in 12 of 12 modules, not two."),
         ("uneven", "scaled", "one at 1.00, two at 0.50"),
         ("base", "absent", "Is the base"),
     ],
