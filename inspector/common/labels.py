@@ -76,7 +76,8 @@ def _without_shared_words(names: tuple[str, ...]) -> tuple[tuple[str, ...], tupl
     """
     split = [_words(name) for name in names]
     bare = [[word.rstrip(_SEPARATORS) for word in words] for words in split]
-    common = reduce(_common, bare) if len(set(names)) > 1 else []
+    everywhere = set.intersection(*map(set, bare)) if len(set(names)) > 1 else set()
+    common = reduce(_common, ([word for word in words if word in everywhere] for words in bare)) if everywhere else []
     places = [_places(common, words) for words in bare]
     rest = tuple(
         "".join(word for n, word in enumerate(words) if n not in at).rstrip(_SEPARATORS if at else "")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from inspector.common.numbers import fixed
 from inspector.insights.overview import Entry, Group, Overview
+from inspector.insights.pairwise import APART
 from inspector.tables.tables import significant
 
 STYLES = {"heading": "bold", "quiet": "dim", "bar": "cyan", "caution": "yellow"}
@@ -48,22 +49,23 @@ class _Columns:
     high: float
 
 
-def overview_lines(found: Overview, width: int, *, brief: bool = False) -> list[OverviewLine]:
+def overview_lines(found: Overview, width: int, *, brief: bool = False, beside: str = "nearest") -> list[OverviewLine]:
     """Facts, groups, who stands alone, then what follows. No line is wider than `width`, from 60 cells on.
 
-    `brief`: those alone share one line, if it fits and there are groups above it.
+    `brief`: those alone share one line, if it fits and there are groups above it. `beside`: what the other adapter of
+    an entry is. None is called the nearest from whom it stands apart.
     """
     columns = _columns(found, width)
-    lines = [*_title(found, width), *_head(columns)]
+    lines = [*_title(found, width), *_head(columns, beside)]
     for group in found.groups:
-        lines += [_group(group), *(_entry(entry, columns) for entry in group.entries)]
-        lines += [_entry(entry, columns, "~") for entry in group.partly]
+        lines += [_group(group), *(_entry(entry, columns, beside) for entry in group.entries)]
+        lines += [_entry(entry, columns, beside, "~") for entry in group.partly]
     line = _alone(found, columns, width) if brief and found.alone and found.groups else None
     if line is not None:
         lines.append(line)
     else:
         lines += [OverviewLine(Text("  alone", "heading"))] if found.alone and found.groups else []
-        lines += [_entry(entry, columns) for entry in found.alone]
+        lines += [_entry(entry, columns, beside) for entry in found.alone]
     if found.so_what:
         lines += [OverviewLine(Text()), OverviewLine(Text("  So what", "heading")), *so_what_lines(found, width)]
     return lines
@@ -99,10 +101,10 @@ def _columns(found: Overview, width: int) -> _Columns:
     return _Columns(names, name, bar, max(free - bar - 2, 0), min(min(norms, default=1.0) / 1.3, high / _DECADES), high)
 
 
-def _head(columns: _Columns) -> Iterator[OverviewLine]:
-    title = "‖ΔW‖, log scale" if columns.bar >= 9 + _NUMBERS else "‖ΔW‖ (log)"
+def _head(columns: _Columns, beside: str) -> Iterator[OverviewLine]:
+    title, rank = "‖ΔW‖, log scale" if columns.bar >= 12 else "‖ΔW‖ log", "eff.rank"
     text = (
-        f"    {'':{columns.name}}  {title:<{columns.bar + _NUMBERS}}{'rank':>{_NUMBERS}}  {'nearest':<{columns.name}}  "
+        f"    {'':{columns.name}}  {title:<{columns.bar + 2 * _NUMBERS - len(rank)}}{rank}  {beside:<{columns.name}}  "
         f"{'cosine':>{_NUMBERS}}"
     )
     yield OverviewLine(Text(text.rstrip(), "quiet"))
@@ -134,8 +136,10 @@ def _to(low: float, high: float) -> str:
     return " to ".join(dict.fromkeys((fixed(low), fixed(high))))
 
 
-def _entry(entry: Entry, columns: _Columns, mark: str = " ") -> OverviewLine:
+def _entry(entry: Entry, columns: _Columns, beside: str, mark: str = " ") -> OverviewLine:
     name, nearest = columns.names[entry.index], columns.names.get(-1 if entry.nearest is None else entry.nearest, "")
+    if nearest and beside == "nearest" and entry.cosine < APART:
+        nearest = "–"
     text = Text.assemble(
         f"  {mark} ", _padded(name, columns.name), "  ", (_bar(entry.norm, columns), "bar"),
         significant(entry.norm).rjust(_NUMBERS), fixed(entry.rank, 1).rjust(_NUMBERS), "  ",
@@ -180,7 +184,8 @@ def group_rows(found: Overview) -> list[tuple[str, ...]]:
 
 def _cells(found: Overview, entry: Entry, group: str) -> tuple[str, ...]:
     names = dict(zip(found.who, found.labels.short, strict=True))
-    nearest = ("", "") if entry.nearest is None else (names[entry.nearest], fixed(entry.cosine))
+    near = "" if entry.nearest is None else "–" if entry.cosine < APART else names[entry.nearest]
+    nearest = (near, fixed(entry.cosine) if near else "")
     own = (significant(entry.norm), fixed(entry.rank, 1))
     return group, names[entry.index], *own, *nearest, ", ".join(entry.why)
 

@@ -191,6 +191,6 @@ K = (
     Action("more_k", "+ =", "k +1", "principal angles of one more direction (measures again)",
            lambda _, app: _change_k(app, 1)),
     Action("fewer_k", "-", "k −1", "principal angles of one direction less", lambda _, app: _change_k(app, -1), 75,
-           "+/-", "k"),
+           "+/-", "angles k"),
 )  # fmt: skip
 """Of views of principal angles."""

@@ -14,6 +14,7 @@ from inspector.tui.help import help_text
 from inspector.tui.navigation import STEPS
 from inspector.tui.probing.actions import PROBE
 from inspector.tui.shell import Shell
+from inspector.tui.text import fit
 from inspector.tui.theme import THEMES
 from inspector.tui.views.base import View
 from inspector.tui.widgets.dialogs import FindLine, Reader
@@ -33,10 +34,14 @@ def _find(view: View, app: AdapterList) -> None:
     app.push_screen(FindLine(listed, state.finds.get(listed, ""), find))
 
 
-def _refer(_view: View, app: AdapterList) -> None:
+def _refer(view: View, app: AdapterList) -> None:
     """The adapter under the cursor as the one that others are shown against, or none."""
-    name = app.state.refer()
-    app.say(f"all are shown against {name} (* again: no reference)" if name else "no reference")
+    if not view.on_adapter:
+        app.say("put the cursor on an adapter: * shows all others against it")
+        return
+    name = fit(app.state.refer(), 40).rstrip()
+    app.say(f"all shown against {name} (* again: none)" if name else "no reference")
+    view.move(app.state, 0)
 
 
 def _cancel(view: View, app: AdapterList) -> None:

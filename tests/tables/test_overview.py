@@ -120,9 +120,8 @@ def test_a_bar_is_its_share_of_the_scale_in_eighths(norms, share):
 @pytest.mark.parametrize(
     ("letters", "width", "length", "title"),
     [
-        (12, 60, 6, "‖ΔW‖ (log)  "),
-        (8, 60, 14, "‖ΔW‖ (log)  "),
-        (8, 61, 15, "‖ΔW‖, log scale  "),
+        (12, 60, 6, "‖ΔW‖ log  eff.rank  nearest"),
+        (8, 60, 14, "‖ΔW‖, log scale   eff.rank  nearest"),
         (1, 60, 16, "‖ΔW‖, log scale  "),
         (1, 200, 24, "‖ΔW‖, log scale  "),
     ],
@@ -168,7 +167,7 @@ def test_the_same_as_a_table():
     found = of_norms((1.0, 2.0, 3.0, 4.0, 5.0, 6.0), groups=["ab", "ef"], partly=["ac", "bc"])
     assert [(row[0], row[1], row[2], row[4], row[5]) for row in group_rows(found)] == [
         ("A", "b", "2.00", "a", "0.90"), ("A", "a", "1.00", "b", "0.90"), ("~ A", "c", "3.00", "a", "0.50"),
-        ("B", "f", "6.00", "e", "0.90"), ("B", "e", "5.00", "f", "0.90"), ("–", "d", "4.00", "a", "0.00"),
+        ("B", "f", "6.00", "e", "0.90"), ("B", "e", "5.00", "f", "0.90"), ("–", "d", "4.00", "–", "0.00"),
     ]  # fmt: skip
     assert groups_caption(found) == (
         "Groups of one update. A: one direction, cosine 0.90; B: one direction, cosine 0.90; ~: in part"

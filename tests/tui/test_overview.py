@@ -255,3 +255,33 @@ async def test_before_any_key_the_pair_is_the_marked_adapter_and_its_nearest(tab
         assert cursor(app)[4:].startswith("dft ")
         await pilot.press(tab)
         assert "dft↔sft" in body(app)
+
+
+async def test_the_reference_takes_the_place_of_the_nearest():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        await pilot.press("end", "asterisk")
+        assert app.state.reference is None
+        assert "put the cursor on an adapter" in area(app, "status").text
+        await pilot.press("home", "down", "asterisk")
+        assert "all shown against rft" in area(app, "status").text
+        assert "against" in body(app)
+        assert body(app).splitlines()[row(app, "dft")].split()[-2:] == ["rft", "0.74"]
+        assert body(app).splitlines()[row(app, "grpo")].split()[-2:] == ["rft", "0.05"]
+        assert "rft" not in body(app).splitlines()[row(app, "rft")][20:]
+
+
+async def test_nobody_is_called_nearest_from_whom_it_stands_apart():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        assert body(app).splitlines()[row(app, "grpo")].split()[-2:] == ["–", "0.05"]
+        assert body(app).splitlines()[row(app, "dft")].split()[-2:] == ["sft", "0.75"]
+
+
+async def test_what_measures_accuracy_is_said_where_it_decides():
+    app = InspectorApp(study=made())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        assert "keep one, by accuracy (p runs the base)." in body(app)

@@ -71,7 +71,7 @@ async def test_norm_ratio_cosines_and_rank_are_those_of_the_dense_sum(adapters):
             line = next(line for line in text.splitlines() if made.info.name in line).replace("▸", " ").split()
             assert line[1] == f"{w:g}".replace("-", "−")
             assert line[3] == decimal(cosine)
-        await pilot.press("N", "N")
+        await pilot.press("r", "r")
         assert f"rank 2 {percent((sigma[:, :2] ** 2).sum() / (sigma**2).sum())}" in body(app)
 
 
@@ -122,7 +122,7 @@ async def test_a_late_result_for_other_weights_is_dropped(adapters, monkeypatch)
         await settle(pilot, lambda: "rank 12.0" in body(app))
         await visit(pilot, "adapters")
         await visit(pilot, "sum")
-        await pilot.press("n")
+        await pilot.press("R")
         assert "rank 12.0" in body(app)
         assert len(asked) == 4  # what is known is not asked again
 
@@ -177,7 +177,7 @@ async def test_a_weight_is_typed_and_what_is_none_is_said():
             "inspector merge-preview sft_s42=/data/adapters/sft_s42:1 dpo_s42=/data/adapters/dpo_s42:1 "
             "sft_s123=/data/adapters/sft_s123:1"
         )
-        await pilot.press("up", "space", "n")
+        await pilot.press("up", "space", "R")
         assert "rft_s42=/data/adapters/rft_s42:-0.25" in shlex.join(app.view.shell_command(app.state))
         assert shlex.join(app.view.shell_command(app.state)).endswith("--rank 9")
 
@@ -322,5 +322,21 @@ async def test_64_adapters_scroll_and_none_is_fine():
     app = InspectorApp([])
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "sum")
-        await pilot.press("+", "-", "space", "enter", "n", "N", "m", "y")
+        await pilot.press("+", "-", "space", "enter", "R", "r", "m", "y")
         assert "No adapter is open." in body(app)
+
+
+async def test_a_small_screen_lists_adapters_and_has_no_empty_lines():
+    app = app_with(8)
+    async with app.run_test(size=(60, 15)) as pilot:
+        await visit(pilot, "sum")
+        lines = body(app).splitlines()
+        assert sum(line.lstrip("▸ ").startswith("run_") for line in lines) >= 6
+        assert all(line.strip() for line in lines)
+
+
+async def test_the_footer_names_the_keys_of_the_rank():
+    app = app_with(8)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "sum")
+        assert "r/R rank" in area(app, "keys").text

@@ -495,3 +495,11 @@ async def test_the_cursor_of_the_map_is_on_the_pair_in_words():
             assert marked.split()[col + 1].startswith("[")
             assert f"{NAMES[row]}↔{NAMES[col]}" in body(app)
         assert app.state.row == 0
+
+
+async def test_the_column_that_help_calls_class_is_named_and_k_says_of_what():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "pair")
+        assert any(line.split()[-2:] == ["ratio", "class"] for line in body(app).splitlines())
+        assert "+/- angles k" in area(app, "keys").text

@@ -86,6 +86,11 @@ class View(ABC):
     suffix: str = ".csv"
     """Of the file that its table is written to, unless another is asked for."""
 
+    @property
+    def on_adapter(self) -> bool:
+        """Whether the cursor is on an adapter, not on a sentence."""
+        return True
+
     @abstractmethod
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         """The view in exactly area.height strips of area.width cells."""

@@ -80,15 +80,18 @@ def _list_modules(_view: object, app: Work) -> None:
     app.state.tops["merge"] = 0
 
 
+RANK = (
+    Action("rank_up", "R", "rank +1", "the energy that one rank more keeps", lambda _, app: _step_rank(app, 1)),
+    Action("rank_down", "r", "rank −1", "the energy that one rank less keeps", lambda _, app: _step_rank(app, -1), 82,
+           "r/R", "rank"),
+)  # fmt: skip
 SHARE = (
     Action("more_of_first", "+ =", "share +", "0.1 more of the first in the sum, and less of the second",
            lambda _, app: _step_share(app, 1)),
     Action("less_of_first", "-", "share −", "0.1 less of the first, and more of the second",
            lambda _, app: _step_share(app, -1), 90, "+/-", "share"),
     Action("list_modules", "enter", "modules", "the modules of the sum, or the evidence again", _list_modules, 88),
-    Action("rank_up", "R", "rank +1", "the energy that one rank more keeps", lambda _, app: _step_rank(app, 1)),
-    Action("rank_down", "r", "rank −1", "the energy that one rank less keeps", lambda _, app: _step_rank(app, -1), 65,
-           "r/R", "rank"),
+    *RANK,
 )  # fmt: skip
 WEIGHTS = (
     Action("heavier", "+ =", "weight +", "0.1 more of the adapter under the cursor in the sum",
@@ -97,11 +100,6 @@ WEIGHTS = (
            lambda _, app: _step_weight(app, -1), 90, "+/-", "weight"),
     Action("leave_out", "space", "in/out", "leave the adapter under the cursor out of the sum, or not", _leave_out, 85),
     Action("weight", "enter", "type weight", "type the weight of the adapter under the cursor", _weight, 75),
-)  # fmt: skip
-RANK = (
-    Action("more_rank", "n", "rank +1", "the energy that one rank more keeps",
-           lambda _, app: _step_rank(app, 1), 65, "n/N", "rank"),
-    Action("fewer_rank", "N", "rank −1", "the energy that one rank less keeps", lambda _, app: _step_rank(app, -1)),
 )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 from inspector.tui.work import Work
 
 _PLOT = 8
+_LEAST = 4
+"""Rows that are worth more than the plot."""
 _ROOM = 44
 """Cells of a row beside the name and the bar."""
 
@@ -57,12 +59,13 @@ class SumView(View):
             return page([Line(), Line("  " + lacking)], area.width, area.height)
         head = self._head(state, preview, area)
         room = area.height - len(head) - 1
-        rows = max(min(state.size, room - _PLOT if state.layers else room), 2)
+        none = bool(other_bases(preview.study.adapters, preview.weights))
+        plotted = bool(state.layers) and not none and room - _PLOT >= min(state.size, _LEAST)
+        rows = max(min(state.size, room - _PLOT if plotted else room), 2)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, rows, state.size)
         table = self._rows(state, preview, (top, rows), area)
         height = room - len(table)
-        none = bool(other_bases(preview.study.adapters, preview.weights))
-        drawn = self._plot(state, preview, area, height) if state.layers and height >= 6 and not none else []
+        drawn = self._plot(state, preview, area, height) if plotted else []
         return page([*head, *table, Line(), *drawn], area.width, area.height)
 
     def _head(self, state: AppState, preview: Preview, area: Area) -> list[Line]:
@@ -79,7 +82,7 @@ class SumView(View):
             ("interference", decimal(float(sums.interference(scope)))),
         ):
             numbers.add(f"{label} ", ink.dim).add(f"{value}   ", ink.bold)
-        held = ranks(state, preview, "n/N", ink, area.width)
+        held = ranks(state, preview, ink, area.width)
         return [title, numbers, held, *self._doubts(state, preview, area)]
 
     def _doubts(self, state: AppState, preview: Preview, area: Area) -> list[Line]:

@@ -56,8 +56,8 @@ def own_norms(preview: Preview, scope: Floats) -> Floats:
     return np.where(preview.study.scaled, preview.sums.own_norms(scope), np.nan)
 
 
-def ranks(state: AppState, preview: Preview, keys: str, ink: Ink, width: int) -> Line:
-    """The rank of the sum and what a smaller one keeps, or how far that is; `keys` change the rank that is shown."""
+def ranks(state: AppState, preview: Preview, ink: Ink, width: int) -> Line:
+    """The rank of the sum and what a smaller one keeps, or how far that is."""
     scope, target = preview.scope(state.counted()), state.mixture.target(preview)
     line = Line("   rank ", ink.dim)
     if preview.spectra is None:
@@ -66,7 +66,7 @@ def ranks(state: AppState, preview: Preview, keys: str, ink: Ink, width: int) ->
         return line.add(why if done is None else f"{done[0]} of {done[1]} modules added …", ink.dim)
     held, rank = preview.kept(scope), float(preview.ranks(scope))
     line.add(NA if math.isnan(rank) else f"{rank:.1f}", ink.bold).add(f"   kept at rank {target} ", ink.dim)
-    line.add(percent(float(preview.kept(scope, target))), ink.bold).add(f" ({keys})", ink.dim)
+    line.add(percent(float(preview.kept(scope, target))), ink.bold).add(" (r/R)", ink.dim)
     others = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= len(held) and k != target]
     for k in others:
         text = f"  {k}: {percent(float(held[k - 1]))}"

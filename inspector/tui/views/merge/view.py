@@ -99,7 +99,7 @@ class MergeView(View):
         line = Line("   norm ", ink.dim).add(significant(float(sums.norm(scope))), ink.bold)
         line.add(" · cosine to each ", ink.dim).add(" ".join(cosines), ink.bold)
         line.add(" · cancelled ", ink.dim).add(percent(float(sums.interference(scope))), ink.bold)
-        lines = [head, line, ranks(state, preview, "r/R", ink, width)]
+        lines = [head, line, ranks(state, preview, ink, width)]
         if preview.spectra is not None and not state.mixture.modules:
             lines += _projections(state, preview, ink, width)
         return [*lines, *(Line(f"   {text}", ink.warn) for text in missing(state, preview, width - 5))]

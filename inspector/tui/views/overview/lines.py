@@ -16,7 +16,7 @@ from inspector.tui.theme import Ink
 from inspector.tui.views.base import window
 
 if TYPE_CHECKING:
-    from inspector.insights.overview import Overview
+    from inspector.insights.overview import Entry, Overview
     from inspector.tables.overview import OverviewLine
 
 Item = tuple[str, int]
@@ -66,12 +66,32 @@ def shown_of(found: Overview, state: AppState, width: int, height: int | None = 
     """All lines; those alone in one if there is no room, the cursor is elsewhere and nobody is filtered out."""
     from inspector.tables.overview import overview_lines
 
-    whole = listed(overview_lines(found, width), state, grouped=bool(found.groups))
+    found, beside = _against(found, state)
+    whole = listed(overview_lines(found, width, beside=beside), state, grouped=bool(found.groups))
     alone = {state.arrangement[entry.index] for entry in found.alone}
     on_one = here[0] == "adapter" and state.order[here[1]] in alone
     if height is None or whole.fits(height) or on_one or len(state.order) < len(state.arrangement):
         return whole
-    return listed(overview_lines(found, width, brief=True), state, grouped=bool(found.groups))
+    return listed(overview_lines(found, width, brief=True, beside=beside), state, grouped=bool(found.groups))
+
+
+def _against(found: Overview, state: AppState) -> tuple[Overview, str]:
+    """Every entry beside the reference, if there is one, and what the other adapter of an entry is."""
+    block, reference = state.study.block("cosine", "global"), state.reference
+    if block is None or reference is None or reference not in state.arrangement:
+        return found, "nearest"
+    at = state.arrangement.index(reference)
+
+    def beside(entry: Entry) -> Entry:
+        if entry.index == at:
+            return replace(entry, nearest=None)
+        return replace(entry, nearest=at, cosine=float(block[state.arrangement[entry.index], reference, 0]))
+
+    groups = tuple(
+        replace(group, entries=tuple(map(beside, group.entries)), partly=tuple(map(beside, group.partly)))
+        for group in found.groups
+    )
+    return replace(found, groups=groups, alone=tuple(map(beside, found.alone))), "against"
 
 
 def listed(lines: Sequence[OverviewLine], state: AppState, *, grouped: bool) -> Shown:

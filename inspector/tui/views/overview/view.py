@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -39,7 +40,7 @@ class OverviewView(View):
     about = (
         "Adapters whose updates go one way stand in one group (cosine 1 is one direction, 0 no more alike than random "
         "updates); ~ goes part of the way with the group above it. Bars: how far each moved, ‖ΔW‖ on a log scale. "
-        "rank: over how many directions (effective rank). Then what follows; ! limits the reading. Enter opens the "
+        "eff.rank: over how many directions (effective rank). Then what follows; ! limits the reading. Enter opens the "
         "evidence: the view behind a sentence, or an adapter beside the one nearest to it."
     )
     actions = (
@@ -68,6 +69,10 @@ class OverviewView(View):
         app.repaint()
 
     # The cursor
+
+    @property
+    def on_adapter(self) -> bool:
+        return self.sentence is None
 
     def _items(self, state: AppState) -> list[Item]:
         """What the cursor goes through, from above."""
@@ -224,9 +229,16 @@ def _headers(state: AppState, area: Area) -> list[Line]:
 
 
 def _overview(study: Study) -> Overview:
+    """The overview; where accuracy is to decide and is not measured, the key that measures it."""
     from inspector.insights.overview import overview
 
-    return overview(study)
+    found = overview(study)
+    ends = ("keep one, by accuracy.", "keep one of each, by accuracy.")
+    said = (
+        replace(one, text=f"{one.text[:-1]} (p runs the base).") if one.text.endswith(ends) else one
+        for one in found.so_what
+    )
+    return replace(found, so_what=tuple(said))
 
 
 def _indented(line: Line) -> Line:

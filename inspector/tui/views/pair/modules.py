@@ -99,6 +99,7 @@ def table(rows: Sequence[PairRow], title: str, ink: Ink, width: int) -> list[Lin
     header = Line(f"   {left('', label)}", ink.dim)
     for _, name in TABLE:
         header.add(right(name, column), ink.dim)
+    header.add("  class" if wide else "", ink.dim)
     lines = [Line(f" {title}", ink.bold), header]
     for row in rows:
         line = Line("   ").add(left(row.label, label))
