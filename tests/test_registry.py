@@ -91,7 +91,7 @@ def test_on_map_and_layers_with_its_help(study):
         seen.add(state.metric)
         MapView().cycle(state, 1)
     assert state.metric == state.layers_metric == "u1_distance", "by the key for the next metric"
-    value, level = (f"{x:.2f}".lstrip("0") for x in (study.block("u1_distance", "global")[0, 1, 0], CHANCE))
+    value, level = (f"{x:.2f}" for x in (study.block("u1_distance", "global")[0, 1, 0], CHANCE))
     shown = painted(MapView(), state)
     line = next(line for line in shown.splitlines() if "u₁ distance" in line)
     assert DISTANCE.title in shown
@@ -106,11 +106,11 @@ def test_on_map_and_layers_with_its_help(study):
 def test_in_tables_report_and_diff(study, capsys):
     print_study(study)
     assert (
-        f"u1_distance: {DISTANCE.formula}; {DISTANCE.over_modules}. By chance: {CHANCE:.3f}." in capsys.readouterr().out
+        f"u1_distance: {DISTANCE.formula}; {DISTANCE.over_modules}. By chance: {CHANCE:.2f}." in capsys.readouterr().out
     )
     directions = next(section for section in report(study).sections if section.id == "directions")
     matrix = next(part for part in directions.parts if isinstance(part, Matrix) and part.id == "u1-distance")
-    assert matrix.caption == f"Distance of output directions; {CHANCE:.3f} by chance"
+    assert matrix.caption == f"Distance of output directions; {CHANCE:.2f} by chance"
     assert matrix.apart
     assert not np.diag(matrix.values).any()
     chart = next(part for part in directions.parts if isinstance(part, Lines) and part.id == "u1-distance-by-layer")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import count
+from functools import lru_cache, reduce
+from itertools import count, pairwise
 
 from rich.cells import cell_len
 
@@ -16,22 +16,30 @@ LEAST = 6
 """Shared text of fewer cells stays in the names: leaving out `run1-` would cost a reader more than it saves."""
 NARROWEST = 4
 """A narrower column counts as one of this width: fewer cells cannot tell many names apart."""
-_SEPARATOR = re.compile(r"[-_./=:]")
+_SEPARATORS = "-_./=:"
+_SEPARATOR = re.compile(f"[{_SEPARATORS}]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)*(?:[eE]-?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Each name is `prefix + short + ending`; `short` is as unique as the names are, and never empty."""
+    """Each name is `prefix + rest + ending`; `short` is the rest without the words of `middle`.
+
+    `short` is as unique as the names are, and never empty.
+    """
 
     prefix: str
     ending: str
     short: tuple[str, ...]
+    middle: tuple[str, ...] = ()
+    """Words that all rests share in this order; those that are neighbours in every rest are one text: `qwen3-4b`."""
 
     @property
     def shared(self) -> str:
-        """What all names share, with `…` where they differ (`run1-qwen3-…-s42`), for a title; empty if nothing."""
-        return f"{self.prefix}…{self.ending}" if self.prefix or self.ending else ""
+        """What all names share, with `…` where they differ (`run-…-qwen3-4b-…`), for a title; empty if nothing."""
+        if not (self.prefix or self.ending or self.middle):
+            return ""
+        return "…".join((self.prefix, *self.middle, self.ending))
 
     def at(self, width: int) -> tuple[str, ...]:
         """`short`, the longer ones cut in the middle (`…`): at most `width` cells each, and still unique."""
@@ -54,8 +62,61 @@ def _labels(names: tuple[str, ...]) -> Labels:
     one = names[0] if names else ""
     head, tail = one[:prefix], one[len(one) - ending :]
     if cell_len(head) + cell_len(tail) < LEAST:
-        return Labels("", "", names)
-    return Labels(head, tail, tuple(name[prefix : len(name) - ending] for name in names))
+        head, tail, short = "", "", names
+    else:
+        short = tuple(name[prefix : len(name) - ending] for name in names)
+    rest, middle = _without_shared_words(short)
+    return Labels(head, tail, rest, middle)
+
+
+def _without_shared_words(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names without the words that all of them have in one order, and these; as they are if that saves little.
+
+    They also stay if the rest of a name would be empty or the same as another's.
+    """
+    split = [_words(name) for name in names]
+    bare = [[word.rstrip(_SEPARATORS) for word in words] for words in split]
+    common = reduce(_common, bare) if len(set(names)) > 1 else []
+    places = [_places(common, words) for words in bare]
+    rest = tuple(
+        "".join(word for n, word in enumerate(words) if n not in at).rstrip(_SEPARATORS if at else "")
+        for words, at in zip(split, places, strict=True)
+    )
+    if not all(rest) or len(set(rest)) < len(set(names)) or sum(map(cell_len, common)) < LEAST:
+        return names, ()
+    runs = [split[0][places[0][0]]]
+    for n in range(1, len(common)):
+        text = split[0][places[0][n]]
+        if all(at[n] == at[n - 1] + 1 for at in places):
+            runs[-1] += text
+        else:
+            runs.append(text)
+    return rest, tuple(runs)
+
+
+def _words(name: str) -> list[str]:
+    """`run1-`, `lr2e-4_`, `s1`: each with the separator behind it."""
+    cuts = [0, *(at + 1 for at in sorted(_separators(name)) if at + 1 < len(name)), len(name)]
+    return [name[a:b] for a, b in pairwise(cuts)]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """The longest sequence of words, empty ones aside, that both have in this order."""
+    best: list[list[str]] = [[] for _ in range(len(other) + 1)]
+    for word in one:
+        before = best[:]
+        for n, same in enumerate(other):
+            both = [*before[n], word] if word and word == same else []
+            best[n + 1] = max(both, before[n + 1], best[n], key=len)
+    return best[-1]
+
+
+def _places(common: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Where the common words stand in all words: each at the first place behind the one before."""
+    found: list[int] = []
+    for word in common:
+        found.append(words.index(word, found[-1] + 1 if found else 0))
+    return found
 
 
 def _shared(names: tuple[str, ...]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from inspector.common.labels import labels
@@ -18,12 +19,11 @@ def in_short(study: Study, width: int | None = None) -> tuple[Study, str]:
     found = labels([study.names[i] for i in who])
     for i, name in zip(who, found.short if width is None else found.at(width), strict=True):
         origin = infos[i].origin
-        infos[i] = replace(infos[i], name=name, origin=replace(origin, method=_without(origin.method, found.prefix)))
+        infos[i] = replace(infos[i], name=name, origin=replace(origin, method=_without(origin.method, found.shared)))
     return replace(study, adapters=tuple(infos)), found.shared
 
 
-def _without(method: str, prefix: str) -> str:
-    """A method without the words that it begins with as all names do; its last word stays."""
+def _without(method: str, shared: str) -> str:
+    """A method without the words that all names share; its last word stays."""
     words = method.split("-")
-    shared = max((n for n in range(len(words)) if prefix.startswith("-".join([*words[:n], ""]))), default=0)
-    return "-".join(words[shared:])
+    return "-".join([word for word in words if word not in re.split(r"[-_./=:…]", shared)] or words[-1:])

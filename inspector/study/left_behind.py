@@ -82,6 +82,11 @@ def _number(text: str) -> float | int | None:
     return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
 
 
+def _planned(steps: object) -> int | None:
+    """The steps of a run; -1, the default, where the epochs say how many."""
+    return steps if isinstance(steps, int) and steps > 0 else None
+
+
 def _state(data: bytes) -> Facts:
     """trainer_state.json: how many steps were planned, and the highest rate logged: at most the one configured."""
     state = parse_json(data, float)
@@ -91,7 +96,7 @@ def _state(data: bytes) -> Facts:
     lines = history if isinstance(history, list) else []
     rates = [line.get("learning_rate") for line in lines if isinstance(line, dict)]
     known = [rate for rate in rates if isinstance(rate, float) and math.isfinite(rate) and rate > 0]
-    return {"steps": state.get("max_steps"), "logged_lr": max(known, default=None)}
+    return {"steps": _planned(state.get("max_steps")), "logged_lr": max(known, default=None)}
 
 
 def _arguments(data: bytes) -> Facts:
@@ -107,12 +112,11 @@ def _arguments(data: bytes) -> Facts:
     values, name = getattr(found, "state", None), type(found).__name__.removesuffix("Config").lower()
     if not isinstance(values, dict):
         return {}
-    steps = values.get("max_steps")
     return {
         "method": name if name in _METHODS else "",
         "lr": values.get("learning_rate"),
         "seed": values.get("seed"),
-        "steps": steps if isinstance(steps, int) and steps > 0 else None,
+        "steps": _planned(values.get("max_steps")),
     }
 
 

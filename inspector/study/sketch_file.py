@@ -80,9 +80,11 @@ def _rows(path: Path, *, by_layer: bool) -> Iterator[Mapping[str, Any]]:
     try:
         if not is_part(path):
             raise InspectorError(f"{plain(path, 400)} holds no sketches: name files that `inspector sketch` wrote.")
-        names = [field.name for field in fields(Sketch)]
+        names = [field.name for field in fields(Sketch) if by_layer or field.name not in _BY_LAYER]
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(200, columns=[n for n in names if by_layer or n not in _BY_LAYER]):
+            for name in names:
+                file.schema_arrow.field(name)  # iter_batches leaves out a column that is not there
+            for batch in file.iter_batches(200, columns=names):
                 yield from _of_batch(batch)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InspectorError(f"{plain(path, 400)} cannot be read ({plain(error, 200)}): sketch it again.") from error

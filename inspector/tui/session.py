@@ -18,6 +18,9 @@ from inspector.common.foreign import parse_json
 from inspector.tui.state import AppState, ProbeChoices
 from inspector.tui.views.base import View
 
+METRICS = ("metric", "layers_metric", "rank_metric", "cka_metric")
+"""Choices of the state that belong to the adapters they were made for."""
+
 
 @dataclass
 class Session:
@@ -156,7 +159,10 @@ def restore_choices(session: Session, state: AppState, views: Iterable[View]) ->
 
 
 def restore_adapters(session: Session, state: AppState) -> None:
-    """Order, cursor, layer, pairs, reference, weights, filter, as far as they are of adapters that are open again."""
+    """Order, cursor, layer, pairs, reference, weights, filter, as far as they are of adapters that are open again.
+
+    Metrics chosen for others are not kept.
+    """
     if state.row == state.col == 0:  # one adapter was there first
         state.col = 1
     ids = {name: at for at, name in enumerate(state.study.names)}
@@ -164,6 +170,8 @@ def restore_adapters(session: Session, state: AppState) -> None:
     open_ = [[info.name, _findable(info.source)] for info in state.study.adapters]
     if not any(adapter in open_ for adapter in session.adapters or []):
         session.filter = ""  # what others were narrowed to
+        for metric in METRICS:
+            setattr(state, metric, getattr(AppState, metric))
         state.bound()
         return
     if session.moved and set(remembered) == set(ids) and len(remembered) == len(ids):

@@ -13,6 +13,7 @@ import numpy as np
 
 from inspector.insights.first_pairs import first_pairs
 from inspector.insights.pairwise import within_bases
+from inspector.insights.short_names import in_short
 from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
@@ -72,7 +73,7 @@ class AppState(Numbers):
     judged: Judged | None = None
     mixture: Mixture = field(default_factory=Mixture)
     _ordered: tuple[Study, tuple[int, ...], Study] | None = None
-    _verdicts: tuple[Study, dict[Pair, Verdict]] | None = None
+    _verdicts: tuple[Study, Study, dict[Pair, Verdict]] | None = None
 
     @classmethod
     def of(cls, study: Study, k: int = 10) -> AppState:
@@ -99,12 +100,12 @@ class AppState(Numbers):
         return kept[2]
 
     def verdict(self, a: int, b: int) -> Verdict:
-        """On the adapters of two ids, worked out once for these numbers."""
+        """On the adapters of two ids, by their short names, worked out once for these numbers."""
         if self._verdicts is None or self._verdicts[0] is not self.study:
-            self._verdicts = (self.study, {})
-        known = self._verdicts[1]
+            self._verdicts = (self.study, in_short(self.study)[0], {})
+        _, short, known = self._verdicts
         if (a, b) not in known:
-            known[a, b] = verdict(self.study, a, b)
+            known[a, b] = verdict(short, a, b)
         return known[a, b]
 
     @property
@@ -145,12 +146,17 @@ class AppState(Numbers):
 
     @property
     def pair(self) -> Pair | None:
-        """The pair under the cursor, as positions in the cursor's own direction."""
+        """The pair under the cursor, as positions in its own direction; on the diagonal with the nearest adapter."""
         if self.size < 2:
             return None
-        if self.row != self.col:
-            return self.row, self.col
-        return (self.row, self.row + 1) if self.row + 1 < self.size else (self.row - 1, self.row)
+        return (self.row, self.col) if self.row != self.col else (self.row, self._nearest(self.row))
+
+    def _nearest(self, at: int) -> int:
+        """The position with the highest cosine to that of another; its neighbour where none is known."""
+        block, here = self.study.block("cosine", "global"), self.order[at]
+        known = {i: float(block[here, j, 0]) for i, j in enumerate(self.order)} if block is not None else {}
+        known = {i: value for i, value in known.items() if i != at and np.isfinite(value)}
+        return max(known, key=known.__getitem__) if known else at + 1 if at + 1 < self.size else at - 1
 
     @property
     def pair_at(self) -> int | None:

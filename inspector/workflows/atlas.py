@@ -87,7 +87,7 @@ def _measured(sketches: Sketches, pairs: insights.Pairs, store: Path, read_optio
     return cosines
 
 
-_OPEN = 200
+_OPEN = 128
 """Adapters that are open at once: what is read of their files stays mapped."""
 
 

@@ -19,7 +19,7 @@ LINE = "part 1 of 2: loss 0.3·offline-grpo + 0.7·online-dapo · 1,234 tokens/s
 )
 def test_a_line_longer_than_the_terminal_keeps_its_end(monkeypatch, capsys, columns, shown):
     monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(console.shutil, "get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(console.shutil, "get_terminal_size", lambda *_, **_k: os.terminal_size((columns, 24)))
     console.Progress()(LINE, 1, 4)
     written = capsys.readouterr().err
     assert written == f"\r\033[K{shown}"

@@ -1,5 +1,8 @@
 """Names side by side: what all share is left out, the rest is cut in the middle, and no two look the same."""
 
+import re
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,12 @@ NAMES = st.builds(
     *(st.lists(of, min_size=8, max_size=8) for of in (WORDS, st.sampled_from("-_./"))),
 )
 SETS = st.lists(NAMES, min_size=1, max_size=12, unique=True)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^-_./=:]+", text)
+
+
 ANY = st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=12, unique=True)
 
 
@@ -21,6 +30,38 @@ def test_what_all_names_share_is_said_once() -> None:
     found = labels([f"run1-qwen3-4b-lora-r32-math-{name}" for name in rest])
     assert found.shared == "run1-qwen3-4b-lora-r32-math-…"
     assert found.short == tuple(rest)
+
+
+EIGHT = ("sft-s1", "sft-s2", "dft-s1", "rft-s1", "rift-s1", "dpo-s1", "grpo-s1", "grpo-lr2e-4")
+
+
+@pytest.mark.parametrize(
+    ("form", "short", "shared"),
+    [
+        ("run{n}-qwen3-4b-lora-r32-math-{what}", "run{n}-{what}", "…qwen3-4b-lora-r32-math-…"),
+        ("run{n}_qwen3.4b_lora-r{n}-math_{what}", "run{n}_r{n}-{what}", "…qwen3.4b_lora-…math_…"),
+        ("r{n}-one-long-{what}-two-long", "r{n}-{what}", "…one-long-…-two-long"),
+        ("org/{what}/epoch-3/r{n}", "{what}/r{n}", "…org/…epoch-3/…"),
+    ],
+)
+def test_words_that_all_names_share_are_left_out_wherever_they_stand(form: str, short: str, shared: str) -> None:
+    fill = [{"n": n, "what": what} for n, what in enumerate(EIGHT, 1)]
+    found = labels([form.format(**words) for words in fill])
+    assert found.short == tuple(short.format(**words) for words in fill)
+    assert found.shared == shared
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a-shared-b", "a-b-shared"),
+        ("x-shared", "shared"),
+        ("ab-grpo-12", "cd-grpo-34"),
+        ("one-shared-1", "one-1-shared", "two-shared-2"),
+    ],
+)
+def test_shared_words_stay_if_names_would_be_alike_or_empty_or_little_is_saved(names: tuple[str, ...]) -> None:
+    assert labels(names).short == names
 
 
 def test_a_shared_ending_is_left_out_too() -> None:
@@ -120,11 +161,15 @@ def test_text_that_does_not_print_is_cleaned() -> None:
 
 
 @given(SETS)
-def test_shared_and_short_give_the_names_back(names: list[str]) -> None:
+def test_shared_and_short_have_the_words_of_the_names(names: list[str]) -> None:
     found = labels(names)
-    assert [found.prefix + short + found.ending for short in found.short] == names
+    between = Counter(_words("-".join(found.middle)))
+    for name, short in zip(names, found.short, strict=True):
+        rest = name.removeprefix(found.prefix).removesuffix(found.ending)
+        assert Counter(_words(rest)) == Counter(_words(short)) + between
+        assert found.middle or rest == short
     assert all(found.short)
-    assert found.shared == (f"{found.prefix}…{found.ending}" if found.prefix or found.ending else "")
+    assert len(set(found.short)) == len(names)
     assert not found.prefix or found.prefix[-1] in "-_./=:"
     assert not found.ending or found.ending[0] in "-_./=:"
 

@@ -94,6 +94,20 @@ def test_no_bias_and_an_error_that_covers(kind, case):
         assert exact == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("cosine", "spreads", "width", "variance"),
+    [
+        (0.5, (0.2, 0.5), 4, 1.25 / 16 + 0.1 * (1 + 6 / 16)),
+        (-1.0, (1.0, 0.5), 3, 2 / 9 + 0.5 * (4 / 3 + 6 / 9)),
+        (0.0, (0.0, 1.0), WIDTH, 1 / 64**2),
+    ],
+)
+def test_the_error_by_its_formula(cosine, spreads, width, variance):
+    assert standard_error(np.float64(cosine), *spreads, width) ** 2 == pytest.approx(variance, rel=1e-12)
+    if width == WIDTH:
+        assert standard_error(np.float64(cosine), *spreads) ** 2 == pytest.approx(variance, rel=1e-12)
+
+
 def test_a_gauge_and_a_zero_update_change_nothing():
     rng = np.random.default_rng(1)
     a = drawn(rng)

@@ -29,3 +29,11 @@ def test_published_names_stay_whole():
     names = ("ref.a-long-published-name", *LONG)
     found, _ = in_short(study(names, cosine=dict.fromkeys(combinations(names, 2), 0.1)), 4)
     assert found.names == (names[0], "s1", "s42")
+
+
+def test_words_in_the_middle_are_left_out_of_names_and_methods():
+    names = tuple(f"run{n}-qwen3-4b-lora-r32-math-{what}" for n, what in enumerate(("sft-s1", "dpo-s1", "dft-s2")))
+    found, shared = in_short(study(names, origins=[from_name(name) for name in names], cosine={names[:2]: 0.1}))
+    assert shared == "…qwen3-4b-lora-r32-math-…"
+    assert found.names == ("run0-sft-s1", "run1-dpo-s1", "run2-dft-s2")
+    assert not any("qwen3" in info.origin.method for info in found.adapters)

@@ -77,11 +77,12 @@ def test_the_header_of_recorded_weights_comes_first(tmp_path):
 def test_arguments_are_read_with_leave_only_and_by_no_class_of_theirs(tmp_path):
     from trl import DPOConfig
 
-    config = DPOConfig(str(tmp_path), learning_rate=5e-6, seed=11, max_steps=40, report_to=[], use_cpu=True)
-    torch.save(config, tmp_path / "training_args.bin")
-    assert origin_of(tmp_path, "x") == UNKNOWN
-    found = origin_of(tmp_path, "x", allow_pickle=True)
-    assert found == Origin("dpo", 5e-6, 11, steps=40, told_by="training_args.bin")
+    for max_steps, steps in ((40, 40), (-1, None), (0, None)):  # -1, TRL's default: as many as the epochs take
+        config = DPOConfig(str(tmp_path), learning_rate=5e-6, seed=11, max_steps=max_steps, report_to=[], use_cpu=True)
+        torch.save(config, tmp_path / "training_args.bin")
+        assert origin_of(tmp_path, "x") == UNKNOWN
+        found = origin_of(tmp_path, "x", allow_pickle=True)
+        assert found == Origin("dpo", 5e-6, 11, steps=steps, told_by="training_args.bin")
 
 
 class Bomb:
@@ -105,6 +106,7 @@ def test_a_pickle_that_would_run_code_runs_none(tmp_path, monkeypatch):
         ("README.md", b"---\ntags: \xff\xfe\n---\n- learning_rate: 1e999\n- seed: 1e400"),
         ("README.md", b"---\ntags:\n  - [[[\n---"),
         ("trainer_state.json", b'{"max_steps": "many", "log_history": [1, {"learning_rate": "x"}]}'),
+        ("trainer_state.json", b'{"max_steps": -1}'),
         ("trainer_state.json", b"[" * 10_000),
         ("training_args.bin", b"PK\x03\x04 no archive"),
         ("weights.jsonl", b"\x00"),

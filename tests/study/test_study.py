@@ -31,6 +31,7 @@ def test_defaults():
     assert Settings() == Settings(10, ("left",), "union", "", "auto", "", ())
     assert info() == AdapterInfo("a", "/x/a", "PEFT LoRA", "", (), "", "", (), "", 0, 0, 0, 0, 0, (), (), (), "")
     assert info().origin.told_by == ""
+    assert ProbeInfo("cka", "base") == ProbeInfo("cka", "base", "", "", "", "", "", 0, "", "", "")
 
 
 @pytest.mark.parametrize(("ranks", "shown"), [((), "-"), ((8,), "8"), ((8, 4, 16), "4-16"), ((8, 8), "8")])

@@ -244,3 +244,14 @@ async def test_the_table_has_every_adapter_and_sentence():
         assert [line[0] for line in rows[:5]] == ["A", "A", "A", "alone", "alone"]
         assert [line[1] for line in rows[5:]] == [one.text for one in found.so_what]
         await visit(pilot, "overview")
+
+
+@pytest.mark.parametrize("tab", ["2", "4", "5"])
+async def test_before_any_key_the_pair_is_the_marked_adapter_and_its_nearest(tab):
+    study = made()
+    app = InspectorApp(study=study.subset((2, 3, 1, 4, 0)))  # dft before dpo
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        assert cursor(app)[4:].startswith("dft ")
+        await pilot.press(tab)
+        assert "dft↔sft" in body(app)

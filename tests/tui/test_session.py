@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from inspector.tui import session, workers
 from inspector.tui.app import InspectorApp
+from inspector.tui.state import AppState
 from tests.tui.factory import make_study
-from tests.tui.helpers import NAMES, VIEWS, app_with, settle, visit
+from tests.tui.helpers import NAMES, VIEWS, app_with, body, settle, visit
 
 PLACE = ("view", "layer", "one_layer", "filter", "row", "col")
 CHOICES = ("metric", "order", "chosen", "reference")
@@ -23,7 +26,7 @@ async def test_without_sources_all_is_as_it_was_left_and_with_sources_the_choice
         await app.workers.wait_for_complete()
         before, theme = app.state, app.theme
     left = {what: getattr(before, what) for what in (*PLACE, *CHOICES)}
-    fresh = {"view": "overview", "layer": 0, "one_layer": False, "filter": "", "row": 0, "col": 1}
+    fresh = {"view": "overview", "layer": 0, "one_layer": False, "filter": "", "row": 0}
     for start, place in ((InspectorApp(), {}), (InspectorApp(demo=True), fresh)):
         file = session.path().read_bytes()
         async with start.run_test(size=(80, 24)) as pilot:
@@ -31,7 +34,8 @@ async def test_without_sources_all_is_as_it_was_left_and_with_sources_the_choice
             await start.workers.wait_for_complete()
             await pilot.pause()
             assert start.theme == theme
-            assert {what: getattr(start.state, what) for what in (*PLACE, *CHOICES)} == left | place
+            col = {"col": start.state.reference_at} if place else {}  # the overview faces the reference
+            assert {what: getattr(start.state, what) for what in (*PLACE, *CHOICES)} == left | place | col
         session.path().write_bytes(file)
 
 
@@ -80,6 +84,26 @@ async def test_a_filter_and_a_layer_are_of_the_adapters_they_were_chosen_for():
     other = InspectorApp(study=replace(study, adapters=others))
     async with other.run_test(size=(80, 24)):
         assert (other.state.filter, other.state.one_layer) == ("", False)
+
+
+@pytest.mark.parametrize(("folder", "kept"), [("/data/adapters", True), ("/other", False)])
+async def test_a_metric_is_of_the_adapters_it_was_chosen_for(folder, kept):
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for view in ("map", "size"):
+            await visit(pilot, view)
+            await pilot.press("m")
+        left = {what: getattr(app.state, what) for what in session.METRICS}
+        assert left["metric"] == left["layers_metric"] != "cosine"
+        assert left["rank_metric"] != "effective_rank"
+    study = make_study(5, names=NAMES)
+    infos = tuple(replace(info, source=f"{folder}/{info.name}") for info in study.adapters)
+    other = InspectorApp(study=replace(study, adapters=infos))
+    async with other.run_test(size=(80, 24)) as pilot:
+        now = {what: getattr(other.state, what) for what in session.METRICS}
+        assert now == (left if kept else {what: getattr(AppState, what) for what in session.METRICS})
+        await visit(pilot, "map")
+        assert ("cosine" in body(other).splitlines()[0]) is not kept
 
 
 async def test_weights_and_claims_come_back(monkeypatch):

@@ -96,7 +96,7 @@ async def test_map_shows_every_cosine_and_the_pair_in_words():
             line = next(line for line in body(app).splitlines() if line.startswith(f" {name} "))
             shown = [at for block in app.view.blocks(app.state) for at in block]
             assert line.replace("[", " ").replace("]", " ").split()[1:] == [decimal(values[i, j]) for j in shown]
-        await pilot.press("s", "down", "down", "right", "right")
+        await pilot.press("s", "down", "right")
         assert (app.state.row, app.state.col) == (2, 3)
         assert "dft_s42↔dpo_s42" in body(app)
         assert decimal(app.state.number("u1", (2, 3))) in body(app)
@@ -147,7 +147,7 @@ async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_col
     app = InspectorApp(study=make_study(11, names=names))
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "map")
-        await pilot.press("s", "down", "right", "right")
+        await pilot.press("s", "right", "right", "down")
         lines = body(app).splitlines()
         assert "columns" not in lines[0]
         line = next(line for line in lines if line.startswith(" offline-grpo"))
@@ -476,3 +476,22 @@ async def test_between_two_bases_no_number_is_shown_beside_the_verdict():
             values = app.state.matrix(metric)
             assert np.isnan(values[:2, 2]).all()
             assert np.isfinite(values[:2, :2]).all()
+
+
+async def test_the_cursor_of_the_map_is_on_the_pair_in_words():
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "map")
+        await pilot.press("s")
+        app.state.row = app.state.col = 2  # as a click on the diagonal
+        for key in ("", *["left"] * 5, *["down"] * 5, *["right"] * 6, *["up"] * 5):
+            if key:
+                await pilot.press(key)
+            app.repaint()
+            await pilot.pause()
+            row, col = app.state.pair
+            (marked,) = (line for line in body(app).splitlines() if "[" in line)
+            assert marked.split()[0] == NAMES[row]
+            assert marked.split()[col + 1].startswith("[")
+            assert f"{NAMES[row]}↔{NAMES[col]}" in body(app)
+        assert app.state.row == 0

@@ -12,7 +12,7 @@ from inspector.insights.findings.directions import clusters
 from inspector.insights.findings.finding import own_values, pair_values
 from inspector.insights.findings.limits import by_base
 from inspector.insights.overview.model import Entry, Group
-from inspector.insights.pairwise import MOSTLY, ONE, OPPOSED, PART
+from inspector.insights.pairwise import MOSTLY, ONE, PART
 from inspector.study.study import Study
 
 Note = Callable[[int, int | None], tuple[str, ...]]
@@ -70,12 +70,9 @@ def comparable_cosines(study: Study, who: Sequence[int]) -> np.ndarray:
 
 
 def nearest_to(cosine: np.ndarray, i: int) -> int | None:
-    """The adapter with the highest cosine, or the most opposed one if that is larger in size; None if none is known."""
+    """The adapter with the highest cosine; None if none is known."""
     others = np.where(np.arange(len(cosine)) == i, np.nan, cosine[i])
-    if not np.isfinite(others).any():
-        return None
-    high, low = int(np.nanargmax(others)), int(np.nanargmin(others))
-    return low if others[low] <= OPPOSED and -others[low] > others[high] else high
+    return int(np.nanargmax(others)) if np.isfinite(others).any() else None
 
 
 def _part(cosine: np.ndarray, i: int, group: Sequence[int]) -> bool:

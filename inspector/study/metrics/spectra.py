@@ -58,5 +58,5 @@ SPECTRA = (
     _rank("rank_90", "rank for 90 % energy", "the smallest number of σ² that hold 90 % of Σσ²", ranks.rank_90),
 )  # fmt: skip
 
-RANKS = tuple(d.metric for d in SPECTRA if d.trap == _RANK_TRAP and d.range is None)
+RANKS = tuple(d.metric for d in SPECTRA if d.trap == _RANK_TRAP)
 """Counts of directions: one place behind the point says all of them."""

@@ -8,11 +8,13 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
 from inspector.tui.state import AppState
-from inspector.tui.text import NA, Line, decimal, fit, page, plural, wrap
+from inspector.tui.subjects import shared
+from inspector.tui.text import NA, Line, decimal, page, plural, wrap
 from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.matrix import Matrix
@@ -58,27 +60,30 @@ class AccuracyView(View):
         paired = state.size > 1 and free >= 8
         bars = min(state.size, max(free - 3 - min(state.size, free // 2), 1) if paired else free)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, bars, state.size)
-        label = min(max(cell_len(name) for name in (*state.names, "base")), area.width // 4) + 3
+        names = labels(state.names).at(area.width // 4)
+        label = max(map(cell_len, (*names, "base"))) + 3
         lines = [self._head(state, top, bars, area), *head, self._bar(state, None, label, area)]
         lines += [self._bar(state, at, label, area) for at in range(top, min(top + bars, state.size))]
         room = free - bars - 2
         if not paired or room < 2:
             return page([*lines, *words], area.width, area.height)
         grid = Area(area.ink, area.width, min(room, state.size + 1))
-        cells = self.matrix.paint(lambda i, j: _cell(state, i, j, area), state.names, (state.row, state.col), grid)
-        title = Line(" McNemar", area.ink.bold).add(self.matrix.extent(state.names, grid), area.ink.dim)
+        cells = self.matrix.paint(lambda i, j: _cell(state, i, j, area), names, (state.row, state.col), grid)
+        title = Line(" McNemar", area.ink.bold).add(self.matrix.extent(names, grid), area.ink.dim)
         title.add(" · above: solved by row only : column only · below: p (Holm)", area.ink.dim)
         upper = page([*lines, Line(), title], area.width, len(lines) + 2)
         return [*upper, *cells, *page(words, area.width, area.height - len(upper) - len(cells))]
 
     def _head(self, state: AppState, top: int, bars: int, area: Area) -> Line:
+        alike = shared(state)
         title = Line(" accuracy", area.ink.bold).add(" (pass@1)", area.ink.dim)
         extent = rows_shown(top, bars, state.size, "adapters") or f" · {plural(state.size, 'adapter')}"
         title.add(extent, area.ink.dim)
         for star in (" · * p < .05 (Holm) against the base", " · * p < .05"):
             if title.width + len(star) <= area.width:
-                return title.add(star, area.ink.dim)
-        return title
+                title.add(star, area.ink.dim)
+                break
+        return title.add(alike if title.width + cell_len(alike) <= area.width else "", area.ink.dim)
 
     def _bar(self, state: AppState, at: int | None, label: int, area: Area) -> Line:
         """One adapter (or the base, for None): bar with the base's mark, value, interval, p against the base."""
@@ -89,7 +94,7 @@ class AccuracyView(View):
         mine = at == state.row
         style = ink.bold if mine else ink.dim if at is None else ink.plain
         line = Line("▸ " if mine else "  ", ink.accent)
-        line.add(fit("base" if at is None else state.name(at), label - 3), style).to(label)
+        line.add("base" if at is None else labels(state.names).at(area.width // 4)[at], style).to(label)
         width = area.width - label - _NUMBERS
         reference = value(state, "accuracy_base")
         colour = ink.dim if at is None else ink.line(state.order[at])
@@ -109,7 +114,8 @@ class AccuracyView(View):
             return []
         a, b = state.pair
         only = value(state, "mcnemar_wins", a, b), value(state, "mcnemar_wins", b, a)
-        names = state.name(a), state.name(b)
+        short = labels(state.names).short
+        names = short[a], short[b]
         if math.isnan(only[0]):
             text = f"{names[0]} ↔ {names[1]}: not compared on the same problems"
         else:

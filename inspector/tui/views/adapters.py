@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from inspector.adapters.health.rules import NEEDED, values
 from inspector.adapters.health.summary import account, tensor_classes
+from inspector.common.labels import labels
 from inspector.insights.nearest import is_reference, nearest
 from inspector.study.metrics import shown_in
 from inspector.study.study import AdapterInfo
@@ -22,6 +23,7 @@ from inspector.tui.navigation import FILTER, SCRUBBED
 from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
 from inspector.tui.state import AppState
+from inspector.tui.subjects import shared
 from inspector.tui.text import Line, clean, count, decimal, fit_left, general, left, page, plural, right, times, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
@@ -29,6 +31,7 @@ from inspector.tui.widgets.dialogs import Reader
 
 LEFT_OUT = "energy_left_out"
 _BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
+_NAME = 22
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}
 _COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?=:|$)")
 """Of a source on the Hub: seven digits suffice to read, the whole of it stands in the page and the table."""
@@ -51,12 +54,8 @@ def targets(info: AdapterInfo) -> str:
     return " ".join(_BRIEF.get(target, clean(target)) for target in info.targets)
 
 
-def _name(_state: AppState, _at: int, info: AdapterInfo) -> str:
-    return clean(info.name)
-
-
 _COLUMNS = (
-    Column("name", 0, False, _name, 22),
+    Column("name", 0, False, lambda s, i, _info: labels(s.names).at(_NAME)[i], _NAME),
     Column("rank", 1, True, lambda _s, _i, info: info.rank, 7),
     Column("α", 6, True, lambda _s, _i, info: clean(info.alpha) or "-", 8),
     Column("scale", 2, False, lambda _s, _i, info: clean(info.scale) or "-", 14),
@@ -117,7 +116,7 @@ class AdaptersView(View):
         ]
         shown = _fitting(widths, area.width - 2)
         title = Line(f" {plural(len(infos), 'adapter')}", area.ink.bold)
-        title.add(f"{rows_shown(top, height, len(infos), 'rows')} · {self.place(state)}", area.ink.dim)
+        title.add(f"{rows_shown(top, height, len(infos), 'rows')} · {self.place(state)}{shared(state)}", area.ink.dim)
         header = Line("  ")
         for c in shown:
             header.add(_aligned(_COLUMNS[c].title, widths[c], _COLUMNS[c]) + "  ", area.ink.dim)

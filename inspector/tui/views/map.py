@@ -134,7 +134,8 @@ class MapView(View):
         if form.height > area.height - 1 - len(words) or not form.header:
             words = self._short(state, area)
             form = layout(names, starts, Area(area.ink, area.width, area.height - 1 - len(words)), len(panels))
-        cursor = (rows.index(state.row), rows.index(state.col))
+        at = state.pair or (state.row, state.col)
+        cursor = (rows.index(at[0]), rows.index(at[1]))
         strips = self.heatmap.paint(panels, names, cursor, form, area)
         title = self._title(state, panels, form, area)
         room = area.height - 1 - len(strips)
@@ -160,10 +161,21 @@ class MapView(View):
         return title
 
     def move(self, state: AppState, step: int) -> None:
-        state.row = self._moved(state, state.row, step)
+        """Past the diagonal, which holds no pair; at the end of the list the column gives way."""
+        row, state.col = state.pair or (state.row, state.col)
+        state.row = self._past(state, row, state.col, step)
+        if state.row == state.col:
+            state.col = self._moved(state, state.col, -1 if step > 0 else 1)
 
     def across(self, state: AppState, step: int) -> None:
-        state.col = self._moved(state, state.col, step)
+        state.row, col = state.pair or (state.row, state.col)
+        past = self._past(state, col, state.row, step)
+        state.col = col if past == state.row else past
+
+    def _past(self, state: AppState, position: int, other: int, step: int) -> int:
+        """The position after a step, one further if that is the other's."""
+        target = self._moved(state, position, step)
+        return self._moved(state, target, 1 if step > 0 else -1) if target == other else target
 
     def pick(self, state: AppState, x: int, y: int) -> bool:
         rows = [at for block in self.blocks(state) for at in block]

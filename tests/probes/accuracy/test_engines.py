@@ -9,7 +9,7 @@ import pytest
 from inspector.base_model.served import Served
 from inspector.common.errors import InspectorError
 from inspector.probes.accuracy import measure, run
-from inspector.probes.accuracy.engines import Local, Remote, token_limit
+from inspector.probes.accuracy.engines import Local, Remote
 
 
 @dataclass
@@ -41,13 +41,6 @@ def remote(**more):
 def local(device="cuda:1", **more):
     base = SimpleNamespace(name="org/base", digest="d", device=device, dtype="F32", caution="", **more)
     return Local(SimpleNamespace(base=base, other_bases={"a": "a: other base", "b": "b: other base"}), 64)
-
-
-@pytest.mark.parametrize(
-    ("task", "tokens"), [("arithmetic", 128), ("aime24", 16384), ("aime26", 16384), ("gsm8k", 512)]
-)
-def test_the_longest_answer(task, tokens):
-    assert token_limit(task) == tokens
 
 
 def test_an_answer_here_is_of_base_device_type_and_length():

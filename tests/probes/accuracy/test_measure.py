@@ -172,8 +172,9 @@ def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_
 
 def test_a_larger_limit_asks_only_what_is_new(adapters, tmp_path, here):
     ran(Fake(solver), adapters, task(3), tmp_path)
-    engine = Fake(solver)
-    assert ran(engine, adapters, task(5), tmp_path).complete
+    engine, notes = Fake(solver), []
+    assert ran(engine, adapters, task(5), tmp_path, note=notes.append).complete
+    assert notes == ["9 of 15 answers are in the records already"]
     assert {question for _, question in engine.asked} == {"3 + 1 = ?", "4 + 1 = ?"}
     changed = Problems("sums", (replace(task(1).problems[0], answer="2"),))
     engine = Fake(solver)

@@ -16,7 +16,7 @@ from tests.tui.factory import make_study
 from tests.tui.helpers import body, visit
 from trainer.methods import METHODS, register
 from trainer.methods.base import Method, setting
-from trainer.methods.page import page
+from trainer.methods.page import page, section
 from trainer.methods.weighted import Weighted
 from trainer.recipes.file import to_yaml
 from trainer.runs.tasks import tasks
@@ -110,6 +110,14 @@ def test_its_settings_are_settings(tmp_path):
         asked("above", "power=0")
     assert f"# Above [a test]\n\n    {FORMULA}\n\nAnswers better" in page(METHODS.values())
     assert "\n! Where all are equal" in page(METHODS.values())
+
+
+def test_a_formula_is_named_where_a_method_has_several():
+    (one,) = METHODS["sft"].variants
+    made = Method("two", "Two", (Above, one), "", ("positive",))
+    lines = section(made).splitlines()
+    assert lines[2:4] == [f"    {'above (default)':<18}{FORMULA}", f"    {'sft':<18}{one.formula}"]
+    assert f"\n    {FORMULA}\n" in section(Method("above", "Above", (Above,), "", ("positive",)))
 
 
 def test_a_formulas_line_fits_80_columns():

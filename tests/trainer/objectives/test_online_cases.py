@@ -1,6 +1,7 @@
 """What the online trainers do around TRL, on tensors and counts alone; and a vLLM server's answers at their limits."""
 
 import re
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -103,6 +104,35 @@ def test_a_round_for_trl(elsewhere):
         "env_mask": [[1, 1, 1], [1], [0, 0], []], "graded": [1.0, 0.0, 0.5, 0.5],
     }  # fmt: skip
     assert made._sums == {"groups_drawn": 5, "groups_learned": 1, "groups": 2, "reward_sum": 0.5}
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_training_started_ends_with_it(monkeypatch, elsewhere, fails):
+    """The server's copy goes first, then the process that grades, whether training failed or not."""
+    told = []
+
+    def train(_self, *of, **more):
+        told.append((of, more))
+        if fails:
+            raise RuntimeError("out of memory")
+        return "trained"
+
+    @contextmanager
+    def place():
+        try:
+            yield told.append("begins")
+        finally:
+            told.append("leaves the server")
+
+    monkeypatch.setattr(GRPOTrainer, "train", train)
+    made = OnlineTrainer.__new__(OnlineTrainer)
+    made._grader, made.elsewhere = ExitStack(), place() if elsewhere else None
+    made._grader.callback(told.append, "grades no more")
+    with pytest.raises(RuntimeError, match="out of memory") if fails else nullcontext():
+        assert made.train(1, resume=True) == "trained"
+    served = [["begins"], ["leaves the server"]] if elsewhere else [[], []]
+    assert told == [*served[0], ((1,), {"resume": True}), *served[1], "grades no more"]
 
 
 def test_after_a_resumption_a_step_begins_a_round(monkeypatch):

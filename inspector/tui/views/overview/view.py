@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.study.study import Study
 from inspector.tui.actions import Action
 from inspector.tui.answers import Answer
@@ -62,6 +63,8 @@ class OverviewView(View):
 
     def receive(self, app: Work, message: ForView) -> None:
         self.answer.take(message)
+        if app.view is self and self.sentence is None and app.state.order:
+            self._face(app.state)
         app.repaint()
 
     # The cursor
@@ -177,7 +180,8 @@ class OverviewView(View):
         """The other's name, and the verdict on the two."""
         if beside is None:
             return None
-        return clean(state.study.names[beside]), state.verdict(state.order[state.row], beside)
+        names = labels([state.study.names[at] for at in state.arrangement]).short
+        return names[state.arrangement.index(beside)], state.verdict(state.order[state.row], beside)
 
     # Taking it out
 
