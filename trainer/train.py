@@ -9,6 +9,7 @@ from typing import Any
 
 from inspector.common.console import say
 from inspector.common.errors import InspectorError
+from inspector.common.files import refuse_folder
 from inspector.common.text import count, plain
 from inspector.tasks.datasets import commit_of
 from trainer.methods import METHODS
@@ -61,6 +62,7 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
     Raises InspectorError.
     """
     _trackers(options.trackers)
+    refuse_folder(options.out, "--out")
     asked = tasks(options)
     refuse_unfit(os.environ, [task.method for task in asked])
     if options.vllm and not any(task.online for task in asked):

@@ -18,10 +18,18 @@ def refuse_place(path: Path) -> None:
         raise InspectorError(f"Cannot write {plain(path)}: it is a folder. Name a file in it.")
     if not path.parent.is_dir():
         raise InspectorError(f"Cannot write {plain(path)}: there is no folder {plain(path.parent)}.")
-    refuse_closed(path, path.parent)
+    _refuse_closed(path, path.parent)
 
 
-def refuse_closed(path: Path, folder: Path) -> None:
+def refuse_folder(path: Path, option: str) -> None:
+    """Raise InspectorError if no folder can be made at this path, or no file in the one there is."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise InspectorError(f"{plain(there)} is a file, and {option} must be a folder: name another one.")
+    _refuse_closed(path, there)
+
+
+def _refuse_closed(path: Path, folder: Path) -> None:
     """Raise InspectorError if no file can be made in the folder, found by making one: permissions tell not all."""
     try:
         with tempfile.TemporaryFile(dir=folder):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from inspector.insights.atlas import Atlas
 from inspector.report.document import Fold, Note, Part, Report, Section, Table
 from inspector.tables.atlas import (
+    CHAINS,
     GROUPS,
     KEPT,
     NEIGHBOURS,
@@ -18,7 +19,7 @@ from inspector.tables.atlas import (
     summary,
 )
 
-_ABOUT = "Groups are connected by cosines of the stacked ΔW ≥ 0.7."
+_ABOUT = f"Groups are connected by cosines of the stacked ΔW ≥ 0.7. {CHAINS}"
 _NEAR = (
     "Cosines with ± are estimates from sketches, those without are exact; output similarities are estimates. "
     "Whom a sketch cannot tell from 0 is no neighbour: cosines below about 0.1."

@@ -18,6 +18,7 @@ ROWS = 20
 """Of a table on stdout; the page has all."""
 GROUPS = ("group", "adapters", "first", "last", "‖ΔW‖ from", "to", "methods", "starts")
 NEIGHBOURS = ("adapter", "cosine", "output similarity", "‖ΔW‖ ×")
+CHAINS = "A chain of near ones is one group here; the Overview asks it of every pair in a group."
 KEPT = ("keep", "stands for", "farthest of them")
 
 Rows = Sequence[tuple[str, ...]]
@@ -98,21 +99,38 @@ def kept_rows(shown: Sequence[str], kept: Sequence[tuple[int, int, float]]) -> R
 
 def print_atlas(atlas: Atlas, near: int | None, kept: Sequence[tuple[int, int, float]]) -> None:
     """The summary, then tables of ROWS rows at most."""
-    page, shown = Page(width=UNLIMITED), names(atlas)
+    page, shown = Page(), names(atlas)
+    if not page.is_terminal:
+        page.width = UNLIMITED
     for sentence in summary(atlas):
         page.print(Text(sentence))
     if near is not None:
         rows = neighbour_rows(atlas, shown, near)
-        page.print(_table(f"neighbours of {shown[near]}", NEIGHBOURS, rows) if rows else _lonely(shown[near]))
+        if rows:
+            _print(page, f"neighbours of {shown[near]}", NEIGHBOURS, rows)
+        else:
+            page.print(_lonely(shown[near]))
     if kept:
-        page.print(_table("keep", KEPT, kept_rows(shown, kept), most=len(kept)))
+        _print(page, "keep", KEPT, kept_rows(shown, kept), most=len(kept))
         page.print(Text("distances: estimates of ‖ΔW − ΔW'‖ over the largest norm"))
     if near is not None or kept:
         return
     if atlas.groups:
-        page.print(_table("groups: connected by cosines ≥ 0.7", GROUPS, group_rows(atlas, shown)))
+        _print(page, "groups: connected by cosines ≥ 0.7", GROUPS, group_rows(atlas, shown))
+        page.print(Text(CHAINS))
     for title, found in remarks(atlas, shown):
-        page.print(_table(title, ("adapter", "what"), found))
+        _print(page, title, ("adapter", "what"), found)
+
+
+def _print(page: Page, title: str, columns: Sequence[str], rows: Rows, most: int = ROWS) -> None:
+    """As a table, or in sentences a row where a terminal is narrower than that."""
+    table = _table(title, columns, rows, most)
+    if page.measure(table, options=page.options.update(width=UNLIMITED)).maximum <= page.width:
+        page.print(table)
+        return
+    page.print(Text(str(table.title), style="bold"))
+    for row in rows[:most]:
+        page.print(Text(" · ".join(f"{column} {cell}" for column, cell in zip(columns, row, strict=True))))
 
 
 def _lonely(name: str) -> Text:

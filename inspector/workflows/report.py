@@ -12,7 +12,7 @@ from inspector.claims.bundled import claim_set
 from inspector.claims.verdicts import evaluate
 from inspector.common.console import Progress, say, wrote
 from inspector.common.errors import InspectorError
-from inspector.common.files import refuse_place, replacing
+from inspector.common.files import refuse_folder, refuse_place, replacing
 from inspector.common.text import count, plain
 from inspector.report.build import report
 from inspector.report.document import Report
@@ -80,5 +80,5 @@ def _refuse(outputs: Outputs) -> None:
             raise InspectorError(f"Cannot write {plain(path)}: the name must end in {suffixes[0]}.")
         if path is not None:
             refuse_place(path)
-    if outputs.figures is not None and outputs.figures.exists() and not outputs.figures.is_dir():
-        raise InspectorError(f"Cannot write figures to {plain(outputs.figures)}: it is a file. Name a folder.")
+    if outputs.figures is not None:
+        refuse_folder(outputs.figures, "--figures")

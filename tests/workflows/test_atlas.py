@@ -1,5 +1,6 @@
 """`inspector atlas`: a pool with known families, and what is found in it."""
 
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -222,3 +223,13 @@ def test_nothing_to_compare(tmp_path, capsys):
     assert run(lambda: cli.main(["atlas", str(tmp_path / "empty")], standalone_mode=False)) == 2
     assert "No adapter" in capsys.readouterr().err
     assert workflow.Parts().exact
+
+
+def test_on_a_narrow_terminal_no_line_spills(pool, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    found = command("atlas", pool, "--estimates").stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", found).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(line.startswith("group 1 · adapters 7 · first ") for line in lines)

@@ -49,3 +49,10 @@ def test_a_saved_study_needs_no_torch(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
     told = inspector("report", tmp_path / "study.json", "--md", tmp_path / "r.md", PYTHONPATH=f"{tmp_path}:.")
     assert told.returncode == 0, told.stderr
+
+
+def test_a_folder_of_figures_that_cannot_be_made_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    done = inspector("report", tmp_path / "nowhere", "--figures", tmp_path / "file" / "figures")
+    assert done.returncode == 2
+    assert done.stderr == f"Error: {tmp_path / 'file'} is a file, and --figures must be a folder: name another one.\n"

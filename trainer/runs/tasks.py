@@ -13,7 +13,7 @@ from typing import Any
 from inspector.base_model import smollm2
 from inspector.common.append_only import locked
 from inspector.common.errors import InspectorError
-from inspector.common.files import replacing
+from inspector.common.files import refuse_folder, replacing
 from inspector.common.foreign import parse_json
 from inspector.common.text import plain
 from trainer.methods import chosen
@@ -140,11 +140,7 @@ def done(task: Task, rollouts: str) -> Mapping[str, Any] | None:
 
 def refuse_taken(task: Task, rollouts: str) -> None:
     """Raise InspectorError where the run's folder cannot be one, or holds something else; nothing is written."""
-    there = next(path for path in (task.folder, *task.folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InspectorError(f"{plain(there)} is a file, and --out must be a folder: name another one.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InspectorError(f"Cannot write to {plain(there)}: no permission. Name another --out.")
+    refuse_folder(task.folder, "--out")
     if done(task, rollouts) is not None:
         return
     started = task.folder / CHECKPOINTS / _STARTED

@@ -46,9 +46,9 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
                 raise InspectorError(f"{plain(path)} holds {len(keys)} tensors: no adapter or model has so many.")
             return {key: _header(key, file.get_slice(key), path) for key in keys}
     except (SafetensorError, OSError, ValueError) as error:
+        what = f"{path.stat().st_size} bytes" if isinstance(error, SafetensorError) else plain(error)
         raise InspectorError(
-            f"{plain(path)} is not a valid safetensors file or is cut off ({plain(error)}, "
-            f"{path.stat().st_size} bytes): save or download it again."
+            f"{plain(path)} is not a valid safetensors file or is cut off ({what}): save or download it again."
         ) from error
 
 

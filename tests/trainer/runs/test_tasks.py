@@ -1,12 +1,14 @@
 """Where a run may go: found out before anything is loaded or written."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from inspector.common.errors import InspectorError
 from tests.trainer.small import options
-from trainer.runs.tasks import begin, claimed, refuse_taken, tasks
+from trainer.runs.tasks import Options, begin, claimed, refuse_taken, tasks
+from trainer.train import train
 
 DATA = "d" * 64
 
@@ -36,6 +38,13 @@ def test_a_file_is_no_folder(tmp_path, below):
     assert refused(task(tmp_path, out=file / below)) == (
         f"{file} is a file, and --out must be a folder: name another one."
     )
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder in which nobody can make a file")
+def test_an_out_that_takes_nothing_is_refused_before_the_rollouts_are_read(tmp_path):
+    asked = Options("sft", tmp_path / "none.jsonl", Path("/proc/tr"), dry_run=True)
+    with pytest.raises(InspectorError, match=r"^Cannot write /proc/tr: /proc takes no new file"):
+        train(asked)
 
 
 def test_a_run_that_was_begun_as_another(tmp_path):
