@@ -161,9 +161,11 @@ def _measured(claims: ClaimSet, claim: Claim, metric: str, places: Sequence[Wher
                 values, other = _ratio(values, other), ()
             return Measured(metric, values, other, found, beside, _broken(claim, values, other))
         except NotMeasuredError as reason:
-            reasons.append(_published(claims, claim, where) or str(reason))
-    reasons.sort(key=lambda reason: reason.startswith(_NEEDS_BASE))  # of several studies, what is said of the right one
-    return Measured(metric, reason=next(iter(reasons), "nothing is open"))
+            missing = bool(where.missing(claim.names))
+            text = _published(claims, claim, where) or str(reason)
+            reasons.append((missing, text.startswith(_NEEDS_BASE), text))
+    reasons.sort(key=lambda found: found[:2])  # of several studies, what is said of the one that has the adapters
+    return Measured(metric, reason=reasons[0][2] if reasons else "nothing is open")
 
 
 def _published(claims: ClaimSet, claim: Claim, where: Where) -> str:

@@ -11,7 +11,7 @@ from inspector.claims.model import REFERENCE
 from inspector.common.numbers import fixed, level
 from inspector.geometry.interference import CHANCE_RATIO
 from inspector.insights.findings.finding import listed, span
-from inspector.insights.lineage import Similarity, fitting
+from inspector.insights.lineage import Similarity, fitting, start
 from inspector.insights.pairwise import APART, MOSTLY, ONE, PART, pair_chance, shared
 from inspector.study.study import Study
 from inspector.study.table import subjects
@@ -37,6 +37,8 @@ class Likeness:
     metric: Similarity
     value: float
     error: float
+    by_cosine: bool
+    """Whether the cosine says how alike they are: they share a start of A, or output similarity is not known."""
     chance: float
     """The output similarity of random updates of these ranks, in the modules both adapt; NaN for a cosine."""
     cosine: float
@@ -46,6 +48,11 @@ class Likeness:
     """Whether `metric` at no layer differs from the highest by more than a `TIE`."""
     norm_ratio: float
     """‖ΔW‖ of one's own over that of the published one."""
+
+    @property
+    def said(self) -> float:
+        """What a sentence says of the pair."""
+        return self.cosine if self.by_cosine else self.value
 
     @property
     def where(self) -> str:
@@ -86,6 +93,7 @@ def _likeness(study: Study, metric: Similarity, i: int, j: int) -> Likeness:
         metric,
         float(study.blocks[metric, "global"][i, j, 0]),
         _error(study, i, j) if metric == "output_similarity" else float("nan"),
+        metric == "cosine" or start(study, i, j) == "same",
         float(pair_chance(study, metric, i, j)[0]),
         float(study.blocks["cosine", "global"][i, j, 0]),
         tuple((study.layers[at], float(by_layer[at])) for at in best),
@@ -121,16 +129,17 @@ def answer(study: Study, name: str) -> str:
     if not found:
         return f"{name} has nothing in common with them that could be compared."
     first = found[0]
-    what = first.metric.replace("_", " ")
+    what = "cosine" if first.by_cosine else "output similarity"
     if not (how := _how(first)):
-        chance = "" if np.isnan(first.chance) else f", {level(first.chance)} by chance"
-        largest = f"the largest {what} is {fixed(first.value)}, to {first.reference}{chance}"
+        chance = "" if first.by_cosine or np.isnan(first.chance) else f", {level(first.chance)} by chance"
+        largest = f"the largest {what} is {fixed(first.said)}, to {first.reference}{chance}"
         return f"{name} is close to none of them: {largest}."
-    alike = [one for one in found if one.value >= first.value - np.fmax(TIE, first.error)]
+    near = (one for one in found if one.by_cosine == first.by_cosine)
+    alike = [one for one in near if one.said >= first.said - np.fmax(TIE, 0 if first.by_cosine else first.error)]
     most = f", most alike in layers {listed(str(layer) for layer, _ in sorted(first.layers))}" if first.layers else ""
     most = ", alike in all layers" if first.alike else most
-    value = span([one.value for one in alike])
-    if first.metric == "output_similarity":
+    value = span([one.said for one in alike])
+    if not first.by_cosine:
         value += interval(first)
         value += f" (cosine {span([one.cosine for one in alike])}, which another start of A makes small)"
     return f"{name} {how} {listed(one.reference for one in alike)}: {what} {value}{most}{_far(alike)}."
@@ -143,7 +152,7 @@ def interval(one: Likeness) -> str:
 
 def _how(first: Likeness) -> str:
     """How like the nearest one is, in words; empty if it is close to none."""
-    if first.metric == "cosine":
+    if first.by_cosine:
         words = {ONE: "is one direction with", MOSTLY: "goes mostly the same way as", PART: "goes part of the way with"}
     else:
         chance = CHANCE_RATIO * np.nan_to_num(first.chance)
@@ -153,7 +162,7 @@ def _how(first: Likeness) -> str:
             PART: "writes in part to the same outputs as",
             max(APART, float(chance)): "writes a little to the outputs of",
         }
-    return next((text for least, text in words.items() if first.value >= least), "")
+    return next((text for least, text in words.items() if first.said >= least), "")
 
 
 def _far(alike: Sequence[Likeness]) -> str:

@@ -213,7 +213,7 @@ async def test_published_adapters_are_opened_beside_ones_own(tmp_path):
         await measured(app, pilot)
         await visit(pilot, "adapters")
         assert app.state.study.names == ("mine", "ref.sft", "ref.dpo")
-        assert "ref.dpo 1.00, ‖ΔW‖ ×1, layers all (1.00)" in " ".join(body(app).split())
+        assert "ref.dpo cosine 1.00, ‖ΔW‖ ×1, layers all (1.00)" in " ".join(body(app).split())
 
 
 async def test_ones_own_are_measured_where_no_base_is_shared(tmp_path):

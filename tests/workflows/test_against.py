@@ -44,9 +44,9 @@ def test_the_nearest_published_one_where_and_how_far(place, tmp_path):
     assert done.returncode == 0, done.stderr
     heading = next(line for line in done.stdout.splitlines() if "nearest of toy" in line)
     rows = [line.split() for line in done.stdout[done.stdout.index(heading) :].splitlines() if " ref." in line]
-    assert rows[0][:4] == ["own", "ref.sft", "1.00", "1.00"]
+    assert rows[0][:6] == ["own", "ref.sft", "1.00", "1.00", "±", "0.00"]
     assert rows[0][-1] == "3"
-    assert rows[0][4:-1] == ["all", "(1.00)"]
+    assert rows[0][6:-1] == ["all", "(1.00)"]
     assert rows[1][0] == "ref.dpo"
     assert abs(float(rows[1][1])) < 0.5
 

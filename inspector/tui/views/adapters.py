@@ -228,7 +228,7 @@ def _alike(state: AppState, name: str) -> str:
     """The published adapters it resembles most, where some are open."""
     found = [] if is_reference(name) else nearest(state.study, name)
     words = [
-        f"{one.reference} {one.metric.replace('_', ' ')} {decimal(one.value)}, "
+        f"{one.reference} {'cosine' if one.by_cosine else 'output similarity'} {decimal(one.said)}, "
         f"‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
         for one in found
     ]
