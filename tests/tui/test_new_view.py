@@ -126,8 +126,9 @@ async def test_its_choice_is_remembered_and_numbers_lead_to_it():
         assert "now loud" in area(app, "status").text
         assert view_of(app.views.values(), "energy_ratio", layer=False) == "echo"
     again = app_with()
-    async with again.run_test(size=(80, 24)):
-        assert again.state.view == "echo"
+    async with again.run_test(size=(80, 24)) as pilot:
+        assert again.state.view == "overview", "sources open there"
+        await visit(pilot, "echo")
         assert body(again).startswith("loud")
 
 
