@@ -13,7 +13,6 @@ from rich.text import Text
 
 from inspector.common.numbers import fixed
 from inspector.insights.overview import Entry, Group, Overview
-from inspector.insights.pairwise import APART
 from inspector.tables.tables import significant
 
 STYLES = {"heading": "bold", "quiet": "dim", "bar": "cyan", "caution": "yellow"}
@@ -138,7 +137,7 @@ def _to(low: float, high: float) -> str:
 
 def _entry(entry: Entry, columns: _Columns, beside: str, mark: str = " ") -> OverviewLine:
     name, nearest = columns.names[entry.index], columns.names.get(-1 if entry.nearest is None else entry.nearest, "")
-    if nearest and beside == "nearest" and entry.cosine < APART:
+    if nearest and beside == "nearest" and not entry.near:
         nearest = "–"
     text = Text.assemble(
         f"  {mark} ", _padded(name, columns.name), "  ", (_bar(entry.norm, columns), "bar"),
@@ -184,7 +183,7 @@ def group_rows(found: Overview) -> list[tuple[str, ...]]:
 
 def _cells(found: Overview, entry: Entry, group: str) -> tuple[str, ...]:
     names = dict(zip(found.who, found.labels.short, strict=True))
-    near = "" if entry.nearest is None else "–" if entry.cosine < APART else names[entry.nearest]
+    near = "" if entry.nearest is None else names[entry.nearest] if entry.near else "–"
     nearest = (near, fixed(entry.cosine) if near else "")
     own = (significant(entry.norm), fixed(entry.rank, 1))
     return group, names[entry.index], *own, *nearest, ", ".join(entry.why)

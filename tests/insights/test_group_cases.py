@@ -85,6 +85,24 @@ def test_the_nearest_has_the_highest_cosine(row, nearest):
     assert nearest_to(np.array([row, row, row]), 0) == nearest
 
 
+@pytest.mark.parametrize(
+    ("cosines", "outputs", "nearest", "near"),
+    [
+        ("ab.2 ac.1", {"ab": 0.1, "ac": 0.9}, ("b", 0.2), True),
+        ("ab.19 ac.1", {"ab": 0.1, "ac": 0.4}, ("c", 0.1), True),
+        ("ab.19 ac.1", {"ab": 0.1, "ac": 0.39}, ("b", 0.19), False),
+        ("ab.19 ac.1", {}, ("b", 0.19), False),
+    ],
+)
+def test_of_those_apart_the_nearest_writes_to_the_same_outputs(cosines, outputs, nearest, near):
+    """Another start of A makes cosines small; output similarity from 0.4 on tells whose run it is like."""
+    pairs = {"output_similarity": {tuple(pair): value for pair, value in outputs.items()}} if outputs else {}
+    found = of(cosines, norm=dict.fromkeys("abc", 1.0), **pairs)
+    _, alone = groups(found, range(3), lambda _one, _other: ())
+    (entry,) = (entry for entry in alone if entry.index == 0)
+    assert (found.names[entry.nearest], entry.cosine, entry.near) == (*nearest, near)
+
+
 def test_only_adapters_of_one_base_and_those_asked_for_are_compared():
     found = of("ab.9 ac.9 bc.9 ad.9 bd.9 cd.9")
     bases = ("x/one", "y/two", "z/One", "")

@@ -12,7 +12,7 @@ from inspector.insights.findings.directions import clusters
 from inspector.insights.findings.finding import own_values, pair_values
 from inspector.insights.findings.limits import by_base
 from inspector.insights.overview.model import Entry, Group
-from inspector.insights.pairwise import MOSTLY, ONE, PART
+from inspector.insights.pairwise import APART, MOSTLY, ONE, PART
 from inspector.study.study import Study
 
 Note = Callable[[int, int | None], tuple[str, ...]]
@@ -22,12 +22,16 @@ Note = Callable[[int, int | None], tuple[str, ...]]
 def groups(study: Study, who: Sequence[int], note: Note) -> tuple[tuple[Group, ...], tuple[Entry, ...]]:
     """The groups among these adapters, the largest first, then those in none. Other bases are not compared."""
     cosine = comparable_cosines(study, who)
+    outputs = np.where(np.isfinite(cosine), pair_values(study, "output_similarity"), np.nan)
     norms, ranks = own_values(study, "norm"), own_values(study, "effective_rank")
 
     def entry(i: int) -> Entry:
         nearest = nearest_to(cosine, i)
+        near = nearest is not None and cosine[i, nearest] >= APART
+        if not near and (written := nearest_to(outputs, i)) is not None and outputs[i, written] >= PART:
+            nearest, near = written, True
         value = float("nan") if nearest is None else float(cosine[i, nearest])
-        return Entry(i, float(norms[i]), float(ranks[i]), nearest, value, note(i, nearest))
+        return Entry(i, float(norms[i]), float(ranks[i]), nearest, value, near, note(i, nearest))
 
     def mean(i: int, group: Sequence[int]) -> float:
         return float(cosine[i, list(group)].mean())
@@ -69,9 +73,9 @@ def comparable_cosines(study: Study, who: Sequence[int]) -> np.ndarray:
     return np.where(allowed, cosine, np.nan)
 
 
-def nearest_to(cosine: np.ndarray, i: int) -> int | None:
-    """The adapter with the highest cosine; None if none is known."""
-    others = np.where(np.arange(len(cosine)) == i, np.nan, cosine[i])
+def nearest_to(values: np.ndarray, i: int) -> int | None:
+    """The adapter with the highest value; None if none is known."""
+    others = np.where(np.arange(len(values)) == i, np.nan, values[i])
     return int(np.nanargmax(others)) if np.isfinite(others).any() else None
 
 

@@ -19,7 +19,9 @@ class Entry:
     """Effective rank."""
     nearest: int | None
     cosine: float
-    """To the nearest: the highest, or the most opposed if that is larger in size."""
+    """To the nearest."""
+    near: bool = True
+    """Whether the nearest is near at all: by its cosine, or by what both write to from other starts of A."""
     why: tuple[str, ...] = ()
     """Why it stands where it does, the most telling first: `other seed`, `u₁ 0.81`; empty if nothing tells."""
 
