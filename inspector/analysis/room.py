@@ -44,7 +44,7 @@ def bytes_of_pairs(adapters: Sequence[Adapter], modules: Sequence[ModuleId], set
         depth = settings.k if d.indexed else 1
         products_alone &= d.measure is None or d.of_products
         numbers += depth * (layers + len(modules) * _at_modules(d, settings))
-    width = sum(max((m.rank for m in adapter.modules.values()), default=0) for adapter in adapters)
+    width = sum(max((min(m.rank, m.d_out, m.d_in) for m in a.modules.values()), default=0) for a in adapters)
     products = n * n if products_alone else 5 * width**2  # both Gram matrices, both turned, and their pairs
     return _FLOAT * (numbers * n * n + products)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inspector.geometry.directions import Crossings
 from inspector.geometry.factorise import Factorised
-from inspector.geometry.gram import Grams, products_in_panels
+from inspector.geometry.gram import Grams, own_grams, products_in_panels
 from inspector.geometry.stack import Stack
 
 _AT_ONCE = 2**22
@@ -30,8 +30,11 @@ def inner_products(f: Factorised, g: Grams, c: Crossings) -> Tensor:
 
 
 def inner_products_alone(f: Factorised) -> Tensor:
-    """The same without Gram matrices in memory."""
-    return products_in_panels(well_conditioned(f))
+    """The same without Gram matrices in memory; of each with itself alone, so that equal updates have equal digits."""
+    stack = well_conditioned(f)
+    out, own = products_in_panels(stack), own_grams(stack)
+    out.diagonal(dim1=1, dim2=2).copy_((own.B * own.A).sum((-2, -1)) * stack.scale.square())
+    return out
 
 
 def well_conditioned(f: Factorised) -> Stack:

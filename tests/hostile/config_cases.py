@@ -131,7 +131,10 @@ def index() -> Iterator[Case]:
     }
     for name, file in names.items():
         yield Case(
-            f"index: {name}", partial(_shards, {"x": shard, "y": file}), 2, "names the shard|not an index|not a valid"
+            f"index: {name}",
+            partial(_shards, {"x": shard, "y": file}),
+            2,
+            "names the shard|not an index|not a valid|no valid file",
         )
     for name, content in {"a list": [1], "null": None, "text": "x"}.items():
         yield Case(f"index: whole {name}", partial(_shards, content, whole=True), 2, "is not an index of shards")

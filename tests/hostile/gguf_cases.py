@@ -9,7 +9,7 @@ from tests.hostile import valid
 from tests.hostile.case import ESCAPES, Case, write
 
 F32, STRING, ARRAY, FLOAT, U32, U8 = 0, 8, 9, 6, 4, 0
-BROKEN = "not a valid GGUF|not an adapter file"
+BROKEN = "not a valid GGUF|not an adapter file|no adapter file"
 
 
 def text(value: bytes) -> bytes:

@@ -183,7 +183,12 @@ def cases() -> Iterator[Case]:
     yield Case("pickle: cut", _cut, 2, "cannot be read as plain tensors", None, PICKLES)
     for name in "adapter_model.bin", "adapter_model.pt":
         yield Case(
-            f"zip bomb: {name}", partial(_bomb, name), 2, "compressed|cannot be read|not an adapter file", None, PICKLES
+            f"zip bomb: {name}",
+            partial(_bomb, name),
+            2,
+            "compressed|cannot be read|not an adapter file|no valid file",
+            None,
+            PICKLES,
         )
     yield Case(
         "zip bomb: tensors",
@@ -197,5 +202,8 @@ def cases() -> Iterator[Case]:
     yield Case("npz: pickled objects", _npz_objects, 2, "not a valid .npz|cut off|no LoRA pair|objects")
     for name, content in npy_headers():
         yield Case(
-            f"npz: {name}", partial(_npz_raw, content), 2, "not a valid .npz|cut off|no LoRA pair|not an adapter file"
+            f"npz: {name}",
+            partial(_npz_raw, content),
+            2,
+            "not a valid .npz|cut off|no LoRA pair|not an adapter file|no valid file",
         )

@@ -102,7 +102,7 @@ def cases() -> Iterator[Case]:
                 f"place: {name} {what}",
                 partial(_named, name, content),
                 2,
-                "no adapter|is empty|web page|pointer|not a valid|pickle",
+                "no adapter|not an adapter|is empty|web page|pointer|not a valid|pickle",
             )
     yield Case("place: folders that hold themselves", _loop, 0, "1 adapter", valid.norm())
     yield Case("place: no adapter", _nothing, 2, "No adapter in")
