@@ -190,7 +190,8 @@ class Study:
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
         """(N, N, modules): whether module m may enter the sums of the pair (i, j)."""
-        return np.stack([self.usable_with(i) for i in range(len(self.adapters))])
+        n, modules = self.shapes.shape[:2]
+        return np.array([self.usable_with(i) for i in range(n)], dtype=bool).reshape(n, n, modules)
 
     def usable_with(self, i: int) -> NDArray[np.bool_]:
         """(N, modules): whether module m may enter the sums of the pair of this adapter and each.

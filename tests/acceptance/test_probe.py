@@ -34,13 +34,13 @@ def test_tables_on_stdout(place):
     assert done.returncode == 0, done.stderr
     for words in (
         "connectivity: 6 prompts of arithmetic on", "(cpu, float32); loss: boxed", "the base alone (ΔW = 0):",
-        "barriers with 95 % bootstrap intervals", "CKA (debiased) by layer",
-        "with the prompts of one side shuffled: 0.000 ± 0.333 (mean ± sd over all orders",  # √(2/(6·3))
-        "‖ΔW‖/‖W₀‖", "lens depth", "at the last position", "intruders of 10", "L(1) − L(0)",
+        "with 95 % bootstrap intervals over examples", "CKA (debiased) by layer",
+        "with the prompts of one side shuffled: 0.00 ± 0.33 (mean ± sd over all orders",  # √(2/(6·3))
+        "‖ΔW‖/‖W₀‖", "lens depth", "at the last", "intruders", "L(1) − L(0)",
     ):  # fmt: skip
         assert words in " ".join(done.stdout.split())  # where lines break depends on the base's path
     lines = done.stdout.splitlines()
-    at = next(n for n, line in enumerate(lines) if line.startswith("barriers with 95 %"))
+    at = next(n for n, line in enumerate(lines) if line.startswith("barrier above"))
     above = " ".join(lines[lines.index(next(line for line in lines if "the base alone" in line)) : at])
     assert "caution: 6 prompts, below 20: so few scatter more than adapters differ" in above
     assert "Probing: at most" in done.stderr

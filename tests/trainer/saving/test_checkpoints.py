@@ -123,7 +123,7 @@ def test_a_reported_step_that_was_removed_is_said_before_the_other_steps(base, f
     run, more = (base, "sft", file, tmp_path), {"steps": 5, "report_step": 2}
     guard_at(3, lambda: train(options(*run, **more)))
     (tmp_path / "sft" / ".checkpoints" / "checkpoint-2" / "adapter_model.safetensors").unlink()
-    with pytest.raises(InspectorError, match="The adapter of step 2, which the recipe reports"):
+    with pytest.raises(InspectorError, match="The adapter of step 2, which is the run's own"):
         train(options(*run, **more))
     assert [c.name for c in checkpoints.complete(tmp_path / "sft" / ".checkpoints")] == ["checkpoint-2", "checkpoint-3"]
 
