@@ -200,7 +200,7 @@ async def test_the_reference_is_the_one_that_others_are_shown_against():
     async with app.run_test(size=(80, 24)) as pilot:
         await visit(pilot, "adapters")
         await pilot.press("down", "asterisk")
-        assert "all are shown against rft_s42" in area(app, "status").text
+        assert "all shown against rft_s42" in area(app, "status").text
         await visit(pilot, "angles")
         assert "* rft_s42 · 5 adapters · 4 pairs" in area(app, "status").text
         assert body(app).count("↔") == 4
