@@ -72,7 +72,7 @@ def test_the_host_waits_once():
     assert sum(seen.operators.values()) < 40 * len(modules)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_as_on_the_cpu():
     modules = [random(n, 256, 512, 16) for n in range(3)]
     there = [Update(u.B.cuda(), u.A.cuda(), u.scale) for u in modules]
