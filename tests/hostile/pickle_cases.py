@@ -186,7 +186,7 @@ def cases() -> Iterator[Case]:
             f"zip bomb: {name}",
             partial(_bomb, name),
             2,
-            "compressed|cannot be read|not an adapter file|no valid file",
+            "compressed|cannot be read|no adapter file|not an adapter file|no valid file",
             None,
             PICKLES,
         )
