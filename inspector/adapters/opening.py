@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.adapters.formats import read_adapter
-from inspector.adapters.hub.progress import Progress, interruptible
+from inspector.adapters.hub.progress import Progress
 from inspector.adapters.locate import expand, matches
 from inspector.adapters.model import Adapter
 from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
 from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
+from inspector.common.interruptible import interruptible
 from inspector.common.text import plain
 from inspector.study.provenance import RECORD, Origin, origin_of
 from inspector.study.study import HealthIssue

@@ -11,9 +11,9 @@ from urllib.error import HTTPError
 from urllib.parse import urljoin
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from inspector.adapters.hub.progress import Pulse, interruptible
 from inspector.common.addresses import origin
 from inspector.common.foreign import LARGEST, ForeignError
+from inspector.common.interruptible import Pulse, interruptible
 
 _EXPLANATION = 20_000
 """Bytes of an error's body that are read."""

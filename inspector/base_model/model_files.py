@@ -15,12 +15,13 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from inspector.adapters.hub.asking import asked
 from inspector.adapters.hub.errors import explain, unreachable
 from inspector.adapters.hub.listing import leaves, remember
-from inspector.adapters.hub.progress import bar_class, interruptible
+from inspector.adapters.hub.progress import bar_class
 from inspector.adapters.sources import Remote, parse
 from inspector.common.cache import Cache, cache_folder, mark
 from inspector.common.errors import InspectorError
 from inspector.common.hub_library import quiet_hub
 from inspector.common.hub_token import AGENT
+from inspector.common.interruptible import interruptible
 from inspector.common.special_files import refuse_special
 from inspector.common.text import plain
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
-from inspector.adapters.hub.progress import Pulse, interruptible
 from inspector.common.hub_token import guard
+from inspector.common.interruptible import Pulse, interruptible
 
 _T = TypeVar("_T")
 

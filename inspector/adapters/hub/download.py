@@ -14,12 +14,13 @@ from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf
 
 from inspector.adapters.hub.asking import asked, patience
 from inspector.adapters.hub.listing import Listing, RemoteFile, snapshot
-from inspector.adapters.hub.progress import Progress, Pulse, TooLongError, bar_class, interruptible
+from inspector.adapters.hub.progress import Progress, TooLongError, bar_class
 from inspector.adapters.hub.resume import bring
 from inspector.adapters.sources import Remote
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.hub_library import quiet_hub
 from inspector.common.hub_token import AGENT
+from inspector.common.interruptible import Pulse, interruptible
 from inspector.common.text import in_bytes, plain
 
 _RESERVE = 64 * 2**20

@@ -112,8 +112,9 @@ def _not_here(error: BaseException, remote: Remote) -> str:
 
 
 def was_cut(error: BaseException) -> bool:
-    """Whether the other side closed the connection before the answer was complete."""
-    return _named(error, "RemoteProtocolError", "ReadError")
+    """Whether the connection was closed before the answer was complete, by the other side or with its client here."""
+    closed_here = isinstance(error, RuntimeError) and "client has been closed" in str(error)
+    return _named(error, "RemoteProtocolError", "ReadError") or closed_here
 
 
 def _or_login() -> str:

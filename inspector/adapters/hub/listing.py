@@ -25,6 +25,7 @@ from inspector.common.hub_token import AGENT
 from inspector.common.text import plain, some
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+_TRIES = 4
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,14 +59,7 @@ class Listing:
 
 def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
     """Ask the Hub. Raises what huggingface_hub raises, InspectorError for what no Hub lists, CancelledError."""
-    ask = partial(_info, remote)
-    try:
-        found = asked(ask, cancelled)
-    except Exception as error:
-        if not was_cut(error):
-            raise
-        # A connection kept from an earlier request, which the other side has closed since, looks the same.
-        found = asked(ask, cancelled)
+    found = _found(partial(_info, remote), cancelled)
     commit = found.sha
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise _no_hub(remote, "it names no commit")
@@ -79,6 +73,21 @@ def listing(remote: Remote, cancelled: Callable[[], bool]) -> Listing:
             raise _no_hub(remote, f"it lists {plain(name)!r} twice")
     remember(remote, commit)
     return Listing(commit, files, left_out=tuple(left_out))
+
+
+def _found(ask: Callable[[], Any], cancelled: Callable[[], bool]) -> Any:
+    """The answer; asked again where the line was cut, as the library itself does for files.
+
+    Two causes look the same: a connection kept from an earlier request, which the other side has closed since, and
+    another thread that could not connect, whereupon the library closed the client of all.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return asked(ask, cancelled)
+        except Exception as error:
+            if not was_cut(error):
+                raise
+    return asked(ask, cancelled)
 
 
 @quiet_hub()

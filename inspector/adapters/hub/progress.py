@@ -1,17 +1,12 @@
-"""Progress and cancel for downloads, and an end to those that stall."""
+"""Progress and cancel for downloads."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from inspector.common.errors import CancelledError
-
-T = TypeVar("T")
 
 
 class TooLongError(Exception):
@@ -26,51 +21,6 @@ class Progress:
     file: str
     done: int
     total: int
-
-
-class Pulse:
-    """Whether a call still gets anywhere: `beat` when something arrived, `abandon` when nobody waits any more."""
-
-    def __init__(self, patience: float) -> None:
-        self.patience, self.abandoned = patience, False
-        self._last = time.monotonic()
-
-    def beat(self) -> None:
-        self._last = time.monotonic()
-
-    def abandon(self) -> None:
-        self.abandoned = True
-
-    @property
-    def stalled(self) -> bool:
-        return time.monotonic() - self._last > self.patience
-
-
-def interruptible(call: Callable[[], T], cancelled: Callable[[], bool], pulse: Pulse | None = None) -> T:
-    """The call's result, or CancelledError within a tenth of a second after `cancelled()` holds.
-
-    The call runs in a thread of its own: a stalled connection or disk, or a library waiting for its next retry,
-    answers to nothing else. An abandoned call ends by itself. TimeoutError where the pulse stalls.
-    """
-    result: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
-            result.set_exception(error)
-
-    threading.Thread(target=run, name="interruptible", daemon=True).start()
-    try:
-        while not wait({result}, timeout=0.1).done:
-            if cancelled():
-                raise CancelledError("Cancelled before it was done.")
-            if pulse is not None and pulse.stalled:
-                raise TimeoutError(f"nothing arrived for {pulse.patience:.3g} s")
-    finally:
-        if pulse is not None and not result.done():
-            pulse.abandon()
-    return result.result()
 
 
 def bar_class(report: Callable[[int], None], cancelled: Callable[[], bool], limit: int | None = None) -> Any:

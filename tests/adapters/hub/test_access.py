@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+import threading
 
 import pytest
 
 from inspector.adapters.opening import open_sources
-from inspector.common.errors import InspectorError
+from inspector.common.errors import CancelledError, InspectorError
+from inspector.common.interruptible import interruptible
 from tests.adapters.hub.cases import failure, hub_for, only
 from tests.hub_server import Fault, HubServer
 from tests.makers import write_random
@@ -155,3 +157,59 @@ def test_a_look_at_a_large_file_on_another_host_comes_without_the_token(hub, rep
     assert "holds weights but no adapter" in failure("org/one")
     assert set(other.tokens) == {""}
     assert other.ranges == ["bytes=0-65535"]
+
+
+def test_the_client_made_anew_after_a_failed_connection_keeps_the_token_too(hub, repo, other):
+    from huggingface_hub import close_session, get_session
+
+    from inspector.common.hub_token import AGENT
+
+    only("org/one")
+    close_session()  # as the library does where it cannot connect, before it tries again
+    headers = {"User-Agent": AGENT, "Authorization": f"Bearer {TOKEN}"}
+    get_session().head(f"{other.url}/x", headers=headers)
+    with pytest.raises(InspectorError, match="where your token does not go"):
+        get_session().get(f"{other.url}/x", headers=headers)
+    assert other.tokens == [""]
+
+
+def test_a_call_that_nobody_waits_for_asks_no_more(hub, repo):
+    """Where it cannot connect, the library closes the client of all threads, again at each of its tries."""
+    from huggingface_hub import get_session
+
+    only("org/one")
+    asked, ended = threading.Event(), threading.Event()
+    errors = []
+
+    def call():
+        asked.wait()
+        try:
+            get_session().get(f"{hub.url}/api/models/org/one")
+        except CancelledError as error:
+            errors.append(error)
+        ended.set()
+
+    with pytest.raises(CancelledError):
+        interruptible(call, lambda: True)
+    hub.requests.clear()
+    asked.set()
+    assert ended.wait(10)
+    assert errors
+    assert not hub.requests
+
+
+def test_a_client_that_another_thread_closes_is_no_fault_of_the_hub(hub, repo, monkeypatch):
+    from huggingface_hub import HfApi, close_session, get_session
+
+    info, closed = HfApi.model_info, []
+
+    def closing(self, *args, **options):
+        if len(closed) < 3:
+            closed.append(get_session())
+            close_session()
+            closed[-1].get(f"{hub.url}/api/models/org/one")
+        return info(self, *args, **options)
+
+    monkeypatch.setattr(HfApi, "model_info", closing)
+    assert only("org/one")
+    assert len(closed) == 3
