@@ -70,7 +70,13 @@ class AccuracyView(View):
         grid = Area(area.ink, area.width, min(room, state.size + 1))
         cells = self.matrix.paint(lambda i, j: _cell(state, i, j, area), names, (state.row, state.col), grid)
         title = Line(" McNemar", area.ink.bold).add(self.matrix.extent(names, grid), area.ink.dim)
-        title.add(" · above: solved by row only : column only · below: p (Holm)", area.ink.dim)
+        for key in (
+            " · above: solved by row only : column only · below: p (Holm)",
+            " · row only : column only, p (Holm)",
+        ):
+            if title.width + len(key) <= area.width:
+                title.add(key, area.ink.dim)
+                break
         upper = page([*lines, Line(), title], area.width, len(lines) + 2)
         return [*upper, *cells, *page(words, area.width, area.height - len(upper) - len(cells))]
 

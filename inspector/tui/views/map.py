@@ -150,6 +150,8 @@ class MapView(View):
         """The metric, what is shown of it and where; the second map's metric above it, or the colours."""
         title, legend = Line(f" {panels[0].title}", area.ink.bold), ramp_legend(panels[0], area.ink)
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
+        if state.reference_at is not None:
+            title.add(f" · against {labels(state.names).at(_NAME)[state.reference_at]}", area.ink.accent)
         parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
         for part in (*parts, shared(state)):
             title.add(part if title.width + cell_len(part) < end - 1 else "", area.ink.dim)
