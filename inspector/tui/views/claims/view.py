@@ -57,12 +57,14 @@ class ClaimsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged
         if judged is None:
-            hint = [
-                Line(f"  {part}") for part in wrap(f"c asks for a set: a .yaml file, or {some_sets()}", area.width - 4)
+            words = wrap(f"c asks for a set: a .yaml file, or {some_sets()}", area.width - 4)
+            lines = [
+                Line(),
+                Line("  No claims are loaded.", area.ink.bold),
+                Line(),
+                *(Line(f"  {part}") for part in words),
             ]
-            return page(
-                [Line(), Line("  No claims are loaded.", area.ink.bold), Line(), *hint], area.width, area.height
-            )
+            return page(lines, area.width, area.height)
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)
