@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.checking.fit import Fit
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

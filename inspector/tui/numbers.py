@@ -8,8 +8,9 @@ import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.insights.pairwise import Interference, pair_chance, pair_interference
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import AdapterInfo, Scope, Study
+from inspector.study.study import Scope, Study
 from inspector.tui.text import clean
 
 Pair = tuple[int, int]

@@ -14,8 +14,9 @@ from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, decimal, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.matrix import Matrix
 

@@ -15,8 +15,8 @@ from inspector.adapters.health.rules import NEEDED, values
 from inspector.adapters.health.summary import account, tensor_classes
 from inspector.common.labels import labels
 from inspector.insights.nearest import is_reference, nearest
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import shown_in
-from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import FILTER, SCRUBBED
@@ -24,9 +24,10 @@ from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, count, decimal, fit_left, general, left, page, plural, right, times, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, metric_title, rows_shown, tidy, window
 from inspector.tui.widgets.dialogs import Reader
 
 LEFT_OUT = "energy_left_out"

@@ -26,8 +26,9 @@ from inspector.tui.probing.views import (
 )
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.table import Table
 from inspector.tui.text import Line, page, plural, right
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 KINDS = (("mean", "above mean"), ("chord", "above chord"), ("strict", "above both"))

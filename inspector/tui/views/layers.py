@@ -19,10 +19,11 @@ from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, chance_level, clean, page, plural, right
 from inspector.tui.theme import Ink
 from inspector.tui.values import apart, number, of_adapters
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
+from inspector.tui.views.base import Area, View, metric_title, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 from inspector.tui.widgets.strips import Form, form, legend, numbers, strip
 

@@ -19,9 +19,10 @@ from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, 
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label, shared
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, chance_level, decimal, left, page, plural, wrap
 from inspector.tui.values import shaded
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy
+from inspector.tui.views.base import Area, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
 
 TWO_PANES = 110

@@ -15,8 +15,9 @@ from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, clean, decimal, left, plural, right, times, wrap
-from inspector.tui.views.base import Area, Table, View, scrolled, tidy
+from inspector.tui.views.base import Area, View, scrolled, tidy
 
 _METRICS = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
 _BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed, lr", "nothing told": ""}

@@ -12,9 +12,10 @@ from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
 from inspector.tables.claims import counts
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.base import Area, View, rows_shown, window
 from inspector.tui.views.claims.actions import CHOOSE, OPEN_CLAIM, some_sets
 from inspector.tui.views.claims.state import Judged
 

@@ -14,9 +14,10 @@ from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, beside, clean, decimal, left, right, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, scrolled
+from inspector.tui.views.base import Area, View, scrolled
 from inspector.tui.views.map import TWO_PANES
 from inspector.tui.views.merge.actions import SHARE, Adder
 from inspector.tui.views.merge.sums import (

@@ -9,9 +9,10 @@ from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, beside, page
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, scrolled, tidy
+from inspector.tui.views.base import Area, View, scrolled, tidy
 from inspector.tui.views.map import TWO_PANES, one_sided
 from inspector.tui.views.pair.evidence import angles, by_layer, evidence, heading, said
 from inspector.tui.views.pair.modules import TABLE, PairRow, Projections, of_all, of_layer, of_projections, table

@@ -18,8 +18,9 @@ from inspector.tui.adapter_list import AdapterList
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import METRIC
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, clean, fit, general, page, plural, right, wrap
-from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.base import Area, View, rows_shown, window
 from inspector.tui.views.trajectory.state import Watched, joined, series, together
 from inspector.tui.views.trajectory.watcher import KEYS, Watcher
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
