@@ -16,7 +16,7 @@ from inspector.tui.table import Table
 from inspector.tui.text import Line, chance_level, clean, degrees, fit, page, plural
 from inspector.tui.values import number, of_adapters
 from inspector.tui.views.base import Area, metric_title, tidy
-from inspector.tui.views.layers import MOST, LayersView
+from inspector.tui.views.layers.view import MOST, LayersView
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 
