@@ -317,3 +317,11 @@ def test_who_is_not_open_is_said_before_what_was_not_run(tmp_path):
     outcome = check(tmp_path, Numbers(names=("a", "c")).study(), fields)
     assert outcome.reason == "b is not open"
     assert check(tmp_path, Numbers().study(), fields).reason.startswith("needs the base")
+
+
+def test_of_studies_that_lack_it_alike_the_first_is_said(tmp_path):
+    found = claims(tmp_path, claim(f"metric: cosine; {AB}; layers: all; relation: at least; value: 1", "one"))
+    unmeasured, whole = Numbers().study(), Numbers().put("cosine", 0.5, "a", "b").study()
+    reasons = "cosine was not measured", "cosine has no layer numbers"
+    assert evaluate(found, [unmeasured, whole])[0].reason == reasons[0]
+    assert evaluate(found, [whole, unmeasured])[0].reason == reasons[1]

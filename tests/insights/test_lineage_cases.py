@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inspector.insights.lineage import kinship, lineage
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.sensitivity import difference, spreads, variations
 from inspector.study.provenance import Origin
 from tests.insights.findings.published import study
 
@@ -88,6 +88,23 @@ def test_adapters_of_no_known_method_are_no_group():
     assert (unknown.group, unknown.members, sft.group) == ("?", (0, 1), "sft")
     assert np.isnan([*unknown.within, *unknown.between, *sft.between]).all()
     assert variations(found) == ()
+
+
+@pytest.mark.parametrize(
+    ("origins", "said"),
+    [
+        ((Origin("sft"), Origin("sft")), "same method"),
+        ((Origin("sft"), Origin("dpo")), "other method"),
+        ((Origin("sft"), Origin()), ""),
+        ((Origin(), Origin("sft")), ""),
+        ((Origin("sft", 1e-4, 1), Origin("sft", 1e-4, 2)), "same method, other seed"),
+        ((Origin("sft", 1e-4, 1), Origin("sft", 1e-3, 1, a0="f")), "same method, other learning rate"),
+        ((Origin("", 1e-4, 1, a0="f"), Origin("", 1e-3, 2, a0="f")), "other seed and learning rate, same start of A"),
+        ((Origin("", a0="f"), Origin("", a0="g")), "other start of A"),
+    ],
+)
+def test_what_is_known_to_tell_two_runs_apart(origins, said):
+    assert difference(of_numbers(origins, cosine={"ab": 0.5}), 0, 1) == said
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_another_seed_with_the_same_outputs(u1, cosine, there):
         ((5.0, 1.0), "a moved 5 times as far as b, which changes little in their sum."),
         ((1.0, below(5.0)), None),
         ((below(5.0), 1.0), None),
+        ((0.1, 0.5), "b moved 5 times as far as a, which changes little in their sum."),
+        ((0.5, 0.1), "a moved 5 times as far as b, which changes little in their sum."),
         ((0.0, 5.0), None),
         ((5.0, 0.0), None),
         ((nan, 5.0), None),
