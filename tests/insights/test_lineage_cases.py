@@ -1,6 +1,7 @@
 """Kinship and sensitivity of numbers as given: order, gaps, ties, thresholds."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_what_is_known_to_tell_two_runs_apart(origins, said):
 )
 def test_groups_of_a_start_are_in_order(overlap, groups):
     assert lineage(of_numbers([Origin()] * 4, row_space_overlap=overlap)).groups == groups
+
+
+def test_the_members_of_a_group_are_in_order():
+    """8 comes before 1 in a set of whole numbers."""
+    names = tuple("abcdefghi")
+    of_pairs = dict.fromkeys(combinations(names, 2), 0.02) | {("b", "i"): 0.9}
+    assert lineage(study(names, row_space_overlap=of_pairs)).groups[0] == (1, 8)
 
 
 def test_without_overlaps_there_is_no_lineage():

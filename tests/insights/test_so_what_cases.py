@@ -75,6 +75,13 @@ def test_without_a_group_layers_are_those_of_the_nearest_two(cosine, there):
     assert not there or found.text == "a and b differ most in layer 6: cosine 0.20, elsewhere 0.50."
 
 
+def test_of_several_pairs_without_a_group_the_nearest_is_told():
+    layers = {PAIR: [0.1, 0.9, 0.9], ("a", "c"): [0.9, 0.9, 0.3], ("b", "c"): [0.9, 0.2, 0.9]}
+    found = made("abc", cosine=0.5, pairs={"ac": 0.6}, layers=3)
+    found = one_with("differ", with_layers(found, "cosine", layers))
+    assert found.text == "a and c differ most in layer 2: cosine 0.30, elsewhere 0.90."
+
+
 def test_the_layer_of_a_group_is_by_the_mean_of_its_pairs_and_the_lowest_pair_is_its_evidence():
     found = with_layers(
         from_layer(made("abc", layers=3), 5), "cosine",
