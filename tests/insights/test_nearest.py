@@ -147,6 +147,16 @@ def test_those_within_the_interval_are_named_with_the_nearest():
     assert "as ref.a and ref.b: output similarity 0.63 to 0.70 ± 0.07 " in answer(study, "mine")
 
 
+@pytest.mark.parametrize(
+    ("values", "error"), [([0.5, 0.7], 1.96 * 0.1), ([0.5, NAN, 0.7], 1.96 * 0.1), ([0.5], NAN), ([], NAN)]
+)
+def test_the_interval_needs_two_modules(values, error):
+    """±0.1 about the mean: s = 0.1·√2, over √2."""
+    study = written_alike((0.6,))
+    study.blocks["output_similarity", "module"][0, 1] = [*values, *[NAN] * (8 - len(values))]
+    assert nearest(study, "mine")[0].error == pytest.approx(error, nan_ok=True)
+
+
 def test_a_shared_start_is_ranked_by_the_cosine():
     """The cosine if every pair is known to share its start; one pair that does not decides for all."""
     near = written_alike((0.5, 0.6), cosine=(0.8, 0.7), overlap=0.95)
