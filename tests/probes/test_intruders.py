@@ -61,8 +61,9 @@ def test_top_left_vectors_are_those_of_the_full_decomposition(shape, three, last
     assert ((found.T @ U[:, :k]).diagonal().abs() > 1 - 1e-3).all()
 
 
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize(("last", "whole"), [(0.01, False), (0.9, True)], ids=["falling", "flat"])
-def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_converge(monkeypatch, last, whole):
+def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_converge(monkeypatch, last, whole, size):
     generator, real, seen = torch.Generator().manual_seed(1), torch.linalg.svd, []
     U, _, Vh = real(torch.randn(240, 210, generator=generator), full_matrices=False)
 
@@ -71,7 +72,7 @@ def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_con
         return real(matrix, **options)
 
     monkeypatch.setattr(torch.linalg, "svd", svd)
-    intruders.top_left(U * torch.linspace(1, last, 210) @ Vh)
+    intruders.top_left(size * U * torch.linspace(1, last, 210) @ Vh)
     assert (210 in seen) == whole
 
 

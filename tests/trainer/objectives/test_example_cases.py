@@ -98,6 +98,16 @@ def test_a_weight_for_each_row(name, settings, expected):
     assert (found.noun, found.tokens, len(found)) == ("row", tuple(len(SOME.rows[n].ids) for n in kept), len(kept))
 
 
+def test_the_spread_of_weights_is_of_rows_that_are_learned():
+    """The third row has no target: its weight, the largest, counts nothing."""
+    given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (-2.0, "b", 2, 0), (0.5, "b", 2, 5))
+    found = examples(method("rift"), Recipe().where(variant="rift-linear", rift_lambda=0.5), given)
+    assert found.columns["weight"] == pytest.approx([0.5, 1, 2, 0.75])
+    assert found.weights == pytest.approx(
+        {"least": 0.5, "largest": 1, "mean": 0.75, "std": (1 / 24) ** 0.5, "groups_cut": 1}
+    )
+
+
 def test_pairs_and_labels_are_of_rows_that_are_learned():
     """Row 4 has no target: group c is not mixed any more, and no example."""
     found = examples(method("dpo"), Recipe().where(pairs="all"), SOME)
@@ -196,6 +206,7 @@ def test_what_nothing_can_be_learned_from(name):
     needs = set(method(name).needs)
     assert needs <= lacking
     assert not _refused(name, BOTH)
+    assert not _refused(name, [(1.0, "a"), (0.0, "a")])
     assert ("mixed" in lacking) == ("mixed" in needs)
 
 
