@@ -16,8 +16,9 @@ from trainer.methods import METHODS
 from trainer.methods.rewards import statistics
 from trainer.objectives.examples import examples, refuse_unlearnable, weight_note
 from trainer.progress import once
-from trainer.rollouts.rows import held_out, tokenised
+from trainer.rollouts.rows import held_out, learned
 from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
+from trainer.rollouts.tokens import Tokens, tokenised
 from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
@@ -30,26 +31,30 @@ _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio
 def train(options: Options) -> int:
     """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
-    asked, rollouts, data = _checked(options)
+    asked, rollouts, rollouts_digest = _checked(options)
     if options.dry_run:
-        return _plan(asked, rollouts, data)
+        return _plan(asked, rollouts, rollouts_digest)
     from trainer.objectives.vllm_sampler import Place
+    from trainer.runs.data import prepared
     from trainer.runs.one_run import narrate, run
 
+    to_do = [task for task in asked if not done(task, rollouts_digest)]
     if main_process():
         uploads.check()
-        for task in asked:
-            if options.vllm and task.online and not done(task, data):
+        for task in to_do:
+            if options.vllm and task.online:
                 Place(options.vllm, task.base_id, task.recipe.rank).check()
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
     )
+    data = prepared(to_do, rollouts, rollouts_digest, commit_of(options.rollouts), narrate)
+    del rollouts  # the texts of a large set are a gigabyte
     note = once(narrate)
     for task in asked:
-        if record := done(task, data):
+        if record := done(task, rollouts_digest):
             narrate(f"{task.folder.name}: {_done(record)}.")
         else:
-            run(task, rollouts, data, options.trackers, options.vllm, note, commit_of(options.rollouts))
+            run(task, data, options.trackers, options.vllm, note)
         if main_process():
             uploads.push(task.folder)
     uploads.close()
@@ -73,15 +78,15 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
-    data = digest(rollouts)
+    rollouts_digest = digest(rollouts)
     learned = [row for row in rollouts if row.split == TRAIN]
     rewards, groups = [row.reward for row in learned], [row.group_id for row in learned]
     for task in asked:
-        refuse_taken(task, data)
+        refuse_taken(task, rollouts_digest)
         refuse_unmeasured(task.recipe, rollouts)
-        if done(task, data) is None:
+        if done(task, rollouts_digest) is None:
             refuse_unlearnable(task.method, rewards, groups)
-    return asked, rollouts, data
+    return asked, rollouts, rollouts_digest
 
 
 def _trackers(names: Sequence[str]) -> None:
@@ -97,24 +102,27 @@ def _done(record: Mapping[str, Any]) -> str:
     return f"done before ({of or count(record['step'], 'step')})"
 
 
-def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
+def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], rollouts_digest: str) -> int:
     """Print what would be done."""
     from trainer.runs import estimates
     from trainer.runs.bases import Skeleton, skeleton
 
     shapes: dict[str, Skeleton] = {}
+    sets: dict[tuple[str, str], Tokens] = {}
     once_each = once(print)
     for task in asked:
         recipe = task.recipe
-        if record := done(task, data):
+        if record := done(task, rollouts_digest):
             text, account = [f"  {_done(record)}: it stays as it is"], ""
         else:
             shape = shapes[recipe.base] = shapes.get(recipe.base) or skeleton(recipe.base, say)
-            rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+            if (key := (recipe.base, recipe.reasoning)) not in sets:
+                sets[key] = tokenised(rollouts, shape.tokenizer, recipe.reasoning)
+            rows = learned(sets[key], recipe.max_length, recipe.cut)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
             text = estimates.lines(task.method, recipe, shape, found, told, process_count())
-            scored = held_out(rollouts, shape.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
+            scored = held_out(sets[key], recipe.max_length, recipe.eval_rows)
             text += plan(recipe, scored, problems(recipe))
             text += [f"  ! {note}" for note in (weight_note(task.method, rows), overlap_note(rows, scored)) if note]
             account = "" if task.online else rows.account()

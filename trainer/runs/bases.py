@@ -48,16 +48,31 @@ def skeleton(name: str, note: Callable[[str], None] = lambda _text: None) -> Ske
     """The base's tokenizer and empty shape. Raises InspectorError with what to do."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    with _hinted():
-        place = smollm2.offline_folder(note) if name == smollm2.NAME else _small_files(name, note)
-    try:
+    with _read(name, note) as place:
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    return Skeleton(tokenizer, model)
+
+
+def tokenizer_of(name: str, note: Callable[[str], None] = lambda _text: None) -> Any:
+    """The base's tokenizer. Raises InspectorError with what to do."""
+    from transformers import AutoTokenizer
+
+    with _read(name, note) as place:
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+
+
+@contextmanager
+def _read(name: str, note: Callable[[str], None]) -> Iterator[Path]:
+    """The folder with config and tokenizer; what cannot be read there is an InspectorError."""
+    with _hinted():
+        place = smollm2.offline_folder(note) if name == smollm2.NAME else _small_files(name, note)
+    try:
+        yield place
     except Exception as error:
         raise InspectorError(f"Cannot read the base {plain(name)}: {plain(error, 160)}") from error
-    return Skeleton(tokenizer, model)
 
 
 @quiet_hub()

@@ -19,33 +19,29 @@ from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
 from trainer.objectives.examples import examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.rollouts.rows import held_out, tokenised
-from trainer.rollouts.schema import Rollout, drawn
+from trainer.rollouts.rows import held_out, learned
 from trainer.runs.bases import loaded
 from trainer.runs.build import build, device_here
+from trainer.runs.data import Data
 from trainer.runs.evaluation import Evaluation
 from trainer.runs.held_out import overlap_note, problems
 from trainer.runs.launchers import main_process
 from trainer.runs.log import TrainingLog, best, evaluations, read_log
 from trainer.runs.record import Setup, norm, record_of
-from trainer.runs.tasks import Task, begin, claimed
+from trainer.runs.tasks import STARTS, Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
-STARTS = ".start"
-"""Beside the runs of a set: what all of them started from."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def run(
     task: Task,
-    rollouts: Sequence[Rollout],
-    digest: str,
+    data: Data,
     trackers: Sequence[str],
     vllm: str,
     note: Callable[[str], None],
-    revision: str = "",
 ) -> None:
-    """Make the adapter; `note` is told what holds for other runs too, `revision` is the Hub's commit of the rollouts.
+    """Make the adapter; `note` is told what holds for other runs too.
 
     Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt.
     """
@@ -53,18 +49,26 @@ def run(
     _keep_freed_memory()
     base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
-    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
-    scored = held_out(rollouts, base.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
-    sampling, found = drawn(rollouts) | {"revision": revision}, examples(task.method, recipe, rows)
+    tokens = data.tokens(recipe)
+    rows = learned(tokens, recipe.max_length, recipe.cut)
+    scored = held_out(tokens, recipe.max_length, recipe.eval_rows)
+    found = examples(task.method, recipe, rows)
     setup = Setup(
-        task, base, rows, found, scored, problems(recipe, note), digest, sampling, vllm if task.online else ""
-    )
+        task, base, rows, found, scored, problems(recipe, note), data.digest, data.sampling,
+        vllm if task.online else "",
+    )  # fmt: skip
     told = weight_note(task.method, rows), overlap_note(rows, scored), task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), *told)):
         note(text)
     if main_process():
-        begin(task, digest)
-        made_by = [digest, task.base_id, recipe.max_length, recipe.cut, *([recipe.reasoning] if rows.reasoned else [])]
+        begin(task, data.digest)
+        made_by = [
+            data.digest,
+            task.base_id,
+            recipe.max_length,
+            recipe.cut,
+            *([recipe.reasoning] if rows.reasoned else []),
+        ]
         start.same_rows(task.folder.parent / STARTS, json.dumps(made_by), rows.digest)
     guard = checkpoints.Guard(recipe.report_step)
     alone = claimed(task) if main_process() else nullcontext()
