@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from inspector.cli import main
-from tests.acceptance.command import ROOT, inspector
+from tests.acceptance.command import ROOT, inspector, launched
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
 from trainer.runs.log import read_log
@@ -129,6 +129,22 @@ def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path):
             assert b["loss"] == pytest.approx(a["loss"], rel=1e-4, abs=1e-6), method
             assert b.get("right") == a.get("right")
             assert b["tokens"] == a["tokens"]
+
+
+@pytest.mark.parametrize(("method", "generations", "processes"), [("online-dapo", 4, 2), ("online-grpo", 6, 4)])
+def test_groups_straddle_processes(words, tmp_path, method, generations, processes):
+    """Twelve completions a step: a process has a group and a half, or half a group. The gradient is that of one."""
+    more = {"batch": 12, "micro_batch": 0, "generations": generations, "max_new_tokens": 12, "steps": 2}
+    code, said = launched("trainer", "train", method, *words("many", **more), processes=processes)
+    assert code == 0, said
+    assert run(method, *words("one", **more)) == 0
+    one, many = (read_log(tmp_path / place / method / "log.jsonl") for place in ("one", "many"))
+    assert close(*(adapter_of(tmp_path / place / method) for place in ("one", "many")), 1e-5)
+    assert one[1]["grad_norm"] > 0.1, "without a mixed group nothing is compared"
+    for name in ("loss", "grad_norm"):
+        assert [line[name] for line in many] == pytest.approx([line[name] for line in one], rel=1e-4, abs=1e-6)
+    for name in ("right", "tokens", "groups_drawn", "groups_learned", "completions/clipped_ratio"):
+        assert [line[name] for line in many] == [line[name] for line in one]
 
 
 def test_bfloat16_base_float32_adapter(words, tmp_path):

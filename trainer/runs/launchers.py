@@ -70,12 +70,9 @@ def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."
         )
-    if method.data != "prompts":
-        return
-    each = recipe.objective(method).generations
-    if cut.micro_batch * cut.accumulation % each:
+    if method.data == "prompts" and recipe.batch % (each := recipe.objective(method).generations):
         raise InspectorError(
-            f"{_shared(recipe, processes)} makes no whole groups of {each} completions: change batch or generations."
+            f"batch {recipe.batch} makes no whole groups of {each} completions: change batch or generations."
         )
 
 
