@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +76,8 @@ def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
         )
 
 
-def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> None:
-    """Raises InspectorError for a set-up in which adapter weights cannot stay float32, or that is not supported."""
+def refuse_unfit(environment: Mapping[str, str], method: Method) -> None:
+    """Raises InspectorError for a set-up in which adapter weights cannot stay float32, or that it does not support."""
     on = _on(environment)
     if "ACCELERATE_USE_DEEPSPEED" in on and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise InspectorError(f"DeepSpeed ZeRO-3 needs one dtype, and {_LOST}")
@@ -88,15 +88,12 @@ def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> N
     for name, why in _OFF.items():
         if name in on:
             raise InspectorError(f"{name} must be off: {why}.")
-    for method in methods:
-        if method.data == "prompts":
-            raise InspectorError(
-                f"FSDP2 is not for {method.name}, which would gather the base for every token it samples: use DDP."
-            )
-        if method.data == "unpaired":
-            raise InspectorError(
-                f"FSDP2 is supported for methods on rows and on pairs, not for {method.name}: use DDP."
-            )
+    if method.data == "prompts":
+        raise InspectorError(
+            f"FSDP2 is not for {method.name}, which would gather the base for every token it samples: use DDP."
+        )
+    if method.data == "unpaired":
+        raise InspectorError(f"FSDP2 is supported for methods on rows and on pairs, not for {method.name}: use DDP.")
 
 
 def sharded(environment: Mapping[str, str]) -> bool:

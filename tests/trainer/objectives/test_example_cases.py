@@ -201,7 +201,7 @@ def test_what_nothing_can_be_learned_from(name):
 
 def _refused(name, some):
     try:
-        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some])
+        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some], gold=True)
     except InspectorError as error:
         right = sum(r > 0 for r, _ in some)
         return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
