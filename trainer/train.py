@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from inspector.common.console import say
@@ -31,9 +31,12 @@ _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio
 def train(options: Options) -> int:
     """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
-    asked, rollouts, rollouts_digest = _checked(options)
+    asked, left_out, rollouts, rollouts_digest = _checked(options)
+    for why, names in left_out.items():
+        if main_process():
+            say(f"Left out: {', '.join(names)}. {why}")
     if options.dry_run:
-        return _plan(asked, rollouts, rollouts_digest)
+        return max(_plan(asked, rollouts, rollouts_digest), _some(left_out))
     from trainer.objectives.vllm_sampler import Place
     from trainer.runs.data import prepared
     from trainer.runs.one_run import narrate, run
@@ -58,23 +61,27 @@ def train(options: Options) -> int:
         if main_process():
             uploads.push(task.folder)
     uploads.close()
-    return 0
+    return _some(left_out)
 
 
-def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
-    """The runs, the rollouts and their digest. What can be wrong is found here, for all runs, before torch is imported.
+def _some(left_out: Mapping[str, Sequence[str]]) -> int:
+    """The exit code of a command that did all it was asked for, or only some of it."""
+    return 3 if left_out else 0
 
-    Raises InspectorError.
+
+def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[Rollout], str]:
+    """The runs, those left out by why, the rollouts and their digest.
+
+    What can be wrong is found here, for all runs, before torch is imported. A method that cannot run on these processes
+    or learn from these rows is left out if another can. Raises InspectorError.
     """
     _trackers(options.trackers)
     refuse_folder(options.out, "--out")
-    asked = tasks(options)
-    refuse_unfit(os.environ, [task.method for task in asked])
+    left_out: dict[str, list[str]] = {}
+    asked = _able(tasks(options), left_out, _refuse_here)
     if options.vllm and not any(task.online for task in asked):
         online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
-    for task in asked:
-        refuse_uncut(task.method, task.recipe, process_count())
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
@@ -84,9 +91,32 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
     for task in asked:
         refuse_taken(task, rollouts_digest)
         refuse_unmeasured(task.recipe, rollouts)
+
+    def learn(task: Task) -> None:
         if done(task, rollouts_digest) is None:
-            refuse_unlearnable(task.method, rewards, groups)
-    return asked, rollouts, rollouts_digest
+            refuse_unlearnable(task.method, rewards, groups, gold=any(row.solution for row in learned))
+
+    return _able(asked, left_out, learn), left_out, rollouts, rollouts_digest
+
+
+def _refuse_here(task: Task) -> None:
+    refuse_unfit(os.environ, task.method)
+    refuse_uncut(task.method, task.recipe, process_count())
+
+
+def _able(asked: Sequence[Task], left_out: dict[str, list[str]], refuse: Callable[[Task], None]) -> list[Task]:
+    """The runs that are not refused; the others go to `left_out`. Raises the first error if all are refused."""
+    able, first = [], None
+    for task in asked:
+        try:
+            refuse(task)
+            able.append(task)
+        except InspectorError as error:
+            first = first or error
+            left_out.setdefault(str(error), []).append(task.folder.name)
+    if first and not able:
+        raise first
+    return able
 
 
 def _trackers(names: Sequence[str]) -> None:
