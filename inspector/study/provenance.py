@@ -37,6 +37,8 @@ class Origin:
     """Of the whole training: more than `step` where an earlier one is reported."""
     logged_lr: float | None = None
     """The highest rate that a log shows, where nothing tells the one configured: that is at least as high."""
+    rows: int | None = None
+    """How many examples it trained on: rows, pairs or prompts."""
 
     @property
     def label(self) -> str:
@@ -166,6 +168,7 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         _whole(record.get("step")),
         RECORD,
         _whole(record.get("steps")),
+        rows=_whole(record.get("examples")),
     )
 
 
