@@ -81,6 +81,7 @@ for _name, _module, _help in (
     ("verify", "inspector.cli.verify", "Check published claims against adapters: holds, does not hold."),
     ("claims", "inspector.cli.verify", "The sets of claims that ship; `new` writes one about your adapters."),
     ("convert", "inspector.cli.convert", "Write an adapter of any format as a PEFT folder, exactly."),
+    ("resize", "inspector.cli.resize", "A smaller rank that keeps an adapter: by rank, energy or size."),
     ("report", "inspector.cli.report", "A study as a web page, as figures and tables for papers, as Markdown."),
     ("diff", "inspector.cli.diff", "What changed from one study to another."),
     ("merge-preview", "inspector.cli.merge_preview", "What a weighted sum of adapters would be, or write it."),
