@@ -76,6 +76,7 @@ for _name, _module, _help in (
     ("atlas", "inspector.cli.atlas", "Hundreds of adapters: groups, duplicates, outliers, neighbours, what to keep."),
     ("check", "inspector.cli.check", "Tell what is wrong, or odd, with adapters and their files."),
     ("receipt", "inspector.cli.receipt", "Tell whether a merged model, or a server, has an adapter in it."),
+    ("survival", "inspector.cli.survival", "Tell what of an adapter survives a merge in bf16, fp8, int8, nf4, GGUF."),
     ("ls", "inspector.cli.ls", "List the adapters of a folder or a repo, and their sizes; download nothing."),
     ("eval", "inspector.cli.evaluate", "Solve problems with the base and every adapter: accuracy."),
     ("verify", "inspector.cli.verify", "Check published claims against adapters: holds, does not hold."),
