@@ -52,7 +52,7 @@ class Where:
     def of(cls, study: Study, aliases: Mapping[str, str]) -> Where:
         """By name, else by the last part of a published source: a downloaded folder goes by that."""
         by_alias = {aliases[name]: i for i, name in enumerate(study.names) if name in aliases}
-        own = {name: i for i, name in enumerate(study.names) if name in set(aliases.values())}
+        own = {name: i for i, name in enumerate(study.names) if name in aliases.values()}
         return cls(study, by_alias | own)
 
     def missing(self, names: Sequence[str]) -> list[str]:

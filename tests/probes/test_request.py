@@ -134,6 +134,15 @@ def test_cka_and_lens_are_one_part(probes, parts):
     assert _parts(Request(probes)) == parts
 
 
+def test_an_adapter_that_waits_for_its_invocation_is_on_no_path(three):
+    waiting = [replace(three[0], invocation=(5, 6)), *three[1:]]
+    assert replace(LMC, pairs=(("c", "b"),)).checked(waiting).pairs == (("c", "b"),)
+    assert replace(LMC, probes=("cka",)).checked(waiting).probes == ("cka",)
+    for pairs in ((), (("b", "c"), ("b", "a"))):
+        with pytest.raises(InspectorError, match=r"^a is an activated LoRA"):
+            replace(LMC, pairs=pairs).checked(waiting)
+
+
 def test_how_many_prompts_a_probe_reads_unless_it_is_told(tmp_path):
     many, four = tmp_path / "many.jsonl", tmp_path / "four.jsonl"
     for file, lines in ((many, 130), (four, 4)):
