@@ -67,6 +67,8 @@ def train_queued(
                 job = Job(options, data, waiting[0].folder)
                 running.append(_started(waiting.pop(0), job, free.pop(0), len(devices)))
                 table.started(running[-1].name, running[-1].device.name)
+            if asked:
+                note("Stopping all after their step, with checkpoints (once more: at once).")
             _stop(running, len(asked))
             time.sleep(_LOOK)
             for run in [run for run in running if run.process.poll() is not None]:
@@ -74,7 +76,7 @@ def train_queued(
                 free.insert(0, run.device)
                 why, lines = _ended(run)
                 if why and asked:
-                    table.say(f"{run.name}: stopped.")
+                    table.say(f"{run.name}: {why.lower() if why.startswith('Stopped') else 'stopped.'}")
                 elif why:
                     failed[run.name] = why
                     table.say(f"{run.name}: failed: {why}")
@@ -142,8 +144,6 @@ def _signals() -> Iterator[list[int]]:
 
     def handle(number: int, _frame: Any) -> None:
         asked.append(number)
-        more = "" if len(asked) > 1 else "\nStopping all after their step, with checkpoints (once more: at once).\n"
-        sys.stderr.write(more)
 
     wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = {n: signal.signal(n, handle) for n in wanted if signal.getsignal(n) is not signal.SIG_IGN}
