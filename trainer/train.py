@@ -42,6 +42,7 @@ def train(options: Options) -> int:
     if options.dry_run:
         return _plan(asked, rollouts, rollouts_digest)
     from trainer.objectives.vllm_sampler import Place
+    from trainer.runs.bases import Bases
     from trainer.runs.data import prepared
     from trainer.runs.one_run import narrate, run
 
@@ -56,12 +57,13 @@ def train(options: Options) -> int:
     )
     data = prepared(to_do, rollouts, rollouts_digest, commit_of(options.rollouts), narrate)
     del rollouts  # the texts of a large set are a gigabyte
+    bases = Bases()
     note, queued = once(narrate), [task.folder for task in to_do] if devices else []
     for task in asked:
         if record := done(task, rollouts_digest):
             narrate(f"{task.folder.name}: {_done(record)}.")
         elif not devices:
-            run(task, data, options.trackers, options.vllm, note)
+            run(task, data, options.trackers, options.vllm, note, bases)
         if main_process() and task.folder not in queued:
             uploads.push(task.folder)
     failed = _queued(to_do, options, data, devices, uploads) if devices else {}

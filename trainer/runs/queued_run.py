@@ -30,10 +30,11 @@ def main() -> int:
     """Train it; the exit code. Errors are a line that begins with `Error:`, the last one."""
     try:
         job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+        from trainer.runs.bases import Bases
         from trainer.runs.one_run import run
 
         task = next(task for task in tasks(job.options) if task.folder == job.folder)
-        run(task, job.data, job.options.trackers, job.options.vllm, say)
+        run(task, job.data, job.options.trackers, job.options.vllm, say, Bases())
     except (KeyboardInterrupt, CancelledError):
         return INTERRUPTED
     except InspectorError as error:
