@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector.common.console import say
 from inspector.common.errors import InspectorError
@@ -19,25 +19,33 @@ from trainer.progress import once
 from trainer.rollouts.rows import held_out, learned
 from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
 from trainer.rollouts.tokens import Tokens, tokenised
+from trainer.runs.gpus import Device, gpus, numbers
 from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
 from trainer.runs.tasks import Options, Task, done, refuse_taken, tasks
 
+if TYPE_CHECKING:
+    from trainer.runs.data import Data
+
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
 """Name -> the package it needs."""
+_INCOMPLETE = 3
+"""The exit code where some runs failed, and others did not."""
 
 
 def train(options: Options) -> int:
-    """Train what is asked for. Raises InspectorError, and CancelledError after an interruption."""
+    """Train what is asked for; the exit code. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
     asked, left_out, rollouts, rollouts_digest = _checked(options)
+    devices = gpus(options.gpus) if options.gpus else []
     for why, names in left_out.items():
         if main_process():
             say(f"Left out: {', '.join(names)}. {why}")
     if options.dry_run:
-        return max(_plan(asked, rollouts, rollouts_digest), _some(left_out))
+        return max(_plan(asked, rollouts, rollouts_digest), _INCOMPLETE * bool(left_out))
     from trainer.objectives.vllm_sampler import Place
+    from trainer.runs.bases import Bases
     from trainer.runs.data import prepared
     from trainer.runs.one_run import narrate, run
 
@@ -52,21 +60,33 @@ def train(options: Options) -> int:
     )
     data = prepared(to_do, rollouts, rollouts_digest, commit_of(options.rollouts), narrate)
     del rollouts  # the texts of a large set are a gigabyte
-    note = once(narrate)
+    bases = Bases()
+    note, queued = once(narrate), [task.folder for task in to_do] if devices else []
     for task in asked:
         if record := done(task, rollouts_digest):
             narrate(f"{task.folder.name}: {_done(record)}.")
-        else:
-            run(task, data, options.trackers, options.vllm, note)
-        if main_process():
+        elif not devices:
+            run(task, data, options.trackers, options.vllm, note, bases)
+        if main_process() and task.folder not in queued:
             uploads.push(task.folder)
+    failed = _queued(to_do, options, data, devices, uploads) if devices else {}
     uploads.close()
-    return _some(left_out)
+    if failed and len(failed) == len(asked):
+        raise InspectorError("No run was finished: the reasons are above. The same command tries them again.")
+    return _INCOMPLETE if failed or left_out else 0
 
 
-def _some(left_out: Mapping[str, Sequence[str]]) -> int:
-    """The exit code of a command that did all it was asked for, or only some of it."""
-    return 3 if left_out else 0
+def _queued(
+    tasks: Sequence[Task], options: Options, data: Data, devices: Sequence[Device], uploads: Uploads
+) -> Mapping[str, str]:
+    """Train on all devices at once, what takes longest first; the runs that failed, and why."""
+    from trainer.runs.queue import train_queued
+
+    failed = train_queued(sorted(tasks, key=lambda t: not t.online), options, data, devices, uploads.push)
+    if failed:
+        runs = f"{len(failed)} of {count(len(tasks), 'run')}"
+        say(f"{runs} failed: {', '.join(failed)}. The same command goes on with what is not done.")
+    return failed
 
 
 def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[Rollout], str]:
@@ -82,6 +102,8 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
     if options.vllm and not any(task.online for task in asked):
         online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
+    if options.gpus:
+        _refuse_apart(options.gpus, asked)
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
@@ -117,6 +139,15 @@ def _able(asked: Sequence[Task], left_out: dict[str, list[str]], refuse: Callabl
     if first and not able:
         raise first
     return able
+
+
+def _refuse_apart(gpus: str, asked: Sequence[Task]) -> None:
+    """Raise InspectorError for what does not go with a GPU for each run."""
+    numbers(gpus)
+    if process_count() > 1:
+        raise InspectorError("--gpus starts a process for each run itself: leave out torchrun, or accelerate launch.")
+    if named := next((task.recipe.device for task in asked if task.recipe.device != "auto"), ""):
+        raise InspectorError(f"--gpus and device={plain(named, 20)} both say where a run is trained: leave one out.")
 
 
 def _trackers(names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from inspector.common.text import count, duration
 from trainer.objectives.examples import examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
 from trainer.rollouts.rows import held_out, learned
-from trainer.runs.bases import loaded
+from trainer.runs.bases import Bases
 from trainer.runs.build import build, device_here
 from trainer.runs.data import Data
 from trainer.runs.evaluation import Evaluation
@@ -40,6 +40,7 @@ def run(
     trackers: Sequence[str],
     vllm: str,
     note: Callable[[str], None],
+    bases: Bases,
 ) -> None:
     """Make the adapter; `note` is told what holds for other runs too.
 
@@ -47,7 +48,7 @@ def run(
     """
     recipe = task.recipe
     _keep_freed_memory()
-    base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
+    base, weights = bases.loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
     tokens = data.tokens(recipe)
     rows = learned(tokens, recipe.max_length, recipe.cut)
@@ -76,7 +77,7 @@ def run(
         if main_process():
             checkpoints.clean(setup.checkpoints)
         warnings.simplefilter("ignore")  # of libraries, about libraries
-        _train(setup, guard, trackers)
+        _train(setup, weights, guard, trackers)
 
 
 def narrate(text: str) -> None:
@@ -97,10 +98,9 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
-def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> None:
-    """Load the start, train, check that the base is what it was, write."""
+def _train(setup: Setup, before: str, guard: checkpoints.Guard, trackers: Sequence[str]) -> None:
+    """Load the start, train, check that the base is what it was (`before`: the digest of its weights), write."""
     task, recipe = setup.task, setup.task.recipe
-    before = start.base_digest(setup.base.model)
     tensors = start.initial(setup.base.model, recipe.rank, recipe.targets, recipe.init_seed)
     trainer = build(task.method, recipe, setup.base, setup.found, setup.checkpoints, list(trackers), guard)
     trainer.base_id = task.base_id

@@ -55,6 +55,8 @@ class Options:
     vllm: str = ""
     objective: str = ""
     """A class of one's own, `FILE.py:CLASS`, to be trained by its name."""
+    gpus: str = ""
+    """Those that may be used, each for one run at a time: `0-7`."""
 
 
 @dataclass(frozen=True, slots=True)
