@@ -100,7 +100,7 @@ class Citation:
     @property
     def text(self) -> str:
         """`arxiv:2606.23740, section 3.4, page 7, table 2`."""
-        section = f"section {self.section}" if self.section else ""
+        section = f"section {self.section}" if self.section[:1].isdigit() else self.section
         return ", ".join(filter(None, (self.source, section, f"page {self.page}" if self.page else "", self.location)))
 
 
