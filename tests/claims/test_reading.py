@@ -166,7 +166,10 @@ def test_control_characters_do_not_survive(tmp_path):
 
 
 def test_the_bundled_sets_can_be_read():
-    assert set(addresses()) == {"demo", "arxiv:2606.23740"}
+    assert set(addresses()) == {
+        "demo", "arxiv:2606.23740", "arxiv:2410.21228", "arxiv:2405.09673", "arxiv:2506.11618", "arxiv:2410.19735",
+        "thinkingmachines:lora",
+    }  # fmt: skip
     for address in addresses():
         found = claim_set(address)
         assert found.address == address
