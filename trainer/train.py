@@ -39,9 +39,6 @@ def train(options: Options) -> int:
     uploads = Uploads(options.push, private=options.private)
     asked, left_out, rollouts, rollouts_digest = _checked(options)
     devices = gpus(options.gpus) if options.gpus else []
-    for why, names in left_out.items():
-        if main_process():
-            say(f"Left out: {', '.join(names)}. {why}")
     if options.dry_run:
         return max(_plan(asked, rollouts, rollouts_digest), _INCOMPLETE * bool(left_out))
     from trainer.objectives.vllm_sampler import Place
@@ -52,8 +49,8 @@ def train(options: Options) -> int:
     to_do = [task for task in asked if not done(task, rollouts_digest)]
     if main_process():
         uploads.check()
-        for task in to_do:
-            if options.vllm and task.online:
+        for task in to_do if options.vllm else ():
+            if task.online:
                 Place(options.vllm, task.base_id, task.recipe.rank).check()
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
@@ -71,8 +68,6 @@ def train(options: Options) -> int:
             uploads.push(task.folder)
     failed = _queued(to_do, options, data, devices, uploads) if devices else {}
     uploads.close()
-    if failed and len(failed) == len(asked):
-        raise InspectorError("No run was finished: the reasons are above. The same command tries them again.")
     return _INCOMPLETE if failed or left_out else 0
 
 
@@ -86,6 +81,8 @@ def _queued(
     if failed:
         runs = f"{len(failed)} of {count(len(tasks), 'run')}"
         say(f"{runs} failed: {', '.join(failed)}. The same command goes on with what is not done.")
+    if failed and len(failed) == len(tasks):
+        raise InspectorError("No run was finished: the reasons are above. The same command tries them again.")
     return failed
 
 
@@ -118,7 +115,11 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
         if done(task, rollouts_digest) is None:
             refuse_unlearnable(task.method, rewards, groups, gold=any(row.solution for row in learned))
 
-    return _able(asked, left_out, learn), left_out, rollouts, rollouts_digest
+    able = _able(asked, left_out, learn)
+    for why, names in left_out.items():
+        if main_process():
+            say(f"Left out: {', '.join(names)}. {why}")
+    return able, left_out, rollouts, rollouts_digest
 
 
 def _refuse_here(task: Task) -> None:
