@@ -289,6 +289,8 @@ def test_only_what_claims_need_is_measured(tmp_path):
     assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
     assert (states.prompts, states.probes, states.names, states.pairs) == ("gsm8k", ("lens",), ("b", "c"), ())
     assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}
+    both = "metric: [cosine, subspace_overlap]; top_k: 4; pairs: [[a, b]]; relation: at least; value: 0"
+    assert top_ks(claims(tmp_path, claim(both))) == {4: ("a", "b")}
 
 
 @pytest.mark.parametrize(

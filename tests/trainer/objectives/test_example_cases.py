@@ -12,7 +12,7 @@ from trainer.methods import METHODS, method
 from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
-from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken, widest
+from trainer.objectives.examples import Examples, by_length, examples, order, refuse_unlearnable, taken, widest
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
 from trainer.objectives.weighted import kl, token_mean
@@ -217,6 +217,13 @@ def _refused(name, some):
         right = sum(r > 0 for r, _ in some)
         return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
     return False
+
+
+def test_the_longest_pair_is_as_long_as_its_longer_answer_on_both_sides():
+    columns = {"prompt_ids": [[1] * 3, [1] * 9], "chosen_ids": [[2] * 2, [2]], "rejected_ids": [[3] * 7, [3]]}
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 20))) == 2 * (3 + 7)
+    columns["chosen_ids"][1] = [2] * 4
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 23))) == 2 * (9 + 4)
 
 
 def test_orders():
