@@ -11,6 +11,7 @@ from tests.trainer.methods.graded import Graded
 from trainer.methods import METHODS, method
 from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
+from trainer.methods.rewards import pairs as pairs_of
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
 from trainer.objectives.examples import Examples, by_length, examples, order, refuse_unlearnable, taken, widest
 from trainer.objectives.groups import Groups, Place
@@ -122,6 +123,13 @@ def test_pairs_and_labels_are_of_rows_that_are_learned():
     assert found.columns["completion_ids"] == [row.completion for row in learned]
     assert found.columns["prompt_ids"] == [row.prompt for row in learned]
     assert (found.noun, found.tokens) == ("row", (5, 7, 7, 3, 7))
+
+
+def test_one_pair_a_group_or_all():
+    given = rows((1.0, "a", 2, 3), (0.0, "a", 2, 2), (0.5, "a", 2, 4), (1.0, "a", 2, 1))
+    one, every = (len(examples(method("dpo"), Recipe().where(pairs=pairs), given)) for pairs in ("one", "all"))
+    assert one < every
+    assert every == len(pairs_of([1.0, 0.0, 0.5, 1.0], list("aaaa"), every=True))
 
 
 def test_groups_of_two_prompts_are_refused():
