@@ -11,10 +11,10 @@ from inspector.analysis import exact_pairs
 from inspector.analysis.exact_pairs import exact_cosines
 from inspector.analysis.sketching import sketch_of
 from inspector.geometry.sketch import signs
+from inspector.study.adapter_info import UNSCALED
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
 from inspector.study.sketches import SEED
-from inspector.study.study import UNSCALED
 from tests.memory import adapter
 
 Q, K, V, HEAD = "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", ModuleId(None, "lm_head")

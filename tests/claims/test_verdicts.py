@@ -10,8 +10,9 @@ from inspector.claims.needs import runs, top_ks
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import cautions, evaluate, limits
 from inspector.claims.words import breakers, place, published, quantity
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue, ProbeInfo
+from inspector.study.study import ProbeInfo
 from inspector.tables.claims import as_json, as_junit, marked
 from tests.claims.studies import Numbers, check, claim, claims
 
