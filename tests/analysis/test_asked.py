@@ -5,6 +5,7 @@ import pytest
 
 from inspector.analysis import room
 from inspector.analysis.analyse import analyse, chosen_modules
+from inspector.analysis.collect import Table
 from inspector.common import memory
 from inspector.common.errors import InspectorError
 from inspector.study.metrics import DEFINITIONS
@@ -96,6 +97,15 @@ def test_the_estimate_is_that_of_the_blocks_of_pairs_and_the_products_of_a_modul
     held = sum(values.nbytes for (metric, _), values in blocks if metric in of_pairs)
     products = 5**2 if metrics in {("cosine",), ("orthogonal_fraction_module",)} else 5 * 12**2
     assert room.bytes_of_pairs(adapters, chosen_modules(adapters, ""), settings) == held + 8 * products
+
+
+@pytest.mark.parametrize(
+    ("metrics", "alone"), [(("cosine", "norm"), True), (("norm",), True), (("u1", "norm"), False), ((), False)]
+)
+def test_products_alone_are_made_where_nothing_else_of_pairs_is_asked(metrics, alone):
+    adapters = [random_adapter(str(n), n) for n in range(2)]
+    table = Table(adapters, chosen_modules(adapters, ""), Settings(metrics=metrics))
+    assert table.products_alone is alone
 
 
 def test_what_just_fits_is_analysed(adapters, monkeypatch):
