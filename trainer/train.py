@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inspector.common.console import say
@@ -19,7 +19,7 @@ from trainer.progress import once
 from trainer.rollouts.rows import held_out, learned
 from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
 from trainer.rollouts.tokens import Tokens, tokenised
-from trainer.runs.gpus import Device, gpus, numbers
+from trainer.runs.gpus import Device, gpus, refuse_apart
 from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
@@ -30,78 +30,103 @@ if TYPE_CHECKING:
 
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
 """Name -> the package it needs."""
-_INCOMPLETE = 3
-"""The exit code where some runs failed, and others did not."""
 
 
 def train(options: Options) -> int:
     """Train what is asked for; the exit code. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
-    asked, rollouts, rollouts_digest = _checked(options)
+    asked, left_out, rollouts, rollouts_digest = _checked(options)
+    for why, names in left_out.items():
+        if main_process():
+            say(f"Left out: {', '.join(names)}. {why}")
     devices = gpus(options.gpus) if options.gpus else []
     if options.dry_run:
-        return _plan(asked, rollouts, rollouts_digest)
-    from trainer.objectives.vllm_sampler import Place
-    from trainer.runs.bases import Bases
+        return max(_plan(asked, rollouts, rollouts_digest), _some(left_out))
     from trainer.runs.data import prepared
-    from trainer.runs.one_run import narrate, run
+    from trainer.runs.one_run import narrate
 
     to_do = [task for task in asked if not done(task, rollouts_digest)]
     if main_process():
-        uploads.check()
-        for task in to_do:
-            if options.vllm and task.online:
-                Place(options.vllm, task.base_id, task.recipe.rank).check()
+        _ask_first(options, uploads, to_do)
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
     )
     data = prepared(to_do, rollouts, rollouts_digest, commit_of(options.rollouts), narrate)
     del rollouts  # the texts of a large set are a gigabyte
-    bases = Bases()
-    note, queued = once(narrate), [task.folder for task in to_do] if devices else []
-    for task in asked:
-        if record := done(task, rollouts_digest):
-            narrate(f"{task.folder.name}: {_done(record)}.")
-        elif not devices:
-            run(task, data, options.trackers, options.vllm, note, bases)
-        if main_process() and task.folder not in queued:
-            uploads.push(task.folder)
-    failed = _queued(to_do, options, data, devices, uploads) if devices else {}
+    failed = _queued(asked, options, data, devices, uploads) if devices else {}
+    if not devices:
+        _in_turn(asked, options, data, uploads)
     uploads.close()
     if failed and len(failed) == len(asked):
         raise InspectorError("No run was finished: the reasons are above. The same command tries them again.")
-    return _INCOMPLETE if failed else 0
+    return _some(failed or left_out)
+
+
+def _ask_first(options: Options, uploads: Uploads, to_do: Sequence[Task]) -> None:
+    """Raise InspectorError if the Hub, or the server that is to sample, does not answer as it must."""
+    from trainer.objectives.vllm_sampler import Place
+
+    uploads.check()
+    for task in to_do:
+        if options.vllm and task.online:
+            Place(options.vllm, task.base_id, task.recipe.rank).check()
+
+
+def _in_turn(asked: Sequence[Task], options: Options, data: Data, uploads: Uploads) -> None:
+    """Train one after another; the first error ends it."""
+    from trainer.runs.bases import Bases
+    from trainer.runs.one_run import narrate, run
+
+    note, bases = once(narrate), Bases()
+    for task in asked:
+        if record := done(task, data.digest):
+            narrate(f"{task.folder.name}: {_done(record)}.")
+        else:
+            run(task, data, options.trackers, options.vllm, note, bases)
+        if main_process():
+            uploads.push(task.folder)
 
 
 def _queued(
-    tasks: Sequence[Task], options: Options, data: Data, devices: Sequence[Device], uploads: Uploads
+    asked: Sequence[Task], options: Options, data: Data, devices: Sequence[Device], uploads: Uploads
 ) -> Mapping[str, str]:
     """Train on all devices at once, what takes longest first; the runs that failed, and why."""
     from trainer.runs.queue import train_queued
 
-    failed = train_queued(sorted(tasks, key=lambda t: not t.online), options, data, devices, uploads.push)
+    to_do = []
+    for task in asked:
+        if record := done(task, data.digest):
+            say(f"{task.folder.name}: {_done(record)}.")
+            uploads.push(task.folder)
+        else:
+            to_do.append(task)
+    failed = train_queued(sorted(to_do, key=lambda t: not t.online), options, data, devices, uploads.push)
     if failed:
-        runs = f"{len(failed)} of {count(len(tasks), 'run')}"
+        runs = f"{len(failed)} of {count(len(to_do), 'run')}"
         say(f"{runs} failed: {', '.join(failed)}. The same command goes on with what is not done.")
     return failed
 
 
-def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
-    """The runs, the rollouts and their digest. What can be wrong is found here, for all runs, before torch is imported.
+def _some(missing: Mapping[str, Any]) -> int:
+    """The exit code of a command that did all it was asked for, or only some of it."""
+    return 3 if missing else 0
 
-    Raises InspectorError.
+
+def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[Rollout], str]:
+    """The runs, those left out by why, the rollouts and their digest.
+
+    What can be wrong is found here, for all runs, before torch is imported. A method that cannot run on these processes
+    or learn from these rows is left out if another can. Raises InspectorError.
     """
     _trackers(options.trackers)
     refuse_folder(options.out, "--out")
-    asked = tasks(options)
-    refuse_unfit(os.environ, [task.method for task in asked])
+    left_out: dict[str, list[str]] = {}
+    asked = _able(tasks(options), left_out, _refuse_here)
     if options.vllm and not any(task.online for task in asked):
         online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
     if options.gpus:
-        _refuse_apart(options.gpus, asked)
-    for task in asked:
-        refuse_uncut(task.method, task.recipe, process_count())
+        refuse_apart(options.gpus, [task.recipe.device for task in asked])
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
@@ -111,18 +136,32 @@ def _checked(options: Options) -> tuple[list[Task], list[Rollout], str]:
     for task in asked:
         refuse_taken(task, rollouts_digest)
         refuse_unmeasured(task.recipe, rollouts)
+
+    def learn(task: Task) -> None:
         if done(task, rollouts_digest) is None:
-            refuse_unlearnable(task.method, rewards, groups)
-    return asked, rollouts, rollouts_digest
+            refuse_unlearnable(task.method, rewards, groups, gold=any(row.solution for row in learned))
+
+    return _able(asked, left_out, learn), left_out, rollouts, rollouts_digest
 
 
-def _refuse_apart(gpus: str, asked: Sequence[Task]) -> None:
-    """Raise InspectorError for what does not go with a GPU for each run."""
-    numbers(gpus)
-    if process_count() > 1:
-        raise InspectorError("--gpus starts a process for each run itself: leave out torchrun, or accelerate launch.")
-    if named := next((task.recipe.device for task in asked if task.recipe.device != "auto"), ""):
-        raise InspectorError(f"--gpus and device={plain(named, 20)} both say where a run is trained: leave one out.")
+def _refuse_here(task: Task) -> None:
+    refuse_unfit(os.environ, task.method)
+    refuse_uncut(task.method, task.recipe, process_count())
+
+
+def _able(asked: Sequence[Task], left_out: dict[str, list[str]], refuse: Callable[[Task], None]) -> list[Task]:
+    """The runs that are not refused; the others go to `left_out`. Raises the first error if all are refused."""
+    able, first = [], None
+    for task in asked:
+        try:
+            refuse(task)
+            able.append(task)
+        except InspectorError as error:
+            first = first or error
+            left_out.setdefault(str(error), []).append(task.folder.name)
+    if first and not able:
+        raise first
+    return able
 
 
 def _trackers(names: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inspector.claims.needs import names, runs, sides, top_ks
-from inspector.claims.selection import Where, missing_places
+from inspector.claims.selection import missing_places
+from inspector.claims.subjects import Where
 from inspector.claims.verdicts import cautions, evaluate
 from inspector.claims.words import listed, number, published
 from inspector.study.module_id import ModuleId

@@ -65,7 +65,8 @@ class Examples:
 def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
     learned = [row for row in rows.rows if row.targets]
-    refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned])
+    gold = any(prompt.gold for prompt in rows.prompts)
+    refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned], gold=gold)
     objective = recipe.objective(method)
     if method.data == "pairs":
         return _pairs(objective, rows)
@@ -117,8 +118,16 @@ def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes:
     return found
 
 
-def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:
-    """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from."""
+def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str], *, gold: bool) -> None:
+    """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from.
+
+    `gold`: whether any of them has a gold answer.
+    """
+    if method.data == "prompts" and not gold:
+        raise InspectorError(
+            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
+            "offline methods can learn from them."
+        )
     told = statistics(rewards, groups)
     there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
     for need in method.needs:
@@ -190,11 +199,6 @@ def _labelled(rows: Rows) -> Examples:
 
 def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
     graded = [prompt for prompt in rows.prompts if prompt.gold]
-    if not graded:
-        raise InspectorError(
-            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
-            "offline methods can learn from them."
-        )
     limit = objective.max_new_tokens
     chosen = [prompt for prompt in graded if len(prompt.ids) + limit <= max_length]
     if not chosen:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
 from inspector.claims.verdicts import Outcome, cautions, limits
-from inspector.claims.words import published
+from inspector.claims.words import contradictions, published
 from inspector.common.text import plain
 from inspector.report.anonymise import cleared
 from inspector.report.document import Note, Part, Section, Table
@@ -33,6 +33,9 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
     caption = _shown(f"{claims.title} ({claims.address}): {summary(outcomes)}")
     table = Table("claims", caption, columns, tuple(rows))
     doubts: list[Part] = [
+        Note(_shown(f"Contradiction: {line}", 800), caution=True) for line in contradictions(outcomes)
+    ]
+    doubts += [
         Note(_shown(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
     warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []

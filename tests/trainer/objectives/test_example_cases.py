@@ -102,6 +102,16 @@ def test_a_weight_for_each_row(name, settings, expected):
     assert (found.noun, found.tokens, len(found)) == ("row", tuple(len(SOME.rows[n].ids) for n in kept), len(kept))
 
 
+def test_the_spread_of_weights_is_of_rows_that_are_learned():
+    """The third row has no target: its weight, the largest, counts nothing."""
+    given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (-2.0, "b", 2, 0), (0.5, "b", 2, 5))
+    found = examples(method("rift"), Recipe().where(variant="rift-linear", rift_lambda=0.5), given)
+    assert found.columns["weight"] == pytest.approx([0.5, 1, 2, 0.75])
+    assert found.weights == pytest.approx(
+        {"least": 0.5, "largest": 1, "mean": 0.75, "std": (1 / 24) ** 0.5, "groups_cut": 1}
+    )
+
+
 def test_pairs_and_labels_are_of_rows_that_are_learned():
     """Row 4 has no target: group c is not mixed any more, and no example."""
     found = examples(method("dpo"), Recipe().where(pairs="all"), SOME)
@@ -200,12 +210,13 @@ def test_what_nothing_can_be_learned_from(name):
     needs = set(method(name).needs)
     assert needs <= lacking
     assert not _refused(name, BOTH)
+    assert not _refused(name, [(1.0, "a"), (0.0, "a")])
     assert ("mixed" in lacking) == ("mixed" in needs)
 
 
 def _refused(name, some):
     try:
-        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some])
+        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some], gold=True)
     except InspectorError as error:
         right = sum(r > 0 for r, _ in some)
         return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
@@ -240,17 +251,17 @@ def test_a_round_in_numbers():
 
     every = [Prompt((n,), "g", "") for n in range(6)]
     made = Groups(every, sample, lambda text, gold: float(text == "r" and gold == "g"), 2, 1, 3)
-    found = made.round([0, 2, 3], Place(0))
+    found = made.round([0, 0, 2, 2, 3, 3], Place(0))
     assert asked[0] == [0, 0, 2, 2, 3, 3]
     assert found.first_reward == pytest.approx(1 / 6)
     assert {prompt for some in asked[1:] for prompt in some} <= {1, 4, 5}
-    assert found.learned == sum(group.mixed for group in found.groups) == 3
-    assert {group.prompt.ids[0] for group in found.groups} == {0, 1, 4}
-    assert found.drawn == sum(map(len, asked)) // 2
-    assert [group.rewards for group in found.groups] == [(0.0, 1.0)] * 3
-    whole = made.round([2, 3, 5, 0], Place(1))
-    assert (len(whole.groups), whole.learned) == (4, 3)
-    assert [group.mixed for group in whole.groups] == [True, True, True, False]
+    assert found.learned == len(found.completions) == 6
+    assert [one.reward for one in found.completions] == [0, 1] * 3
+    assert {one.prompt.ids[0] for one in found.completions} == {0, 1, 4}
+    assert found.drawn == sum(map(len, asked))
+    whole = made.round([2, 2, 3, 3, 5, 5, 0, 0], Place(1))
+    assert (len(whole.completions), whole.learned) == (8, 6)
+    assert [one.reward for one in whole.completions] == [0, 1] * 3 + [0, 0]
 
 
 def test_streams_do_not_depend_on_others():
@@ -264,7 +275,7 @@ def test_streams_do_not_depend_on_others():
         5,
         2,
     )
-    made.round([0, 1], Place(0))
+    made.round([0, 0, 0, 1, 1, 1], Place(0))
     assert len(seeds) == len(set(seeds)) == 3 * 6
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert max(seeds) > 2**30
