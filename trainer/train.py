@@ -121,12 +121,13 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
     _trackers(options.trackers)
     refuse_folder(options.out, "--out")
     left_out: dict[str, list[str]] = {}
-    asked = _able(tasks(options), left_out, _refuse_here)
+    named = tasks(options)
+    if options.gpus:
+        refuse_apart(options.gpus, [task.recipe.device for task in named])
+    asked = _able(named, left_out, _refuse_here)
     if options.vllm and not any(task.online for task in asked):
         online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
-    if options.gpus:
-        refuse_apart(options.gpus, [task.recipe.device for task in asked])
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
