@@ -35,7 +35,7 @@ def train(options: Options) -> int:
         if main_process():
             say(f"Left out: {', '.join(names)}. {why}")
     if options.dry_run:
-        return max(_plan(asked, rollouts, data), _some(left_out))
+        return max(_plan(asked, rollouts, data, options), _some(left_out))
     from trainer.objectives.vllm_sampler import Place
     from trainer.runs.one_run import narrate, run
 
@@ -71,6 +71,8 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
     or learn from these rows is left out if another can. Raises InspectorError.
     """
     _trackers(options.trackers)
+    if options.gpu and not options.dry_run:
+        raise InspectorError(f"--gpu {options.gpu} is what a plan is made for: add --dry-run.")
     refuse_folder(options.out, "--out")
     left_out: dict[str, list[str]] = {}
     asked = _able(tasks(options), left_out, _refuse_here)
@@ -127,12 +129,13 @@ def _done(record: Mapping[str, Any]) -> str:
     return f"done before ({of or count(record['step'], 'step')})"
 
 
-def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
+def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str, options: Options) -> int:
     """Print what would be done."""
-    from trainer.runs import estimates
     from trainer.runs.bases import Skeleton, skeleton
+    from trainer.runs.estimates import Planner
 
     shapes: dict[str, Skeleton] = {}
+    planner = Planner(process_count(), options.gpu, elsewhere=bool(options.vllm))
     once_each = once(print)
     for task in asked:
         recipe = task.recipe
@@ -143,7 +146,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], data: str) -> int:
             rows = tokenised(rollouts, shape.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
-            text = estimates.lines(task.method, recipe, shape, found, told, process_count())
+            text = planner.lines(task.method, recipe, shape, found, rows, told)
             scored = held_out(rollouts, shape.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
             text += plan(recipe, scored, problems(recipe))
             text += [f"  ! {note}" for note in (weight_note(task.method, rows), overlap_note(rows, scored)) if note]
