@@ -53,8 +53,8 @@ _ORIGIN = "groups, Sensitivity, reports"
 _READERS = {
     "method": f"{_ORIGIN}, Objectives", "formula": "Objectives", "lr": _ORIGIN, "data_seed": _ORIGIN,
     "init_seed": _ORIGIN, "a0": "lineage, what of two starts is comparable", "step": f"{_ORIGIN}, `watch`, `verify`",
-    "steps": "`watch`, `verify`", "base_digest": "probes of the base", "base_weights": "probes of the base",
-    "dtype": "probes of the base",
+    "steps": "`watch`, `verify`", "examples": "claims", "base_digest": "probes of the base",
+    "base_weights": "probes of the base", "dtype": "probes of the base",
 }  # fmt: skip
 _EXAMPLE = {
     "method": "sft", "formula": "−log π(y | x)", "lr": 5e-6, "data_seed": 42, "init_seed": 42, "a0": "9f86d081884c7d65",

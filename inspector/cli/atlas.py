@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 @click.option("--keep", type=click.IntRange(0), default=0, help="Which so many to keep of all: farthest first.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.html", help="A page with all rows.")
 @click.option("--exact/--estimates", default=True, help="Measure near pairs exactly, or leave them as estimates.")
+@click.option(
+    "--engine", default="", metavar="ray[:ADDRESS]",
+    help="Open, sketch and measure on this Ray cluster, without an address on one that starts here.",
+)  # fmt: skip
 @reading()
 @DEBUG
 def atlas(sources: tuple[str, ...], store: Path | None, read_options: ReadOptions, **more: Any) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 from inspector.adapters.model import Adapter
 from inspector.common.arrays import Floats
 from inspector.common.errors import CancelledError
-from inspector.probes.intruders import intruders, left_vectors
+from inspector.probes.intruders import NEW, TOP, intruders, left_vectors
 from inspector.probes.job import Job
+from inspector.study.metrics.probes import intruder_setting
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Scope
 
@@ -46,7 +47,9 @@ def run_intruders(
 ) -> None:
     """Intruders of every adapter, module by module, so that each SVD of the base serves all of them."""
     here = _in_base(job, adapters)
-    keys = {name: job.key(adapter=job.digests[name], modules=[str(m) for m in modules]) for name in adapters}
+    keys = {
+        name: job.key(adapter=job.digests[name], modules=[str(m) for m in modules], **_kind(job)) for name in adapters
+    }
     counts = {name: np.full((len(_METRICS), len(modules)), np.nan) for name in adapters}
     missing = []
     for name in adapters:
@@ -89,7 +92,8 @@ def _of_module(
         U0 = left_vectors(W, job.attached.base.digest, id_, job.cache)
         for name, adapter in adapting.items():
             B, A = (factor.to(W.device).float() for factor in adapter.load(id_))
-            yield name, intruders(U0, W, adapter.modules[id_].scale.known * (B @ A))
+            update = adapter.modules[id_].scale.known * (B @ A)
+            yield name, intruders(U0, W, update, job.request.top, job.request.epsilon)
 
 
 def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
@@ -99,4 +103,11 @@ def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
         for name, found in counts.items():
             block[job.names.index(name)] = found[row]
         blocks[metric, "module"] = block
-    job.deliver(job.info("intruders"), blocks, ())
+    detail = intruder_setting(job.request.top, job.request.epsilon)
+    job.deliver(job.info("intruders", detail=detail), blocks, ())
+
+
+def _kind(job: Job) -> dict[str, Any]:
+    """What the counts depend on where it is not the usual: numbers in the cache of older versions stay."""
+    usual = (job.request.top, job.request.epsilon) == (TOP, NEW)
+    return {} if usual else {"top": job.request.top, "epsilon": job.request.epsilon}

@@ -41,11 +41,11 @@ def top_left(W: Tensor, k: int = TOP) -> Tensor:
     """
     import torch
 
-    W = W.float()
-    if min(W.shape) > 4 * _SKETCH:
+    W, sketch = W.float(), max(_SKETCH, 2 * k)
+    if min(W.shape) > 4 * sketch:
         with torch.random.fork_rng(devices=[W.device] if W.is_cuda else []):
             torch.manual_seed(0)
-            U, S, V = torch.svd_lowrank(W, q=_SKETCH, niter=_STEPS)
+            U, S, V = torch.svd_lowrank(W, q=sketch, niter=_STEPS)
         residual = (W @ V[:, :k] - U[:, :k] * S[:k]).norm(dim=0).max()
         crosswise = (W.T @ U[:, :k] - V[:, :k] * S[:k]).norm(dim=0).max()
         if float(torch.maximum(residual, crosswise)) <= _EXACT_ENOUGH * float(S[0]):
@@ -54,11 +54,11 @@ def top_left(W: Tensor, k: int = TOP) -> Tensor:
     return full[:, :k]
 
 
-def intruders(U0: Tensor, W: Tensor, update: Tensor) -> tuple[int, int]:
-    """(intruders, those outside the base's top subspace) among the top 10 left vectors u of W + update.
+def intruders(U0: Tensor, W: Tensor, update: Tensor, k: int = TOP, epsilon: float = NEW) -> tuple[int, int]:
+    """(intruders, those outside the base's top subspace) among the top k left vectors u of W + update.
 
-    The first: max_j |⟨u, u_j(W)⟩| < 0.5 over all left vectors U0 of W. The second: ‖U0[:, :10]ᵀu‖ < 0.5.
+    The first: max_j |⟨u, u_j(W)⟩| < ε over all left vectors U0 of W. The second: ‖U0[:, :k]ᵀu‖ < ε.
     """
-    u = top_left(W.float() + update.float())
+    u = top_left(W.float() + update.float(), k)
     along = U0.T @ u
-    return int((along.abs().amax(0) < NEW).sum()), int((along[:TOP].norm(dim=0) < NEW).sum())
+    return int((along.abs().amax(0) < epsilon).sum()), int((along[:k].norm(dim=0) < epsilon).sum())

@@ -20,11 +20,11 @@ from transformers.utils import logging
 from inspector.tasks.grading import Grader
 from tests.bench import QUICK
 from tests.bench.training import SMALL, Bench, base_here, quiet, rollouts
+from tests.trainer.rollout_rows import rows_of
 from trainer.methods import method
 from trainer.objectives.examples import examples
 from trainer.objectives.preference import PairTrainer
 from trainer.recipes.recipe import Recipe
-from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import read_rollouts
 from trainer.runs import memory, speed
 from trainer.runs.bases import Skeleton
@@ -92,7 +92,7 @@ def main(names: Sequence[str]) -> None:
     planner = Planner(1)
     with tempfile.TemporaryDirectory() as place, Grader() as grader:
         file = rollouts(Path(place), recipe.steps * recipe.batch, 4 if QUICK else 40)
-        rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+        rows = rows_of(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
         bench = Bench(recipe, chosen, rows, Path(place), grader)
         print(f"{base.name}, {recipe.steps} steps of {recipe.batch}; planned / measured, CPU seconds")
         for name in [name for name in names if name in METHODS] or METHODS:
