@@ -36,12 +36,10 @@ def train(options: Options) -> int:
     """Train what is asked for; the exit code. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
     asked, left_out, rollouts, rollouts_digest = _checked(options)
-    for why, names in left_out.items():
-        if main_process():
-            say(f"Left out: {', '.join(names)}. {why}")
+    _tell(left_out)
     devices = gpus(options.gpus) if options.gpus else []
     if options.dry_run:
-        return max(_plan(asked, rollouts, rollouts_digest), _some(left_out))
+        return max(_plan(asked, rollouts, rollouts_digest, options), _some(left_out))
     from trainer.runs.data import prepared
     from trainer.runs.one_run import narrate
 
@@ -119,6 +117,8 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
     or learn from these rows is left out if another can. Raises InspectorError.
     """
     _trackers(options.trackers)
+    if options.gpu and not options.dry_run:
+        raise InspectorError(f"--gpu {options.gpu} is what a plan is made for: add --dry-run.")
     refuse_folder(options.out, "--out")
     left_out: dict[str, list[str]] = {}
     named = tasks(options)
@@ -165,6 +165,12 @@ def _able(asked: Sequence[Task], left_out: dict[str, list[str]], refuse: Callabl
     return able
 
 
+def _tell(left_out: Mapping[str, Sequence[str]]) -> None:
+    for why, names in left_out.items():
+        if main_process():
+            say(f"Left out: {', '.join(names)}. {why}")
+
+
 def _trackers(names: Sequence[str]) -> None:
     for name in names:
         if name not in _TRACKERS:
@@ -178,13 +184,14 @@ def _done(record: Mapping[str, Any]) -> str:
     return f"done before ({of or count(record['step'], 'step')})"
 
 
-def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], rollouts_digest: str) -> int:
+def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], rollouts_digest: str, options: Options) -> int:
     """Print what would be done."""
-    from trainer.runs import estimates
     from trainer.runs.bases import Skeleton, skeleton
+    from trainer.runs.estimates import Planner
 
     shapes: dict[str, Skeleton] = {}
     sets: dict[tuple[str, str], Tokens] = {}
+    planner = Planner(process_count(), options.gpu, elsewhere=bool(options.vllm))
     once_each = once(print)
     for task in asked:
         recipe = task.recipe
@@ -197,7 +204,7 @@ def _plan(asked: Sequence[Task], rollouts: Sequence[Rollout], rollouts_digest: s
             rows = learned(sets[key], recipe.max_length, recipe.cut)
             told = statistics(rows.rewards, rows.groups)
             found = examples(task.method, recipe, rows)
-            text = estimates.lines(task.method, recipe, shape, found, told, process_count())
+            text = planner.lines(task.method, recipe, shape, found, rows, told)
             scored = held_out(sets[key], recipe.max_length, recipe.eval_rows)
             text += plan(recipe, scored, problems(recipe))
             text += [f"  ! {note}" for note in (weight_note(task.method, rows), overlap_note(rows, scored)) if note]
