@@ -69,7 +69,8 @@ _EXITS = {
     ),
     main.BAD_INPUT: "bad input or usage, or nothing could be opened",
     main.INCOMPLETE: (
-        "something could not be opened or analysed, though the rest was; `watch`: a checkpoint could not be read; "
+        "something could not be opened or analysed, though the rest was; `train`: a method was left out; `watch`: a "
+        "checkpoint could not be read; "
         "`convert`, `merge-preview --write`: what was written lacks something of the update"
     ),
     main.INTERRUPTED: "interrupted (Ctrl-C)",

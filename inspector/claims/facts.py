@@ -7,9 +7,9 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.definition import Definition
-from inspector.study.study import AdapterInfo
 
 Fact = str | float | None
 

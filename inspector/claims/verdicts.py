@@ -11,8 +11,9 @@ from inspector.claims.measuring import Measured, measured
 from inspector.claims.model import Claim, ClaimSet
 from inspector.claims.subjects import Where
 from inspector.common.text import plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.metrics.probes import FEW_PROMPTS
-from inspector.study.study import HealthIssue, Study
+from inspector.study.study import Study
 from inspector.study.warnings import finding_lines, severe
 
 Verdict = Literal["holds", "holds only under", "does not hold", "cannot be measured here"]

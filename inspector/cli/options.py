@@ -19,6 +19,10 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command."""
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+MOST = click.option(
+    "--most", type=click.IntRange(1), default=200, show_default=True,
+    help="Of hub:BASE: only so many adapters, the most downloaded.",
+)  # fmt: skip
 MOUSE = click.option(
     "--mouse", is_flag=True, help="Clicks and the wheel work in the app; text is then selected with shift."
 )
@@ -31,6 +35,13 @@ DTYPE = click.option(
     default="auto",
     show_default=True,
     help="Of the base: auto, float32, bfloat16, float16.",
+)
+TASK = click.option(
+    "--task",
+    default="arithmetic",
+    show_default=True,
+    shell_complete=completion.TASKS,
+    help="Problems whose answers are read: bundled, of the Hub, or a .jsonl.",
 )
 
 AGAINST = click.option(
@@ -46,6 +57,7 @@ _RUN = {
     "": "its weights are read, it is not run.",
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
+    "for losses": "and to run it, for losses.",
 }
 READING = ("base", "allow_pickle", "svd_rank", "alpha", "same_base")
 """The options of `reading` that every command has."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.text import plain
-from inspector.study.left_behind import facts_beside
+from inspector.study.run_facts import facts_beside
 
 RECORD = "run.json"
 _LARGEST = 2**20

@@ -19,8 +19,9 @@ from inspector.common.console import Progress, say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.files import refuse_place, replacing
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.export import load
-from inspector.study.study import AdapterInfo, Settings, Study
+from inspector.study.study import Settings, Study
 from inspector.tables.claims import print_table, summary, written
 from inspector.workflows.failures import opened, tell_findings
 

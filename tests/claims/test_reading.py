@@ -1,5 +1,7 @@
 """A file that is wrong is refused with file, claim, field and, where one is near, the right name."""
 
+import re
+
 import pytest
 
 from inspector.claims.bundled import addresses, claim_set
@@ -36,6 +38,10 @@ GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance:
         ("metric: norm; pairs: [[a, b]]; relation: at least; value: 1", "norm is a number of adapters"),
         ("metric: principal_angle; pairs: [[a, b]]; relation: at least; value: 1", "k: says which numbers of"),
         ("metric: lens_depth; adapters: [a]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: accuracy; adapters: [a]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: barrier_mean; pairs: [[a, b]]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: barrier_mean_rollouts; pairs: [[a, b]]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: cka; pairs: [[a, b]]; layers: all; relation: at least; value: 1", "prompts: is missing"),
         ("metric: [cosine, norm]; pairs: [[a, b]]; relation: at least; value: 1", "are not numbers of the same things"),
         ("metric: cosine; pairs: [[a, b]]; relation: between; value: 1", "value: must be [low, high]"),
         ("metric: cosine; pairs: [[a, b]]; relation: less than", "than: goes with the relation less than"),
@@ -45,7 +51,7 @@ GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance:
 def test_a_wrong_claim_is_named_with_its_field(tmp_path, fields, said):
     with pytest.raises(InspectorError) as error:
         claims(tmp_path, claim(fields))
-    assert str(error.value).startswith("toy.yaml: claim ")
+    assert re.match(r"toy\.yaml: claim \w+(, [a-z_]+)?: ", str(error.value)), "file, claim, field, then what is wrong"
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -85,6 +91,29 @@ def test_no_more_than_twenty_faults_are_spelled_out(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ("metric: norm; adapters: [a, b]", 2),
+        ("metric: norm; adapters: [a, b, c]; statistic: mean", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c], [b, c]]", 3),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; layers: all", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; modules: q_proj", 1),
+        ("metric: principal_angle; pairs: [[a, b], [b, c]]; k: [1, 2, 4]", 6),
+        ("metric: lmc_loss; prompts: x; pairs: [[a, b]]; alphas: [0, 0.5]", 2),
+    ],
+)
+def test_as_many_values_as_numbers_that_are_compared(tmp_path, fields, count):
+    for values in range(1, 8):
+        text = claim(f"{fields}; relation: about; tolerance: 1; value: {[float(n) for n in range(values)]}")
+        if values in {1, count}:
+            assert len(claims(tmp_path, text).claims[0].value) == values
+            continue
+        said = f"one for each of {count}" if count > 1 else "value: must be one."
+        with pytest.raises(InspectorError, match=said):
+            claims(tmp_path, text)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("title: x\nadapters: {a: b/c}\n", "toy.yaml, claims: is missing"),
@@ -96,7 +125,7 @@ def test_no_more_than_twenty_faults_are_spelled_out(tmp_path):
         ("title: [\n", "toy.yaml, line 2:"),
         ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
         pytest.param("[" * 5000, "is not YAML", id="nested"),
-        (HEAD + claim(GOOD) + claim(GOOD), "two claims have the id 'one'"),
+        (HEAD + claim(GOOD) + claim(GOOD), "toy.yaml, claims: two claims have the id 'one'."),
         ("titel: x\n", "no field 'titel' is known. Did you mean title?"),
     ],
 )

@@ -12,9 +12,10 @@ from inspector.claims.words import published, quantity
 from inspector.study.warnings import finding_lines
 from inspector.tables.claims import apart, counts
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.base import Area, View, rows_shown, window
 from inspector.tui.views.claims.actions import CHOOSE, OPEN_CLAIM, some_sets
 from inspector.tui.views.claims.state import Judged
 
@@ -58,8 +59,14 @@ class ClaimsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged
         if judged is None:
-            hint = Line("  ").add("c", area.ink.accent).add(f" asks for a set: a .yaml file, or {some_sets()}")
-            return page([Line(), Line("  No claims are loaded.", area.ink.bold), Line(), hint], area.width, area.height)
+            words = wrap(f"c asks for a set: a .yaml file, or {some_sets()}", area.width - 4)
+            lines = [
+                Line(),
+                Line("  No claims are loaded.", area.ink.bold),
+                Line(),
+                *(Line(f"  {part}") for part in words),
+            ]
+            return page(lines, area.width, area.height)
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)
