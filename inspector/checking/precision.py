@@ -11,8 +11,8 @@ from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.checking.fit import Fit
 from inspector.checking.rounding import BF16, Rule, largest_of
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     import torch

@@ -20,8 +20,9 @@ from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain, some
 from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import parents
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, Study
+from inspector.study.study import Study
 
 if TYPE_CHECKING:
     from inspector.adapters.files.base_weights import BaseWeights

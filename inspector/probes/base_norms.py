@@ -13,6 +13,7 @@ from inspector.common.errors import CancelledError
 from inspector.probes.intruders import (
     EPSILONS,
     MOST,
+    NEW,
     TOP,
     base_vectors,
     intruders,
@@ -22,6 +23,7 @@ from inspector.probes.intruders import (
     turned,
 )
 from inspector.probes.job import Job
+from inspector.study.metrics.probes import intruder_setting
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Scope
 
@@ -61,9 +63,11 @@ def run_intruders(
     """Intruders of every adapter, module by module, so that each SVD of the base serves all of them."""
     here = _in_base(job, adapters)
     here_are = [str(m) for m in modules]
-    keys = {name: job.key(adapter=job.digests[name], modules=here_are, numbers=_METRICS) for name in adapters}
+    keys = {
+        name: job.key(adapter=job.digests[name], modules=here_are, numbers=_METRICS, **_kind(job)) for name in adapters
+    }
     counts = {name: np.full((sum(_METRICS.values()), len(modules)), np.nan) for name in adapters}
-    missing = []
+    chance, missing = _chance(modules, here, adapters), []
     for name in adapters:
         if (stored := job.cache.load("intruders", keys[name])) is not None:
             counts[name] = stored["counts"]
@@ -71,18 +75,17 @@ def run_intruders(
             missing.append(name)
     for m, id_ in enumerate(modules if missing else ()):
         if cancelled():
-            _deliver(job, counts)
+            _deliver(job, counts, chance)
             raise CancelledError("Cancelled between two modules.")
         job.course.counted(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
         if id_ in here:
             for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
                 counts[name][:, m] = found
         if m % 16 == 15:
-            _deliver(job, counts)
+            _deliver(job, counts, chance)
     for name in missing:
         job.cache.store("intruders", keys[name], {"counts": counts[name]})
-    _deliver(job, counts)
-    job.deliver(job.info("intruders"), _chance(modules, here, adapters), ())
+    _deliver(job, counts, chance)
 
 
 def _chance(
@@ -115,13 +118,14 @@ def _of_module(job: Job, id_: ModuleId, module: Any, adapters: Mapping[str, Adap
         U0, V0 = base_vectors(W, job.attached.base.digest, id_, job.cache)
         for name, adapter in adapting.items():
             B, A = (factor.to(W.device).float() for factor in adapter.load(id_))
-            similar, within = turned(U0, W, adapter.modules[id_].scale.known * (B @ A))
-            counts = (*intruders(similar, within), *shares(U0, V0, B, A))
+            k, epsilon = job.request.top, job.request.epsilon
+            similar, within = turned(U0, W, adapter.modules[id_].scale.known * (B @ A), k)
+            counts = (*intruders(similar, within, k, epsilon), *shares(U0, V0, B, A))
             yield name, np.array([*counts, *over_k(similar), *over_epsilon(similar)])
 
 
-def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
-    blocks: dict[tuple[str, Scope], Floats] = {}
+def _deliver(job: Job, counts: Mapping[str, Floats], chance: Mapping[tuple[str, Scope], Floats]) -> None:
+    blocks = dict(chance)
     of_modules, first = next(iter(counts.values())).shape[1], 0
     for metric, many in _METRICS.items():
         block = np.full((len(job.names), of_modules, many), np.nan)
@@ -129,4 +133,11 @@ def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
             block[job.names.index(name)] = found[first : first + many].T
         blocks[metric, "module"] = block if many > 1 else block[..., 0]
         first += many
-    job.deliver(job.info("intruders"), blocks, ())
+    detail = intruder_setting(job.request.top, job.request.epsilon)
+    job.deliver(job.info("intruders", detail=detail), blocks, ())
+
+
+def _kind(job: Job) -> dict[str, Any]:
+    """What the counts depend on where it is not the usual."""
+    usual = (job.request.top, job.request.epsilon) == (TOP, NEW)
+    return {} if usual else {"top": job.request.top, "epsilon": job.request.epsilon}

@@ -56,11 +56,11 @@ def top_left(W: Tensor, k: int = TOP) -> Tensor:
     """
     import torch
 
-    W = W.float()
-    if min(W.shape) > 4 * _SKETCH:
+    W, sketch = W.float(), max(_SKETCH, 2 * k)
+    if min(W.shape) > 4 * sketch:
         with torch.random.fork_rng(devices=[W.device] if W.is_cuda else []):
             torch.manual_seed(0)
-            U, S, V = torch.svd_lowrank(W, q=_SKETCH, niter=_STEPS)
+            U, S, V = torch.svd_lowrank(W, q=sketch, niter=_STEPS)
         residual = (W @ V[:, :k] - U[:, :k] * S[:k]).norm(dim=0).max()
         crosswise = (W.T @ U[:, :k] - V[:, :k] * S[:k]).norm(dim=0).max()
         if float(torch.maximum(residual, crosswise)) <= _EXACT_ENOUGH * float(S[0]):
@@ -69,21 +69,24 @@ def top_left(W: Tensor, k: int = TOP) -> Tensor:
     return full[:, :k]
 
 
-def turned(U0: Tensor, W: Tensor, update: Tensor) -> tuple[Floats, Floats]:
-    """Of the top 20 left vectors u of W + update: max_j |⟨u, u_j(W)⟩| over all left vectors U0, and ‖U0[:, :10]ᵀu‖."""
-    along = U0.T @ top_left(W.float() + update.float(), MOST)
-    return along.abs().amax(0).cpu().double().numpy(), along[:TOP].norm(dim=0).cpu().double().numpy()
+def turned(U0: Tensor, W: Tensor, update: Tensor, k: int = TOP) -> tuple[Floats, Floats]:
+    """Of the top left vectors u of W + update: max_j |⟨u, u_j(W)⟩| over all left vectors U0, and ‖U0[:, :k]ᵀu‖.
+
+    As many u as the counts of k and those over k need: max(k, 20).
+    """
+    along = U0.T @ top_left(W.float() + update.float(), max(MOST, k))
+    return along.abs().amax(0).cpu().double().numpy(), along[:k].norm(dim=0).cpu().double().numpy()
 
 
-def intruders(similar: Floats, within: Floats) -> tuple[int, int]:
-    """(intruders, those outside the base's top subspace) among the top 10: below 0.5 of what `turned` gives."""
-    return int((similar[:TOP] < NEW).sum()), int((within[:TOP] < NEW).sum())
+def intruders(similar: Floats, within: Floats, k: int = TOP, epsilon: float = NEW) -> tuple[int, int]:
+    """(intruders, those outside the base's top subspace) among the top k: below ε of what `turned` gives."""
+    return int((similar[:k] < epsilon).sum()), int((within[:k] < epsilon).sum())
 
 
 def over_k(similar: Floats) -> Floats:
     """(20,) the intruders among the top k, for every k; NaN where the matrix has not so many."""
     found = np.full(MOST, np.nan)
-    found[: len(similar)] = np.cumsum(similar < NEW)[:MOST]
+    found[: len(similar)] = np.cumsum(similar[:MOST] < NEW)
     return found
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.insights.pairwise import Interference, pair_chance, pair_interference
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import AdapterInfo, Scope, Study
+from inspector.study.study import Scope, Study
 from inspector.tui.text import clean
 
 Pair = tuple[int, int]
@@ -200,3 +201,29 @@ class Numbers:
         for at, layer in enumerate(self.layers):
             series[at] = pair_chance(self.study, metric, a, b, counted & (of == layer))[0]
         return series
+
+    # How much is measured
+
+    @property
+    def measured(self) -> bool:
+        """Whether no module is missing: a digest comes with the last one; a study of few metrics may have no norms."""
+        if all(adapter.digest for adapter in self.study.adapters):
+            return True
+        return bool(self.study.blocks) and (self.study.block("norm", "module") is None or bool(self._known.all()))
+
+    @property
+    def _known(self) -> np.ndarray:
+        """(N, M): measured, not to be measured, or not there."""
+        sizes = self.study.sizes
+        known = np.isfinite(sizes) if sizes is not None else np.zeros_like(self.study.present)
+        return np.asarray(known | ~self.study.present | self.study.excluded)
+
+    @property
+    def known_so_far(self) -> int:
+        """How many of all modules are measured for every adapter that has them."""
+        return int(self._known.all(0).sum())
+
+    @property
+    def counted_so_far(self) -> int:
+        """How many of the modules that count are measured for every adapter that has them."""
+        return int((self.counted() & self._known.all(0)).sum())

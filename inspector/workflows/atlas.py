@@ -12,27 +12,35 @@ import numpy as np
 
 from inspector._version import __version__
 from inspector.common.arrays import Floats
-from inspector.common.console import Progress, say, wrote
+from inspector.common.console import wrote
 from inspector.common.errors import InspectorError
 from inspector.common.files import refuse_place, replacing
-from inspector.common.text import count, plain
+from inspector.common.text import plain
 from inspector.insights import atlas as insights
 from inspector.study import sketch_file, sketch_pairs
 from inspector.study.sketches import Sketch, Sketches
-from inspector.workflows.sketch import listed, sketch_into
+from inspector.workflows import on_ray
+from inspector.workflows.near_pairs import measured
+from inspector.workflows.sketch import MOST, listed, sketch_into
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
+    from inspector.workflows.on_ray import Ray
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is shown: the neighbours of one, how many to keep, the page; `exact`: whether near pairs are measured."""
+    """What is shown: the neighbours of one, how many to keep, the page; `exact`: whether near pairs are measured.
+
+    `engine`: `ray`, `ray:ADDRESS`, or nothing for this process. `most`: of the Hub's adapters of a base.
+    """
 
     near: str = ""
     keep: int = 0
     out: Path | None = None
     exact: bool = True
+    engine: str = ""
+    most: int = MOST
 
 
 def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_options: ReadOptions) -> int:
@@ -45,11 +53,11 @@ def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_opti
         sketch_file.refuse_unwritable(store)
     files = [Path(source) for source in sources if sketch_file.is_part(Path(source))]
     others = [source for source in sources if Path(source) not in files]
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, on_ray.engine(parts.engine) as engine:
         kept_at = store or Path(scratch) / "sketches.parquet"
         found = sketch_file.read(files)
         near = listed([parts.near], read_options) if parts.near and not _named(found, parts.near) else []
-        added, complete = _sketched(kept_at, [*listed(others, read_options), *near], read_options)
+        added, complete = _sketched(kept_at, [*listed(others, read_options, parts.most), *near], read_options, engine)
         keys = {(s.source, s.digest) for s in found}
         sketches = Sketches([*found, *(s for s in added if (s.source, s.digest) not in keys)])
         if not len(sketches):
@@ -57,23 +65,27 @@ def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_opti
         pairs = insights.candidates(sketches)
         cosines = np.full(len(pairs), np.nan)
         if parts.exact:
-            cosines = _measured(sketches, pairs, kept_at, read_options)
+            cosines = _measured(sketches, pairs, kept_at, read_options, engine)
     made = insights.atlas(sketches, pairs, cosines)
     _show(made, parts, _index(sketches, parts.near, near))
     return 0 if complete else 3
 
 
-def _sketched(path: Path, sources: Sequence[str], read_options: ReadOptions) -> tuple[list[Sketch], bool]:
+def _sketched(
+    path: Path, sources: Sequence[str], read_options: ReadOptions, engine: Ray | None
+) -> tuple[list[Sketch], bool]:
     """The sketches of these sources, from the store as far as it has them."""
     if not sources:
         return [], True
     with sketch_file.appending(path) as part:
-        done = sketch_into(part, sources, read_options)
+        done = sketch_into(part, sources, read_options, engine)
     of = {(s.source, s.digest): s for s in sketch_file.read([path])}
     return [of[key] for key in dict.fromkeys(done.found)], all(failure.skipped for failure in done.failures)
 
 
-def _measured(sketches: Sketches, pairs: insights.Pairs, store: Path, read_options: ReadOptions) -> Floats:
+def _measured(
+    sketches: Sketches, pairs: insights.Pairs, store: Path, read_options: ReadOptions, engine: Ray | None
+) -> Floats:
     """The exact cosines of these pairs; NaN where a source is not here any more. The store remembers them."""
     known = sketch_pairs.read(sketch_pairs.beside(store))
     digests = [sketch.digest for sketch in sketches.all]
@@ -81,58 +93,9 @@ def _measured(sketches: Sketches, pairs: insights.Pairs, store: Path, read_optio
     cosines = np.array([known.get(key, np.nan) for key in keys])
     missing = np.flatnonzero(np.isnan(cosines))
     if len(missing):
-        cosines[missing] = _opened_and_measured(sketches, pairs[missing], read_options)
+        cosines[missing] = measured(sketches, pairs[missing], read_options, engine)
         found = {key: float(c) for key, c in zip(keys, cosines, strict=True) if not np.isnan(c)}
         sketch_pairs.write(sketch_pairs.beside(store), known | found)
-    return cosines
-
-
-_OPEN = 128
-"""Adapters that are open at once: what is read of their files stays mapped."""
-
-
-def _opened_and_measured(sketches: Sketches, pairs: insights.Pairs, read_options: ReadOptions) -> Floats:
-    """Their exact cosines, those within a block of alike adapters together, of so many adapters at a time."""
-    blocks = insights.blocks(sketches, pairs)
-    block = {i: n for n, members in enumerate(blocks) for i in members}
-    order = sorted(range(len(pairs)), key=lambda n: sorted(block[i] for i in pairs[n].tolist()))
-    cosines, lost, few, who = np.full(len(pairs), np.nan), set[int](), list[int](), set[int]()
-    tell = Progress()
-    for done, n in enumerate(order):
-        two = set(pairs[n].tolist())
-        if len(who | two) > _OPEN:
-            cosines[few] = _measured_together(sketches, pairs[few], blocks, lost, read_options)
-            tell(f"{done}/{len(order)} pairs measured", done, len(order))
-            few, who = [], set()
-        few.append(n)
-        who |= two
-    cosines[few] = _measured_together(sketches, pairs[few], blocks, lost, read_options)
-    if lost:
-        say(f"{count(len(lost), 'adapter')} cannot be opened here: their cosines are estimates.")
-    return cosines
-
-
-def _measured_together(
-    sketches: Sketches, pairs: insights.Pairs, blocks: Sequence[Sequence[int]], lost: set[int],
-    read_options: ReadOptions,
-) -> Floats:  # fmt: skip
-    """NaN where one of the two is not what was sketched any more; it joins `lost`."""
-    from inspector.adapters.opening import identity, open_sources
-    from inspector.analysis.exact_pairs import exact_cosines
-
-    who = np.unique(pairs).tolist()
-    adapters, _ = open_sources([sketches.all[i].source for i in who], read_options=read_options)
-    here = {(a.info.source, identity(a)): a for a in adapters}
-    there = [i for i in who if (sketches.all[i].source, sketches.all[i].digest) in here]
-    lost |= {*who} - {*there}
-    at = {i: n for n, i in enumerate(there)}
-    both = np.array([i in at and j in at for i, j in pairs.tolist()], dtype=bool)
-    cosines = np.full(len(pairs), np.nan)
-    if both.any():
-        opened = [here[sketches.all[i].source, sketches.all[i].digest] for i in there]
-        inside = [[at[i] for i in block if i in at] for block in blocks]
-        places = np.array([[at[i], at[j]] for i, j in pairs[both].tolist()])
-        cosines[both] = exact_cosines(opened, places, [block for block in inside if block])
     return cosines
 
 

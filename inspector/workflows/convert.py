@@ -22,8 +22,8 @@ from inspector.checking.checks import checked
 from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, distinct, first, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 from inspector.workflows.failures import opened, tell_findings
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")

@@ -57,6 +57,14 @@ def test_spectrum_and_truncation_are_those_of_the_dense_sum(name):
         assert np.linalg.norm(B.numpy() @ A.numpy() - W) <= np.linalg.norm(best - W) + SIGMA * top
 
 
+def test_rounding_a_zero_sum_costs_nothing():
+    B, A = torch.zeros(4, 2, dtype=torch.float16), torch.ones(2, 3, dtype=torch.float16)
+    for coefficient in (0.0, 0.3):
+        found = concatenated([(B, A, coefficient)])
+        assert found[3] == 0
+        assert not found[0].any()
+
+
 def test_what_cancels_has_no_rank():
     """A − A is zero, not the rounding of its products; A in another gauge too."""
     rng = np.random.default_rng(1)

@@ -10,8 +10,8 @@ import pytest
 from inspector.insights.order import blocks, similarity_order
 from inspector.insights.overview import facts, in_blocks, measured, overview
 from inspector.insights.overview.groups import comparable_cosines, groups, nearest_to
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 from tests.insights.findings.published import below, study
 
 

@@ -154,7 +154,8 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
     monkeypatch.setattr(base_norms, "_of_module", of_module)
     job = SimpleNamespace(
         attached=SimpleNamespace(module=lambda module: module), names=("a", "x", "b"),
-        digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key, info=lambda probe: probe,
+        digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key,
+        info=lambda probe, detail: f"{probe}: {detail}", request=Request(("intruders",)),
         cache=cache.Cache(),
         course=SimpleNamespace(counted=lambda *report: told.append(report)),
         deliver=lambda info, blocks, _alphas: parts.append((info, blocks)),
@@ -177,7 +178,7 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
     run("b")
     assert (known(), len(counted)) == ([16, 32, 40], 40)
     whole = run("b", "a")
-    assert {info for info, _ in parts} == {"intruders"}
+    assert {info for info, _ in parts} == {"intruders: top 10, ε 0.5"}
     assert told == [(f"intruders: module {n} of 40", n, 40) for n in range(1, 41)]
     assert {name for name, _ in counted} == {"a"}, "the other is in the cache"
     for metric, sign, start in (("intruder_dimensions", 1, 0), ("intruder_dimensions_subspace", -1, 100)):

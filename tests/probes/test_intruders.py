@@ -49,6 +49,8 @@ def test_a_strong_mixture_of_the_top_vectors_is_an_intruder_inside_their_subspac
     update = 1e4 * mixture @ torch.nn.functional.normalize(torch.randn(1, 30, generator=generator), dim=1)
     found, outside = counted(U, W, update)
     assert found > outside
+    assert intruders.intruders(U, W, update, k=1, epsilon=0.4) == (1, 1)  # of the base's top one it has a third
+    assert intruders.intruders(U, W, update, k=1, epsilon=0.3) == (0, 0)
 
 
 def test_a_cosine_of_exactly_a_half_is_no_intruder():
@@ -70,8 +72,9 @@ def test_top_left_vectors_are_those_of_the_full_decomposition(shape, three, last
     assert ((found.T @ U[:, :k]).diagonal().abs() > 1 - 1e-3).all()
 
 
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize(("last", "whole"), [(0.01, False), (0.9, True)], ids=["falling", "flat"])
-def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_converge(monkeypatch, last, whole):
+def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_converge(monkeypatch, last, whole, size):
     generator, real, seen = torch.Generator().manual_seed(1), torch.linalg.svd, []
     U, _, Vh = real(torch.randn(240, 210, generator=generator), full_matrices=False)
 
@@ -80,7 +83,7 @@ def test_a_large_matrix_is_decomposed_whole_only_where_the_iteration_did_not_con
         return real(matrix, **options)
 
     monkeypatch.setattr(torch.linalg, "svd", svd)
-    intruders.top_left(U * torch.linspace(1, last, 210) @ Vh)
+    intruders.top_left(size * U * torch.linspace(1, last, 210) @ Vh)
     assert (210 in seen) == whole
 
 

@@ -51,6 +51,9 @@ def test_every_probe_fills_its_blocks(opened):
     assert found.block("cka_base", "layer").shape == (3, 2)
     assert np.isfinite(found.block("lens_depth", "global")).all()
     assert np.isfinite(found.block("intruder_dimensions", "module")).all()
+    for metric in ("base_share_left", "base_share_left_chance", "base_share_right", "base_share_right_chance"):
+        assert np.isfinite(found.block(metric, "layer")).all()
+    assert np.isfinite(found.block("intruder_dimensions_epsilon", "global")).all()
     assert found.layers == (0, 1)
     assert {info.probe for info in found.probes} == {"weights", "lmc", "cka", "lens", "intruders"}
     assert len(parts) > 10, "points appear as they are computed"
@@ -254,8 +257,20 @@ def test_accuracy_of_some_adapters_stands_at_their_places(opened):
     shares = found.block("accuracy", "global")[:, 0]
     assert np.isfinite(shares[[0, 2]]).all()
     assert np.isnan(shares[1])
-    assert np.isfinite(found.block("mcnemar_p", "global")[0, 2, 0])
+    assert np.argwhere(np.isfinite(found.block("mcnemar_p", "global"))).tolist() == [[0, 2, 0], [2, 0, 0]]
     assert found.probe("accuracy").examples == 3
+
+
+def test_what_the_factors_of_an_adapter_leave_out_is_noted(opened):
+    adapters, study = opened
+    left_out = np.array([[0.0], [0.25], [0.5]])
+    study = replace(study, blocks=study.blocks | {("energy_left_out", "global"): left_out})
+    notes = []
+    Prober().run(adapters, study, replace(LMC, probes=("intruders",)), note=notes.append)
+    told = [note for note in notes if "%" in note]
+    assert len(told) == 2
+    assert "25" in told[0]
+    assert "50" in told[1]
 
 
 def test_the_default_prompts_follow_the_base():

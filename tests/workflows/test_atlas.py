@@ -20,6 +20,7 @@ from inspector.study import sketch_pairs
 from inspector.study.sketches import Sketches
 from inspector.study.study import Settings
 from inspector.workflows import atlas as workflow
+from inspector.workflows import near_pairs
 from tests.makers import TINY, random_factors, write_adapter, write_random
 
 RUNS, STEPS = 3, 6
@@ -125,7 +126,7 @@ def test_to_keep_is_what_the_others_are_near_to(sketches):
     worst = [max(distance for *_, distance in of) for of in far]
     assert worst == sorted(worst, reverse=True)
     assert worst[-1] == pytest.approx(0, abs=1e-6)
-    assert len(insights.keep(sketches, 1000)) == len(sketches)
+    assert len(insights.keep(sketches, 1000)) == len(sketches) - 1, "a copy is not kept twice"
 
 
 def test_other_models_are_not_compared(tmp_path, sketches):
@@ -150,7 +151,7 @@ class Text(HTMLParser):
 
 @pytest.mark.parametrize("most", [4, 200], ids=["a few open at once", "all at once"])
 def test_the_command_and_its_page(pool, tmp_path, monkeypatch, exact, opened, most):
-    monkeypatch.setattr(workflow, "_OPEN", most)
+    monkeypatch.setattr(near_pairs, "_OPEN", most)
     found = command("atlas", pool, "--out", tmp_path / "a.html", "--store", tmp_path / "s.parquet")
     assert found.return_value == 0
     assert "22 adapters of 1 model: 4 groups that hold 21, 1 alone." in found.output

@@ -18,6 +18,13 @@ QUESTION_ALONE = (
     "before it, other tasks have none."
 )
 """What each probe shows the model, for the help."""
+
+
+def intruder_setting(top: int = 10, epsilon: float = 0.5) -> str:
+    """How intruders were counted, as a study keeps it: `top 10, ε 0.5`; older ones say nothing of these."""
+    return f"top {top}, ε {epsilon:g}"
+
+
 LOSSES = {
     "": "mean cross-entropy per token of the gold answer (`\\boxed{…}`) right after the prompt",
     "_rollouts": "mean cross-entropy per token of held-out rollouts after their prompts",
@@ -154,13 +161,15 @@ PROBES: tuple[Definition, ...] = (
     ),
     Definition(
         "intruder_dimensions", "intruder dimensions", "adapter", "",
-        "how many of the top 10 left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < 0.5",
+        "how many of the top k left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < ε; k = 10, ε = 0.5 unless "
+        "a set of claims asks for others",
         "mean over the scope's modules", "a rotation inside the base's own top subspace also counts: see in-subspace",
         "Shuttleworth et al. 2024", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
     Definition(
         "intruder_dimensions_subspace", "intruders outside the subspace", "adapter", "",
-        "how many of the top 10 left singular vectors u of W₀+ΔW have ‖U₁₀(W₀)ᵀu‖ < 0.5, U₁₀ the base's top 10",
+        "how many of the top k left singular vectors u of W₀+ΔW have ‖U_k(W₀)ᵀu‖ < ε, U_k the base's top k; k = 10, "
+        "ε = 0.5 unless a set of claims asks for others",
         "mean over the scope's modules", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
     Definition(

@@ -15,10 +15,11 @@ from inspector.tui.actions import Action
 from inspector.tui.navigation import FILTER, SCRUBBED
 from inspector.tui.probing.views import unmeasured
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, chance_level, page, right
 from inspector.tui.values import number
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST
+from inspector.tui.views.base import Area, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.layers.view import MOST
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 

@@ -122,6 +122,18 @@ def test_what_differs_between_pairs_has_a_sentence_each():
     ]
 
 
+def test_output_similarity_is_told_where_it_is_known_of_all():
+    names, pairs = tuple("abc"), list(combinations("abc", 2))
+    seeds = [replace(SEED_A, seed=n, init_seed=n, a0=f"{n}") for n in range(3)]
+    alike = {metric: dict.fromkeys(pairs, 0.9) for metric in ("cosine", "u1", "v1")}
+    for outputs, told in (((0.5, 0.6, 0.7), True), ((0.5, NAN, 0.7), False)):
+        of = dict(zip(pairs, outputs, strict=True))
+        found = study(names, origins=seeds, norm=dict.fromkeys(names, 1.0), **alike, output_similarity=of)
+        (text,) = texts(found, "runs")
+        assert ("output similarity" in text) is told
+        assert not told or ", output similarity 0.50 to 0.70;" in text
+
+
 def kin(names, groups, sources=None):
     """A study in which the members of each group share a start and nobody else does."""
     of = {name: group for group in groups for name in group}

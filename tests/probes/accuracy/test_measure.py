@@ -221,6 +221,20 @@ def test_nothing_at_all_is_an_error(adapters, tmp_path, here):
 
     with pytest.raises(InspectorError, match="The server is gone"):
         ran(Fake(gone), adapters, task(2), tmp_path)
+    base_alone = ran(Fake(lambda name, question: solver(name, question) if name is None else gone(name, question)),
+                     adapters, task(2), tmp_path / "base")  # fmt: skip
+    assert set(base_alone.failures) == {"a", "b"}
+    assert len(base_alone.base) == 2
+
+
+def test_a_base_that_fails_is_named_as_it_is_shown(adapters, tmp_path, here):
+    def reply(name, question):
+        if name is None:
+            raise InspectorError("Out of memory.")
+        return solver(name, question)
+
+    engine = Fake(reply)
+    assert ran(engine, adapters, task(2), tmp_path).failures == {engine.base: "Out of memory."}
 
 
 def test_problems_that_do_not_fit_are_left_out_and_said(adapters, tmp_path, here):
@@ -236,8 +250,11 @@ def test_the_same_adapter_under_two_names_is_asked_once(tmp_path, here):
     folder = write_random(tmp_path / "same")
     found, _ = open_sources([f"one={folder}", f"two={folder}"])
     engine = Fake(lambda _name, _question: "1")
-    results = ran(engine, found, task(4), tmp_path / "records")
+    told = []
+    results = ran(engine, found, task(4), tmp_path / "records", progress=lambda *report: told.append(report[1:]))
     assert len(engine.asked) == 8
+    assert told[-1] == (12, 12)
+    assert sorted({done for done, _ in told}) == [0, 1, 2, 3, 4, 6, 8, 10, 12], "an answer of the two counts twice"
     assert results.adapters[0] == results.adapters[1]
     assert results.complete
 
