@@ -53,8 +53,8 @@ _ORIGIN = "groups, Sensitivity, reports"
 _READERS = {
     "method": f"{_ORIGIN}, Objectives", "formula": "Objectives", "lr": _ORIGIN, "data_seed": _ORIGIN,
     "init_seed": _ORIGIN, "a0": "lineage, what of two starts is comparable", "step": f"{_ORIGIN}, `watch`, `verify`",
-    "steps": "`watch`, `verify`", "base_digest": "probes of the base", "base_weights": "probes of the base",
-    "dtype": "probes of the base",
+    "steps": "`watch`, `verify`", "examples": "claims", "base_digest": "probes of the base",
+    "base_weights": "probes of the base", "dtype": "probes of the base",
 }  # fmt: skip
 _EXAMPLE = {
     "method": "sft", "formula": "−log π(y | x)", "lr": 5e-6, "data_seed": 42, "init_seed": 42, "a0": "9f86d081884c7d65",
@@ -69,7 +69,8 @@ _EXITS = {
     ),
     main.BAD_INPUT: "bad input or usage, or nothing could be opened",
     main.INCOMPLETE: (
-        "something could not be opened or analysed, though the rest was; `watch`: a checkpoint could not be read; "
+        "something could not be opened or analysed, though the rest was; `train`: a method was left out; `watch`: a "
+        "checkpoint could not be read; "
         "`convert`, `merge-preview --write`: what was written lacks something of the update"
     ),
     main.INTERRUPTED: "interrupted (Ctrl-C)",

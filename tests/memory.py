@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo
 
 Factors = Mapping[ModuleId, tuple[torch.Tensor, torch.Tensor]]
 

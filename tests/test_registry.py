@@ -22,7 +22,7 @@ from inspector.tui.help import help_text
 from inspector.tui.state import AppState
 from inspector.tui.theme import ink_for
 from inspector.tui.views.base import Area
-from inspector.tui.views.layers import LayersView
+from inspector.tui.views.layers.view import LayersView
 from inspector.tui.views.map import MapView
 from tests.claims.studies import claim, claims
 from tests.memory import random_adapter

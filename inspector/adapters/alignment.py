@@ -18,8 +18,8 @@ from inspector.adapters.fused import Known, Rows, Shape, Words, cuts
 from inspector.adapters.leftovers import leftovers, warned
 from inspector.adapters.model import Adapter, LoraModule
 from inspector.common.text import count, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId, alike, generic, in_order, module_ids, split, telling, words
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

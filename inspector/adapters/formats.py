@@ -20,7 +20,7 @@ from inspector.adapters.peft import folder as peft_folder
 from inspector.adapters.readers import full, gguf, image, mlx, torchtune
 from inspector.common.errors import InspectorError
 from inspector.common.text import distinct, plain, some
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 _WHOLE_MODEL = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")
 

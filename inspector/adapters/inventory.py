@@ -17,7 +17,7 @@ from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.readers import full
 from inspector.adapters.sources import Local, Remote, as_source, name_places, parse
 from inspector.common.errors import InspectorError, NotAnAdapterError
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.warnings import beside, of_folders
 
 WITH_BASE = "needs --base when opened"

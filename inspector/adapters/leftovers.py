@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from inspector.adapters.model import Adapter
 from inspector.common.text import count, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import generic, same_base
-from inspector.study.study import HealthIssue
 
 Shape = tuple[int, int]
 Kinds = frozenset[tuple[str, tuple[tuple[Shape, int], ...]]]

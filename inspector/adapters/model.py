@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.common.errors import InspectorError
+from inspector.study.adapter_info import UNSCALED, AdapterInfo
 from inspector.study.module_id import ModuleId
-from inspector.study.study import UNSCALED, AdapterInfo
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,8 +21,8 @@ from inspector.adapters.stored import fetch as fetch_stored
 from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.common.interruptible import interruptible
 from inspector.common.text import plain
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.provenance import RECORD, Origin, origin_of
-from inspector.study.study import HealthIssue
 from inspector.study.warnings import beside
 
 if TYPE_CHECKING:

@@ -67,9 +67,9 @@ def compare(
     """
     from inspector.adapters.alignment import aligned
     from inspector.analysis.analyse import analyse
-    from inspector.workflows import analyze
+    from inspector.workflows import asked
 
-    study = analyse(aligned(_opened(adapters)), analyze.settings(k=k, modules=modules, **more))
+    study = analyse(aligned(_opened(adapters)), asked.settings(k=k, modules=modules, **more))
     if not study.modules:
         raise InspectorError("None of the adapters has a module that can be analysed.")
     return NotebookStudy.of(study)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inspector.adapters.model import Adapter, LoraModule
@@ -33,7 +33,8 @@ class Attached:
 
     def __init__(self, base: Base) -> None:
         self.base = base
-        self._names = Names(_linear_modules(base.model))
+        self._linear = _linear_modules(base.model)
+        self._names = Names(self._linear)
         self._slots: dict[str, str] = {}
         self._scales: dict[str, dict[str, float]] = {}
         self._activated: dict[str, Activated] = {}
@@ -50,6 +51,12 @@ class Attached:
         """The base's linear map that this is the update of, as it was before any adapter; None where it has none."""
         name = self._names.find(of.path)
         return None if name is None else _inner(self.base.model.get_submodule(name))
+
+    def linear_maps(self) -> Iterator[Any]:
+        """The base's linear maps but its output head, as they were before any adapter."""
+        head = self.base.model.get_output_embeddings()
+        found = (_inner(self.base.model.get_submodule(name)) for name in self._linear)
+        return (module for module in found if module is not head)
 
     def check(self, adapter: Adapter) -> None:
         """Raise InspectorError with the first module that the base does not have, or has in another shape."""

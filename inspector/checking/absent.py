@@ -9,8 +9,8 @@ from itertools import starmap
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.common.text import count, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId, in_order, module_ids, split
-from inspector.study.study import HealthIssue
 
 _MOST_DIGITS, _MOST_PLACES = 6, 200_000
 """Of a layer's number, and modules of a stack as its layers and names allow: beyond them no end is looked for."""

@@ -12,8 +12,8 @@ from inspector.adapters.opening import Failure
 from inspector.checking.checks import Checked
 from inspector.checking.precision import Merged
 from inspector.checking.together import Together
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 
 VERSION = 1
 

@@ -13,7 +13,8 @@ from inspector.analysis.analyse import analyse
 from inspector.checking.absent import gaps
 from inspector.checking.fit import Fit, fit
 from inspector.checking.precision import Precision, precision
-from inspector.study.study import HealthIssue, Settings, Study
+from inspector.study.adapter_info import HealthIssue
+from inspector.study.study import Settings, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from inspector.adapters.tensors.base_experts import Weight
 from inspector.adapters.tensors.layout import stored_in_out
 from inspector.checking.absent import absent
 from inspector.common.text import some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""What is left of ΔW when it is merged into the base in bfloat16, measured on the tensors themselves."""
+"""What is left of ΔW when it is merged into the base and rounded, or served beside it, measured on the tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
 from typing import TYPE_CHECKING
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
 from inspector.checking.fit import Fit
+from inspector.checking.rounding import BF16, Rule, largest_of
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _ROWS = 1024
@@ -24,14 +26,14 @@ _ENOUGH = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Sums over a weight, or over several: what a merge in bfloat16 does instead of adding ΔW."""
+    """Sums over a weight, or over several: what a merge does when it rounds, instead of adding ΔW."""
 
     base: float = 0.0
-    """‖W₀‖²_F of the base as bfloat16 holds it."""
+    """‖Q(W₀)‖²_F: of the base as it is served."""
     meant: float = 0.0
     """‖ΔW‖²_F."""
     done: float = 0.0
-    """‖D‖²_F of D = bf16(W₀ + ΔW) − W₀."""
+    """‖D‖²_F of D = Q(W₀ + ΔW) − Q(W₀)."""
     both: float = 0.0
     """⟨ΔW, D⟩_F."""
 
@@ -44,6 +46,11 @@ class Merged:
         if not self.meant:
             return nan
         return self.both / sqrt(self.meant * self.done) if self.done else 0.0
+
+    @property
+    def strength(self) -> float:
+        """⟨ΔW, D⟩/‖ΔW‖²: how much of ΔW is there, whatever else is."""
+        return self.both / self.meant if self.meant else nan
 
     @property
     def energy_lost(self) -> float:
@@ -80,32 +87,71 @@ class Precision:
 def precision(
     adapter: Adapter, base: BaseWeights, fit: Fit, *, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Precision:
-    """Merge every module that fits, row block by row block, and compare. W₀ is first rounded to bfloat16 itself."""
-    modules = {}
+    """Merge every module that fits in bfloat16, row block by row block, and compare."""
+    return served(adapter, base, fit, (BF16,), progress=progress)[BF16.name]
+
+
+def served(
+    adapter: Adapter,
+    base: BaseWeights,
+    fit: Fit,
+    rules: Sequence[Rule],
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, Precision]:
+    """The merge by each rule, by its name: a module at a time, so that one matrix of the base is in memory."""
+    found: dict[str, dict[ModuleId, Merged]] = {rule.name: {} for rule in rules}
     for n, (id_, weight) in enumerate(fit.weights.items()):
         B, A = adapter.load(id_)
         W = weight.read(base)
-        scale = adapter.modules[id_].scale.known
-        modules[id_] = merged(W.T if id_ in fit.turned else W, B, A, scale)
+        one = merged(W.T if id_ in fit.turned else W, B, A, adapter.modules[id_].scale.known, rules)
+        for name, sums in (one or {}).items():
+            found[name][id_] = sums
         progress(n + 1, len(fit.weights))
-    return Precision({id_: found for id_, found in modules.items() if found is not None})
+    return {name: Precision(modules) for name, modules in found.items()}
 
 
-def merged(W: Tensor, B: Tensor, A: Tensor, scale: float) -> Merged | None:
-    """W (d_out, d_in), B (d_out, r), A (r, d_in); None where ΔW holds NaN or Inf."""
+def merged(W: Tensor, B: Tensor, A: Tensor, scale: float, rules: Sequence[Rule] = (BF16,)) -> dict[str, Merged] | None:
+    """W (d_out, d_in), B (d_out, r), A (r, d_in), by each rule; None where ΔW holds NaN or Inf."""
     import torch
 
     B, A = B.float() * scale, A.float()
-    total = Merged()
-    for top in range(0, W.shape[0], _ROWS):
-        rows = slice(top, top + _ROWS)
-        held = W[rows].to(torch.bfloat16).float()
-        meant = B[rows] @ A
+    largest = [(0.0, 0.0)]
+    for held, meant in _blocks(W, B, A):
         if not bool(torch.isfinite(meant).all()):
             return None
-        done = (held + meant).to(torch.bfloat16).float() - held
-        total += Merged(_dot(held, held), _dot(meant, meant), _dot(done, done), _dot(meant, done))
+        largest.append((largest_of(held), largest_of(held + meant)))
+    before, after = map(max, zip(*largest, strict=True))
+    total = {rule.name: Merged() for rule in rules}
+    for W0, meant in _blocks(W, B, A):
+        for rule in rules:
+            was = rule.rounded(W0, before)
+            done = rule.rounded((was if rule.held else W0) + meant, after) - was
+            total[rule.name] += Merged(_dot(was, was), _dot(meant, meant), _dot(done, done), _dot(meant, done))
     return total
+
+
+def _blocks(W: Tensor, B: Tensor, A: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows of W₀ and of ΔW, in float32; so many at a time that blocks of a quantiser are never cut."""
+    for top in range(0, W.shape[0], _ROWS):
+        rows = slice(top, top + _ROWS)
+        yield W[rows].float(), B[rows] @ A
+
+
+def beside(adapter: Adapter, kind: torch.dtype) -> Precision:
+    """The adapter unmerged, its factors rounded to this type: s·Q(B)·Q(A) beside a base that is served as it may be.
+
+    From the Gram matrices of the factors alone, in float64: ⟨BA, B′A′⟩ = Σ (BᵀB′)∘(AA′ᵀ).
+    """
+    modules = {}
+    for id_, module in adapter.modules.items():
+        B, A = adapter.load(id_)
+        held = module.scale.known * B.to(kind).double(), A.to(kind).double()
+        B, A = module.scale.known * B.double(), A.double()
+        both = ((B.T @ held[0]) * (A @ held[1].T)).sum()
+        meant, done = (((b.T @ b) * (a @ a.T)).sum() for b, a in ((B, A), held))
+        modules[id_] = Merged(0.0, *(float(x) for x in (meant, done, both)))
+    return Precision(modules)
 
 
 def _dot(x: Tensor, y: Tensor) -> float:

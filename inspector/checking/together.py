@@ -11,8 +11,8 @@ from inspector.adapters.alignment import cut_up
 from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT as FULL
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId, generic, in_order
-from inspector.study.study import HealthIssue
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,69 @@
-"""Reading a YAML mapping field by field: what is wrong is said with the file, the claim and the field."""
+"""Reading a YAML mapping field by field: every fault is said with the file, the claim and the field."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 
 Choice = TypeVar("Choice", bound=str)
+Found = TypeVar("Found")
 _LONGEST = 10_000
+_SHOWN = 20
+
+
+class FaultError(InspectorError):
+    """What is wrong with one field."""
+
+
+class Faults(list[str]):
+    """What is wrong with a file, a sentence each."""
+
+    def tried(self, read: Callable[[], Found]) -> Found | None:
+        """What `read` finds; None if it is at fault, which is noted."""
+        try:
+            return read()
+        except FaultError as fault:
+            self.append(str(fault))
+            return None
+
+    def refuse(self, file: str) -> None:
+        """Raise InspectorError with all of them, the first twenty in words."""
+        if len(self) == 1:
+            raise InspectorError(self[0])
+        if self:
+            lines = [fault.removeprefix(file).lstrip(":, ") for fault in self[:_SHOWN]]
+            more = [f"… and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
+            raise InspectorError("\n  ".join([f"{file} has {len(self)} faults:", *lines, *more]))
 
 
 class Fields:
-    """The fields of one mapping; `where` stands before every complaint."""
+    """The fields of one mapping; `where` stands before every complaint, `faults` takes those that end nothing."""
 
-    def __init__(self, found: Any, where: str, known: Sequence[str]) -> None:
-        self.where = where
+    def __init__(self, found: Any, where: str, known: Sequence[str], faults: Faults) -> None:
+        self.where, self.faults = where, faults
         if not isinstance(found, dict):
             self.refuse("", f"must be fields ({', '.join(known[:3])}, …), not {_kind(found)}")
         self._found: dict[Any, Any] = found
         for name in found:
             if name not in known:
-                self.refuse("", f"no field {_quoted(name)} is known.{hint(name, known)}")
+                self.note("", f"no field {_quoted(name)} is known.{hint(name, known)}")
+
+    def note(self, field: str, complaint: str) -> None:
+        """A fault that leaves the rest readable."""
+        self.faults.append(self._said(field, complaint))
 
     def refuse(self, field: str, complaint: str) -> NoReturn:
-        """Raise InspectorError: `set.yaml: claim cos-dpo, relation: …`."""
+        """Raise FaultError: `set.yaml: claim cos-dpo, relation: …`."""
+        raise FaultError(self._said(field, complaint))
+
+    def _said(self, field: str, complaint: str) -> str:
         place = ", ".join(part for part in (self.where, field) if part)
-        raise InspectorError(f"{place}: {complaint.rstrip('.?')}{'?' if complaint.endswith('?') else '.'}")
+        return f"{place}: {complaint.rstrip('.?')}{'?' if complaint.endswith('?') else '.'}"
 
     def __contains__(self, field: str) -> bool:
         return self._found.get(field) is not None
@@ -78,6 +112,13 @@ class Fields:
         if not math.isfinite(value):
             self.refuse(field, f"must be a number, not {_quoted(found)}")
         return value
+
+    def yes(self, field: str, *, default: bool = False) -> bool:
+        """yes or no."""
+        found = self._found.get(field, default)
+        if found is not None and not isinstance(found, bool):
+            self.refuse(field, f"must be yes or no, not {_quoted(found)}")
+        return bool(found)
 
     def whole(self, field: str, default: int, least: int) -> int:
         """A whole number from `least` on."""

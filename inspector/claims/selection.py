@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from inspector.claims.facts import DEFINED, NUMBERS, as_number
 from inspector.claims.model import Selector
+from inspector.claims.subjects import NotMeasuredError, Where, subjects
+from inspector.common.arrays import Floats
 from inspector.common.text import some
-from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
 from inspector.study.study import Scope, Study
 
 Numbers = tuple[float, ...]
-
-
-class NotMeasuredError(Exception):
-    """Why a selected number is not there, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +37,16 @@ class Selected:
         return " ↔ ".join(self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The names of a set -> the adapters of a study."""
-
-    study: Study
-    at: Mapping[str, int]
-
-    @classmethod
-    def of(cls, study: Study, aliases: Mapping[str, str]) -> Where:
-        """By name, else by the last part of a published source: a downloaded folder goes by that."""
-        by_alias = {aliases[name]: i for i, name in enumerate(study.names) if name in aliases}
-        own = {name: i for i, name in enumerate(study.names) if name in set(aliases.values())}
-        return cls(study, by_alias | own)
-
-    def missing(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if name not in self.at]
-
-
 def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...]:
     """The selected numbers in the claim's order. Raises NotMeasuredError."""
     scope = _scope(selector)
-    values = where.study.block(metric, scope)
+    values = _block(where.study, metric, scope)
     if values is None:
-        known = any(where.study.block(metric, other) is not None for other in ("global", "layer", "module"))
+        known = any(_block(where.study, metric, other) is not None for other in ("global", "layer", "module"))
         raise NotMeasuredError(f"{metric} has no {scope} numbers" if known else f"{metric} was not measured")
     positions = _places(where.study, selector)
     found: list[Selected] = []
-    subjects: Sequence[tuple[str, ...]] = selector.pairs or [(name,) for name in selector.adapters] or [()]
-    for names in subjects:
+    for names in subjects(where, selector):
         rows = values[tuple(where.at[name] for name in names)]
         for position in positions:
             place = where.study.places(scope)[position]
@@ -79,24 +56,16 @@ def select(where: Where, metric: str, selector: Selector) -> tuple[Selected, ...
     return tuple(found)
 
 
-def reduced(selector: Selector, found: Sequence[Selected]) -> Numbers:
-    """What the selector's statistic makes of the numbers; for the layer of an extreme, of each subject's own."""
-    if selector.statistic in {"argmin layer", "argmax layer"}:
-        best = min if selector.statistic == "argmin layer" else max
-        rows = [list(own) for _, own in itertools.groupby(found, attrgetter("names"))]
-        return tuple(float(best(own, key=attrgetter("value")).place.layer or 0) for own in rows)
-    numbers = [one.value for one in found]
-    if selector.statistic == "each":
-        return tuple(numbers)
-    made: dict[str, Callable[[Sequence[float]], Any]] = {
-        "mean": np.mean, "median": np.median, "min": np.min, "max": np.max, "range": np.ptp,
-    }  # fmt: skip
-    return (float(made[selector.statistic](numbers)),)
+def _block(study: Study, metric: str, scope: Scope) -> Floats | None:
+    """The numbers of a metric, or of a fact of the runs."""
+    if metric in NUMBERS:
+        return np.array([[as_number(metric, info)] for info in study.adapters]) if scope == "global" else None
+    return study.block(metric, scope)
 
 
 def _along(study: Study, metric: str, selector: Selector, values: Any) -> list[tuple[float | None, float]]:
     """(index, number) for the k or α that a claim asks for; (None, number) of a metric without."""
-    index = DEFINITIONS[metric].index
+    index = DEFINED[metric].index
     if index == "k":
         return [(k, float(values[k - 1]) if k <= len(values) else math.nan) for k in selector.k]
     if index == "alpha":
@@ -108,7 +77,7 @@ def _along(study: Study, metric: str, selector: Selector, values: Any) -> list[t
 
 def _gap(where: Where, metric: str, gaps: Sequence[Selected], asked: int) -> str:
     """Why there are no numbers there: too high a k, a pair left out, or nothing that has a value."""
-    kind = DEFINITIONS[metric]
+    kind = DEFINED[metric]
     if kind.index == "k" and (short := _too_few(where, gaps)):
         limit, allowed = short
         noun = "angles" if "angle" in metric else "values"

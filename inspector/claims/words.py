@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from inspector.claims.model import Claim
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from inspector.claims.model import Claim, Selector
 from inspector.claims.selection import Numbers, Selected
+
+if TYPE_CHECKING:
+    from inspector.claims.verdicts import Outcome
 
 MOST = 3
 """So many of those that break a claim are named."""
@@ -21,11 +27,42 @@ def published(claim: Claim) -> str:
 
 
 def quantity(claim: Claim, metric: str) -> str:
-    """What is compared with the published number: `cosine`, `ratio of norm`, `range of lens_depth`."""
-    statistic = claim.selector.statistic
-    extremes = {"argmin layer": "layer of least", "argmax layer": "layer of largest"}
-    words = extremes.get(statistic, f"{statistic} of") if statistic != "each" else "ratio of" if claim.ratio else ""
-    return f"{words} {metric}".strip()
+    """What is compared with the published number: `cosine`, `ratio of norm`, `fraction of cosine above 0.9`."""
+    said = _reduced(claim.selector, metric)
+    if claim.other is None or claim.side == "than":
+        return said
+    beside = claim.beside(metric)
+    if claim.side == "with":
+        return f"{claim.selector.statistic} of {metric} and {beside}"
+    what = "ratio" if claim.side == "over" else "difference"
+    return f"{what} of {said}" if beside == metric else f"{what} of {said} and {beside}"
+
+
+def _reduced(selector: Selector, metric: str) -> str:
+    statistic = selector.statistic
+    words = {"argmin layer": "layer of least", "argmax layer": "layer of largest", "each": ""}
+    if selector.q is not None:
+        words["quantile"] = f"{number(selector.q)} quantile of"
+    said = f"{words.get(statistic, f'{statistic} of')} {metric}".strip()
+    if selector.that is None:
+        return said
+    return f"{said} {selector.that.bound} {' and '.join(map(number, selector.that.value))}"
+
+
+def contradictions(outcomes: Sequence[Outcome]) -> list[str]:
+    """`a (≥ 0.97: does not hold) against b (≈ 0.967: holds)`: the pairs of claims that cannot both hold."""
+    by_id = {outcome.claim.id: outcome for outcome in outcomes}
+    found: dict[frozenset[str], str] = {}
+    for outcome in outcomes:
+        for other in outcome.claim.contradicts:
+            if other in by_id:
+                both = f"{_judged(outcome)} against {_judged(by_id[other])}"
+                found.setdefault(frozenset((outcome.claim.id, other)), both)
+    return list(found.values())
+
+
+def _judged(outcome: Outcome) -> str:
+    return f"{outcome.claim.id} ({published(outcome.claim)}: {outcome.text})"
 
 
 def listed(values: Numbers, most: int = 5) -> str:

@@ -90,21 +90,21 @@ def analyze(
     logit lens, intruder dimensions, accuracy.
     """
     from inspector.claims.bundled import claim_set
-    from inspector.workflows import analyze
+    from inspector.workflows import analyze, asked
 
     against = more.pop("against")
     measuring = {name: more.pop(name) for name in ("k", "modules", "sides")}
     if not more["probes"]:
         refuse_unread(_OF_PROBES, "says how to run the base, and nothing asks for that: add --probe.")
     refuse_for_study(sources)
-    asked = {"tables": more.pop("tables"), "summary": more.pop("summary"), "by": more.pop("by") or ""}
-    parts = analyze.Parts(analyze.metric_names(metrics), analyze.scope_names(scopes), **asked)
+    printed = {"tables": more.pop("tables"), "summary": more.pop("summary"), "by": more.pop("by") or ""}
+    parts = analyze.Parts(asked.metric_names(metrics), asked.scope_names(scopes), **printed)
     return analyze.analyze(
         sources,
         out=out,
         parts=parts,
-        settings=analyze.settings(device=more["device"], **measuring),
-        request=analyze.request(base=read_options.base_name, **more),
+        settings=asked.settings(device=more["device"], **measuring),
+        request=asked.request(base=read_options.base_name, **more),
         read_options=read_options,
         against=claim_set(against) if against else None,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from inspector.cli import completion
-from inspector.cli.options import DEBUG, DEVICE, SETTINGS, reading
+from inspector.cli.options import DEBUG, DEVICE, SETTINGS, reading, refuse_unread
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("merge-preview", context_settings=SETTINGS)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE[:WEIGHT]…", shell_complete=completion.SOURCES)
-@click.option("--rank", type=click.IntRange(1), help="Target rank.  [default: the parents' largest]")
+@click.option("--rank", type=click.IntRange(1), help="Rank whose energy is shown.  [default: the parents' largest]")
 @click.option(
     "--by",
     multiple=True,
@@ -41,16 +41,18 @@ def merge_preview(
 
     The weight is the number after the last colon of a source, and 1 without one: sft=out/sft:0.5 out/dpo:-0.2. The
     verdict on the parts comes first, then the norm of the sum, its cosine to each part, energy ratio, interference,
-    rank, and the energy kept at --rank. Parts of different bases are refused.
+    rank, and the energy that --rank would keep. Parts of different bases are refused.
 
-    Nothing is written but what is asked for: --write DEST is the exact sum (of rank Σr), or with --rank R its best
-    approximation of that rank.
+    Nothing is written but what is asked for: --write DEST is the exact sum, of rank Σr. `inspector resize` makes that
+    smaller.
 
     Exit code 3 where a module cannot be added, and where something that is, or may be, of a parent's update is not in
     what was written: DoRA magnitudes, biases, energy of a dense update, a tensor that is not understood.
     """
     from inspector.workflows import merge_preview
 
+    if dest is not None:
+        refuse_unread(("rank",), "is of what is shown; --write writes the exact sum: run inspector resize on it.")
     return merge_preview.merge_preview(
         sources, rank=rank, dest=dest, out=out, device=device, by=by, read_options=read_options
     )

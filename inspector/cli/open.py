@@ -83,13 +83,13 @@ def _open(
     """The app on a terminal; the tables anywhere else, so that nothing hangs in a pipe or in CI."""
     _suggest_command(sources)
     if not on_terminal():
-        from inspector.workflows import analyze
+        from inspector.workflows import analyze, asked
 
         if not sources:
             raise InspectorError("No terminal and no source: name what to print, as in `inspector analyze ADAPTER…`.")
         return analyze.analyze(
             sources,
-            settings=analyze.settings(k=k),
+            settings=asked.settings(k=k),
             read_options=read_options,
             against=published.reference if published else None,
         )

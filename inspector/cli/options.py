@@ -36,6 +36,13 @@ DTYPE = click.option(
     show_default=True,
     help="Of the base: auto, float32, bfloat16, float16.",
 )
+TASK = click.option(
+    "--task",
+    default="arithmetic",
+    show_default=True,
+    shell_complete=completion.TASKS,
+    help="Problems whose answers are read: bundled, of the Hub, or a .jsonl.",
+)
 
 AGAINST = click.option(
     "--against",
@@ -50,6 +57,7 @@ _RUN = {
     "": "its weights are read, it is not run.",
     "always": "and to run it [default there: what the adapters name].",
     "for claims": "and to run it, where claims ask for that.",
+    "for losses": "and to run it, for losses.",
 }
 READING = ("base", "allow_pickle", "svd_rank", "alpha", "same_base")
 """The options of `reading` that every command has."""

@@ -51,9 +51,9 @@ def report(sources: tuple[str, ...], claims: str, read_options: ReadOptions, **m
     STUDY is a file that `inspector analyze --out` wrote (.json, .parquet), with what its probes measured; other
     sources are measured first, their weights alone.
     """
-    from inspector.workflows import analyze
+    from inspector.workflows import asked
     from inspector.workflows.report import Outputs, write_report
 
     refuse_for_study(sources)
     outputs = Outputs(*(more.pop(name) for name in ("page", "figures", "markdown")))
-    return write_report(sources, outputs, settings=analyze.settings(**more), claims=claims, read_options=read_options)
+    return write_report(sources, outputs, settings=asked.settings(**more), claims=claims, read_options=read_options)

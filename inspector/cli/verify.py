@@ -93,7 +93,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, read_o
     from inspector.claims.template import template
     from inspector.common.assets import demo_sources
     from inspector.common.files import refuse_place, replacing
-    from inspector.workflows import analyze
+    from inspector.workflows import analyze, asked
 
     refuse_for_study(sources)
     to_file = None if file is None or str(file) == "-" else file
@@ -106,7 +106,7 @@ def new(file: Path | None, sources: tuple[str, ...], k: int, device: str, read_o
         refuse_place(to_file)
     bundled = [source for source in demo_sources() if Path(source).name in {"sft", "dpo"}]
     study, complete = analyze.measured(
-        sources or bundled, analyze.settings(k=k, device=device), read_options=read_options
+        sources or bundled, asked.settings(k=k, device=device), read_options=read_options
     )
     text = template(study, to_file.parent if to_file is not None else Path())
     if to_file is None:

@@ -109,17 +109,17 @@ def keep(sketches: Sketches, count: int) -> list[tuple[int, int, float]]:
 
     Farthest first [Gonzalez 1985], at most twice the best possible distance, from the one that moved most. Distances
     ‖ΔW_i − ΔW_j‖ are estimates, relative to the largest norm; their relative error is that of the sketches, about 3 %.
+    Fewer than `count` where these leave no distance, as of copies.
     """
     norms = np.nan_to_num(sketches.numbers("norm"), nan=1.0)
     points = np.stack([s.update for s in sketches.all]) * (norms / max(norms.max(), 1e-300))[:, None]
     chosen = [int(norms.argmax())]
     distance = np.linalg.norm(points - points[chosen[0]], axis=1)
     nearest = np.zeros(len(points), dtype=np.int_)
-    while len(chosen) < min(count, len(points)):
+    while len(chosen) < count and distance.max() > 0:
         chosen.append(int(distance.argmax()))
         to_new = np.linalg.norm(points - points[chosen[-1]], axis=1)
         nearest[to_new < distance] = len(chosen) - 1
-        nearest[chosen[-1]] = len(chosen) - 1
         distance = np.minimum(distance, to_new)
     return [(i, int((nearest == n).sum()) - 1, float(distance[nearest == n].max())) for n, i in enumerate(chosen)]
 

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from inspector.insights.lineage import Similarity, fitting, start
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.provenance import Origin, run_of
-from inspector.study.study import AdapterInfo, Study
+from inspector.study.study import Study
 
 Change = Literal["seed", "learning rate", "seed and learning rate", "nothing told"]
 GROUPINGS = ("method", "seed", "lr")

@@ -13,9 +13,10 @@ from inspector.common.arrays import Floats
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 from inspector.geometry.sums import Sums, sums
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import base_key
-from inspector.study.study import SCOPES, AdapterInfo, Scope, Study
+from inspector.study.study import SCOPES, Scope, Study
 
 Flags = NDArray[np.bool_]
 NOT_MERGED = "is an activated LoRA: ΔW holds from its invocation tokens on alone, and that of a sum would everywhere"

@@ -1,4 +1,4 @@
-"""A weighted sum as an adapter of its own: the exact concatenation of its parents, or its best truncation."""
+"""A weighted sum as an adapter of its own: the exact concatenation of its parents."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from inspector.adapters.peft.placing import cautions, placed
 from inspector.adapters.peft.writer import write_peft
 from inspector.adapters.tensors.unwritable import energy_lost, lost, unneeded
 from inspector.adapters.updates.factors import as_stored
-from inspector.analysis.analyse import device_named
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain, some
 from inspector.merging.preview import Preview, refuse_activated, refused
 from inspector.merging.spectra import parents
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, Study
+from inspector.study.study import Study
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from inspector.adapters.files.base_weights import BaseWeights
 
 
@@ -89,23 +87,22 @@ def write(
     dest: Path,
     adapters: Sequence[Adapter],
     preview: Preview,
-    rank: int | None,
     *,
     base: BaseWeights | None = None,
-    device: str = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Written:
-    """Write Σ w_iΔW_i as a PEFT folder: exactly, or its best approximation of this rank in every module.
+    """Write Σ w_iΔW_i as a PEFT folder, exactly.
 
     Raises InspectorError where a parent is an activated LoRA, where parents name different bases, where a module cannot
     be added, or where `dest` exists. `base`: the experts go where it has them.
     """
+    from inspector.geometry.merging import concatenated
+
     refuse_activated(preview.study.adapters, preview.weights)
     refuse_to_write_other_bases(adapters, preview.weights)
     refuse_unaddable(preview.study, preview.weights)
     refuse_cut(adapters, preview.weights)
     refuse_other_kernels(adapters, preview.weights)
-    device = device_named(device)
     modules: dict[str, Factors] = {}
     places: list[LoraModule] = []
     lookup = Base(base) if base else None
@@ -116,10 +113,11 @@ def write(
             place = placed(next((one for one in named if one.spelt), named[0]), lookup)
             places.append(place)
             pairs = ((as_stored(a.load(module), (m := a.modules[module]).dtype), w * m.scale.known) for a, w in here)
-            modules[place.path], cost = _factors([(B, A, w) for (B, A), w in pairs], rank, place, device)
+            B, A, scale, cost = concatenated([(B, A, w) for (B, A), w in pairs])
+            modules[place.path] = Factors.stored((B, A), scale, place)
             worst = max(worst, cost)
         progress(done, len(preview.study.modules))
-    how = _how(preview, rank, worst)
+    how = _how(preview, worst)
     name = next((a.base for a, w in zip(adapters, preview.weights, strict=True) if w and a.base), "")
     missing = tuple(_lost(adapters, preview))
     transposed = all(TRANSPOSED in info.findings for info in _parts(preview))
@@ -130,33 +128,14 @@ def write(
     return Written(f"Wrote {plain(dest)}: {count(len(modules), 'module')} of rank {span}. {how}", notes, missing)
 
 
-def _factors(
-    parts: list[tuple[Tensor, Tensor, float]], rank: int | None, module: LoraModule, device: str
-) -> tuple[Factors, float]:
-    """One module's factors, and what rounding the weights into them cost."""
-    import torch
-
-    from inspector.geometry.merging import concatenated, truncated
-
-    if rank is None:
-        B, A, scale, cost = concatenated(parts)
-        return Factors.stored((B, A), scale, module), cost
-    B, A = truncated(parts, rank, device)
-    dtype = torch.float64 if any(torch.float64 in {b.dtype, a.dtype} for b, a, _ in parts) else torch.float32
-    return Factors.stored((B.to("cpu", dtype), A.to("cpu", dtype)), 1.0, module), 0.0
-
-
 def _parts(preview: Preview) -> list[AdapterInfo]:
     return [info for info, w in zip(preview.study.adapters, preview.weights, strict=True) if w]
 
 
-def _how(preview: Preview, rank: int | None, worst: float) -> str:
+def _how(preview: Preview, worst: float) -> str:
     """How what was written relates to the sum."""
     if float(preview.sums.norm(preview.scope())) == 0:
         return "The parts cancel: the sum is zero, and what was written is no more than rounding."
-    if rank is not None:
-        share = float(preview.kept(preview.scope(), rank))
-        return f"The best approximation of rank {rank} in every module: {100 * share:.4g} % of the sum's energy."
     if worst == 0:
         return "ΔW is the sum to the last bit: the parents' factors side by side, their weights in α and signs."
     return f"ΔW is the sum: the parents' factors side by side, weights multiplied into B (rounding it by {worst:.0e})."

@@ -52,6 +52,10 @@ class Request:
     batch: int = 0
     new_tokens: int = 0
     """Longest answer in tokens when generating."""
+    top: int = 10
+    """Of how many top directions intruders are counted."""
+    epsilon: float = 0.5
+    """Below this resemblance to the base's, one is an intruder."""
 
     def checked(self, adapters: Sequence[Adapter]) -> Request:
         """The request with its defaults filled in; raises InspectorError for what cannot be."""

@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from pathlib import Path, PurePath, PureWindowsPath
 
-from inspector.study.study import AdapterInfo, ProbeInfo, Study
+from inspector.study.adapter_info import AdapterInfo
+from inspector.study.study import ProbeInfo, Study
 
 _WITHIN = re.compile(r"(?<![\w.<>/:~\\…-])(?:~[\w.-]*/|/[^\s/'\",;:()<>|]+/|[A-Za-z]:\\)[^\s'\",;:()<>|]*")
 """A path from the root or from a home within a sentence: of two steps at least, for `/s` is none."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.diff_numbers import Moved, moved_numbers
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import SCOPES, AdapterInfo, Scope, Study
+from inspector.study.study import SCOPES, Scope, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,12 @@ from inspector.common.nearby import nearby
 from inspector.common.spreadsheet import cell
 from inspector.common.text import distinct, plain
 from inspector.common.validate import typed
+from inspector.study.adapter_info import AdapterInfo, HealthIssue
 from inspector.study.module_id import ModuleId
 from inspector.study.probe_results import with_cautions
 from inspector.study.provenance import Origin
 from inspector.study.row_groups import row_groups
-from inspector.study.study import SCOPES, AdapterInfo, HealthIssue, ProbeInfo, Scope, Settings, Study
+from inspector.study.study import SCOPES, ProbeInfo, Scope, Settings, Study
 from inspector.study.table import COLUMNS, NUMBERS, blocks, rows
 
 _OWN = "adapter-inspector "

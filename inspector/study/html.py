@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from inspector.common.text import plain
-from inspector.study.study import AdapterInfo
+from inspector.study.adapter_info import AdapterInfo
 
 
 def adapter_html(info: AdapterInfo) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.text import plain
-from inspector.study.left_behind import facts_beside
+from inspector.study.run_facts import facts_beside
 
 RECORD = "run.json"
 _LARGEST = 2**20
@@ -37,6 +37,8 @@ class Origin:
     """Of the whole training: more than `step` where an earlier one is reported."""
     logged_lr: float | None = None
     """The highest rate that a log shows, where nothing tells the one configured: that is at least as high."""
+    rows: int | None = None
+    """How many examples it trained on: rows, pairs or prompts."""
 
     @property
     def label(self) -> str:
@@ -166,6 +168,7 @@ def _recorded(record: Mapping[str, Any]) -> Origin:
         _whole(record.get("step")),
         RECORD,
         _whole(record.get("steps")),
+        rows=_whole(record.get("examples")),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from inspector.common.text import count, first, some
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 _ALIKE = 3
 """Findings of one kind that are told in full."""

@@ -13,7 +13,7 @@ from inspector.checking.checks import Checked
 from inspector.checking.precision import Precision
 from inspector.checking.together import Together
 from inspector.common.text import count, plain
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 _INDENT = 12
 _SIGNS = {"info": "i", "warning": "!", "error": "✗"}

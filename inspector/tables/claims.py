@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inspector.claims.facts import DEFINED
 from inspector.claims.model import ClaimSet, Selector
 from inspector.claims.selection import Selected
 from inspector.claims.verdicts import VERDICTS, Outcome, Verdict, limits
-from inspector.claims.words import published, quantity
+from inspector.claims.words import contradictions, published, quantity
 from inspector.common.text import count
-from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
 from inspector.tables.tables import UNLIMITED, Page, titled
 
@@ -45,11 +45,25 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {verdict: said.count(verdict) for verdict in VERDICTS}
 
 
+def apart(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """Claims about adapters that can be opened, and those about unpublished ones, which others stand in for."""
+    return [o for o in outcomes if not o.claim.unpublished], [o for o in outcomes if o.claim.unpublished]
+
+
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """`12 hold, 3 do not hold, 20 cannot be measured here`."""
+    """`12 claims: 10 hold, 2 do not hold. 5 about unpublished adapters, which refute nothing: 5 hold.`"""
+    own, others = apart(outcomes)
+    said = [f"{count(len(own), 'claim')}: {_counted(own)}."] if own or not others else []
+    if others:
+        said.append(
+            f"{count(len(others), 'claim')} about unpublished adapters, refuted by no others: {_counted(others)}."
+        )
+    return " ".join(said)
+
+
+def _counted(outcomes: Sequence[Outcome]) -> str:
     said = [(n, _SINGULAR if n == 1 else _PLURAL, verdict) for verdict, n in counts(outcomes).items() if n]
-    known = ", ".join(f"{n} {words.get(verdict, verdict)}" for n, words, verdict in said)
-    return f"{count(len(outcomes), 'claim')}: {known}."
+    return ", ".join(f"{n} {words.get(verdict, verdict)}" for n, words, verdict in said)
 
 
 def as_table(claims: ClaimSet, outcomes: Sequence[Outcome]) -> Table:
@@ -81,8 +95,10 @@ def lines(outcome: Outcome) -> list[tuple[str, str, Verdict]]:
 
 
 def marked(outcome: Outcome, said: Verdict) -> str:
-    """The verdict, with `!` if something limits what it says."""
-    return f"{said} !" if outcome.limited and said != "cannot be measured here" else said
+    """The verdict, with `!` if something limits what it says, `(stand-ins)` if it is of others than it is about."""
+    if said == "cannot be measured here":
+        return said
+    return f"{said}{' !' if outcome.limited else ''}{' (stand-ins)' if outcome.claim.unpublished else ''}"
 
 
 def print_table(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> None:
@@ -110,14 +126,24 @@ def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warn
     console.print(Text(summary(outcomes)))
     if warning:
         console.print(Text(warning, style="yellow"))
-    if found := limits(outcomes):
-        console.print(Text("\n! What limits these verdicts:", style="yellow"))
+    for title, found, style in _notes(claims, outcomes):
+        if found:
+            console.print(Text(f"\n{title}:", style=style))
         for line in found:
-            console.print(Text(f"  {line}", style="yellow"))
-    if doubts := [(o.claim.id, text) for o in outcomes for text in o.claim.disagreements]:
-        console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
-        for claim_id, text in doubts:
-            console.print(Text(f"  {claim_id}: {text}"))
+            console.print(Text(f"  {line}", style=style))
+
+
+def _notes(claims: ClaimSet, outcomes: Sequence[Outcome]) -> tuple[tuple[str, Sequence[str], str], ...]:
+    """(title, lines, style) of what stands below the table, where there is any."""
+    doubts = [f"{o.claim.id}: {text}" for o in outcomes for text in o.claim.disagreements]
+    untold = [f"{o.claim.id}: {text}" for o in outcomes for text in o.claim.limits]
+    return (
+        ("! What limits these verdicts", limits(outcomes), "yellow"),
+        ("Claims of the publication that contradict each other", contradictions(outcomes), ""),
+        ("Where the publication leaves it open or disagrees with itself", doubts, ""),
+        ("What a verdict does not tell", untold, ""),
+        ("Sentences of the publication that nothing here measures", claims.left_out, ""),
+    )
 
 
 def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
@@ -149,7 +175,9 @@ def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") ->
         "address": claims.address,
         "base": claims.base,
         "warning": warning,
-        "counts": counts(outcomes),
+        "counts": counts(apart(outcomes)[0]),
+        "counts_unpublished": counts(apart(outcomes)[1]),
+        "left_out": list(claims.left_out),
         "claims": [_claim(outcome) for outcome in outcomes],
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -157,11 +185,12 @@ def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") ->
 
 def _claim(outcome: Outcome) -> dict[str, Any]:
     claim = outcome.claim
-    side = "over" if claim.ratio else "than"
+    side = claim.side
     return {
         "id": claim.id,
         "statement": claim.statement,
-        "location": claim.location,
+        "location": claim.cited.text,
+        "unpublished": claim.unpublished,
         "selector": _selector(claim.selector),
         **({side: _selector(claim.other)} if claim.other else {}),
         "statistic": claim.selector.statistic,
@@ -178,9 +207,9 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
         "definitions": [
             {
                 "metric": found.metric,
-                "formula": DEFINITIONS[found.metric].formula,
+                "formula": DEFINED[found.metric].formula,
                 "numbers": [_number(one, found.metric) for one in found.selected],
-                **({side: [_number(one, found.metric) for one in found.selected_other]} if claim.other else {}),
+                **({side: [_number(n, claim.beside(found.metric)) for n in found.selected_other]} if side else {}),
                 "measured": list(found.values),
                 "against": list(found.other),
                 "holds": found.holds,
@@ -189,13 +218,16 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
             }
             for found in outcome.measured
         ],
+        "contradicts": list(claim.contradicts),
         "disagreements": list(claim.disagreements),
+        "limits": list(claim.limits),
     }
 
 
 def _selector(selector: Selector) -> dict[str, Any]:
     """What was said of it in the set; nothing of what was not."""
-    return {name: value for name, value in asdict(selector).items() if value not in ((), None)}
+    found = {name: value for name, value in asdict(selector).items() if value not in ((), None, "")}
+    return found | ({"where": dict(selector.where)} if selector.where else {})
 
 
 def _number(one: Selected, metric: str) -> dict[str, Any]:
@@ -207,14 +239,14 @@ def _number(one: Selected, metric: str) -> dict[str, Any]:
     if one.place.path:
         found["module"] = one.place.path
     if one.index is not None:
-        found[DEFINITIONS[metric].index] = one.index
+        found[DEFINED[metric].index] = one.index
     return found | {"value": one.value}
 
 
 def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -> str:
     """A test case for each claim: failed where it does not hold, skipped where it cannot be measured."""
-    found = counts(outcomes)
-    numbers = {"failures": found["does not hold"], "skipped": found["cannot be measured here"], "errors": 0}
+    refuted, unknown = sum(o.refuted for o in outcomes), counts(outcomes)["cannot be measured here"]
+    numbers = {"failures": refuted, "skipped": unknown, "errors": 0}
     suite = ET.Element(
         "testsuite", {"name": claims.address, "tests": str(len(outcomes))} | {k: str(n) for k, n in numbers.items()}
     )
@@ -225,8 +257,9 @@ def as_junit(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") -
         case = ET.SubElement(suite, "testcase", classname=claims.address, name=outcome.claim.id)
         said = "\n".join(f"{quantity(outcome.claim, found.metric)}: {found.text}" for found in outcome.measured)
         text = f"{outcome.claim.statement}\npublished: {published(outcome.claim)}\n{said}\n{outcome.text}"
-        text = "\n".join(filter(None, (text, *finding_lines(outcome.findings), outcome.caution)))
-        if outcome.verdict == "does not hold":
+        about = "about unpublished adapters: others do not refute it" if outcome.claim.unpublished else ""
+        text = "\n".join(filter(None, (text, *finding_lines(outcome.findings), outcome.caution, about)))
+        if outcome.refuted:
             ET.SubElement(case, "failure", message=f"published {published(outcome.claim)}; {said}").text = text
         elif outcome.verdict == "cannot be measured here":
             ET.SubElement(case, "skipped", message=outcome.reason)

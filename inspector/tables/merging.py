@@ -14,10 +14,8 @@ from inspector.common.text import count, plain
 from inspector.insights.verdict import verdicts
 from inspector.merging.preview import Preview
 from inspector.study.metrics import DEFINITIONS
-from inspector.tables.tables import UNLIMITED, Page, significant, titled
+from inspector.tables.tables import ALL, UNLIMITED, Page, share, significant, titled
 
-_ALL = 0.9995
-"""Energy from which on more rank is not worth a word."""
 _FEW = 8
 """So many projections fit a line."""
 _DEFINED = ("sum_energy_ratio", "sum_interference", "sum_energy_kept")
@@ -73,19 +71,19 @@ def _whole(preview: Preview, rank: int) -> list[str]:
         f"energy ratio      {fixed(ratio)} (1 orthogonal, above 1 aligned, below 1 cancelling)",
         f"interference      {fixed(float(sums.interference(scope)))} (0: nowhere do two parts oppose each other)",
         f"rank of the sum   {fixed(float(preview.ranks(scope)), 1)} on average, at most {top}",
-        f"energy kept       {_percent(float(preview.kept(scope, rank)))} at rank {rank}",
+        f"energy kept       {share(float(preview.kept(scope, rank)))} at rank {rank}",
     ]
-    by_rank = ", ".join(f"{k}: {_percent(float(held[k - 1]))}" for k in _steps(held, top))
+    by_rank = ", ".join(f"{k}: {share(float(held[k - 1]))}" for k in _steps(held, top))
     lines += [f"    by rank       {by_rank}"] if by_rank else []
     names, kept = preview.study.projections, preview.kept(preview.by_projection(), rank)
-    each = ", ".join(f"{plain(name)} {_percent(float(share))}" for name, share in zip(names, kept, strict=True))
+    each = ", ".join(f"{plain(name)} {share(float(part))}" for name, part in zip(names, kept, strict=True))
     return [*lines, f"    by projection {each}"] if 1 < len(names) <= _FEW else lines
 
 
 def _steps(held: Floats, top: int) -> list[int]:
     """Ranks worth naming: 1, 2, 4 … up to the whole, or to where nearly all is held."""
     steps = [1 << n for n in range(top.bit_length()) if 1 << n < top] + ([top] if top else [])
-    enough = next((at for at, k in enumerate(steps) if held[k - 1] >= _ALL), len(steps))
+    enough = next((at for at, k in enumerate(steps) if held[k - 1] >= ALL), len(steps))
     return steps[: enough + 1]
 
 
@@ -97,13 +95,6 @@ def _places(preview: Preview, rank: int, what: str, names: Sequence[object], at:
     sums = preview.sums
     columns = (sums.norm(at), sums.energy_ratio(at), sums.interference(at), preview.kept(at, rank), at.sum(0))
     for name, norm, ratio, conflict, kept, modules in zip(names, *columns, strict=True):
-        cells = (f"{modules:.0f}", significant(norm), fixed(ratio), fixed(conflict), _percent(kept))
+        cells = (f"{modules:.0f}", significant(norm), fixed(ratio), fixed(conflict), share(kept))
         table.add_row(Text(plain(name)), *cells)
     return table
-
-
-def _percent(share: float) -> str:
-    """`97.3 %`; never 100 % of what is not all."""
-    if np.isnan(share):
-        return "n/a"
-    return f"{100 * share:.1f} %" if share < _ALL or share > 1 - 1e-9 else "> 99.9 %"

@@ -1,10 +1,11 @@
-"""The answer of `inspector receipt` as text."""
+"""The answer of `inspector receipt`, as text and as JSON."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import hypot
+from math import hypot, isfinite
+from typing import Any
 
 from rich.text import Text
 
@@ -46,3 +47,31 @@ def _table(page: Page, modules: Sequence[tuple[Place, Fit | None]]) -> None:
     page.print(table)
     if len(rows) > _MOST:
         page.print(f"… and {len(rows) - _MOST} more: --json lists all.")
+
+
+def as_json(found: Receipt) -> dict[str, Any]:
+    """For scripts; assets/guide/checking.md lists the keys."""
+    return {
+        "version": 1,
+        "verdict": found.verdict,
+        "strength": {
+            "value": _number(found.strength.value),
+            "low": _number(found.strength.low),
+            "high": _number(found.strength.high),
+        },
+        "sentence": found.sentence,
+        "modules": [_module(place, fit) for place, fit in found.modules],
+    }
+
+
+def _module(place: Place, fit: Fit | None) -> dict[str, Any]:
+    return {
+        "path": str(place.id),
+        "strength": None if fit is None else _number(fit.strength),
+        "left_over": None if fit is None else _number(fit.left_over),
+        "expected_left_over": None if fit is None else _number(fit.expected),
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None

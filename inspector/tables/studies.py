@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
-from rich.theme import Theme
 
 from inspector.common.numbers import fixed
 from inspector.common.text import count
@@ -22,11 +20,12 @@ from inspector.study.table import needs_pair, subjects
 from inspector.study.warnings import finding_lines
 from inspector.tables.nearest import resemblance_table
 from inspector.tables.numbers import by_layer_tables, listed_table, matrix_tables
-from inspector.tables.overview import STYLES, overview_lines
+from inspector.tables.overview import overview_lines
+from inspector.tables.page import StudyPage
 from inspector.tables.pairs import angles_table, interference_table, verdict_lines
 from inspector.tables.probes import probe_tables
 from inspector.tables.runs import group_tables, summary_lines
-from inspector.tables.tables import UNLIMITED, Page, in_digits, short_targets, titled
+from inspector.tables.tables import in_digits, short_targets, titled
 
 UNSTABLE = 0.9
 PUBLISHED = "the published adapters"
@@ -36,44 +35,12 @@ NAME = 18
 """Cells of a name in a table; what all names share stands above it."""
 
 
-class _Page:
-    """Stdout: tables of matrices within the screen's width, others as wide as they are, text within 100 columns."""
-
-    def __init__(self) -> None:
-        self._tables = Page(width=UNLIMITED)
-        self._text = Page(theme=Theme(STYLES))
-        self.width = max(self._text.width, 80)
-        self._text.width = min(self._text.width, 100)
-
-    @property
-    def on_terminal(self) -> bool:
-        return self._tables.is_terminal
-
-    @property
-    def text_width(self) -> int:
-        return self._text.width
-
-    def table(self, table: Table) -> None:
-        self._tables.print(table)
-
-    def text(self, text: str | Text) -> None:
-        self._text.print(Text(text) if isinstance(text, str) else text)
-
-    def parts(self, parts: Iterable[Table | str], before: str = "") -> None:
-        """Tables and lines of text, these after `before`."""
-        for part in parts:
-            if isinstance(part, str):
-                self.text(before + part)
-            else:
-                self.table(part)
-
-
 def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False) -> None:
     """The overview; where probes were run for it (`probed`), their tables as well.
 
     Where published adapters stand beside one's own (`title` names their set), first which of them one's own resemble.
     """
-    page = _Page()
+    page = StudyPage()
     _print_resemblance(page, study, title)
     for line in overview_lines(overview(study), page.text_width):
         page.text(line.text)
@@ -85,7 +52,7 @@ def print_overview(study: Study, title: str = PUBLISHED, *, probed: bool = False
 
 def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHED) -> None:
     """All tables, or those of the given metrics with their layers; pairs of published adapters are in exports alone."""
-    page = _Page()
+    page = StudyPage()
     _print_resemblance(page, study, title)
     study = _short(in_blocks(study), page)
     _print_adapters(page, study, () if metrics else at_a_glance(of_pairs=False))
@@ -100,7 +67,7 @@ def print_study(study: Study, metrics: Sequence[str] = (), title: str = PUBLISHE
     _print_probes(page, study)
 
 
-def _short(study: Study, page: _Page) -> Study:
+def _short(study: Study, page: StudyPage) -> Study:
     """The study with the names that tables have; what all of one's own names share is printed."""
     found, shared = in_short(within_bases(study), NAME)
     if shared:
@@ -108,7 +75,7 @@ def _short(study: Study, page: _Page) -> Study:
     return found
 
 
-def _print_probes(page: _Page, study: Study) -> None:
+def _print_probes(page: StudyPage, study: Study) -> None:
     page.parts(probe_tables(study, page.width), before="\n")
 
 
@@ -117,7 +84,7 @@ def at_a_glance(*, of_pairs: bool) -> tuple[str, ...]:
     return tuple(m for m in shown_in("glance") if (DEFINITIONS[m].subject != "adapter") == of_pairs)
 
 
-def _print_pairs(page: _Page, study: Study) -> None:
+def _print_pairs(page: StudyPage, study: Study) -> None:
     """Every pair by every metric; one line where no pair has a module in common."""
     if not any(shared(study, i, j).any() for _, _, (i, j) in subjects(study, "pair")):
         who = "The two have no" if len(study.adapters) == 2 else "No two of the adapters have a"
@@ -150,19 +117,19 @@ def _has(study: Study, *metrics: str) -> bool:
 
 def print_summary(study: Study, title: str = PUBLISHED) -> None:
     """The findings, one paragraph each: `-` what was found, `!` what limits the reading."""
-    page = _Page()
+    page = StudyPage()
     _print_resemblance(page, study, title)
     page.parts(summary_lines(_short(study, page)))
 
 
 def print_groups(study: Study, by: str, title: str = PUBLISHED) -> None:
     """Cosines within and between the groups of method, seed or lr; pairs of one method; lineage."""
-    page = _Page()
+    page = StudyPage()
     _print_resemblance(page, study, title)
     page.parts(group_tables(_short(study, page), by))
 
 
-def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> None:
+def _print_resemblance(page: StudyPage, study: Study, title: str = PUBLISHED) -> None:
     """The published adapters nearest to one's own; nothing where there are none."""
     for part in (parts := list(resemblance_table(study, title))):
         page.parts([part] if isinstance(part, str) else ["", part])
@@ -170,7 +137,7 @@ def _print_resemblance(page: _Page, study: Study, title: str = PUBLISHED) -> Non
         page.text("")
 
 
-def _tell_of_references(page: _Page, study: Study) -> None:
+def _tell_of_references(page: StudyPage, study: Study) -> None:
     """That pairs are not shown, and where they are."""
     references = len(study.adapters) - len(own(study))
     if references > 1 and own(study) and any(DEFINITIONS[metric].subject == "pair" for metric, _ in study.blocks):
@@ -178,7 +145,7 @@ def _tell_of_references(page: _Page, study: Study) -> None:
         page.text(f"Not shown: {pairs} of published adapters with each other; --out FILE writes them as well.")
 
 
-def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
+def _print_adapters(page: StudyPage, study: Study, metrics: Sequence[str]) -> None:
     """Who was measured, with these numbers of each; what all adapters share stands once, below the table."""
     if len({adapter.ranks for adapter in study.adapters}) < 2:
         metrics = [metric for metric in metrics if metric != "effective_rank_share"]
@@ -212,7 +179,7 @@ def _print_adapters(page: _Page, study: Study, metrics: Sequence[str]) -> None:
     page.text("")
 
 
-def _print_health(page: _Page, study: Study) -> None:
+def _print_health(page: StudyPage, study: Study) -> None:
     """What was found in files; on a terminal it stands already, on stderr."""
     if not page.on_terminal:
         page.parts(finding_lines({adapter.name: adapter.findings for adapter in study.adapters}))
@@ -228,7 +195,7 @@ def unstable_directions(study: Study) -> list[str]:
     return [f"{name} in {count} of {modules} modules" for name, count, modules in counts if count]
 
 
-def _print_metric(page: _Page, study: Study, metric: str, *, layers: bool = True) -> None:
+def _print_metric(page: StudyPage, study: Study, metric: str, *, layers: bool = True) -> None:
     """One metric: its global numbers, its layers, and what it means."""
     definition = DEFINITIONS[metric]
     if needs_pair(study, metric):

@@ -17,6 +17,8 @@ from inspector.study.metrics import DEFINITIONS
 from inspector.study.metrics.spectra import RANKS
 from inspector.study.module_id import module_ids
 
+ALL = 0.9995
+"""Energy from which on more rank is not worth a word."""
 UNLIMITED = 100_000
 """The width of what is read in a pipe, or scrolled."""
 _PATH = re.compile(r"[\w.]+")
@@ -67,6 +69,13 @@ def spread(values: tuple[float, float, float]) -> str:
     """(mean, least, largest) as `0.81 (0.77 to 0.88)`; a dash if nothing is known."""
     mean, low, high = values
     return "–" if math.isnan(mean) else f"{fixed(mean)} ({fixed(low)} to {fixed(high)})"
+
+
+def share(part: float) -> str:
+    """`97.3 %`; never 100 % of what is not all; n/a for NaN."""
+    if math.isnan(part):
+        return "n/a"
+    return f"{100 * part:.1f} %" if part < ALL or part > 1 - 1e-9 else "> 99.9 %"
 
 
 def significant(value: float) -> str:

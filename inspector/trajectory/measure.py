@@ -21,7 +21,8 @@ from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import as_source
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import CancelledError, InspectorError
-from inspector.study.study import HealthIssue, Settings, Study
+from inspector.study.adapter_info import HealthIssue
+from inspector.study.study import Settings, Study
 from inspector.study.warnings import finding_lines
 from inspector.trajectory.own import UNKNOWN, Own, history, own_of
 from inspector.trajectory.result import DIFFERENT, Curve, Measured, Trajectory

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.insights.order import similarity_order
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.export import is_study
-from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.opening.dialog import OpenDialog

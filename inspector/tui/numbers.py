@@ -8,8 +8,9 @@ import numpy as np
 
 from inspector.common.arrays import Floats
 from inspector.insights.pairwise import Interference, pair_chance, pair_interference
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import DEFINITIONS
-from inspector.study.study import AdapterInfo, Scope, Study
+from inspector.study.study import Scope, Study
 from inspector.tui.text import clean
 
 Pair = tuple[int, int]
@@ -188,12 +189,41 @@ class Numbers:
         return pair_interference(self.study, self.order[pair[0]], self.order[pair[1]], self.counted())
 
     def chance_series(self, metric: str, pair: Pair | None) -> Floats:
-        """(layers,) the same of a pair along the layers; of the smallest angle."""
+        """(layers,) the same of a pair along the layers, of the smallest angle; without a pair that of any adapter."""
         series = np.full(len(self.layers), np.nan)
-        if pair is None or self.study.block(f"{metric}_chance", "layer") is None:
+        level = self.study.block(f"{metric}_chance", "layer")
+        if level is not None and DEFINITIONS[metric].subject == "adapter":
+            return np.asarray(level)
+        if pair is None or level is None:
             return series
         counted, a, b = self.counted("global"), self.order[pair[0]], self.order[pair[1]]
         of = np.array([-1 if m.layer is None else m.layer for m in self.study.modules])
         for at, layer in enumerate(self.layers):
             series[at] = pair_chance(self.study, metric, a, b, counted & (of == layer))[0]
         return series
+
+    # How much is measured
+
+    @property
+    def measured(self) -> bool:
+        """Whether no module is missing: a digest comes with the last one; a study of few metrics may have no norms."""
+        if all(adapter.digest for adapter in self.study.adapters):
+            return True
+        return bool(self.study.blocks) and (self.study.block("norm", "module") is None or bool(self._known.all()))
+
+    @property
+    def _known(self) -> np.ndarray:
+        """(N, M): measured, not to be measured, or not there."""
+        sizes = self.study.sizes
+        known = np.isfinite(sizes) if sizes is not None else np.zeros_like(self.study.present)
+        return np.asarray(known | ~self.study.present | self.study.excluded)
+
+    @property
+    def known_so_far(self) -> int:
+        """How many of all modules are measured for every adapter that has them."""
+        return int(self._known.all(0).sum())
+
+    @property
+    def counted_so_far(self) -> int:
+        """How many of the modules that count are measured for every adapter that has them."""
+        return int((self.counted() & self._known.all(0)).sum())

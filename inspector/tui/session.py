@@ -15,7 +15,8 @@ from platformdirs import user_state_dir
 from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.foreign import parse_json
-from inspector.tui.state import AppState, ProbeChoices
+from inspector.tui.probing.choices import ProbeChoices
+from inspector.tui.state import AppState
 from inspector.tui.views.base import View
 
 METRICS = ("metric", "layers_metric", "rank_metric", "cka_metric")

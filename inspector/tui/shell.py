@@ -6,15 +6,16 @@ import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from textual import events, on
-from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingsMap, BindingType
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
 
-from inspector.tui import actions, mouse
+from inspector.tui import actions
 from inspector.tui.actions import Action
+from inspector.tui.main_screen import MainScreen
 from inspector.tui.messages import ForView, Tone
 from inspector.tui.state import AppState
 from inspector.tui.tabs import TABS
@@ -24,7 +25,6 @@ from inspector.tui.undo import Before
 from inspector.tui.views import small
 from inspector.tui.views.base import Area, View
 from inspector.tui.widgets.chrome import paint_keys, paint_status, paint_tabs, paint_views
-from inspector.tui.widgets.layer_slider import paint_slider
 from inspector.tui.widgets.painted import Painted
 
 
@@ -33,47 +33,6 @@ def _tab(key: str, title: str, views: Sequence[View]) -> Action:
     held = [view.title for view in views if view.tab == key]
     again = "; again: the next of them" if len(held) > 1 else ""
     return Action(f"tab_{key}", key, title, ", ".join(held) + again, lambda _view, app: app.open_tab(key))
-
-
-class MainScreen(Screen[None]):
-    """The one screen under the dialogs: its keys are the actions of the views."""
-
-    def __init__(self, app: Shell) -> None:
-        super().__init__(id="main")
-        self._shell = app
-        self._bindings.key_to_bindings |= BindingsMap(actions.bindings(app.every_action)).key_to_bindings
-
-    def compose(self) -> ComposeResult:
-        shell = self._shell
-        yield Painted(shell.paint_tabs, id="tabs")
-        yield Painted(shell.paint_views, id="views")
-        yield Painted(shell.paint_body, id="body")
-        yield Painted(lambda width, _h: paint_slider(shell.state, shell.ink, width), id="slider")
-        yield Painted(shell.paint_status, id="status")
-        yield Painted(shell.paint_keys, id="keys")
-
-    def on_mount(self) -> None:
-        self._shell.lay_out(self)
-
-    def on_resize(self) -> None:
-        self._shell.lay_out(self)
-
-    def on_key(self, event: events.Key) -> None:
-        """A key that no action of this view has: said, not swallowed; nothing for the log."""
-        shell = self._shell
-        shell.note = (f"{actions.named(event)} does nothing in {shell.view.title}: ? lists the keys", "info")
-        shell.repaint("status")
-
-    def on_click(self, event: events.Click) -> None:
-        """Keys under the pointer act."""
-        if isinstance(event.widget, Painted) and event.widget.id:
-            mouse.clicked(self._shell, event.widget.id, event.widget.text, event.x, event.y)
-
-    def on_mouse_scroll_down(self) -> None:
-        mouse.scrolled(self._shell, 1)
-
-    def on_mouse_scroll_up(self) -> None:
-        mouse.scrolled(self._shell, -1)
 
 
 class Shell(App[int]):

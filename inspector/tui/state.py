@@ -18,26 +18,12 @@ from inspector.insights.verdict import Verdict, verdict
 from inspector.merging.preview import Preview
 from inspector.study.study import Study
 from inspector.tui.numbers import Numbers, Pair
+from inspector.tui.probing.choices import ProbeChoices
 from inspector.tui.views.claims.state import Judged
 from inspector.tui.views.merge.state import Mixture
 from inspector.tui.views.trajectory.state import Watched
 
 DEFAULT_PAIRS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeChoices:
-    """What was last asked of the base model; empty and 0 stand for the defaults."""
-
-    what: str = "lmc"
-    loss: str = "boxed"
-    base: str = ""
-    base_for: str = ""
-    """What the adapters themselves name where `base` was chosen: another family has another base."""
-    prompts: str = ""
-    limit: int = 0
-    device: str = "auto"
-    every_pair: bool = False
 
 
 @dataclass
@@ -55,7 +41,7 @@ class AppState(Numbers):
     """Suffix of the loss whose basins are shown."""
     zoom: bool = False
     """Whether basins and CKA are drawn close around their curves, the reference perhaps out of sight."""
-    probe: ProbeChoices = ProbeChoices()
+    probe: ProbeChoices = field(default_factory=ProbeChoices)
     k: int = 10
     row: int = 0
     col: int = 1
@@ -107,30 +93,6 @@ class AppState(Numbers):
         if (a, b) not in known:
             known[a, b] = verdict(short, a, b)
         return known[a, b]
-
-    @property
-    def measured(self) -> bool:
-        """Whether no module is missing: a digest comes with the last one; a study of few metrics may have no norms."""
-        if all(adapter.digest for adapter in self.study.adapters):
-            return True
-        return bool(self.study.blocks) and (self.study.block("norm", "module") is None or bool(self._known.all()))
-
-    @property
-    def _known(self) -> np.ndarray:
-        """(N, M): measured, not to be measured, or not there."""
-        sizes = self.study.sizes
-        known = np.isfinite(sizes) if sizes is not None else np.zeros_like(self.study.present)
-        return np.asarray(known | ~self.study.present | self.study.excluded)
-
-    @property
-    def known_so_far(self) -> int:
-        """How many of all modules are measured for every adapter that has them."""
-        return int(self._known.all(0).sum())
-
-    @property
-    def counted_so_far(self) -> int:
-        """How many of the modules that count are measured for every adapter that has them."""
-        return int((self.counted() & self._known.all(0)).sum())
 
     @property
     def pairs(self) -> list[Pair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inspector.study.study import AdapterInfo
+from inspector.study.adapter_info import AdapterInfo
 from inspector.tui.state import AppState
 
 

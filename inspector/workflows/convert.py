@@ -22,8 +22,8 @@ from inspector.checking.checks import checked
 from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, distinct, first, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue
 from inspector.workflows.failures import opened, tell_findings
 
 _COMPONENTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior")
@@ -35,8 +35,19 @@ def convert(source: str, dest: Path, read_options: ReadOptions = DEFAULTS) -> in
     Raises InspectorError where the source is no one adapter, where nothing of it can be written, or `dest` exists.
     """
     refuse_destination(dest)
-    adapter, beside = _apart(_opened(source, read_options))
-    adapter.refuse_unscaled("converted")
+    adapter, beside = apart(one_adapter(source, read_options, "converted"))
+    info = adapter.info
+    made = f"Converted by adapter-inspector {__version__} from {info.format}: ΔW = {info.scale or 's'}·B·A."
+    missing = write_adapter(dest, adapter, beside, read_options, made)
+    say(f"Wrote {plain(dest, 300)}: {count(len(adapter.modules), 'module')} of {info.format}, rank {info.rank}.")
+    return 3 if missing else 0
+
+
+def write_adapter(dest: Path, adapter: Adapter, beside: Beside | None, read_options: ReadOptions, made: str) -> bool:
+    """Write the modules and what is `beside` them, and report what is left out; whether that is of the update.
+
+    `made` begins the card: what made the folder.
+    """
     directions = _directions(adapter)
     factors = _factors(adapter, directions, read_options)
     findings = checked(adapter, None).findings
@@ -48,7 +59,7 @@ def convert(source: str, dest: Path, read_options: ReadOptions = DEFAULTS) -> in
     info = adapter.info
     card = "\n".join(
         [
-            f"Converted by adapter-inspector {__version__} from {info.format}: ΔW = {info.scale or 's'}·B·A.",
+            made,
             *(["\nAn activated LoRA: it holds from its invocation tokens on."] if adapter.invocation else []),
             *(f"\n- {line}" for line in missing),
         ]
@@ -71,11 +82,10 @@ def convert(source: str, dest: Path, read_options: ReadOptions = DEFAULTS) -> in
         notes = (*notes, *cautions(factors, adapter.modules.values()))
     for line in (*missing, *_by_reason("Not needed", unneeded(adapter)), *notes):
         say(line)
-    say(f"Wrote {plain(dest, 300)}: {count(len(factors), 'module')} of {info.format}, rank {info.rank}.")
-    return 3 if missing else 0
+    return bool(missing)
 
 
-def _apart(adapter: Adapter) -> tuple[Adapter, Beside | None]:
+def apart(adapter: Adapter) -> tuple[Adapter, Beside | None]:
     """The adapter without what PEFT loads as it is, and that; all of it if no other module is left."""
     beside = adapter.beside
     modules = {id_: m for id_, m in adapter.modules.items() if beside is None or m.path not in beside.paths}
@@ -117,7 +127,8 @@ def written_paths(adapter: Adapter) -> Mapping[str, str]:
     return {path: path.partition(".")[2] if alone else path for path in paths}
 
 
-def _opened(source: str, read_options: ReadOptions) -> Adapter:
+def one_adapter(source: str, read_options: ReadOptions, verb: str) -> Adapter:
+    """The adapter of the source. Raises InspectorError if that is not one, or cannot be `verb` (converted)."""
     adapters, failures = opened([source], read_options)
     if len(adapters) + len(failures) > 1:
         what = f"{plain(source, 300)} holds {len(adapters) + len(failures)} adapters"
@@ -126,7 +137,8 @@ def _opened(source: str, read_options: ReadOptions) -> Adapter:
     (adapter,) = adapters
     if not adapter.modules:
         errors = [f.text for f in adapter.info.findings if f.severity == "error"]
-        raise InspectorError(f"{plain(source, 300)} cannot be converted: {(errors or ['it has no module'])[0]}.")
+        raise InspectorError(f"{plain(source, 300)} cannot be {verb}: {(errors or ['it has no module'])[0]}.")
+    adapter.refuse_unscaled(verb)
     return adapter
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from inspector.common.console import StatusLine, clear, say, wrote
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration, plain, some
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.export import refuse_unwritable, save
-from inspector.study.study import AdapterInfo, Settings
+from inspector.study.study import Settings
 from inspector.workflows.failures import opened, tell_findings
 
 if TYPE_CHECKING:

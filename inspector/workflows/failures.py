@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from inspector.common.console import StatusLine, clear, rewritable, say
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, in_bytes, plain, some
-from inspector.study.study import AdapterInfo
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.warnings import finding_lines, of_folders
 
 if TYPE_CHECKING:

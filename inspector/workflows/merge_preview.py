@@ -114,9 +114,7 @@ def merge_preview(
     if out is not None:
         wrote(*save(preview.in_study(), out))
     if dest is not None:
-        written = write(
-            dest, adapters, preview, rank, base=read_options.base, device=device, progress=telling("modules made")
-        )
+        written = write(dest, adapters, preview, base=read_options.base, progress=telling("modules made"))
         say("\n".join((*written.lost, *written.notes, written.text)))
         lost = bool(written.lost)
     print_preview(preview, rank or preview.default_rank, by)  # last: whoever reads it may leave before its end

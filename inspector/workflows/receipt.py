@@ -7,10 +7,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from inspector.adapters.files.base_weights import BaseWeights
 from inspector.adapters.model import Adapter
@@ -110,7 +109,7 @@ def _delivered(found: Receipt, *, as_text: bool) -> int:
     if as_text:
         sys.stdout.write(tables.text(found))
     else:
-        sys.stdout.write(json.dumps(as_json(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(tables.as_json(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
     return 0 if found.verdict == "contained" else 1
 
 
@@ -222,31 +221,3 @@ class _Search:
                 best, value = share, combined([fit for fit in fits if fit.size]).value
                 words = f"{plain(other.info.name)} at strength {value:.2f}"
         return words
-
-
-def as_json(found: Receipt) -> dict[str, Any]:
-    """For scripts; assets/guide/checking.md lists the keys."""
-    return {
-        "version": 1,
-        "verdict": found.verdict,
-        "strength": {
-            "value": _number(found.strength.value),
-            "low": _number(found.strength.low),
-            "high": _number(found.strength.high),
-        },
-        "sentence": found.sentence,
-        "modules": [_module(place, fit) for place, fit in found.modules],
-    }
-
-
-def _module(place: Place, fit: Fit | None) -> dict[str, Any]:
-    return {
-        "path": str(place.id),
-        "strength": None if fit is None else _number(fit.strength),
-        "left_over": None if fit is None else _number(fit.left_over),
-        "expected_left_over": None if fit is None else _number(fit.expected),
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if isfinite(value) else None

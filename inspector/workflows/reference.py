@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from inspector.claims.model import REFERENCE, ClaimSet
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import same_base
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from inspector.adapters.model import Adapter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from inspector.claims import needs
 from inspector.claims.bundled import claim_set
 from inspector.claims.model import ClaimSet
-from inspector.claims.selection import Where, missing_places
+from inspector.claims.selection import missing_places
+from inspector.claims.subjects import Where
 from inspector.claims.verdicts import Outcome, cautions, elsewhere, evaluate
 from inspector.common.console import Progress, say
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.files import refuse_place, replacing
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.export import load
-from inspector.study.study import AdapterInfo, Settings, Study
-from inspector.tables.claims import counts, print_table, summary, written
+from inspector.study.study import Settings, Study
+from inspector.tables.claims import print_table, summary, written
 from inspector.workflows.failures import opened, tell_findings
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Options:
 
 
 def verify(name: str, options: Options, read_options: ReadOptions) -> int:
-    """Measure, judge, print or write; 1 when a claim does not hold, else 3 when an adapter could not be opened."""
+    """Measure, judge, print or write; 1 when a claim is refuted, else 3 when an adapter could not be opened."""
     claims = claim_set(name)
     if options.out is not None:
         refuse_place(options.out)
@@ -60,8 +62,7 @@ def verify(name: str, options: Options, read_options: ReadOptions) -> int:
         studies, remedy, complete = _measured(name, claims, options, read_options)
     outcomes = evaluate(claims, studies, remedy=remedy)
     _deliver(claims, outcomes, options, cautions(claims, studies))
-    found = counts(outcomes)
-    if found["does not hold"]:
+    if any(outcome.refuted for outcome in outcomes):
         return FAILED
     return DONE if complete else INCOMPLETE
 
@@ -96,10 +97,11 @@ def _measured(
     sources = list(options.adapters) or claims.sources(wanted)
     if not sources:
         raise InspectorError(f"{claims.address} names no source of an adapter: add --adapters NAME=SOURCE.")
-    adapters, failures = opened(sources, read_options, instead="" if options.adapters else _INSTEAD)
-    adapters = aligned(adapters)
-    aliases = claims.aliases()
-    if not any(adapter.info.name in {*wanted, *aliases} for adapter in adapters):
+    aliases, steps = claims.aliases(), any(claims.run(name) != name for name in wanted)
+    reading = replace(read_options, checkpoints=read_options.checkpoints or steps)
+    adapters, failures = opened(sources, reading, instead="" if options.adapters else _INSTEAD)
+    adapters = aligned(_meant(adapters, wanted, aliases) if steps else adapters)
+    if not any(name in wanted for name in Where.named([adapter.info for adapter in adapters], aliases)):
         which = some([adapter.info.name for adapter in adapters])
         raise InspectorError(f"No claim names {which}. {_NAMES} {', '.join(wanted)}.")
     sizes = needs.top_ks(claims)
@@ -108,7 +110,7 @@ def _measured(
     tell = Progress()
     geometry = list[Study]()
     for k, wanted_here in sizes.items():
-        few = [a for a in adapters if not geometry or aliases.get(a.info.name) in wanted_here]
+        few = adapters if not geometry else _meant(adapters, wanted_here, aliases)
         geometry.append(analyse(few, replace(settings, k=k), progress=partial(tell, "modules")))
     study = geometry[0]
     where = Where.of(study, aliases)
@@ -125,12 +127,19 @@ def _measured(
     return [*studies, *geometry], remedy or "it was not run", complete and not remedy
 
 
+def _meant(adapters: Sequence[Adapter], wanted: Sequence[str], aliases: Mapping[str, str]) -> list[Adapter]:
+    """Those that go by one of these names, checkpoints among them."""
+    named = Where.named([adapter.info for adapter in adapters], aliases)
+    chosen = {at for name, at in named.items() if name in wanted}
+    return [adapter for at, adapter in enumerate(adapters) if at in chosen]
+
+
 def _refuse_missing_places(name: str, claims: ClaimSet, where: Where) -> None:
     """Raise InspectorError where a claim asks for a layer or a module that none of the set's own adapters has."""
     for claim in claims.claims:
-        if where.missing(claim.names):
+        if where.missing(claim.required):
             continue
-        for selector in filter(None, (claim.selector, claim.other)):
+        for selector in claim.selectors:
             if missing := missing_places(where.study, selector):
                 raise InspectorError(f"{plain(name, 300)}: claim {plain(claim.id, 60)}, {missing}.")
 
@@ -165,7 +174,8 @@ def _probed(
     for run in needs.runs(claims, able):
         request = Request(
             run.probes, base=base, prompts=run.prompts, limit=options.limit, device=options.device,
-            pairs=tuple((names[a], names[b]) for a, b in run.pairs), alphas=run.alphas, loss=run.loss,
+            pairs=tuple((names[a], names[b]) for a, b in run.pairs), alphas=run.alphas, loss=run.loss, top=run.top,
+            epsilon=run.epsilon,
         )  # fmt: skip
         chosen = [by_name[names[name]] for name in run.names]
         say(f"Running {base}: {', '.join(run.probes)} on {run.prompts or 'its weights'}.")

@@ -38,15 +38,17 @@ def begun(module: str, *args: str | Path, cwd: Path = ROOT, known=ALL, **env: st
     return _nursery(known).begin(module, list(map(str, args)), cwd, _environment(env))
 
 
-def launched(module: str, *args: str | Path, **env: str) -> tuple[int, str]:
-    """As `torchrun --nproc_per_node 2 -m module args…`: the worst exit code, and what both have said."""
+def launched(module: str, *args: str | Path, processes: int = 2, **env: str) -> tuple[int, str]:
+    """As `torchrun --nproc_per_node 2 -m module args…`: the worst exit code, and what all have said."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    two = [begun(module, *args, **env, **shared, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
-    said = "".join(child.communicate(TIMEOUT)[1].decode() for child in two)
-    return max(abs(child.returncode) for child in two), said
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
+    ranks = map(str, range(processes))
+    children = [begun(module, *args, **env, **shared, RANK=rank, LOCAL_RANK=rank) for rank in ranks]
+    said = "".join(child.communicate(TIMEOUT)[1].decode() for child in children)
+    return max(abs(child.returncode) for child in children), said
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from inspector.cli import main
-from tests.acceptance.command import ROOT, inspector
+from tests.acceptance.command import ROOT, inspector, launched
 from tests.trainer.small import SETTINGS, adapter_of, close, equal, rollouts, tiny
 from trainer.methods import STUDY
 from trainer.runs.log import read_log
@@ -63,16 +63,36 @@ def test_all_then_analyze(words, tmp_path, capsys):
     assert capsys.readouterr().err.count("done before (4 steps)") == 8
 
 
-def test_a_method_that_cannot_learn_is_said_before_any_trains(words, tmp_path, capsys):
+def test_methods_that_cannot_learn_are_left_out_of_all(words, tmp_path, capsys):
+    """Said before any of the others trains; alone such a method is refused."""
     asked = words(**ONLINE)
     lines = [json.loads(line) | {"reward": 0.0} for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
     (tmp_path / "rollouts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert run("all", *asked, "--dry-run") == 3
+    out, err = capsys.readouterr()
+    assert "Left out: rft. rft has nothing to learn here: no row has a reward above 0 (24 rows, 0 of" in err
+    assert "Left out: dpo. dpo has nothing to learn here: no group has right and wrong answers" in err
+    assert [line.rpartition("/")[2] for line in out.splitlines() if line.startswith(str(tmp_path))] == [
+        name for name in STUDY if name not in {"rft", "dpo"}
+    ]
     for more in ((), ("--dry-run",)):
-        assert run("all", *asked, *more) == 2
+        assert run("rft", *words(), *more) == 2
         out, err = capsys.readouterr()
-        assert err.startswith("Error: rft has nothing to learn here: no row has a reward above 0 (24 rows, 0 of")
+        assert err.startswith("Error: rft has nothing to learn here")
         assert out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_these_processes_cannot_run_does_not_block_the_others(words, tmp_path, capsys, monkeypatch):
+    """SFT alone has a batch that four processes cannot share; with three nothing can run."""
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert run("all", *words(**ONLINE, micro_batch=0), "--set", "sft.batch=6", "--dry-run") == 3
+    out, err = capsys.readouterr()
+    assert "Left out: sft. batch 6 does not divide by 4 processes: change one of them." in err
+    assert out.count("batch     8 = 2 × 1 accumulated × 4 processes") == 7
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert run("all", *words(**ONLINE), "--dry-run") == 2
+    assert "Error: batch 8 does not divide by 3 processes" in capsys.readouterr().err
 
 
 def test_dry_run(words, tmp_path, capsys):
@@ -129,6 +149,22 @@ def test_two_processes_are_one_with_twice_the_accumulation(words, tmp_path):
             assert b["loss"] == pytest.approx(a["loss"], rel=1e-4, abs=1e-6), method
             assert b.get("right") == a.get("right")
             assert b["tokens"] == a["tokens"]
+
+
+@pytest.mark.parametrize(("method", "generations", "processes"), [("online-dapo", 4, 2), ("online-grpo", 6, 4)])
+def test_groups_straddle_processes(words, tmp_path, method, generations, processes):
+    """Twelve completions a step: a process has a group and a half, or half a group. The gradient is that of one."""
+    more = {"batch": 12, "micro_batch": 0, "generations": generations, "max_new_tokens": 12, "steps": 2}
+    code, said = launched("trainer", "train", method, *words("many", **more), processes=processes)
+    assert code == 0, said
+    assert run(method, *words("one", **more)) == 0
+    one, many = (read_log(tmp_path / place / method / "log.jsonl") for place in ("one", "many"))
+    assert close(*(adapter_of(tmp_path / place / method) for place in ("one", "many")), 1e-5)
+    assert one[1]["grad_norm"] > 0.1, "without a mixed group nothing is compared"
+    for name in ("loss", "grad_norm"):
+        assert [line[name] for line in many] == pytest.approx([line[name] for line in one], rel=1e-4, abs=1e-6)
+    for name in ("right", "tokens", "groups_drawn", "groups_learned", "completions/clipped_ratio"):
+        assert [line[name] for line in many] == [line[name] for line in one]
 
 
 def test_bfloat16_base_float32_adapter(words, tmp_path):

@@ -10,8 +10,9 @@ from inspector.adapters.alignment import aligned
 from inspector.adapters.model import Adapter, LoraModule, Scale
 from inspector.adapters.opening import identity
 from inspector.analysis.analyse import analyse
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import canonical, module_ids
-from inspector.study.study import AdapterInfo, Settings
+from inspector.study.study import Settings
 
 
 def adapter(name, shapes, *, seed=0, of=None):

@@ -9,8 +9,8 @@ import pytest
 from inspector.adapters.alignment import aligned
 from inspector.adapters.checkpoint_names import _place, tables
 from inspector.adapters.model import Adapter, LoraModule, Scale
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import generic, module_ids, split, strip_wrappers
-from inspector.study.study import AdapterInfo
 from tests.adapters.model_classes import linear, of_diffusers, of_transformers
 
 pytestmark = pytest.mark.slow

@@ -61,6 +61,27 @@ def test_a_module_of_one_side_only_is_zeros_in_the_union_and_absent_in_common(tw
     assert np.isnan(union.block("cosine", "module")[0, 1, -1])
 
 
+def test_chance_is_of_the_pairs_that_have_a_module_in_one_shape():
+    """Neither a zero update, nor one of another shape, nor who lacks the module counts; alone, a rank of 1 does."""
+    q, v = {"self_attn.q_proj": (24, 16)}, {"self_attn.v_proj": (8, 16)}
+    two, four = (random_adapter(f"{r}", r, layers=1, shapes=q, r=r) for r in (2, 4))
+    zero = adapter("zero", {m: (0 * B, A) for m, (B, A) in ((m, two.load(m)) for m in two.modules)})
+    wide = random_adapter("wide", 5, layers=1, shapes={"self_attn.q_proj": (48, 32)}, r=1)
+    long = random_adapter("long", 7, layers=1, shapes={"self_attn.q_proj": (24, 32)}, r=1)
+    study = analyse([zero, two, wide, long, four, random_adapter("v", 6, layers=1, shapes=v)], SETTINGS)
+    level = study.block("subspace_overlap_chance", "module")
+    assert study.modules[0].projection == "q_proj"
+    assert level[0] == pytest.approx(3 / 24), "k of the wider one"
+    assert level[1] == pytest.approx(3 / 8)
+    lone = analyse([random_adapter("one", 1, layers=1, shapes=q, r=1)], SETTINGS)
+    assert lone.block("subspace_overlap_chance", "module")[0] == pytest.approx(1 / 24)
+
+
+def test_a_long_analysis_need_not_be_watched(two, monkeypatch):
+    monkeypatch.setattr("inspector.analysis.analyse._SNAPSHOT_EVERY", 0.0)
+    assert np.isfinite(analyse(two, SETTINGS).block("cosine", "global")).all()
+
+
 def test_a_zero_update_is_a_finding(two):
     a, b = two
     zero = adapter("zero", {m: (0 * B, A) for m, (B, A) in ((m, b.load(m)) for m in b.modules)})
@@ -87,7 +108,13 @@ def test_patterns_match_whole_path_components(two):
 
 @pytest.mark.parametrize(
     ("name", "there", "why"),
-    [("cuda", False, " (torch sees no CUDA GPU)"), ("cuda:7", True, ""), ("cup", False, ""), ("cup", True, "")],
+    [
+        ("cuda", False, " (torch sees no CUDA GPU)"),
+        ("cuda:0", False, " (torch sees no CUDA GPU)"),
+        ("cuda:7", True, ""),
+        ("cup", False, ""),
+        ("cup", True, ""),
+    ],
 )
 def test_a_device_that_is_not_there(monkeypatch, name, there, why):
     def refuses(*_size, device, **_options):

@@ -31,11 +31,12 @@ from inspector.tasks.grading import Grader
 from tests.base_model.tiny_model import tiny_tokenizer
 from tests.bench import QUICK
 from tests.bench.relay import Step, interleaved
+from tests.trainer.rollout_rows import rows_of
 from trainer.methods import method
 from trainer.objectives.examples import Examples, by_length, examples, order
 from trainer.recipes.recipe import Recipe
 from trainer.rollouts.rewards import reward
-from trainer.rollouts.rows import Rows, tokenised
+from trainer.rollouts.rows import Rows
 from trainer.rollouts.schema import read_rollouts
 from trainer.runs import build
 from trainer.runs.one_run import _keep_freed_memory
@@ -157,7 +158,7 @@ def weighted(bench: Bench, given: Theirs) -> Any:
     loss = {"sft": "nll"}.get(given.name, given.name)
     prepared = {"skip_prepare_dataset": True}
     arguments = SFTConfig(**bench.common(given.base), dataset_kwargs=prepared, loss_type=loss)
-    columns = {key: given.found.columns[key] for key in ("input_ids", "labels")}
+    columns = {key: list(given.found.columns[key]) for key in ("input_ids", "labels")}
     rows = Dataset.from_dict(columns).select(given.laid)
     return SFTTrainer(args=arguments, train_dataset=rows, **bench.adapted(given.base))
 
@@ -240,7 +241,7 @@ def main(names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as place, Grader() as grader:
         folder = Path(place)
         file = rollouts(folder, recipe.steps * recipe.batch, 170 if GPU else 4 if QUICK else 40)
-        rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+        rows = rows_of(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
         bench = Bench(recipe, chosen, rows, folder, grader)
         cut = build.split(recipe, 1)
         print(f"{base.name}, {base.dtype}, {recipe.batch} rows a step, {cut.micro_batch} in a pass; bound 1.00")

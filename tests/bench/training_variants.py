@@ -137,7 +137,7 @@ def theirs(found: Examples, folder: Path) -> tuple[Any, str]:
     base, recipe = base_here(), replace(RECIPE, micro_batch=4)
     arguments = build._arguments(recipe, base, build.split(recipe, 1), folder)
     arguments |= {"bf16": True, "report_to": "none", "save_strategy": "no", "max_length": None}
-    columns = {key: found.columns[key] for key in ("input_ids", "labels")}
+    columns = {key: list(found.columns[key]) for key in ("input_ids", "labels")}
     data = Dataset.from_dict(columns).select(
         build.by_length(list(range(len(found))) * recipe.steps, found.tokens, ROWS)
     )

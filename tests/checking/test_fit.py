@@ -107,11 +107,11 @@ def _id(path):
 def test_closed_forms_of_a_merge():
     """One weight of 1: bfloat16 steps by 2⁻⁷ above 1, so 2⁻¹⁰ is rounded away and 2⁻⁷ stays."""
     one = torch.ones(1, 1)
-    gone = merged(one, one, one, 2**-10)
+    gone = merged(one, one, one, 2**-10)["bf16"]
     assert (gone.cosine, gone.energy_lost, gone.norm_ratio) == (0, 1, 2**-10)
-    kept = merged(one, one, one, 2**-7)
-    assert (kept.cosine, kept.energy_lost) == (1, 0)
-    nothing = merged(one, 0 * one, one, 1.0)
+    kept = merged(one, one, one, 2**-7)["bf16"]
+    assert (kept.cosine, kept.energy_lost, kept.strength, gone.strength) == (1, 0, 1, 0)
+    nothing = merged(one, 0 * one, one, 1.0)["bf16"]
     assert math.isnan(nothing.cosine)
     assert math.isnan(nothing.energy_lost)
     assert merged(one, one * torch.nan, one, 1.0) is None
@@ -123,7 +123,7 @@ def test_rows_are_merged_in_blocks():
     generator = torch.Generator().manual_seed(0)
     W, B, A = (torch.randn(shape, generator=generator) for shape in ((2100, 8), (2100, 2), (2, 8)))
     cosine, lost, _ = rounded(W, 1e-3 * (B.double() @ A.double()))
-    found = merged(W, B, A, 1e-3)
+    found = merged(W, B, A, 1e-3)["bf16"]
     assert found.cosine == pytest.approx(float(cosine), rel=1e-4)
     assert found.energy_lost == pytest.approx(float(lost), rel=1e-3)
 

@@ -7,9 +7,10 @@ import numpy as np
 from inspector.claims.model import ClaimSet
 from inspector.claims.reading import read
 from inspector.claims.verdicts import Outcome, evaluate
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, ProbeInfo, Settings, Study
+from inspector.study.study import ProbeInfo, Settings, Study
 
 HEAD = """
 title: Toy

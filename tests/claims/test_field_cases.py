@@ -3,7 +3,7 @@
 
 import pytest
 
-from inspector.claims.fields import Fields
+from inspector.claims.fields import Faults, Fields
 from inspector.claims.reading import read
 from inspector.common.errors import InspectorError
 from tests.claims.studies import HEAD, claim, claims
@@ -15,7 +15,7 @@ GOOD = f"metric: cosine; {AB}; relation: about; value: 0.5; tolerance: 0.1"
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        (GOOD.replace("[[a, b]]", "[ab]"), "pairs: must be a list of pairs"),
+        (GOOD.replace("[[a, b]]", "[ab]"), "pairs: must be all, or a list of pairs"),
         ("metric: principal_angle; pairs: [[a, b]]; k: 0; relation: at least; value: 1", "k: must be a whole number from 1 on, not '0'"),
         (GOOD + f"; location: {10**50}", f"must be text, not the int {'1' + '0' * 38}…: put quotes around it"),
         (GOOD.replace(AB, BOTH).replace("0.5", "[1, 2]") + "; statistic: mean", "value: must be one."),
@@ -40,7 +40,7 @@ GOOD = f"metric: cosine; {AB}; relation: about; value: 0.5; tolerance: 0.1"
         (GOOD + "; alphas: [0.5]", "alphas: cosine has no such index"),
         (f"metric: lmc_loss; {AB}; prompts: x; relation: at least; value: 0", "alphas: says which numbers of lmc_loss: add it"),
         (f"{GOOD}; over: {{pairs: [[a, c]]}}; than: {{pairs: [[a, c]]}}", "over: stands beside than"),
-        (GOOD.replace("[[a, b]]", "[[a, b, c]]"), "pairs: must be a list of pairs"),
+        (GOOD.replace("[[a, b]]", "[[a, b, c]]"), "pairs: must be all, or a list of pairs"),
         ("metric: u1_chance; adapters: [a]; relation: at least; value: 0", "adapters: u1_chance is a number of no adapter: leave out adapters and pairs"),
     ],
 )  # fmt: skip
@@ -53,7 +53,7 @@ def test_faults_of_fields(tmp_path, fields, said):
 
 def test_fields_at_their_limits(tmp_path):
     (one,) = claims(tmp_path, claim(GOOD.replace("0.5", "[0.5]") + "; top_k: 10000; layers: -1; location: a  b")).claims
-    assert (one.top_k, one.selector.layers, one.location, one.value) == (10_000, (-1, -1), "a b", (0.5,))
+    assert (one.top_k, one.selector.layers, one.cited.location, one.value) == (10_000, (-1, -1), "a b", (0.5,))
     (two,) = claims(
         tmp_path,
         claim(f"metric: principal_angle; {BOTH}; k: [1, 2]; relation: about; value: [1, 2, 3, 4]; tolerance: 0"),
@@ -64,14 +64,14 @@ def test_fields_at_their_limits(tmp_path):
         claim(GOOD + "; over: {pairs: [[b, c]]}"),
         HEAD.replace("address: toy", "address: toy\ntop_k: 4\nbase: org/b\nreference: [b, a]"),
     ).claims
-    assert (three.top_k, three.ratio, three.other.pairs, three.names) == (4, True, (("b", "c"),), ("a", "b", "c"))
-    assert len(Fields({"x": "y" * 2500}, "here", ("x",)).text("x")) == 2000
-    many = Fields({"k": [1] * 10_001, "most": [1] * 10_000}, "here", ("k", "most"))
+    assert (three.top_k, three.side, three.other.pairs, three.names) == (4, "over", (("b", "c"),), ("a", "b", "c"))
+    assert len(Fields({"x": "y" * 2500}, "here", ("x",), Faults()).text("x")) == 2000
+    many = Fields({"k": [1] * 10_001, "most": [1] * 10_000}, "here", ("k", "most"), Faults())
     assert len(many.wholes("most", 1)) == 10_000
     with pytest.raises(InspectorError, match="here, k: holds more than 10000 entries"):
         many.items("k")
     with pytest.raises(InspectorError, match=r"here: must be fields \(x, y, z, …\), not nothing\."):
-        Fields(None, "here", ("x", "y", "z", "v"))
+        Fields(None, "here", ("x", "y", "z", "v"), Faults())
 
 
 @pytest.mark.parametrize(

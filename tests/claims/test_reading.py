@@ -1,8 +1,11 @@
 """A file that is wrong is refused with file, claim, field and, where one is near, the right name."""
 
+import re
+
 import pytest
 
 from inspector.claims.bundled import addresses, claim_set
+from inspector.claims.model import RELATIONS
 from inspector.claims.reading import read
 from inspector.common.errors import InspectorError
 from tests.claims.studies import HEAD, claim, claims
@@ -18,7 +21,7 @@ GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance:
         (GOOD.replace("about", "abuot"), "Did you mean about?"),
         (GOOD.replace("[a, b]", "[a, lots]"), "no adapter 'lots' is among the set's. Did you mean lost?"),
         (GOOD.replace("[a, b]", "[a, a]"), "a stands beside itself"),
-        (GOOD.replace("[[a, b]]", "[a, b]"), "pairs: must be a list of pairs"),
+        (GOOD.replace("[[a, b]]", "[a, b]"), "pairs: must be all, or a list of pairs"),
         (GOOD.replace("0.5", "half"), "claim one, value: must be a number, not 'half'"),
         (GOOD.replace("0.5", ".nan"), "value: must be a number"),
         (GOOD.replace("0.5", "[0.5, 0.6]"), "value: must be one number, or one for each of 1"),
@@ -35,25 +38,86 @@ GOOD = "metric: cosine; pairs: [[a, b]]; relation: about; value: 0.5; tolerance:
         ("metric: norm; pairs: [[a, b]]; relation: at least; value: 1", "norm is a number of adapters"),
         ("metric: principal_angle; pairs: [[a, b]]; relation: at least; value: 1", "k: says which numbers of"),
         ("metric: lens_depth; adapters: [a]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: accuracy; adapters: [a]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: barrier_mean; pairs: [[a, b]]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: barrier_mean_rollouts; pairs: [[a, b]]; relation: at least; value: 1", "prompts: is missing"),
+        ("metric: cka; pairs: [[a, b]]; layers: all; relation: at least; value: 1", "prompts: is missing"),
         ("metric: [cosine, norm]; pairs: [[a, b]]; relation: at least; value: 1", "are not numbers of the same things"),
         ("metric: cosine; pairs: [[a, b]]; relation: between; value: 1", "value: must be [low, high]"),
         ("metric: cosine; pairs: [[a, b]]; relation: less than", "than: goes with the relation less than"),
-        ("relation: about", "metric: is missing"),
+        ("relation: at least; value: 1", "metric: is missing"),
     ],
 )
 def test_a_wrong_claim_is_named_with_its_field(tmp_path, fields, said):
     with pytest.raises(InspectorError) as error:
         claims(tmp_path, claim(fields))
-    assert str(error.value).startswith("toy.yaml: claim ")
+    assert re.match(r"toy\.yaml: claim \w+(, [a-z_]+)?: ", str(error.value)), "file, claim, field, then what is wrong"
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_every_fault_is_said_at_once(tmp_path):
+    text = (
+        claim(f"{GOOD.replace('cosine', 'cosin')}; relations: x", "first")
+        + claim(GOOD.replace("[a, b]", "[a, lots]").replace("about", "abuot").replace("0.1", "-0.1"), "second")
+        + claim(f"{GOOD}; contradicts: [third, none]", "third")
+    )
+    with pytest.raises(InspectorError) as error:
+        claims(tmp_path, text, HEAD.replace("lost:", "lost:, a/b: c/d"))
+    assert str(error.value).splitlines() == [
+        "toy.yaml has 6 faults:",
+        "  adapters: 'a/b' is not a name: printable, without = and /.",
+        "  claim first: no field 'relations' is known. Did you mean relation?",
+        "  claim first, metric: no metric 'cosin'. Did you mean cosine?",
+        f"  claim second, relation: 'abuot' is none of {', '.join(RELATIONS)}. Did you mean about?",
+        "  claim second, tolerance: must not be negative.",
+        "  claim second, pairs: no adapter 'lots' is among the set's. Did you mean lost?",
+    ]
+    with pytest.raises(InspectorError) as error:
+        claims(tmp_path, claim(f"{GOOD}; contradicts: [third, none, two]", "third") + claim(GOOD, "two") * 2)
+    assert str(error.value).splitlines()[1:] == [
+        "  claims: two claims have the id 'two'.",
+        "  claim third, contradicts: 'third' is no other claim's id.",
+        "  claim third, contradicts: 'none' is no other claim's id.",
+    ]
+
+
+def test_no_more_than_twenty_faults_are_spelled_out(tmp_path):
+    wrong = GOOD.replace("cosine", "cosin")
+    with pytest.raises(InspectorError) as error:
+        claims(tmp_path, "".join(claim(wrong, f"c{n}") for n in range(23)))
+    lines = str(error.value).splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (22, "toy.yaml has 23 faults:", "  … and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ("metric: norm; adapters: [a, b]", 2),
+        ("metric: norm; adapters: [a, b, c]; statistic: mean", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c], [b, c]]", 3),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; layers: all", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; modules: q_proj", 1),
+        ("metric: principal_angle; pairs: [[a, b], [b, c]]; k: [1, 2, 4]", 6),
+        ("metric: lmc_loss; prompts: x; pairs: [[a, b]]; alphas: [0, 0.5]", 2),
+    ],
+)
+def test_as_many_values_as_numbers_that_are_compared(tmp_path, fields, count):
+    for values in range(1, 8):
+        text = claim(f"{fields}; relation: about; tolerance: 1; value: {[float(n) for n in range(values)]}")
+        if values in {1, count}:
+            assert len(claims(tmp_path, text).claims[0].value) == values
+            continue
+        said = f"one for each of {count}" if count > 1 else "value: must be one."
+        with pytest.raises(InspectorError, match=said):
+            claims(tmp_path, text)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("title: x\nadapters: {a: b/c}\n", "toy.yaml, claims: is missing"),
-        ("adapters: {a: b/c}\nclaims: [5]\n", "toy.yaml: claim 1: must be fields"),
+        ("title: x\nadapters: {a: b/c}\nclaims: [5]\n", "toy.yaml: claim 1: must be fields"),
         ("title: x\nadapters: [a]\nclaims: []\n", "adapters: must map names to sources"),
         ("title: x\nadapters: {a/b: c}\n", "'a/b' is not a name"),
         ("- 1\n", "toy.yaml: must be fields"),
@@ -61,7 +125,7 @@ def test_a_wrong_claim_is_named_with_its_field(tmp_path, fields, said):
         ("title: [\n", "toy.yaml, line 2:"),
         ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
         pytest.param("[" * 5000, "is not YAML", id="nested"),
-        (HEAD + claim(GOOD) + claim(GOOD), "two claims have the id 'one'"),
+        (HEAD + claim(GOOD) + claim(GOOD), "toy.yaml, claims: two claims have the id 'one'."),
         ("titel: x\n", "no field 'titel' is known. Did you mean title?"),
     ],
 )
@@ -84,6 +148,18 @@ def test_nested_aliases_are_refused_without_being_written_out(tmp_path):
         claims(tmp_path, "", bomb)
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_file_has_a_million_bytes_at_most(tmp_path, over):
+    text = HEAD + claim(GOOD)
+    file = tmp_path / "toy.yaml"
+    file.write_text(text + "#" * (1_000_000 + over - len(text.encode())), encoding="utf-8")
+    if not over:
+        assert len(read(file).claims) == 1
+        return
+    with pytest.raises(InspectorError, match="has more than 1 MB: no set of claims is that long"):
+        read(file)
+
+
 def test_a_number_that_yaml_takes_for_text(tmp_path):
     found = claims(tmp_path, claim("metric: cosine; pairs: [[a, b]]; relation: at most; value: 1e-9"))
     assert found.claims[0].value == (1e-9,)
@@ -102,11 +178,14 @@ def test_control_characters_do_not_survive(tmp_path):
 
 
 def test_the_bundled_sets_can_be_read():
-    assert set(addresses()) == {"demo", "arxiv:2606.23740"}
+    assert set(addresses()) == {
+        "demo", "arxiv:2606.23740", "arxiv:2410.21228", "arxiv:2405.09673", "arxiv:2506.11618", "arxiv:2410.19735",
+        "thinkingmachines:lora",
+    }  # fmt: skip
     for address in addresses():
         found = claim_set(address)
         assert found.address == address
-        assert all(claim.location and claim.statement.endswith(".") for claim in found.claims)
+        assert all(claim.cited.text and claim.statement.endswith(".") for claim in found.claims)
 
 
 def test_bundled_sets_by_file_name_and_what_is_none(tmp_path):

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from inspector.claims.needs import runs, top_ks
+from inspector.claims.selection import Selected
 from inspector.claims.verdicts import cautions, evaluate, limits
-from inspector.claims.words import published, quantity
-from inspector.study.study import HealthIssue, ProbeInfo
+from inspector.claims.words import breakers, place, published, quantity
+from inspector.study.adapter_info import HealthIssue
+from inspector.study.module_id import ModuleId
+from inspector.study.study import ProbeInfo
 from inspector.tables.claims import as_json, as_junit, marked
 from tests.claims.studies import Numbers, check, claim, claims
 
@@ -38,9 +41,15 @@ AB, AC, ALL = "pairs: [[a, b]]", "pairs: [[a, c]]", "pairs: [[a, b], [a, c], [b,
         (f"{AC}; relation: less than; than: {{{AB}}}", True),
         (f"{AB}; relation: less than; than: {{{AC}}}", False),
         (f"{AB}; relation: less than; than: {{{AC}}}; tolerance: 0.5", True),
+        (f"{AC}; relation: less than; than: {{pairs: [[a, b], [a, c]]}}", False),
+        ("pairs: [[b, c]]; relation: less than; than: {pairs: [[a, b], [a, c]]}", True),
         (f"{ALL}; relation: decreasing", True),
         (f"{ALL}; relation: increasing", False),
         (f"{ALL}; relation: increasing; tolerance: 0.8", True),
+        ("pairs: [[a, c], [a, b]]; relation: decreasing; tolerance: 0.5", True),
+        ("pairs: [[a, c], [a, b]]; relation: decreasing; tolerance: 0.3", False),
+        (f"{AC}; relation: at most; value: 0.2; tolerance: 0.4", True),
+        (f"{AC}; relation: at most; value: 0.2; tolerance: 0.2", False),
         (f"{AB}; over: {{{AC}}}; relation: about; value: 1.8; tolerance: 1e-9", True),
         (f"{AB}; over: {{{AC}}}; relation: at most; value: 1.7", False),
         (f"{ALL}; statistic: mean; relation: about; value: 0.4; tolerance: 1e-9", True),
@@ -285,6 +294,8 @@ def test_only_what_claims_need_is_measured(tmp_path):
     assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
     assert (states.prompts, states.probes, states.names, states.pairs) == ("gsm8k", ("lens",), ("b", "c"), ())
     assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}
+    both = "metric: [cosine, subspace_overlap]; top_k: 4; pairs: [[a, b]]; relation: at least; value: 0"
+    assert top_ks(claims(tmp_path, claim(both))) == {4: ("a", "b")}
 
 
 @pytest.mark.parametrize(
@@ -317,3 +328,29 @@ def test_who_is_not_open_is_said_before_what_was_not_run(tmp_path):
     outcome = check(tmp_path, Numbers(names=("a", "c")).study(), fields)
     assert outcome.reason == "b is not open"
     assert check(tmp_path, Numbers().study(), fields).reason.startswith("needs the base")
+
+
+@pytest.mark.parametrize(
+    ("names", "where", "index", "said"),
+    [
+        (("a", "b"), ModuleId(3, ""), None, "a ↔ b, layer 3"),
+        (("a",), ModuleId(3, "self_attn.q_proj"), None, "a, 3.self_attn.q_proj"),
+        (("a",), ModuleId(None, "lm_head"), None, "a, lm_head"),
+        (("a", "b"), ModuleId(None, ""), 0.5, "a ↔ b, at 0.5"),
+        ((), ModuleId(None, ""), None, ""),
+    ],
+)
+def test_what_a_number_is_of(names, where, index, said):
+    assert place(Selected(names, where, index, 1.0)) == said
+
+
+def test_a_number_of_nobody_has_no_name():
+    assert breakers((1.0, 2.0), ("", ""), (1,)) == "2, 1 of 2"
+
+
+def test_of_studies_that_lack_it_alike_the_first_is_said(tmp_path):
+    found = claims(tmp_path, claim(f"metric: cosine; {AB}; layers: all; relation: at least; value: 1", "one"))
+    unmeasured, whole = Numbers().study(), Numbers().put("cosine", 0.5, "a", "b").study()
+    reasons = "cosine was not measured", "cosine has no layer numbers"
+    assert evaluate(found, [unmeasured, whole])[0].reason == reasons[0]
+    assert evaluate(found, [whole, unmeasured])[0].reason == reasons[1]

@@ -12,7 +12,7 @@ from inspector.study.export import load, save
 from inspector.study.study import Settings
 from inspector.trajectory.result import Curve, Trajectory
 from inspector.trajectory.runs import Run
-from inspector.tui.views.base import Table
+from inspector.tui.table import Table
 from inspector.workflows.watch import table
 from tests.memory import random_adapter
 

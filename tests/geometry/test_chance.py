@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from inspector.geometry.chance import angle_chance, direction_chance, overlap_chance
+from inspector.geometry.chance import angle_chance, angle_chances, direction_chance, overlap_chance
 
 
 def drawn(d, p, q, draws=200):
@@ -39,6 +39,19 @@ def test_subspaces_that_must_meet(d, p, q):
     assert (chance[: p + q - d] == 0).all()
     assert (chance[max(p + q - d, 0) :] > 0).all()
     assert np.abs(np.median(angles, axis=0) - chance).max() < 6
+
+
+def test_a_subspace_as_large_as_the_whole_holds_every_other():
+    assert overlap_chance(4, 4, 2) == overlap_chance(4, 6, 2) == 1
+    assert overlap_chance(8, 2, 6) == 0.75
+
+
+def test_angles_of_several_pairs_stand_beside_those_that_have_fewer():
+    found = angle_chances(20, np.array([2.0, 4.0, 2.0, 3.0]), np.array([3.0, 3.0, 3.0, 1.0]))
+    assert found.shape == (4, 3)
+    for row, (p, q) in zip(found, ((2, 3), (4, 3), (2, 3), (3, 1)), strict=True):
+        assert tuple(row[: min(p, q)]) == angle_chance(20, p, q)
+        assert np.isnan(row[min(p, q) :]).all()
 
 
 def test_in_high_dimension_the_worst_of_ten_is_near_90_by_chance():

@@ -37,6 +37,7 @@ def cases():
         "columns twice": ([twice, other], [1.0, 1.0]),
         "a zero": ([one, zero], [1.0, 1.0]),
         "more rank than rows": ([factors(rng, 8, 12, 4) for _ in range(5)], [1.0, 0.5, 0.25, -1.0, 2.0]),
+        "more rank than columns": ([factors(rng, 12, 8, 4) for _ in range(5)], [1.0, 0.5, 0.25, -1.0, 2.0]),
         "one alone": ([one], [0.7]),
     }
 
@@ -55,6 +56,14 @@ def test_spectrum_and_truncation_are_those_of_the_dense_sum(name):
         assert B.shape[1] == A.shape[0] == min(rank, len(found), *W.shape)
         best = (U[:, :rank] * expected[:rank]) @ Vh[:rank]
         assert np.linalg.norm(B.numpy() @ A.numpy() - W) <= np.linalg.norm(best - W) + SIGMA * top
+
+
+def test_rounding_a_zero_sum_costs_nothing():
+    B, A = torch.zeros(4, 2, dtype=torch.float16), torch.ones(2, 3, dtype=torch.float16)
+    for coefficient in (0.0, 0.3):
+        found = concatenated([(B, A, coefficient)])
+        assert found[3] == 0
+        assert not found[0].any()
 
 
 def test_what_cancels_has_no_rank():

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from inspector.geometry.plan import plan
+from inspector.geometry.plan import numbers_of, plan
 from inspector.geometry.threads import in_threads
 
 GB = 2**30
@@ -25,25 +25,32 @@ def threads():
         (8, 50, 1000, 4, 2),
         (2, 4096, 256, 2, 1),
         (16, 4096, 256, 4, 4),
+        (16, 4096, 1000, 3, 5),
         (16, 4096, 2048, 1, 16),
         (16, 30_000, 20_000, 1, 16),
     ],
-    ids=["small products", "large enough", "two cores", "sixteen cores", "64 adapters", "one alone"],
+    ids=["small products", "large enough", "two cores", "sixteen cores", "some", "64 adapters", "one alone"],
 )
 def test_threads_share_the_room_there_is_on_a_cpu(threads, cores, d, width, workers, each):
     threads(cores)
     found = plan("cpu", d, width)
-    assert found[1:] == (workers, each)
-    assert found.numbers <= 2**23
-    assert workers * found.numbers * 2 * 8 <= 2**29
+    assert found == (2**23, workers, each)
+    assert {type(number) for number in found} == {int}
+    assert workers * 2**23 * 2 * 8 <= 2**29
+
+
+def test_products_alone_take_less_than_gram_matrices(threads):
+    threads(16)
+    assert numbers_of(10, 3) == 3 * 10 + 2 * 3**2
+    assert numbers_of(10, 3, 4) == 3 * 10 + 4**2
+    assert plan("cpu", 4096, 1000, 8) == (2**20, 4, 4)
+    assert plan("cpu", 49, 1000, 8) == (2**20, 1, 1)
 
 
 @pytest.mark.parametrize(("free", "room"), [(4 * GB, 2 * GB), (80 * GB, 8 * GB)])
 def test_a_gpu_takes_what_fits_in_a_share_of_its_free_memory(monkeypatch, free, room):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * GB))
-    found = plan("cuda:0", 10, 10)
-    assert found.workers == 1
-    assert found.numbers * 8 * 6 == pytest.approx(room, abs=48)
+    assert plan("cuda:0", 10, 10) == (room // 48, 1, torch.get_num_threads())
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -62,6 +69,11 @@ def test_results_come_in_the_order_of_the_items(threads, workers):
     assert len(seen) == workers or workers > 1
     assert ((threading.get_ident(), 5) in seen) == (workers == 1)
     assert torch.get_num_threads() == 2
+
+
+def test_each_worker_has_one_thread_unless_it_is_told(threads):
+    threads(3)
+    assert list(in_threads(range(4), lambda _item: torch.get_num_threads(), 2)) == [1] * 4
 
 
 def test_items_are_taken_as_they_are_needed():

@@ -40,6 +40,12 @@ def test_two_values_by_hand():
     assert ranks.stable_rank(sigma) == pytest.approx(10 / 9)
 
 
+def test_the_share_is_of_the_values_there_are():
+    """Three values, one of them 0, and a place beyond the rank; of none, n/a."""
+    found = ranks.effective_rank_share(np.array([[3.0, 1.0, 0.0, np.nan], [1.0, 1.0, 1.0, 1.0], [np.nan] * 4]))
+    np.testing.assert_allclose(found, [ranks.effective_rank(np.array([3.0, 1.0])) / 3, 1.0, np.nan])
+
+
 @pytest.mark.parametrize(("sigma", "expected"), [([3, 1], 1), ([2, 1, 1], 3), ([1] * 10, 9), ([10, 0, 0], 1), ([3], 1)])
 def test_rank_90(sigma, expected):
     """(9, 1)/10 reaches 90 % at once; (4, 1, 1)/6 only with all three; ten equal values with nine."""

@@ -1,12 +1,13 @@
 """Kinship and sensitivity of numbers as given: order, gaps, ties, thresholds."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from inspector.insights.lineage import kinship, lineage
-from inspector.insights.sensitivity import spreads, variations
+from inspector.insights.lineage import Lineage, kinship, lineage
+from inspector.insights.sensitivity import difference, spreads, variations
 from inspector.study.provenance import Origin
 from tests.insights.findings.published import study
 
@@ -91,6 +92,23 @@ def test_adapters_of_no_known_method_are_no_group():
 
 
 @pytest.mark.parametrize(
+    ("origins", "said"),
+    [
+        ((Origin("sft"), Origin("sft")), "same method"),
+        ((Origin("sft"), Origin("dpo")), "other method"),
+        ((Origin("sft"), Origin()), ""),
+        ((Origin(), Origin("sft")), ""),
+        ((Origin("sft", 1e-4, 1), Origin("sft", 1e-4, 2)), "same method, other seed"),
+        ((Origin("sft", 1e-4, 1), Origin("sft", 1e-3, 1, a0="f")), "same method, other learning rate"),
+        ((Origin("", 1e-4, 1, a0="f"), Origin("", 1e-3, 2, a0="f")), "other seed and learning rate, same start of A"),
+        ((Origin("", a0="f"), Origin("", a0="g")), "other start of A"),
+    ],
+)
+def test_what_is_known_to_tell_two_runs_apart(origins, said):
+    assert difference(of_numbers(origins, cosine={"ab": 0.5}), 0, 1) == said
+
+
+@pytest.mark.parametrize(
     ("overlap", "groups"),
     [
         ({"ad": 0.9, "bc": 0.9, "bd": 0.1}, ((0, 3), (1, 2))),
@@ -101,6 +119,27 @@ def test_adapters_of_no_known_method_are_no_group():
 )
 def test_groups_of_a_start_are_in_order(overlap, groups):
     assert lineage(of_numbers([Origin()] * 4, row_space_overlap=overlap)).groups == groups
+
+
+def test_the_chance_of_a_study_is_the_largest_of_its_pairs():
+    levels = np.array([[np.nan, 0.1, 0.3], [0.1, np.nan, np.nan], [0.3, np.nan, np.nan]])
+    found = Lineage(levels, levels, levels, ("",) * 3, ())
+    assert (found.chance, found.by_chance) == (0.3, "0.10 to 0.30")
+
+
+def test_groups_are_apart_if_every_pair_is():
+    near = {"ab": 0.9, "cd": 0.9, "ac": 0.02, "ad": 0.02, "bc": 0.02, "bd": 0.5}
+    found = lineage(of_numbers([Origin()] * 4, row_space_overlap=near))
+    assert not found.apart((0, 1), (2, 3))
+    assert found.apart((0, 1), (2,))
+    assert found.apart((0,), (2, 3))
+
+
+def test_the_members_of_a_group_are_in_order():
+    """8 comes before 1 in a set of whole numbers."""
+    names = tuple("abcdefghi")
+    of_pairs = dict.fromkeys(combinations(names, 2), 0.02) | {("b", "i"): 0.9}
+    assert lineage(study(names, row_space_overlap=of_pairs)).groups[0] == (1, 8)
 
 
 def test_without_overlaps_there_is_no_lineage():

@@ -105,11 +105,63 @@ def test_little_more_than_chance_is_close_to_none():
     assert answer(written_alike((0.31, 0.1), chance=0.1), "mine").startswith("mine writes a little to the outputs")
 
 
+def test_chance_is_said_of_outputs_where_it_is_known():
+    """Of a pair that shares its start, beside one that does not, the cosine is said, which has no chance level."""
+    assert answer(written_alike((0.1, 0.15), chance=NAN), "mine").endswith("similarity is 0.15, to ref.b.")
+    mixed = written_alike((0.15, 0.1), cosine=(0.1, 0.05), overlap=0.95)
+    mixed.blocks["row_space_overlap", "global"][0, 2] = 0.02
+    assert answer(mixed, "mine") == "mine is close to none of them: the largest cosine is 0.10, to ref.a."
+
+
+def test_without_output_similarity_the_cosine_says_how_alike_they_are():
+    found = answer(written_alike((0.6, NAN), cosine=(0.3, 0.5)), "mine")
+    assert found == "mine goes part of the way with ref.b: cosine 0.50."
+
+
+def test_beside_a_shared_start_no_other_start_is_named_as_near():
+    """ref.b by its outputs, 0.59, would be as near as ref.a by its cosine of 0.50."""
+    mixed = written_alike((0.6, 0.59), cosine=(0.5, 0.05), overlap=0.95)
+    mixed.blocks["row_space_overlap", "global"][0, 2] = 0.02
+    assert answer(mixed, "mine") == "mine goes part of the way with ref.a: cosine 0.50."
+
+
+@pytest.mark.parametrize(
+    ("layers", "best", "alike"),
+    [
+        ([NAN, NAN, NAN, -1.0, -1.0], ((3, -1.0), (4, -1.0)), True),
+        ([0.0, 0.02, 0.0, 0.0, 0.0], ((1, 0.02), (0, 0.0), (2, 0.0)), True),
+        ([0.0, 0.0201, 0.0, 0.0, 0.0], ((1, 0.0201), (0, 0.0), (2, 0.0)), False),
+        ([NAN, NAN, 0.5, NAN, NAN], ((2, 0.5),), False),
+        ([NAN] * 5, (), False),
+    ],
+)
+def test_the_layers_most_alike(layers, best, alike):
+    (found,) = nearest(beside((-1.0,), layers=layers), "mine")
+    assert (found.layers, found.alike) == (best, alike)
+
+
 def test_those_within_the_interval_are_named_with_the_nearest():
     """Eight modules at ±0.1 about the mean: s = 0.1·√(8/7), so that half the interval is 1.96·s/√8 = 0.0741."""
     study = written_alike((0.70, 0.63, 0.62), spread=0.1)
     assert nearest(study, "mine")[0].error == pytest.approx(1.96 * 0.1 / 7**0.5)
     assert "as ref.a and ref.b: output similarity 0.63 to 0.70 ± 0.07 " in answer(study, "mine")
+
+
+@pytest.mark.parametrize(
+    ("values", "error"), [([0.5, 0.7], 1.96 * 0.1), ([0.5, NAN, 0.7], 1.96 * 0.1), ([0.5], NAN), ([], NAN)]
+)
+def test_the_interval_needs_two_modules(values, error):
+    """±0.1 about the mean: s = 0.1·√2, over √2."""
+    study = written_alike((0.6,))
+    study.blocks["output_similarity", "module"][0, 1] = [*values, *[NAN] * (8 - len(values))]
+    assert nearest(study, "mine")[0].error == pytest.approx(error, nan_ok=True)
+
+
+def test_without_numbers_of_modules_the_interval_is_not_known():
+    study = written_alike((0.6,))
+    study = replace(study, blocks={key: v for key, v in study.blocks.items() if key != ("output_similarity", "module")})
+    assert np.isnan(nearest(study, "mine")[0].error)
+    assert "output similarity 0.60 (cosine" in answer(study, "mine")
 
 
 def test_a_shared_start_is_ranked_by_the_cosine():

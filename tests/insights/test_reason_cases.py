@@ -50,6 +50,7 @@ def test_what_is_wrong_with_one_is_said_first():
     assert why(found, 2, 0) == ("scale unknown",)
     assert why(found, 1, 0) == ()
     assert why(study(("a",), norm={"a": 1.0}), 0, None) == ()
+    assert why(made(cosine=nan), 0, None) == ("nothing to compare",)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from itertools import combinations
 
 from inspector.insights.findings import findings_of
 from inspector.insights.short_names import in_short
-from inspector.study.provenance import from_name
+from inspector.study.provenance import Origin, from_name
 from tests.insights.findings.published import study
 
 STEM = "run1-qwen3-4b-lora-r32-math-"
@@ -23,6 +23,13 @@ def test_a_method_read_from_a_name_is_shortened_with_it():
     names = (f"{STEM}sft-s1", f"{STEM}dpo-s1")
     found, _ = in_short(study(names, origins=[from_name(name) for name in names], cosine={names: 0.1}))
     assert [info.origin.method for info in found.adapters] == ["sft", "dpo"]
+
+
+def test_the_last_word_of_a_method_stays():
+    names = ("one-sft-lora", "two-sft-lora", "six-sft-lora")
+    found, shared = in_short(study(names, origins=[Origin("sft-lora")] * 3, cosine={names[:2]: 0.1}))
+    assert (found.names, shared) == (("one", "two", "six"), "…-sft-lora")
+    assert {info.origin.method for info in found.adapters} == {"lora"}
 
 
 def test_published_names_stay_whole():

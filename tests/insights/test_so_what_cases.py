@@ -75,6 +75,13 @@ def test_without_a_group_layers_are_those_of_the_nearest_two(cosine, there):
     assert not there or found.text == "a and b differ most in layer 6: cosine 0.20, elsewhere 0.50."
 
 
+def test_of_several_pairs_without_a_group_the_nearest_is_told():
+    layers = {PAIR: [0.1, 0.9, 0.9], ("a", "c"): [0.9, 0.9, 0.3], ("b", "c"): [0.9, 0.2, 0.9]}
+    found = made("abc", cosine=0.5, pairs={"ac": 0.6}, layers=3)
+    found = one_with("differ", with_layers(found, "cosine", layers))
+    assert found.text == "a and c differ most in layer 2: cosine 0.30, elsewhere 0.90."
+
+
 def test_the_layer_of_a_group_is_by_the_mean_of_its_pairs_and_the_lowest_pair_is_its_evidence():
     found = with_layers(
         from_layer(made("abc", layers=3), 5), "cosine",
@@ -106,6 +113,8 @@ def test_another_seed_with_the_same_outputs(u1, cosine, there):
         ((5.0, 1.0), "a moved 5 times as far as b, which changes little in their sum."),
         ((1.0, below(5.0)), None),
         ((below(5.0), 1.0), None),
+        ((0.1, 0.5), "b moved 5 times as far as a, which changes little in their sum."),
+        ((0.5, 0.1), "a moved 5 times as far as b, which changes little in their sum."),
         ((0.0, 5.0), None),
         ((5.0, 0.0), None),
         ((nan, 5.0), None),

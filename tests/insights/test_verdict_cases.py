@@ -140,7 +140,8 @@ def test_a_small_partner_is_next_to_nothing_only_if_their_sum_is_known_to_show_i
     [
         (1.0, (1.0, 1.0), True), (1 - 1e-13, (1.0, 1.0), True), (1 - 1e-11, (1.0, 1.0), False),
         (1.0, (1.0, 1 + 1e-10), True), (1.0, (1.0, 1 + 1e-8), False), (1.0, (1 + 1e-8, 1.0), False),
-        (1.0, (1.0, nan), False),
+        (1.0, (1.0, nan), False), (1 - 9e-13, (1.0, 1.0), True), (1 - 1.5e-12, (1.0, 1.0), False),
+        (1.0, (1.0, 1 + 9e-10), True), (1.0, (1.0, 1 + 1.5e-9), False),
     ],
 )  # fmt: skip
 def test_the_same_update_twice(cosine, norms, twice):

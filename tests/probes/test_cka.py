@@ -251,6 +251,15 @@ def test_rows_are_read_once_for_each_model_however_many_pairs(monkeypatch: pytes
     assert len(read) == len(set(map(id, read))) == 6
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_matrices_are_kept_where_they_just_fit(monkeypatch, over):
+    """Of 3 models at 2 layers over 5 rows: 3·2·25 float64."""
+    monkeypatch.setattr(comparison, "_ROOM", 8 * 3 * 2 * 25 - over)
+    both = Comparison(3, "cpu")
+    both.add(layered(many(2, 5, 12, 1)[0]))
+    assert (both._kept is None) == bool(over)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("how", ["kept", "made again", "covariance"])
 def test_cuda_agrees_with_cpu(how: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from inspector.probes.barriers import barriers
+from inspector.probes.barriers import barriers, difference
 from inspector.probes.connectivity import Point, on_path, points
 from inspector.probes.lmc import Curves, described
 
@@ -70,6 +70,19 @@ def test_barriers_are_of_complete_paths_and_turn_round_with_the_pair(measured):
         for bound in ("", "_low", "_high", "_at"):
             assert np.isnan(found[f"barrier_{kind}{bound}"][others]).all()
     assert {barrier.at for barrier in expected.values()} - {0.5}
+
+
+def test_the_difference_of_the_ends_turns_its_sign_with_the_pair(measured):
+    found = blocks(measured)
+    ends = difference(losses(on_path("b", "a", 1.0)), losses(on_path("b", "a", 0.0)), TOKENS)
+    assert ends.low < ends.value < ends.high
+    for bound, value, turned in (
+        ("", ends.value, -ends.value), ("_low", ends.low, -ends.high), ("_high", ends.high, -ends.low),
+    ):  # fmt: skip
+        block = found[f"lmc_ends{bound}"]
+        assert block.shape == (4, 4, 1)
+        assert (block[2, 1, 0], block[1, 2, 0]) == (value, turned)
+        assert np.isfinite(block).sum() == 2
 
 
 def test_nothing_measured_is_nothing_known():

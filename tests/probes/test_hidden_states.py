@@ -111,6 +111,13 @@ def test_batches_and_the_other_probe_change_no_number(opened, monkeypatch):
                 np.testing.assert_allclose(block, whole.block(metric, "global"), atol=1e-5)
 
 
+def test_depths_are_measured_over_fewer_prompts_than_cka_needs(opened):
+    adapters, study = opened
+    found = Prober().run(adapters, study, replace(ASKED, probes=("lens",), limit=2))
+    assert found.probe("lens").examples == 2
+    assert np.isfinite(found.block("lens_depth", "global")).all()
+
+
 def test_norms_and_intruders_are_those_of_dense_weights(opened, folder):
     adapters, study = opened
     found = Prober().run(adapters, study, replace(ASKED, probes=("intruders",)))
@@ -154,7 +161,8 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
     monkeypatch.setattr(base_norms, "_of_module", of_module)
     job = SimpleNamespace(
         attached=SimpleNamespace(module=lambda module: module), names=("a", "x", "b"),
-        digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key, info=lambda probe: probe,
+        digests={"a": "digest a", "b": "digest b"}, key=lambda **key: key,
+        info=lambda probe, detail: f"{probe}: {detail}", request=Request(("intruders",)),
         cache=cache.Cache(),
         course=SimpleNamespace(counted=lambda *report: told.append(report)),
         deliver=lambda info, blocks, _alphas: parts.append((info, blocks)),
@@ -177,7 +185,7 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
     run("b")
     assert (known(), len(counted)) == ([16, 32, 40], 40)
     whole = run("b", "a")
-    assert {info for info, _ in parts} == {"intruders"}
+    assert {info for info, _ in parts} == {"intruders: top 10, ε 0.5"}
     assert told == [(f"intruders: module {n} of 40", n, 40) for n in range(1, 41)]
     assert {name for name, _ in counted} == {"a"}, "the other is in the cache"
     for metric, sign, start in (("intruder_dimensions", 1, 0), ("intruder_dimensions_subspace", -1, 100)):

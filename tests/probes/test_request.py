@@ -10,6 +10,7 @@ from inspector.common.cache import cache_folder
 from inspector.common.errors import InspectorError
 from inspector.common.text import duration
 from inspector.probes.request import Estimate, Request, estimate, remember_speed, seconds_each, speeds
+from inspector.probes.runner import _parts
 from tests.memory import random_adapter
 
 LMC = Request(("lmc",), base="org/base", alphas=(0.5, 0.25))
@@ -117,3 +118,57 @@ def test_a_loss_between_two_adapters_is_not_asked_of_one(three):
     with pytest.raises(InspectorError, match="lmc is the loss between two adapters, and one is open: name another"):
         replace(LMC, probes=("lmc", "cka")).checked(three[:1])
     assert replace(LMC, probes=("cka", "lens", "intruders", "accuracy")).checked(three[:1]).pairs == ()
+    assert LMC.checked(three[:2]).pairs == (("a", "b"),)
+
+
+@pytest.mark.parametrize(
+    ("probes", "parts"),
+    [
+        (("lens", "cka", "lmc"), ("lmc", "cka")),
+        (("accuracy", "lens"), ("lens", "accuracy")),
+        (("intruders", "cka"), ("cka", "intruders")),
+        ((), ()),
+    ],
+)
+def test_cka_and_lens_are_one_part(probes, parts):
+    assert _parts(Request(probes)) == parts
+
+
+def test_an_adapter_that_waits_for_its_invocation_is_on_no_path(three):
+    waiting = [replace(three[0], invocation=(5, 6)), *three[1:]]
+    assert replace(LMC, pairs=(("c", "b"),)).checked(waiting).pairs == (("c", "b"),)
+    assert replace(LMC, probes=("cka",)).checked(waiting).probes == ("cka",)
+    for pairs in ((), (("b", "c"), ("b", "a"))):
+        with pytest.raises(InspectorError, match=r"^a is an activated LoRA"):
+            replace(LMC, pairs=pairs).checked(waiting)
+
+
+def test_how_many_prompts_a_probe_reads_unless_it_is_told(tmp_path):
+    many, four = tmp_path / "many.jsonl", tmp_path / "four.jsonl"
+    for file, lines in ((many, 130), (four, 4)):
+        file.write_text("".join(f'{{"question": "{n}?", "answer": "1"}}\n' for n in range(lines)), encoding="utf-8")
+    asked = Request(("lmc", "cka"), prompts=str(many))
+    read = {probe: len(asked.problems(probe).problems) for probe in ("lmc", "cka", "lens", "accuracy")}
+    assert read == {"lmc": 64, "cka": 100, "lens": 100, "accuracy": 130}
+    assert len(replace(asked, limit=7).problems("lmc").problems) == 7
+    assert len(replace(asked, prompts=str(four)).problems("cka").problems) == 4
+    with pytest.raises(InspectorError, match="CKA needs at least 4 prompts: the limit gives 3"):
+        replace(asked, limit=3).checked([])
+    assert replace(asked, probes=("cka",), limit=4).checked([]).limit == 4
+
+
+def test_what_is_not_on_this_machine_is_not_looked_for(three, prompts):
+    """Neither prompts of the Hub, nor those of a probe that reads none."""
+    Request(("lmc", "cka", "lens", "accuracy"), prompts="gsm8k").refuse_unknown(three)
+    Request(("intruders", "lens"), prompts=prompts).refuse_unknown(three)
+    with pytest.raises(InspectorError, match="nowhere"):
+        Request(("intruders", "lens"), prompts="nowhere.jsonl").refuse_unknown(three)
+
+
+def test_completions_count_as_prompts_do(three, tmp_path):
+    """30 + 6 characters, and 21 of a completion: 19 tokens, and 30 of the template."""
+    lines = [{"question": f"{n}" * 30, "answer": "123456", "completion": "x" * 21} for n in range(2)]
+    file = tmp_path / "rollouts.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    asked = replace(LMC, loss="rollouts", prompts=str(file), pairs=(("a", "b"),))
+    assert estimate(three, asked).tokens == 5 * 2 * 49

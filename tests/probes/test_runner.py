@@ -10,7 +10,7 @@ import torch
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
-from inspector.base_model import hidden, smollm2
+from inspector.base_model import answer_loss, hidden, smollm2
 from inspector.common.cache import Cache
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.probes import connectivity
@@ -64,6 +64,9 @@ def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
         told = []
         Prober().run(adapters, study, replace(both, limit=limit), progress=lambda *step: told.append(step))
         uncounted = [text for text, *counted in told if counted == [0, 0]]
+        for part in ("part 1", "part 2"):
+            done = [(at, total) for text, at, total in told if text.startswith(part)]
+            assert [at == total for at, total in done] == [False] * (len(done) - 1) + [True], "the end comes last"
         assert uncounted == [f"looking for {adapters[0].info.base}", "loading the base", "attaching the adapters"]
         return [text for text, *_ in told if text.startswith("part")]
 
@@ -181,15 +184,15 @@ def test_cancel_keeps_what_is_finished(opened):
 
 def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
     adapters, study = opened
-    real = connectivity._summed
+    real = answer_loss._of_batch
 
-    def small(model, examples, filler):
+    def small(attached, examples, filler):
         if len(examples) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(model, examples, filler)
+        return real(attached, examples, filler)
 
     plain = Prober().run(adapters, study, replace(LMC, batch=2)).block("lmc_loss", "global")
-    monkeypatch.setattr(connectivity, "_summed", small)
+    monkeypatch.setattr(answer_loss, "_of_batch", small)
     monkeypatch.setattr(Cache, "load", lambda *_a: None)
     notes = []
     found = Prober().run(adapters, study, LMC, note=notes.append)
@@ -254,8 +257,20 @@ def test_accuracy_of_some_adapters_stands_at_their_places(opened):
     shares = found.block("accuracy", "global")[:, 0]
     assert np.isfinite(shares[[0, 2]]).all()
     assert np.isnan(shares[1])
-    assert np.isfinite(found.block("mcnemar_p", "global")[0, 2, 0])
+    assert np.argwhere(np.isfinite(found.block("mcnemar_p", "global"))).tolist() == [[0, 2, 0], [2, 0, 0]]
     assert found.probe("accuracy").examples == 3
+
+
+def test_what_the_factors_of_an_adapter_leave_out_is_noted(opened):
+    adapters, study = opened
+    left_out = np.array([[0.0], [0.25], [0.5]])
+    study = replace(study, blocks=study.blocks | {("energy_left_out", "global"): left_out})
+    notes = []
+    Prober().run(adapters, study, replace(LMC, probes=("intruders",)), note=notes.append)
+    told = [note for note in notes if "%" in note]
+    assert len(told) == 2
+    assert "25" in told[0]
+    assert "50" in told[1]
 
 
 def test_the_default_prompts_follow_the_base():

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from inspector.study.adapter_info import AdapterInfo, HealthIssue
 from inspector.study.aggregate import fill_diagonals
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
+from inspector.study.study import ProbeInfo, Settings, Study
 
 METHODS = ("sft", "rft", "rift", "dft", "dpo", "offline-grpo", "online-grpo", "online-dapo")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -19,8 +19,8 @@ from inspector.report.figures import write_figures
 from inspector.report.latex import latex
 from inspector.report.markdown import markdown
 from inspector.report.page import page
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.provenance import Origin
-from inspector.study.study import HealthIssue
 from tests.report.studies import HOSTILE, METHODS, full_study, only
 
 

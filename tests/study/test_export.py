@@ -14,10 +14,11 @@ import pytest
 from inspector.analysis.analyse import analyse
 from inspector.common.errors import InspectorError
 from inspector.study import export
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.export import load, save
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, Settings, Study
+from inspector.study.study import Settings, Study
 from inspector.study.table import COLUMNS, rows
 from inspector.tables.studies import print_groups, print_study, print_summary
 from inspector.workflows import analyze

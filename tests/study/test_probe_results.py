@@ -6,9 +6,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
 from inspector.study.probe_results import carried, merged, without
-from inspector.study.study import AdapterInfo, ProbeInfo, Study
+from inspector.study.study import ProbeInfo, Study
 
 N = np.nan
 LMC, CKA, WEIGHTS = (ProbeInfo(probe, "base", prompts="x", examples=30) for probe in ("lmc", "cka", "weights"))

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inspector.study.adapter_info import ACTIVATED, AdapterInfo, HealthIssue
 from inspector.study.aggregate import fill_diagonals
 from inspector.study.module_id import ModuleId
-from inspector.study.study import ACTIVATED, AdapterInfo, HealthIssue, ProbeInfo, Settings, Study
+from inspector.study.study import ProbeInfo, Settings, Study
 
 N = np.nan
 Q, V, HEAD = ModuleId(3, "attn.q_proj"), ModuleId(1, "attn.v_proj"), ModuleId(None, "lm_head")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from inspector.api.library import compare
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.export import load, save
-from inspector.study.study import HealthIssue
 from inspector.study.warnings import beside, finding_lines, of_folders, severe
 from tests.acceptance.command import inspector
 from tests.makers import random_factors, write_adapter, write_random

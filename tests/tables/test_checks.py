@@ -17,8 +17,9 @@ from inspector.checking.checks import Checked, checked
 from inspector.checking.fit import Fit
 from inspector.checking.precision import Merged, Precision
 from inspector.checking.together import Together
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue, Settings, Study
+from inspector.study.study import Settings, Study
 from inspector.tables import checks
 from tests.memory import adapter
 

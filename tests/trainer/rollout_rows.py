@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 
 from inspector.tasks.problems import Problem, Problems
+from trainer.rollouts.rows import Rows, learned
 from trainer.rollouts.schema import Rollout
+from trainer.rollouts.tokens import tokenised
 
 QUESTIONS = Problems(
     "sums", tuple(Problem(f"p{n}", f"{n} + 1 = ?", f"{n + 1}") for n in range(6)), (("0 + 0 = ?", "0"),)
@@ -32,3 +34,13 @@ def jsonl(path, rows):
 def undated(rollouts):
     """All but when."""
     return [replace(r, created="") for r in rollouts]
+
+
+def rows_of(rollouts, tokenizer, max_length, cut="drop", reasoning="wrap") -> Rows:
+    """What the methods read of them."""
+    return learned(tokenised(rollouts, tokenizer, reasoning), max_length, cut)
+
+
+def lists(column):
+    """Token ids, as plain numbers, of every example."""
+    return [list(map(int, ids)) for ids in column]

@@ -9,10 +9,10 @@ from transformers import TrainerCallback
 
 from inspector.base_model.base import load_base
 from tests.base_model.tiny_model import saved_base
+from tests.trainer.rollout_rows import rows_of
 from trainer.methods import method
 from trainer.objectives.examples import examples
 from trainer.recipes.file import Source, resolve
-from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import read_rollouts
 from trainer.runs.build import build
 from trainer.runs.tasks import Options
@@ -77,7 +77,7 @@ def made(folder: Path, name: str, file: Path, place: Path, *, shift: float = 0.0
     settings = SETTINGS | {"base": str(folder), "clip": 1e9, "steps": 1} | more
     recipe = resolve(Source("", {}, {}, {}), name, [f"{k}={v}" for k, v in settings.items()])[0][1]
     base = load_base(str(folder), "cpu", "float32")
-    rows = tokenised(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
+    rows = rows_of(read_rollouts(file), base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
     found = examples(method(name), recipe, rows)
     tensors = start.initial(base.model, recipe.rank, recipe.targets, recipe.init_seed)
     trainer = build(method(name), recipe, base, found, place, [], checkpoints.Guard())

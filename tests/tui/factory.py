@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from inspector.study.adapter_info import AdapterInfo, HealthIssue
 from inspector.study.aggregate import aggregate
 from inspector.study.metrics import DEFINITIONS
 from inspector.study.module_id import ModuleId
-from inspector.study.study import AdapterInfo, HealthIssue, Settings, Study
+from inspector.study.study import Settings, Study
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 

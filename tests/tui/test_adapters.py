@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 from inspector.tui.app import InspectorApp
 from inspector.tui.widgets.dialogs import Reader
 from tests.tui.factory import make_study

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from inspector.tui.app import InspectorApp
+from inspector.tui.probing.barriers import barrier, ends, joined
 from inspector.tui.probing.views import nats
-from inspector.tui.views.basins import barrier, ends, joined
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, area, body, everything, strike, visit
 from tests.tui.probed import probed_study, unknown, with_lmc

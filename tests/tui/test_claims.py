@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inspector.claims.bundled import claim_set
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 from inspector.tui.app import InspectorApp
 from inspector.tui.views.claims.state import Published
 from tests.claims.studies import Numbers, claim

@@ -10,7 +10,8 @@ from inspector.study.study import Study
 from inspector.tui.app import InspectorApp
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
-from inspector.tui.views.layers import LayersView, rows
+from inspector.tui.views.layers.rows import rows
+from inspector.tui.views.layers.view import LayersView
 from tests.insights.findings.published import from_layer, study, with_layers
 from tests.tui.helpers import body, visit
 

@@ -14,9 +14,10 @@ from inspector.tui.help import help_text
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import METRIC
 from inspector.tui.palette import ActionCommands
+from inspector.tui.table import Table
 from inspector.tui.text import Line, page
 from inspector.tui.view_list import VIEWS
-from inspector.tui.views.base import Table, View
+from inspector.tui.views.base import View
 from tests.tui.helpers import app_with, area, body, visit
 
 

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from inspector.tui import session
 from inspector.tui.app import InspectorApp
 from inspector.tui.messages import Snapshot
-from inspector.tui.state import ProbeChoices
+from inspector.tui.probing.choices import ProbeChoices
 from tests.tui.helpers import area, settle, strike, visit
 from tests.tui.prober import app_with, asks, told, visible
 

@@ -16,7 +16,7 @@ from inspector.tui.state import AppState
 from inspector.tui.view_list import VIEWS as EVERY_VIEW
 from inspector.tui.views.basins import BasinsView
 from inspector.tui.views.claims.state import Judged
-from inspector.tui.views.layers import LayersView
+from inspector.tui.views.layers.view import LayersView
 from tests.tui.factory import make_study
 from tests.tui.helpers import NAMES, VIEWS, body, settle, visit
 

@@ -1,6 +1,5 @@
 """What each view shows, at three sizes, against the study's own numbers."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -87,33 +86,6 @@ async def test_adapters_lists_who_is_open_and_details_the_chosen_one():
         assert "/data/adapters/rft_s42" in body(app)
 
 
-async def test_map_shows_every_cosine_and_the_pair_in_words():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        values = app.state.matrix("cosine")
-        for i, name in enumerate(NAMES):
-            line = next(line for line in body(app).splitlines() if line.startswith(f" {name} "))
-            shown = [at for block in app.view.blocks(app.state) for at in block]
-            assert line.replace("[", " ").replace("]", " ").split()[1:] == [decimal(values[i, j]) for j in shown]
-        await pilot.press("s", "down", "right")
-        assert (app.state.row, app.state.col) == (2, 3)
-        assert "dft_s42↔dpo_s42" in body(app)
-        assert decimal(app.state.number("u1", (2, 3))) in body(app)
-        assert "Weights only: " in body(app)
-
-
-async def test_map_goes_through_metrics_and_says_which():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        await pilot.press("m")
-        assert "output direction" in body(app)
-        assert app.state.metric == "u1"
-        await pilot.press("M", "M")
-        assert "orthogonal fraction (per module)" in body(app)
-
-
 async def test_layer_slider_changes_the_numbers_of_every_view():
     app = app_with()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -130,141 +102,6 @@ async def test_layer_slider_changes_the_numbers_of_every_view():
         await pilot.press("g")
         assert "all layers" in body(app)
         assert body(app) == before
-
-
-async def test_the_map_of_many_says_what_it_leaves_out_without_cutting_a_word():
-    app = app_with(20)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        await pilot.press("m", "m")
-        assert re.search(r"rows \d+–\d+, columns \d+–\d+ of 20", body(app).splitlines()[0])
-        assert "all layers" in body(app).splitlines()[0]
-        assert "…" not in body(app).splitlines()[0]
-
-
-async def test_eleven_adapters_fit_80_columns_and_the_cursor_is_seen_without_colour():
-    names = ("sft", "offline-grpo", *(f"run_{n}" for n in range(9)))
-    app = InspectorApp(study=make_study(11, names=names))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        await pilot.press("s", "right", "right", "down")
-        lines = body(app).splitlines()
-        assert "columns" not in lines[0]
-        line = next(line for line in lines if line.startswith(" offline-grpo"))
-        cells = line.removeprefix(" offline-grpo").replace("▸", " ▸").split()
-        assert len(cells) == 11
-        value = decimal(app.state.matrix("cosine")[1, 3])
-        assert cells[3] in {f"▸{value}", f"[{value}]"}
-
-
-async def test_the_map_stands_in_blocks_with_gaps_and_readable_names_above_its_columns():
-    alike = np.full((6, 6), 0.1)
-    for block in ((0, 2, 4), (1, 3, 5)):
-        alike[np.ix_(block, block)] = 0.9
-    np.fill_diagonal(alike, 1.0)
-    study = make_study(6, layers=2, names=("sft-a", "dpo-a", "sft-b", "dpo-b", "sft-offline", "dpo-c"))
-    blocks = {key: values.copy() for key, values in study.blocks.items()}
-    blocks["cosine", "global"] = alike[:, :, None]
-    app = InspectorApp(study=replace(study, blocks=blocks))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        lines = body(app).splitlines()
-        rows = [
-            line.split()[0] if line.strip() else "" for line in lines if not line or line.startswith((" sft", " dpo"))
-        ]
-        found = rows[: rows.index("") + 4]
-        assert [name[:3] for name in found] in [[*["sft"] * 3, "", *["dpo"] * 3], [*["dpo"] * 3, "", *["sft"] * 3]]
-        assert any("offline" in line for line in lines[1:4])
-        await pilot.press("s")
-        lines = [line.split()[0] for line in body(app).splitlines() if line.startswith((" sft", " dpo"))]
-        assert tuple(lines[:6]) == study.names
-
-
-async def test_from_110_columns_the_map_has_a_second_metric_beside_the_first():
-    app = app_with()
-    async with app.run_test(size=(120, 40)) as pilot:
-        await visit(pilot, "map")
-        assert "cosine" in body(app).splitlines()[0]
-        assert "output direction" in body(app).splitlines()[0]
-        line = next(line for line in body(app).splitlines() if line.startswith(" sft_s42 "))
-        assert decimal(app.state.number("u1", (0, 1))) in line
-        assert decimal(app.state.number("cosine", (0, 1))) in line
-        await pilot.press("m")
-        assert body(app).splitlines()[0].index("output direction") < body(app).splitlines()[0].index("cosine")
-
-
-async def test_layers_are_strips_with_their_numbers_the_most_alike_first():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "layers")
-        await pilot.press("right", "right")
-        lines = body(app).splitlines()
-        rows = [line for line in lines if "↔" in line and "." in line]
-        wholes = [float(line.split()[-4].replace("−", "-")) for line in rows]
-        assert wholes == sorted(wholes, reverse=True)
-        line = next(line for line in rows if "sft_s42↔rft_s42" in line)
-        values = app.state.series("cosine", 0, 1)
-        low = int(np.nanargmin(values))
-        whole = app.state.number("cosine", (0, 1), "global")
-        assert line.split()[-4:] == [decimal(whole), decimal(values[2]), str(low), decimal(values[low])]
-        assert "at 2" in lines[1]
-        assert line.startswith("▸")
-        assert "┤" in lines[-4] + lines[-3] + lines[-2]
-
-
-async def test_28_pairs_scroll_at_80_columns_and_the_chart_is_of_the_marked_one():
-    app = app_with(8)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "layers")
-        await pilot.press(*["up"] * 28)
-        seen = set()
-        for _ in range(28):
-            shown = [line for line in body(app).splitlines() if line.startswith("▸")]
-            name = shown[0][1:].split()[0]
-            seen.add(name)
-            assert any(line.startswith(f" {name}") for line in body(app).splitlines())
-            await pilot.press("down")
-        assert len(seen) == 28
-        assert "of 28" in body(app).splitlines()[0]
-
-
-async def test_pairs_added_by_space_are_drawn_beside_the_marked_one():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "layers")
-        await pilot.press(*["up"] * 10)
-        assert not any(line.startswith(" a ") for line in body(app).splitlines())
-        await pilot.press("space")
-        assert any(line.startswith(" a ") and "  b " in line for line in body(app).splitlines())
-
-
-async def test_curves_letters_legend_values_and_count():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "curves")
-        await pilot.press("right", "right")
-        text = body(app)
-        assert "showing 4 of 10 pairs" in text
-        value = app.state.series("cosine", 0, 1)[2]
-        assert any("sft_s42↔rft_s42" in line and decimal(value) in line for line in text.splitlines())
-        await pilot.press("down", "down", "down", "down", "space")
-        assert "showing 5 of 10 pairs" in body(app)
-        assert "rft_s42↔dft_s42" in body(app)
-        await pilot.press("space")
-        assert "showing 4 of 10 pairs" in body(app)
-
-
-async def test_layers_and_curves_show_adapter_metrics_too():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "layers")
-        await pilot.press("M")
-        while app.state.layers_metric != "norm":
-            await pilot.press("M")
-        assert "5 adapters" in body(app)
-        assert general(app.state.own("norm", 0, "global")) in body(app)
-        await visit(pilot, "curves")
-        assert "showing 5 of 5 adapters" in body(app)
 
 
 async def test_angles_numbers_and_chance():
@@ -358,23 +195,6 @@ def test_every_objective_and_its_formulas_on_lines_of_their_own(width):
     assert not any("*" in line for line in shown)
 
 
-async def test_64_adapters_scroll_with_headers_kept():
-    app = app_with(64, layers=4)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        await strike(pilot, *["down"] * 63, *["right"] * 62)
-        text = body(app)
-        assert "of 64" in text
-        assert " run_63 " in text
-        assert "".join(line.split()[-1] for line in text.splitlines()[1:3]) == f"run_{app.state.order[app.state.col]}"
-        await visit(pilot, "angles")
-        assert "of 2016" in body(app)
-        await visit(pilot, "adapters")
-        assert "rows 5" in body(app)
-        await visit(pilot, "layers")
-        assert "of 2016" in body(app).splitlines()[0]
-
-
 async def test_wild_names_stay_plain_text():
     names = ("[bold]x[/]", "\x1b[31mred", "a" * 70)
     app = InspectorApp(study=make_study(3, names=names))
@@ -436,65 +256,6 @@ async def test_modules_on_one_side_only_are_counted():
         assert "5 modules on one side only" in body(app)
         await visit(pilot, "pair")
         assert "5 modules on one side only" in body(app)
-
-
-async def test_modules_outside_the_layers_leave_the_slider_idle():
-    from inspector.study.module_id import ModuleId
-
-    study = make_study(2, layers=1)
-    bare = tuple(ModuleId(None, f"head.{n}") for n in range(4))
-    blocks = {key: values for key, values in study.blocks.items() if key[1] != "layer"}
-    app = InspectorApp(study=replace(study, modules=bare, blocks=blocks))
-    async with app.run_test(size=(80, 24)) as pilot:
-        for view in VIEWS:
-            await visit(pilot, view)
-            await strike(pilot, "]", "}", "home", "end", "g", "n", "f", "left")
-        await app.workers.wait_for_complete()
-        await visit(pilot, "map")
-        assert "no numbered layers" in area(app, "slider").text
-
-
-async def test_between_two_bases_no_number_is_shown_beside_the_verdict():
-    study = make_study(3)
-    bases = ("org/one", "org/one", "org/two")
-    infos = tuple(replace(info, base=base) for info, base in zip(study.adapters, bases, strict=True))
-    app = InspectorApp(study=replace(study, adapters=infos))
-    async with app.run_test(size=(120, 40)) as pilot:
-        for view, row, numbers in (("pair", 0, True), ("pair", 2, False), ("map", 2, False)):
-            await visit(pilot, view)
-            app.state.row, app.state.col = row, 1
-            app.repaint()
-            shown = body(app)
-            assert ("Different bases (org/two and org/one)" in shown) is not numbers
-            if view == "pair":
-                assert len(re.findall(r"\d\.?\d*", shown.partition("counts.")[2])) == 0 or numbers
-                assert ("per projection" in shown) is numbers
-        await pilot.press("f")
-        await app.workers.wait_for_complete()
-        await pilot.pause()
-        for metric in ("cosine", "u1", "subspace_overlap"):
-            values = app.state.matrix(metric)
-            assert np.isnan(values[:2, 2]).all()
-            assert np.isfinite(values[:2, :2]).all()
-
-
-async def test_the_cursor_of_the_map_is_on_the_pair_in_words():
-    app = app_with()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await visit(pilot, "map")
-        await pilot.press("s")
-        app.state.row = app.state.col = 2  # as a click on the diagonal
-        for key in ("", *["left"] * 5, *["down"] * 5, *["right"] * 6, *["up"] * 5):
-            if key:
-                await pilot.press(key)
-            app.repaint()
-            await pilot.pause()
-            row, col = app.state.pair
-            (marked,) = (line for line in body(app).splitlines() if "[" in line)
-            assert marked.split()[0] == NAMES[row]
-            assert marked.split()[col + 1].startswith("[")
-            assert f"{NAMES[row]}↔{NAMES[col]}" in body(app)
-        assert app.state.row == 0
 
 
 async def test_the_column_that_help_calls_class_is_named_and_k_says_of_what():

@@ -115,6 +115,11 @@ Ctrl-C stops after the step, with a checkpoint.
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve BASE --enable-lora --max-lora-rank RANK.",
 )
 @click.option(
+    "--gpus", default="", metavar="LIST",
+    help="Train on these GPUs at once, one run on each, the others in a queue: 0-7, or 0,2. A run that fails does not "
+    "stop the others.",
+)  # fmt: skip
+@click.option(
     "--push",
     default="",
     metavar="ORG/REPO",

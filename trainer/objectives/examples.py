@@ -18,13 +18,30 @@ from trainer.methods.weighted import Weighted
 from trainer.recipes.recipe import Recipe
 from trainer.rollouts.rows import Row, Rows
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Sequence[Any]]
+"""Token ids are views of the rows' own."""
 _IGNORED = -100
 _MISSING = {
     "positive": "no row has a reward above 0",
     "negative": "every row has a reward above 0",
     "mixed": "no group has right and wrong answers",
 }
+
+
+class Labels(Sequence[Any]):
+    """What is predicted of each row, made when it is asked for: its ids, the prompt's ignored."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, n: Any) -> Any:
+        """(tokens,) of row n."""
+        found = np.array(self._rows[n].ids)
+        found[: self._rows[n].start] = _IGNORED
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,8 @@ class Examples:
 def examples(method: Method, recipe: Recipe, rows: Rows) -> Examples:
     """The method's examples. Raises InspectorError, before anything is trained, where nothing could be learned."""
     learned = [row for row in rows.rows if row.targets]
-    refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned])
+    gold = any(prompt.gold for prompt in rows.prompts)
+    refuse_unlearnable(method, [row.reward for row in learned], [row.group for row in learned], gold=gold)
     objective = recipe.objective(method)
     if method.data == "pairs":
         return _pairs(objective, rows)
@@ -100,8 +118,16 @@ def by_length(laid: Sequence[int], tokens: Sequence[int], batch: int, processes:
     return found
 
 
-def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str]) -> None:
-    """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from."""
+def refuse_unlearnable(method: Method, rewards: Sequence[float], groups: Sequence[str], *, gold: bool) -> None:
+    """Raise InspectorError where rows of these rewards and groups hold nothing the method learns from.
+
+    `gold`: whether any of them has a gold answer.
+    """
+    if method.data == "prompts" and not gold:
+        raise InspectorError(
+            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
+            "offline methods can learn from them."
+        )
     told = statistics(rewards, groups)
     there = {"positive": told.positive > 0, "negative": told.positive < told.rows, "mixed": told.mixed > 0}
     for need in method.needs:
@@ -134,8 +160,8 @@ def _weighted(name: str, objective: Weighted, rows: Rows) -> Examples:
         raise InspectorError(f"{name} has nothing to learn here: every row's weight is 0.")
     chosen = [rows.rows[n] for n in kept]
     columns: Columns = {
-        "input_ids": [list(row.ids) for row in chosen],
-        "labels": [[_IGNORED] * row.start + row.completion for row in chosen],
+        "input_ids": [row.ids for row in chosen],
+        "labels": Labels(chosen),
         "weight": [found[n] for n in kept],
     }
     learned = [found[n] for n in kept if rows.rows[n].targets]
@@ -151,7 +177,7 @@ def _pairs(objective: Paired, rows: Rows) -> Examples:
     chosen = pairs([r.reward for r in learned], [r.group for r in learned], every=objective.pairs == "all")
     both: Sequence[tuple[Row, Row]] = [(learned[w], learned[l]) for w, l in chosen]  # noqa: E741 - w wins, l loses
     for right, wrong in both:
-        if right.prompt != wrong.prompt:
+        if not np.array_equal(right.prompt, wrong.prompt):
             raise InspectorError(f"Group {right.group!r} holds answers to different prompts: one prompt a group.")
     columns: Columns = {
         "prompt_ids": [right.prompt for right, _ in both],
@@ -173,11 +199,6 @@ def _labelled(rows: Rows) -> Examples:
 
 def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
     graded = [prompt for prompt in rows.prompts if prompt.gold]
-    if not graded:
-        raise InspectorError(
-            "The rollouts have no gold answers (`answer` or `solution`) by which new ones could be graded: only "
-            "offline methods can learn from them."
-        )
     limit = objective.max_new_tokens
     chosen = [prompt for prompt in graded if len(prompt.ids) + limit <= max_length]
     if not chosen:
@@ -186,6 +207,6 @@ def _prompts(objective: Online, rows: Rows, max_length: int) -> Examples:
             f"max_length, {max_length}: raise that, or lower max_new_tokens."
         )
     answer = sum(row.targets for row in rows.rows) / max(sum(row.targets > 0 for row in rows.rows), 1)
-    columns: Columns = {"ids": [list(prompt.ids) for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
+    columns: Columns = {"ids": [prompt.ids for prompt in chosen], "gold": [prompt.gold for prompt in chosen]}
     tokens = tuple(round(objective.generations * (len(p.ids) + min(answer, limit))) for p in chosen)
     return Examples(columns, "prompt", tokens, left_out=len(graded) - len(chosen))

@@ -2,7 +2,8 @@
 
 Every draw's random stream follows from the data seed, the step, its place in the batch and its number in the group, so
 that it depends neither on what was drawn before nor on the number of processes, and a resumed run draws the same.
-Several processes tell each other which of their groups are mixed and draw again together: as one process would.
+Processes share a batch by its completions, so that a group may straddle them; where groups are drawn again they tell
+each other all rewards, and draw together as one process would.
 """
 
 from __future__ import annotations
@@ -28,30 +29,25 @@ Gather = Callable[[list[Any]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The completions of one prompt."""
+class Graded:
+    """One completion of a prompt."""
 
     prompt: Prompt
-    answers: tuple[Answer, ...]
-    rewards: tuple[float, ...]
-
-    @property
-    def mixed(self) -> bool:
-        """Whether there is anything to tell better from worse by."""
-        return len(set(self.rewards)) > 1
+    answer: Answer
+    reward: float
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one batch of completions is made of: groups to learn from, then those that only keep its size."""
+    """A process's share of a batch of completions: those to learn from, then those that only keep its size."""
 
-    groups: tuple[Group, ...]
+    completions: tuple[Graded, ...]
     learned: int
-    """How many of the groups teach something; the others are masked."""
+    """How many of them teach something; the others are masked."""
     drawn: int
-    """How many groups this process drew."""
+    """How many completions this process drew."""
     first_reward: float
-    """Mean reward of the groups that this process drew first, before any was left out."""
+    """Mean reward of those that this process drew first, before any was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Draws a process's share of a batch."""
+    """Draws a process's share of a batch, whose first and last group may be shared with its neighbours."""
 
     prompts: Sequence[Prompt]
     sample: Sampler
@@ -77,42 +73,52 @@ class Groups:
     gather: Gather = list
 
     def round(self, chosen: Sequence[int], place: Place) -> Round:
-        """One group for each of the `chosen` prompts, or for others where DAPO draws again."""
-        size = len(chosen)
-        first = self._drawn(chosen, place, 0, place.rank * size)
-        rewards = [reward for group in first for reward in group.rewards]
-        mean = sum(rewards) / len(rewards)
+        """A completion for each of `chosen`, the prompts of this process's part of a batch that lists each G times.
+
+        Where DAPO draws again they may be of other prompts.
+        """
+        begin, end = place.rank * len(chosen), (place.rank + 1) * len(chosen)
+        first = self._drawn(chosen, place, 0, begin)
+        mean = sum(one.reward for one in first) / len(first)
         if not self.redraws:
-            return Round(tuple(first), size, size, mean)
-        everyone: list[Group] = self.gather(first)
-        kept, spare, drawn = _mixed(everyone), [g for g in everyone if not g.mixed], size
-        pool = self._pool(self.gather(list(chosen)), place)
+            return Round(tuple(first), len(first), len(first), mean)
+        everyone: list[Graded] = self.gather(first)
+        kept, spare = self._parted(everyone)
+        drawn, pool = len(first), self._pool(self.gather(list(chosen)), place)
         for attempt in range(1, self.redraws + 1):
-            more, pool = pool[: len(everyone) - len(kept)], pool[len(everyone) - len(kept) :]
+            lacking = (len(everyone) - len(kept)) // self.generations
+            more, pool = pool[:lacking], pool[lacking:]
             if not more:
                 break
-            start, end = (len(more) * rank // place.processes for rank in (place.rank, place.rank + 1))
-            mine = self._drawn(more[start:end], place, attempt, start)
+            repeated = [number for number in more for _ in range(self.generations)]
+            start, stop = (len(repeated) * rank // place.processes for rank in (place.rank, place.rank + 1))
+            mine = self._drawn(repeated[start:stop], place, attempt, start)
             drawn += len(mine)
-            kept += _mixed(self.gather(mine))
-        batch, begin = kept + spare[: len(everyone) - len(kept)], place.rank * size
-        return Round(tuple(batch[begin : begin + size]), min(max(len(kept) - begin, 0), size), drawn, mean)
+            kept += self._parted(self.gather(mine))[0]
+        learned = min(max(len(kept) - begin, 0), len(chosen))
+        return Round(tuple((kept + spare)[begin:end]), learned, drawn, mean)
 
-    def _drawn(self, chosen: Sequence[int], place: Place, attempt: int, start: int) -> list[Group]:
-        """The groups of these prompts, the first of which is the batch's, or the attempt's, number `start`."""
+    def _drawn(self, chosen: Sequence[int], place: Place, attempt: int, start: int) -> list[Graded]:
+        """Completions of these prompts, the first of which is the batch's, or the attempt's, number `start`."""
         draws = []
         for at, number in enumerate(chosen, start):
-            where = (0, at) if attempt else at  # the 0 keeps the streams of runs that began before this was written
-            draws += [(self.prompts[number], self._stream(place.number, attempt, where, k))
-                      for k in range(self.generations)]  # fmt: skip
+            group, k = divmod(at, self.generations)
+            where = (0, group) if attempt else group  # the 0 keeps the streams of runs that began before it was there
+            draws.append((self.prompts[number], self._stream(place.number, attempt, where, k)))
         answers = self.sample(draws) if draws else []
         return [
-            self._graded(self.prompts[number], answers[at * self.generations : (at + 1) * self.generations])
-            for at, number in enumerate(chosen)
+            Graded(prompt, answer, self.grade(answer.text, prompt.gold))
+            for (prompt, _), answer in zip(draws, answers, strict=True)
         ]
 
-    def _graded(self, prompt: Prompt, answers: Sequence[Answer]) -> Group:
-        return Group(prompt, tuple(answers), tuple(self.grade(answer.text, prompt.gold) for answer in answers))
+    def _parted(self, completions: Sequence[Graded]) -> tuple[list[Graded], list[Graded]]:
+        """Those of groups in which there is something to tell better from worse by, and the others."""
+        mixed: list[Graded] = []
+        equal: list[Graded] = []
+        for first in range(0, len(completions), self.generations):
+            group = completions[first : first + self.generations]
+            (mixed if len({one.reward for one in group}) > 1 else equal).extend(group)
+        return mixed, equal
 
     def _stream(self, *where: object) -> int:
         return int.from_bytes(hashlib.sha256(repr((self.seed, *where)).encode()).digest()[:4], "big") >> 1
@@ -122,7 +128,3 @@ class Groups:
         drawn = np.random.default_rng([self.seed, 1, place.number]).permutation(len(self.prompts))
         left = set(chosen)
         return [int(n) for n in drawn if int(n) not in left]
-
-
-def _mixed(groups: Sequence[Group]) -> list[Group]:
-    return [group for group in groups if group.mixed]

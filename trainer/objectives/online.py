@@ -28,7 +28,8 @@ from trainer.rollouts.rows import Prompt
 from trainer.rollouts.sampling import Chooser
 from trainer.saving.checkpoints import Durable
 
-_SUMS = ("groups_drawn", "groups_learned", "groups", "reward_sum")
+_SUMS = ("drawn", "learned", "completions", "reward_sum")
+"""Of completions, over the rounds since the last line of the log."""
 
 
 class OnlineTrainer(Durable, GRPOTrainer):
@@ -87,18 +88,17 @@ class OnlineTrainer(Durable, GRPOTrainer):
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """With the share of groups that had right and wrong answers, and how many were drawn for each one kept."""
+        """With the mean first reward, and how many groups were drawn and learned from."""
         parts = torch.tensor([self._sums[name] for name in _SUMS], device=self.accelerator.device)
         told = dict(zip(_SUMS, self.accelerator.reduce(parts, "sum").tolist(), strict=True))
         self._sums = dict.fromkeys(_SUMS, 0.0)
-        if told["groups"]:
-            logs["right"] = told["reward_sum"] / told["groups"]
-            logs |= {name: told[name] for name in ("groups_drawn", "groups_learned")}
+        if told["completions"]:
+            logs["right"] = told["reward_sum"] / told["completions"]
+            logs |= {f"groups_{name}": told[name] / self.num_generations for name in ("drawn", "learned")}
         super().log(logs, start_time)
 
     def _rollouts(self, given: Sequence[str]) -> dict[str, Any]:
-        """TRL's hook: token ids and rewards for this process's share of the prompts, each given G times."""
-        chosen = [int(number) for number in given[:: self.num_generations]]
+        """TRL's hook: token ids and rewards for this process's share of the prompts, each given G times in all."""
         place = Place(
             self.state.global_step // self.num_iterations,
             self.accelerator.process_index,
@@ -106,21 +106,19 @@ class OnlineTrainer(Durable, GRPOTrainer):
         )
         if self.elsewhere:
             self.elsewhere.serve(self.model, self.accelerator)
-        found = self._groups.round(chosen, place)
+        found = self._groups.round([int(number) for number in given], place)
         self._count(found)
-        answers = [answer for group in found.groups for answer in group.answers]
-        masks = [int(at < found.learned) for at, group in enumerate(found.groups) for _ in group.answers]
         return {
-            "prompt_ids": [list(group.prompt.ids) for group in found.groups for _ in group.answers],
-            "completion_ids": [list(answer.ids) for answer in answers],
+            "prompt_ids": [list(one.prompt.ids) for one in found.completions],
+            "completion_ids": [list(one.answer.ids) for one in found.completions],
             "logprobs": None,
-            "env_mask": [[mask] * len(answer.ids) for mask, answer in zip(masks, answers, strict=True)],
-            "graded": [value for group in found.groups for value in group.rewards],
+            "env_mask": [[int(at < found.learned)] * len(one.answer.ids) for at, one in enumerate(found.completions)],
+            "graded": [one.reward for one in found.completions],
         }
 
     def _count(self, found: Round) -> None:
-        groups = len(found.groups)
-        values = (found.drawn, found.learned, groups, found.first_reward * groups)
+        size = len(found.completions)
+        values = (found.drawn, found.learned, size, found.first_reward * size)
         for name, value in zip(_SUMS, values, strict=True):
             self._sums[name] += value
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from datasets import Dataset  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.utils.data import DataLoader
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_trainer import KTOTrainer
 
 from trainer.objectives.examples import Columns
+from trainer.objectives.laid import NUMBER, laid
 from trainer.saving.checkpoints import Durable
 
 
@@ -29,9 +29,11 @@ class PairTrainer(Durable, DPOTrainer):
     """
 
     def __init__(
-        self, *args: Any, order: Sequence[int], margin: float | None = None, summed: bool = False, **more: Any
-    ) -> None:
-        self._order, self._margin, self._summed = list(order), margin, summed
+        self, *args: Any, columns: Columns, order: Sequence[int], margin: float | None = None, summed: bool = False,
+        **more: Any,
+    ) -> None:  # fmt: skip
+        self._columns, self._order, self._margin, self._summed = columns, order, margin, summed
+        more |= {"train_dataset": laid(columns, range(len(columns["chosen_ids"])))}
         super().__init__(*args, **more)
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
@@ -60,19 +62,22 @@ class PairTrainer(Durable, DPOTrainer):
         folder of each process: with two of them it is not found. Here all get them from `gather`.
         """
         if self._margin is not None:
-            rights = [self._margin * len(ids) for ids in dataset["chosen_ids"]]
-            return self._laid(dataset, rights, [0.0] * len(rights))
+            rights = [self._margin * len(ids) for ids in self._columns["chosen_ids"]]
+            return self._laid(rights, [0.0] * len(rights))
         loader = self.accelerator.prepare(DataLoader(dataset, batch_size=batch_size, collate_fn=self.data_collator))
         score: Any = self.compute_ref_log_probs
         parts: list[tuple[Tensor, Tensor]] = [
             self.accelerator.gather_for_metrics(score(self.model, batch)) for batch in loader
         ]
         chosen, rejected = (torch.cat(side).tolist() for side in zip(*parts, strict=True))
-        return self._laid(dataset, chosen, rejected)
+        return self._laid(chosen, rejected)
 
-    def _laid(self, dataset: Any, chosen: list[float], rejected: list[float]) -> Any:
-        columns = dataset.to_dict() | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
-        return Dataset.from_dict(columns).select(self._order)
+    def _laid(self, chosen: list[float], rejected: list[float]) -> Any:
+        return laid({**self._columns, "ref_chosen_logps": chosen, "ref_rejected_logps": rejected}, self._order)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        columns: Any = [NUMBER]
+        self._signature_columns = columns
 
 
 class UnpairedTrainer(Durable, KTOTrainer):
@@ -85,11 +90,15 @@ class UnpairedTrainer(Durable, KTOTrainer):
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
+    def _set_signature_columns_if_needed(self) -> None:
+        columns: Any = [NUMBER]
+        self._signature_columns = columns
+
 
 def turned(columns: Columns, order: Sequence[int], micro_batch: int) -> Columns:
     """KTO's examples in the order of the steps, each with the completion of its neighbour in the micro-batch."""
-    laid = {name: [values[n] for n in order] for name, values in columns.items()}
-    given = laid["completion_ids"]
+    found: Columns = {name: [values[n] for n in order] for name, values in columns.items()}
+    given = list(found["completion_ids"])
     blocks = [given[start : start + micro_batch] for start in range(0, len(given), micro_batch)]
-    laid["KL_completion_ids"] = [ids for block in blocks for ids in (block[-1:] + block[:-1])]
-    return laid
+    found["KL_completion_ids"] = [ids for block in blocks for ids in (block[-1:] + block[:-1])]
+    return found

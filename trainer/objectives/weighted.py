@@ -20,6 +20,7 @@ from inspector.common.console import say
 from inspector.common.errors import InspectorError
 from trainer.methods.weighted import Weighted
 from trainer.objectives import passes
+from trainer.objectives.laid import NUMBER
 from trainer.objectives.passes import Limits
 from trainer.saving.checkpoints import Durable
 from trainer.saving.sharded import is_sharded
@@ -118,7 +119,7 @@ class WeightedTrainer(Durable, SFTTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         """transformers drops every column not named here."""
-        columns: Any = ["input_ids", "labels", "weight"]
+        columns: Any = [NUMBER]
         self._signature_columns = columns
 
     def _reference(self, given: dict[str, Any]) -> Tensor:

@@ -1,31 +1,24 @@
-"""Rollouts as token ids: made once, the same ids for every method. No torch.
-
-A row is the prompt as the chat template opens the answer, the completion, and the end-of-text token. Nothing
-follows it: templates of the ChatML family add a newline there, which a model that samples never writes.
-"""
+"""What the methods read of the tokenised rollouts: rows, their groups, and what was cut. No torch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-from inspector.base_model.encode import prompt_ids
 from inspector.common.errors import InspectorError
-from inspector.common.text import count, plain, some
-from trainer.rollouts.reasoning import LEARNED, WRAP, joined, opens, parts
-from trainer.rollouts.schema import TRAIN, Rollout
-
-_TAG = 8
-"""Tokens at the end of a prompt in which its last tag stands."""
+from inspector.common.text import count, some
+from trainer.rollouts.reasoning import LEARNED, WRAP
+from trainer.rollouts.schema import TRAIN
+from trainer.rollouts.tokens import Encoded, Ids, Tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One rollout: `ids[start:]` are learned."""
 
-    ids: tuple[int, ...]
+    ids: Ids
     start: int
     reward: float
     group: str
@@ -37,24 +30,24 @@ class Row:
         return len(self.ids) - self.start
 
     @property
-    def prompt(self) -> list[int]:
-        return list(self.ids[: self.start])
+    def prompt(self) -> Ids:
+        return self.ids[: self.start]
 
     @property
-    def completion(self) -> list[int]:
-        return list(self.ids[self.start :])
+    def completion(self) -> Ids:
+        return self.ids[self.start :]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the online methods answer anew; `gold` grades the answers, empty where it is not known."""
 
-    ids: tuple[int, ...]
+    ids: Sequence[int] | Ids
     gold: str
     group: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """All rows, and what was cut: by the teacher's token limit, or longer than fits."""
 
@@ -97,16 +90,17 @@ class Rows:
     @property
     def repeats(self) -> list[bool]:
         """Whether a row before has the same completion of the same prompt."""
-        first = {row.ids: n for n, row in reversed(list(enumerate(self.rows)))}
-        return [first[row.ids] < n for n, row in enumerate(self.rows)]
+        named = [row.ids.tobytes() for row in self.rows]
+        first = {name: n for n, name in reversed(list(enumerate(named)))}
+        return [first[name] < n for n, name in enumerate(named)]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 over the token ids, where the learned ones begin, rewards, groups, and weights other than 1."""
         total = hashlib.sha256()
         for row in self.rows:
             weight = () if row.weight == 1 else (row.weight,)
-            total.update(repr((row.ids, row.start, row.reward, row.group, *weight)).encode())
+            total.update(repr((tuple(row.ids.tolist()), row.start, row.reward, row.group, *weight)).encode())
         return total.hexdigest()
 
     def account(self) -> str:
@@ -132,70 +126,41 @@ class Rows:
         return " ".join(told)
 
 
-def tokenised(
-    rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, cut: str = "drop", reasoning: str = WRAP
-) -> Rows:
+def learned(tokens: Tokens, max_length: int, cut: str = "drop") -> Rows:
     """The rollouts of the train split as rows of at most `max_length` tokens; `cut` is drop or mask.
 
-    `reasoning` is a key of `LEARNED`. Raises InspectorError where nothing is left, and for a row whose chat the
-    template refuses.
+    Raises InspectorError where nothing is left.
     """
-    found = _rows(
-        [(n, r) for n, r in enumerate(rollouts, 1) if r.split == TRAIN], tokenizer, max_length, cut, reasoning
-    )
+    found = _rows((row for row in tokens if row.split == TRAIN), max_length, cut, tokens.reasoning)
     if not any(row.targets for row in found.rows):
-        others = sorted({r.split for r in rollouts} - {TRAIN})
+        others = sorted({row.split for row in tokens} - {TRAIN})
         other = f"Only rows of the split {TRAIN} are, and there are rows of {some(others)}." if others else ""
         raise InspectorError(" ".join(filter(None, ("No row is left to learn from.", found.account(), other))))
     return found
 
 
-def held_out(rollouts: Sequence[Rollout], tokenizer: Any, max_length: int, most: int, reasoning: str = WRAP) -> Rows:
+def held_out(tokens: Tokens, max_length: int, most: int) -> Rows:
     """The first `most` rollouts of any other split, none for 0, as the same rows; possibly none at all."""
-    others = [(n, r) for n, r in enumerate(rollouts, 1) if r.split != TRAIN]
-    return _rows(others[:most], tokenizer, max_length, "drop", reasoning)
+    others = [row for row in tokens if row.split != TRAIN]
+    return _rows(others[:most], max_length, "drop", tokens.reasoning)
 
 
-def _rows(rollouts: Sequence[tuple[int, Rollout]], tokenizer: Any, max_length: int, cut: str, reasoning: str) -> Rows:
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise InspectorError("The base's tokenizer has no end-of-text token: a completion could not be ended.")
+def _rows(encoded: Iterable[Encoded], max_length: int, cut: str, reasoning: str) -> Rows:
     rows: list[Row] = []
     prompts: dict[str, Prompt] = {}
     left_out: list[tuple[float, str]] = []
-    stopped = long = reasoned = 0
-    known: dict[int, int] = {}  # one int object for a token id, not one for each place where it stands
-    for number, rollout in rollouts:
-        opening = _opening(tokenizer, rollout, number)
-        prompts.setdefault(rollout.group_id, Prompt(tuple(opening), rollout.solution, rollout.group_id))
-        thought = bool(parts(rollout)[0])
-        text = joined(rollout, reasoning, opened=thought and opens(tokenizer.decode(opening[-_TAG:])))
-        reasoned += thought
-        body = [*opening, *tokenizer(text, add_special_tokens=False)["input_ids"]]
-        short = rollout.unended
-        body = list(map(known.setdefault, body, body))
-        ids = body if short else [*body, end]
-        over = not short and len(ids) > max_length
-        stopped, long = stopped + short, long + over
-        if not short and not over:
-            rows.append(Row(tuple(ids), len(opening), rollout.reward, rollout.group_id, rollout.weight))
+    stopped = long = reasoned = hidden = 0
+    for one in encoded:
+        prompts.setdefault(one.group, Prompt(one.ids[: one.start], one.solution, one.group))
+        over = not one.unended and len(one.ids) > max_length
+        stopped, long = stopped + one.unended, long + over
+        reasoned, hidden = reasoned + one.reasoned, hidden + one.hidden
+        if not one.unended and not over:
+            rows.append(Row(one.ids, one.start, one.reward, one.group, one.weight))
         elif cut == "mask":
-            kept = tuple(ids[:max_length])
-            rows.append(Row(kept, len(kept), rollout.reward, rollout.group_id, rollout.weight))
+            kept = one.ids[:max_length]
+            rows.append(Row(kept, len(kept), one.reward, one.group, one.weight))
         else:
-            left_out.append((rollout.reward, rollout.group_id))
-    hidden = sum(rollout.hidden for _, rollout in rollouts)
+            left_out.append((one.reward, one.group))
     cut_ones = stopped, long, cut == "mask"
     return Rows(tuple(rows), *cut_ones, tuple(prompts.values()), tuple(left_out), reasoning, reasoned, hidden)
-
-
-def _opening(tokenizer: Any, rollout: Rollout, number: int) -> list[int]:
-    from jinja2 import TemplateError
-
-    try:
-        return prompt_ids(tokenizer, rollout.prompt)
-    except (TemplateError, KeyError) as error:
-        raise InspectorError(
-            f"Rollout {number} (id {plain(rollout.id, 40)}): the base's chat template refuses its prompt "
-            f"({plain(error, 80)})."
-        ) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from inspector.base_model.model_files import fetched, listed, wanted
 from inspector.common.errors import InspectorError
 from inspector.common.hub_library import quiet_hub
 from inspector.common.text import plain
+from trainer.runs.launchers import sharded
+from trainer.saving.start import base_digest
 
 _SMALL = (".json", ".model", ".txt", ".jinja", ".tiktoken")
 """What config and tokenizer are made of."""
@@ -38,26 +42,61 @@ class Skeleton:
         return sum(p.numel() for p in self.model.parameters())
 
 
-def loaded(name: str, device: str, dtype: str, note: Callable[[str], None]) -> Base:
-    """The base with its weights. Raises InspectorError with what to do."""
-    with _hinted():
-        return load_base(name, device, dtype, note=note)
+class Bases:
+    """The base of one run after another, read and hashed anew only if the next run's is another one.
+
+    TRL and PEFT change the modules and the tokenizer that they are given. Each run gets its own, around the same
+    weights, which no run changes: their digest is compared after each.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str, str] | None = None
+        self._read: tuple[Base, str] | None = None
+
+    def loaded(self, name: str, device: str, dtype: str, note: Callable[[str], None]) -> tuple[Base, str]:
+        """The base, and the sha256 over its weights in memory. Raises InspectorError with what to do."""
+        if self._read is None or self._key != (name, device, dtype):
+            self._read = None  # before there are two
+            with _hinted():
+                base = load_base(name, device, dtype, note=note)
+            self._key, self._read = (name, device, dtype), (base, base_digest(base.model))
+        base, weights = self._read
+        if sharded(os.environ) or "+" in base.device:  # their weights are replaced, or moved as they are called
+            self._read = None
+            return base, weights
+        kept = {id(tensor): tensor for tensor in (*base.model.parameters(), *base.model.buffers())}
+        return replace(base, model=deepcopy(base.model, kept), tokenizer=deepcopy(base.tokenizer)), weights
 
 
 def skeleton(name: str, note: Callable[[str], None] = lambda _text: None) -> Skeleton:
     """The base's tokenizer and empty shape. Raises InspectorError with what to do."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    with _hinted():
-        place = smollm2.offline_folder(note) if name == smollm2.NAME else _small_files(name, note)
-    try:
+    with _read(name, note) as place:
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    return Skeleton(tokenizer, model)
+
+
+def tokenizer_of(name: str, note: Callable[[str], None] = lambda _text: None) -> Any:
+    """The base's tokenizer. Raises InspectorError with what to do."""
+    from transformers import AutoTokenizer
+
+    with _read(name, note) as place:
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+
+
+@contextmanager
+def _read(name: str, note: Callable[[str], None]) -> Iterator[Path]:
+    """The folder with config and tokenizer; what cannot be read there is an InspectorError."""
+    with _hinted():
+        place = smollm2.offline_folder(note) if name == smollm2.NAME else _small_files(name, note)
+    try:
+        yield place
     except Exception as error:
         raise InspectorError(f"Cannot read the base {plain(name)}: {plain(error, 160)}") from error
-    return Skeleton(tokenizer, model)
 
 
 @quiet_hub()

@@ -35,18 +35,18 @@ def build(
     common = _arguments(recipe, base, cut, folder) | {"report_to": trackers or "none"} | objective.arguments()
     lora = start.lora_config(recipe.rank, recipe.alpha, recipe.dropout, recipe.targets)
     more = {"model": base.model, "processing_class": base.tokenizer, "peft_config": lora, "callbacks": [guard]}
-    laid = order(len(found), taken(method, recipe), recipe.data_seed)
+    numbers = order(len(found), taken(method, recipe), recipe.data_seed)
     if method.data == "rows":
         together = cut.micro_batch if recipe.micro_batch or sharded(os.environ) else 1
-        laid = by_length(laid, found.tokens, recipe.batch, cut.processes, together)
+        numbers = by_length(numbers, found.tokens, recipe.batch, cut.processes, together)
     if method.data == "pairs":  # KTO's reference point is estimated within a micro-batch
-        laid = by_length(laid, found.tokens, recipe.batch)
+        numbers = by_length(numbers, found.tokens, recipe.batch)
     if method.data != "prompts":  # which are padded on the left
         passes.unmask(base.model)
     free = method.data == "rows" and passes.end_to_end(base.model, recipe.padding)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer = _MAKERS[method.data](objective, found, laid, common, more)
+        trainer = _MAKERS[method.data](objective, found, numbers, common, more)
         if recipe.lora_compute == "base":
             follow_base(trainer.model)
         trainer.plan = _plan(method, recipe, found, trainer.model, cut)
@@ -96,40 +96,37 @@ def _arguments(recipe: Recipe, base: Base, cut: Split, folder: Path) -> dict[str
 
 
 def _weighted(
-    objective: Weighted, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+    objective: Weighted, found: Examples, numbers: list[int], common: dict[str, Any], more: dict[str, Any]
 ) -> Any:
-    from datasets import Dataset, Features, Sequence, Value  # type: ignore[import-untyped]
     from trl.trainer.sft_config import SFTConfig
 
+    from trainer.objectives.laid import laid
     from trainer.objectives.weighted import Collator, WeightedTrainer
 
     tokenizer = more["processing_class"]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     share = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
     common |= {"per_device_train_batch_size": share, "gradient_accumulation_steps": 1}
-    ids = Sequence(Value("int32"))  # half of what they take by default
-    features = Features({"input_ids": ids, "labels": ids, "weight": Value("float64")})
     return WeightedTrainer(
         args=SFTConfig(
             **common, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, router_aux_loss_coef=0.0
         ),
-        train_dataset=Dataset.from_dict(found.columns, features=features).select(laid),
+        train_dataset=laid(found.columns, numbers),
         data_collator=Collator(pad_token_id=pad),
         objective=objective,
         **more,
     )
 
 
-def _pairs(objective: Paired, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]) -> Any:
-    from datasets import Dataset
+def _pairs(objective: Paired, found: Examples, numbers: list[int], common: dict[str, Any], more: dict[str, Any]) -> Any:
     from trl.trainer.dpo_config import DPOConfig
 
     from trainer.objectives.preference import PairTrainer
 
     return PairTrainer(
         args=DPOConfig(**common, max_length=None, precompute_ref_log_probs=True),
-        train_dataset=Dataset.from_dict(found.columns),
-        order=laid,
+        columns=found.columns,
+        order=numbers,
         margin=objective.margin,
         summed=objective.summed,
         **more,
@@ -137,23 +134,25 @@ def _pairs(objective: Paired, found: Examples, laid: list[int], common: dict[str
 
 
 def _unpaired(
-    _objective: Objective, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]
+    _objective: Objective, found: Examples, numbers: list[int], common: dict[str, Any], more: dict[str, Any]
 ) -> Any:
-    from datasets import Dataset
     from trl.trainer.kto_config import KTOConfig
 
+    from trainer.objectives.laid import laid
     from trainer.objectives.preference import UnpairedTrainer, turned
 
     micro = common["per_device_train_batch_size"]
     return UnpairedTrainer(
         args=KTOConfig(**common, max_length=None),
-        train_dataset=Dataset.from_dict(turned(found.columns, laid, micro)),
+        train_dataset=laid(turned(found.columns, numbers, micro), range(len(numbers))),
         **more,
     )
 
 
-def _online(objective: Online, found: Examples, laid: list[int], common: dict[str, Any], more: dict[str, Any]) -> Any:
-    from datasets import Dataset
+def _online(
+    objective: Online, found: Examples, numbers: list[int], common: dict[str, Any], more: dict[str, Any]
+) -> Any:
+    from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.grpo_config import GRPOConfig
 
     from trainer.objectives.online import OnlineTrainer
@@ -161,11 +160,12 @@ def _online(objective: Online, found: Examples, laid: list[int], common: dict[st
     from trainer.rollouts.rows import Prompt
 
     prompts = [
-        Prompt(tuple(ids), gold, "") for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
+        Prompt(tuple(ids.tolist()), gold, "")
+        for ids, gold in zip(found.columns["ids"], found.columns["gold"], strict=True)
     ]
     return OnlineTrainer(
         args=GRPOConfig(**common, shuffle_dataset=False, disable_dropout=False),
-        train_dataset=Dataset.from_dict({"prompt": [str(n) for n in laid]}),
+        train_dataset=Dataset.from_dict({"prompt": [str(n) for n in numbers]}),
         prompts=prompts,
         sampling=Sampling(objective.temperature, objective.top_p, objective.max_new_tokens, common["data_seed"]),
         redraws=objective.redraws,

@@ -127,7 +127,7 @@ _OURS = {"weight", "lengths"}
 
 
 def _example(row: Row) -> dict[str, Any]:
-    return {"input_ids": list(row.ids), "labels": [-100] * row.start + row.completion, "weight": 1.0}
+    return {"input_ids": row.ids.tolist(), "labels": [-100] * row.start + row.completion.tolist(), "weight": 1.0}
 
 
 def _moved(value: Any, device: torch.device) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,17 +70,14 @@ def refuse_uncut(method: Method, recipe: Recipe, processes: int) -> None:
         raise InspectorError(
             f"{method.name} estimates its reference point within a micro-batch: set micro_batch to 2 or more."
         )
-    if method.data != "prompts":
-        return
-    each = recipe.objective(method).generations
-    if cut.micro_batch * cut.accumulation % each:
+    if method.data == "prompts" and recipe.batch % (each := recipe.objective(method).generations):
         raise InspectorError(
-            f"{_shared(recipe, processes)} makes no whole groups of {each} completions: change batch or generations."
+            f"batch {recipe.batch} makes no whole groups of {each} completions: change batch or generations."
         )
 
 
-def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> None:
-    """Raises InspectorError for a set-up in which adapter weights cannot stay float32, or that is not supported."""
+def refuse_unfit(environment: Mapping[str, str], method: Method) -> None:
+    """Raises InspectorError for a set-up in which adapter weights cannot stay float32, or that it does not support."""
     on = _on(environment)
     if "ACCELERATE_USE_DEEPSPEED" in on and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise InspectorError(f"DeepSpeed ZeRO-3 needs one dtype, and {_LOST}")
@@ -91,15 +88,12 @@ def refuse_unfit(environment: Mapping[str, str], methods: Sequence[Method]) -> N
     for name, why in _OFF.items():
         if name in on:
             raise InspectorError(f"{name} must be off: {why}.")
-    for method in methods:
-        if method.data == "prompts":
-            raise InspectorError(
-                f"FSDP2 is not for {method.name}, which would gather the base for every token it samples: use DDP."
-            )
-        if method.data == "unpaired":
-            raise InspectorError(
-                f"FSDP2 is supported for methods on rows and on pairs, not for {method.name}: use DDP."
-            )
+    if method.data == "prompts":
+        raise InspectorError(
+            f"FSDP2 is not for {method.name}, which would gather the base for every token it samples: use DDP."
+        )
+    if method.data == "unpaired":
+        raise InspectorError(f"FSDP2 is supported for methods on rows and on pairs, not for {method.name}: use DDP.")
 
 
 def sharded(environment: Mapping[str, str]) -> bool:

@@ -19,52 +19,57 @@ from inspector.common.errors import CancelledError, InspectorError
 from inspector.common.text import count, duration
 from trainer.objectives.examples import examples, taken, weight_note
 from trainer.objectives.vllm_sampler import Place, sampler
-from trainer.rollouts.rows import held_out, tokenised
-from trainer.rollouts.schema import Rollout, drawn
-from trainer.runs.bases import loaded
+from trainer.rollouts.rows import held_out, learned
+from trainer.runs.bases import Bases
 from trainer.runs.build import build, device_here
+from trainer.runs.data import Data
 from trainer.runs.evaluation import Evaluation
 from trainer.runs.held_out import overlap_note, problems
 from trainer.runs.launchers import main_process
 from trainer.runs.log import TrainingLog, best, evaluations, read_log
 from trainer.runs.record import Setup, norm, record_of
-from trainer.runs.tasks import Task, begin, claimed
+from trainer.runs.tasks import STARTS, Task, begin, claimed
 from trainer.saving import checkpoints, outcome, start
 
-STARTS = ".start"
-"""Beside the runs of a set: what all of them started from."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def run(
     task: Task,
-    rollouts: Sequence[Rollout],
-    digest: str,
+    data: Data,
     trackers: Sequence[str],
     vllm: str,
     note: Callable[[str], None],
-    revision: str = "",
+    bases: Bases,
 ) -> None:
-    """Make the adapter; `note` is told what holds for other runs too, `revision` is the Hub's commit of the rollouts.
+    """Make the adapter; `note` is told what holds for other runs too.
 
     Raises InspectorError, CancelledError after a signal, and KeyboardInterrupt.
     """
     recipe = task.recipe
     _keep_freed_memory()
-    base = loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
+    base, weights = bases.loaded(recipe.base, device_here(recipe), recipe.dtype, narrate)
     base.model.name_or_path = base.model.config._name_or_path = task.base_id  # noqa: SLF001 - PEFT and TRL copy it
-    rows = tokenised(rollouts, base.tokenizer, recipe.max_length, recipe.cut, recipe.reasoning)
-    scored = held_out(rollouts, base.tokenizer, recipe.max_length, recipe.eval_rows, recipe.reasoning)
-    sampling, found = drawn(rollouts) | {"revision": revision}, examples(task.method, recipe, rows)
+    tokens = data.tokens(recipe)
+    rows = learned(tokens, recipe.max_length, recipe.cut)
+    scored = held_out(tokens, recipe.max_length, recipe.eval_rows)
+    found = examples(task.method, recipe, rows)
     setup = Setup(
-        task, base, rows, found, scored, problems(recipe, note), digest, sampling, vllm if task.online else ""
-    )
+        task, base, rows, found, scored, problems(recipe, note), data.digest, data.sampling,
+        vllm if task.online else "",
+    )  # fmt: skip
     told = weight_note(task.method, rows), overlap_note(rows, scored), task.objective.remark(rows)
     for text in filter(None, ("" if task.online else rows.account(), *told)):
         note(text)
     if main_process():
-        begin(task, digest)
-        made_by = [digest, task.base_id, recipe.max_length, recipe.cut, *([recipe.reasoning] if rows.reasoned else [])]
+        begin(task, data.digest)
+        made_by = [
+            data.digest,
+            task.base_id,
+            recipe.max_length,
+            recipe.cut,
+            *([recipe.reasoning] if rows.reasoned else []),
+        ]
         start.same_rows(task.folder.parent / STARTS, json.dumps(made_by), rows.digest)
     guard = checkpoints.Guard(recipe.report_step)
     alone = claimed(task) if main_process() else nullcontext()
@@ -72,7 +77,7 @@ def run(
         if main_process():
             checkpoints.clean(setup.checkpoints)
         warnings.simplefilter("ignore")  # of libraries, about libraries
-        _train(setup, guard, trackers)
+        _train(setup, weights, guard, trackers)
 
 
 def narrate(text: str) -> None:
@@ -93,10 +98,9 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
-def _train(setup: Setup, guard: checkpoints.Guard, trackers: Sequence[str]) -> None:
-    """Load the start, train, check that the base is what it was, write."""
+def _train(setup: Setup, before: str, guard: checkpoints.Guard, trackers: Sequence[str]) -> None:
+    """Load the start, train, check that the base is what it was (`before`: the digest of its weights), write."""
     task, recipe = setup.task, setup.task.recipe
-    before = start.base_digest(setup.base.model)
     tensors = start.initial(setup.base.model, recipe.rank, recipe.targets, recipe.init_seed)
     trainer = build(task.method, recipe, setup.base, setup.found, setup.checkpoints, list(trackers), guard)
     trainer.base_id = task.base_id

@@ -26,6 +26,8 @@ from trainer.saving import outcome
 
 CHECKPOINTS = ".checkpoints"
 """Beside the adapter; hidden, so that a folder of runs opens as its final adapters."""
+STARTS = ".start"
+"""Beside the runs of a set: what all of them start from, and read."""
 _ADAPTER = "adapter_config.json"
 _STARTED = "started.json"
 _LOCK = "lock"
@@ -53,6 +55,8 @@ class Options:
     vllm: str = ""
     objective: str = ""
     """A class of one's own, `FILE.py:CLASS`, to be trained by its name."""
+    gpus: str = ""
+    """Those that may be used, each for one run at a time: `0-7`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from inspector.adapters.model import Adapter
 from inspector.adapters.readers.full import FORMAT
 from inspector.common.arrays import Floats
 from inspector.common.text import plain
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
-from inspector.study.study import HealthIssue, Study
+from inspector.study.study import Study
 
 ROBUST_Z, FACTOR = 3.5, 3.0
 """An outlier is both: further than 3.5 robust z-scores [Iglewicz & Hoaglin 1993], and by a factor of 3 or more."""

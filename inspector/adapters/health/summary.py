@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspector.adapters.health.rules import base_note
 from inspector.common.text import count
-from inspector.study.study import AdapterInfo
+from inspector.study.adapter_info import AdapterInfo
 
 
 def account(info: AdapterInfo) -> tuple[tuple[str, str], ...]:

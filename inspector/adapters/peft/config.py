@@ -14,7 +14,7 @@ from inspector.adapters.tensors.stated import UNSTATED, Stated, config_of, state
 from inspector.common.errors import InspectorError
 from inspector.common.special_files import special
 from inspector.common.text import plain, some
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 _HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
 """What PEFT trains and saves beside the LoRA for a task, also where the config names no modules_to_save."""

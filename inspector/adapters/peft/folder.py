@@ -30,8 +30,8 @@ from inspector.adapters.tensors.stated import MLX, UNSTATED
 from inspector.adapters.updates.dora import direction_only, dora_notes
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain, some
+from inspector.study.adapter_info import ACTIVATED, HealthIssue
 from inspector.study.module_id import Names, strip_wrappers
-from inspector.study.study import ACTIVATED, HealthIssue
 
 # These subtract s·B₀A₀ from the base weights; gaussian, orthogonal, EVA and MiCA start from BA = 0 or leave
 # the base alone [peft.tuners.lora.layer.LoraLayer.update_layer].

@@ -10,8 +10,8 @@ from inspector.adapters.options import ReadOptions
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import strip_wrappers
-from inspector.study.study import HealthIssue
 
 
 class Scaling:

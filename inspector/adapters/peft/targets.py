@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from inspector.adapters.peft.config import PeftConfig
 from inspector.adapters.peft.patterns import Patterns
 from inspector.common.text import some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import Names
-from inspector.study.study import HealthIssue
 
 
 def untouched(config: PeftConfig, paths: Iterable[str]) -> list[HealthIssue]:

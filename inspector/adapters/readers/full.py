@@ -21,8 +21,8 @@ from inspector.adapters.tensors.layout import stored_in_out
 from inspector.adapters.updates.low_rank import Dense
 from inspector.common.errors import InspectorError, NotAnAdapterError
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import canonical, strip_wrappers
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

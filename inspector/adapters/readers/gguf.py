@@ -28,8 +28,8 @@ from inspector.adapters.tensors.slots import Place
 from inspector.adapters.tensors.stacked import STACKED, is_stack, stacked
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain, some
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import canonical
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

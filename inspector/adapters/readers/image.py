@@ -37,8 +37,8 @@ from inspector.adapters.tensors.slots import place as raw_place
 from inspector.adapters.tensors.stated import stated
 from inspector.adapters.updates import lycoris
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import canonical
-from inspector.study.study import HealthIssue
 
 NAMES = {r"pytorch_lora_weights\.safetensors": "diffusers"}
 NO_ALPHA = Verdict("unknown", "the module's alpha is not a finite number", "error")

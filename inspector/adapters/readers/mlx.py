@@ -29,8 +29,8 @@ from inspector.adapters.tensors.stated import Stated, config_of, stated
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.common.special_files import refuse_special
 from inspector.common.text import count, plain
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import canonical
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

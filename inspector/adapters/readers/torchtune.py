@@ -27,8 +27,8 @@ from inspector.adapters.tensors.grouping import Made, Slots, dtypes, fault, unde
 from inspector.adapters.tensors.slots import Place
 from inspector.adapters.updates.dora import depends_on, dora_made, dora_notes
 from inspector.common.special_files import refuse_special
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import canonical
-from inspector.study.study import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

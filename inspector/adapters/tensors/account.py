@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from inspector.adapters.files.headers import TensorHeader
 from inspector.adapters.model import TensorRecord
 from inspector.common.text import count, distinct, some
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 
 class Verdict(NamedTuple):

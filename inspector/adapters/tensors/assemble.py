@@ -13,8 +13,8 @@ from inspector.adapters.tensors.account import STRAY, UNKNOWN, Verdict, findings
 from inspector.adapters.tensors.slots import is_factor
 from inspector.adapters.updates.low_rank import Dense
 from inspector.common.text import count, distinct, plain
+from inspector.study.adapter_info import UNSCALED, AdapterInfo, HealthIssue
 from inspector.study.module_id import ModuleId, in_order, module_ids
-from inspector.study.study import UNSCALED, AdapterInfo, HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

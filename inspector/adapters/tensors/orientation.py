@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from inspector.adapters.files.weights import Weights
 from inspector.common.text import count
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

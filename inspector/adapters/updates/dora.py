@@ -13,7 +13,7 @@ from inspector.adapters.tensors.account import USED, Verdict
 from inspector.adapters.tensors.assemble import Part
 from inspector.adapters.tensors.grouping import Made, Slots, Understood
 from inspector.adapters.updates.low_rank import Dense
-from inspector.study.study import HealthIssue
+from inspector.study.adapter_info import HealthIssue
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from inspector.insights.findings.finding import Finding, listed
-from inspector.study.study import AdapterInfo, Study
+from inspector.study.adapter_info import AdapterInfo
+from inspector.study.study import Study
 
 MANY = 12
 """More adapters than these are told of by one run a method, where seeds and learning rates tell the runs apart."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from inspector.claims.model import ClaimSet
 from inspector.claims.verdicts import Outcome, cautions, limits
-from inspector.claims.words import published
+from inspector.claims.words import contradictions, published
 from inspector.common.text import plain
 from inspector.report.anonymise import cleared
 from inspector.report.document import Note, Part, Section, Table
@@ -33,8 +33,13 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
     caption = _shown(f"{claims.title} ({claims.address}): {summary(outcomes)}")
     table = Table("claims", caption, columns, tuple(rows))
     doubts: list[Part] = [
+        Note(_shown(f"Contradiction: {line}", 800), caution=True) for line in contradictions(outcomes)
+    ]
+    doubts += [
         Note(_shown(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
+    doubts += [Note(_shown(f"{o.claim.id}, not told: {text}", 800)) for o in outcomes for text in o.claim.limits]
+    doubts += [Note(_shown(f"Not measured here: {text}", 800)) for text in claims.left_out]
     warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []
     found = [Note(_shown(f"! {line}", 1200), caution=True) for line in limits(outcomes)]
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))

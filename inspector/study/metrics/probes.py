@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from inspector.study.metrics.definition import Definition, Probe, Subject
+from inspector.study.metrics.definition import FRACTION, MEAN, Definition, Probe, Side, Subject
 
 SIGNED = "intervals at the α of the maximum"
 """How barriers were measured; studies of older versions, which do not say it, took a maximum in every resample."""
@@ -18,6 +18,13 @@ QUESTION_ALONE = (
     "before it, other tasks have none."
 )
 """What each probe shows the model, for the help."""
+
+
+def intruder_setting(top: int = 10, epsilon: float = 0.5) -> str:
+    """How intruders were counted, as a study keeps it: `top 10, ε 0.5`; older ones say nothing of these."""
+    return f"top {top}, ε {epsilon:g}"
+
+
 LOSSES = {
     "": "mean cross-entropy per token of the gold answer (`\\boxed{…}`) right after the prompt",
     "_rollouts": "mean cross-entropy per token of held-out rollouts after their prompts",
@@ -126,6 +133,21 @@ def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[
     )  # fmt: skip
 
 
+def _base_share(side: Side, space: str, formula: str, width: str) -> tuple[Definition, ...]:
+    """The share of an update in the base's top subspace on one side, and its chance level."""
+    metric, title = f"base_share_{side}", f"share in the base's top {space}s"
+    return (
+        Definition(
+            metric, title, "adapter", "", formula, MEAN, "below chance says as much as above it: ΔW avoids them",
+            probe="intruders", range=FRACTION, side=side, shown=("layers", "base"),
+        ),
+        Definition(
+            f"{metric}_chance", f"{title}, by chance", "none", "", f"10/{width}, the share of random directions", MEAN,
+            probe="intruders", range=FRACTION, side=side, beside=True, level_of=metric,
+        ),
+    )  # fmt: skip
+
+
 PROBES: tuple[Definition, ...] = (
     Definition(
         "base_norm", "norm of the base ‖W₀‖", "none", "", "‖W₀‖_F of the base weights the adapters change",
@@ -139,15 +161,31 @@ PROBES: tuple[Definition, ...] = (
     ),
     Definition(
         "intruder_dimensions", "intruder dimensions", "adapter", "",
-        "how many of the top 10 left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < 0.5",
+        "how many of the top k left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < ε; k = 10, ε = 0.5 unless "
+        "a set of claims asks for others",
         "mean over the scope's modules", "a rotation inside the base's own top subspace also counts: see in-subspace",
         "Shuttleworth et al. 2024", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
     Definition(
         "intruder_dimensions_subspace", "intruders outside the subspace", "adapter", "",
-        "how many of the top 10 left singular vectors u of W₀+ΔW have ‖U₁₀(W₀)ᵀu‖ < 0.5, U₁₀ the base's top 10",
+        "how many of the top k left singular vectors u of W₀+ΔW have ‖U_k(W₀)ᵀu‖ < ε, U_k the base's top k; k = 10, "
+        "ε = 0.5 unless a set of claims asks for others",
         "mean over the scope's modules", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
+    Definition(
+        "intruder_dimensions_k", "intruders among the top k", "adapter", "",
+        "how many of the top k left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < 0.5, k to 20",
+        "mean over the scope's modules", "one k says little: read the curve", "Shuttleworth et al. 2024", index="k",
+        probe="intruders", range=(0.0, 20.0), scale=20.0,
+    ),
+    Definition(
+        "intruder_dimensions_epsilon", "intruders below ε", "adapter", "",
+        "how many of the top 10 left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < ε, ε = k/10",
+        "mean over the scope's modules", "0.5 is a convention: read the curve", "Shuttleworth et al. 2024", index="k",
+        probe="intruders", range=(0.0, 10.0), scale=10.0,
+    ),
+    *_base_share("left", "output", "‖U₁₀(W₀)ᵀΔW‖²_F / ‖ΔW‖²_F, U₁₀ the base's top 10 left singular vectors", "d_out"),
+    *_base_share("right", "input", "‖ΔW V₁₀(W₀)‖²_F / ‖ΔW‖²_F, V₁₀ the base's top 10 right singular vectors", "d_in"),
     *(definition for suffix, loss in LOSSES.items() for definition in _connectivity(suffix, loss)),
     *_cka(
         "_debiased", " (debiased)",

@@ -9,9 +9,10 @@ from inspector.base_model.smollm2 import NAME
 from inspector.tui import workers
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
-from inspector.tui.probing.dialog import WHATS, Asked, ProbeDialog, Scene
+from inspector.tui.probing.barriers import items
+from inspector.tui.probing.choices import Asked, Scene
+from inspector.tui.probing.dialog import WHATS, ProbeDialog
 from inspector.tui.text import plural
-from inspector.tui.views.basins import items
 from inspector.tui.widgets.dialogs import Confirm
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from inspector.tui.messages import Estimated
-from inspector.tui.state import ProbeChoices
+from inspector.tui.probing.choices import Asked, ProbeChoices, Scene, Unfit
 from inspector.tui.text import clean, plural
 from inspector.tui.widgets.choice import Choice
 from inspector.tui.widgets.dialogs import Dialog
@@ -40,34 +40,6 @@ _ASKS = {
 """Fields beside what, base and device that a probe depends on."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _WAIT = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the dialog is about: adapters and pairs by name."""
-
-    preset: str
-    named: str
-    """The base the adapters name."""
-    plotted: tuple[tuple[str, str], ...]
-    every: tuple[tuple[str, str], ...]
-    adapters: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was decided."""
-
-    request: Request
-    choices: ProbeChoices
-
-
-class Unfit(Exception):  # noqa: N818 - a value that does not fit, not a failure
-    """A field's value cannot be used: which, and why."""
-
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(why)
-        self.field = field
 
 
 class ProbeDialog(Dialog[Asked | None]):

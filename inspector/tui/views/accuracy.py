@@ -14,8 +14,9 @@ from inspector.tui.navigation import CURSOR, ENDS, OPEN_PAIR, PAIRS
 from inspector.tui.probing.views import p_value, probe_words, provenance, unmeasured, value
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, decimal, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.widgets.bars import bar
 from inspector.tui.widgets.matrix import Matrix
 
@@ -70,7 +71,13 @@ class AccuracyView(View):
         grid = Area(area.ink, area.width, min(room, state.size + 1))
         cells = self.matrix.paint(lambda i, j: _cell(state, i, j, area), names, (state.row, state.col), grid)
         title = Line(" McNemar", area.ink.bold).add(self.matrix.extent(names, grid), area.ink.dim)
-        title.add(" · above: solved by row only : column only · below: p (Holm)", area.ink.dim)
+        for key in (
+            " · above: solved by row only : column only · below: p (Holm)",
+            " · row only : column only, p (Holm)",
+        ):
+            if title.width + len(key) <= area.width:
+                title.add(key, area.ink.dim)
+                break
         upper = page([*lines, Line(), title], area.width, len(lines) + 2)
         return [*upper, *cells, *page(words, area.width, area.height - len(upper) - len(cells))]
 

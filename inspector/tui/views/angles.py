@@ -14,8 +14,9 @@ from inspector.tui.navigation import FILTER, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_labels
+from inspector.tui.table import Table
 from inspector.tui.text import Line, degrees, left, page, plural
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 

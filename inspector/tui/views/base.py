@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.common.spreadsheet import cell
 from inspector.study.metrics import DEFINITIONS
 from inspector.tui.actions import Action
 from inspector.tui.messages import ForView
 from inspector.tui.opening.start import nothing_open
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, page, plural
 from inspector.tui.theme import Ink
 
@@ -29,28 +26,6 @@ class Area:
     ink: Ink
     width: int
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A view's numbers as text: what is exported and copied, every row of them."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def csv(self) -> str:
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerows(map(cell, line) for line in (self.columns, *self.rows))
-        return out.getvalue()
-
-    def text(self) -> str:
-        """Aligned columns under the title."""
-        everything = [self.columns, *self.rows]
-        widths = [max((cell_len(row[c]) for row in everything), default=0) for c in range(len(self.columns))]
-        lines = ["  ".join(v + " " * (w - cell_len(v)) for v, w in zip(r, widths, strict=True)) for r in everything]
-        return "\n".join([self.title, *(line.rstrip() for line in lines)]) + "\n"
 
 
 class View(ABC):

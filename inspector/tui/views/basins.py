@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.common.arrays import Floats
-from inspector.study.metrics.probes import LOSSES, QUESTION_ALONE
+from inspector.study.metrics.probes import QUESTION_ALONE
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC, OPEN_PAIR, PAIRS, ZOOM
 from inspector.tui.numbers import Pair
+from inspector.tui.probing.barriers import barrier, ends, items, joined, losses_measured, shown_loss
 from inspector.tui.probing.views import (
     along_path,
-    chosen_pairs,
     measured_pairs,
     nats,
     probe_words,
@@ -26,76 +24,15 @@ from inspector.tui.probing.views import (
 )
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.table import Table
 from inspector.tui.text import Line, page, plural, right
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 KINDS = (("mean", "above mean"), ("chord", "above chord"), ("strict", "above both"))
 _LONG = {"mean": "above the endpoints' mean", "chord": "above the chord", "strict": "above both endpoints"}
 _ON = {"": "on gold answers", "_rollouts": "on rollouts"}
 _FULL, _BRIEF, _ENDS, _NARROW = 31, 12, 8, 76
-
-
-_NONE = 1e-9
-"""What rounding leaves of no barrier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Barrier:
-    """One barrier of one pair, or the difference of its ends: height, bootstrap interval, the α of the maximum."""
-
-    height: float
-    low: float
-    high: float
-    at: float = math.nan
-
-    @property
-    def interval(self) -> str:
-        """`[0.101, 0.144] α=0.4`; no α where there is no barrier, empty where it was not measured."""
-        if math.isnan(self.low):
-            return ""
-        at = f" α={self.at:g}" if self.height > _NONE and not math.isnan(self.at) else ""
-        return f"[{nats(self.low)}, {nats(self.high)}]{at}"
-
-
-def losses_measured(state: AppState) -> tuple[str, ...]:
-    """The suffixes of the losses that have numbers."""
-    return tuple(suffix for suffix in LOSSES if state.study.block(f"lmc_loss{suffix}", "global") is not None)
-
-
-def shown_loss(state: AppState) -> str:
-    """The chosen loss, or the one that was measured."""
-    known = losses_measured(state)
-    return state.loss if state.loss in known or not known else known[0]
-
-
-def barrier(state: AppState, kind: str, pair: Pair) -> Barrier:
-    suffix = shown_loss(state)
-    parts = (value(state, f"barrier_{kind}{part}{suffix}", *pair) for part in ("", "_low", "_high", "_at"))
-    return Barrier(*parts)
-
-
-def ends(state: AppState, pair: Pair) -> Barrier:
-    """L(1) − L(0) with its sign: what alone makes up the height above the mean on a path that does not rise."""
-    suffix = shown_loss(state)
-    return Barrier(*(value(state, f"lmc_ends{part}{suffix}", *pair) for part in ("", "_low", "_high")))
-
-
-def items(state: AppState) -> list[Pair]:
-    """The chosen pairs, and the cursor's."""
-    mine = None if state.pair is None else (min(state.pair), max(state.pair))
-    toggled = chosen_pairs(state, f"lmc_loss{shown_loss(state)}")
-    return toggled if mine is None or mine in toggled else [*toggled, mine]
-
-
-def joined(losses: Floats) -> Floats:
-    """Measured points joined by straight lines: several runs may have had several grids."""
-    known = np.flatnonzero(np.isfinite(losses))
-    if len(known) < 2:
-        return losses
-    filled = np.interp(np.arange(len(losses)), known, losses[known])
-    filled[: known[0]] = filled[known[-1] + 1 :] = np.nan
-    return filled
 
 
 class BasinsView(View):

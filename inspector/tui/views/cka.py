@@ -25,9 +25,10 @@ from inspector.tui.probing.views import (
 )
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, decimal, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST
+from inspector.tui.views.base import Area, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.layers.view import MOST
 from inspector.tui.widgets.layer_map import Grid, Track, grid, paint
 from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 

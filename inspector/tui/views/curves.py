@@ -12,10 +12,11 @@ from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_labels
+from inspector.tui.table import Table
 from inspector.tui.text import Line, chance_level, clean, degrees, fit, page, plural
 from inspector.tui.values import number, of_adapters
-from inspector.tui.views.base import Area, Table, metric_title, tidy
-from inspector.tui.views.layers import MOST, LayersView
+from inspector.tui.views.base import Area, metric_title, tidy
+from inspector.tui.views.layers.view import MOST, LayersView
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 
 

@@ -19,9 +19,10 @@ from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, 
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_label, shared
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, chance_level, decimal, left, page, plural, wrap
 from inspector.tui.values import shaded
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy
+from inspector.tui.views.base import Area, View, metric_title, tidy
 from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
 
 TWO_PANES = 110
@@ -150,6 +151,8 @@ class MapView(View):
         """The metric, what is shown of it and where; the second map's metric above it, or the colours."""
         title, legend = Line(f" {panels[0].title}", area.ink.bold), ramp_legend(panels[0], area.ink)
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
+        if state.reference_at is not None:
+            title.add(f" · against {labels(state.names).at(_NAME)[state.reference_at]}", area.ink.accent)
         parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
         for part in (*parts, shared(state)):
             title.add(part if title.width + cell_len(part) < end - 1 else "", area.ink.dim)

@@ -10,9 +10,10 @@ from textual.strip import Strip
 from inspector.study.provenance import recorded_objective
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, scrolled
+from inspector.tui.views.base import Area, View, scrolled
 
 
 @cache

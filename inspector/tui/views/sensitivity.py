@@ -15,8 +15,9 @@ from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import ENDS, METRIC
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, clean, decimal, left, plural, right, times, wrap
-from inspector.tui.views.base import Area, Table, View, scrolled, tidy
+from inspector.tui.views.base import Area, View, scrolled, tidy
 
 _METRICS = ("cosine", "output_similarity", "norm", "u1", "v1", "principal_angle", "row_space_overlap")
 _BRIEF = {"seed": "seed", "learning rate": "lr", "seed and learning rate": "seed, lr", "nothing told": ""}
@@ -106,11 +107,11 @@ def _pairs(study: Study, area: Area) -> list[Line]:
     if not found:
         text = "No two adapters are known to be of one method: run.json, or names such as sft_lr2e-4_s42, would tell."
         return [head, *(Line("   " + part, ink.dim) for part in wrap(text, area.width - 5))]
-    room = max(area.width - 57, 12)
+    room = max(area.width - 58, 12)
     short = labels(study.names).at((room - 3) // 2)
     names = [f"{short[v.a]} → {short[v.b]}" for v in found]
     width = max(map(cell_len, names))
-    title = left("", width) + " differ   A₀      cos   out  ×‖b‖    u₁    v₁  angles"
+    title = left("", width) + " differ    A₀      cos   out  ×‖b‖    u₁    v₁  angles"
     return [
         head,
         Line("   ").add(title, ink.dim),
@@ -121,7 +122,7 @@ def _pairs(study: Study, area: Area) -> list[Line]:
 def _pair(name: str, v: Variation, width: int, area: Area) -> Line:
     brief = ", ".join([*filter(None, [_BRIEF[v.change]]), *(f"{_BRIEF[what]}?" for what in v.unknown)])
     brief = brief if brief != "seed?, lr?" else "?"
-    line = Line("   ").add(left(name, width) + " ").add(left(brief or "–", 8) + " ")
+    line = Line("   ").add(left(name, width) + " ").add(left(brief or "–", 9) + " ")
     line.add(left({"same": "same", "different": "other", "unknown": "?"}[v.start], 5))
     for text in (decimal(v.cosine), decimal(v.output_similarity), times(v.norm_ratio), decimal(v.u1)):
         line.add(right(text, 6))

@@ -19,10 +19,11 @@ from inspector.tui.plotting import nice_limits
 from inspector.tui.probing.views import facts
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, general, page, plural, times, wrap
 from inspector.tui.values import number
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
-from inspector.tui.views.layers import MOST
+from inspector.tui.views.base import Area, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.layers.view import MOST
 from inspector.tui.widgets.bars import bar, decades, log_axis, log_share
 from inspector.tui.widgets.plot import LETTERS, Lines, limits_of, plot
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from inspector.insights.findings import findings_of
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import AdapterInfo, ProbeInfo, Settings, Study
+from inspector.study.study import ProbeInfo, Settings, Study
 
 LAYERS = 36
 CHANCE = 0.02

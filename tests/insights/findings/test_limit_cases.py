@@ -10,9 +10,10 @@ import pytest
 from inspector.insights.findings import findings_of
 from inspector.insights.findings.finding import listed, span
 from inspector.insights.findings.representatives import representatives
+from inspector.study.adapter_info import HealthIssue
 from inspector.study.module_id import ModuleId
 from inspector.study.provenance import Origin
-from inspector.study.study import HealthIssue, ProbeInfo, Settings
+from inspector.study.study import ProbeInfo, Settings
 from tests.insights.findings.published import marked, study, takeaways_of, texts
 
 NAN = np.nan

@@ -122,6 +122,18 @@ def test_what_differs_between_pairs_has_a_sentence_each():
     ]
 
 
+def test_output_similarity_is_told_where_it_is_known_of_all():
+    names, pairs = tuple("abc"), list(combinations("abc", 2))
+    seeds = [replace(SEED_A, seed=n, init_seed=n, a0=f"{n}") for n in range(3)]
+    alike = {metric: dict.fromkeys(pairs, 0.9) for metric in ("cosine", "u1", "v1")}
+    for outputs, told in (((0.5, 0.6, 0.7), True), ((0.5, NAN, 0.7), False)):
+        of = dict(zip(pairs, outputs, strict=True))
+        found = study(names, origins=seeds, norm=dict.fromkeys(names, 1.0), **alike, output_similarity=of)
+        (text,) = texts(found, "runs")
+        assert ("output similarity" in text) is told
+        assert not told or ", output similarity 0.50 to 0.70;" in text
+
+
 def kin(names, groups, sources=None):
     """A study in which the members of each group share a start and nobody else does."""
     of = {name: group for group in groups for name in group}
@@ -172,6 +184,21 @@ def test_checkpoints_of_one_folder(sources, groups, told):
         assert {n.value for n in one.numbers} == {0.02}
         assert {n.a for n in one.numbers} == {"a"}
         assert len(one.numbers) == int(told[0]) - 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "whence"),
+    [
+        ((0.1, 0.1, 0.1), "so more than one run wrote there"),
+        ((0.1, 0.5, 0.1), "yet write to like outputs: more than one run wrote there, or one was merged or factored anew between them"),
+    ],
+)  # fmt: skip
+def test_starts_that_write_to_like_outputs_may_be_of_one_run(outputs, whence):
+    pairs = list(combinations("abc", 2))
+    found = kin("abc", [], [f"/x/checkpoint-{n}" for n in range(3)])
+    alike = study(tuple("abc"), output_similarity=dict(zip(pairs, outputs, strict=True)))
+    (text,) = texts(replace(found, blocks=found.blocks | alike.blocks), "runs")
+    assert text == f"The checkpoints of one folder come from 3 different starts, {whence}: a; b; c."
 
 
 def test_a_chain_of_runs_is_one_group_in_the_order_of_the_study():

@@ -165,9 +165,33 @@ def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_
         now[0] += later
         found.append(speed.due())
     assert found == [False, True, False, True]
+    assert speed.text == "", "none yet"
+    at_once = _Speed()
+    at_once.add(3)
+    assert at_once.text == "", "in no time"
     speed.add(20)
     speed.add(37)
     assert speed.text == ", 100 tokens/s"
+
+
+def test_tokens_of_an_answer_that_is_not_done_show_as_speed(adapters, tmp_path, here, monkeypatch):
+    """20 tokens every 0.2 s: told from a quarter of a second on, and then not before the next one."""
+    now, told = [100.0], []
+    monkeypatch.setattr("inspector.probes.accuracy.measure.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Stepping(Fake):
+        def answers(self, name, prompts, hooks):
+            for _ in range(4):
+                now[0] += 0.2
+                hooks.step(20)
+            yield from super().answers(name, prompts, hooks)
+
+    ran(
+        Stepping(solver), adapters[:1], task(1), tmp_path, progress=lambda text, done, _total: told.append((done, text))
+    )
+    assert [text for done, text in told if not done] == [
+        "tiny: 0 of 1", "tiny: 0 of 1, 100 tokens/s", "tiny: 0 of 1, 100 tokens/s",
+    ]  # fmt: skip
 
 
 def test_a_larger_limit_asks_only_what_is_new(adapters, tmp_path, here):
@@ -221,6 +245,20 @@ def test_nothing_at_all_is_an_error(adapters, tmp_path, here):
 
     with pytest.raises(InspectorError, match="The server is gone"):
         ran(Fake(gone), adapters, task(2), tmp_path)
+    base_alone = ran(Fake(lambda name, question: solver(name, question) if name is None else gone(name, question)),
+                     adapters, task(2), tmp_path / "base")  # fmt: skip
+    assert set(base_alone.failures) == {"a", "b"}
+    assert len(base_alone.base) == 2
+
+
+def test_a_base_that_fails_is_named_as_it_is_shown(adapters, tmp_path, here):
+    def reply(name, question):
+        if name is None:
+            raise InspectorError("Out of memory.")
+        return solver(name, question)
+
+    engine = Fake(reply)
+    assert ran(engine, adapters, task(2), tmp_path).failures == {engine.base: "Out of memory."}
 
 
 def test_problems_that_do_not_fit_are_left_out_and_said(adapters, tmp_path, here):
@@ -236,8 +274,11 @@ def test_the_same_adapter_under_two_names_is_asked_once(tmp_path, here):
     folder = write_random(tmp_path / "same")
     found, _ = open_sources([f"one={folder}", f"two={folder}"])
     engine = Fake(lambda _name, _question: "1")
-    results = ran(engine, found, task(4), tmp_path / "records")
+    told = []
+    results = ran(engine, found, task(4), tmp_path / "records", progress=lambda *report: told.append(report[1:]))
     assert len(engine.asked) == 8
+    assert told[-1] == (12, 12)
+    assert sorted({done for done, _ in told}) == [0, 1, 2, 3, 4, 6, 8, 10, 12], "an answer of the two counts twice"
     assert results.adapters[0] == results.adapters[1]
     assert results.complete
 

@@ -2,17 +2,20 @@
 
 # ruff: noqa: E501 - a case a line
 
+import numpy as np
 import pytest
 import torch
 
 from inspector.base_model.generation import Answer
 from inspector.common.errors import InspectorError
 from tests.trainer.methods.graded import Graded
+from tests.trainer.rollout_rows import lists
 from trainer.methods import METHODS, method
 from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
+from trainer.methods.rewards import pairs as pairs_of
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
-from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken, widest
+from trainer.objectives.examples import Examples, by_length, examples, order, refuse_unlearnable, taken, widest
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
 from trainer.objectives.weighted import kl, token_mean
@@ -67,7 +70,7 @@ def rows(*given, prompts=()):
     made, at = [], 100
     for reward, group, start, learned in given:
         head = tuple(range(ord(group[0]), ord(group[0]) + start))
-        made.append(Row((*head, *range(at, at + learned)), start, reward, group))
+        made.append(Row(np.array([*head, *range(at, at + learned)], np.int32), start, reward, group))
         at += learned
     return Rows(tuple(made), prompts=tuple(prompts))
 
@@ -93,29 +96,48 @@ def test_a_weight_for_each_row(name, settings, expected):
     found = examples(method(name), recipe, SOME)
     kept = [n for n in range(6) if name != "rft" or expected[n]]
     assert found.columns["weight"] == pytest.approx([expected[n] for n in kept])
-    assert found.columns["input_ids"] == [list(SOME.rows[n].ids) for n in kept]
-    assert found.columns["labels"] == [[-100] * SOME.rows[n].start + SOME.rows[n].completion for n in kept]
+    assert lists(found.columns["input_ids"]) == lists(SOME.rows[n].ids for n in kept)
+    assert lists(found.columns["labels"]) == [
+        [-100] * SOME.rows[n].start + SOME.rows[n].completion.tolist() for n in kept
+    ]
     assert (found.noun, found.tokens, len(found)) == ("row", tuple(len(SOME.rows[n].ids) for n in kept), len(kept))
+
+
+def test_the_spread_of_weights_is_of_rows_that_are_learned():
+    """The third row has no target: its weight, the largest, counts nothing."""
+    given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (-2.0, "b", 2, 0), (0.5, "b", 2, 5))
+    found = examples(method("rift"), Recipe().where(variant="rift-linear", rift_lambda=0.5), given)
+    assert found.columns["weight"] == pytest.approx([0.5, 1, 2, 0.75])
+    assert found.weights == pytest.approx(
+        {"least": 0.5, "largest": 1, "mean": 0.75, "std": (1 / 24) ** 0.5, "groups_cut": 1}
+    )
 
 
 def test_pairs_and_labels_are_of_rows_that_are_learned():
     """Row 4 has no target: group c is not mixed any more, and no example."""
     found = examples(method("dpo"), Recipe().where(pairs="all"), SOME)
     columns = found.columns
-    assert columns["prompt_ids"] == [SOME.rows[0].prompt, SOME.rows[2].prompt]
-    assert columns["chosen_ids"] == [SOME.rows[0].completion, SOME.rows[2].completion]
-    assert columns["rejected_ids"] == [SOME.rows[1].completion, SOME.rows[3].completion]
+    assert lists(columns["prompt_ids"]) == lists([SOME.rows[0].prompt, SOME.rows[2].prompt])
+    assert lists(columns["chosen_ids"]) == lists([SOME.rows[0].completion, SOME.rows[2].completion])
+    assert lists(columns["rejected_ids"]) == lists([SOME.rows[1].completion, SOME.rows[3].completion])
     assert (found.noun, found.tokens) == ("pair", (5 + 7, 7 + 3))
     found = examples(method("kto"), Recipe(), SOME)
     learned = [row for row in SOME.rows if row.targets]
     assert found.columns["label"] == [True, False, True, False, True]
-    assert found.columns["completion_ids"] == [row.completion for row in learned]
-    assert found.columns["prompt_ids"] == [row.prompt for row in learned]
+    assert lists(found.columns["completion_ids"]) == lists(row.completion for row in learned)
+    assert lists(found.columns["prompt_ids"]) == lists(row.prompt for row in learned)
     assert (found.noun, found.tokens) == ("row", (5, 7, 7, 3, 7))
 
 
+def test_one_pair_a_group_or_all():
+    given = rows((1.0, "a", 2, 3), (0.0, "a", 2, 2), (0.5, "a", 2, 4), (1.0, "a", 2, 1))
+    one, every = (len(examples(method("dpo"), Recipe().where(pairs=pairs), given)) for pairs in ("one", "all"))
+    assert one < every
+    assert every == len(pairs_of([1.0, 0.0, 0.5, 1.0], list("aaaa"), every=True))
+
+
 def test_groups_of_two_prompts_are_refused():
-    given = (Row((1, 2, 3), 2, 1.0, "g"), Row((1, 9, 3), 2, 0.0, "g"))
+    given = tuple(Row(np.array([1, n, 3], np.int32), 2, 1.0 - n, "g") for n in (0, 1))
     with pytest.raises(InspectorError, match="Group 'g' holds answers to different prompts"):
         examples(method("dpo"), Recipe(), Rows(given))
 
@@ -139,7 +161,7 @@ def test_prompts_that_can_be_graded_and_fit():
     how = {"generations": 4, "max_length": 11, "max_new_tokens": 4}
     given = rows((1.0, "a", 3, 2), (0.0, "a", 3, 4), (0.0, "b", 3, 0), prompts=PROMPTS)
     found = examples(method("online-grpo"), Recipe().where(**how), given)
-    assert found.columns == {"ids": [[1, 2, 3], [5] * 7], "gold": ["4", "6"]}
+    assert found.columns == {"ids": [(1, 2, 3), (5,) * 7], "gold": ["4", "6"]}
     assert (found.noun, found.tokens, found.left_out) == ("prompt", (4 * (3 + 3), 4 * (7 + 3)), 1)
     assert widest(method("online-grpo"), Recipe().where(**how), found) == 7 + 4
     short = examples(method("online-grpo"), Recipe().where(**how | {"max_new_tokens": 2}), given)
@@ -196,16 +218,24 @@ def test_what_nothing_can_be_learned_from(name):
     needs = set(method(name).needs)
     assert needs <= lacking
     assert not _refused(name, BOTH)
+    assert not _refused(name, [(1.0, "a"), (0.0, "a")])
     assert ("mixed" in lacking) == ("mixed" in needs)
 
 
 def _refused(name, some):
     try:
-        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some])
+        refuse_unlearnable(method(name), [r for r, _ in some], [g for _, g in some], gold=True)
     except InspectorError as error:
         right = sum(r > 0 for r, _ in some)
         return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
     return False
+
+
+def test_the_longest_pair_is_as_long_as_its_longer_answer_on_both_sides():
+    columns = {"prompt_ids": [[1] * 3, [1] * 9], "chosen_ids": [[2] * 2, [2]], "rejected_ids": [[3] * 7, [3]]}
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 20))) == 2 * (3 + 7)
+    columns["chosen_ids"][1] = [2] * 4
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 23))) == 2 * (9 + 4)
 
 
 def test_orders():
@@ -236,17 +266,17 @@ def test_a_round_in_numbers():
 
     every = [Prompt((n,), "g", "") for n in range(6)]
     made = Groups(every, sample, lambda text, gold: float(text == "r" and gold == "g"), 2, 1, 3)
-    found = made.round([0, 2, 3], Place(0))
+    found = made.round([0, 0, 2, 2, 3, 3], Place(0))
     assert asked[0] == [0, 0, 2, 2, 3, 3]
     assert found.first_reward == pytest.approx(1 / 6)
     assert {prompt for some in asked[1:] for prompt in some} <= {1, 4, 5}
-    assert found.learned == sum(group.mixed for group in found.groups) == 3
-    assert {group.prompt.ids[0] for group in found.groups} == {0, 1, 4}
-    assert found.drawn == sum(map(len, asked)) // 2
-    assert [group.rewards for group in found.groups] == [(0.0, 1.0)] * 3
-    whole = made.round([2, 3, 5, 0], Place(1))
-    assert (len(whole.groups), whole.learned) == (4, 3)
-    assert [group.mixed for group in whole.groups] == [True, True, True, False]
+    assert found.learned == len(found.completions) == 6
+    assert [one.reward for one in found.completions] == [0, 1] * 3
+    assert {one.prompt.ids[0] for one in found.completions} == {0, 1, 4}
+    assert found.drawn == sum(map(len, asked))
+    whole = made.round([2, 2, 3, 3, 5, 5, 0, 0], Place(1))
+    assert (len(whole.completions), whole.learned) == (8, 6)
+    assert [one.reward for one in whole.completions] == [0, 1] * 3 + [0, 0]
 
 
 def test_streams_do_not_depend_on_others():
@@ -260,7 +290,7 @@ def test_streams_do_not_depend_on_others():
         5,
         2,
     )
-    made.round([0, 1], Place(0))
+    made.round([0, 0, 0, 1, 1, 1], Place(0))
     assert len(seeds) == len(set(seeds)) == 3 * 6
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert max(seeds) > 2**30

@@ -11,7 +11,7 @@ from inspector.common.errors import InspectorError
 from tests.trainer.saving.test_checkpoints import after, begin, guard_at
 from tests.trainer.small import Catch, close, equal, made, options, rollouts, tiny, trained
 from trainer.objectives.examples import order
-from trainer.objectives.groups import Group, Place
+from trainer.objectives.groups import Place
 from trainer.rollouts.rows import Prompt
 from trainer.runs.log import read_log
 from trainer.saving import checkpoints
@@ -63,26 +63,25 @@ def by_hand(base, file, place, rewards, weigh, *, kl=lambda size, sizes: 0.0, sp
     """∇ Σ weigh(advantage of the group, tokens of each) · log π and kl · ρ · k3, by autograd, at the same point."""
     trainer = made(base, "online-grpo", file, place, **ONLINE | more)
     scripted(trainer, rewards, lambda text, gold: float(text == f"\\boxed{{{gold}}}"))
-    found = trainer._groups.round(order(6, 2, trainer.args.data_seed), Place(0))
-    total = 0.0
-    for group in found.groups:
-        r = torch.tensor(group.rewards)
-        advantage = (r - r.mean()) / (r.std() + 1e-4 if spread else 1)
-        for a, answer in zip(advantage, group.answers, strict=True):
-            ids = torch.tensor([[*group.prompt.ids, *answer.ids]])
-            log_p = of_answer(trainer, ids, group, answer)
-            with torch.no_grad(), trainer.model.disable_adapter():
-                delta = of_answer(trainer, ids, group, answer)
-            delta = delta - log_p
-            size, sizes = len(answer.ids), [len(x.ids) for g in found.groups for x in g.answers]
-            total = total - weigh(a, size, sizes) * log_p.sum()
-            total = total + kl(size, sizes) * ((log_p - log_p.detach()).exp() * (delta.exp() - delta - 1)).sum()
+    drawn = [n for n in order(6, 2, trainer.args.data_seed) for _ in range(4)]
+    completions = trainer._groups.round(drawn, Place(0)).completions
+    sizes, total = [len(one.answer.ids) for one in completions], 0.0
+    for at, one in enumerate(completions):
+        r = torch.tensor([other.reward for other in completions[at // 4 * 4 :][:4]])
+        a = (one.reward - r.mean()) / (r.std() + 1e-4 if spread else 1)
+        ids = torch.tensor([[*one.prompt.ids, *one.answer.ids]])
+        log_p = of_answer(trainer, ids, one.prompt, one.answer)
+        with torch.no_grad(), trainer.model.disable_adapter():
+            delta = of_answer(trainer, ids, one.prompt, one.answer)
+        delta = delta - log_p
+        total = total - weigh(a, sizes[at], sizes) * log_p.sum()
+        total = total + kl(sizes[at], sizes) * ((log_p - log_p.detach()).exp() * (delta.exp() - delta - 1)).sum()
     total.backward()
     return {n: p.grad for n, p in trainer.model.named_parameters() if p.requires_grad}
 
 
-def of_answer(trainer, ids, group, answer):
-    log_p = trainer.model(ids).logits.double().log_softmax(-1)[0, len(group.prompt.ids) - 1 : -1]
+def of_answer(trainer, ids, prompt, answer):
+    log_p = trainer.model(ids).logits.double().log_softmax(-1)[0, len(prompt.ids) - 1 : -1]
     return log_p.gather(1, torch.tensor(answer.ids)[:, None])
 
 
@@ -180,10 +179,10 @@ def test_truncated_completions_are_graded_and_not_learned_from(base, file, tmp_p
     for n, answer in enumerate(answers):
         r = torch.tensor(REWARDS[4 * (n // 4) : 4 * (n // 4) + 4], dtype=torch.float64)
         advantage = ((r - r.mean()) / (r.std() + 1e-4))[n % 4]
-        group = Group(prompts[n // 4], (), ())
-        ids = torch.tensor([[*group.prompt.ids, *answer.ids]])
+        prompt = prompts[n // 4]
+        ids = torch.tensor([[*prompt.ids, *answer.ids]])
         if n % 3:
-            total = total - advantage * of_answer(trainer, ids, group, answer).mean() / 8
+            total = total - advantage * of_answer(trainer, ids, prompt, answer).mean() / 8
     total.backward()
     wanted = {n: p.grad for n, p in trainer.model.named_parameters() if p.requires_grad}
     assert close(wanted, masked.gradient, EXACT)

@@ -13,7 +13,7 @@ from inspector.base_model.generation import Answer
 from inspector.common.errors import InspectorError
 from trainer.objectives import groups as groups_module
 from trainer.objectives import online, vllm_sampler
-from trainer.objectives.groups import Group, Round
+from trainer.objectives.groups import Graded, Round
 from trainer.objectives.online import OnlineTrainer, by_length
 from trainer.objectives.vllm_sampler import Place, VllmSampler
 from trainer.rollouts.draws import Sampling
@@ -57,53 +57,49 @@ def test_micro_batches_are_of_one_length_and_cut_to_it():
 
 
 def test_what_is_counted_of_rounds():
-    """Sums over rounds of groups drawn, learned from, kept, and of the first rewards a group."""
-    group = Group(Prompt((1,), "", ""), (), ())
-    told = SimpleNamespace(_sums=dict.fromkeys(("groups_drawn", "groups_learned", "groups", "reward_sum"), 0.0))
-    OnlineTrainer._count(told, Round((group,) * 3, 2, 5, 0.5))
-    OnlineTrainer._count(told, Round((group,) * 1, 1, 1, 1.0))
-    assert told._sums == {"groups_drawn": 6, "groups_learned": 3, "groups": 4, "reward_sum": 2.5}
+    """Sums over rounds of completions drawn, learned from, kept, and of the first rewards."""
+    told = SimpleNamespace(_sums=dict.fromkeys(("drawn", "learned", "completions", "reward_sum"), 0.0))
+    OnlineTrainer._count(told, Round((graded(1),) * 3, 2, 5, 0.5))
+    OnlineTrainer._count(told, Round((graded(1),) * 1, 1, 1, 1.0))
+    assert told._sums == {"drawn": 6, "learned": 3, "completions": 4, "reward_sum": 2.5}
 
 
 def test_what_is_logged_of_rounds(monkeypatch):
-    """The mean first reward of a group, and counts; every log begins anew."""
+    """The mean first reward, and counts of groups, of which this process has parts; every log begins anew."""
     kept = []
     monkeypatch.setattr(GRPOTrainer, "log", lambda _self, logs, _start=None: kept.append(dict(logs)))
     made = OnlineTrainer.__new__(OnlineTrainer)
-    made._sums = {"groups_drawn": 6.0, "groups_learned": 3.0, "groups": 4.0, "reward_sum": 3.0}
-    made.accelerator = SimpleNamespace(reduce=lambda found, _how: found, device="cpu")
+    made._sums = {"drawn": 6.0, "learned": 3.0, "completions": 4.0, "reward_sum": 3.0}
+    made.num_generations, made.accelerator = 4, SimpleNamespace(reduce=lambda found, _how: found, device="cpu")
     made.log({"loss": 1.0})
     made.log({"loss": 2.0})
-    assert kept == [{"loss": 1.0, "right": 0.75, "groups_drawn": 6, "groups_learned": 3}, {"loss": 2.0}]
+    assert kept == [{"loss": 1.0, "right": 0.75, "groups_drawn": 1.5, "groups_learned": 0.75}, {"loss": 2.0}]
     assert set(made._sums.values()) == {0.0}
 
 
-def answer(*ids):
-    return Answer(0, "", len(ids), "stop", ids=ids)
+def graded(*prompt, ids=(), reward=0.0):
+    return Graded(Prompt(prompt, "", ""), Answer(0, "", len(ids), "stop", ids=ids), reward)
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_a_round_for_trl(elsewhere):
-    """Every prompt comes G times; rows of groups that teach nothing are masked, token by token."""
+    """The prompts as they come, the second one's group shared; what teaches nothing is masked, token by token."""
     served, asked = [], []
-    groups = (
-        Group(Prompt((1, 2), "", ""), (answer(3, 4, 5), answer(6)), (1.0, 0.0)),
-        Group(Prompt((7,), "", ""), (answer(8, 9), answer()), (0.5, 0.5)),
-    )
+    completions = graded(1, 2, ids=(3, 4, 5), reward=1.0), graded(1, 2, ids=(6,)), graded(7, ids=(8, 9), reward=0.5)
     made = OnlineTrainer.__new__(OnlineTrainer)
     made.num_generations, made.num_iterations, made.state = 2, 3, SimpleNamespace(global_step=11)
     made.accelerator, made.model = SimpleNamespace(process_index=1, num_processes=4), "model"
     made.elsewhere = SimpleNamespace(serve=lambda *of: served.append(of)) if elsewhere else None
-    made._groups = SimpleNamespace(round=lambda *of: asked.append(of) or Round(groups, 1, 5, 0.25))
-    made._sums = dict.fromkeys(("groups_drawn", "groups_learned", "groups", "reward_sum"), 0.0)
-    found = made._rollouts(["5", "5", "8", "8"])
-    assert asked == [([5, 8], groups_module.Place(3, 1, 4))]
+    made._groups = SimpleNamespace(round=lambda *of: asked.append(of) or Round(completions, 2, 5, 0.25))
+    made._sums = dict.fromkeys(("drawn", "learned", "completions", "reward_sum"), 0.0)
+    found = made._rollouts(["5", "5", "8"])
+    assert asked == [([5, 5, 8], groups_module.Place(3, 1, 4))]
     assert served == [("model", made.accelerator)] * elsewhere
     assert found == {
-        "prompt_ids": [[1, 2], [1, 2], [7], [7]], "completion_ids": [[3, 4, 5], [6], [8, 9], []], "logprobs": None,
-        "env_mask": [[1, 1, 1], [1], [0, 0], []], "graded": [1.0, 0.0, 0.5, 0.5],
+        "prompt_ids": [[1, 2], [1, 2], [7]], "completion_ids": [[3, 4, 5], [6], [8, 9]], "logprobs": None,
+        "env_mask": [[1, 1, 1], [1], [0, 0]], "graded": [1.0, 0.0, 0.5],
     }  # fmt: skip
-    assert made._sums == {"groups_drawn": 5, "groups_learned": 1, "groups": 2, "reward_sum": 0.5}
+    assert made._sums == {"drawn": 5, "learned": 2, "completions": 3, "reward_sum": 0.75}
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])

@@ -10,13 +10,12 @@ from trl import SFTConfig, SFTTrainer
 
 from inspector.base_model.base import load_base
 from tests.base_model.tiny_model import tiny_tokenizer
-from tests.trainer.rollout_rows import jsonl
+from tests.trainer.rollout_rows import jsonl, rows_of
 from tests.trainer.small import Catch, close, equal, first_step, made, nats, rollouts, tiny
 from trainer.methods import method
 from trainer.objectives import passes
 from trainer.objectives.examples import examples, weight_note
 from trainer.recipes.recipe import Recipe
-from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import read_rollouts
 from trainer.saving import start
 
@@ -59,7 +58,7 @@ def test_the_hook_gives_trls_own_loss_bit_for_bit(base, tmp_path, name, loss_typ
         train_sampling_strategy="sequential", dataset_kwargs={"skip_prepare_dataset": True}, max_length=None,
         loss_type=loss_type, save_strategy="no", disable_tqdm=True, learning_rate=1e-2, warmup_steps=0.05,
     )  # fmt: skip
-    plain = Dataset.from_dict({"input_ids": rows["input_ids"][:8], "labels": rows["labels"][:8]})
+    plain = Dataset.from_dict({name: rows[:8][name] for name in ("input_ids", "labels")})
     theirs = SFTTrainer(model, arguments, train_dataset=plain, processing_class=loaded.tokenizer)
     caught = []
     for trainer in (ours, theirs):
@@ -118,7 +117,7 @@ def test_offline_grpo_is_a_sum_of_both_sides(step):
 def test_rft_by_filtering_is_by_masking_up_to_n(base, tmp_path):
     """All 24 rows in one step: RIFT with 0 for wrong answers masks them, and divides by more tokens."""
     file = rollouts(tmp_path)
-    ids = tokenised(read_rollouts(file), load_base(str(base), "cpu", "float32").tokenizer, 200)
+    ids = rows_of(read_rollouts(file), load_base(str(base), "cpu", "float32").tokenizer, 200)
     right = sum(row.targets for row in ids.rows if row.reward)
     every = sum(row.targets for row in ids.rows)
     masked = first_step(base, "rift", file, tmp_path, batch=24, micro_batch=8, reward_wrong=0.0)[1]
@@ -188,10 +187,10 @@ def test_who_does_not_read_the_weights_says_so(step, tmp_path):
     file = rollouts(tmp_path)
     weighted = with_weights(file, (0, 3))
     assert equal(step("dpo", weighted)[1], step("dpo", file)[1])
-    rows = tokenised(read_rollouts(weighted), tiny_tokenizer(), 200)
+    rows = rows_of(read_rollouts(weighted), tiny_tokenizer(), 200)
     told = "24 rows of a weight other than 1 (0 to 3): "
     assert weight_note(method("dpo"), rows) == f"{told}dpo does not read that column, and takes all rows alike."
     assert weight_note(method("rft"), rows) == f"{told}what rft gives a row is multiplied by its weight."
-    assert weight_note(method("rft"), tokenised(read_rollouts(file), tiny_tokenizer(), 200)) == ""
+    assert weight_note(method("rft"), rows_of(read_rollouts(file), tiny_tokenizer(), 200)) == ""
     found = examples(method("rft"), Recipe(), rows)
     assert set(found.columns["weight"]) == {3.0}, "a weight of 0 leaves the row out, as a wrong answer is"

@@ -7,13 +7,12 @@ import pytest
 
 from tests.base_model.chat_server import ChatServer
 from tests.base_model.tiny_model import tiny_tokenizer
-from tests.trainer.rollout_rows import jsonl, rollout, undated
+from tests.trainer.rollout_rows import jsonl, rollout, rows_of, undated
 from tests.trainer.rollouts.test_sample import InProcess
 from trainer.exporting import export
 from trainer.rollouts.mapping import Mapped, columns_of, mapped
 from trainer.rollouts.reasoning import joined, parts
 from trainer.rollouts.row_file import write_rows
-from trainer.rollouts.rows import tokenised
 from trainer.rollouts.sample import Options, sample
 from trainer.rollouts.schema import digest, read_rollouts
 from trainer.rollouts.summary import lines, summarise
@@ -42,7 +41,7 @@ def test_a_prompt_that_opens_the_tag_has_it_once():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ messages[0]['content'] }}<think>\n"
     for row in (APART, BEGUN):
-        found = tokenised([row], tokenizer, 200).rows[0]
+        found = rows_of([row], tokenizer, 200).rows[0]
         assert tokenizer.decode(found.ids).count("<think>") == 1
         assert tokenizer.decode(found.completion).startswith("2 and 2")
 
@@ -51,7 +50,7 @@ def test_rows_hold_it_and_say_so():
     tokenizer, given = tiny_tokenizer(), [APART, rollout(k=1, reward=0.0, text="5"), rollout(k=2, text="6")]
     texts, digests = {}, set()
     for how in ("wrap", "keep", "drop"):
-        rows = tokenised(given, tokenizer, 200, reasoning=how)
+        rows = rows_of(given, tokenizer, 200, reasoning=how)
         texts[how] = tokenizer.decode(rows.rows[0].completion)
         assert rows.account().startswith(
             f"1 row with a teacher's reasoning, which is {'not ' * (how == 'drop')}learned"
@@ -62,7 +61,7 @@ def test_rows_hold_it_and_say_so():
         "wrap": "<think>\n2 and 2\n</think>\n\n4<eos>", "keep": "2 and 2\n\n4<eos>", "drop": "4<eos>",
     }  # fmt: skip
     assert len(digests) == 3
-    assert tokenised(given[1:], tokenizer, 200).account() == ""
+    assert rows_of(given[1:], tokenizer, 200).account() == ""
 
 
 def test_tokens_beyond_the_bytes_of_the_text_were_not_sent():
@@ -71,7 +70,7 @@ def test_tokens_beyond_the_bytes_of_the_text_were_not_sent():
     hidden = rollout(text="4", completion_tokens=18)
     assert hidden.hidden
     assert not rollout(text="4", reasoning="two", completion_tokens=18).hidden
-    told = tokenised([hidden], tiny_tokenizer(), 200).account()
+    told = rows_of([hidden], tiny_tokenizer(), 200).account()
     assert told.startswith("1 row with more tokens, by the server's count, than the text can hold: reasoning that it")
     assert any(line.startswith("not sent") for line in lines(summarise([hidden])))
     assert not any(line.startswith(("not sent", "reasoning")) for line in lines(summarise([PLAIN])))

@@ -10,11 +10,11 @@ import pytest
 
 from inspector.common.errors import InspectorError
 from tests.base_model.tiny_model import tiny_tokenizer
+from tests.trainer.rollout_rows import lists, rows_of
 from trainer.methods import METHODS, method
 from trainer.objectives.examples import by_length, examples, order
 from trainer.objectives.preference import turned
 from trainer.recipes.recipe import Recipe
-from trainer.rollouts.rows import tokenised
 from trainer.rollouts.schema import Rollout
 
 TOKENIZER = tiny_tokenizer()
@@ -34,7 +34,7 @@ MIXED = [rollout(str(g), text, reward) for g in range(3) for text, reward in (("
 
 
 def test_a_row_is_prompt_completion_end():
-    row = tokenised([rollout()], TOKENIZER, 100).rows[0]
+    row = rows_of([rollout()], TOKENIZER, 100).rows[0]
     assert TOKENIZER.decode(row.prompt) == "Question: 2+2?\n\nAnswer:"
     assert TOKENIZER.convert_ids_to_tokens(row.completion) == ["4", "<eos>"]
 
@@ -43,46 +43,46 @@ def test_no_newline_after_the_end_with_chatml():
     """The template writes `#\\n` after an answer; a model that samples stops at its end token."""
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = CHATML
-    row = tokenised([rollout()], tokenizer, 100).rows[0]
+    row = rows_of([rollout()], tokenizer, 100).rows[0]
     assert tokenizer.decode(row.ids) == "<user>2+2?#\n<a>4<eos>"
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].data != "prompts"])
 def test_every_method_sees_the_same_ids(name):
-    rows = tokenised(MIXED, TOKENIZER, 100)
-    known = {row.ids for row in rows.rows}
+    rows = rows_of(MIXED, TOKENIZER, 100)
+    known = {tuple(row.ids) for row in rows.rows}
     columns = examples(method(name), Recipe(), rows).columns
     if "input_ids" in columns:
         found = {tuple(ids) for ids in columns["input_ids"]}
-        for ids, labels in zip(columns["input_ids"], columns["labels"], strict=True):
+        for ids, labels in zip(lists(columns["input_ids"]), lists(columns["labels"]), strict=True):
             assert labels[-2:] == ids[-2:]
             assert [label for label in labels if label != -100] == ids[labels.count(-100) :]
     else:
         ends = [name for name in columns if name in {"chosen_ids", "rejected_ids", "completion_ids"}]
-        found = {tuple(p + c) for e in ends for p, c in zip(columns["prompt_ids"], columns[e], strict=True)}
+        found = {(*p, *c) for e in ends for p, c in zip(columns["prompt_ids"], columns[e], strict=True)}
     assert found <= known
     wanted = [row for row in rows.rows if name != "rft" or row.reward > 0]
     if method(name).data != "pairs":
-        assert len(found) == len({row.ids for row in wanted})
+        assert len(found) == len({tuple(row.ids) for row in wanted})
 
 
 def test_online_methods_see_the_same_prompts():
-    rows = tokenised([replace(r, solution=r.group_id) for r in MIXED], TOKENIZER, 100)
+    rows = rows_of([replace(r, solution=r.group_id) for r in MIXED], TOKENIZER, 100)
     columns = examples(method("online-grpo"), Recipe(), rows).columns
-    assert {tuple(ids) for ids in columns["ids"]} == {row.ids[: row.start] for row in rows.rows}
+    assert {tuple(ids) for ids in columns["ids"]} == {tuple(row.prompt) for row in rows.rows}
     assert columns["gold"] == ["0", "1", "2"]
 
 
 def test_a_prompt_stays_though_its_rows_were_cut():
     cut = [rollout(text="44", finish_reason="length"), rollout(group="1", text="2")]
-    assert [prompt.group for prompt in tokenised(cut, TOKENIZER, 100).prompts] == [r.group_id for r in cut]
+    assert [prompt.group for prompt in rows_of(cut, TOKENIZER, 100).prompts] == [r.group_id for r in cut]
 
 
 @pytest.mark.parametrize("cut", ["drop", "mask"])
 def test_cut_rows_are_counted_and_not_learned(cut):
     """One hit the teacher's limit, one is longer than fits; both are wrong answers of group 0."""
     given = [rollout(), rollout(text="44", reward=0.0, finish_reason="length"), rollout(text="4" * 99, reward=0.0)]
-    rows = tokenised(given, TOKENIZER, 40, cut)
+    rows = rows_of(given, TOKENIZER, 40, cut)
     assert (rows.cut, rows.too_long) == (1, 1)
     assert "1 cut by the teacher's token limit, 1 longer than max_length" in rows.account()
     assert [row.targets for row in rows.rows] == ([2] if cut == "drop" else [2, 0, 0])
@@ -106,19 +106,19 @@ def test_cut_rows_are_counted_and_not_learned(cut):
     ],
 )
 def test_an_unknown_end_at_the_token_limit_is_cut(how, cut):
-    assert tokenised([rollout(), rollout(**{"max_tokens": 8} | how)], TOKENIZER, 100).cut == cut
+    assert rows_of([rollout(), rollout(**{"max_tokens": 8} | how)], TOKENIZER, 100).cut == cut
 
 
 def test_only_the_train_split():
-    rows = tokenised([rollout(), rollout("1", split="test")], TOKENIZER, 100)
+    rows = rows_of([rollout(), rollout("1", split="test")], TOKENIZER, 100)
     assert rows.groups == ["0"]
 
 
 def test_nothing_left_is_an_error():
     with pytest.raises(InspectorError, match="1 row left out"):
-        tokenised([rollout(finish_reason="length")], TOKENIZER, 100)
+        rows_of([rollout(finish_reason="length")], TOKENIZER, 100)
     with pytest.raises(InspectorError, match="no end-of-text token"):
-        tokenised([rollout()], SimpleNamespace(eos_token_id=None), 100)
+        rows_of([rollout()], SimpleNamespace(eos_token_id=None), 100)
 
 
 def test_rows_of_two_days_are_the_same(monkeypatch):
@@ -133,7 +133,7 @@ def test_rows_of_two_days_are_the_same(monkeypatch):
             chat_template_utils, "datetime", SimpleNamespace(now=lambda year=year: datetime(year, 1, 2, tzinfo=UTC))
         )
         dated.add(tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False))
-        digests.add(tokenised([rollout()], tokenizer, 100).digest)
+        digests.add(rows_of([rollout()], tokenizer, 100).digest)
     assert dated == {"2031", "2032"}
     assert len(digests) == 1
 
@@ -142,11 +142,11 @@ def test_a_template_that_refuses_names_the_rollout():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('no user turns') }}"
     with pytest.raises(InspectorError, match=r"Rollout 1 \(id x\): .* refuses its prompt \(no user turns\)"):
-        tokenised([rollout(id="x")], tokenizer, 100)
+        rows_of([rollout(id="x")], tokenizer, 100)
 
 
 def test_unique_leaves_the_first():
-    rows = tokenised([rollout(), rollout(text="5"), rollout(), rollout("1")], TOKENIZER, 100)
+    rows = rows_of([rollout(), rollout(text="5"), rollout(), rollout("1")], TOKENIZER, 100)
     assert rows.repeats == [False, False, True, True]
     assert len(examples(method("rft"), Recipe().where(unique=True), rows)) == 2
 
@@ -161,20 +161,20 @@ def test_unique_leaves_the_first():
     ],
 )
 def test_unlearnable_set_ups_are_said(name, rewards, says):
-    rows = tokenised([rollout(text=str(n), reward=r) for n, r in enumerate(rewards)], TOKENIZER, 100)
+    rows = rows_of([rollout(text=str(n), reward=r) for n, r in enumerate(rewards)], TOKENIZER, 100)
     with pytest.raises(InspectorError, match=says):
         examples(method(name), Recipe(), rows)
 
 
 def test_weights_that_are_all_zero_are_said():
-    rows = tokenised(MIXED, TOKENIZER, 100)
+    rows = rows_of(MIXED, TOKENIZER, 100)
     with pytest.raises(InspectorError, match="every row's weight is 0"):
         examples(method("rift"), Recipe().where(reward_right=0, reward_wrong=0), rows)
 
 
 def test_pairs_one_or_all():
     """Each group: two right, one wrong."""
-    rows = tokenised(MIXED, TOKENIZER, 100)
+    rows = rows_of(MIXED, TOKENIZER, 100)
     assert len(examples(method("dpo"), Recipe(), rows)) == 3
     assert len(examples(method("dpo"), Recipe().where(pairs="all"), rows)) == 6
 

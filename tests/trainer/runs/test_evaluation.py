@@ -25,6 +25,7 @@ from trainer.objectives import passes
 from trainer.recipes.recipe import Recipe, checked
 from trainer.rollouts.rows import held_out
 from trainer.rollouts.schema import read_rollouts
+from trainer.rollouts.tokens import tokenised
 from trainer.runs.evaluation import Evaluation
 from trainer.runs.held_out import overlap_note, plan
 from trainer.runs.log import best, evaluations, read_log
@@ -54,7 +55,7 @@ def nll(base, file, adapter=None):
     """Σℓ/Σ1 of the held-out right and wrong answers, row by row in float64."""
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float64)
     model = PeftModel.from_pretrained(model, adapter).double().eval() if adapter else model
-    rows = held_out(read_rollouts(file), AutoTokenizer.from_pretrained(base), 200, 1000).rows
+    rows = held_out(tokenised(read_rollouts(file), AutoTokenizer.from_pretrained(base)), 200, 1000).rows
     sums = {True: [0.0, 0], False: [0.0, 0]}
     for row in rows:
         ids = torch.tensor([row.ids])
@@ -179,7 +180,7 @@ def test_rows_end_to_end_are_scored_as_padded_ones_and_problems_answered_as_ever
     for padding in ("padded", "free"):
         trainer = made(base, "sft", file, tmp_path / padding, padding=padding)
         assert trainer.limits.free == (padding == "free")
-        rows = held_out(read_rollouts(file), trainer.processing_class, 200, 1000)
+        rows = held_out(tokenised(read_rollouts(file), trainer.processing_class), 200, 1000)
         asked = Problems("own", tuple(Problem(str(n), f"{n} + {n}?", "2") for n in range(5)))
         measure = Evaluation(trainer, rows, asked, 0, free=trainer.limits.free)
         texts = []
@@ -205,7 +206,7 @@ def test_on_a_gpu_too(base, file, tmp_path, padding):
 def test_trackers_hear_of_it_as_of_an_evaluation(base, file, tmp_path):
     """What transformers hands to them, by its own rule for their names."""
     trainer, heard = made(base, "sft", file, tmp_path), []
-    rows = held_out(read_rollouts(file), trainer.processing_class, 200, 1000)
+    rows = held_out(tokenised(read_rollouts(file), trainer.processing_class), 200, 1000)
     measure = Evaluation(trainer, rows, None, 0, free=False)
 
     class Tracker(TrainerCallback):
@@ -230,7 +231,7 @@ def test_an_attention_for_training_alone_is_put_aside():
 
 
 def test_the_plan_says_on_what_and_how_often(base, file):
-    rows = held_out(read_rollouts(file), AutoTokenizer.from_pretrained(base), 200, 6)
+    rows = held_out(tokenised(read_rollouts(file), AutoTokenizer.from_pretrained(base)), 200, 6)
     recipe = Recipe(steps=5, save_steps=2, keep_best="nll_right")
     assert plan(recipe, rows, None) == [
         f"  held out  6 rows, 3 right, {sum(len(row.ids) for row in rows.rows)} tokens; 4 times",

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from inspector.claims.bundled import addresses, claim_set
 from inspector.claims.model import Claim
-from inspector.claims.selection import Where
+from inspector.claims.subjects import Where
 from inspector.claims.verdicts import Outcome
 from inspector.common.errors import InspectorError
 from inspector.tui.actions import Action
@@ -51,11 +51,11 @@ def _open_claim(_view: object, app: Work) -> None:
         return
     outcome = judged.outcomes(app.state.study)[judged.row]
     where = Where.of(app.state.study, judged.claims.aliases())
-    if missing := where.missing(outcome.claim.names):
+    if missing := where.missing(outcome.claim.required):
         app.say(f"{', '.join(missing)}: not open, so there is nothing to show", "warn")
         return
     places = {name: app.state.order.index(at) for name, at in where.at.items() if at in app.state.order}
-    if hidden := [name for name in outcome.claim.names if name not in places]:
+    if hidden := [name for name in outcome.claim.required if name not in places]:
         app.say(f"{', '.join(hidden)}: removed from the list (u undoes)", "warn")
         return
     _point_at(app, outcome.claim, places)

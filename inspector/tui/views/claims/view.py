@@ -5,16 +5,17 @@ from __future__ import annotations
 from rich.style import Style
 from textual.strip import Strip
 
+from inspector.claims.facts import DEFINED
 from inspector.claims.model import Claim
 from inspector.claims.verdicts import Outcome, Verdict
 from inspector.claims.words import published, quantity
-from inspector.study.metrics import DEFINITIONS
 from inspector.study.warnings import finding_lines
 from inspector.tables.claims import counts
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, rows_shown, window
+from inspector.tui.views.base import Area, View, rows_shown, window
 from inspector.tui.views.claims.actions import CHOOSE, OPEN_CLAIM, some_sets
 from inspector.tui.views.claims.state import Judged
 
@@ -42,8 +43,9 @@ class ClaimsView(View):
     hint = "published claims against what is open"
     about = (
         "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
-        "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. enter "
-        "shows the numbers behind a claim, c asks for another set."
+        "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. ≠ is "
+        "✗ where the claim is about unpublished adapters: those open here do not refute it. enter shows the numbers "
+        "behind a claim, c asks for another set."
     )
     lists = "claims"
     actions = (OPEN_CLAIM, CHOOSE)
@@ -57,8 +59,14 @@ class ClaimsView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         judged = state.judged
         if judged is None:
-            hint = Line("  ").add("c", area.ink.accent).add(f" asks for a set: a .yaml file, or {some_sets()}")
-            return page([Line(), Line("  No claims are loaded.", area.ink.bold), Line(), hint], area.width, area.height)
+            words = wrap(f"c asks for a set: a .yaml file, or {some_sets()}", area.width - 4)
+            lines = [
+                Line(),
+                Line("  No claims are loaded.", area.ink.bold),
+                Line(),
+                *(Line(f"  {part}") for part in words),
+            ]
+            return page(lines, area.width, area.height)
         if state.size and (partial := self.waiting(state, area)) is not None:
             return partial
         outcomes = judged.outcomes(state.study)
@@ -97,7 +105,15 @@ class ClaimsView(View):
             doubts = "; ".join(claim.disagreements)
             found = "; ".join(filter(None, (*finding_lines(outcome.findings), outcome.caution)))
             for one in outcome.measured:
-                said = (claim.id, claim.statement, claim.location, published(claim), one.metric, one.text, outcome.text)
+                said = (
+                    claim.id,
+                    claim.statement,
+                    claim.cited.text,
+                    published(claim),
+                    one.metric,
+                    one.text,
+                    outcome.text,
+                )
                 rows.append((*said, doubts, found))
         return Table(f"claims · {clean(state.judged.claims.title)}", columns, tuple(rows))
 
@@ -117,15 +133,19 @@ def _head(judged: Judged, outcomes: list[Outcome], top: int, rows: int, area: Ar
     return line
 
 
-def _style(verdict: Verdict, ink: Ink) -> Style:
-    return {"holds": ink.good, "holds only under": ink.warn, "does not hold": ink.bad}.get(verdict, ink.dim)
+def _style(outcome: Outcome, ink: Ink) -> Style:
+    if outcome.refuted:
+        return ink.bad
+    known = {"holds": ink.good, "holds only under": ink.warn, "does not hold": ink.warn}
+    return known.get(outcome.verdict, ink.dim)
 
 
 def _row(outcome: Outcome, area: Area, *, chosen: bool) -> Line:
     """Verdict, id, what is published, what is measured."""
     ink = area.ink
     line = Line("▸ " if chosen else "  ", ink.accent)
-    line.add(left(_MARKS[outcome.verdict] + "!" * outcome.limited, _MARK), _style(outcome.verdict, ink))
+    mark = "≠ differs" if outcome.verdict == "does not hold" and not outcome.refuted else _MARKS[outcome.verdict]
+    line.add(left(mark + "!" * outcome.limited, _MARK), _style(outcome, ink))
     name = min(24, area.width // 4)
     rest = area.width - 2 - _MARK - name - 2
     said = rest * 2 // 5
@@ -143,22 +163,28 @@ def _best(outcome: Outcome) -> str:
 
 def _quantity(claim: Claim, metric: str) -> str:
     """`range of lens depth`: by the definition's title."""
-    return quantity(claim, metric).replace(metric, DEFINITIONS[metric].title)
+    return quantity(claim, metric).replace(metric, DEFINED[metric].title)
 
 
 def _detail(outcome: Outcome, area: Area) -> list[Line]:
     """Everything about the claim under the cursor."""
     ink, claim = area.ink, outcome.claim
     lines = [Line(" " + part, ink.accent) for part in wrap(clean(claim.statement), area.width - 2)]
-    found = [("verdict", outcome.text, _style(outcome.verdict, ink)), ("published", published(claim), ink.plain)]
-    if claim.location:
-        found[1] = ("published", f"{published(claim)}  ({clean(claim.location)})", ink.plain)
+    stands_in = ", of others than the unpublished adapters it is about" if claim.unpublished else ""
+    found = [
+        ("verdict", f"{outcome.text}{stands_in}", _style(outcome, ink)),
+        ("published", published(claim), ink.plain),
+    ]
+    if claim.cited.text:
+        found[1] = ("published", f"{published(claim)}  ({clean(claim.cited.text)})", ink.plain)
     for one in outcome.measured:
         sign = {True: "✓", False: "✗", None: "·"}[one.holds]
         found.append(("measured", f"{sign} {_quantity(claim, one.metric)}: {one.text}", ink.plain))
     found += [("! finding", clean(text), ink.warn) for text in finding_lines(outcome.findings)]
     found += [("! caution", clean(outcome.caution), ink.warn)] if outcome.limited and outcome.caution else []
+    found += [("! against", clean(text), ink.warn) for text in claim.contradicts]
     found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
+    found += [("not told", clean(text), ink.dim) for text in claim.limits]
     before = ""
     for label, text, style in found:
         for n, part in enumerate(wrap(text, area.width - 14)):

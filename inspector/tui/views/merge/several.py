@@ -11,8 +11,9 @@ from inspector.merging.preview import NOT_MERGED, Preview, other_bases
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, SCRUBBED
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, decimal, fit, page, plural, right, wrap
-from inspector.tui.views.base import Area, Table, View, metric_title, window
+from inspector.tui.views.base import Area, View, metric_title, window
 from inspector.tui.views.merge.actions import RANK, WEIGHTS
 from inspector.tui.views.merge.state import ALONG
 from inspector.tui.views.merge.sums import (

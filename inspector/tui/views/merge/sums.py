@@ -12,9 +12,10 @@ from inspector.merging.preview import Flags, Preview, refused
 from inspector.study.study import Study
 from inspector.tables import tables
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, clean, plural, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Table, tidy
+from inspector.tui.views.base import tidy
 
 METRICS = ("sum_norm", "sum_cosine", "sum_energy_ratio", "sum_interference", "sum_rank", "sum_energy_kept")
 """Of a sum."""

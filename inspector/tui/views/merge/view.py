@@ -14,10 +14,10 @@ from inspector.merging.preview import Preview, no_sum
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_label
+from inspector.tui.table import Table
 from inspector.tui.text import Line, beside, clean, decimal, left, right, wrap
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, scrolled
+from inspector.tui.views.base import Area, View, scrolled
 from inspector.tui.views.map import TWO_PANES
 from inspector.tui.views.merge.actions import SHARE, Adder
 from inspector.tui.views.merge.sums import (
@@ -30,7 +30,7 @@ from inspector.tui.views.merge.sums import (
     significant,
     sum_table,
 )
-from inspector.tui.views.pair.evidence import evidence, rule, said
+from inspector.tui.views.pair.evidence import evidence, heading, rule, said
 from inspector.tui.work import Work
 
 _LEFT_OUT = ("energy_ratio", "output_similarity", "v1", "subspace_overlap")
@@ -69,7 +69,7 @@ class MergeView(View):
         ink, width, pair = area.ink, area.width, state.pair or (0, 1)
         a, b = (state.order[at] for at in pair)
         found, wanted = state.verdict(a, b), state.finds.get(self.lists, "")
-        head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
+        head = heading(state, pair, found, area)
         preview = state.preview
         aside = _by_layer(state, preview, (a, b), ink) if preview and area.width >= TWO_PANES else []
         width -= _ASIDE if aside else 0

@@ -16,8 +16,9 @@ from inspector.tui.editing import LIST
 from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, left, page, plural
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy, window
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.views.overview.lines import Item, painted, shown_of
 from inspector.tui.views.overview.panel import of_adapter, of_sentence
 from inspector.tui.views.summary.view import open_finding

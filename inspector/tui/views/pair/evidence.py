@@ -11,13 +11,17 @@ from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Scope
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
+from inspector.tui.subjects import pair_label, shared
 from inspector.tui.text import Line, clean, degrees, fit, left, right, wrap
 from inspector.tui.theme import Ink
 from inspector.tui.values import number
 from inspector.tui.views.angles import depth, theta
+from inspector.tui.views.base import Area
 from inspector.tui.widgets.strips import form, numbers, strip
 
 _GAP = 1e-3
+_MARK = 10
+"""Cells at the end of the first line, for how far down a long text is."""
 _STEEP = 0.9
 _WHAT, _CHANCE = 12, 8
 _LEAST = 15
@@ -25,6 +29,13 @@ _LEAST = 15
 _METRIC, _LOWEST = 11, 10
 _OWN = {"energy_ratio": "ratio"}
 """What a strip is called, as in the table of modules, if its evidence is worked out of it."""
+
+
+def heading(state: AppState, pair: Pair, found: Verdict, area: Area) -> Line:
+    """The two names, how they are related, and what all names share where there is room."""
+    head = Line(f" {pair_label(state, pair)}", area.ink.accent).add(f"   {found.kin}", area.ink.dim)
+    alike = shared(state)
+    return head.add(alike if head.width + cell_len(alike) + _MARK <= area.width else "", area.ink.dim)
 
 
 def said(found: Verdict, ink: Ink, width: int) -> list[Line]:

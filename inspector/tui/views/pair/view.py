@@ -9,12 +9,12 @@ from inspector.tui.editing import K
 from inspector.tui.navigation import FILTER, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
-from inspector.tui.subjects import pair_label
+from inspector.tui.table import Table
 from inspector.tui.text import Line, beside, page
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, scrolled, tidy
+from inspector.tui.views.base import Area, View, scrolled, tidy
 from inspector.tui.views.map import TWO_PANES, one_sided
-from inspector.tui.views.pair.evidence import angles, by_layer, evidence, said
+from inspector.tui.views.pair.evidence import angles, by_layer, evidence, heading, said
 from inspector.tui.views.pair.modules import TABLE, PairRow, Projections, of_all, of_layer, of_projections, table
 
 _RIGHT = 54
@@ -42,7 +42,7 @@ class PairView(View):
         pair = state.pair or (0, 1)
         ink = area.ink
         found = state.verdict(*(state.order[at] for at in pair))
-        head = Line(f" {pair_label(state, pair)}", ink.accent).add(f"   {found.kin}", ink.dim)
+        head = heading(state, pair, found, area)
         if not found.comparable:
             return page([head, *said(found, ink, area.width)], area.width, area.height)
         lonely = one_sided(state, pair)

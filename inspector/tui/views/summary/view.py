@@ -19,8 +19,9 @@ from inspector.tui.messages import ForView
 from inspector.tui.navigation import ENDS
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
+from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, page, plural, wrap
-from inspector.tui.views.base import Area, Table, View, rows_shown, tidy
+from inspector.tui.views.base import Area, View, rows_shown, tidy
 from inspector.tui.views.summary.numbers import in_words
 from inspector.tui.work import Work
 

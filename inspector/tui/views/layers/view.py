@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from inspector.common.arrays import Floats
 from inspector.common.labels import labels
 from inspector.study.metrics import DEFINITIONS, FRACTION, SIGNED, shown_in
-from inspector.study.study import Study
 from inspector.tui.actions import cycled
 from inspector.tui.navigation import FILTER, METRIC, OPEN_PAIR, PAIRS, SCRUBBED
 from inspector.tui.numbers import Pair
 from inspector.tui.state import AppState
 from inspector.tui.subjects import pair_colours, pair_label, pair_labels, shared
-from inspector.tui.text import NA, Line, chance_level, clean, page, plural, right
-from inspector.tui.theme import Ink
-from inspector.tui.values import apart, number, of_adapters
-from inspector.tui.views.base import Area, Table, View, metric_title, tidy, window
+from inspector.tui.table import Table
+from inspector.tui.text import Line, chance_level, clean, page, plural, right
+from inspector.tui.values import number, of_adapters
+from inspector.tui.views.base import Area, View, metric_title, tidy, window
+from inspector.tui.views.layers.rows import Row, Rows, Subject, highest, marked, numbers_of
 from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
 from inspector.tui.widgets.strips import Form, form, legend, numbers, strip
 
@@ -33,69 +30,6 @@ _BESIDE = 42
 _CHART = 9
 _LEAST = 14
 """Lines of an area without a chart."""
-Subject = tuple[int, ...]
-"""Positions: of a pair, the smaller first, or of one adapter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One strip: its values along the layers and over all of them."""
-
-    subject: Subject
-    values: Floats
-    whole: float
-
-
-def rows(state: AppState) -> list[Row]:
-    """Every adapter as listed, or every pair, the most alike first; those that cannot be compared last."""
-    metric = state.layers_metric
-    if of_adapters(metric):
-        return [Row((i,), state.series(metric, i), state.own(metric, i, "global")) for i in range(state.size)]
-    found = [Row(p, state.series(metric, *p), state.number(metric, p, "global")) for p in state.pairs]
-    sign = 1 if apart(metric) else -1
-    return sorted(found, key=lambda row: (math.isnan(row.whole), sign * row.whole if row.whole == row.whole else 0))
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows, kept until study, metric or list change: the slider moves none of them."""
-
-    source: Study | None = None
-    of: tuple[object, ...] = ()
-    found: tuple[Row, ...] = ()
-    strips: dict[tuple[Subject, Form], Line] = field(default_factory=dict)
-    """As they were drawn with `ink`, without the slider."""
-    ink: Ink | None = None
-
-    def here(self, state: AppState) -> tuple[Row, ...]:
-        what = (state.layers_metric, state.order, state.reference)
-        if self.source is not state.shown or self.of != what:
-            self.source, self.of, self.found = state.shown, what, tuple(rows(state))
-            self.strips.clear()
-        return self.found
-
-    def strip(self, row: Row, metric: str, of: Form, ink: Ink) -> Line:
-        """The cells of a row, drawn once: the slider marks those under the cursor alone."""
-        if self.ink != ink:
-            self.strips.clear()
-            self.ink = ink
-        if (row.subject, of) not in self.strips:
-            line = self.strips[row.subject, of] = Line()
-            strip(line, row.values, metric, self.largest if of_adapters(metric) else 1.0, of, ink)
-        return self.strips[row.subject, of]
-
-    @property
-    def largest(self) -> float:
-        """Of all values along the layers."""
-        known = [float(np.nanmax(row.values)) for row in self.found if np.isfinite(row.values).any()]
-        return max(known, default=0.0)
-
-
-def marked(state: AppState) -> Subject:
-    """The subject under the cursor."""
-    if of_adapters(state.layers_metric) or state.pair is None:
-        return (state.row,)
-    return min(state.pair), max(state.pair)
 
 
 class LayersView(View):
@@ -112,7 +46,7 @@ class LayersView(View):
     remembered = (("layers_metric", shown_in("layers")),)
 
     def __init__(self) -> None:
-        self._rows = _Rows()
+        self._rows = Rows()
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         if not of_adapters(state.layers_metric) and (nothing := self.empty(state, area, 2)) is not None:
@@ -154,8 +88,8 @@ class LayersView(View):
     def _strips(self, state: AppState, shown: Sequence[Row], area: Area) -> list[Line]:
         """The layers' numbers, then a strip a row with its name and its numbers over all, here and at the end."""
         ink, metric, of = area.ink, state.layers_metric, self._form(state, area)
-        heads = ("all", f"at {state.layers[state.layer]}", "highest" if _highest(metric) else "lowest")
-        cells = [_numbers(state, row) for row in shown]
+        heads = ("all", f"at {state.layers[state.layer]}", "highest" if highest(metric) else "lowest")
+        cells = [numbers_of(state, row) for row in shown]
         widths = [max(cell_len(text) for text in column) + 2 for column in zip(heads, *cells, strict=True)]
         names = self._names(state, shown, area.width - of.width - sum(widths) - 3)
         label = max(map(cell_len, names), default=0) + 3
@@ -188,7 +122,7 @@ class LayersView(View):
         curves = tuple(as_curve(state.series(metric, *subject)) for subject in subjects)
         pairs: list[Pair] = [(s[0], s[1]) for s in subjects if len(s) == 2]
         colours = pair_colours(state, pairs) if pairs else (state.order[mine[0]],)
-        chance = as_curve(state.chance_series(metric, state.pair)) if len(mine) == 2 else ()
+        chance = as_curve(state.chance_series(metric, state.pair if len(mine) == 2 else None))
         range_ = DEFINITIONS[metric].range
         roof = 1.0 if range_ in {SIGNED, FRACTION} and pairs else None
         limits = limits_of([*curves, chance], floor=0.0, roof=roof)
@@ -238,24 +172,10 @@ class LayersView(View):
         return self.analyze(state, state.layers_metric)
 
     def preset(self, state: AppState) -> str:
-        return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder")) else ""
+        return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder", "base_")) else ""
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return (state.layers_metric,)
-
-
-def _highest(metric: str) -> bool:
-    """Whether the layer to look at is that of the largest value."""
-    return apart(metric) or of_adapters(metric)
-
-
-def _numbers(state: AppState, row: Row) -> tuple[str, str, str]:
-    """The value over all layers, at the slider's, and `20 0.77`: where two part most, or one moved most."""
-    metric, end = state.layers_metric, NA
-    if np.isfinite(row.values).any():
-        at = int(np.nanargmax(row.values) if _highest(metric) else np.nanargmin(row.values))
-        end = f"{state.layers[at]} {number(metric, float(row.values[at])):>4}"
-    return number(metric, row.whole), number(metric, float(row.values[state.layer])), end
 
 
 def _added(state: AppState) -> list[Subject]:

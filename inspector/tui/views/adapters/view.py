@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,30 +10,25 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from inspector.adapters.health.rules import NEEDED, values
-from inspector.adapters.health.summary import account, tensor_classes
+from inspector.adapters.health.summary import tensor_classes
 from inspector.common.labels import labels
-from inspector.insights.nearest import is_reference, nearest
+from inspector.study.adapter_info import AdapterInfo
 from inspector.study.metrics import shown_in
-from inspector.study.study import AdapterInfo
 from inspector.tui.actions import Action
 from inspector.tui.editing import LIST
 from inspector.tui.navigation import FILTER, SCRUBBED
-from inspector.tui.probing.views import facts
 from inspector.tui.shell import Shell
 from inspector.tui.state import AppState
 from inspector.tui.subjects import shared
-from inspector.tui.text import Line, clean, count, decimal, fit_left, general, left, page, plural, right, times, wrap
+from inspector.tui.table import Table
+from inspector.tui.text import Line, clean, count, left, page, plural, right
 from inspector.tui.theme import Ink
-from inspector.tui.views.base import Area, Table, View, metric_title, rows_shown, tidy, window
+from inspector.tui.views.adapters.details import detail, details, pending
+from inspector.tui.views.base import Area, View, rows_shown, tidy, window
 from inspector.tui.widgets.dialogs import Reader
 
-LEFT_OUT = "energy_left_out"
 _BRIEF = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
 _NAME = 22
-_SIGNS = {"info": "i", "warning": "!", "error": "✗"}
-_COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?=:|$)")
-"""Of a source on the Hub: seven digits suffice to read, the whole of it stands in the page and the table."""
 _MARK = {"ok": "ok", "warning": "! note", "error": "✗ error"}
 
 
@@ -61,19 +55,14 @@ _COLUMNS = (
     Column("scale", 2, False, lambda _s, _i, info: clean(info.scale) or "-", 14),
     Column("targets", 4, False, lambda _s, _i, info: targets(info) or "-", 16),
     Column("params", 5, True, lambda _s, _i, info: count(info.parameters), 8),
-    Column("‖ΔW‖", 1, True, lambda s, i, _info: _pending(s, "norm", i), 10),
-    Column("eff.rank", 1, True, lambda s, i, _info: _pending(s, s.rank_metric, i), 9),
+    Column("‖ΔW‖", 1, True, lambda s, i, _info: pending(s, "norm", i), 10),
+    Column("eff.rank", 1, True, lambda s, i, _info: pending(s, s.rank_metric, i), 9),
     Column("health", 1, False, lambda _s, _i, info: _MARK[info.health], 8),
     Column("dtype", 7, False, lambda _s, _i, info: clean(info.dtype) or "-", 10),
     Column("format", 8, False, lambda _s, _i, info: clean(info.format), 12),
     Column("base", 9, False, lambda _s, _i, info: clean(info.base) or "-", 30),
     Column("source", 10, False, lambda _s, _i, info: clean(info.source), 40),
 )
-
-
-def _pending(state: AppState, metric: str, at: int) -> str:
-    """A number, or `…` while none has arrived."""
-    return general(state.own(metric, at)) if state.has(metric) else "…"
 
 
 def _read(_view: View, app: Shell) -> None:
@@ -107,8 +96,8 @@ class AdaptersView(View):
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         infos, cells = state.infos, self._cells(state)
-        detail = _detail(state, area.ink, area.width)
-        height = max(min(len(infos), area.height - 3 - min(len(detail), 9)), 3)
+        told = detail(state, area.ink, area.width)
+        height = max(min(len(infos), area.height - 3 - min(len(told), 9)), 3)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, height, len(infos))
         widths = [
             min(max(cell_len(r[c]) for r in [[c.title for c in _COLUMNS], *cells]), _COLUMNS[c].limit)
@@ -127,12 +116,12 @@ class AdaptersView(View):
         ]
         lines.append(Line())
         room = area.height - len(lines)
-        if len(detail) > room > 0:
-            detail = [
-                *detail[: room - 1],
-                Line(f"   … {plural(len(detail) - room + 1, 'more line')}: ⏎ shows all", area.ink.dim),
+        if len(told) > room > 0:
+            told = [
+                *told[: room - 1],
+                Line(f"   … {plural(len(told) - room + 1, 'more line')}: ⏎ shows all", area.ink.dim),
             ]
-        return page([*lines, *detail], area.width, area.height)
+        return page([*lines, *told], area.width, area.height)
 
     def _cells(self, state: AppState) -> list[list[str]]:
         return [[column.text(state, at, info) for column in _COLUMNS] for at, info in enumerate(state.infos)]
@@ -158,81 +147,8 @@ class AdaptersView(View):
         return ("norm", state.rank_metric, *(m for m in (*shown_in("base"), "lens_depth") if state.has(m)))
 
 
-def _detail(state: AppState, ink: Ink, width: int) -> list[Line]:
-    """Everything about the adapter under the cursor."""
-    info = state.infos[state.row]
-    source = fit_left(_COMMIT.sub(r"@\1", clean(info.source)), width - cell_len(clean(info.name)) - 4)
-    lines = [Line(" ").add(clean(info.name), ink.accent).add(f"  {source}", ink.dim)]
-    known = [*account(info), ("measured", _measured(state))]
-    if more := facts(state, state.row):
-        known.append(("vs base", " · ".join(more)))
-    if alike := _alike(state, info.name):
-        known.append(("nearest", alike))
-    rows = [line for label, text in known for line in _labelled(label, text, width, ink.dim, ink.plain, 3)]
-    # What is wrong comes first: a small screen cuts the end.
-    return [*lines, *_findings(info, ink, width, "error", "warning"), *rows, *_findings(info, ink, width, "info")]
-
-
-def _findings(info: AdapterInfo, ink: Ink, width: int, *severities: str) -> list[Line]:
-    styles = {"error": ink.bad, "warning": ink.warn, "info": ink.dim}
-    listed = [f for severity in severities for f in info.findings if f.severity == severity]
-    lines: list[Line] = []
-    for finding in listed:
-        style, label = styles[finding.severity], f"{_SIGNS[finding.severity]} {finding.severity}"
-        lines += _labelled(label, finding.text, width, style, style)
-    return lines
-
-
-def details(state: AppState, ink: Ink, width: int) -> list[Line]:
-    """The same to scroll through, and every module that the findings only count."""
-    source = _labelled("source", state.infos[state.row].source, width, ink.dim, ink.plain, 3)
-    lines = [Line(), *source, *_detail(state, ink, width)[1:]]
-    if any(state.study.block(metric, "module") is None for metric in NEEDED):
-        return lines
-    found = values(state.study, state.order[state.row])
-    outliers = [f"{id_} {factor:.2g}×" for id_, factor in found.outliers.items()]
-    named = (
-        ("ΔW exactly zero", [str(id_) for id_ in found.dead]),
-        ("NaN or Inf", [str(id_) for id_ in found.nonfinite]),
-        ("‖ΔW‖ against the median of the same module in the other layers", outliers),
-        ("Nearly one direction", [str(id_) for id_ in found.collapsed]),
-    )
-    for title, modules in named:
-        if modules:
-            lines += [Line(), Line(f" {title} ({len(modules)})", ink.accent)]
-            lines += [Line("   " + part) for part in wrap(clean(", ".join(modules)), width - 4)]
-    return lines
-
-
 def _scale(info: AdapterInfo) -> str:
     return "; ".join(info.scales) or info.scale
-
-
-def _measured(state: AppState) -> str:
-    """‖ΔW‖, effective rank, and what a low-rank part leaves out, where the numbers stand."""
-    norm, effective = (_pending(state, metric, state.row) for metric in ("norm", state.rank_metric))
-    left_out = state.own(LEFT_OUT, state.row) if state.has(LEFT_OUT) else 0.0
-    more = f" · {left_out:.2%} of the energy left out" if left_out > 0 else ""
-    return f"‖ΔW‖ {norm} · {metric_title(state.rank_metric)} {effective}{more} ({state.where})"
-
-
-def _labelled(label: str, text: str, width: int, label_style: Style, style: Style, indent: int = 1) -> list[Line]:
-    """A label, and its text wrapped beside it."""
-    parts = wrap(clean(text), width - 13)
-    return [
-        Line(" " * indent).add("" if n else label, label_style).to(12).add(part, style) for n, part in enumerate(parts)
-    ]
-
-
-def _alike(state: AppState, name: str) -> str:
-    """The published adapters it resembles most, where some are open."""
-    found = [] if is_reference(name) else nearest(state.study, name)
-    words = [
-        f"{one.reference} {'cosine' if one.by_cosine else 'output similarity'} {decimal(one.said)}, "
-        f"‖ΔW‖ {times(one.norm_ratio)}, layers {one.where}"
-        for one in found
-    ]
-    return " · ".join(words)
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:
