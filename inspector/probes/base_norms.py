@@ -25,7 +25,7 @@ from inspector.probes.intruders import (
 from inspector.probes.job import Job
 from inspector.study.metrics.probes import intruder_setting
 from inspector.study.module_id import ModuleId
-from inspector.study.study import Scope
+from inspector.study.study import ProbeInfo, Scope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def run_intruders(
     for name in missing:
         job.cache.store("intruders", keys[name], {"counts": counts[name]})
     _deliver(job, counts)
-    job.deliver(job.info("intruders"), _chance(modules, here, adapters), ())
+    job.deliver(_info(job), _chance(modules, here, adapters), ())
 
 
 def _chance(
@@ -134,8 +134,12 @@ def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
             block[job.names.index(name)] = found[first : first + many].T
         blocks[metric, "module"] = block if many > 1 else block[..., 0]
         first += many
-    detail = intruder_setting(job.request.top, job.request.epsilon)
-    job.deliver(job.info("intruders", detail=detail), blocks, ())
+    job.deliver(_info(job), blocks, ())
+
+
+def _info(job: Job) -> ProbeInfo:
+    """One for all that is delivered: numbers of another setting do not stand beside each other."""
+    return job.info("intruders", detail=intruder_setting(job.request.top, job.request.epsilon))
 
 
 def _kind(job: Job) -> dict[str, Any]:
