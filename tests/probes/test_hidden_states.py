@@ -111,6 +111,13 @@ def test_batches_and_the_other_probe_change_no_number(opened, monkeypatch):
                 np.testing.assert_allclose(block, whole.block(metric, "global"), atol=1e-5)
 
 
+def test_depths_are_measured_over_fewer_prompts_than_cka_needs(opened):
+    adapters, study = opened
+    found = Prober().run(adapters, study, replace(ASKED, probes=("lens",), limit=2))
+    assert found.probe("lens").examples == 2
+    assert np.isfinite(found.block("lens_depth", "global")).all()
+
+
 @pytest.mark.parametrize(("top", "epsilon"), [(10, 0.5), (4, 0.7)])
 def test_norms_and_intruders_are_those_of_dense_weights(opened, folder, top, epsilon):
     adapters, study = opened
