@@ -158,7 +158,8 @@ def test_intruders_appear_every_sixteen_modules_and_are_counted_once(monkeypatch
 
     def of_module(_job, id_, _module, those):
         counted.extend((name, id_) for name in those)
-        return [(name, (id_.layer, 100 - id_.layer)) for name, one in those.items() if id_ in one.modules]
+        others = [0] * (sum(base_norms._METRICS.values()) - 2)
+        return [(name, (id_.layer, 100 - id_.layer, *others)) for name, one in those.items() if id_ in one.modules]
 
     monkeypatch.setattr(base_norms, "_of_module", of_module)
     job = SimpleNamespace(

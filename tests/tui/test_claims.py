@@ -282,7 +282,7 @@ async def test_a_filtered_claim_about_unpublished_adapters_differs_and_shows_the
     async with app.run_test(size=(80, 24)) as pilot:
         await loaded(app, pilot)
         assert "≠ fails!  every" in body(app)
-        assert " 1 claim · toy · 1 unpublished" in body(app)
+        assert " 1 claim · toy · 1 apart" in body(app)
         assert "of others than the unpublished adapters it is about" in " ".join(body(app).split())
         await pilot.press("enter")
         assert (app.state.view, app.state.row, app.state.col) == ("map", 1, 2)

@@ -44,8 +44,8 @@ class ClaimsView(View):
     about = (
         "Published claims against the adapters that are open, whatever is filtered. ✓ holds under every definition its "
         "sentence allows, ± under some, ✗ under none, · cannot be said here; ! by numbers that a finding limits. ≠ is "
-        "✗ where the claim is about unpublished adapters: those open here do not refute it. enter shows the numbers "
-        "behind a claim, c asks for another set."
+        "✗ where the claim is about unpublished adapters: those open here do not refute it, and it counts apart. enter "
+        "shows the numbers behind a claim, c asks for another set."
     )
     lists = "claims"
     actions = (OPEN_CLAIM, CHOOSE)
@@ -127,7 +127,7 @@ def _head(judged: Judged, outcomes: list[Outcome], top: int, rows: int, area: Ar
     """`28 claims · demo · 23 hold, 5 unknown`."""
     own, others = apart(outcomes)
     said = ", ".join(f"{n} {_SHORT[verdict]}" for verdict, n in zip(_SHORT, counts(own).values(), strict=True) if n)
-    said = " · ".join(filter(None, (said, f"{len(others)} unpublished" if others else "")))
+    said = " · ".join(filter(None, (said, f"{len(others)} apart" if others else "")))
     line = Line(f" {plural(len(outcomes), 'claim')}", area.ink.bold)
     line.add(f"{rows_shown(top, rows, len(outcomes), 'rows')} · {clean(judged.claims.address)} · {said}", area.ink.dim)
     return line
