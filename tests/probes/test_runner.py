@@ -51,6 +51,9 @@ def test_every_probe_fills_its_blocks(opened):
     assert found.block("cka_base", "layer").shape == (3, 2)
     assert np.isfinite(found.block("lens_depth", "global")).all()
     assert np.isfinite(found.block("intruder_dimensions", "module")).all()
+    for metric in ("base_share_left", "base_share_left_chance", "base_share_right", "base_share_right_chance"):
+        assert np.isfinite(found.block(metric, "layer")).all()
+    assert np.isfinite(found.block("intruder_dimensions_epsilon", "global")).all()
     assert found.layers == (0, 1)
     assert {info.probe for info in found.probes} == {"weights", "lmc", "cka", "lens", "intruders"}
     assert len(parts) > 10, "points appear as they are computed"
