@@ -11,11 +11,11 @@ from inspector.insights.overview.groups import groups
 from inspector.study.study import Study
 
 
-def blocks(study: Study, who: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """These adapters in the order of the overview: a block a group with those partly like it, then those alone."""
+def blocks(study: Study, who: Sequence[int]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """These adapters in the order of the overview: the groups, each with those partly like it, and those alone."""
     found, alone = groups(study, who, lambda _one, _other: ())
-    parts = [tuple(entry.index for entry in (*group.entries, *group.partly)) for group in found]
-    return tuple(part for part in (*parts, tuple(entry.index for entry in alone)) if part)
+    parts = tuple(tuple(entry.index for entry in (*group.entries, *group.partly)) for group in found)
+    return parts, tuple(entry.index for entry in alone)
 
 
 def similarity_order(similarity: Floats) -> tuple[int, ...]:

@@ -157,3 +157,37 @@ async def test_the_cursor_of_the_map_is_on_the_pair_in_words():
             assert marked.split()[col + 1].startswith("[")
             assert f"{NAMES[row]}↔{NAMES[col]}" in body(app)
         assert app.state.row == 0
+
+
+def families():
+    """Three, two and two adapters of one direction each, in turns, and one alone."""
+    study = make_study(n=8, layers=2)
+    family = np.array([0, 1, 2, 0, 1, 2, 0, 3])
+    blocks = {key: values.copy() for key, values in study.blocks.items()}
+    for scope in ("module", "layer", "global"):
+        cosine = blocks["cosine", scope]
+        cosine[:] = np.where(family[:, None] == family, 0.9, 0.1 + 0.01 * np.arange(8))[:, :, None]
+    return replace(study, blocks=blocks)
+
+
+async def test_folded_groups_are_a_row_each_but_those_of_the_cursor():
+    app = InspectorApp(study=families())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await visit(pilot, "map")
+        groups = app.view.blocks(app.state)
+        assert sorted(map(len, groups)) == [1, 2, 2, 3]
+        app.state.row, app.state.col = groups[0][:2]
+        await pilot.press("z")
+        lines = body(app).splitlines()
+        assert "2 groups folded" in lines[0]
+        named = [line.split()[0] for line in lines if re.match(r" run_\d ", line)]
+        assert named == [f"run_{at}" for at in (*groups[0], groups[1][0], groups[2][0], groups[3][0])]
+        folded = next(line for line in lines if line.startswith(f" run_{groups[1][0]} "))
+        assert folded.split()[1] == "+1"
+        assert folded.split()[2:][:2] == [decimal(app.state.matrix("cosine")[groups[1][0], at]) for at in groups[0][:2]]
+        await pilot.press("down", "down")  # over the column's own row, and out of the group
+        assert app.state.row == groups[1][0]
+        assert "1 group folded" in body(app).splitlines()[0], "that of the row and that of the column are unfolded"
+        assert any(line.startswith(f" run_{groups[1][1]} ") for line in body(app).splitlines())
+        await pilot.press("z")
+        assert "folded" not in body(app)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import accumulate
-
 import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from inspector.common.labels import labels
-from inspector.insights.order import blocks
 from inspector.study.metrics import DEFINITIONS, SIGNED, Definition, shown_in
-from inspector.study.study import Study
 from inspector.tui.actions import Action, cycled
 from inspector.tui.editing import REMOVE, RENAME
 from inspector.tui.navigation import CURSOR, FILTER, LAYERS, METRIC, OPEN_PAIR, PAIRS
@@ -23,6 +18,7 @@ from inspector.tui.table import Table
 from inspector.tui.text import NA, Line, chance_level, decimal, left, page, plural, wrap
 from inspector.tui.values import shaded
 from inspector.tui.views.base import Area, View, metric_title, tidy
+from inspector.tui.views.map_rows import Blocks, Grouped, gaps
 from inspector.tui.widgets.heatmap import Heatmap, Layout, Panel, layout, ramp_legend
 
 TWO_PANES = 110
@@ -76,23 +72,6 @@ def one_sided(state: AppState, pair: Pair) -> str:
     return f"{text}zeros; cos {decimal(cosine)} without" if np.isfinite(cosine) else f"{text}zeros"
 
 
-@dataclass(slots=True)
-class _Blocks:
-    """Who is beside whom, kept until the study or the list changes."""
-
-    source: Study | None = None
-    order: tuple[int, ...] = ()
-    found: tuple[tuple[int, ...], ...] = ()
-
-    def of(self, state: AppState) -> tuple[tuple[int, ...], ...]:
-        """Positions in the blocks of the overview, by the cosine over all layers and modules."""
-        if self.source is not state.study or self.order != state.order:
-            found = blocks(state.study, state.order)
-            self.found = tuple(tuple(state.order.index(i) for i in block) for block in found)
-            self.source, self.order = state.study, state.order
-        return self.found
-
-
 class MapView(View):
     id = "map"
     tab = "2"
@@ -101,34 +80,49 @@ class MapView(View):
     hint = "one number for every pair of adapters"
     about = (
         "One number for every pair, in the groups of the overview, those alone last; s shows them as they are listed. "
+        "z folds every group but the cursor's into its first row. "
         "Row is a, column is b where the two differ."
     )
     actions = (
         *CURSOR, *LAYERS, *METRIC, FILTER, OPEN_PAIR, *PAIRS, RENAME, REMOVE,
         Action("blocks", "s", "blocks / list", "in the groups of the overview, or as they are listed",
                lambda view, app: view.choose(app.state, "in_blocks", not view.in_blocks), 45),
+        Action("fold", "z", "fold groups", "a row for each group but the cursor's, or for each adapter",
+               lambda view, app: view.choose(app.state, "folded", not view.folded), 46),
     )  # fmt: skip
     shows = shown_in("map")
-    remembered = (("metric", shown_in("map")), ("in_blocks", (True, False)))
+    remembered = (("metric", shown_in("map")), ("in_blocks", (True, False)), ("folded", (False, True)))
 
     def __init__(self) -> None:
         self.heatmap = Heatmap()
         self.in_blocks = True
-        self._blocks = _Blocks()
+        self.folded = False
+        self._grouped = Grouped()
 
-    def blocks(self, state: AppState) -> tuple[tuple[int, ...], ...]:
-        """The positions, as the rows have them."""
-        return self._blocks.of(state) if self.in_blocks else (tuple(range(state.size)),)
+    def blocks(self, state: AppState) -> Blocks:
+        """The positions by group, or in one block as they are listed."""
+        return self._grouped.of(state) if self.in_blocks else (tuple(range(state.size)),)
+
+    def _shown(self, state: AppState) -> tuple[Blocks, dict[int, int]]:
+        """The positions as the rows have them, and how many a folded row stands for."""
+        blocks = self.blocks(state)
+        if not (self.folded and self.in_blocks):
+            return blocks, {}
+        return self._grouped.folded(state, state.pair or (state.row, state.col))
+
+    def _rows(self, state: AppState) -> list[int]:
+        return [at for block in self._shown(state)[0] for at in block]
 
     def paint(self, state: AppState, area: Area) -> list[Strip]:
-        rows = [at for block in self.blocks(state) for at in block]
-        starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
+        shown, stands = self._shown(state)
+        rows, starts = [at for block in shown for at in block], gaps(shown)
         short, reference = labels(state.names).at(_NAME), state.reference_at
-        names = tuple(("*" if at == reference else "") + short[at] for at in rows)
+        more = {at: f" +{count - 1}" for at, count in stands.items()}
+        names = tuple(("*" if at == reference else "") + short[at] + more.get(at, "") for at in rows)
         panels = [self._panel(state, state.metric, rows)]
         if area.width >= TWO_PANES and (beside := _beside(state)):
             both = [*panels, self._panel(state, beside, rows)]
-            if layout(names, starts, Area(area.ink, area.width, area.height - 2), 2).cols == state.size:
+            if layout(names, starts, Area(area.ink, area.width, area.height - 2), 2).cols == len(rows):
                 panels = both
         words = self._words(state, area)
         form = layout(names, starts, Area(area.ink, area.width, area.height - 1 - len(words)), len(panels))
@@ -138,7 +132,7 @@ class MapView(View):
         at = state.pair or (state.row, state.col)
         cursor = (rows.index(at[0]), rows.index(at[1]))
         strips = self.heatmap.paint(panels, names, cursor, form, area)
-        title = self._title(state, panels, form, area)
+        title = self._title(state, panels, form, area, len(stands))
         room = area.height - 1 - len(strips)
         return [*page([title], area.width, 1), *strips, *page(words, area.width, room)]
 
@@ -147,13 +141,18 @@ class MapView(View):
         signed_ = DEFINITIONS[metric].range == SIGNED
         return Panel(metric_title(metric), values, lambda value: shaded(metric, value), signed_)
 
-    def _title(self, state: AppState, panels: list[Panel], form: Layout, area: Area) -> Line:
+    def _title(self, state: AppState, panels: list[Panel], form: Layout, area: Area, folded: int) -> Line:
         """The metric, what is shown of it and where; the second map's metric above it, or the colours."""
         title, legend = Line(f" {panels[0].title}", area.ink.bold), ramp_legend(panels[0], area.ink)
         end = form.label + form.span + 3 if len(panels) > 1 else area.width
         if state.reference_at is not None:
             title.add(f" · against {labels(state.names).at(_NAME)[state.reference_at]}", area.ink.accent)
-        parts = [self.heatmap.extent(state.size, form), *(f" · {part}" for part in self.place(state).split(" · "))]
+        extent = self.heatmap.extent(len(panels[0].values), form)
+        parts = [
+            f" · {plural(folded, 'group')} folded" if folded else "",
+            extent,
+            *(f" · {part}" for part in self.place(state).split(" · ")),
+        ]
         for part in (*parts, shared(state)):
             title.add(part if title.width + cell_len(part) < end - 1 else "", area.ink.dim)
         if len(panels) > 1:
@@ -181,7 +180,7 @@ class MapView(View):
         return self._moved(state, target, 1 if step > 0 else -1) if target == other else target
 
     def pick(self, state: AppState, x: int, y: int) -> bool:
-        rows = [at for block in self.blocks(state) for at in block]
+        rows = self._rows(state)
         if (cell := self.heatmap.cell(x, y - 1)) is None or max(cell) >= len(rows):
             return False
         state.row, state.col = (rows[at] for at in cell)
@@ -189,7 +188,7 @@ class MapView(View):
 
     def _moved(self, state: AppState, position: int, step: int) -> int:
         """The position so many rows further, as they are shown."""
-        rows = [at for block in self.blocks(state) for at in block]
+        rows = self._rows(state)
         return rows[min(max(rows.index(position) + step, 0), len(rows) - 1)] if rows else 0
 
     def _words(self, state: AppState, area: Area) -> list[Line]:
