@@ -28,7 +28,7 @@ def refuse_beyond_memory(adapters: Sequence[Adapter], modules: Sequence[ModuleId
     )
     cheaper = replace(settings, metrics=_CHEAPEST, scopes=("global", "layer"))
     less = bytes_of_pairs(adapters, modules, cheaper)
-    if less < takes and less <= free:
+    if less <= free:
         raise InspectorError(f"{what}. --metric {','.join(_CHEAPEST)} takes {in_bytes(less)}.")
     raise InspectorError(f"{what}. Name fewer adapters, or modules such as --modules q_proj.")
 

@@ -27,6 +27,7 @@ _READ: Mapping[str, Callable[[AdapterInfo], Fact]] = {
     "rows": lambda info: info.origin.rows,
     "seed": lambda info: info.origin.seed,
     "init_seed": lambda info: info.origin.init_seed,
+    "matrices": lambda info: info.modules or None,
     "parameters": lambda info: info.parameters or None,
 }
 FACTS = tuple(_READ)
@@ -40,6 +41,7 @@ _NUMBERS = (
     _fact("rows", "rows", formula="how many examples it trained on, as run.json tells it"),
     _fact("seed", "seed", formula="of the data's order, as the files of the run tell it"),
     _fact("init_seed", "start seed", formula="of the start of A, as run.json tells it"),
+    _fact("matrices", "matrices", formula="how many modules it adapts"),
     _fact("parameters", "parameters", formula="how many numbers the factors have"),
 )
 NUMBERS: Mapping[str, Definition] = {definition.metric: definition for definition in _NUMBERS}

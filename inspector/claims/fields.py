@@ -113,9 +113,9 @@ class Fields:
             self.refuse(field, f"must be a number, not {_quoted(found)}")
         return value
 
-    def yes(self, field: str) -> bool:
-        """yes or no; no if nothing stands there."""
-        found = self._found.get(field)
+    def yes(self, field: str, *, default: bool = False) -> bool:
+        """yes or no."""
+        found = self._found.get(field, default)
         if found is not None and not isinstance(found, bool):
             self.refuse(field, f"must be yes or no, not {_quoted(found)}")
         return bool(found)

@@ -129,7 +129,9 @@ def _put_together(claim: Claim, values: Numbers, other: Numbers) -> tuple[Number
         return values, other
     if claim.side == "with":
         return correlated(values, other, ranks=claim.selector.statistic == "rank correlation"), ()
-    if len(other) == 1:
+    if len(values) == 1:
+        values = values * len(other)
+    elif len(other) == 1:
         other = other * len(values)
     if len(values) != len(other):
         what = "divided by" if claim.side == "over" else "compared with"

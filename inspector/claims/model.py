@@ -100,7 +100,7 @@ class Citation:
     @property
     def text(self) -> str:
         """`arxiv:2606.23740, section 3.4, page 7, table 2`."""
-        section = f"section {self.section}" if self.section else ""
+        section = f"section {self.section}" if self.section[:1].isdigit() else self.section
         return ", ".join(filter(None, (self.source, section, f"page {self.page}" if self.page else "", self.location)))
 
 
@@ -130,6 +130,8 @@ class Claim:
     contradicts: tuple[str, ...]
     """The claims of the set that cannot hold beside it, by their ids."""
     disagreements: tuple[str, ...]
+    limits: tuple[str, ...]
+    """What a verdict on it does not tell."""
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
@@ -170,6 +172,8 @@ class ClaimSet:
     claims: tuple[Claim, ...]
     reference: tuple[str, ...] = ()
     """The adapters that stand for the publication beside one's own."""
+    left_out: tuple[str, ...] = ()
+    """Sentences of the publication that nothing here measures, and why."""
 
     def sources(self, names: tuple[str, ...] = ()) -> list[str]:
         """`NAME=SOURCE` of these adapters, or of all that have one."""

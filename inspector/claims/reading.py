@@ -13,11 +13,11 @@ from inspector.claims.selectors import SELECTOR, fits, known, metrics, other_sid
 from inspector.claims.yaml_file import loaded
 from inspector.common.text import plain
 
-_SET = ("title", "address", "base", "adapters", "claims", "top_k", "reference", "sources")
+_SET = ("title", "address", "base", "adapters", "claims", "top_k", "reference", "sources", "left_out", "unpublished")
 _SIDES: tuple[Side, ...] = ("than", "over", "minus", "with")
 _CLAIM = (
     "id", "statement", "source", "section", "page", "location", "metric", *SELECTOR, "relation", "value", "tolerance",
-    *_SIDES, "prompts", "top_k", "epsilon", "unpublished", "contradicts", "disagreements",
+    *_SIDES, "prompts", "top_k", "epsilon", "unpublished", "contradicts", "disagreements", "limits",
 )  # fmt: skip
 _PROMPTED = {"lmc", "lmc_rollouts", "cka", "lens", "accuracy"}
 """Probes whose numbers depend on what they ran over."""
@@ -42,14 +42,14 @@ def _set(fields: Fields, path: Path) -> ClaimSet | None:
     adapters = tried(lambda: _adapters(fields, path.parent))
     sources = tried(lambda: _sources(fields))
     entries = tried(lambda: _entries(fields))
-    top_k = tried(lambda: fields.whole("top_k", 10, 1))
+    defaults = tried(lambda: (fields.whole("top_k", 10, 1), fields.yes("unpublished"))) or (10, False)
     title, address = tried(lambda: fields.text("title")), tried(lambda: fields.text("address", path.stem))
-    base = tried(lambda: fields.text("base", ""))
+    base, left_out = tried(lambda: fields.text("base", "")), tried(lambda: fields.words("left_out"))
     if adapters is None or entries is None or sources is None:
         return None
     reference = tried(lambda: known(fields, "reference", fields.words("reference"), adapters))
     claims = [
-        tried(partial(_claim, entry, f"{name}: claim {n}", adapters, sources, fields.faults, top_k or 10))
+        tried(partial(_claim, entry, f"{name}: claim {n}", adapters, sources, fields.faults, defaults))
         for n, entry in enumerate(entries, 1)
     ]
     whole = tuple(claim for claim in claims if claim is not None)
@@ -57,7 +57,7 @@ def _set(fields: Fields, path: Path) -> ClaimSet | None:
         _refuse_ids(fields, whole)
     if fields.faults or title is None or address is None or base is None or reference is None:
         return None
-    return ClaimSet(title, address, base, adapters, whole, reference)
+    return ClaimSet(title, address, base, adapters, whole, reference, left_out or ())
 
 
 def _entries(fields: Fields) -> list[Any]:
@@ -108,9 +108,14 @@ def _refuse_ids(fields: Fields, claims: tuple[Claim, ...]) -> None:
 
 
 def _claim(
-    entry: Any, where: str, adapters: dict[str, str], sources: dict[str, str], faults: Faults, top_k: int
+    entry: Any,
+    where: str,
+    adapters: dict[str, str],
+    sources: dict[str, str],
+    faults: Faults,
+    defaults: tuple[int, bool],
 ) -> Claim | None:
-    return _Reader(entry, where, adapters, sources, faults).claim(top_k)
+    return _Reader(entry, where, adapters, sources, faults).claim(*defaults)
 
 
 class _Reader:
@@ -125,7 +130,7 @@ class _Reader:
         self.tried = faults.tried
         self.id = self.tried(lambda: self.fields.text("id"))
 
-    def claim(self, top_k: int) -> Claim | None:
+    def claim(self, top_k: int, apart: bool) -> Claim | None:
         """None where anything is at fault, which is noted."""
         fields, tried = self.fields, self.tried
         before = len(fields.faults)
@@ -133,8 +138,9 @@ class _Reader:
         relation = tried(lambda: fields.choice("relation", RELATIONS))
         value = tried(lambda: fields.numbers("value"))
         tolerance = tried(lambda: self._tolerance(relation))
-        unpublished = tried(lambda: fields.yes("unpublished"))
-        contradicts, doubts = tried(lambda: fields.words("contradicts")), tried(lambda: fields.words("disagreements"))
+        unpublished = tried(lambda: fields.yes("unpublished", default=apart))
+        contradicts = tried(lambda: fields.words("contradicts"))
+        doubts, limits = tried(lambda: fields.words("disagreements")), tried(lambda: fields.words("limits"))
         own_k = tried(lambda: fields.whole("top_k", top_k, 1))
         named = tried(lambda: metrics(fields))
         if named is None:
@@ -156,7 +162,7 @@ class _Reader:
         return Claim(
             self.id or "", statement or "", cited or Citation(), named, chosen, relation, value, tolerance or 0.0,
             other, side, prompts or "", own_k or 10, epsilon or EPSILON, bool(unpublished), contradicts or (),
-            doubts or (),
+            doubts or (), limits or (),
         )  # fmt: skip
 
     def _cited(self) -> Citation:

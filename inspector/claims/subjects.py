@@ -35,7 +35,7 @@ class Where:
     def named(infos: Sequence[AdapterInfo], aliases: Mapping[str, str]) -> dict[str, int]:
         """The names that adapters go by in a set -> their positions."""
         by_alias = {aliases[info.name]: i for i, info in enumerate(infos) if info.name in aliases}
-        own = {info.name: i for i, info in enumerate(infos) if info.name in set(aliases.values())}
+        own = {info.name: i for i, info in enumerate(infos) if info.name in aliases.values()}
         steps = {at: i for i, info in enumerate(infos) if (at := _at_step(info, aliases))}
         return steps | by_alias | own
 

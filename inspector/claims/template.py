@@ -87,11 +87,11 @@ def _farthest(study: Study, i: int) -> Mapping[str, int] | None:
 def _pair(study: Study, moved: Sequence[int], names: Sequence[str]) -> Mapping[str, Any] | None:
     """The first two that can be compared, and what is measured of them."""
     metrics = ("cosine", "orthogonal_fraction_global", "orthogonal_fraction_module", "principal_angle")
-    blocks = [study.block(metric, "global") for metric in metrics]
-    if any(block is None for block in blocks):
+    blocks = [block for metric in metrics if (block := study.block(metric, "global")) is not None]
+    if len(blocks) < len(metrics):
         return None
     for i, j in combinations(moved, 2):
-        cosine, one, other, angle = (float(np.ravel(block[i, j])[0]) for block in blocks if block is not None)
+        cosine, one, other, angle = (float(np.ravel(block[i, j])[0]) for block in blocks)
         if not np.isfinite([cosine, one, other, angle]).all():
             continue
         small, large = sorted((i, j), key=lambda at: _norms(study)[at])

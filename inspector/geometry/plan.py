@@ -53,4 +53,4 @@ def plan(device: str, d: int, width: int, products: int = 0) -> Plan:
         return Plan(most, 1, 1)
     room = _ROOM // (2 * 8)
     workers = max(1, min(threads, _WORKERS, room // numbers_of(2 * d, width, products)))
-    return Plan(min(most, room // workers), workers, threads // workers)
+    return Plan(most, workers, threads // workers)

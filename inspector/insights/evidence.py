@@ -194,7 +194,7 @@ def states(study: Study, i: int, j: int) -> States | None:
 def too_few(study: Study, probe: str) -> int:
     """On how many prompts a probe ran if these are too few to say anything, else 0."""
     info = study.probe(probe)
-    return info.examples if info is not None and 0 < info.examples < FEW_PROMPTS else 0
+    return info.examples if info is not None and info.examples < FEW_PROMPTS else 0
 
 
 def interval(of: tuple[float, float, float]) -> str:

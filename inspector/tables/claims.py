@@ -126,18 +126,24 @@ def _print(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome], warn
     console.print(Text(summary(outcomes)))
     if warning:
         console.print(Text(warning, style="yellow"))
-    if found := limits(outcomes):
-        console.print(Text("\n! What limits these verdicts:", style="yellow"))
+    for title, found, style in _notes(claims, outcomes):
+        if found:
+            console.print(Text(f"\n{title}:", style=style))
         for line in found:
-            console.print(Text(f"  {line}", style="yellow"))
-    if both := contradictions(outcomes):
-        console.print(Text("\nClaims of the publication that contradict each other:"))
-        for line in both:
-            console.print(Text(f"  {line}"))
-    if doubts := [(o.claim.id, text) for o in outcomes for text in o.claim.disagreements]:
-        console.print(Text("\nWhere the publication leaves it open or disagrees with itself:"))
-        for claim_id, text in doubts:
-            console.print(Text(f"  {claim_id}: {text}"))
+            console.print(Text(f"  {line}", style=style))
+
+
+def _notes(claims: ClaimSet, outcomes: Sequence[Outcome]) -> tuple[tuple[str, Sequence[str], str], ...]:
+    """(title, lines, style) of what stands below the table, where there is any."""
+    doubts = [f"{o.claim.id}: {text}" for o in outcomes for text in o.claim.disagreements]
+    untold = [f"{o.claim.id}: {text}" for o in outcomes for text in o.claim.limits]
+    return (
+        ("! What limits these verdicts", limits(outcomes), "yellow"),
+        ("Claims of the publication that contradict each other", contradictions(outcomes), ""),
+        ("Where the publication leaves it open or disagrees with itself", doubts, ""),
+        ("What a verdict does not tell", untold, ""),
+        ("Sentences of the publication that nothing here measures", claims.left_out, ""),
+    )
 
 
 def _print_stacked(console: Console, claims: ClaimSet, outcomes: Sequence[Outcome]) -> None:
@@ -171,6 +177,7 @@ def as_json(claims: ClaimSet, outcomes: Sequence[Outcome], warning: str = "") ->
         "warning": warning,
         "counts": counts(apart(outcomes)[0]),
         "counts_unpublished": counts(apart(outcomes)[1]),
+        "left_out": list(claims.left_out),
         "claims": [_claim(outcome) for outcome in outcomes],
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -213,6 +220,7 @@ def _claim(outcome: Outcome) -> dict[str, Any]:
         ],
         "contradicts": list(claim.contradicts),
         "disagreements": list(claim.disagreements),
+        "limits": list(claim.limits),
     }
 
 

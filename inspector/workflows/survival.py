@@ -104,7 +104,7 @@ def _losses(adapters: Sequence[Adapter], names: Sequence[str], task: str, read_o
         rules,
         texts,
         problems.name,
-        progress=lambda done, total: tell(f"{done}/{total} answers read", done, total),
+        progress=lambda done, total: tell(f"{done}/{total} tokens read", done, total),
     )
 
 

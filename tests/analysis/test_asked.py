@@ -7,6 +7,7 @@ from inspector.analysis import room
 from inspector.analysis.analyse import analyse, chosen_modules
 from inspector.common import memory
 from inspector.common.errors import InspectorError
+from inspector.study.metrics import DEFINITIONS
 from inspector.study.study import Settings
 from tests.memory import adapter, random_adapter
 
@@ -81,14 +82,31 @@ def test_what_does_not_fit_is_refused_before_the_work(adapters, monkeypatch, set
     analyse(adapters, settings)
 
 
-@pytest.mark.parametrize("metrics", [(), ("cosine",), ("u1", "energy_ratio")])
+@pytest.mark.parametrize("metrics", [(), ("cosine",), ("u1", "energy_ratio"), ("principal_angle", "u1")])
 @pytest.mark.parametrize("scopes", [("global", "layer", "module"), ("global",)])
-def test_the_estimate_is_at_least_the_blocks_and_not_far_above(metrics, scopes):
-    adapters = [random_adapter(str(n), n, r=2) for n in range(40)]
-    settings = Settings(k=4, metrics=metrics, scopes=scopes)
-    study = analyse(adapters, settings)
-    held = sum(values.nbytes for values in study.blocks.values() if values.shape[:2] == (40, 40))
-    assert held <= room.bytes_of_pairs(adapters, chosen_modules(adapters, ""), settings) < 2 * held + 500_000
+@pytest.mark.parametrize("sides", [("left",), ("left", "right")])
+def test_the_estimate_is_that_of_the_blocks_of_pairs_and_the_products_of_a_module(metrics, scopes, sides):
+    """Of ranks 2, 2, 2, 3 and 3 a module has 5² inner products alone, else five tables of 12²."""
+    adapters = [random_adapter(str(n), n, r=2 + (n > 2)) for n in range(5)]
+    settings = Settings(k=4, metrics=metrics, scopes=scopes, sides=sides)
+    blocks = analyse(adapters, settings).blocks.items()
+    of_pairs = {metric for metric, d in DEFINITIONS.items() if d.subject in {"pair", "ordered"}}
+    held = sum(values.nbytes for (metric, _), values in blocks if metric in of_pairs)
+    products = 5**2 if metrics == ("cosine",) else 5 * 12**2
+    assert room.bytes_of_pairs(adapters, chosen_modules(adapters, ""), settings) == held + 8 * products
+
+
+def test_what_just_fits_is_analysed(adapters, monkeypatch):
+    takes, less = (
+        room.bytes_of_pairs(adapters, chosen_modules(adapters, ""), Settings(metrics=metrics, scopes=scopes))
+        for metrics, scopes in (((), Settings().scopes), (("cosine", "norm"), ("global", "layer")))
+    )
+    monkeypatch.setattr(room, "available", lambda: takes)
+    analyse(adapters, Settings())
+    for free, said in ((takes - 1, "--metric cosine,norm"), (less, "--metric cosine,norm"), (less - 1, "Name fewer")):
+        monkeypatch.setattr(room, "available", lambda free=free: free)
+        with pytest.raises(InspectorError, match=said):
+            analyse(adapters, Settings())
 
 
 def test_memory_is_the_least_of_the_limits(tmp_path):

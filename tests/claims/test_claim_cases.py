@@ -10,7 +10,7 @@ import pytest
 from inspector.claims.needs import names, runs, sides, top_ks
 from inspector.claims.selection import missing_places
 from inspector.claims.subjects import Where
-from inspector.claims.verdicts import cautions, evaluate
+from inspector.claims.verdicts import cautions, elsewhere, evaluate
 from inspector.claims.words import listed, number, published
 from inspector.study.module_id import ModuleId
 from inspector.study.study import ProbeInfo
@@ -229,6 +229,11 @@ def test_what_limits_all_verdicts(tmp_path):
         == "a: not trained on org/large, which the claims are about."
     )
     assert cautions(based, [Numbers().study(base="org/large"), Numbers().study(base="")]) == ""
+    assert elsewhere(based, [Numbers(names=("c", "x")).study()]) == "", "no claim is about c"
+    both = claims(tmp_path, claim(f"metric: barrier_mean; {text}", "path") + claim(
+        "metric: accuracy; adapters: [a, c]; relation: at least; value: 0; prompts: x", "answers"
+    ))  # fmt: skip
+    assert elsewhere(replace(both, base="org/large"), [Numbers().study()]).startswith("a, b, c: not trained on")
     assert cautions(found, [Numbers().study()]) == ""
 
 

@@ -91,6 +91,29 @@ def test_no_more_than_twenty_faults_are_spelled_out(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ("metric: norm; adapters: [a, b]", 2),
+        ("metric: norm; adapters: [a, b, c]; statistic: mean", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c], [b, c]]", 3),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; layers: all", 1),
+        ("metric: cosine; pairs: [[a, b], [a, c]]; modules: q_proj", 1),
+        ("metric: principal_angle; pairs: [[a, b], [b, c]]; k: [1, 2, 4]", 6),
+        ("metric: lmc_loss; prompts: x; pairs: [[a, b]]; alphas: [0, 0.5]", 2),
+    ],
+)
+def test_as_many_values_as_numbers_that_are_compared(tmp_path, fields, count):
+    for values in range(1, 8):
+        text = claim(f"{fields}; relation: about; tolerance: 1; value: {[float(n) for n in range(values)]}")
+        if values in {1, count}:
+            assert len(claims(tmp_path, text).claims[0].value) == values
+            continue
+        said = f"one for each of {count}" if count > 1 else "value: must be one."
+        with pytest.raises(InspectorError, match=said):
+            claims(tmp_path, text)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("title: x\nadapters: {a: b/c}\n", "toy.yaml, claims: is missing"),
@@ -143,7 +166,10 @@ def test_control_characters_do_not_survive(tmp_path):
 
 
 def test_the_bundled_sets_can_be_read():
-    assert set(addresses()) == {"demo", "arxiv:2606.23740"}
+    assert set(addresses()) == {
+        "demo", "arxiv:2606.23740", "arxiv:2410.21228", "arxiv:2405.09673", "arxiv:2506.11618", "arxiv:2410.19735",
+        "thinkingmachines:lora",
+    }  # fmt: skip
     for address in addresses():
         found = claim_set(address)
         assert found.address == address

@@ -69,6 +69,11 @@ def test_results_come_in_the_order_of_the_items(threads, workers):
     assert torch.get_num_threads() == 2
 
 
+def test_each_worker_has_one_thread_unless_it_is_told(threads):
+    threads(3)
+    assert list(in_threads(range(4), lambda _item: torch.get_num_threads(), 2)) == [1] * 4
+
+
 def test_items_are_taken_as_they_are_needed():
     taken = []
     found = in_threads((taken.append(item) or item for item in range(50)), int, 2)

@@ -121,6 +121,14 @@ def test_groups_of_a_start_are_in_order(overlap, groups):
     assert lineage(of_numbers([Origin()] * 4, row_space_overlap=overlap)).groups == groups
 
 
+def test_groups_are_apart_if_every_pair_is():
+    near = {"ab": 0.9, "cd": 0.9, "ac": 0.02, "ad": 0.02, "bc": 0.02, "bd": 0.5}
+    found = lineage(of_numbers([Origin()] * 4, row_space_overlap=near))
+    assert not found.apart((0, 1), (2, 3))
+    assert found.apart((0, 1), (2,))
+    assert found.apart((0,), (2, 3))
+
+
 def test_the_members_of_a_group_are_in_order():
     """8 comes before 1 in a set of whole numbers."""
     names = tuple("abcdefghi")

@@ -9,7 +9,7 @@ import torch
 from inspector.analysis.analyse import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.insights.findings import findings_of
-from inspector.insights.pairwise import pair_chance, pair_interference, shared
+from inspector.insights.pairwise import added, pair_chance, pair_interference, shared
 from inspector.report.context import Context
 from inspector.report.document import Bars
 from inspector.report.sections import subspaces
@@ -42,6 +42,22 @@ def test_chance_of_a_pair_is_the_same_alone_and_beside_others(metric):
     expected = pair_chance(alone, metric, 0, 1)
     np.testing.assert_array_equal(pair_chance(beside, metric, 0, 1), expected)
     np.testing.assert_allclose(expected, np.atleast_1d(alone.block(f"{metric}_chance", "global")[0]), rtol=1e-14)
+
+
+def test_without_a_chance_level_there_is_one_number_that_is_not_known():
+    study = analyse([random_adapter("a", 1), random_adapter("b", 2)], SETTINGS)
+    found = pair_chance(study, "cosine", 0, 1)
+    assert found.shape == (1,)
+    assert np.isnan(found).all()
+
+
+def test_a_sum_is_of_norms_and_cosines_of_modules():
+    study = analyse([random_adapter("a", 1), random_adapter("b", 2)], SETTINGS)
+    assert np.isfinite(added(study, 0, 1).to_a)
+    for gone in ("norm", "cosine"):
+        without = {key: values for key, values in study.blocks.items() if key != (gone, "module")}
+        of = added(replace(study, blocks=without), 0, 1)
+        assert np.isnan([of.to_a, of.to_b, of.cancelled]).all()
 
 
 def test_chance_of_a_pair_in_closed_form():

@@ -10,6 +10,7 @@ from inspector.common.cache import cache_folder
 from inspector.common.errors import InspectorError
 from inspector.common.text import duration
 from inspector.probes.request import Estimate, Request, estimate, remember_speed, seconds_each, speeds
+from inspector.probes.runner import _parts
 from tests.memory import random_adapter
 
 LMC = Request(("lmc",), base="org/base", alphas=(0.5, 0.25))
@@ -118,6 +119,28 @@ def test_a_loss_between_two_adapters_is_not_asked_of_one(three):
         replace(LMC, probes=("lmc", "cka")).checked(three[:1])
     assert replace(LMC, probes=("cka", "lens", "intruders", "accuracy")).checked(three[:1]).pairs == ()
     assert LMC.checked(three[:2]).pairs == (("a", "b"),)
+
+
+@pytest.mark.parametrize(
+    ("probes", "parts"),
+    [
+        (("lens", "cka", "lmc"), ("lmc", "cka")),
+        (("accuracy", "lens"), ("lens", "accuracy")),
+        (("intruders", "cka"), ("cka", "intruders")),
+        ((), ()),
+    ],
+)
+def test_cka_and_lens_are_one_part(probes, parts):
+    assert _parts(Request(probes)) == parts
+
+
+def test_an_adapter_that_waits_for_its_invocation_is_on_no_path(three):
+    waiting = [replace(three[0], invocation=(5, 6)), *three[1:]]
+    assert replace(LMC, pairs=(("c", "b"),)).checked(waiting).pairs == (("c", "b"),)
+    assert replace(LMC, probes=("cka",)).checked(waiting).probes == ("cka",)
+    for pairs in ((), (("b", "c"), ("b", "a"))):
+        with pytest.raises(InspectorError, match=r"^a is an activated LoRA"):
+            replace(LMC, pairs=pairs).checked(waiting)
 
 
 def test_how_many_prompts_a_probe_reads_unless_it_is_told(tmp_path):

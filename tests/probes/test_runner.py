@@ -10,7 +10,7 @@ import torch
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
-from inspector.base_model import hidden, smollm2
+from inspector.base_model import answer_loss, hidden, smollm2
 from inspector.common.cache import Cache
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.probes import connectivity
@@ -181,15 +181,15 @@ def test_cancel_keeps_what_is_finished(opened):
 
 def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
     adapters, study = opened
-    real = connectivity._summed
+    real = answer_loss._of_batch
 
-    def small(model, examples, filler):
+    def small(attached, examples, filler):
         if len(examples) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(model, examples, filler)
+        return real(attached, examples, filler)
 
     plain = Prober().run(adapters, study, replace(LMC, batch=2)).block("lmc_loss", "global")
-    monkeypatch.setattr(connectivity, "_summed", small)
+    monkeypatch.setattr(answer_loss, "_of_batch", small)
     monkeypatch.setattr(Cache, "load", lambda *_a: None)
     notes = []
     found = Prober().run(adapters, study, LMC, note=notes.append)

@@ -184,10 +184,10 @@ def answers(study: Study) -> Iterator[Finding]:
         both = (of_adapter(study, "accuracy", n) for n in (better, worse))
         yield Finding("accuracy", text, (*both, of_pair(study, "mcnemar_p_holm", i, j)))
     if not differ and len(known) > 1:
-        widths = np.where(np.isfinite(high - low), high - low, -1)
-        widest = int(widths.argmax())
-        if widths[widest] < 0:
+        widths = high - low
+        if np.isnan(widths).all():
             return
+        widest = int(np.nanargmax(widths))
         width = 100 * float(widths[widest]) / 2
         text = (
             f"No two of {listed(study.names[i] for i in known)} differ in accuracy beyond chance "

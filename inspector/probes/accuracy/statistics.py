@@ -29,7 +29,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     """
     from scipy.stats import binomtest
 
-    return float(binomtest(min(only_a, only_b), only_a + only_b).pvalue) if only_a + only_b else 1.0
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -38,6 +38,8 @@ def checked(claims: ClaimSet | None, outcomes: Sequence[Outcome], study: Study) 
     doubts += [
         Note(_shown(f"{o.claim.id}: {text}", 800), caution=True) for o in outcomes for text in o.claim.disagreements
     ]
+    doubts += [Note(_shown(f"{o.claim.id}, not told: {text}", 800)) for o in outcomes for text in o.claim.limits]
+    doubts += [Note(_shown(f"Not measured here: {text}", 800)) for text in claims.left_out]
     warning = [Note(text, caution=True)] if (text := cautions(claims, [study])) else []
     found = [Note(_shown(f"! {line}", 1200), caution=True) for line in limits(outcomes)]
     metrics = tuple(dict.fromkeys(m.metric for o in outcomes for m in o.measured if m.holds is not None))

@@ -9,6 +9,7 @@ from tests.trainer.methods.graded import Graded
 from trainer.methods import METHODS, STUDY, chosen, method
 from trainer.methods.krafton import KraftonCode, KraftonPost
 from trainer.methods.online import OnlineDapo, OnlineGrpo
+from trainer.methods.page import _lines
 from trainer.methods.rewards import RewardStatistics, pairs, statistics
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
 
@@ -47,6 +48,21 @@ OWN = "Rewards are not 1 and 0 alone: RIFT takes each row's own, "
 def test_what_rewards_make_of_a_method(objective, rewards, groups, remark):
     found = objective.remark(Graded(rewards, list(groups)))
     assert found.startswith(remark) if remark else not found
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (9, ["aaa, bbb,", "cc"]),
+        (8, ["aaa,", "bbb, cc"]),
+        (1, ["aaa,", "bbb,", "cc"]),
+        (13, ["aaa, bbb, cc"]),
+        (12, ["aaa, bbb,", "cc"]),
+    ],
+)
+def test_a_formula_is_cut_where_a_line_is_full(width, lines):
+    assert list(_lines("aaa, bbb, cc", width)) == lines
+    assert list(_lines("f(a, b); g", width)) == ["f(a, b);", "g"], "not within brackets"
 
 
 def test_of_equal_answers_the_first_alone():

@@ -184,6 +184,7 @@ def _detail(outcome: Outcome, area: Area) -> list[Line]:
     found += [("! caution", clean(outcome.caution), ink.warn)] if outcome.limited and outcome.caution else []
     found += [("! against", clean(text), ink.warn) for text in claim.contradicts]
     found += [("! open", clean(text), ink.warn) for text in claim.disagreements]
+    found += [("not told", clean(text), ink.dim) for text in claim.limits]
     before = ""
     for label, text, style in found:
         for n, part in enumerate(wrap(text, area.width - 14)):
