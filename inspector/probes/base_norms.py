@@ -67,7 +67,7 @@ def run_intruders(
         name: job.key(adapter=job.digests[name], modules=here_are, numbers=_METRICS, **_kind(job)) for name in adapters
     }
     counts = {name: np.full((sum(_METRICS.values()), len(modules)), np.nan) for name in adapters}
-    missing = []
+    chance, missing = _chance(modules, here, adapters), []
     for name in adapters:
         if (stored := job.cache.load("intruders", keys[name])) is not None:
             counts[name] = stored["counts"]
@@ -75,18 +75,17 @@ def run_intruders(
             missing.append(name)
     for m, id_ in enumerate(modules if missing else ()):
         if cancelled():
-            _deliver(job, counts)
+            _deliver(job, counts, chance)
             raise CancelledError("Cancelled between two modules.")
         job.course.counted(f"intruders: module {m + 1} of {len(modules)}", m + 1, len(modules))
         if id_ in here:
             for name, found in _of_module(job, id_, here[id_], {name: adapters[name] for name in missing}):
                 counts[name][:, m] = found
         if m % 16 == 15:
-            _deliver(job, counts)
+            _deliver(job, counts, chance)
     for name in missing:
         job.cache.store("intruders", keys[name], {"counts": counts[name]})
-    _deliver(job, counts)
-    job.deliver(job.info("intruders"), _chance(modules, here, adapters), ())
+    _deliver(job, counts, chance)
 
 
 def _chance(
@@ -125,8 +124,8 @@ def _of_module(job: Job, id_: ModuleId, module: Any, adapters: Mapping[str, Adap
             yield name, np.array([*counts, *over_k(similar), *over_epsilon(similar)])
 
 
-def _deliver(job: Job, counts: Mapping[str, Floats]) -> None:
-    blocks: dict[tuple[str, Scope], Floats] = {}
+def _deliver(job: Job, counts: Mapping[str, Floats], chance: Mapping[tuple[str, Scope], Floats]) -> None:
+    blocks = dict(chance)
     of_modules, first = next(iter(counts.values())).shape[1], 0
     for metric, many in _METRICS.items():
         block = np.full((len(job.names), of_modules, many), np.nan)

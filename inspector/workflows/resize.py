@@ -17,6 +17,7 @@ from inspector.common.text import count, in_bytes, plain
 from inspector.merging import resizing
 from inspector.tables.resize import Loaded, Resized, text
 from inspector.workflows.convert import apart, one_adapter, write_adapter
+from inspector.workflows.failures import tell_findings
 
 _TEXTS = 32
 """Problems whose answers the loss is of."""
@@ -58,7 +59,9 @@ def resize(
     smaller = resizing.resized(adapter, ranks, f"{adapter.info.name} resized", device)
     loaded = _losses(adapter, smaller, read_options, task, device) if read_options.base is not None else None
     missing = False
-    if dest is not None:
+    if dest is None:
+        tell_findings([adapter.info])
+    else:
         share = resizing.kept(spectra, ranks)
         made = f"{plain(adapter.info.source, 300)} at smaller ranks, by adapter-inspector {__version__}: the best "
         made += f"approximation of these ranks in every module, {100 * share:.4g} % of Σ‖ΔW‖²."

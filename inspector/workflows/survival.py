@@ -109,7 +109,7 @@ def _losses(adapters: Sequence[Adapter], names: Sequence[str], task: str, read_o
 
 
 def as_json(found: Sequence[Survived], losses: Losses | None, base: str) -> dict[str, Any]:
-    """For scripts; assets/guide/serving.md lists the keys."""
+    """For scripts; assets/guide/checking.md lists the keys."""
     return {"version": 1, "base": base, "adapters": [_adapter(one, losses) for one in found]}
 
 

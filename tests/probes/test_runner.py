@@ -51,6 +51,9 @@ def test_every_probe_fills_its_blocks(opened):
     assert found.block("cka_base", "layer").shape == (3, 2)
     assert np.isfinite(found.block("lens_depth", "global")).all()
     assert np.isfinite(found.block("intruder_dimensions", "module")).all()
+    for metric in ("base_share_left", "base_share_left_chance", "base_share_right", "base_share_right_chance"):
+        assert np.isfinite(found.block(metric, "layer")).all()
+    assert np.isfinite(found.block("intruder_dimensions_epsilon", "global")).all()
     assert found.layers == (0, 1)
     assert {info.probe for info in found.probes} == {"weights", "lmc", "cka", "lens", "intruders"}
     assert len(parts) > 10, "points appear as they are computed"
@@ -64,6 +67,9 @@ def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
         told = []
         Prober().run(adapters, study, replace(both, limit=limit), progress=lambda *step: told.append(step))
         uncounted = [text for text, *counted in told if counted == [0, 0]]
+        for part in ("part 1", "part 2"):
+            done = [(at, total) for text, at, total in told if text.startswith(part)]
+            assert [at == total for at, total in done] == [False] * (len(done) - 1) + [True], "the end comes last"
         assert uncounted == [f"looking for {adapters[0].info.base}", "loading the base", "attaching the adapters"]
         return [text for text, *_ in told if text.startswith("part")]
 

@@ -74,7 +74,7 @@ class AgainstBaseView(View):
         height = max(min(state.size, (area.height - 6) // 2), 1)
         top = state.tops[self.id] = window(state.tops.get(self.id, 0), state.row, height, state.size)
         extent = rows_shown(top, height, state.size, "adapters")
-        title = Line(" against the base", area.ink.bold).add(f"{extent} · {self.place(state)}", area.ink.dim)
+        title = Line(" share in the base's top 10", area.ink.bold).add(f"{extent} · {self.place(state)}", area.ink.dim)
         lines = [title, *self._rows(state, range(top, min(top + height, state.size)), area)]
         return page([*lines, *self._curves(state, area, area.height - len(lines))], area.width, area.height)
 
@@ -87,7 +87,7 @@ class AgainstBaseView(View):
         most = max([v for s in _SHARES for i in range(state.size) if math.isfinite(v := state.own(s, i))], default=0.0)
         head = Line().to(label)
         for n, (side, level) in enumerate(zip(("outputs", "inputs"), levels, strict=True)):
-            head.add(f"top 10 {side}, chance {chance_level(level)}", ink.dim).to(label + (n + 1) * half)
+            head.add(f"{side}, chance {chance_level(level)}", ink.dim).to(label + (n + 1) * half)
         lines = [head.add(right("intruders", _COUNT - 1), ink.dim)]
         for i in shown:
             here = i == state.row
