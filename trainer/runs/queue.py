@@ -59,6 +59,7 @@ def train_queued(
     """
     waiting, free, running = list(tasks), list(devices), list[_Running]()
     failed: dict[str, str] = {}
+    done = 0
     table = Table(len(tasks))
     note = once(table.say)
     with _signals() as asked, _none_left(running):
@@ -83,8 +84,9 @@ def train_queued(
                 else:
                     for line in lines:
                         note(line)
+                    done += 1
                     finished(run.task.folder)
-            table.show([run.pace for run in running], len(waiting), len(failed))
+            table.show([run.pace for run in running], done, len(waiting), len(failed))
     table.lift()
     if asked:
         raise CancelledError

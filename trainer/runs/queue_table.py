@@ -72,14 +72,13 @@ class Table:
         if not rewritable():
             say(f"{name}: started on {device}.")
 
-    def show(self, paces: Sequence[Pace], waiting: int, failed: int) -> None:
+    def show(self, paces: Sequence[Pace], done: int, waiting: int, failed: int) -> None:
         """Draw it, or say it, if the last time is long enough ago."""
         now = time.monotonic()
         if now - self._at < (_DRAWN_EVERY if rewritable() else _PRINTED_EVERY):
             return
         self._at = now
         rows = [pace.row() for pace in paces]
-        done = self._total - len(rows) - waiting - failed
         rest = f"{done} of {self._total} done, {waiting} waiting" + (f", {failed} failed" if failed else "")
         if not rewritable():
             say("; ".join([*(f"{name} {step}" for name, _, step, *_ in rows), rest]))

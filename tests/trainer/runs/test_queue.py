@@ -178,3 +178,32 @@ def test_the_pace_of_a_run_that_goes_on(base, file, tmp_path, monkeypatch):
     assert pace.row()[2:] == ("8 of 50", "1.0000", "40", "1:45 min")
     clock[0] = 75.0
     assert pace.row()[2:] == ("8 of 50", "1.0000", "40", "1:45 min"), "by the time of its last step"
+
+
+@pytest.mark.parametrize("rewritable", [True, False])
+def test_what_is_shown_of_a_queue(base, file, tmp_path, monkeypatch, capsys, rewritable):
+    """In 80 columns: a table, or a line a minute; what is said stands above it."""
+    chosen, _, _ = all_of(base, file, tmp_path / "out", "sft", "rift", steps=1500)
+    clock = [0.0]
+    monkeypatch.setattr(queue_table.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(queue_table, "rewritable", lambda: rewritable)
+    table = queue_table.Table(9)
+    paces = [queue_table.Pace(task, f"GPU {n}") for n, task in enumerate(chosen)]
+    chosen[0].folder.mkdir(parents=True)
+    (chosen[0].folder / outcome.LOG).write_text('{"step": 7, "loss": 0.5, "tokens": 90}\n')
+    table.show(paces, 3, 2, 1)
+    assert capsys.readouterr().err == "", "just begun"
+    clock[0] = 61.0
+    table.show(paces, 3, 2, 1)
+    told = capsys.readouterr().err
+    if not rewritable:
+        assert told == "sft 7 of 1,500; rift loading; 3 of 9 done, 2 waiting, 1 failed\n"
+        return
+    assert told.splitlines() == [
+        "                   step    loss  tokens/s  left",
+        "sft   GPU 0  7 of 1,500  0.5000",
+        "rift  GPU 1     loading",
+        "3 of 9 done, 2 waiting, 1 failed",
+    ]
+    table.say("rift: failed: why")
+    assert capsys.readouterr().err.startswith("\033[4A\033[J")
