@@ -22,6 +22,7 @@ from inspector.study.sketches import Sketch, Sketches
 from inspector.workflows import on_ray
 from inspector.workflows.near_pairs import measured
 from inspector.workflows.sketch import MOST, listed, sketch_into
+from inspector.workflows.sketch import parts as split
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -51,9 +52,8 @@ def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_opti
         refuse_place(parts.out)
     if store is not None:
         sketch_file.refuse_unwritable(store)
-    files = [Path(source) for source in sources if sketch_file.is_part(Path(source))]
-    others = [source for source in sources if Path(source) not in files]
     with tempfile.TemporaryDirectory() as scratch, on_ray.engine(parts.engine) as engine:
+        files, others = split(sources, Path(scratch))
         kept_at = store or Path(scratch) / "sketches.parquet"
         found = sketch_file.read(files)
         near = listed([parts.near], read_options) if parts.near and not _named(found, parts.near) else []

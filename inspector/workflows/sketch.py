@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
+from inspector.common.object_storage import Storage, is_stored, working_copy
 from inspector.common.text import count, plain
-from inspector.study.sketch_file import Appending, appending
+from inspector.study.sketch_file import Appending, appending, is_part
 from inspector.study.sketches import Sketch
 
 if TYPE_CHECKING:
@@ -40,15 +41,13 @@ MOST = 200
 """Of these, unless the user says how many."""
 
 
-def sketch(
-    sources: Sequence[str], out: Path, *, shard: str = "0/1", most: int = MOST, read_options: ReadOptions
-) -> int:
+def sketch(sources: Sequence[str], out: str, *, shard: str = "0/1", most: int = MOST, read_options: ReadOptions) -> int:
     """Sketch what of the sources' share is not in the file yet; 3 if something could not be, 0 else."""
     share = shared(listed(sources, read_options, most), shard)
     if not share:  # of an array with more tasks than sources
         say(f"Share {shard} has no source: nothing to do.")
         return 0
-    with appending(out) as part:
+    with working_copy(out) as (path, put), appending(path, put) as part:
         before = len(part.has)
         done = sketch_into(part, share, read_options)
         added = len(part.has) - before
@@ -93,6 +92,22 @@ def _of_base(base: str, most: int) -> list[str]:
     if len(repos) > most:
         say(f"The Hub has more than {most} adapters of {plain(base)}: the most downloaded ones (--most).")
     return repos[:most]
+
+
+def parts(sources: Sequence[str], scratch: Path) -> tuple[list[Path], list[str]]:
+    """The files of sketches among sources, those in object storage copied here; and the other sources."""
+    files: list[Path] = []
+    others: list[str] = []
+    for source in sources:
+        if is_stored(source) and source.endswith(".parquet"):
+            for url in Storage.of(source).matching() or [source]:
+                files.append(scratch / f"part-{len(files)}.parquet")
+                Storage.of(url).get(files[-1])
+        elif is_part(Path(source)):
+            files.append(Path(source))
+        else:
+            others.append(source)
+    return files, others
 
 
 def _lines(sources: Sequence[str]) -> Iterator[str]:

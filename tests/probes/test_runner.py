@@ -67,6 +67,9 @@ def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
         told = []
         Prober().run(adapters, study, replace(both, limit=limit), progress=lambda *step: told.append(step))
         uncounted = [text for text, *counted in told if counted == [0, 0]]
+        for part in ("part 1", "part 2"):
+            done = [(at, total) for text, at, total in told if text.startswith(part)]
+            assert [at == total for at, total in done] == [False] * (len(done) - 1) + [True], "the end comes last"
         assert uncounted == [f"looking for {adapters[0].info.base}", "loading the base", "attaching the adapters"]
         return [text for text, *_ in told if text.startswith("part")]
 

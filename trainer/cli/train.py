@@ -10,6 +10,7 @@ import click
 
 from inspector.cli.completion import BASES, TASKS, Words, offered
 from trainer.methods import METHODS, method
+from trainer.runs.cards import CARDS
 
 
 def _print_settings(context: click.Context, _: click.Parameter, name: str | None) -> None:
@@ -128,6 +129,11 @@ Ctrl-C stops after the step, with a checkpoint.
 )
 @click.option("--private", is_flag=True, help="With --push: make the repo private, where it is not there yet.")
 @click.option("--dry-run", is_flag=True, help="Print rows, steps, tokens, memory and time; load no weights.")
+@click.option(
+    "--gpu", default="", type=click.Choice(["", *CARDS]), metavar="NAME", shell_complete=offered(lambda: CARDS),
+    help=f"With --dry-run: time and memory on such a card ({', '.join(CARDS)}), by its data sheet. Default: this "
+    "machine, measured.",
+)  # fmt: skip
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def train(settings: tuple[str, ...], **options: Any) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -16,7 +16,7 @@ from trainer.methods.online import Online
 from trainer.methods.preference import Paired
 from trainer.methods.weighted import Weighted
 from trainer.objectives import passes
-from trainer.objectives.examples import Examples, by_length, order, taken, widest
+from trainer.objectives.examples import Examples, by_length, order, taken
 from trainer.recipes.recipe import Recipe
 from trainer.runs import memory
 from trainer.runs.launchers import Split, accumulation, casts, process_count, sharded, split
@@ -67,13 +67,10 @@ def _plan(method: Method, recipe: Recipe, found: Examples, model: Any, cut: Spli
     if model.device.type != "cuda" or sharded(os.environ):
         every = recipe.gradient_checkpointing
         return memory.Plan(1 if every is None else every, recipe.micro_tokens)
-    need = cut.micro_batch * widest(method, recipe, found)
-    if by_tokens := method.data == "rows":
-        step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
-        need = recipe.micro_tokens or max(min(step, memory.ENOUGH), *found.tokens)
+    need = memory.needed(method, recipe, found, cut, on_gpu=True)
     before, kept = torch.cuda.memory_allocated(model.device), memory.measured(model)
     plan = memory.planned(kept, memory.unused(model.device), need, recipe.gradient_checkpointing)
-    tokens = recipe.micro_tokens or plan.tokens if by_tokens else need
+    tokens = recipe.micro_tokens or plan.tokens if method.data == "rows" else need
     return memory.Plan(plan.every, tokens, before + kept.bytes(plan.every, tokens))
 
 

@@ -14,6 +14,11 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from trainer.methods.base import Method
+from trainer.objectives.examples import Examples, widest
+from trainer.recipes.recipe import Recipe
+from trainer.runs.launchers import Split
+
 _ROW = 256
 """Tokens of the row that is measured."""
 ENOUGH, _MOST = 8192, 16_384
@@ -64,6 +69,14 @@ class Plan:
     def __str__(self) -> str:
         blocks = {0: "no block", 1: "every block"}.get(self.every, f"one block in {self.every}")
         return f"passes of up to {self.tokens:,} tokens, {blocks} computed twice: about {self.bytes / 1e9:.0f} GB"
+
+
+def needed(method: Method, recipe: Recipe, found: Examples, cut: Split, *, on_gpu: bool) -> int:
+    """Tokens that a pass must hold: a micro-batch of the longest; where rows are taken by tokens, enough of them."""
+    if method.data != "rows" or not on_gpu:
+        return cut.micro_batch * widest(method, recipe, found)
+    step = cut.micro_batch * cut.accumulation * sum(found.tokens) // len(found)
+    return recipe.micro_tokens or max(min(step, ENOUGH), *found.tokens)
 
 
 def planned(kept: Kept, free: float, need: int, every: int | None = None) -> Plan:

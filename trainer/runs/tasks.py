@@ -50,6 +50,8 @@ class Options:
     name: str = ""
     trackers: tuple[str, ...] = ()
     dry_run: bool = False
+    gpu: str = ""
+    """Of a dry run: one of a table, instead of this machine."""
     push: str = ""
     private: bool = False
     vllm: str = ""
