@@ -31,7 +31,7 @@ _PROBES = {
     "lmc": "Loss between two adapters (`--probe lmc`)",
     "cka": "Hidden states (`--probe cka`)",
     "lens": "Logit lens (`--probe lens`)",
-    "intruders": "Intruder dimensions (`--probe intruders`)",
+    "intruders": "Against the base's directions (`--probe intruders`)",
     "accuracy": "Accuracy (`--probe accuracy`, `inspector eval`)",
 }
 _SUBJECTS = {
@@ -70,8 +70,8 @@ _EXITS = {
     main.BAD_INPUT: "bad input or usage, or nothing could be opened",
     main.INCOMPLETE: (
         "something could not be opened or analysed, though the rest was; `train`: a method was left out; `watch`: a "
-        "checkpoint could not be read; "
-        "`convert`, `merge-preview --write`: what was written lacks something of the update"
+        "checkpoint could not be read; `convert`, `merge-preview --write`, `resize --write`: what was written lacks "
+        "something of the update"
     ),
     main.INTERRUPTED: "interrupted (Ctrl-C)",
 }

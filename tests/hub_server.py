@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.local_server import LocalServer
 
@@ -85,6 +85,8 @@ class HubServer(LocalServer):
         """The Range header of each request that has one."""
         self.answers: dict[str, bytes] = {}
         """Path -> what is answered there, instead of the truth."""
+        self.searches: dict[str, list[str]] = {}
+        """Filter -> the repos that a search with it finds."""
         self.moved: dict[str, str] = {}
         """Old repo name -> new one: redirected, as after a rename."""
         self.moved_status = 307
@@ -147,6 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if (answer := next((self.hub.answers[p] for p in self.hub.answers if path.startswith(p)), None)) is not None:
             self._send(200, answer, {"Content-Type": "application/json"}, fault)
+            return
+        if path == "api/models":
+            wanted = parse_qs(urlsplit(self.path).query)
+            found = self.hub.searches.get(wanted["filter"][0], [])[: int(wanted["limit"][0])]
+            models = [{"_id": repo, "id": repo, "downloads": 1} for repo in found]
+            self._send(200, json.dumps(models).encode(), {"Content-Type": "application/json"}, fault)
             return
         if path.startswith("xet-token/"):
             self._send(200, b"{}", {"X-Xet-Cas-Url": f"https://{path.removeprefix('xet-token/')}"} | _XET_TOKEN)

@@ -19,7 +19,7 @@ from trainer.progress import once
 from trainer.rollouts.rows import held_out, learned
 from trainer.rollouts.schema import TRAIN, Rollout, digest, read_rollouts
 from trainer.rollouts.tokens import Tokens, tokenised
-from trainer.runs.gpus import Device, gpus, numbers
+from trainer.runs.gpus import Device, gpus, refuse_apart
 from trainer.runs.held_out import overlap_note, plan, problems, refuse_unmeasured
 from trainer.runs.launchers import main_process, process_count, refuse_uncut, refuse_unfit
 from trainer.runs.push import Uploads
@@ -30,61 +30,84 @@ if TYPE_CHECKING:
 
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
 """Name -> the package it needs."""
-_INCOMPLETE = 3
-"""The exit code where some runs failed, and others did not."""
 
 
 def train(options: Options) -> int:
     """Train what is asked for; the exit code. Raises InspectorError, and CancelledError after an interruption."""
     uploads = Uploads(options.push, private=options.private)
     asked, left_out, rollouts, rollouts_digest = _checked(options)
-    devices = gpus(options.gpus) if options.gpus else []
     _tell(left_out)
+    devices = gpus(options.gpus) if options.gpus else []
     if options.dry_run:
-        return max(_plan(asked, rollouts, rollouts_digest, options), _INCOMPLETE * bool(left_out))
-    from trainer.objectives.vllm_sampler import Place
-    from trainer.runs.bases import Bases
+        return max(_plan(asked, rollouts, rollouts_digest, options), _some(left_out))
     from trainer.runs.data import prepared
-    from trainer.runs.one_run import narrate, run
+    from trainer.runs.one_run import narrate
 
     to_do = [task for task in asked if not done(task, rollouts_digest)]
     if main_process():
-        uploads.check()
-        for task in to_do:
-            if options.vllm and task.online:
-                Place(options.vllm, task.base_id, task.recipe.rank).check()
+        _ask_first(options, uploads, to_do)
     narrate(
         f"{count(len(rollouts), 'rollout')}, {count(len(asked), 'run')}: {', '.join(t.folder.name for t in asked)}."
     )
     data = prepared(to_do, rollouts, rollouts_digest, commit_of(options.rollouts), narrate)
     del rollouts  # the texts of a large set are a gigabyte
-    bases = Bases()
-    note, queued = once(narrate), [task.folder for task in to_do] if devices else []
-    for task in asked:
-        if record := done(task, rollouts_digest):
-            narrate(f"{task.folder.name}: {_done(record)}.")
-        elif not devices:
-            run(task, data, options.trackers, options.vllm, note, bases)
-        if main_process() and task.folder not in queued:
-            uploads.push(task.folder)
-    failed = _queued(to_do, options, data, devices, uploads) if devices else {}
+    failed = _queued(asked, options, data, devices, uploads) if devices else {}
+    if not devices:
+        _in_turn(asked, options, data, uploads)
     uploads.close()
     if failed and len(failed) == len(asked):
         raise InspectorError("No run was finished: the reasons are above. The same command tries them again.")
-    return _INCOMPLETE if failed or left_out else 0
+    return _some(failed or left_out)
+
+
+def _ask_first(options: Options, uploads: Uploads, to_do: Sequence[Task]) -> None:
+    """Raise InspectorError if the Hub, or the server that is to sample, does not answer as it must."""
+    from trainer.objectives.vllm_sampler import Place
+
+    uploads.check()
+    for task in to_do:
+        if options.vllm and task.online:
+            Place(options.vllm, task.base_id, task.recipe.rank).check()
+
+
+def _in_turn(asked: Sequence[Task], options: Options, data: Data, uploads: Uploads) -> None:
+    """Train one after another; the first error ends it."""
+    from trainer.runs.bases import Bases
+    from trainer.runs.one_run import narrate, run
+
+    note, bases = once(narrate), Bases()
+    for task in asked:
+        if record := done(task, data.digest):
+            narrate(f"{task.folder.name}: {_done(record)}.")
+        else:
+            run(task, data, options.trackers, options.vllm, note, bases)
+        if main_process():
+            uploads.push(task.folder)
 
 
 def _queued(
-    tasks: Sequence[Task], options: Options, data: Data, devices: Sequence[Device], uploads: Uploads
+    asked: Sequence[Task], options: Options, data: Data, devices: Sequence[Device], uploads: Uploads
 ) -> Mapping[str, str]:
     """Train on all devices at once, what takes longest first; the runs that failed, and why."""
     from trainer.runs.queue import train_queued
 
-    failed = train_queued(sorted(tasks, key=lambda t: not t.online), options, data, devices, uploads.push)
+    to_do = []
+    for task in asked:
+        if record := done(task, data.digest):
+            say(f"{task.folder.name}: {_done(record)}.")
+            uploads.push(task.folder)
+        else:
+            to_do.append(task)
+    failed = train_queued(sorted(to_do, key=lambda t: not t.online), options, data, devices, uploads.push)
     if failed:
-        runs = f"{len(failed)} of {count(len(tasks), 'run')}"
+        runs = f"{len(failed)} of {count(len(to_do), 'run')}"
         say(f"{runs} failed: {', '.join(failed)}. The same command goes on with what is not done.")
     return failed
+
+
+def _some(missing: Mapping[str, Any]) -> int:
+    """The exit code of a command that did all it was asked for, or only some of it."""
+    return 3 if missing else 0
 
 
 def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[Rollout], str]:
@@ -98,12 +121,13 @@ def _checked(options: Options) -> tuple[list[Task], dict[str, list[str]], list[R
         raise InspectorError(f"--gpu {options.gpu} is what a plan is made for: add --dry-run.")
     refuse_folder(options.out, "--out")
     left_out: dict[str, list[str]] = {}
-    asked = _able(tasks(options), left_out, _refuse_here)
+    named = tasks(options)
+    if options.gpus:
+        refuse_apart(options.gpus, [task.recipe.device for task in named])
+    asked = _able(named, left_out, _refuse_here)
     if options.vllm and not any(task.online for task in asked):
         online = " and ".join(method.name for method in METHODS.values() if method.data == "prompts")
         raise InspectorError(f"--vllm samples for {online}: the other methods sample nothing.")
-    if options.gpus:
-        _refuse_apart(options.gpus, asked)
     for recipe in {(task.recipe.eval_task, task.recipe.eval_limit): task.recipe for task in asked}.values():
         problems(recipe)
     rollouts = read_rollouts(options.rollouts)
@@ -145,15 +169,6 @@ def _tell(left_out: Mapping[str, Sequence[str]]) -> None:
     for why, names in left_out.items():
         if main_process():
             say(f"Left out: {', '.join(names)}. {why}")
-
-
-def _refuse_apart(gpus: str, asked: Sequence[Task]) -> None:
-    """Raise InspectorError for what does not go with a GPU for each run."""
-    numbers(gpus)
-    if process_count() > 1:
-        raise InspectorError("--gpus starts a process for each run itself: leave out torchrun, or accelerate launch.")
-    if named := next((task.recipe.device for task in asked if task.recipe.device != "auto"), ""):
-        raise InspectorError(f"--gpus and device={plain(named, 20)} both say where a run is trained: leave one out.")
 
 
 def _trackers(names: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from inspector.adapters.locate import expand, matches
 from inspector.adapters.model import Adapter
 from inspector.adapters.options import DEFAULTS, ReadOptions
 from inspector.adapters.sources import Local, Place, Remote, name_places, parse
+from inspector.adapters.stored import Stored
+from inspector.adapters.stored import fetch as fetch_stored
 from inspector.common.errors import CancelledError, InspectorError, NotAnAdapterError
 from inspector.common.interruptible import interruptible
 from inspector.common.text import plain
@@ -83,12 +85,12 @@ def iterate(
     Names are unique, and none is of `taken`. Raises CancelledError as soon as `cancelled()` holds.
     """
     names = set(taken)
-    remote: list[tuple[int, Remote]] = []
+    remote: list[tuple[int, Remote | Stored]] = []
     local: list[Local] = []
     places: list[tuple[int, Place]] = []
     for i, text in [(i, text) for i, pattern in enumerate(sources) for text in matches(pattern)]:
         try:
-            source = parse(text)
+            source = Stored.of(text) or parse(text)
             if isinstance(source, Local):
                 local.append(source)
                 places += [(i, place) for place in interruptible(partial(expand, source, read_options), cancelled)]
@@ -101,20 +103,33 @@ def iterate(
             yield Opened((i, 0), Failure(text, str(error), skipped=skipped))
     named = {source.path for source in local}
     yield from _read(places, read_options, names, cancelled, named)
-    for i, source in remote:
+    for i, away in remote:
         if cancelled():
             raise CancelledError("Cancelled before all adapters were opened.")
         try:
-            from inspector.adapters.hub.fetch import everything, fetch
-
-            chosen = choose or everything
-            found = fetch(source, read_options=read_options, choose=chosen, progress=progress, cancelled=cancelled)
+            found = _fetched(away, read_options, choose, progress, cancelled)
         except CancelledError:
             raise
         except InspectorError as error:
             yield Opened((i, 0), Failure(sources[i], str(error)))
         else:
             yield from _read([(i, place) for place in found], read_options, names, cancelled)
+
+
+def _fetched(
+    away: Remote | Stored,
+    read_options: ReadOptions,
+    choose: Choose | None,
+    progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+) -> list[Place]:
+    """Copied to this machine."""
+    if isinstance(away, Stored):
+        return interruptible(partial(fetch_stored, away, read_options, progress, cancelled), cancelled)
+    from inspector.adapters.hub.fetch import everything, fetch
+
+    chosen = choose or everything
+    return fetch(away, read_options=read_options, choose=chosen, progress=progress, cancelled=cancelled)
 
 
 def _read(

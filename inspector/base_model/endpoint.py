@@ -35,6 +35,11 @@ class ProblemError(Exception):
         super().__init__(text)
         self.status = status
 
+    @property
+    def refused(self) -> bool:
+        """Whether the request itself is at fault: any other server would refuse it too."""
+        return 400 <= self.status < 500 and self.status != 404 and self.status not in _BUSY
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

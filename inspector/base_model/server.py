@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from inspector.base_model.at_once import concurrently
 from inspector.base_model.endpoint import Body, Endpoint, ProblemError
 from inspector.base_model.generation import Answer, Hooks
 from inspector.base_model.served import Served
+from inspector.base_model.spread import Spread
 from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, field
 from inspector.common.text import plain, some
-
-_GIVE_UP = 5
-"""Problems in a row without an answer after which the server is taken for broken."""
 
 Messages = Sequence[dict[str, str]]
 
@@ -49,7 +46,10 @@ class Server(Endpoint):
 
     def refuse_unknown(self, model: str) -> Served:
         """What the server says of a model; raises InspectorError if it lists its models, and this is none of them."""
-        served = self.served()
+        return self.card(model, self.served())
+
+    def card(self, model: str, served: Mapping[str, Served]) -> Served:
+        """The same, of what it serves."""
         if served and model not in served:
             raise InspectorError(
                 f"{self.where} serves no model {plain(model)!r}, but {some(list(served), 8)}. "
@@ -77,33 +77,10 @@ class Server(Endpoint):
         the request says; None leaves a field out.
         Raises InspectorError when the server fails for good, CancelledError when cancelled.
         """
-        known, noted = self.refuse_unknown(model), set[str]()
+        root = self.refuse_unknown(model).root
+        yield from Spread((self,), model, root, prompts, more, hooks).answers()
 
-        def trying(reason: str) -> None:
-            """At once, and once: the tries may take minutes."""
-            if reason not in noted:
-                noted.add(reason)
-                hooks.note(f"{plain(model)}: {reason}; asking again, {self.tries} times at most")
-
-        def work(index: int, stopped: Callable[[], bool]) -> Answer:
-            body = {"model": model, "messages": list(prompts[index]), **more(index)}
-            return self._answer(index, body, known.root, stopped, trying)
-
-        failures = 0
-        for found in concurrently(len(prompts), self.concurrency, work, hooks.cancelled):
-            if isinstance(found, Answer):
-                failures = 0
-                hooks.step(found.tokens)
-                yield found
-            elif isinstance(found, ProblemError):
-                failures += 1
-                hooks.note(f"{plain(model)}: a problem without an answer: {found}")
-                if failures >= _GIVE_UP:
-                    raise InspectorError(f"{self.where} fails again and again: {found}.") from found
-            else:
-                raise found
-
-    def _answer(
+    def answer(
         self, index: int, body: Body, root: str, stopped: Callable[[], bool], trying: Callable[[str], None]
     ) -> Answer:
         """One chat completion, at temperature 0 unless the body says otherwise, of the model that was asked."""

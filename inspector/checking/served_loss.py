@@ -56,7 +56,7 @@ def losses(
 
     def step(n: int) -> None:
         done[0] += n
-        progress(done[0], runs * len(texts))
+        progress(done[0], runs * sum(len(text.ids) for text in texts))
 
     def loss(name: str | None) -> Loss:
         attached.use(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inspector.claims.facts import alike, fact
 from inspector.claims.model import Selector
 from inspector.study.adapter_info import AdapterInfo
-from inspector.study.provenance import run_of
+from inspector.study.provenance import run_of, step_of
 from inspector.study.study import Study
 
 
@@ -47,7 +47,8 @@ def _at_step(info: AdapterInfo, aliases: Mapping[str, str]) -> str:
     """`sft@100`, or nothing of an adapter without a step."""
     runs = (info.name, run_of(info.name), run_of(info.source).rpartition("/")[2])
     name = next((aliases[run] for run in runs if run in aliases), "")
-    return f"{name}@{info.origin.step}" if name and info.origin.step is not None else ""
+    step = info.origin.step if info.origin.step is not None else step_of(info.source)
+    return f"{name}@{step}" if name and step is not None else ""
 
 
 def subjects(where: Where, selector: Selector) -> Sequence[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inspector.cli import completion
-from inspector.cli.options import DEBUG, SETTINGS, reading
+from inspector.cli.options import DEBUG, MOST, SETTINGS, reading
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     "--engine", default="", metavar="ray[:ADDRESS]",
     help="Open, sketch and measure on this Ray cluster, without an address on one that starts here.",
 )  # fmt: skip
+@MOST
 @reading()
 @DEBUG
 def atlas(sources: tuple[str, ...], store: Path | None, read_options: ReadOptions, **more: Any) -> int:
     """Hundreds or thousands of adapters: groups, copies, starts, outliers, neighbours, which to keep.
 
     Each is sketched once (`inspector sketch` does the same on other machines), and near pairs are then measured
-    exactly. @FILE names the sources that are its lines.
+    exactly. @FILE names the sources that are its lines, hub:BASE the adapters of a base on the Hub.
     """
     from inspector.workflows.atlas import Parts
     from inspector.workflows.atlas import atlas as run

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     default=0,
     help="Longest answer.  [default: arithmetic 128, AIME 16384, else 512]",
 )
-@click.option("--server", default="", metavar="URL", help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY).")
+@click.option(
+    "--server", multiple=True, metavar="URL",
+    help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY). May be repeated: servers of the same models.",
+)  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Requests at a time.")
 @click.option("--records", type=click.Path(path_type=Path), help="Where answers are kept. Default: the cache folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a study: FILE.json, FILE.csv or FILE.parquet.")

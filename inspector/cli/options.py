@@ -19,6 +19,10 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command."""
 K = click.option("--k", type=click.IntRange(1, 256), default=10, show_default=True, help="Size of the top-k subspaces.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+MOST = click.option(
+    "--most", type=click.IntRange(1), default=200, show_default=True,
+    help="Of hub:BASE: only so many adapters, the most downloaded.",
+)  # fmt: skip
 MOUSE = click.option(
     "--mouse", is_flag=True, help="Clicks and the wheel work in the app; text is then selected with shift."
 )

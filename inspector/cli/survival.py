@@ -25,7 +25,7 @@ _RULES = ("bf16", "fp16", "fp8", "int8", "nf4", "q8_0", "q4_0")
 )
 @TASK
 @click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object on stdout; assets/guide/serving.md lists its keys."
+    "--json", "as_json", is_flag=True, help="One JSON object on stdout; assets/guide/checking.md lists its keys."
 )
 @reading(run="for losses", checkpoints=False)
 @DEBUG

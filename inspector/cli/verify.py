@@ -48,7 +48,8 @@ def verify(
     """Check published claims: does each hold for the published adapters, or for yours?
 
     CLAIMS is a YAML file, or a bundled set by its address (`inspector claims` lists them). Exit code 1 when a
-    claim does not hold under any definition its sentence allows; what cannot be measured here does not fail.
+    claim does not hold under any definition its sentence allows; what cannot be measured here, or is about adapters
+    that are not published, does not fail.
     """
     from inspector.workflows import verify
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
+from inspector.base_model.answer_loss import summed
 from inspector.base_model.attach import Attached
-from inspector.base_model.batches import Batches, filler_of, padded
+from inspector.base_model.batches import Batches
 from inspector.base_model.encode import Encoded
 from inspector.common.arrays import Floats
 
@@ -48,33 +46,4 @@ def losses(
     `done(tokens)` after every batch.
     """
     attached.mix(dict(point.weights))
-    found = np.zeros(len(examples))
-    model, filler = attached.base.model, filler_of(attached.base.tokenizer)
-
-    def work(indices: list[int]) -> None:
-        chosen = [examples[i] for i in indices]
-        found[indices] = _summed(model, chosen, filler)
-        done(sum(len(example.ids) for example in chosen))
-
-    batches.run(examples, work)
-    return found
-
-
-def _summed(model: Any, examples: Sequence[Encoded], filler: int) -> Floats:
-    """Cross-entropy summed over the targets of each example of one batch."""
-    import torch
-
-    first = max(min(e.start for e in examples) - 1, 0)
-    with torch.inference_mode():
-        ids, mask = padded(examples, model.device, filler)
-        # Only the positions that predict a target pass the head: it is the largest matrix of a small model.
-        keep = torch.arange(first, ids.shape[1] - 1, device=ids.device)
-        output = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=keep)
-        logits = output.logits.float()
-        labels = ids[:, first + 1 :].to(logits.device)
-        each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        each = each.view(labels.shape).double().cpu()
-    position = torch.arange(first + 1, ids.shape[1])
-    starts = torch.tensor([e.start for e in examples])[:, None]
-    ends = torch.tensor([len(e.ids) for e in examples])[:, None]
-    return np.asarray((each * ((position >= starts) & (position < ends))).sum(dim=1))
+    return summed(attached, examples, batches, done)

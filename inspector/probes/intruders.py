@@ -1,10 +1,16 @@
-"""Intruder dimensions: top singular vectors of W₀+ΔW that resemble none of W₀ [Shuttleworth et al. 2024]."""
+"""An update against the singular vectors of the base: how much lies along the top ones, and what intrudes.
+
+Intruder dimensions are top singular vectors of W₀+ΔW that resemble none of W₀ [Shuttleworth et al. 2024].
+"""
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from inspector.common.arrays import Floats
 from inspector.common.cache import Cache, cache_folder
 from inspector.study.module_id import ModuleId
 
@@ -13,24 +19,33 @@ if TYPE_CHECKING:
 
 TOP = 10
 NEW = 0.5
+MOST = 20
+"""As many top vectors are looked at for the curve over k."""
+EPSILONS = np.arange(1, 10) / 10
 _SKETCH = 50
 _STEPS = 30
 _EXACT_ENOUGH = 1e-4
 
 
-def left_vectors(W: Tensor, digest: str, module: ModuleId, cache: Cache) -> Tensor:
-    """(d_out, m) all left singular vectors of the base weight W (d_out, d_in), float32; kept in the cache."""
-    import numpy as np
+def base_vectors(W: Tensor, digest: str, module: ModuleId, cache: Cache) -> tuple[Tensor, Tensor]:
+    """All left singular vectors of the base weight W (d_out, d_in), (d_out, m), and its top right ones, (d_in, TOP).
+
+    float32; kept in the cache, whose entries are checked when they are read.
+    """
     import torch
 
-    path = cache_folder("svd") / digest[:32] / f"{module}.npy"
-    if (stored := cache.read(path)) is not None:
-        return torch.from_numpy(np.load(io.BytesIO(stored), allow_pickle=False)).to(W.device)
-    U: Tensor = torch.linalg.svd(W.float(), full_matrices=False).U
-    data = io.BytesIO()
-    np.save(data, U.cpu().numpy(), allow_pickle=False)
-    cache.write(path, data.getvalue())
-    return U
+    paths = [cache_folder("svd") / digest[:32] / f"{module}{side}.npy" for side in ("", ".right")]
+    stored = [cache.read(path) for path in paths]
+    if all(data is not None for data in stored):
+        left, right = (np.load(io.BytesIO(data or b""), allow_pickle=False) for data in stored)
+        return torch.from_numpy(left).to(W.device), torch.from_numpy(right).to(W.device)
+    U, _, Vh = torch.linalg.svd(W.float(), full_matrices=False)
+    found = U, Vh[:TOP].T.contiguous()
+    for path, vectors in zip(paths, found, strict=True):
+        data = io.BytesIO()
+        np.save(data, vectors.cpu().numpy(), allow_pickle=False)
+        cache.write(path, data.getvalue())
+    return found
 
 
 def top_left(W: Tensor, k: int = TOP) -> Tensor:
@@ -54,11 +69,38 @@ def top_left(W: Tensor, k: int = TOP) -> Tensor:
     return full[:, :k]
 
 
-def intruders(U0: Tensor, W: Tensor, update: Tensor, k: int = TOP, epsilon: float = NEW) -> tuple[int, int]:
-    """(intruders, those outside the base's top subspace) among the top k left vectors u of W + update.
+def turned(U0: Tensor, W: Tensor, update: Tensor, k: int = TOP) -> tuple[Floats, Floats]:
+    """Of the top left vectors u of W + update: max_j |⟨u, u_j(W)⟩| over all left vectors U0, and ‖U0[:, :k]ᵀu‖.
 
-    The first: max_j |⟨u, u_j(W)⟩| < ε over all left vectors U0 of W. The second: ‖U0[:, :k]ᵀu‖ < ε.
+    As many u as the counts of k and those over k need: max(k, 20).
     """
-    u = top_left(W.float() + update.float(), k)
-    along = U0.T @ u
-    return int((along.abs().amax(0) < epsilon).sum()), int((along[:k].norm(dim=0) < epsilon).sum())
+    along = U0.T @ top_left(W.float() + update.float(), max(MOST, k))
+    return along.abs().amax(0).cpu().double().numpy(), along[:k].norm(dim=0).cpu().double().numpy()
+
+
+def intruders(similar: Floats, within: Floats, k: int = TOP, epsilon: float = NEW) -> tuple[int, int]:
+    """(intruders, those outside the base's top subspace) among the top k: below ε of what `turned` gives."""
+    return int((similar[:k] < epsilon).sum()), int((within[:k] < epsilon).sum())
+
+
+def over_k(similar: Floats) -> Floats:
+    """(20,) the intruders among the top k, for every k; NaN where the matrix has not so many."""
+    found = np.full(MOST, np.nan)
+    found[: len(similar)] = np.cumsum(similar[:MOST] < NEW)
+    return found
+
+
+def over_epsilon(similar: Floats) -> Floats:
+    """(9,) how many of the top 10 have no similarity of ε = 0.1, 0.2 … 0.9."""
+    return np.asarray((similar[:TOP, None] < EPSILONS).sum(0), dtype=float)
+
+
+def shares(U0: Tensor, V0: Tensor, B: Tensor, A: Tensor) -> tuple[float, float]:
+    """‖U₁₀ᵀBA‖²/‖BA‖² and ‖BAV₁₀‖²/‖BA‖², from r×r Gram matrices in float64; NaN of a zero update."""
+    B, A = B.double(), A.double()
+    rows, columns = A @ A.T, B.T @ B
+    whole = float((rows * columns).sum())
+    left, right = U0[:, :TOP].double().T @ B, A @ V0.double()
+    if not whole > 0:
+        return float("nan"), float("nan")
+    return float(((left @ rows) * left).sum()) / whole, float(((columns @ right) * right).sum()) / whole

@@ -40,7 +40,9 @@ def aggregate(study: Study, projections: frozenset[str] | None = None) -> Study:
         for scope, member in groups.items():
             counted = shared[scope] if definition.level_of else member
             if definition.aggregate == "mean":
-                (blocks[metric, scope],) = _over(values, counted, _mean, pairs=pairs)
+                along = np.moveaxis(values, -1, -2) if definition.indexed else values
+                (found,) = _over(along, counted, _mean, pairs=pairs)
+                blocks[metric, scope] = np.moveaxis(found, -1, -2) if definition.indexed else found
                 continue
             q25, blocks[metric, scope], q75 = _over(values, counted, _quartiles, pairs=pairs)
             if pairs:

@@ -115,6 +115,12 @@ def run_of(source: str) -> str:
     return source if found is None else found["run"] or "."
 
 
+def step_of(source: str) -> int | None:
+    """The step in the name of a checkpoint's source; None of any other."""
+    found = _CHECKPOINT.fullmatch(source)
+    return None if found is None else int(found["step"])
+
+
 def recorded_base(folder: Path) -> RecordedBase:
     """What the run.json in a folder says of the base; empty where it says nothing."""
     record = _record(folder)

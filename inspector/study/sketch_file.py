@@ -7,7 +7,7 @@ fields of `Sketch`; assets/guide/atlas.md says what they are and how DuckDB and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -108,8 +108,8 @@ def _of_batch(batch: Any) -> Iterator[Mapping[str, Any]]:
 class Appending:
     """A file of sketches that this process may add to; use it as a context. `has` are sources with digests."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, saved: Callable[[], None]) -> None:
+        self.path, self._saved = path, saved
         self._table = _table(path) if path.exists() else schema().empty_table()
         self.has = set(zip(self._table["source"].to_pylist(), self._table["digest"].to_pylist(), strict=True))
         self._waiting: list[Sketch] = []
@@ -130,6 +130,7 @@ class Appending:
         self._table = pa.concat_tables([self._table, pa.Table.from_pylist(rows, schema())])
         with replacing(self.path) as temporary:
             pq.write_table(self._table, temporary, compression="zstd", row_group_size=200)
+        self._saved()
         self._waiting = []
 
 
@@ -153,8 +154,10 @@ def refuse_unwritable(path: Path) -> None:
 
 
 @contextmanager
-def appending(path: Path) -> Iterator[Appending]:
+def appending(path: Path, saved: Callable[[], None] = lambda: None) -> Iterator[Appending]:
     """Add sketches to a file, which no other process may do meanwhile. What was added is saved at the end.
+
+    `saved` is called whenever the file was replaced.
 
     Raises InspectorError where another process writes it, or it is a file of anything else.
     """
@@ -170,7 +173,7 @@ def appending(path: Path) -> Iterator[Appending]:
                 f"Another process is writing {plain(path, 400)}: wait until it is done, or name another file."
             )
         try:
-            part = Appending(path)
+            part = Appending(path, saved)
             try:
                 yield part
             finally:

@@ -20,8 +20,8 @@ VERSION = 1
 SEED = 20260601
 """Of the signs. Sketches of another seed or version cannot be compared."""
 Kind = Literal["update", "outputs", "rows"]
-_TOGETHER = 4096
-"""Adapters whose products are kept as a matrix."""
+_TOGETHER = 1024
+"""Adapters whose products with all are made at once, and kept until those of others are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Sketches:
         if other := [s.name for s in found if (s.version, s.seed) != (VERSION, SEED)]:
             raise InspectorError(f"The sketch of {other[0]} is of another version: sketch it again.")
         self.all = tuple(found)
-        self._matrices: dict[Kind, Floats] = {}
+        self._made: dict[Kind, tuple[int, Floats]] = {}
         self._of = {kind: np.stack([getattr(s, kind) for s in found]) if found else np.zeros((0, 0))
                     for kind in ("update", "outputs", "rows")}  # fmt: skip
         self._spread = {kind: np.array([getattr(s, f"{kind}_spread") for s in found]) for kind in self._of}
@@ -106,13 +106,11 @@ class Sketches:
         return np.array([getattr(s, field) for s in self.all], dtype=np.float64)
 
     def _products(self, kind: Kind, i: int) -> Floats:
-        """The inner products with all sketches; of some thousands all are made at once."""
-        of = self._of[kind]
-        if len(of) > _TOGETHER:
-            return np.asarray(of @ of[i])
-        if kind not in self._matrices:
-            self._matrices[kind] = of @ of.T
-        return np.asarray(self._matrices[kind][i])
+        """The inner products with all sketches; cheap if adapters are asked for in their order."""
+        of, start = self._of[kind], i - i % _TOGETHER
+        if kind not in self._made or self._made[kind][0] != start:
+            self._made[kind] = start, of[start : start + _TOGETHER] @ of.T
+        return np.asarray(self._made[kind][1][i - start])
 
     def pair(self, i: int, j: int) -> float:
         """The estimated cosine of two, whatever their models."""

@@ -56,7 +56,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     said = [f"{count(len(own), 'claim')}: {_counted(own)}."] if own or not others else []
     if others:
         said.append(
-            f"{count(len(others), 'claim')} about unpublished adapters, refuted by no others: {_counted(others)}."
+            f"{count(len(others), 'claim')} about unpublished adapters, which others do not refute: {_counted(others)}."
         )
     return " ".join(said)
 

@@ -189,9 +189,12 @@ class Numbers:
         return pair_interference(self.study, self.order[pair[0]], self.order[pair[1]], self.counted())
 
     def chance_series(self, metric: str, pair: Pair | None) -> Floats:
-        """(layers,) the same of a pair along the layers; of the smallest angle."""
+        """(layers,) the same of a pair along the layers, of the smallest angle; without a pair that of any adapter."""
         series = np.full(len(self.layers), np.nan)
-        if pair is None or self.study.block(f"{metric}_chance", "layer") is None:
+        level = self.study.block(f"{metric}_chance", "layer")
+        if level is not None and DEFINITIONS[metric].subject == "adapter":
+            return np.asarray(level)
+        if pair is None or level is None:
             return series
         counted, a, b = self.counted("global"), self.order[pair[0]], self.order[pair[1]]
         of = np.array([-1 if m.layer is None else m.layer for m in self.study.modules])

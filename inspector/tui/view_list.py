@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspector.tui.views.accuracy import AccuracyView
 from inspector.tui.views.adapters.view import AdaptersView
+from inspector.tui.views.against_base import AgainstBaseView
 from inspector.tui.views.angles import AnglesView
 from inspector.tui.views.base import View
 from inspector.tui.views.basins import BasinsView
@@ -25,7 +26,7 @@ from inspector.tui.views.trajectory.view import TrajectoryView
 VIEWS: list[type[View]] = [
     OverviewView, AdaptersView, SizeView, SummaryView,
     MapView,
-    LayersView, CurvesView,
+    LayersView, CurvesView, AgainstBaseView,
     PairView, AnglesView,
     MergeView, SumView,
     AccuracyView, BasinsView, CkaView,

@@ -21,7 +21,8 @@ from inspector.study import sketch_file, sketch_pairs
 from inspector.study.sketches import Sketch, Sketches
 from inspector.workflows import on_ray
 from inspector.workflows.near_pairs import measured
-from inspector.workflows.sketch import listed, sketch_into
+from inspector.workflows.sketch import MOST, listed, sketch_into
+from inspector.workflows.sketch import parts as split
 
 if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Parts:
     """What is shown: the neighbours of one, how many to keep, the page; `exact`: whether near pairs are measured.
 
-    `engine`: `ray`, `ray:ADDRESS`, or nothing for this process.
+    `engine`: `ray`, `ray:ADDRESS`, or nothing for this process. `most`: of the Hub's adapters of a base.
     """
 
     near: str = ""
@@ -40,6 +41,7 @@ class Parts:
     out: Path | None = None
     exact: bool = True
     engine: str = ""
+    most: int = MOST
 
 
 def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_options: ReadOptions) -> int:
@@ -50,13 +52,12 @@ def atlas(sources: Sequence[str], *, store: Path | None, parts: Parts, read_opti
         refuse_place(parts.out)
     if store is not None:
         sketch_file.refuse_unwritable(store)
-    files = [Path(source) for source in sources if sketch_file.is_part(Path(source))]
-    others = [source for source in sources if Path(source) not in files]
     with tempfile.TemporaryDirectory() as scratch, on_ray.engine(parts.engine) as engine:
+        files, others = split(sources, Path(scratch))
         kept_at = store or Path(scratch) / "sketches.parquet"
         found = sketch_file.read(files)
         near = listed([parts.near], read_options) if parts.near and not _named(found, parts.near) else []
-        added, complete = _sketched(kept_at, [*listed(others, read_options), *near], read_options, engine)
+        added, complete = _sketched(kept_at, [*listed(others, read_options, parts.most), *near], read_options, engine)
         keys = {(s.source, s.digest) for s in found}
         sketches = Sketches([*found, *(s for s in added if (s.source, s.digest) not in keys)])
         if not len(sketches):

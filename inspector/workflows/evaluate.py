@@ -40,7 +40,7 @@ class Options:
     dtype: str = "auto"
     batch: int = 0
     max_new_tokens: int = 0
-    server: str = ""
+    server: tuple[str, ...] = ()
     concurrency: int = 16
     records: Path | None = None
     no_base: bool = False
@@ -112,10 +112,10 @@ def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[
     if not options.server:
         return _local(adapters, limit, options, named)
     from inspector.base_model.served import served_base
-    from inspector.base_model.server import Server
+    from inspector.base_model.servers import at
     from inspector.probes.accuracy.engines import Remote
 
-    server = Server(options.server, limit, options.concurrency)
+    server = at(options.server, limit, options.concurrency)
     served, trained_on = server.served(), {adapter.info.name: adapter.info.base for adapter in adapters}
     base, caution = served_base(served, trained_on, named, needed=not options.no_base)
     if not options.no_base:
@@ -123,7 +123,8 @@ def _engine(adapters: Sequence[Adapter], options: Options, named: str) -> tuple[
     if caution:
         say(f"{caution}: --base says that they are one.")
     at_once = count(options.concurrency, "problem")
-    say(f"Asking {plain(server.root)}, {at_once} at a time, at most {limit} tokens each.")
+    each = " each" if len(options.server) > 1 else ""
+    say(f"Asking {plain(server.root)}, {at_once} at a time{each}, at most {limit} tokens an answer.")
     able = _able(adapters, lambda adapter: server.refuse_unknown(adapter.info.name))
     if activated := [adapter.info.name for adapter in able if adapter.invocation]:
         unknown = f"whether the server runs {some(activated)} from the invocation tokens on alone is not known here"

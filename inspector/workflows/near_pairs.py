@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from inspector.adapters.options import ReadOptions
     from inspector.workflows.on_ray import Ray
 
-_OPEN = 128
-"""Adapters that are open at once: what is read of their files stays mapped."""
+_OPEN = 64
+"""Adapters that a thread has open at once: what is read of their files stays mapped."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -17,6 +17,7 @@ from inspector.common.text import count, in_bytes, plain
 from inspector.merging import resizing
 from inspector.tables.resize import Loaded, Resized, text
 from inspector.workflows.convert import apart, one_adapter, write_adapter
+from inspector.workflows.failures import tell_findings
 
 _TEXTS = 32
 """Problems whose answers the loss is of."""
@@ -58,7 +59,9 @@ def resize(
     smaller = resizing.resized(adapter, ranks, f"{adapter.info.name} resized", device)
     loaded = _losses(adapter, smaller, read_options, task, device) if read_options.base is not None else None
     missing = False
-    if dest is not None:
+    if dest is None:
+        tell_findings([adapter.info])
+    else:
         share = resizing.kept(spectra, ranks)
         made = f"{plain(adapter.info.source, 300)} at smaller ranks, by adapter-inspector {__version__}: the best "
         made += f"approximation of these ranks in every module, {100 * share:.4g} % of Σ‖ΔW‖²."
@@ -83,24 +86,17 @@ def _losses(adapter: Adapter, smaller: Adapter, read_options: ReadOptions, task:
         raise InspectorError(f"{plain(task)} has no problem: name another --task.")
     base = load_base(read_options.base_name, device, note=say, progress=tell)
     attached = attach(base, [adapter, smaller])
-    texts, found = answers(base.tokenizer, problems, "boxed"), []
-    for n, name in enumerate((None, adapter.info.name, smaller.info.name)):
+    texts, read, found = answers(base.tokenizer, problems, "boxed"), [0], []
+    total = 3 * sum(len(text.ids) for text in texts)
+
+    def step(tokens: int) -> None:
+        read[0] += tokens
+        tell(f"{read[0]}/{total} tokens read", read[0], total)
+
+    for name in (None, adapter.info.name, smaller.info.name):
         attached.use(name)
-        done = _counted(tell, "answers read")
-        read = n * len(texts)
-        found.append(answer_loss(attached, texts, _after(done, read, 3 * len(texts))))
-    return Loaded(problems.name, len(texts), found[0], found[1], found[2])
-
-
-def _after(done: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
-    """Counts single steps, on from `before`."""
-    at = [before]
-
-    def step(n: int) -> None:
-        at[0] += n
-        done(at[0], total)
-
-    return step
+        found.append(answer_loss(attached, texts, step))
+    return Loaded(problems.name, len(texts), *found)
 
 
 def _counted(tell: Progress, what: str) -> Callable[[int, int], None]:

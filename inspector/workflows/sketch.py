@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.common.console import Progress, say
 from inspector.common.errors import InspectorError
+from inspector.common.object_storage import Storage, is_stored, working_copy
 from inspector.common.text import count, plain
-from inspector.study.sketch_file import Appending, appending
+from inspector.study.sketch_file import Appending, appending, is_part
 from inspector.study.sketches import Sketch
 
 if TYPE_CHECKING:
@@ -33,13 +35,19 @@ class Sketched(NamedTuple):
     failures: list[Failure]
 
 
-def sketch(sources: Sequence[str], out: Path, *, shard: str = "0/1", read_options: ReadOptions) -> int:
+HUB = "hub:"
+"""Before a base: the adapters of it on the Hub."""
+MOST = 200
+"""Of these, unless the user says how many."""
+
+
+def sketch(sources: Sequence[str], out: str, *, shard: str = "0/1", most: int = MOST, read_options: ReadOptions) -> int:
     """Sketch what of the sources' share is not in the file yet; 3 if something could not be, 0 else."""
-    share = shared(listed(sources, read_options), shard)
+    share = shared(listed(sources, read_options, most), shard)
     if not share:  # of an array with more tasks than sources
         say(f"Share {shard} has no source: nothing to do.")
         return 0
-    with appending(out) as part:
+    with working_copy(out) as (path, put), appending(path, put) as part:
         before = len(part.has)
         done = sketch_into(part, share, read_options)
         added = len(part.has) - before
@@ -49,16 +57,20 @@ def sketch(sources: Sequence[str], out: Path, *, shard: str = "0/1", read_option
     return 0 if all(failure.skipped for failure in done.failures) else 3
 
 
-def listed(sources: Sequence[str], read_options: ReadOptions) -> list[str]:
+def listed(sources: Sequence[str], read_options: ReadOptions, most: int = MOST) -> list[str]:
     """A source for each adapter of folders and patterns; of `@FILE` its lines; Hub ids as they are.
 
-    Raises InspectorError where a list cannot be read. What holds no adapter stays, and its opening says why.
+    Of `hub:BASE` the `most` downloaded repos that name this base. Raises InspectorError where a list cannot be read or
+    the Hub does not answer. What holds no adapter stays, and its opening says why.
     """
     from inspector.adapters.locate import expand, matches
     from inspector.adapters.sources import Local, parse
 
     found: list[str] = []
     for source in _lines(sources):
+        if source.startswith(HUB) and not os.path.lexists(source):
+            found += _of_base(source.removeprefix(HUB), most)
+            continue
         for text in matches(source):
             try:
                 parsed = parse(text)
@@ -69,6 +81,33 @@ def listed(sources: Sequence[str], read_options: ReadOptions) -> list[str]:
             except InspectorError:
                 found.append(text)
     return found
+
+
+def _of_base(base: str, most: int) -> list[str]:
+    from inspector.adapters.hub.search import of_base
+
+    repos = of_base(base, most + 1)
+    if not repos:
+        raise InspectorError(f"The Hub has no adapter that names the base {plain(base)!r}: write it as org/name.")
+    if len(repos) > most:
+        say(f"The Hub has more than {most} adapters of {plain(base)}: the most downloaded ones (--most).")
+    return repos[:most]
+
+
+def parts(sources: Sequence[str], scratch: Path) -> tuple[list[Path], list[str]]:
+    """The files of sketches among sources, those in object storage copied here; and the other sources."""
+    files: list[Path] = []
+    others: list[str] = []
+    for source in sources:
+        if is_stored(source) and source.endswith(".parquet"):
+            for url in Storage.of(source).matching() or [source]:
+                files.append(scratch / f"part-{len(files)}.parquet")
+                Storage.of(url).get(files[-1])
+        elif is_part(Path(source)):
+            files.append(Path(source))
+        else:
+            others.append(source)
+    return files, others
 
 
 def _lines(sources: Sequence[str]) -> Iterator[str]:

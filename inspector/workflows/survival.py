@@ -104,12 +104,12 @@ def _losses(adapters: Sequence[Adapter], names: Sequence[str], task: str, read_o
         rules,
         texts,
         problems.name,
-        progress=lambda done, total: tell(f"{done}/{total} answers read", done, total),
+        progress=lambda done, total: tell(f"{done}/{total} tokens read", done, total),
     )
 
 
 def as_json(found: Sequence[Survived], losses: Losses | None, base: str) -> dict[str, Any]:
-    """For scripts; assets/guide/serving.md lists the keys."""
+    """For scripts; assets/guide/checking.md lists the keys."""
     return {"version": 1, "base": base, "adapters": [_adapter(one, losses) for one in found]}
 
 

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 from inspector.cli import main
 from tests.acceptance.command import FEW, ROOT, begun, inspector
 from tests.base_model.chat_server import ChatServer, Fault
+from tests.base_model.test_servers import die_after
 from tests.base_model.tiny_model import saved_adapter, saved_base
 from tests.makers import write_random
 
@@ -50,8 +51,9 @@ def evaluated(place, chat, monkeypatch, capsys):
     monkeypatch.chdir(place)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
-    def run(*more, sources=("sft", "dpo")):
-        options = ("--task", "sums.jsonl", "--server", chat.url, "--records", "kept")
+    def run(*more, sources=("sft", "dpo"), servers=(chat.url,)):
+        asked = [word for url in servers for word in ("--server", url)]
+        options = ("--task", "sums.jsonl", *asked, "--records", "kept")
         arguments = ["eval", *sources, *options, *map(str, more)]
         code = main.run(lambda: main.cli.main(arguments, standalone_mode=False))
         out, err = capsys.readouterr()
@@ -201,11 +203,25 @@ def kept_rows(place):
     return sum(len(path.read_bytes().splitlines()) - 1 for path in (place / "kept").glob("*.jsonl"))
 
 
+def test_two_servers_of_which_one_dies(place, chat, evaluated):
+    """Every model answers everything, and started again, in any order of the servers, nothing is asked."""
+    with ChatServer(chat.models, chat.reply) as other:
+        die_after(other, 4)
+        done = evaluated(servers=[other.url, chat.url])
+        assert done.returncode == 0, done.stderr
+        both = ", ".join(sorted([other.url, chat.url]))
+        assert f"Asking {both}, 16 problems at a time each" in done.stderr
+        assert "left out" in done.stderr
+    assert len(chat.asked) == 3 * SIZE - 4
+    assert evaluated(servers=[chat.url, other.url]).stdout == done.stdout
+    assert len(chat.asked) == 3 * SIZE - 4
+
+
 def test_answers_of_one_server_are_not_anothers(place, chat, evaluated):
     """The same names at another address: everybody is asked, and both keep their answers."""
     assert evaluated().returncode == 0
     with ChatServer(chat.models, lambda _model, question: f"\\boxed{{{int(question.split()[0]) + 1}}}") as other:
-        done = evaluated("--server", other.url)
+        done = evaluated(servers=[other.url])
         assert done.returncode == 0, done.stderr
         assert len(other.asked) == 3 * SIZE
         assert sum("100.0" in line.split() for line in done.stdout.splitlines()) == 3

@@ -23,6 +23,7 @@ COMMANDS = (
     ("diff", "study.json", "study.json", "--json"),
     ("verify", "demo", "--study", "study.json"),
     ("merge-preview", DEMO / "sft", DEMO / "rft"),
+    ("resize", DEMO / "sft", "--rank", "2"),
     ("train", "--help"),
 )
 

@@ -14,7 +14,7 @@ from tests.makers import TINY, random_factors, write_adapter, write_config, writ
 
 OPENS = (
     "open", "analyze", "check", "ls", "eval", "verify", "convert", "report", "merge-preview", "watch", "serve", "new",
-    "receipt", "sketch", "atlas",
+    "receipt", "sketch", "atlas", "resize", "survival",
 )  # fmt: skip
 OPENS_NONE = {"demo", "diff", "claims", "train", "rollouts"}
 """Bundled adapters, saved studies, lists, rollouts."""

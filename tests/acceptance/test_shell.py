@@ -85,7 +85,7 @@ def test_values_are_offered(completed, words, offered):
 def test_bash_keeps_the_commands_beside_the_files(completed):
     """Its script forgets what came before a file."""
     found = completed("inspector re", 1)
-    assert found == ["file,re", "plain,receipt", "plain,report"]
+    assert found == ["file,re", "plain,receipt", "plain,report", "plain,resize"]
 
 
 def test_sets_and_metrics_are_all_offered(completed):

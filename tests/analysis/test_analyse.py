@@ -67,7 +67,8 @@ def test_chance_is_of_the_pairs_that_have_a_module_in_one_shape():
     two, four = (random_adapter(f"{r}", r, layers=1, shapes=q, r=r) for r in (2, 4))
     zero = adapter("zero", {m: (0 * B, A) for m, (B, A) in ((m, two.load(m)) for m in two.modules)})
     wide = random_adapter("wide", 5, layers=1, shapes={"self_attn.q_proj": (48, 32)}, r=1)
-    study = analyse([zero, two, wide, four, random_adapter("v", 6, layers=1, shapes=v)], SETTINGS)
+    long = random_adapter("long", 7, layers=1, shapes={"self_attn.q_proj": (24, 32)}, r=1)
+    study = analyse([zero, two, wide, long, four, random_adapter("v", 6, layers=1, shapes=v)], SETTINGS)
     level = study.block("subspace_overlap_chance", "module")
     assert study.modules[0].projection == "q_proj"
     assert level[0] == pytest.approx(3 / 24), "k of the wider one"
@@ -107,7 +108,13 @@ def test_patterns_match_whole_path_components(two):
 
 @pytest.mark.parametrize(
     ("name", "there", "why"),
-    [("cuda", False, " (torch sees no CUDA GPU)"), ("cuda:7", True, ""), ("cup", False, ""), ("cup", True, "")],
+    [
+        ("cuda", False, " (torch sees no CUDA GPU)"),
+        ("cuda:0", False, " (torch sees no CUDA GPU)"),
+        ("cuda:7", True, ""),
+        ("cup", False, ""),
+        ("cup", True, ""),
+    ],
 )
 def test_a_device_that_is_not_there(monkeypatch, name, there, why):
     def refuses(*_size, device, **_options):

@@ -5,6 +5,7 @@ import pytest
 
 from inspector.analysis import room
 from inspector.analysis.analyse import analyse, chosen_modules
+from inspector.analysis.collect import Table
 from inspector.common import memory
 from inspector.common.errors import InspectorError
 from inspector.study.metrics import DEFINITIONS
@@ -82,7 +83,9 @@ def test_what_does_not_fit_is_refused_before_the_work(adapters, monkeypatch, set
     analyse(adapters, settings)
 
 
-@pytest.mark.parametrize("metrics", [(), ("cosine",), ("u1", "energy_ratio"), ("principal_angle", "u1")])
+@pytest.mark.parametrize(
+    "metrics", [(), ("cosine",), ("u1", "energy_ratio"), ("principal_angle", "u1"), ("orthogonal_fraction_module",)]
+)
 @pytest.mark.parametrize("scopes", [("global", "layer", "module"), ("global",)])
 @pytest.mark.parametrize("sides", [("left",), ("left", "right")])
 def test_the_estimate_is_that_of_the_blocks_of_pairs_and_the_products_of_a_module(metrics, scopes, sides):
@@ -92,8 +95,17 @@ def test_the_estimate_is_that_of_the_blocks_of_pairs_and_the_products_of_a_modul
     blocks = analyse(adapters, settings).blocks.items()
     of_pairs = {metric for metric, d in DEFINITIONS.items() if d.subject in {"pair", "ordered"}}
     held = sum(values.nbytes for (metric, _), values in blocks if metric in of_pairs)
-    products = 5**2 if metrics == ("cosine",) else 5 * 12**2
+    products = 5**2 if metrics in {("cosine",), ("orthogonal_fraction_module",)} else 5 * 12**2
     assert room.bytes_of_pairs(adapters, chosen_modules(adapters, ""), settings) == held + 8 * products
+
+
+@pytest.mark.parametrize(
+    ("metrics", "alone"), [(("cosine", "norm"), True), (("norm",), True), (("u1", "norm"), False), ((), False)]
+)
+def test_products_alone_are_made_where_nothing_else_of_pairs_is_asked(metrics, alone):
+    adapters = [random_adapter(str(n), n) for n in range(2)]
+    table = Table(adapters, chosen_modules(adapters, ""), Settings(metrics=metrics))
+    assert table.products_alone is alone
 
 
 def test_what_just_fits_is_analysed(adapters, monkeypatch):

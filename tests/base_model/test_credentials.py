@@ -48,7 +48,7 @@ def moved(other, status, where):
 
 CLIENTS = {
     "eval": lambda url: list(Server(url, 8).answers("sft", CHAT, Hooks())),
-    "rollouts": lambda url: list(remote(url, "sft", 1, 0, "").server.answers("sft", CHAT, Hooks())),
+    "rollouts": lambda url: list(remote((url,), "sft", 1, 0, "").server.answers("sft", CHAT, Hooks())),
     "vllm": lambda url: Place(url, "base", 4).check(),
 }
 

@@ -50,7 +50,7 @@ def no_key(monkeypatch):
 def test_one_odd_answer_is_one_failed_answer(name, teacher):
     with ChatServer(("sft",), lambda *_: "4") as chat:
         chat.faults = [Fault(200, where="question 3", times=99, body=_Raw(ODD[name]))]
-        server = remote(chat.url, "sft", 3, 0, "").server if teacher else Server(chat.url, 8, 3)
+        server = remote((chat.url,), "sft", 3, 0, "").server if teacher else Server(chat.url, 8, 3)
         notes = []
         server = replace(server, pause=0.001, tries=2)
         found = list(server.answers("sft", QUESTIONS, Hooks(note=notes.append)))

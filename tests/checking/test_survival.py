@@ -1,6 +1,7 @@
 """What of an update is left when it is served, against the same in float64; and `inspector survival` as it is run."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -120,7 +121,14 @@ def test_losses_of_the_rounded_model_are_those_of_one_that_was_saved_so(base, so
         return total / count
 
     rounded = lambda W: rule.rounded(W, largest_of(W))  # noqa: E731
-    loaded = Base(LlamaForCausalLM.from_pretrained(base).eval(), None, "b", "d", "cpu", "float32")
+    loaded = Base(
+        LlamaForCausalLM.from_pretrained(base).eval(),
+        SimpleNamespace(pad_token_id=0, eos_token_id=None),
+        "b",
+        "d",
+        "cpu",
+        "float32",
+    )
     found = losses(attach(loaded, [adapter]), [adapter], [rule], texts, "p")
     one = found.served["small", "nf4"]
     assert found.base.mean == pytest.approx(nll(model(lambda _n, W: W)), rel=1e-5)

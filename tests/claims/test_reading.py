@@ -148,6 +148,18 @@ def test_nested_aliases_are_refused_without_being_written_out(tmp_path):
         claims(tmp_path, "", bomb)
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_file_has_a_million_bytes_at_most(tmp_path, over):
+    text = HEAD + claim(GOOD)
+    file = tmp_path / "toy.yaml"
+    file.write_text(text + "#" * (1_000_000 + over - len(text.encode())), encoding="utf-8")
+    if not over:
+        assert len(read(file).claims) == 1
+        return
+    with pytest.raises(InspectorError, match="has more than 1 MB: no set of claims is that long"):
+        read(file)
+
+
 def test_a_number_that_yaml_takes_for_text(tmp_path):
     found = claims(tmp_path, claim("metric: cosine; pairs: [[a, b]]; relation: at most; value: 1e-9"))
     assert found.claims[0].value == (1e-9,)

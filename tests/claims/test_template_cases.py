@@ -155,7 +155,7 @@ def test_names_are_read_back_as_they_were(tmp_path, name):
     assert list(read(tmp_path / "made.yaml").adapters) == [name]
 
 
-@pytest.mark.parametrize("name", ["yes", "No", "null", "on", "a b"])
+@pytest.mark.parametrize("name", ["y", "yes", "n", "No", "true", "False", "null", "on", "Off", "a b"])
 def test_a_word_that_means_something_is_quoted(tmp_path, name):
     assert f'"{name}":' in template(Numbers(names=(name,), layers=1).put("norm", 1, name).study(), tmp_path)
 

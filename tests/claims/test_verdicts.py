@@ -46,6 +46,10 @@ AB, AC, ALL = "pairs: [[a, b]]", "pairs: [[a, c]]", "pairs: [[a, b], [a, c], [b,
         (f"{ALL}; relation: decreasing", True),
         (f"{ALL}; relation: increasing", False),
         (f"{ALL}; relation: increasing; tolerance: 0.8", True),
+        ("pairs: [[a, c], [a, b]]; relation: decreasing; tolerance: 0.5", True),
+        ("pairs: [[a, c], [a, b]]; relation: decreasing; tolerance: 0.3", False),
+        (f"{AC}; relation: at most; value: 0.2; tolerance: 0.4", True),
+        (f"{AC}; relation: at most; value: 0.2; tolerance: 0.2", False),
         (f"{AB}; over: {{{AC}}}; relation: about; value: 1.8; tolerance: 1e-9", True),
         (f"{AB}; over: {{{AC}}}; relation: at most; value: 1.7", False),
         (f"{ALL}; statistic: mean; relation: about; value: 0.4; tolerance: 1e-9", True),
@@ -290,6 +294,8 @@ def test_only_what_claims_need_is_measured(tmp_path):
     assert (aime26.prompts, aime26.probes, aime26.names) == ("aime26", ("accuracy",), ("c",))
     assert (states.prompts, states.probes, states.names, states.pairs) == ("gsm8k", ("lens",), ("b", "c"), ())
     assert top_ks(found) == {8: ("a", "b", "c", "lost"), 10: ("a", "b")}
+    both = "metric: [cosine, subspace_overlap]; top_k: 4; pairs: [[a, b]]; relation: at least; value: 0"
+    assert top_ks(claims(tmp_path, claim(both))) == {4: ("a", "b")}
 
 
 @pytest.mark.parametrize(

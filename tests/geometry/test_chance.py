@@ -41,6 +41,11 @@ def test_subspaces_that_must_meet(d, p, q):
     assert np.abs(np.median(angles, axis=0) - chance).max() < 6
 
 
+def test_a_subspace_as_large_as_the_whole_holds_every_other():
+    assert overlap_chance(4, 4, 2) == overlap_chance(4, 6, 2) == 1
+    assert overlap_chance(8, 2, 6) == 0.75
+
+
 def test_angles_of_several_pairs_stand_beside_those_that_have_fewer():
     found = angle_chances(20, np.array([2.0, 4.0, 2.0, 3.0]), np.array([3.0, 3.0, 3.0, 1.0]))
     assert found.shape == (4, 3)

@@ -37,6 +37,7 @@ def cases():
         "columns twice": ([twice, other], [1.0, 1.0]),
         "a zero": ([one, zero], [1.0, 1.0]),
         "more rank than rows": ([factors(rng, 8, 12, 4) for _ in range(5)], [1.0, 0.5, 0.25, -1.0, 2.0]),
+        "more rank than columns": ([factors(rng, 12, 8, 4) for _ in range(5)], [1.0, 0.5, 0.25, -1.0, 2.0]),
         "one alone": ([one], [0.7]),
     }
 

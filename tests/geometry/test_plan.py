@@ -33,7 +33,9 @@ def threads():
 )
 def test_threads_share_the_room_there_is_on_a_cpu(threads, cores, d, width, workers, each):
     threads(cores)
-    assert plan("cpu", d, width) == (2**23, workers, each)
+    found = plan("cpu", d, width)
+    assert found == (2**23, workers, each)
+    assert {type(number) for number in found} == {int}
     assert workers * 2**23 * 2 * 8 <= 2**29
 
 

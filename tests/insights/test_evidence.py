@@ -221,6 +221,7 @@ def test_answers_need_both_accuracies():
 
 
 def test_numbers_in_words():
+    assert [floored(0.3 - off) for off in (5e-12, 1.5e-11)] == ["0.30", "0.29"]
     assert [floored(value) for value in (0.998, 0.95, 0.29, 1.0, -0.001)] == ["0.99", "0.95", "0.29", "1.00", "−0.01"]
     chances = (nan, 0.0, 0.0004, 0.0005, 0.0999, 0.1, -0.0001, -0.2)
     assert [level(chance) for chance in chances] == ["", "0.00", "0.00", "0.0005", "0.1", "0.10", "0.00", "−0.20"]

@@ -158,6 +158,16 @@ def test_a_larger_cluster_weighs_by_its_members():
     assert found == (2, 1, 0, 3)
 
 
+def test_the_mean_of_a_joined_group_is_no_sum():
+    """c is at .31 and .29 to a and b, and at .45 and .5 to d and e, which are joined first and then with c."""
+    s = np.eye(5)
+    for (i, j), value in {
+        (0, 1): 0.9, (3, 4): 0.8, (0, 2): 0.31, (1, 2): 0.29, (2, 3): 0.45, (2, 4): 0.5, (0, 3): 0.35,
+    }.items():  # fmt: skip
+        s[i, j] = s[j, i] = value
+    assert similarity_order(s) == (1, 0, 3, 4, 2)
+
+
 # What they have in common
 
 

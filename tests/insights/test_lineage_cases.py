@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from inspector.insights.lineage import kinship, lineage
+from inspector.insights.lineage import Lineage, kinship, lineage
 from inspector.insights.sensitivity import difference, spreads, variations
 from inspector.study.provenance import Origin
 from tests.insights.findings.published import study
@@ -119,6 +119,12 @@ def test_what_is_known_to_tell_two_runs_apart(origins, said):
 )
 def test_groups_of_a_start_are_in_order(overlap, groups):
     assert lineage(of_numbers([Origin()] * 4, row_space_overlap=overlap)).groups == groups
+
+
+def test_the_chance_of_a_study_is_the_largest_of_its_pairs():
+    levels = np.array([[np.nan, 0.1, 0.3], [0.1, np.nan, np.nan], [0.3, np.nan, np.nan]])
+    found = Lineage(levels, levels, levels, ("",) * 3, ())
+    assert (found.chance, found.by_chance) == (0.3, "0.10 to 0.30")
 
 
 def test_groups_are_apart_if_every_pair_is():

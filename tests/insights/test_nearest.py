@@ -157,6 +157,13 @@ def test_the_interval_needs_two_modules(values, error):
     assert nearest(study, "mine")[0].error == pytest.approx(error, nan_ok=True)
 
 
+def test_without_numbers_of_modules_the_interval_is_not_known():
+    study = written_alike((0.6,))
+    study = replace(study, blocks={key: v for key, v in study.blocks.items() if key != ("output_similarity", "module")})
+    assert np.isnan(nearest(study, "mine")[0].error)
+    assert "output similarity 0.60 (cosine" in answer(study, "mine")
+
+
 def test_a_shared_start_is_ranked_by_the_cosine():
     """The cosine if every pair is known to share its start; one pair that does not decides for all."""
     near = written_alike((0.5, 0.6), cosine=(0.8, 0.7), overlap=0.95)

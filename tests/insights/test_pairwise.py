@@ -1,6 +1,7 @@
 """A pair over the modules both adapt: the same alone and beside others, against dense vectors and closed forms."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from inspector.analysis.analyse import analyse
 from inspector.geometry.chance import angle_chance, direction_chance
 from inspector.insights.findings import findings_of
-from inspector.insights.pairwise import added, pair_chance, pair_interference, shared
+from inspector.insights.pairwise import added, pair_chance, pair_interference, shared, within_bases
 from inspector.report.context import Context
 from inspector.report.document import Bars
 from inspector.report.sections import subspaces
@@ -44,11 +45,37 @@ def test_chance_of_a_pair_is_the_same_alone_and_beside_others(metric):
     np.testing.assert_allclose(expected, np.atleast_1d(alone.block(f"{metric}_chance", "global")[0]), rtol=1e-14)
 
 
+def test_a_module_that_one_did_not_move_has_no_chance():
+    """v of b is zero: q alone counts, 3/24."""
+    one, other = random_adapter("a", 1), random_adapter("b", 2)
+    still = adapter(
+        "b", {m: (B * (m.projection == "q_proj"), A) for m, (B, A) in ((m, other.load(m)) for m in other.modules)}
+    )
+    study = analyse([one, still], SETTINGS)
+    assert pair_chance(study, "subspace_overlap", 0, 1) == pytest.approx(3 / 24)
+    assert pair_chance(study, "u1", 0, 1) == pytest.approx(direction_chance(24))
+
+
 def test_without_a_chance_level_there_is_one_number_that_is_not_known():
     study = analyse([random_adapter("a", 1), random_adapter("b", 2)], SETTINGS)
     found = pair_chance(study, "cosine", 0, 1)
     assert found.shape == (1,)
     assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize(
+    ("bases", "known"),
+    [(("x/a", "x/b", "x/b"), {(1, 2)}), (("x/a", "y/a", "x/b"), {(0, 1)}), (("x/a", "x/b", "x/c"), set()),
+     (("x/a", "", "x/a"), {(0, 1), (0, 2), (1, 2)}), (("x/a", "", "x/b"), {(0, 1), (1, 2)})],
+)  # fmt: skip
+def test_no_number_counts_between_adapters_of_different_bases(bases, known):
+    study = analyse([random_adapter(name, n) for n, name in enumerate("abc")], SETTINGS)
+    infos = tuple(replace(info, base=base) for info, base in zip(study.adapters, bases, strict=True))
+    found = within_bases(replace(study, adapters=infos))
+    for metric in ("cosine", "u1", "energy_ratio"):
+        block = found.block(metric, "global")[:, :, 0]
+        assert {(i, j) for i, j in combinations(range(3), 2) if np.isfinite(block[i, j])} == known
+    np.testing.assert_array_equal(found.block("norm", "global"), study.block("norm", "global"))
 
 
 def test_a_sum_is_of_norms_and_cosines_of_modules():

@@ -111,9 +111,18 @@ def test_batches_and_the_other_probe_change_no_number(opened, monkeypatch):
                 np.testing.assert_allclose(block, whole.block(metric, "global"), atol=1e-5)
 
 
-def test_norms_and_intruders_are_those_of_dense_weights(opened, folder):
+def test_depths_are_measured_over_fewer_prompts_than_cka_needs(opened):
     adapters, study = opened
-    found = Prober().run(adapters, study, replace(ASKED, probes=("intruders",)))
+    found = Prober().run(adapters, study, replace(ASKED, probes=("lens",), limit=2))
+    assert found.probe("lens").examples == 2
+    assert np.isfinite(found.block("lens_depth", "global")).all()
+
+
+@pytest.mark.parametrize(("top", "epsilon"), [(10, 0.5), (4, 0.7)])
+def test_norms_and_intruders_are_those_of_dense_weights(opened, folder, top, epsilon):
+    adapters, study = opened
+    found = Prober().run(adapters, study, replace(ASKED, probes=("intruders",), top=top, epsilon=epsilon))
+    assert found.probe("intruders").detail == f"top {top}, ε {epsilon}"
     bare, _ = updated(folder, None)
     counts = np.full((2, 3, len(study.modules)), np.nan)
     for m, id_ in enumerate(study.modules):
@@ -122,9 +131,9 @@ def test_norms_and_intruders_are_those_of_dense_weights(opened, folder):
         U0 = torch.linalg.svd(W, full_matrices=False).U
         for i, one in enumerate(adapters):
             if id_ in one.modules:
-                along = U0.T @ torch.linalg.svd(W + updated(folder, one)[1][id_]).U[:, :10]
-                counts[0, i, m] = (along.abs().max(0).values < 0.5).sum()
-                counts[1, i, m] = (along[:10].norm(dim=0) < 0.5).sum()
+                along = U0.T @ torch.linalg.svd(W + updated(folder, one)[1][id_]).U[:, :top]
+                counts[0, i, m] = (along.abs().max(0).values < epsilon).sum()
+                counts[1, i, m] = (along[:top].norm(dim=0) < epsilon).sum()
     assert np.nanmax(counts) > np.nanmin(counts)
     np.testing.assert_array_equal(found.block("intruder_dimensions", "module"), counts[0])
     np.testing.assert_array_equal(found.block("intruder_dimensions_subspace", "module"), counts[1])

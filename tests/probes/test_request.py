@@ -157,6 +157,14 @@ def test_how_many_prompts_a_probe_reads_unless_it_is_told(tmp_path):
     assert replace(asked, probes=("cka",), limit=4).checked([]).limit == 4
 
 
+def test_what_is_not_on_this_machine_is_not_looked_for(three, prompts):
+    """Neither prompts of the Hub, nor those of a probe that reads none."""
+    Request(("lmc", "cka", "lens", "accuracy"), prompts="gsm8k").refuse_unknown(three)
+    Request(("intruders", "lens"), prompts=prompts).refuse_unknown(three)
+    with pytest.raises(InspectorError, match="nowhere"):
+        Request(("intruders", "lens"), prompts="nowhere.jsonl").refuse_unknown(three)
+
+
 def test_completions_count_as_prompts_do(three, tmp_path):
     """30 + 6 characters, and 21 of a completion: 19 tokens, and 30 of the template."""
     lines = [{"question": f"{n}" * 30, "answer": "123456", "completion": "x" * 21} for n in range(2)]

@@ -10,7 +10,7 @@ import torch
 
 from inspector.adapters.opening import open_sources
 from inspector.analysis.analyse import analyse
-from inspector.base_model import hidden, smollm2
+from inspector.base_model import answer_loss, hidden, smollm2
 from inspector.common.cache import Cache
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.probes import connectivity
@@ -51,6 +51,9 @@ def test_every_probe_fills_its_blocks(opened):
     assert found.block("cka_base", "layer").shape == (3, 2)
     assert np.isfinite(found.block("lens_depth", "global")).all()
     assert np.isfinite(found.block("intruder_dimensions", "module")).all()
+    for metric in ("base_share_left", "base_share_left_chance", "base_share_right", "base_share_right_chance"):
+        assert np.isfinite(found.block(metric, "layer")).all()
+    assert np.isfinite(found.block("intruder_dimensions_epsilon", "global")).all()
     assert found.layers == (0, 1)
     assert {info.probe for info in found.probes} == {"weights", "lmc", "cka", "lens", "intruders"}
     assert len(parts) > 10, "points appear as they are computed"
@@ -64,6 +67,9 @@ def test_the_time_left_is_of_the_whole_run_once_every_part_has_run_here(opened):
         told = []
         Prober().run(adapters, study, replace(both, limit=limit), progress=lambda *step: told.append(step))
         uncounted = [text for text, *counted in told if counted == [0, 0]]
+        for part in ("part 1", "part 2"):
+            done = [(at, total) for text, at, total in told if text.startswith(part)]
+            assert [at == total for at, total in done] == [False] * (len(done) - 1) + [True], "the end comes last"
         assert uncounted == [f"looking for {adapters[0].info.base}", "loading the base", "attaching the adapters"]
         return [text for text, *_ in told if text.startswith("part")]
 
@@ -181,15 +187,15 @@ def test_cancel_keeps_what_is_finished(opened):
 
 def test_out_of_memory_is_noted_in_the_results(opened, monkeypatch):
     adapters, study = opened
-    real = connectivity._summed
+    real = answer_loss._of_batch
 
-    def small(model, examples, filler):
+    def small(attached, examples, filler):
         if len(examples) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(model, examples, filler)
+        return real(attached, examples, filler)
 
     plain = Prober().run(adapters, study, replace(LMC, batch=2)).block("lmc_loss", "global")
-    monkeypatch.setattr(connectivity, "_summed", small)
+    monkeypatch.setattr(answer_loss, "_of_batch", small)
     monkeypatch.setattr(Cache, "load", lambda *_a: None)
     notes = []
     found = Prober().run(adapters, study, LMC, note=notes.append)

@@ -54,6 +54,7 @@ def test_rows_are_distinct_by_the_tokens_up_to_them():
     assert distinct(prompts, Template(1, 1), each_token=False) == (3, 3)
     assert distinct([*prompts, prompts[0]], Template(1, 1), each_token=False) == (3, 4)
     assert distinct(prompts, Template(), each_token=True) == (8 + 3, 15), "the bracket once, each end of its own"
+    assert distinct(encoded("ababab", "aabbab", "babbaa"), Template(), each_token=True) == (6 + 5 + 6, 18)
 
 
 def test_words():

@@ -14,6 +14,7 @@ ORTHOGONAL = ("orthogonal_fraction_global", "orthogonal_fraction_module")
 RANKS = ("effective_rank", "effective_rank_energy", "participation_ratio", "stable_rank", "rank_90")
 SPECTRUM = ("singular_value", "singular_value_share", "spectral_gap")
 INTRUDERS = ("intruder_dimensions", "intruder_dimensions_subspace")
+SHARES = ("base_share_left", "base_share_right")
 NORMS = ("norm", "norm_share", "base_norm", "norm_relative")
 LENS = ("lens_depth", "lens_depth_base", "lens_depth_last", "lens_depth_last_base")
 MERGED = ("merge_weight", "sum_norm", "sum_singular_value", "sum_rank")
@@ -37,23 +38,28 @@ def where(**fields):
     ("fields", "metrics"),
     [
         ({"scale": 90}, (*ANGLES, *chances(*ANGLES), *QUARTILES)),
-        ({"scale": 10}, INTRUDERS),
+        ({"scale": 10}, (*INTRUDERS, "intruder_dimensions_epsilon")),
         ({"scale": None}, (
             *NORMS, *SPECTRUM, *RANKS, "effective_rank_share", *chances(*ALIKE), *MERGED, *LENS, "mcnemar_wins",
         )),
         ({"range": (-1, 1)}, ("cosine",)),
-        ({"range": (0, 1)}, ("energy_left_out", "effective_rank_share", *ALIKE, *ORTHOGONAL)),
+        ({"range": (0, 1)}, (
+            "energy_left_out", "effective_rank_share", *ALIKE, *ORTHOGONAL, *SHARES, *chances(*SHARES),
+        )),
         ({"range": (0, 2)}, ("energy_ratio",)),
         ({"range": (0, 90)}, (*ANGLES, *QUARTILES)),
-        ({"range": (0, 10)}, INTRUDERS),
+        ({"range": (0, 10)}, (*INTRUDERS, "intruder_dimensions_epsilon")),
         ({"diagonal": 1}, ("cosine", *ALIKE)),
         ({"diagonal": 0}, (*ANGLES, *QUARTILES, *ORTHOGONAL)),
         ({"diagonal": 2}, ("energy_ratio",)),
-        ({"side": "right"}, (*RIGHT, *chances(*RIGHT), *QUARTILES[2:])),
+        ({"side": "right"}, (*RIGHT, *chances(*RIGHT), *QUARTILES[2:], SHARES[1], *chances(SHARES[1]))),
         ({"one_side": True}, (*ANGLES, *chances(*ANGLES), *QUARTILES)),
         ({"top_k": True}, (*TOP, *chances(*TOP), *QUARTILES)),
         ({"index": "alpha"}, ("lmc_loss", "lmc_loss_rollouts")),
-        ({"index": "k"}, (*SPECTRUM, *ANGLES, *chances(*ANGLES), *QUARTILES, "sum_singular_value", "sum_energy_kept")),
+        ({"index": "k"}, (
+            *SPECTRUM, *ANGLES, *chances(*ANGLES), *QUARTILES, "sum_singular_value", "sum_energy_kept",
+            "intruder_dimensions_k", "intruder_dimensions_epsilon",
+        )),
         ({"aggregate": "stacked"}, STACKED),
         ({"aggregate": "median"}, (*ANGLES, *chances(*ANGLES))),
     ],
@@ -87,10 +93,10 @@ def test_a_chance_level_is_of_its_metric(metric):
         ("map", ("cosine", *ALIKE[:4], *ALIKE[5:], *ORTHOGONAL)),
         ("layers", (
             "cosine", "u1", "v1", "principal_angle", *ALIKE[2:4], *ALIKE[5:], *ORTHOGONAL, "energy_ratio", "norm",
-            *RANKS, "norm_relative", *INTRUDERS, "effective_rank_share",
+            *RANKS, "norm_relative", *INTRUDERS, "effective_rank_share", *SHARES,
         )),
         ("size", (*RANKS, "effective_rank_share")),
-        ("base", ("norm_relative", *INTRUDERS)),
+        ("base", ("norm_relative", *INTRUDERS, *SHARES)),
         ("cka", ("cka_debiased", "cka", "cka_debiased_base", "cka_base")),
         ("glance", (
             "cosine", "u1", "v1", "subspace_overlap", *ORTHOGONAL, "norm", "effective_rank", "energy_left_out",

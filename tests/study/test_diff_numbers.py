@@ -63,7 +63,9 @@ def _unit(metric, old, new):
     definition = DEFINITIONS[metric]
     if definition.unit == "°":
         return 90
-    if metric in {"intruder_dimensions", "intruder_dimensions_subspace"}:
+    if metric == "intruder_dimensions_k":
+        return 20
+    if metric.startswith("intruder_dimensions"):
         return 10
     bounded = {"energy_left_out"}
     own = (

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from inspector.claims.verdicts import evaluate
-from inspector.tables.claims import counts, print_table, summary, written
-from tests.claims.studies import Numbers, claim, claims
+from inspector.tables.claims import as_json, as_junit, counts, print_table, summary, written
+from tests.claims.studies import HEAD, Numbers, claim, claims
 
 
 @pytest.fixture
@@ -140,3 +140,34 @@ def test_what_was_measured_has_sixteen_columns_on_any_terminal(tmp_path, monkeyp
     print_table(found, evaluate(found, [study]), "")
     said = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     assert "0.5 against 0.25  does not hold" in said
+
+
+def test_what_is_about_unpublished_adapters_stands_apart(tmp_path):
+    head = HEAD.replace("claims:", "left_out: [nothing measures this]\nclaims:")
+    end = "metric: cosine; pairs: [[a, b]]; relation: at most; value: 0.5"
+    text = claim(f"{end}; contradicts: [other]", "own") + claim(f"{end}; unpublished: yes; limits: [not this]", "other")
+    found = claims(tmp_path, text, head)
+    outcomes = evaluate(found, [Numbers().put("cosine", 0.75, "a", "b").study()])
+    said = written(found, outcomes, "table")
+    assert (
+        "1 claim: 1 does not hold. 1 claim about unpublished adapters, which others do not refute: 1 does not hold.\n"
+        in said
+    )
+    assert "0.75       does not hold (stand-ins)" in said
+    assert "  own (≤ 0.5: does not hold) against other (≤ 0.5: does not hold)\n" in said
+    assert "What a verdict does not tell:\n  other: not this\n" in said
+    assert said.endswith("that nothing here measures:\n  nothing measures this\n")
+    document = json.loads(as_json(found, outcomes))
+    assert [document[f"counts{apart}"]["does not hold"] for apart in ("", "_unpublished")] == [1, 1]
+    assert [one["unpublished"] for one in document["claims"]] == [False, True]
+    suite = ET.fromstring(as_junit(found, outcomes))
+    assert (suite.get("failures"), [case.find("failure") is not None for case in suite]) == ("1", [True, False])
+
+
+def test_facts_filters_and_second_selectors_in_json(tmp_path):
+    fields = "metric: norm; adapters: all; where: {rank: 4}; with: {metric: rank}; statistic: correlation"
+    found = claims(tmp_path, claim(f"{fields}; relation: at least; value: 0"))
+    (one,) = json.loads(as_json(found, evaluate(found, [Numbers().put("norm", 1, "a").study()])))["claims"]
+    assert one["selector"]["where"] == {"rank": [4]}
+    assert one["with"]["metrics"] == ["rank"]
+    assert one["reason"] == "no open adapter is one of rank 4"

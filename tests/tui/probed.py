@@ -93,6 +93,12 @@ def with_weights(study: Study, seed: int = 3) -> Study:
     blocks = {
         ("intruder_dimensions", "module"): rng.integers(0, 4, shape).astype(float),
         ("intruder_dimensions_subspace", "module"): rng.integers(0, 2, shape).astype(float),
+        ("intruder_dimensions_k", "module"): np.cumsum(rng.uniform(size=(*shape, 20)) < 0.2, -1).astype(float),
+        ("intruder_dimensions_epsilon", "module"): np.sort(rng.integers(0, 11, (*shape, 9)), -1).astype(float),
+        ("base_share_left", "module"): rng.uniform(0.02, 0.3, shape),
+        ("base_share_right", "module"): rng.uniform(0.01, 0.1, shape),
+        ("base_share_left_chance", "module"): rng.uniform(0.02, 0.05, shape[1]),
+        ("base_share_right_chance", "module"): rng.uniform(0.01, 0.02, shape[1]),
     }
     return merged(study, info("intruders", "", 0), blocks)
 

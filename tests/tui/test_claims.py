@@ -270,3 +270,19 @@ async def test_copied_commands_read_as_the_app_did(toy):
         for view in ("claims", "merge", "map"):
             app.state.view = view
             assert app.view.shell_command(app.state)[-4:] == ["--base", "org/base", "--svd-rank", "8"]
+
+
+async def test_a_filtered_claim_about_unpublished_adapters_differs_and_shows_the_pairs_it_found(tmp_path):
+    fields = "metric: cosine; pairs: all; where: {rank: 4}; relation: at least; value: 2; unpublished: yes"
+    (tmp_path / "every.yaml").write_text(HEAD + claim(fields, "every"))
+    study = make_study(3, names=NAMES)
+    infos = (replace(a, ranks=(8,) if a.name == "sft" else (4,)) for a in study.adapters)
+    study = replace(study, adapters=tuple(infos))
+    app = InspectorApp(study=study, published=Published(str(tmp_path / "every.yaml"), show=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(app, pilot)
+        assert "≠ fails!  every" in body(app)
+        assert " 1 claim · toy · 1 unpublished" in body(app)
+        assert "of others than the unpublished adapters it is about" in " ".join(body(app).split())
+        await pilot.press("enter")
+        assert (app.state.view, app.state.row, app.state.col) == ("map", 1, 2)

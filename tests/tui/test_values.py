@@ -117,8 +117,8 @@ def test_lines_of_pairs_have_the_colour_of_the_adapter_that_differs():
 
 
 def test_names_stand_above_narrow_columns_in_lines():
-    assert stacked("offline-grpo", 4, 3) == ["offl", "ine-", "grpo"]
-    assert stacked("sft", 4, 3) == ["sft"]
+    assert stacked("offline-grpo", 4, 3) == ("offl", "ine-", "grpo")
+    assert stacked("sft", 4, 3) == ("sft",)
     assert all(cell_len(part) <= 4 for part in stacked("dpo-lr1e-4-beta0.1", 4, 3))
 
 

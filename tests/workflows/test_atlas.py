@@ -17,6 +17,7 @@ from inspector.analysis.sketching import sketch_of
 from inspector.cli.main import cli, run
 from inspector.insights import atlas as insights
 from inspector.study import sketch_pairs
+from inspector.study import sketches as sketches_file
 from inspector.study.sketches import Sketches
 from inspector.study.study import Settings
 from inspector.workflows import atlas as workflow
@@ -100,6 +101,17 @@ def test_the_neighbours_are_those_of_the_exact_cosines(opened, sketches, exact):
             assert n.cosine == pytest.approx(exact[i, n.index], abs=1e-9)
     assert total > 80
     assert hits / total >= 0.95
+
+
+@pytest.mark.parametrize("size", [1, 5, 22])
+def test_products_are_the_same_however_many_are_made_at_once(sketches, size, monkeypatch):
+    order = (21, 3, 4, 0)
+    rows = [sketches.estimate("rows", i).value for i in order]
+    cosines = [sketches.pair(i, 7) for i in order]
+    monkeypatch.setattr(sketches_file, "_TOGETHER", size)
+    again = Sketches(sketches.all)
+    np.testing.assert_allclose([again.estimate("rows", i).value for i in order], rows, atol=1e-6)
+    np.testing.assert_allclose([again.pair(i, 7) for i in order], cosines, atol=1e-6)
 
 
 def test_what_is_found(opened, sketches):

@@ -24,6 +24,7 @@ from inspector.study import sketch_file
 from inspector.study.sketches import Sketches
 from inspector.study.study import Settings
 from inspector.workflows.sketch import listed, shared
+from tests.hub_server import HubServer
 from tests.makers import TINY, random_factors, write_adapter, write_random
 
 
@@ -207,3 +208,20 @@ def test_the_row_of_a_worker(pool):
     json.dumps({name: value for name, value in row.items() if not isinstance(value, np.ndarray)})
     with pytest.raises(InspectorError, match="holds 5 adapters"):
         inspector.sketch(pool)
+
+
+def test_the_adapters_of_a_base_on_the_hub(tmp_path, monkeypatch, capsys):
+    """The most downloaded of those that name it; what is in the file already is not sketched again."""
+    out = tmp_path / "part.parquet"
+    with HubServer() as hub:
+        hub.patch(monkeypatch, tmp_path / "home")
+        for n in range(3):
+            hub.add(f"org/run{n}", write_random(tmp_path / f"run{n}", n))
+        hub.searches["base_model:adapter:org/base"] = ["org/run0", "org/run1", "org/run2"]
+        found = command("sketch", "hub:org/base", "--out", out, "--most", 2)
+        assert found.return_value == 0, found.output
+        assert "more than 2 adapters of org/base" in found.stderr
+        assert pq.read_table(out)["name"].to_pylist() == ["run0", "run1"]
+        assert "Added 1 adapter to" in command("sketch", "hub:org/base", "--out", out).stderr
+        assert run(lambda: cli.main(["sketch", "hub:org/none", "--out", str(out)], standalone_mode=False)) == 2
+        assert "no adapter that names the base 'org/none'" in capsys.readouterr().err

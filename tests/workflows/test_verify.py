@@ -289,3 +289,23 @@ def test_adapters_of_a_step_before_the_last_are_named(tmp_path):
     done = run(tmp_path / "claims.yaml")
     assert done.returncode == 0, done.stderr
     assert "Before the last step of their training: sft of step 1,000 of 1,500." in done.stderr
+
+
+def test_steps_of_a_training_are_opened_as_checkpoints_of_its_adapter(tmp_path):
+    """‖ΔW‖ at steps 10, 20 and the end as 1 : 2 : 4; other checkpoints are not measured."""
+    for step, name in ((10, "run/checkpoint-10"), (15, "run/checkpoint-15"), (20, "run/checkpoint-20"), (40, "run")):
+        scale = {10: 1, 15: 9, 20: 2, 40: 4}[step]
+        factors = {path: (scale * B, A) for path, (B, A) in random_factors(r=2, seed=1).items()}
+        write_adapter(tmp_path / name, factors)
+    file = tmp_path / "steps.yaml"
+    text = claim("metric: norm; adapters: [run]; at: [10, 20]; over: {adapters: [run]}; relation: about; "
+                 "value: [0.25, 0.5]; tolerance: 0.001", "shares")  # fmt: skip
+    text += claim("metric: cosine; pairs: [[run@10, run]]; relation: at least; value: 0.999", "direction")
+    file.write_text("title: x\nadapters: {run: ./run}\nclaims:\n" + text)
+    done = run(file)
+    assert done.returncode == 0, done.stderr
+    assert "2 claims: 2 hold." in done.stdout
+    assert "Measuring 3 adapters for 2 claims" in done.stderr
+    gone = tmp_path / "gone.yaml"
+    gone.write_text(file.read_text().replace("at: [10, 20]", "at: [10, 30]"))
+    assert "run@30 is not open" in run(gone).stdout

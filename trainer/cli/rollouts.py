@@ -46,7 +46,10 @@ _OF_SAMPLING = (
     shell_complete=BASES,
     help="Hub id, folder, or smollm2; with --server the model's name there.",
 )
-@click.option("--server", default="", metavar="URL", help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY).")
+@click.option(
+    "--server", multiple=True, metavar="URL",
+    help="Ask this OpenAI-compatible server (key: OPENAI_API_KEY). May be repeated: servers of the same models.",
+)  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Requests at a time.")
 @click.option("--per-minute", type=click.FloatRange(0), default=0.0, help="At most so many requests a minute.")
 @click.option("--body", default="", metavar="JSON", help="More fields of a request; null leaves one out.")

@@ -38,7 +38,7 @@ class Options:
     limit: int = 0
     k: int = 4
     teacher: str = ""
-    server: str = ""
+    server: tuple[str, ...] = ()
     concurrency: int = 16
     per_minute: float = 0.0
     body: str = ""

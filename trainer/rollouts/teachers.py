@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from inspector.base_model.endpoint import Body
 from inspector.base_model.served import Served
 from inspector.base_model.server import Server
+from inspector.base_model.servers import Servers, at
 from inspector.common.errors import InspectorError
 from inspector.common.foreign import ForeignError, parse_json
 from inspector.common.text import count, plain, some
@@ -55,7 +56,7 @@ class Teacher(Protocol):
 class Remote:
     """A model of a server. Draws with one seed are alike only as far as the server keeps to seeds."""
 
-    server: Server
+    server: Server | Servers
     served: Served
     """What /models says of the model."""
     per_minute: float = 0.0
@@ -138,9 +139,9 @@ class Local:
         return sorted(made, key=lambda sample: sample.index)
 
 
-def remote(url: str, name: str, concurrency: int, per_minute: float, extra: str) -> Remote:
+def remote(urls: Sequence[str], name: str, concurrency: int, per_minute: float, extra: str) -> Remote:
     """The model `name` of a server, or the only one it has. Raises InspectorError with what to do."""
-    server = Server(url, 0, concurrency, tries=_TRIES)
+    server = at(urls, 0, concurrency, tries=_TRIES)
     served = server.served()
     names = list(served)
     if not name and len(names) != 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import count, plain
+from trainer.runs.launchers import process_count
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
@@ -33,6 +34,15 @@ def numbers(text: str) -> list[int]:
             raise InspectorError(f"--gpus {plain(text, 40)!r}: write numbers, or ranges of them, such as 0-7 or 0,2.")
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
+
+
+def refuse_apart(text: str, devices: Sequence[str]) -> None:
+    """Raise InspectorError for what does not go with a GPU for each run: processes of its own, a recipe's `device`."""
+    numbers(text)
+    if process_count() > 1:
+        raise InspectorError("--gpus starts a process for each run itself: leave out torchrun, or accelerate launch.")
+    if named := next((device for device in devices if device != "auto"), ""):
+        raise InspectorError(f"--gpus and device={plain(named, 20)} both say where a run is trained: leave one out.")
 
 
 def gpus(text: str) -> list[Device]:

@@ -35,11 +35,24 @@ def search(words: str, cancelled: Callable[[], bool] = lambda: False) -> list[Fo
 
     Raises InspectorError if the Hub does not answer, and CancelledError.
     """
+    return _found("peft", MOST, "paths and the cache are still listed", words, cancelled)
 
+
+def of_base(base: str, most: int) -> list[str]:
+    """The repos that say they are adapters of a base, the most downloaded first, at most so many.
+
+    Raises InspectorError if the Hub does not answer.
+    """
+    return [found.repo for found in _found(f"base_model:adapter:{base}", most, "name repos or paths")]
+
+
+def _found(
+    tag: str, most: int, instead: str, words: str | None = None, cancelled: Callable[[], bool] = lambda: False
+) -> list[Found]:
     @quiet_hub()
     def ask() -> list[Found]:
-        models = HfApi(library_name=AGENT).list_models(search=words, filter="peft", sort="downloads", limit=MOST)
-        return [Found(plain(model.id, 200), model.downloads) for model in islice(models, MOST)]
+        models = HfApi(library_name=AGENT).list_models(search=words, filter=tag, sort="downloads", limit=most)
+        return [Found(plain(model.id, 200), model.downloads) for model in islice(models, most)]
 
     try:
         return asked(ask, cancelled)
@@ -50,7 +63,7 @@ def search(words: str, cancelled: Callable[[], bool] = lambda: False) -> list[Fo
         if isinstance(error, HfHubHTTPError):
             raise InspectorError(f"{where} answers the search with {error.response.status_code}: try later.") from error
         if unreachable(error) or constants.HF_HUB_OFFLINE:
-            raise InspectorError(f"Cannot reach {where}: paths and the cache are still listed.") from error
+            raise InspectorError(f"Cannot reach {where}: {instead}.") from error
         raise InspectorError(f"{where} does not answer a search as a Hub does: {type(error).__name__}.") from error
 
 

@@ -25,15 +25,21 @@ def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
     Complete linkage: the closest groups join first, as long as the least cosine between them suffices. One that is not
     known (NaN) does not.
     """
-    cosine = np.where(np.isnan(cosine), -np.inf, cosine)
-    groups: list[tuple[int, ...]] = [(i,) for i in range(len(cosine))]
-    while True:
-        links = [(min(cosine[i, j] for i in g for j in h), g, h) for g, h in combinations(groups, 2)]
-        near = [link for link in links if link[0] >= least]
-        if not near:
-            return [group for group in groups if len(group) > 1]
-        _, g, h = max(near)
-        groups = sorted([*(group for group in groups if group not in {g, h}), tuple(sorted(g + h))])
+    n = len(cosine)
+    link = np.where(np.isnan(cosine), -np.inf, cosine)  # of groups, each in the place of its first member
+    np.fill_diagonal(link, -np.inf)
+    best = np.array([link[i, i + 1 :].max(initial=-np.inf) for i in range(n)])
+    groups: dict[int, tuple[int, ...]] = {i: (i,) for i in range(n)}
+    while best.max(initial=-np.inf) >= least:
+        i = n - 1 - int(best[::-1].argmax())  # of equals the last
+        j = n - 1 - int(link[i, :i:-1].argmax())
+        was_best = (best >= least) & ((link[i] == best) | (link[j] == best))
+        link[i] = link[:, i] = np.minimum(link[i], link[j])
+        link[j] = link[:, j] = -np.inf
+        groups[i] = tuple(sorted(groups[i] + groups.pop(j)))
+        for k in {i, j, *np.flatnonzero(was_best).tolist()}:
+            best[k] = link[k, k + 1 :].max(initial=-np.inf)
+    return [group for _, group in sorted(groups.items()) if len(group) > 1]
 
 
 def directions(study: Study) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from inspector.base_model.attach import Attached
 from inspector.base_model.generation import Answer, Hooks, generate, room
 from inspector.base_model.served import Served
 from inspector.base_model.server import Server
+from inspector.base_model.servers import Servers
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
 from inspector.probes.accuracy.records import Run
@@ -94,7 +95,7 @@ class Remote:
     that the adapters name.
     """
 
-    server: Server
+    server: Server | Servers
     base: str
     served: Mapping[str, Served]
     """What /models said when this began."""

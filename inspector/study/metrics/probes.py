@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from inspector.study.metrics.definition import Definition, Probe, Subject
+from inspector.study.metrics.definition import FRACTION, MEAN, Definition, Probe, Side, Subject
 
 SIGNED = "intervals at the α of the maximum"
 """How barriers were measured; studies of older versions, which do not say it, took a maximum in every resample."""
@@ -133,6 +133,21 @@ def _cka(suffix: str, name: str, formula: str, trap: str, source: str) -> tuple[
     )  # fmt: skip
 
 
+def _base_share(side: Side, space: str, formula: str, width: str) -> tuple[Definition, ...]:
+    """The share of an update in the base's top subspace on one side, and its chance level."""
+    metric, title = f"base_share_{side}", f"share in the base's top {space}s"
+    return (
+        Definition(
+            metric, title, "adapter", "", formula, MEAN, "below chance says as much as above it: ΔW avoids them",
+            probe="intruders", range=FRACTION, side=side, shown=("layers", "base"),
+        ),
+        Definition(
+            f"{metric}_chance", f"{title}, by chance", "none", "", f"10/{width}, the share of random directions", MEAN,
+            probe="intruders", range=FRACTION, side=side, beside=True, level_of=metric,
+        ),
+    )  # fmt: skip
+
+
 PROBES: tuple[Definition, ...] = (
     Definition(
         "base_norm", "norm of the base ‖W₀‖", "none", "", "‖W₀‖_F of the base weights the adapters change",
@@ -157,6 +172,20 @@ PROBES: tuple[Definition, ...] = (
         "ε = 0.5 unless a set of claims asks for others",
         "mean over the scope's modules", probe="intruders", range=(0.0, 10.0), scale=10.0, shown=("layers", "base"),
     ),
+    Definition(
+        "intruder_dimensions_k", "intruders among the top k", "adapter", "",
+        "how many of the top k left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < 0.5, k to 20",
+        "mean over the scope's modules", "one k says little: read the curve", "Shuttleworth et al. 2024", index="k",
+        probe="intruders", range=(0.0, 20.0), scale=20.0,
+    ),
+    Definition(
+        "intruder_dimensions_epsilon", "intruders below ε", "adapter", "",
+        "how many of the top 10 left singular vectors u of W₀+ΔW have max_j |⟨u, u_j(W₀)⟩| < ε, ε = k/10",
+        "mean over the scope's modules", "0.5 is a convention: read the curve", "Shuttleworth et al. 2024", index="k",
+        probe="intruders", range=(0.0, 10.0), scale=10.0,
+    ),
+    *_base_share("left", "output", "‖U₁₀(W₀)ᵀΔW‖²_F / ‖ΔW‖²_F, U₁₀ the base's top 10 left singular vectors", "d_out"),
+    *_base_share("right", "input", "‖ΔW V₁₀(W₀)‖²_F / ‖ΔW‖²_F, V₁₀ the base's top 10 right singular vectors", "d_in"),
     *(definition for suffix, loss in LOSSES.items() for definition in _connectivity(suffix, loss)),
     *_cka(
         "_debiased", " (debiased)",

@@ -123,8 +123,8 @@ class MapView(View):
     def paint(self, state: AppState, area: Area) -> list[Strip]:
         rows = [at for block in self.blocks(state) for at in block]
         starts = frozenset(accumulate(len(block) for block in self.blocks(state)[:-1]))
-        short = labels(state.names).at(_NAME)
-        names = tuple(("*" if at == state.reference_at else "") + short[at] for at in rows)
+        short, reference = labels(state.names).at(_NAME), state.reference_at
+        names = tuple(("*" if at == reference else "") + short[at] for at in rows)
         panels = [self._panel(state, state.metric, rows)]
         if area.width >= TWO_PANES and (beside := _beside(state)):
             both = [*panels, self._panel(state, beside, rows)]

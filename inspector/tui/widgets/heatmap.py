@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -88,7 +89,8 @@ def layout(names: Sequence[str], starts: frozenset[int], area: Area, panels: int
                   gaps, down and bool(gaps))  # fmt: skip
 
 
-def stacked(name: str, width: int, most: int) -> list[str]:
+@lru_cache(maxsize=4096)
+def stacked(name: str, width: int, most: int) -> tuple[str, ...]:
     """A name in lines of at most `width` cells, broken behind `-_. ` or anywhere; else cut in its middle."""
     lines = [""]
     for word in re.findall(r"[^-_. ]*[-_. ]?", name):
@@ -97,7 +99,7 @@ def stacked(name: str, width: int, most: int) -> list[str]:
         _fill(lines, word, width)
     if len(lines) > most:
         _fill(lines := [""], labels([name]).at(max(width * most, _LEAST))[0], width)
-    return lines[:most]
+    return tuple(lines[:most])
 
 
 def _fill(lines: list[str], text: str, width: int) -> None:
@@ -167,15 +169,15 @@ class Heatmap:
     def _header(self, panels: Sequence[Panel], names: Sequence[str], at: int, form: Layout, ink: Ink) -> list[Line]:
         """Names in lines of their own, the last of them lowest; else the numbers of the rows."""
         height = max(form.header, 1)
-        texts = [stacked(name, form.cell - 1, form.header) if form.header else [str(n + 1)]
-                 for n, name in enumerate(names)]  # fmt: skip
+        shown = range(self.first, self.first + form.cols)
+        texts = {c: stacked(names[c], form.cell - 1, form.header) if form.header else (str(c + 1),) for c in shown}
         lines = []
         for y in range(height):
             line = Line()
             for panel in range(len(panels)):
                 for c, start in self._columns(panel, form):
                     line.pad(start)
-                    text = ([""] * (height - len(texts[c])) + texts[c])[y]
+                    text = (("",) * (height - len(texts[c])) + texts[c])[y]
                     style = ink.accent if c == at else ink.dim
                     line.add(left(f" {text}", form.cell) if form.cell < _ROOMY else centre(text, form.cell), style)
             lines.append(line)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - the sentences stand whole
 
+import time
 from itertools import combinations
 
 import numpy as np
@@ -234,3 +235,38 @@ def test_a_dip_is_of_the_mean_and_names_the_pair_that_parts_most():
 )
 def test_the_layer_in_which_two_that_are_apart_come_nearest(layers, where):
     assert said("ab", 0.05, layers) == [f"a stands apart: its largest cosine is 0.05, to b{where}"]
+
+
+def by_definition(cosine, least):
+    """Complete linkage, every link of every step worked out anew; of equal links the last."""
+    groups = [(i,) for i in range(len(cosine))]
+    while True:
+        links = [(cosine[np.ix_(g, h)].min(), g, h) for g, h in combinations(groups, 2)]
+        near = [link for link in links if link[0] >= least]
+        if not near:
+            return [group for group in groups if len(group) > 1]
+        _, g, h = max(near)
+        groups = sorted([*(group for group in groups if group not in {g, h}), tuple(sorted(g + h))])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clusters_are_those_of_the_definition(seed):
+    """Also among equal cosines, and where some are not known."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(11, 3))
+    cosine = vectors @ vectors.T / 4
+    cosine = np.round(cosine, 1) if seed % 2 else cosine
+    unknown = np.triu(rng.random(cosine.shape) < 0.1)
+    cosine[unknown | unknown.T] = np.nan
+    known = np.where(np.isnan(cosine), -np.inf, cosine)
+    for least in (0.0, 0.3, 0.7):
+        assert clusters(cosine, least) == by_definition(known, least)
+
+
+def test_clusters_of_a_thousand_take_no_time():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50, 64)).repeat(20, 0) + 0.3 * rng.normal(size=(1000, 64))
+    vectors /= np.linalg.norm(vectors, axis=1)[:, None]
+    started = time.process_time()
+    assert [len(group) for group in clusters(vectors @ vectors.T, 0.7)] == [20] * 50
+    assert time.process_time() - started < 2

@@ -43,6 +43,10 @@ def paths(curves, alphas=None, suffix=""):
         ((4, 3.9, 1, 2), "! Between b and a the loss goes from 4.00 (b) to 2.00 (a) … above the endpoints' mean and above the chord"),
         ((2, 1.97, 3.9, 4), "! Between b and a the loss goes from 2.00 (b) to 4.00 (a) monotonically"),  # a step back below 1 %
         ((4, 3.9, 1.97, 2), "! Between b and a the loss goes from 4.00 (b) to 2.00 (a) monotonically"),
+        ((100, 150, 148, 200), "! Between b and a the loss goes from 100.00 (b) to 200.00 (a) monotonically"),  # by 1 %
+        ((100, 150, 147.9, 200), "! Between b and a the loss goes from 100.00 (b) to 200.00 (a)"),
+        ((200, 148, 150, 100), "! Between b and a the loss goes from 200.00 (b) to 100.00 (a) monotonically"),
+        ((200, 147.9, 150, 100), "! Between b and a the loss goes from 200.00 (b) to 100.00 (a)"),
         ((2, NAN, 5, 2), "A barrier parts b and a by every definition: the loss goes from 2.00 (b) to 2.00 (a), 5.00 on the way."),
         ((NAN, 3, 2), ""),
         ((2, 3, NAN), ""),

@@ -186,6 +186,21 @@ def test_checkpoints_of_one_folder(sources, groups, told):
         assert len(one.numbers) == int(told[0]) - 1
 
 
+@pytest.mark.parametrize(
+    ("outputs", "whence"),
+    [
+        ((0.1, 0.1, 0.1), "so more than one run wrote there"),
+        ((0.1, 0.5, 0.1), "yet write to like outputs: more than one run wrote there, or one was merged or factored anew between them"),
+    ],
+)  # fmt: skip
+def test_starts_that_write_to_like_outputs_may_be_of_one_run(outputs, whence):
+    pairs = list(combinations("abc", 2))
+    found = kin("abc", [], [f"/x/checkpoint-{n}" for n in range(3)])
+    alike = study(tuple("abc"), output_similarity=dict(zip(pairs, outputs, strict=True)))
+    (text,) = texts(replace(found, blocks=found.blocks | alike.blocks), "runs")
+    assert text == f"The checkpoints of one folder come from 3 different starts, {whence}: a; b; c."
+
+
 def test_a_chain_of_runs_is_one_group_in_the_order_of_the_study():
     names = "abcdef"
     chain = "cafbde"

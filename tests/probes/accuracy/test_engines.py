@@ -47,6 +47,7 @@ def test_an_answer_here_is_of_base_device_type_and_length():
     run = local().run("sums", "a", "x")
     assert (run.task, run.base_digest, run.adapter_digest) == ("sums", "d", "x")
     assert run.settings == "transformers, cuda, F32, greedy, at most 64 new tokens"
+    assert local().batch == 0
     assert local("cpu").run("sums", "a", "x").settings.startswith("transformers, cpu, F32")
     info = local().info()
     assert (info.probe, info.base, info.base_digest, info.device, info.dtype) == (

@@ -165,9 +165,33 @@ def test_partial_results_come_once_a_second_and_speeds_four_times(adapters, tmp_
         now[0] += later
         found.append(speed.due())
     assert found == [False, True, False, True]
+    assert speed.text == "", "none yet"
+    at_once = _Speed()
+    at_once.add(3)
+    assert at_once.text == "", "in no time"
     speed.add(20)
     speed.add(37)
     assert speed.text == ", 100 tokens/s"
+
+
+def test_tokens_of_an_answer_that_is_not_done_show_as_speed(adapters, tmp_path, here, monkeypatch):
+    """20 tokens every 0.2 s: told from a quarter of a second on, and then not before the next one."""
+    now, told = [100.0], []
+    monkeypatch.setattr("inspector.probes.accuracy.measure.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Stepping(Fake):
+        def answers(self, name, prompts, hooks):
+            for _ in range(4):
+                now[0] += 0.2
+                hooks.step(20)
+            yield from super().answers(name, prompts, hooks)
+
+    ran(
+        Stepping(solver), adapters[:1], task(1), tmp_path, progress=lambda text, done, _total: told.append((done, text))
+    )
+    assert [text for done, text in told if not done] == [
+        "tiny: 0 of 1", "tiny: 0 of 1, 100 tokens/s", "tiny: 0 of 1, 100 tokens/s",
+    ]  # fmt: skip
 
 
 def test_a_larger_limit_asks_only_what_is_new(adapters, tmp_path, here):

@@ -34,6 +34,7 @@ OWN = "Rewards are not 1 and 0 alone: RIFT takes each row's own, "
         (Rift(), [1, 0], "aa", ""),
         (Rift(), [0, 0], "aa", NOTHING),
         (RiftLinear(0.2), [1, 1], "ab", SFT_HERE),
+        (RiftLinear(0.2), [1, 0.5], "ab", ""),
         (OfflineGrpo(), [1, 0, 1], "aab", ""),
         (OfflineGrpo(), [1, 1, 0], "aab", TIMES),
         (KraftonPost(), [0, 0, 0], "aab", f"{UNMIXED}b alone teaches here."),

@@ -13,8 +13,9 @@ from tests.trainer.rollout_rows import lists
 from trainer.methods import METHODS, method
 from trainer.methods.krafton import KraftonCode
 from trainer.methods.rewards import group_means, pairs, statistics
+from trainer.methods.rewards import pairs as pairs_of
 from trainer.methods.weighted import Dft, OfflineGrpo, Rft, Rift, RiftLinear, Sft
-from trainer.objectives.examples import by_length, examples, order, refuse_unlearnable, taken, widest
+from trainer.objectives.examples import Examples, by_length, examples, order, refuse_unlearnable, taken, widest
 from trainer.objectives.groups import Groups, Place
 from trainer.objectives.preference import turned
 from trainer.objectives.weighted import kl, token_mean
@@ -128,6 +129,13 @@ def test_pairs_and_labels_are_of_rows_that_are_learned():
     assert (found.noun, found.tokens) == ("row", (5, 7, 7, 3, 7))
 
 
+def test_one_pair_a_group_or_all():
+    given = rows((1.0, "a", 2, 3), (0.0, "a", 2, 2), (0.5, "a", 2, 4), (1.0, "a", 2, 1))
+    one, every = (len(examples(method("dpo"), Recipe().where(pairs=pairs), given)) for pairs in ("one", "all"))
+    assert one < every
+    assert every == len(pairs_of([1.0, 0.0, 0.5, 1.0], list("aaaa"), every=True))
+
+
 def test_groups_of_two_prompts_are_refused():
     given = tuple(Row(np.array([1, n, 3], np.int32), 2, 1.0 - n, "g") for n in (0, 1))
     with pytest.raises(InspectorError, match="Group 'g' holds answers to different prompts"):
@@ -221,6 +229,13 @@ def _refused(name, some):
         right = sum(r > 0 for r, _ in some)
         return f"({len(some)} rows, {right} of them right, {len({g for _, g in some})} groups)" in str(error)
     return False
+
+
+def test_the_longest_pair_is_as_long_as_its_longer_answer_on_both_sides():
+    columns = {"prompt_ids": [[1] * 3, [1] * 9], "chosen_ids": [[2] * 2, [2]], "rejected_ids": [[3] * 7, [3]]}
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 20))) == 2 * (3 + 7)
+    columns["chosen_ids"][1] = [2] * 4
+    assert widest(method("dpo"), Recipe(), Examples(columns, "pair", (15, 23))) == 2 * (9 + 4)
 
 
 def test_orders():

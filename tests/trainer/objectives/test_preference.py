@@ -83,6 +83,11 @@ def test_the_published_formula_off_the_start(base, file, tmp_path, name, formula
     assert caught.loss == nats(value.item())
     assert close(wanted, caught.gradient)
     assert {"rewards/margins", "rewards/accuracies", "num_tokens"} <= caught.logs.keys()
+    if variant == "sum":
+        s = scores(made(base, name, file, tmp_path, shift=0.3, variant=variant))
+        apart = (s["w"] - s["rw"]) - (s["l"] - s["rl"])
+        assert caught.logs["rewards/margins"] == pytest.approx(0.1 * apart.mean().item(), rel=1e-3)
+        assert caught.logs["rewards/accuracies"] == pytest.approx((apart > 0).float().mean().item())
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo", "ipo-sum", "simpo"])

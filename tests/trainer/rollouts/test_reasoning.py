@@ -94,7 +94,7 @@ def chat(monkeypatch, tmp_path):
 
 
 def drawn(chat, out="r.jsonl"):
-    assert sample(Options("sums.jsonl", Path(out), k=2, server=chat.url)) == 0
+    assert sample(Options("sums.jsonl", Path(out), k=2, server=(chat.url,))) == 0
     return read_rollouts(out)
 
 

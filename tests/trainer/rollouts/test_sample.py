@@ -10,6 +10,7 @@ from inspector.base_model.generation import Hooks
 from inspector.common.errors import CancelledError, InspectorError
 from inspector.tasks.grading import Grader, correct
 from tests.base_model.chat_server import ChatServer, Fault
+from tests.base_model.test_servers import die_after
 from tests.trainer.rollout_rows import jsonl, rollout, undated
 from trainer.rollouts.row_file import RowFile
 from trainer.rollouts.sample import Options, sample, working_file
@@ -44,7 +45,7 @@ def run(tmp_path, chat, monkeypatch):
     jsonl(tmp_path / "sums.jsonl", [{"question": f"{n} + 1 = ?", "answer": f"{n + 1}"} for n in range(SIZE)])
 
     def go(out="r.jsonl", task="sums.jsonl", **more):
-        return sample(Options(**{"task": task, "out": Path(out), "k": 3, "server": chat.url} | more))
+        return sample(Options(**{"task": task, "out": Path(out), "k": 3, "server": (chat.url,)} | more))
 
     return go
 
@@ -54,6 +55,15 @@ def places(path="r.jsonl"):
 
 
 EVERY = Counter((n, k) for n in range(SIZE) for k in range(3))
+
+
+def test_of_two_servers_one_dies(run, chat, capsys):
+    with ChatServer(("big",), solver) as other:
+        die_after(other, 4)
+        assert run(server=(chat.url, other.url), concurrency=2) == 0
+    assert places() == EVERY
+    assert len(other.asked) >= 5
+    assert "left out" in capsys.readouterr().err
 
 
 def test_rows(run, chat):
@@ -232,8 +242,8 @@ def test_two_at_once_are_refused(run):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"server": ""}, "No teacher: name one with --teacher"),
-        ({"server": "", "teacher": "no/such/folder/here"}, "no/such/folder/here"),
+        ({"server": ()}, "No teacher: name one with --teacher"),
+        ({"server": (), "teacher": "no/such/folder/here"}, "no/such/folder/here"),
         ({"task": "gsm9k"}, "No problems 'gsm9k'"),
         ({"teacher": "huge"}, "serves no model 'huge', but big"),
     ],

@@ -134,7 +134,7 @@ def chat(monkeypatch):
 
 
 def asking(chat, name="big", per_minute=0.0, extra="", **options):
-    teacher = remote(chat.url, name, 3, per_minute, extra)
+    teacher = remote((chat.url,), name, 3, per_minute, extra)
     return replace(teacher, server=replace(teacher.server, **({"pause": 0.01, "timeout": 5.0} | options)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import attrgetter
 
 from inspector.claims.bundled import addresses, claim_set
-from inspector.claims.model import Claim
 from inspector.claims.subjects import Where
 from inspector.claims.verdicts import Outcome
 from inspector.common.errors import InspectorError
@@ -58,20 +57,21 @@ def _open_claim(_view: object, app: Work) -> None:
     if hidden := [name for name in outcome.claim.required if name not in places]:
         app.say(f"{', '.join(hidden)}: removed from the list (u undoes)", "warn")
         return
-    _point_at(app, outcome.claim, places)
+    _point_at(app, outcome, places)
     _look_at(app, outcome)
 
 
-def _point_at(app: Work, claim: Claim, places: dict[str, int]) -> None:
-    """The cursor on the claim's first pair or adapter, and all its pairs in the plots."""
-    state, selector = app.state, claim.selector
-    if selector.pairs:
-        both = (*selector.pairs, *(claim.other.pairs if claim.other else ()))
-        pairs = [(places[a], places[b]) for a, b in both]
+def _point_at(app: Work, outcome: Outcome, places: dict[str, int]) -> None:
+    """The cursor on the claim's first pair or adapter, and all its pairs in the plots: of a filter, those it found."""
+    state = app.state
+    found = [one.names for measured in outcome.measured for one in (*measured.selected, *measured.selected_other)]
+    asked = [names for s in outcome.claim.selectors for names in (*s.pairs, *((name,) for name in s.adapters))]
+    subjects = [tuple(places[name] for name in names) for names in found or asked if all(n in places for n in names)]
+    if pairs := [(at[0], at[1]) for at in subjects if len(at) > 1]:
         state.row, state.col = pairs[0]
         state.chosen = frozenset(state.id_pair(pair) for pair in pairs)
-    elif selector.adapters:
-        state.row = places[selector.adapters[0]]
+    elif alone := [at[0] for at in subjects if at]:
+        state.row = alone[0]
 
 
 def _look_at(app: Work, outcome: Outcome) -> None:

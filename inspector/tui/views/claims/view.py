@@ -10,7 +10,7 @@ from inspector.claims.model import Claim
 from inspector.claims.verdicts import Outcome, Verdict
 from inspector.claims.words import published, quantity
 from inspector.study.warnings import finding_lines
-from inspector.tables.claims import counts
+from inspector.tables.claims import apart, counts
 from inspector.tui.state import AppState
 from inspector.tui.table import Table
 from inspector.tui.text import Line, clean, fit, left, page, plural, wrap
@@ -125,9 +125,9 @@ class ClaimsView(View):
 
 def _head(judged: Judged, outcomes: list[Outcome], top: int, rows: int, area: Area) -> Line:
     """`28 claims · demo · 23 hold, 5 unknown`."""
-    said = ", ".join(
-        f"{n} {_SHORT[verdict]}" for verdict, n in zip(_SHORT, counts(outcomes).values(), strict=True) if n
-    )
+    own, others = apart(outcomes)
+    said = ", ".join(f"{n} {_SHORT[verdict]}" for verdict, n in zip(_SHORT, counts(own).values(), strict=True) if n)
+    said = " · ".join(filter(None, (said, f"{len(others)} unpublished" if others else "")))
     line = Line(f" {plural(len(outcomes), 'claim')}", area.ink.bold)
     line.add(f"{rows_shown(top, rows, len(outcomes), 'rows')} · {clean(judged.claims.address)} · {said}", area.ink.dim)
     return line
@@ -144,7 +144,7 @@ def _row(outcome: Outcome, area: Area, *, chosen: bool) -> Line:
     """Verdict, id, what is published, what is measured."""
     ink = area.ink
     line = Line("▸ " if chosen else "  ", ink.accent)
-    mark = "≠ differs" if outcome.verdict == "does not hold" and not outcome.refuted else _MARKS[outcome.verdict]
+    mark = "≠ fails" if outcome.verdict == "does not hold" and not outcome.refuted else _MARKS[outcome.verdict]
     line.add(left(mark + "!" * outcome.limited, _MARK), _style(outcome, ink))
     name = min(24, area.width // 4)
     rest = area.width - 2 - _MARK - name - 2

@@ -122,7 +122,7 @@ class LayersView(View):
         curves = tuple(as_curve(state.series(metric, *subject)) for subject in subjects)
         pairs: list[Pair] = [(s[0], s[1]) for s in subjects if len(s) == 2]
         colours = pair_colours(state, pairs) if pairs else (state.order[mine[0]],)
-        chance = as_curve(state.chance_series(metric, state.pair)) if len(mine) == 2 else ()
+        chance = as_curve(state.chance_series(metric, state.pair if len(mine) == 2 else None))
         range_ = DEFINITIONS[metric].range
         roof = 1.0 if range_ in {SIGNED, FRACTION} and pairs else None
         limits = limits_of([*curves, chance], floor=0.0, roof=roof)
@@ -172,7 +172,7 @@ class LayersView(View):
         return self.analyze(state, state.layers_metric)
 
     def preset(self, state: AppState) -> str:
-        return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder")) else ""
+        return "intruders" if state.layers_metric.startswith(("norm_relative", "intruder", "base_")) else ""
 
     def metrics(self, state: AppState, /) -> tuple[str, ...]:
         return (state.layers_metric,)
