@@ -24,6 +24,8 @@ BENCHMARKS = (
     "probes",
     "training",
     "training_variants",
+    "plans",
+    "callback",
 )
 
 

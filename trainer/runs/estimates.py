@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from inspector.base_model.generation import AUTO_BATCH
+from inspector.common.console import say
 from inspector.common.text import count, duration
 from trainer.methods.base import Method
 from trainer.methods.online import Online
@@ -17,7 +18,7 @@ from trainer.rollouts.rows import Rows
 from trainer.runs import memory
 from trainer.runs.bases import Skeleton
 from trainer.runs.cards import CARDS
-from trainer.runs.launchers import Split, split
+from trainer.runs.launchers import Split, main_process, split
 from trainer.runs.speed import Speed, measured, of_table
 from trainer.runs.work import Cut, Work, shape_of, work
 from trainer.saving import start
@@ -117,6 +118,8 @@ class Planner:
                 context = drawing.prompt + drawing.longest / 2 if drawing else 0.0
                 self._speeds[key] = of_table(self._gpu, shape_of(base.model, 0), dtype.itemsize, context, kept)
             else:
+                if main_process():
+                    say("Measuring how fast blocks of this base are here …")
                 tokens = sum(len(row.ids) for row in rows.rows) // len(rows.rows)
                 self._speeds[key] = measured(base, recipe, dtype, tokens, drawing)
         return self._speeds[key]

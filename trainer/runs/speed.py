@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,13 +25,14 @@ from trainer.runs.bases import Skeleton
 from trainer.runs.cards import CARDS, LAUNCH, SHARE
 from trainer.runs.lora_dtype import follow_base
 from trainer.runs.memory import blocks
-from trainer.runs.work import Drawing, Shape, Work, shape_of
+from trainer.runs.work import Drawing, Flops, Shape, Work, shape_of
 from trainer.saving.start import lora_config
 
 _SECONDS, _LEAST, _MOST = 3.0, 3, 40
 """How long a measurement takes, and of how many passes it is."""
 _PASS = {"cpu": 6e10, "cuda": 2e13}
-"""FLOPs of a measured pass, about."""
+"""FLOPs of a measured pass, about; it has at least and at most so many tokens."""
+_TOKENS = 64, 4096
 _FEW, _MANY = 1, 3
 """Blocks: what more of them take is the blocks', the rest that of head and loop."""
 _SHORT, _LONG = 4, 12
@@ -69,32 +71,49 @@ def of_table(name: str, shape: Shape, size: int, context: float, kept: float) ->
 
 def measured(base: Skeleton, recipe: Recipe, dtype: torch.dtype, tokens: int, drawing: Drawing | None) -> Speed:
     """On this machine: of rows of so many tokens, and of such completions if there are any."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    layers = base.model.config.get_text_config().num_hidden_layers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about libraries
+        raw, model = _few_blocks(base, recipe, dtype, device)
+    shape = replace(shape_of(raw, 0), adapter=sum(p.numel() for p in model.parameters() if p.requires_grad))
+    shape = replace(shape, weights=shape.weights - shape.adapter)
+    flops, (least, most) = _PASS[device.type], _TOKENS
+    room = min(max(int(flops / (4 * shape.weights + 6 * shape.head)), least), most)
+    length = min(tokens, room)
+    ids = torch.randint(3, raw.config.get_text_config().vocab_size, (room // length, length), device=device)
+    took = _alternately(raw, lambda: _passed(model, ids))
+    done = {n: _part(shape, n).forward(length, length).times(len(ids)).trained(0) for n in took}
+    in_blocks, in_head = _apart(done, took)
+    token = _token(raw, model, base.tokenizer, drawing, room) if drawing else (0.0, 0.0)
+    return Speed(in_blocks, in_head, token[0] * layers + token[1], f"{in_blocks / 1e12:.2f} TFLOP/s, measured here")
+
+
+def _few_blocks(base: Skeleton, recipe: Recipe, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
+    """The base with few blocks and random weights, and the same with the recipe's adapter, as it is trained."""
     from trl.trainer.utils import add_fused_lm_head
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = copy.deepcopy(base.model.config)
-    layers = base.model.config.get_text_config().num_hidden_layers
     _shorten(config.get_text_config(), _MANY)
     with device:
         raw = type(base.model)._from_config(config, dtype=dtype)  # noqa: SLF001 - as AutoModelForCausalLM does
-    shape = shape_of(raw, 0)
     add_fused_lm_head(raw)
-    model = get_peft_model(
-        raw, lora_config(recipe.rank, recipe.alpha, 0.0, recipe.targets), autocast_adapter_dtype=True
-    )
+    model = get_peft_model(raw, lora_config(recipe.rank, recipe.alpha, 0.0, recipe.targets))
     passes.unmask(raw)
     if recipe.lora_compute == "base":
         follow_base(model)
-    shape = replace(shape, adapter=sum(p.numel() for p in model.parameters() if p.requires_grad))
-    room = max(int(_PASS[device.type] / (4 * shape.weights + 6 * shape.head)), 64)
-    length = min(tokens, room)
-    ids = torch.randint(3, config.vocab_size, (room // length, length), device=device)
-    took = _alternately(raw, lambda: _passed(model, ids))
-    done = {n: _part(shape, n).forward(length, length).times(len(ids)).trained(0) for n in took}
-    in_blocks = (done[_MANY].blocks - done[_FEW].blocks) / max(took[_MANY] - took[_FEW], 1e-9)
-    in_head = done[_FEW].head / max(took[_FEW] - done[_FEW].blocks / in_blocks, 1e-9)
-    token = _token(raw, model, base.tokenizer, drawing, room) if drawing else (0.0, 0.0)
-    return Speed(in_blocks, in_head, token[0] * layers + token[1], f"{in_blocks / 1e12:.2f} TFLOP/s, measured here")
+    return raw, model
+
+
+def _apart(done: Mapping[int, Flops], took: Mapping[int, float]) -> tuple[float, float]:
+    """FLOP/s in the blocks, by what more of them take, and in the head; of both together if noise hides that."""
+    together = (done[_MANY].blocks + done[_MANY].head) / took[_MANY]
+    more = took[_MANY] - took[_FEW]
+    if more < took[_MANY] / 10:
+        return together, together
+    in_blocks = (done[_MANY].blocks - done[_FEW].blocks) / more
+    rest = took[_FEW] - done[_FEW].blocks / in_blocks
+    return in_blocks, done[_FEW].head / rest if rest > 0 else together
 
 
 def _passed(model: Any, ids: Tensor) -> None:
@@ -107,7 +126,7 @@ def _token(raw: Any, model: Any, tokenizer: Any, drawing: Drawing, room: int) ->
     """Seconds for a token of a batch of completions: (of a block, of the rest); its cache is as long as on average."""
     context = round(drawing.prompt + drawing.longest / 2)
     rows = max(min(drawing.batch, 4 * room // context), 1)
-    prompts = torch.randint(3, raw.config.vocab_size, (rows, context)).tolist()
+    prompts = torch.randint(3, raw.config.get_text_config().vocab_size, (rows, context)).tolist()
     hooks = Hooks(choose=lambda chosen: Chooser(list(chosen), Sampling(_LONG)))
     model.eval()
 
