@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from inspector.claims.bundled import addresses
 from inspector.study.metrics import DEFINITIONS
 from tests.acceptance.command import ROOT
 from tests.man_pages import FOLDER, pages
@@ -56,7 +57,7 @@ def test_completion(completed, words, at, offered):
         ),
         ("analyze x --metric u1,u1", ["plain,u1,u1_chance"]),
         ("analyze x --probe lmc,c", ["plain,lmc,cka"]),
-        ("analyze x --against ar", ["file,ar", "plain,arxiv:2606.23740"]),
+        ("analyze x --against ar", ["file,ar", *(f"plain,{name}" for name in addresses() if name.startswith("ar"))]),
         ("analyze x --prompts ari", ["file,ari", "plain,arithmetic", "plain,arithmetic-train"]),
         ("analyze x --base smol", ["dir,smol", "plain,smollm2"]),
         ("analyze x --dtype bf", ["plain,bfloat16"]),
