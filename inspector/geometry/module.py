@@ -77,7 +77,7 @@ class Measurer:
     With `products_alone` of pairs nothing but their inner products, which takes no Gram matrix of all.
     """
 
-    def __init__(self, k: int, sides: Sequence[Side], device: str = "cpu", *, products_alone: bool = False) -> None:
+    def __init__(self, k: int, sides: Sequence[Side], device: str, *, products_alone: bool) -> None:
         self._k, self._sides, self._device, self._products_alone = k, sides, device, products_alone
         self._workspaces = local()
 

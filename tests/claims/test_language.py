@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inspector.claims import needs
+from inspector.claims.facts import alike
 from inspector.claims.subjects import Where
 from inspector.claims.verdicts import evaluate
 from inspector.claims.words import contradictions, published, quantity
@@ -174,6 +175,18 @@ def test_filters_take_those_that_are_open_and_say_of_how_many(tmp_path):
     assert values(outcome) == (1,)
     assert (outcome.caution, outcome.limited) == ("Of the adapters it may be about, 2 of 5 are open.", True)
     assert judged(tmp_path, study, f"metric: norm; adapters: all; {END}").reason.startswith("b, d, e: not published")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("SFT", "sft", True), ("sft", "dpo", False), (8.0, 8.0 * (1 + 9e-10), True), (8.0, 8.0 * (1 + 2e-9), False),
+        (None, "sft", False), ("sft", None, False), (8.0, "8", False), ("8", 8.0, False), (None, 8.0, False),
+        (8.0, None, False), (None, None, False),
+    ],
+)  # fmt: skip
+def test_two_facts_are_alike_if_both_are_known(one, other, same):
+    assert alike(one, other) is same
 
 
 def test_facts_are_numbers_that_claims_compare(tmp_path):

@@ -148,6 +148,12 @@ def test_nested_aliases_are_refused_without_being_written_out(tmp_path):
         claims(tmp_path, "", bomb)
 
 
+@pytest.mark.parametrize(("claim_id", "kind"), [("5", "the int 5"), ("[x]", "a list")])
+def test_a_claim_without_a_name_goes_by_its_number(tmp_path, claim_id, kind):
+    with pytest.raises(InspectorError, match=f"^toy.yaml: claim 2, id: must be text, not {kind}"):
+        claims(tmp_path, claim(GOOD) + claim(GOOD, claim_id))
+
+
 @pytest.mark.parametrize("over", [0, 1])
 def test_a_file_has_a_million_bytes_at_most(tmp_path, over):
     text = HEAD + claim(GOOD)

@@ -151,6 +151,9 @@ def test_rows_with_a_weight_and_no_target_teach_nothing():
     assert OfflineGrpo(0.0).weights(untold) == [0, 0, 0.5, -0.5]
     with pytest.raises(InspectorError, match="every row's weight is 0"):
         examples(method("offline-grpo"), Recipe().where(b=0.0), untold)
+    weightless = Rows(tuple(Row((1, 2, 3, n), 2, 1.0, "a", 0.0) for n in (4, 5)))
+    with pytest.raises(InspectorError, match="every row's weight is 0"):
+        examples(method("sft"), Recipe(), weightless)
 
 
 PROMPTS = (Prompt((1, 2, 3), "4", "a"), Prompt((1,), "", "b"), Prompt((5,) * 7, "6", "c"), Prompt((6,) * 8, "6", "d"))
