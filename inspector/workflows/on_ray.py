@@ -63,7 +63,9 @@ def _started(address: str) -> Any:
         import ray
     except ImportError as error:
         raise InspectorError("--engine ray needs Ray: pip install 'adapter-inspector[ray]'.") from error
-    here = {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": allowed(), "include_dashboard": False}
+    here: dict[str, Any] = (
+        {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": allowed(), "include_dashboard": False}
+    )
     try:
         _refuse_silent(address)
         ray.init(address=address or None, logging_level=logging.ERROR, log_to_driver=False, **here)
