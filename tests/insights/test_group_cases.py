@@ -125,9 +125,9 @@ def test_letters_go_on_after_the_alphabet():
 
 def test_blocks_are_the_order_of_the_overview():
     found = of("ad.9 ab.5 bd.5 ce.0", norm=dict(zip("abcde", (1, 1, 1, 2, 3), strict=True)))
-    assert blocks(found, range(5)) == ((3, 0, 1), (4, 2))
-    assert blocks(found, (0, 3)) == ((3, 0),)
-    assert blocks(found, (2,)) == ((2,),)
+    assert blocks(found, range(5)) == (((3, 0, 1),), (4, 2))
+    assert blocks(found, (0, 3)) == (((3, 0),), ())
+    assert blocks(found, (2,)) == ((), (2,))
     assert overview(found).order == (3, 0, 1, 4, 2)
     assert in_blocks(found).names == ("d", "a", "b", "e", "c")
     mixed = of("ac.9 bc.9")

@@ -49,8 +49,9 @@ def test_a_strong_mixture_of_the_top_vectors_is_an_intruder_inside_their_subspac
     update = 1e4 * mixture @ torch.nn.functional.normalize(torch.randn(1, 30, generator=generator), dim=1)
     found, outside = counted(U, W, update)
     assert found > outside
-    assert intruders.intruders(U, W, update, k=1, epsilon=0.4) == (1, 1)  # of the base's top one it has a third
-    assert intruders.intruders(U, W, update, k=1, epsilon=0.3) == (0, 0)
+    top = intruders.turned(U, W, update, 1)
+    assert intruders.intruders(*top, 1, 0.4) == (1, 1)  # of the base's top one it has a third
+    assert intruders.intruders(*top, 1, 0.3) == (0, 0)
 
 
 def test_a_cosine_of_exactly_a_half_is_no_intruder():

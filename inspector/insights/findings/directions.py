@@ -26,7 +26,8 @@ def clusters(cosine: np.ndarray, least: float) -> list[tuple[int, ...]]:
     known (NaN) does not.
     """
     n = len(cosine)
-    link = np.where(np.isnan(cosine), -np.inf, cosine)  # of groups, each in the place of its first member
+    known = np.where(np.isnan(cosine), -np.inf, cosine)
+    link = np.minimum(known, known.T)  # of groups, each in the place of its first member; sums round either way
     np.fill_diagonal(link, -np.inf)
     best = np.array([link[i, i + 1 :].max(initial=-np.inf) for i in range(n)])
     groups: dict[int, tuple[int, ...]] = {i: (i,) for i in range(n)}
