@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from inspector.common.errors import InspectorError
 from inspector.common.text import plain
+
+_WAIT = 0.2
 
 
 class Appending:
@@ -105,3 +110,15 @@ def locked(file: int) -> bool:
     except OSError:  # a file system without locks
         return True
     return True
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is in a block of this lock file."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        while not locked(lock):
+            time.sleep(_WAIT)
+        yield
+    finally:
+        os.close(lock)

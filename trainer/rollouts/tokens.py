@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.base_model.encode import TODAY, prompt_ids
-from inspector.common.append_only import locked
+from inspector.common.append_only import alone
 from inspector.common.errors import InspectorError
 from inspector.common.files import replacing
 from inspector.common.text import plain
@@ -36,7 +35,6 @@ _CHARACTERS = 2_000_000
 """Of the texts that are tokenised together: work for many cores, and little to hold."""
 _LAYOUT = 1
 """Of the file, and of how a rollout becomes token ids."""
-_WAIT = 0.2
 
 
 class Encoded(NamedTuple):
@@ -101,7 +99,7 @@ def stored(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InspectorError(f"Cannot write to {plain(folder)}: {error.strerror or error}.") from error
-    with _alone(path.with_suffix(".lock")):
+    with alone(path.with_suffix(".lock")):
         if not _whole(path, key):
             note(f"Tokenising {len(rollouts):,} rollouts …")
             for part in folder.glob(f".{path.name}.*.part"):  # of a process that was killed
@@ -241,15 +239,3 @@ def _threads() -> Iterator[None]:
         yield
     finally:
         os.environ[name] = before or "false"
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is in a block of this lock file."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        while not locked(lock):
-            time.sleep(_WAIT)
-        yield
-    finally:
-        os.close(lock)
