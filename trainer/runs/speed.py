@@ -134,9 +134,15 @@ def _token(raw: Any, model: Any, tokenizer: Any, drawing: Drawing, room: int) ->
         list(generate(model, tokenizer, prompts, limit, rows, hooks=hooks))
 
     took = [_alternately(raw, partial(drawn, limit)) for limit in (_SHORT, _LONG)]
-    each = {n: max(took[1][n] - took[0][n], 0) / (_LONG - _SHORT) * drawing.batch / rows for n in took[0]}
+    each = {n: _more(took[0][n], took[1][n]) * drawing.batch / rows for n in took[0]}
     block = max(each[_MANY] - each[_FEW], 0) / (_MANY - _FEW)
     return block, max(each[_FEW] - _FEW * block, 0)
+
+
+def _more(short: float, long: float) -> float:
+    """Seconds of a token, by what more of them take; of all that the long ones take if noise hides that."""
+    more = long - short
+    return more / (_LONG - _SHORT) if more > long / 10 else long / _LONG
 
 
 def _alternately(raw: Any, work: Callable[[], Any]) -> dict[int, float]:

@@ -106,6 +106,11 @@ def test_blocks_and_head_apart():
     assert speed._apart(done, {1: 2.0, 3: 6.0}) == (5, 39 / 6)
 
 
+@pytest.mark.parametrize(("short", "long", "each"), [(4.0, 12.0, 1.0), (3.0, 3.1, 3.1 / 12), (3.0, 2.4, 0.2)])
+def test_a_token_by_what_more_of_them_take_if_noise_does_not_hide_that(short, long, each):
+    assert speed._more(short, long) == pytest.approx(each)
+
+
 def test_the_speed_of_a_tiny_base(tmp_path, monkeypatch):
     """Above 0, in blocks, head and sampling; the model measured on has the base's blocks, but three of them."""
     monkeypatch.setattr(speed, "_SECONDS", 0)
