@@ -55,6 +55,7 @@ def _one(page: Page, of: Survived) -> None:
     page.print()
     page.print(Text("cosine    of Q(W₀+ΔW) − Q(W₀) to ΔW, all modules; lowest: of a module"))
     page.print(Text("strength  ⟨that, ΔW⟩/‖ΔW‖²; noise: ‖that − ΔW‖/‖ΔW‖"))
+    page.print(Text("A low cosine at strength 1 is the base's rounding drawn anew: --loss RULE tells its cost."))
 
 
 def _noise(precision: Precision) -> float:
@@ -78,7 +79,7 @@ def _loss(page: Page, found: Sequence[Survived], losses: Losses) -> None:
     page.print()
     what = f"loss per token of \\boxed{{answer}}, {count(losses.texts, 'problem')} of {plain(losses.problems, 30)}"
     page.print(Text(f"{what}; base {losses.base.mean:.3f}"))
-    table = titled("", ("adapter", "rule"), ("as trained", "merged", "beside", "base so", "merged − beside"))
+    table = titled("", ("adapter", "rule"), ("as trained", "merged", "beside", "base rounded", "merged − beside"))
     table.columns[0].overflow = "fold"
     for one in found:
         for (name, rule), loss in losses.served.items():

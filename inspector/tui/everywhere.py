@@ -6,6 +6,7 @@ from functools import partial
 
 from rich.text import Text
 
+from inspector.common.labels import labels
 from inspector.tui.actions import Action
 from inspector.tui.adapter_list import AdapterList
 from inspector.tui.editing import DEMO_ALONE, OPEN, UNDO
@@ -14,7 +15,6 @@ from inspector.tui.help import help_text
 from inspector.tui.navigation import STEPS
 from inspector.tui.probing.actions import PROBE
 from inspector.tui.shell import Shell
-from inspector.tui.text import fit
 from inspector.tui.theme import THEMES
 from inspector.tui.views.base import View
 from inspector.tui.widgets.dialogs import FindLine, Reader
@@ -39,7 +39,7 @@ def _refer(view: View, app: AdapterList) -> None:
     if not view.on_adapter:
         app.say("put the cursor on an adapter: * shows all others against it")
         return
-    name = fit(app.state.refer(), 40).rstrip()
+    name = app.state.refer() and labels(app.state.names).at(40)[app.state.row]
     app.say(f"all shown against {name} (* again: none)" if name else "no reference")
     view.move(app.state, 0)
 

@@ -13,13 +13,14 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
 
+from inspector.common.labels import labels
 from inspector.tui import actions
 from inspector.tui.actions import Action
 from inspector.tui.main_screen import MainScreen
 from inspector.tui.messages import ForView, Tone
 from inspector.tui.state import AppState
 from inspector.tui.tabs import TABS
-from inspector.tui.text import clean, fit, plural
+from inspector.tui.text import clean, plural
 from inspector.tui.theme import Ink, ink_for
 from inspector.tui.undo import Before
 from inspector.tui.views import small
@@ -178,7 +179,7 @@ class Shell(App[int]):
         if wanted := state.finds.get(self.view.lists):
             counts.insert(0, f"/ {clean(wanted)}")
         if state.reference_at is not None:
-            counts.insert(0, f"* {fit(state.name(state.reference_at), width // 3)}")
+            counts.insert(0, f"* {labels(state.names).at(width // 3)[state.reference_at]}")
         return paint_status(self.progress, self.note, self.unread, counts, self.ink, width)
 
     def paint_keys(self, width: int, _height: int) -> list[Strip]:
