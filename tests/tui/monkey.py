@@ -27,8 +27,8 @@ from typing import Any
 from textual import events
 from textual.geometry import Size
 from textual.keys import _character_to_key
+from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
 
 from inspector.tui import shell
 from inspector.tui.app import InspectorApp
@@ -248,7 +248,7 @@ def census(app: Stage, monkey: Monkey) -> dict[str, int]:
     return {
         "events": monkey.sent,
         "mounted": len(app._registry),
-        "widgets": sum(issubclass(kind, Widget) for kind in kinds),
+        "screens": sum(issubclass(kind, Screen) for kind in kinds),
         "timers": sum(issubclass(kind, Timer) for kind in kinds),
         "workers": sum(worker.group != "watch" for worker in app.workers),
         "adapters": len(app.state.study.adapters),
