@@ -36,7 +36,7 @@ def test_it_lives_and_leaks_nothing(tmp_path, seed, watch):
     assert found["files"] == [], "nothing half-written"
     for what in ("mounted", "workers"):
         assert last[what] <= first[what], what
-    assert last["screens"] <= first["screens"] + 4, "a few dialogs are held until the next event"
+    assert last["screens"] <= first["screens"] + 10, "a few of its dialogs are held until the next event"
     assert last["timers"] <= first["timers"] + 10, "of these dialogs"
     # A leak of one object an event would show beyond what a longer list of adapters and undos may hold.
     assert last["objects"] - warm["objects"] < 20_000 + EVENTS
