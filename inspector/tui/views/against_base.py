@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from rich.cells import cell_len
@@ -20,8 +19,9 @@ from inspector.tui.text import Line, chance_level, page, right
 from inspector.tui.values import number
 from inspector.tui.views.base import Area, View, metric_title, rows_shown, tidy, window
 from inspector.tui.views.layers.view import MOST
+from inspector.tui.views.size import adapter_legend
 from inspector.tui.widgets.bars import bar
-from inspector.tui.widgets.plot import LETTERS, Lines, as_curve, limits_of, plot
+from inspector.tui.widgets.plot import Lines, as_curve, limits_of, plot
 
 _SHARES = ("base_share_left", "base_share_right")
 _CURVES = {"epsilon": "intruder_dimensions_epsilon", "k": "intruder_dimensions_k"}
@@ -116,7 +116,7 @@ class AgainstBaseView(View):
         strong = shown.index(state.row) if state.row in shown else -1
         colours = tuple(state.order[i] for i in shown)
         lines = Lines(xs, curves, limits=limits_of(curves, floor=0.0), strong=strong, colours=colours)
-        legend = self._legend(state, shown, area)
+        legend = adapter_legend(state, shown, area)
         return [title, *plot(lines, ink, area.width - 1, room - 1 - len(legend)), *legend]
 
     def _shown(self, state: AppState, values: Floats) -> list[int]:
@@ -125,15 +125,6 @@ class AgainstBaseView(View):
         before = sum(i <= state.row for i in have)
         first = min(max(before - MOST, 0), max(len(have) - MOST, 0))
         return have[first : first + MOST]
-
-    def _legend(self, state: AppState, shown: Sequence[int], area: Area) -> list[Line]:
-        ink, names, lines = area.ink, labels(state.names).at(18), [Line(" ")]
-        for n, i in enumerate(shown):
-            if lines[-1].width + cell_len(names[i]) + 3 > area.width:
-                lines.append(Line(" "))
-            lines[-1].add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold)
-            lines[-1].add(names[i], ink.bold if i == state.row else ink.plain)
-        return lines
 
     def table(self, state: AppState) -> Table:
         """Shares and their chance levels, then the curves: a row an adapter."""

@@ -142,22 +142,12 @@ class SizeView(View):
         title.add(tail if title.width + cell_len(tail) <= area.width else f" · {name} ({which}){of} · {scale}", ink.dim)
         if not shown:
             return [title, Line("  no adapter has numbers of this module (n: the next one)", ink.dim)]
-        legend = self._legend(state, shown, area)
+        legend = adapter_legend(state, shown, area)
         cut = values[:, : max(_used(values), 2)]
         strong = shown.index(state.row) if state.row in shown else -1
         lines = replace(self._lines(cut, strong), colours=tuple(state.order[i] for i in shown))
         drawn = plot(lines, ink, area.width - 1, room - 1 - len(legend))
         return [title, *drawn, *legend]
-
-    def _legend(self, state: AppState, shown: Sequence[int], area: Area) -> list[Line]:
-        """The letters of the adapters, in as many lines as they need."""
-        ink, names, lines = area.ink, labels(state.names).at(18), [Line(" ")]
-        for n, i in enumerate(shown):
-            if lines[-1].width + cell_len(names[i]) + 3 > area.width:
-                lines.append(Line(" "))
-            lines[-1].add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold)
-            lines[-1].add(names[i], ink.bold if i == state.row else ink.plain)
-        return lines
 
     def _lines(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], strong: int) -> Lines:
         xs = tuple(float(n + 1) for n in range(values.shape[1]))
@@ -202,3 +192,14 @@ def _used(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
     """How many singular values any of them has."""
     some = np.flatnonzero(np.isfinite(values).any(axis=0))
     return int(some[-1]) + 1 if some.size else 0
+
+
+def adapter_legend(state: AppState, shown: Sequence[int], area: Area) -> list[Line]:
+    """The letters of the adapters, in as many lines as they need."""
+    ink, names, lines = area.ink, labels(state.names).at(18), [Line(" ")]
+    for n, i in enumerate(shown):
+        if lines[-1].width + cell_len(names[i]) + 3 > area.width:
+            lines.append(Line(" "))
+        lines[-1].add(f" {LETTERS[n]} ", ink.line(state.order[i]) + ink.bold)
+        lines[-1].add(names[i], ink.bold if i == state.row else ink.plain)
+    return lines
